@@ -1,0 +1,85 @@
+"""From a seed file to an instruction dataset: Self-Instruct and Alpaca, resumable, budgeted, exact.
+
+import selfinstruct as si
+
+run = si.run(si.RunConfig.load("configs/openai.yaml", target=500))
+dataset = si.to_dataset(run)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._version import VERSION as __version__
+    from .config import RunConfig
+    from .errors import (
+        ConfigChanged,
+        ConfigError,
+        RunLocked,
+        SeedError,
+        SelfInstructError,
+        StorageError,
+        TeacherDown,
+        TeacherError,
+        TeacherRefused,
+        UsageError,
+    )
+    from .export import to_dataset
+    from .generate import Progress, arun, run
+    from .novelty import NoveltyIndex
+    from .runs import Outcome, Run, Status
+    from .schema import (
+        Asking,
+        Candidate,
+        Completion,
+        Demonstration,
+        Development,
+        Instance,
+        Message,
+        Prompt,
+        Record,
+        Sampling,
+        SeedTask,
+        Usage,
+        Verdict,
+    )
+    from .seeds import load_seeds
+    from .strategies import Strategy
+    from .teachers.fake import FakeTeacher
+    from .text import tokenize
+
+_HOMES = {
+    "_version": ("__version__",),
+    "config": ("RunConfig",),
+    "errors": (
+        "ConfigChanged", "ConfigError", "RunLocked", "SeedError", "SelfInstructError", "StorageError",
+        "TeacherDown", "TeacherError", "TeacherRefused", "UsageError",
+    ),
+    "export": ("to_dataset",),
+    "generate": ("Progress", "arun", "run"),
+    "novelty": ("NoveltyIndex",),
+    "runs": ("Outcome", "Run", "Status"),
+    "schema": (
+        "Asking", "Candidate", "Completion", "Demonstration", "Development", "Instance", "Message", "Prompt",
+        "Record", "Sampling", "SeedTask", "Usage", "Verdict",
+    ),
+    "seeds": ("load_seeds",),
+    "strategies": ("Strategy",),
+    "teachers.fake": ("FakeTeacher",),
+    "text": ("tokenize",),
+}  # fmt: skip
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name's home when it is first used, so that `--help` stays instant."""
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'selfinstruct' has no attribute {name!r}")
+    value = getattr(import_module(f"selfinstruct.{home}"), "VERSION" if name == "__version__" else name)
+    globals()[name] = value
+    return value

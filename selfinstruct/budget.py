@@ -1,0 +1,174 @@
+"""What a run may spend: reserved at its worst before a question leaves, settled when the answer is there.
+
+Because the worst case of everything in flight is always set aside, no answer can carry the run over
+a cap, however many are under way. A question that doesn't fit waits while others are in flight (their
+true usage may leave room) and ends the run when none is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from .config import RunConfig, TeacherConfig
+from .errors import ConfigError
+from .journal import Totals
+from .schema import Prompt, Usage
+
+_TOKENS_A_MESSAGE = 16
+"""Upper bound for what a chat template adds around one message."""
+_UNLIMITED_ANSWER = 16_384
+"""Tokens reserved for an answer without a token limit."""
+
+
+class BudgetSpent(Exception):
+    """The next question does not fit any more. Its text says which cap was reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Dollars per million tokens. `source` says where the figures are from."""
+
+    input: float
+    cached: float
+    output: float
+    source: str
+
+    def cost(self, usage: Usage) -> float:
+        """Dollars for one answer."""
+        fresh = usage.prompt_tokens - usage.cached_tokens
+        total = fresh * self.input + usage.cached_tokens * self.cached + usage.completion_tokens * self.output
+        return total / 1e6
+
+
+@dataclass(slots=True)
+class Reservation:
+    """The worst case of one question in flight."""
+
+    tokens: int
+    cost_usd: float
+
+
+class Budget:
+    """Caps in dollars, tokens and requests, and what has been spent of them.
+
+    Raises ConfigError when a cap in dollars is set and the price isn't known.
+    """
+
+    def __init__(self, config: RunConfig, price: Price | None, spent: Totals) -> None:
+        if config.max_cost_usd is not None and price is None:
+            raise ConfigError(
+                f"max_cost_usd: the price of {config.teacher.model!r} is not known; set teacher.input_usd_per_mtok "
+                "and teacher.output_usd_per_mtok, or cap max_tokens instead"
+            )
+        self.price = price
+        self.max_cost_usd = config.max_cost_usd
+        self.max_tokens = config.max_tokens
+        self.max_requests = config.max_requests
+        self.requests = spent.requests
+        self.tokens = spent.prompt_tokens + spent.completion_tokens
+        self.cost_usd = spent.cost_usd
+        self._reserved = Reservation(0, 0.0)
+        self._in_flight = 0
+        self._settled = asyncio.Event()
+
+    async def reserve(self, prompt: Prompt) -> Reservation:
+        """Set the worst case of `prompt` aside. Raises BudgetSpent when it can't fit any more."""
+        worst = self._worst_case(prompt)
+        while (cap := self._passed(worst)) is not None:
+            if self._in_flight == 0:
+                raise BudgetSpent(cap)
+            self._settled.clear()
+            await self._settled.wait()
+        self._in_flight += 1
+        self._reserved.tokens += worst.tokens
+        self._reserved.cost_usd += worst.cost_usd
+        return worst
+
+    def settle(self, reservation: Reservation, usage: Usage | None) -> float | None:
+        """Replace the worst case by what was used; None stands for a request that never left.
+
+        Returns dollars, or None where the price isn't known.
+        """
+        self._in_flight -= 1
+        self._reserved.tokens -= reservation.tokens
+        self._reserved.cost_usd -= reservation.cost_usd
+        self._settled.set()
+        if usage is None:
+            return None
+        cost = self.price.cost(usage) if self.price else None
+        self.requests += 1
+        self.tokens += usage.prompt_tokens + usage.completion_tokens
+        self.cost_usd += cost or 0.0
+        return cost
+
+    def _worst_case(self, prompt: Prompt) -> Reservation:
+        size = sum(len(m.content.encode("utf-8", "surrogatepass")) + _TOKENS_A_MESSAGE for m in prompt.messages)
+        size += len(str(prompt.schema)) if prompt.schema else 0
+        usage = Usage(size, prompt.sampling.max_tokens or _UNLIMITED_ANSWER)
+        cost = self.price.cost(usage) if self.price else 0.0
+        return Reservation(usage.prompt_tokens + usage.completion_tokens, cost)
+
+    def _passed(self, worst: Reservation) -> str | None:
+        """The cap that `worst` would pass, in words, or None."""
+        if self.max_requests is not None and self.requests + self._in_flight + 1 > self.max_requests:
+            return f"max_requests: {self.requests:,} of {self.max_requests:,} requests are used"
+        tokens = self.tokens + self._reserved.tokens + worst.tokens
+        if self.max_tokens is not None and tokens > self.max_tokens:
+            return (
+                f"max_tokens: {self.tokens:,} of {self.max_tokens:,} tokens are used and the next question "
+                f"may take {worst.tokens:,}"
+            )
+        cost = self.cost_usd + self._reserved.cost_usd + worst.cost_usd
+        if self.max_cost_usd is not None and cost > self.max_cost_usd + 1e-12:
+            return (
+                f"max_cost_usd: ${self.cost_usd:.4f} of ${self.max_cost_usd:.4f} are spent and the next question "
+                f"may cost ${worst.cost_usd:.4f}"
+            )
+        return None
+
+
+def price_of(teacher: TeacherConfig) -> Price | None:
+    """The price stated in the configuration, else the one that `genai-prices` knows for model and server.
+
+    A teacher on this machine (kinds local and fake) costs nothing; None when nobody knows.
+    """
+    stated = stated_price(teacher)
+    if stated is not None:
+        return stated
+    if teacher.kind in ("local", "fake"):
+        return Price(0.0, 0.0, 0.0, "runs on this machine")
+    return _looked_up(teacher)
+
+
+def stated_price(teacher: TeacherConfig) -> Price | None:
+    """The price that the configuration states, or None. Raises ConfigError when it states only half of one."""
+    fresh, output = teacher.input_usd_per_mtok, teacher.output_usd_per_mtok
+    if fresh is None and output is None:
+        return None
+    if fresh is None or output is None:
+        raise ConfigError("teacher: set both input_usd_per_mtok and output_usd_per_mtok, or neither")
+    cached = fresh if teacher.cached_usd_per_mtok is None else teacher.cached_usd_per_mtok
+    return Price(fresh, cached, output, "config")
+
+
+def _looked_up(teacher: TeacherConfig) -> Price | None:
+    import genai_prices
+
+    million = 1_000_000
+
+    def dollars(**tokens: int) -> float:
+        usage = genai_prices.Usage(**tokens)
+        if teacher.base_url:
+            found = genai_prices.calc_price(usage, teacher.model, provider_api_url=teacher.base_url)
+        else:
+            found = genai_prices.calc_price(usage, teacher.model, provider_id="openai")
+        return float(found.total_price)
+
+    try:
+        fresh = dollars(input_tokens=million)
+        cached = dollars(input_tokens=million, cache_read_tokens=million)
+        output = dollars(output_tokens=million)
+    except (LookupError, ValueError):
+        return None
+    return Price(fresh, cached, output, f"genai-prices {genai_prices.__version__}")

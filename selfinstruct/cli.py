@@ -1,0 +1,437 @@
+"""The command line: parse, call, print. Everything it does can be done from Python in as many words.
+
+Heavy imports stand inside the commands that need them, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .errors import EXIT_CODES, SelfInstructError
+
+if TYPE_CHECKING:
+    from .config import RunConfig
+
+_EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="From a seed file to an instruction dataset: Self-Instruct and Alpaca, resumable, budgeted, exact.",
+    epilog=_EPILOG,
+)
+teacher_app = typer.Typer(no_args_is_help=True, help="The embedded local teacher: weights and server.")
+app.add_typer(teacher_app, name="teacher")
+
+ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's YAML file.", show_default=False)]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as teacher.model=gpt-4o-mini. Repeatable."),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+_FIRST = {
+    "budget": ", raise the cap, then",
+    "exhausted": ", add seeds, raise the temperature or lower min_yield, then",
+}
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        from ._version import VERSION
+
+        print(VERSION)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command(epilog="Example: selfinstruct init my-dataset --teacher local")
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path("."),
+    teacher: Annotated[
+        str, typer.Option(help="Start from: openai, local, self_instruct, vllm, ollama or zh.")
+    ] = "openai",
+    force: Annotated[bool, typer.Option(help="Overwrite files that are there.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Write a configuration and a seed file to start from."""
+    with _plain_errors(debug):
+        from .starter import write_starter
+
+        for path in write_starter(folder, teacher, force):
+            print(path)
+        _say(f"next: selfinstruct check {folder / 'selfinstruct.yaml'}")
+
+
+@app.command(epilog="Example: selfinstruct check configs/openai.yaml --set target=5000")
+def check(config: ConfigPath, set_: Set = None, debug: Debug = False) -> None:
+    """Validate configuration and seeds and print what the run will ask and cost. Asks nothing."""
+    with _plain_errors(debug):
+        from .estimate import estimate
+        from .runs import JOURNAL, Run
+        from .seeds import load_seeds
+        from .strategies import build_strategy
+        from .teachers import asking_of
+
+        loaded = _load(config, set_)
+        _check_names(loaded)
+        seeds = load_seeds(loaded.seed_sources)
+        strategy = build_strategy(loaded, asking_of(loaded))
+        folder = Path(loaded.run_dir)
+        past = Run(folder).status() if (folder / JOURNAL).exists() else None
+        expected = estimate(loaded, seeds, strategy, past)
+        classes = sum(bool(seed.is_classification) for seed in seeds)
+        cost = "not known" if expected.cost_usd is None else f"${expected.cost_usd:,.2f} ({expected.price_source})"
+        rows = {
+            "seeds": f"{len(seeds):,} tasks, {classes:,} of them classifications",
+            "strategy": f"{strategy.name}, prompts {strategy.digest}",
+            "teacher": f"{loaded.teacher.kind}: {loaded.teacher.model}",
+            "run": f"{folder}" + (f" (has {past.records:,} records)" if past else " (new)"),
+            "target": f"{loaded.target:,} records",
+            "expected requests": f"{expected.requests:,}",
+            "expected tokens": f"{expected.prompt_tokens:,} in prompts, {expected.completion_tokens:,} generated",
+            "expected cost": cost,
+            "caps": _caps(loaded),
+            "assumed": expected.basis,
+        }
+        _table(rows)
+        if loaded.concurrency > loaded.lookahead:
+            _say(f"note: concurrency {loaded.concurrency} is above lookahead {loaded.lookahead}; raise lookahead")
+
+
+@app.command(epilog="Example: selfinstruct preview configs/openai.yaml -n 1")
+def preview(
+    config: ConfigPath,
+    count: Annotated[int, typer.Option("-n", min=1, help="How many proposals.")] = 2,
+    set_: Set = None,
+    debug: Debug = False,
+) -> None:
+    """Print the exact first prompts, and those that develop a task. Asks nothing."""
+    with _plain_errors(debug):
+        from .generate import demonstration, draw_demos
+        from .seeds import load_seeds
+        from .strategies import SelfInstruct, build_strategy
+        from .teachers import asking_of
+
+        loaded = _load(config, set_)
+        seeds = load_seeds(loaded.seed_sources)
+        strategy = build_strategy(loaded, asking_of(loaded))
+        shown = [demonstration(seed) for seed in seeds]
+        for number in range(count):
+            prompt = strategy.propose(draw_demos(loaded.random_seed, number, strategy, shown, ()))
+            _show_prompt(f"proposal {number}", prompt)
+        if isinstance(strategy, SelfInstruct):
+            _show_prompt("classification", strategy.classify(seeds[0].instruction))
+            _show_prompt("instances, generation", strategy.request_instances(seeds[0].instruction, False))
+            _show_prompt("instances, classification", strategy.request_instances(seeds[0].instruction, True))
+        if loaded.teacher.structured == "auto":
+            _say("note: shown as text; a server that follows JSON schemas is asked with one (teacher.structured)")
+
+
+@app.command(
+    epilog="Examples: selfinstruct generate configs/openai.yaml; the same command goes on with a run that ended early."
+)
+def generate(
+    config: ConfigPath,
+    set_: Set = None,
+    fork: Annotated[
+        Path | None,
+        typer.Option(metavar="NEW_DIR", help="Take the run's answers over into NEW_DIR and go on there as configured."),
+    ] = None,
+    log_format: Annotated[str, typer.Option(help="auto (a bar on a terminal), text or json.")] = "auto",
+    debug: Debug = False,
+) -> None:
+    """Run, or go on with a run, until its target is met; write its dataset and print the dataset's path."""
+    with _plain_errors(debug):
+        from .errors import UsageError
+        from .generate import run
+        from .progress import Reporter
+
+        if log_format not in ("auto", "text", "json"):
+            raise UsageError(f"--log-format {log_format}: one of auto, text, json")
+        loaded = _load(config, set_)
+        _check_names(loaded)
+        options: dict[str, Any] = {}
+        if fork is not None:
+            options["fork_of"] = loaded.run_dir
+            loaded = loaded.model_copy(update={"run_dir": str(fork)})
+        reporter = Reporter(log_format)
+        try:
+            done = run(loaded, progress=reporter, handle_signals=True, **options)
+        finally:
+            reporter.close()
+        outcome = done.outcome
+        if reporter.first_record_s is not None:
+            _say(f"first record after {reporter.first_record_s:.1f} s")
+        _say(f"{outcome.reason}: {outcome.detail}")
+        if done.dataset_path.exists():
+            print(done.dataset_path)
+        if outcome.exit_code:
+            again = f"selfinstruct generate {config}" + "".join(f" --set {item}" for item in set_ or [])
+            _say(f"to go on{_FIRST.get(outcome.reason, '')}: {again}")
+            raise typer.Exit(outcome.exit_code)
+
+
+@app.command(epilog="Example: selfinstruct status data/openai --json")
+def status(
+    run: RunPath,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Tell where a run stands, also while it is going."""
+    with _plain_errors(debug):
+        from dataclasses import asdict
+
+        from .runs import Run
+
+        now = Run(run).status()
+        if as_json:
+            print(json.dumps(asdict(now) | {"acceptance": now.acceptance}, ensure_ascii=False, indent=2))
+            return
+        rows = {
+            "run": f"{now.run_dir} ({now.run_id}), {'running' if now.running else 'not running'}",
+            "strategy, teacher": f"{now.strategy}, {now.teacher}",
+            "records": f"{now.records:,} of {now.target:,}",
+            "admitted": f"{now.admitted:,} of {now.proposed:,} proposed ({now.acceptance:.1%})",
+            "requests": f"{now.requests:,} ({now.failed_requests:,} without an answer)",
+            "tokens": f"{now.prompt_tokens:,} in prompts, {now.completion_tokens:,} generated",
+            "cost": "not known" if now.cost_usd is None else f"${now.cost_usd:,.4f}",
+            "last start": f"{now.outcome.reason} {now.outcome.detail}".strip(),
+        }
+        rows |= {f"  refused, {reason}": f"{count:,}" for reason, count in now.refused.items()}
+        _table(rows)
+
+
+@app.command(epilog="Example: selfinstruct export data/openai --format alpaca --output out/alpaca")
+def export(
+    run: RunPath,
+    format: Annotated[list[str] | None, typer.Option(help="A format, repeatable; the first is default.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder to write; the run's dataset/ by default.")] = None,
+    test_share: Annotated[float | None, typer.Option(min=0, max=1, help="Share of the split 'test'.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Write a run's dataset again, in other formats or another place. Asks nothing."""
+    with _plain_errors(debug):
+        from .errors import UsageError
+        from .export import write_dataset
+        from .runs import Run
+
+        opened = Run(run)
+        changes: dict[str, Any] = {}
+        if format:
+            changes["formats"] = tuple(format)
+        if test_share is not None:
+            changes["test_share"] = test_share
+        if output is not None and output.exists() and not (output / "README.md").exists() and any(output.iterdir()):
+            raise UsageError(f"--output {output}: holds other files; name a new folder")
+        settings = opened.config.dataset.model_copy(update=changes)
+        print(write_dataset(opened, output, settings))
+
+
+@app.command(epilog="Example: selfinstruct refilter data/openai data/stricter --set max_similarity=0.5")
+def refilter(
+    run: RunPath,
+    new_run: Annotated[Path, typer.Argument(metavar="NEW_RUN", help="A new run's folder.", show_default=False)],
+    set_: Set = None,
+    debug: Debug = False,
+) -> None:
+    """Apply other filters to a run's answers, at no cost, into a new run that `generate` can go on with."""
+    with _plain_errors(debug):
+        import yaml
+
+        from .config import RunConfig, overridden
+        from .generate import run as run_again
+        from .runs import Run
+
+        source = Run(run)
+        values = source.config.model_dump(mode="json", exclude_unset=True)
+        values["target"] = source.status().target
+        config = RunConfig.parse(overridden(values, set_ or []) | {"run_dir": str(new_run)}, "refilter")
+        _check_names(config)
+        done = run_again(config, fork_of=run, recall_only=True)
+        text = yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True), sort_keys=False, allow_unicode=True)
+        (new_run / "config.yaml").write_text(text, encoding="utf-8")
+        outcome = done.outcome
+        _say(outcome.detail)
+        if outcome.exit_code:
+            _say(f"to ask for what is missing: selfinstruct generate {new_run / 'config.yaml'}")
+        if done.dataset_path.exists():
+            print(done.dataset_path)
+
+
+@app.command("serve-fake", epilog="Example: selfinstruct serve-fake --port 8099 --latency-s 0.05")
+def serve_fake(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,
+    latency_s: Annotated[float, typer.Option(min=0, help="Seconds before each answer.")] = 0.0,
+    log: Annotated[Path | None, typer.Option(help="File that every request is appended to.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Serve the fake teacher over OpenAI's protocol on loopback, to rehearse a run. Prints its base URL."""
+    with _plain_errors(debug):
+        import asyncio
+
+        from .teachers.fake_server import FakeServer, serving
+
+        async def serve() -> None:
+            async with serving(FakeServer(latency_s=latency_s, log=log), port) as base_url:
+                print(base_url, flush=True)
+                await asyncio.Event().wait()
+
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(serve())
+
+
+@teacher_app.command("list", epilog="Example: selfinstruct teacher list")
+def teacher_list() -> None:
+    """The local models known by name, and whether their weights are here."""
+    from .teachers.catalogue import load_catalogue
+    from .teachers.weights import cached
+
+    for name, model in load_catalogue().items():
+        size = f"{(model.bytes or 0) / 1e6:,.0f} MB"
+        print(f"{name:<22} {size:>9}  {model.license:<11} {'here' if cached(model) else 'to fetch':<9} {model.title}")
+
+
+@teacher_app.command("fetch", epilog="Example: selfinstruct teacher fetch qwen2.5-coder-1.5b")
+def teacher_fetch(
+    model: Annotated[str, typer.Argument(help="A name of `teacher list`, or hf://owner/repo/file.gguf.")],
+    debug: Debug = False,
+) -> None:
+    """Fetch a model's weights into the cache, checked by their sha256; prints the file's path."""
+    with _plain_errors(debug):
+        from .teachers.catalogue import resolve
+        from .teachers.weights import fetch
+
+        print(fetch(resolve(model)))
+
+
+@teacher_app.command("serve", epilog="Example: selfinstruct teacher serve smollm2-135m --port 8091")
+def teacher_serve(
+    model: Annotated[str, typer.Argument(help="A name of `teacher list`, hf://owner/repo/file.gguf or a GGUF file.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,
+    parallel: Annotated[int, typer.Option(min=1, help="Requests worked on at once.")] = 4,
+    context: Annotated[int, typer.Option(min=256, help="Tokens for each request.")] = 4096,
+    log: Annotated[Path, typer.Option(help="The server's log.")] = Path("teacher.log"),
+    debug: Debug = False,
+) -> None:
+    """Serve a local model over OpenAI's protocol on loopback until Ctrl-C. Prints its base URL."""
+    with _plain_errors(debug):
+        from .teachers.catalogue import LocalModel, resolve
+        from .teachers.llama_server import serve_foreground
+        from .teachers.weights import fetch
+
+        found = resolve(model)
+        alias = found.name if isinstance(found, LocalModel) else found.stem
+        serve_foreground(
+            fetch(found),
+            parallel=parallel,
+            context=context,
+            log_path=log,
+            alias=alias,
+            port=port,
+            announce=lambda base_url: print(base_url, flush=True),
+        )
+
+
+@contextlib.contextmanager
+def _plain_errors(debug: bool) -> Iterator[None]:
+    """The library's errors as plain lines and their exit codes; anything else is a defect, and says so."""
+    try:
+        yield
+    except SelfInstructError as error:
+        if debug:
+            traceback.print_exc()
+        first, *more = _printable(str(error)).splitlines() or [type(error).__name__]
+        _say(f"error: {first}")
+        for line in more:
+            _say(line if line.startswith(" ") else f"  {line}")
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        _say("interrupted before the run began; nothing is lost")
+        raise typer.Exit(3) from None
+    except (typer.Exit, BrokenPipeError):
+        raise
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        hint = "" if debug else "; run it again with --debug and report the traceback"
+        _say(f"error: a defect in selfinstruct: {type(error).__name__}: {_printable(str(error))}{hint}")
+        raise typer.Exit(1) from None
+
+
+def _load(path: Path, overrides: list[str] | None) -> RunConfig:
+    from .config import RunConfig
+
+    return RunConfig.load(path, overrides)
+
+
+def _check_names(config: RunConfig) -> None:
+    """Find a wrong name or price before anything is asked."""
+    from .budget import Budget, price_of
+    from .export.formats import check_format
+    from .filters import instruction_filters
+    from .journal import Totals
+    from .plugins import load_named
+    from .teachers import TEACHERS
+
+    for name in config.dataset.formats:
+        check_format(name)
+    load_named(config.teacher.kind, TEACHERS, "teacher.kind")
+    instruction_filters(config)
+    Budget(config, price_of(config.teacher), Totals())
+
+
+def _caps(config: RunConfig) -> str:
+    caps = [
+        f"${config.max_cost_usd:g}" if config.max_cost_usd is not None else "",
+        f"{config.max_requests:,} requests" if config.max_requests is not None else "",
+        f"{config.max_tokens:,} tokens" if config.max_tokens is not None else "",
+    ]
+    return ", ".join(cap for cap in caps if cap) or "none"
+
+
+def _show_prompt(title: str, prompt: Any) -> None:
+    sampling = {name: getattr(prompt.sampling, name) for name in prompt.sampling.__slots__}
+    print(f"=== {title}: {prompt.endpoint}, {json.dumps({k: v for k, v in sampling.items() if v is not None})}")
+    if prompt.endpoint == "completions":
+        print(_printable(prompt.text))
+    else:
+        for message in prompt.messages:
+            print(f"--- {message.role}\n{_printable(message.content)}")
+    print()
+
+
+def _table(rows: dict[str, str]) -> None:
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        print(f"{name:<{width}}  {_printable(value)}")
+
+
+def _say(line: str) -> None:
+    print(f"selfinstruct: {_printable(line)}", file=sys.stderr, flush=True)
+
+
+def _printable(text: str) -> str:
+    """Without control characters and terminal escapes, whoever wrote them."""
+    return "".join(char if char in "\n\t" or char.isprintable() else "\ufffd" for char in text)
+
+
+def main() -> None:
+    """Entry point of the `selfinstruct` command."""
+    app()

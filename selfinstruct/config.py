@@ -1,0 +1,344 @@
+"""The run's configuration: one YAML file, overrides, a digest, a JSON Schema.
+
+Nothing is nested deeper than two. A key that nothing reads is an error, with the key that was
+probably meant. No secret stands in a configuration: `api_key_env` *names* an environment variable.
+
+Two kinds of keys. Those that give the answers their meaning (seeds, strategy, model, prompts,
+sampling, filters, lookahead ...) make up the digest; a run refuses to go on when one of them has
+changed. Those that only say how far and how fast (target, budgets, concurrency, paths, the
+dataset's formats) may change at any start.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from .errors import ConfigError
+from .schema import Endpoint, Sampling
+from .suggest import closest
+from .text import TOKENIZER_VERSION
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Dollars = Annotated[float, Field(ge=0.0)]
+
+_FREE_KEYS = frozenset(
+    "run_dir target concurrency max_cost_usd max_requests max_tokens min_yield min_yield_window "
+    "max_failures_in_a_row neighbours dataset".split()
+)
+_FREE_TEACHER_KEYS = frozenset(
+    "base_url api_key_env timeout_s max_retries input_usd_per_mtok cached_usd_per_mtok output_usd_per_mtok "
+    "threads".split()
+)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TeacherConfig(_Section):
+    """Who answers. `kind` is a built-in name or `package.module:Name`."""
+
+    kind: str = Field("openai", description="openai | local | fake | package.module:Name")
+    model: str = Field("gpt-4o-mini", description="The model's name; for kind local a catalogue name or a GGUF file.")
+    base_url: str | None = Field(None, description="An OpenAI-compatible server, such as http://127.0.0.1:8000/v1.")
+    api_key_env: str | None = Field(
+        "OPENAI_API_KEY", description="NAME of the environment variable that holds the key; null sends none."
+    )
+    endpoint: Endpoint | None = Field(
+        None,
+        description="chat | completions; null: what suits the model (chat unless the catalogue says else).",
+    )
+    structured: Literal["auto", "json_schema", "text"] = Field(
+        "auto", description="How answers are asked for; auto asks the server once and remembers."
+    )
+    timeout_s: Annotated[float, Field(gt=0)] = Field(60.0, description="Seconds for one request.")
+    max_retries: Annotated[int, Field(ge=0)] = Field(4, description="Retries of one request, by the SDK.")
+    max_tokens_param: Literal["max_tokens", "max_completion_tokens"] = Field(
+        "max_tokens", description="How the server calls the token limit; newer OpenAI models want the second."
+    )
+    input_usd_per_mtok: Dollars | None = Field(
+        None, description="Dollars per million prompt tokens; null looks the model up."
+    )
+    cached_usd_per_mtok: Dollars | None = Field(
+        None, description="Dollars per million cached prompt tokens; null: as input."
+    )
+    output_usd_per_mtok: Dollars | None = Field(
+        None, description="Dollars per million generated tokens; null looks the model up."
+    )
+    context: Annotated[int, Field(ge=256)] = Field(
+        4096, description="Context tokens for one request of the embedded local server."
+    )
+    threads: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Threads of the embedded local server; null: all cores."
+    )
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _a_name_not_a_key(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        name = re.fullmatch(r"\$?\{?([A-Za-z_][A-Za-z0-9_]*)\}?", value)
+        if name is None:
+            raise ValueError("must be the name of an environment variable, never the key itself")
+        return name.group(1)
+
+
+class SamplingConfig(_Section):
+    """Decoding parameters; a key set to null is left out of the request, a key not set is the published one."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    stop: tuple[str, ...] | None = None
+
+    def over(self, published: Sampling) -> Sampling:
+        """`published` with every key that this section sets, null included."""
+        values = {name: getattr(published, name) for name in Sampling.__slots__}
+        values.update({name: getattr(self, name) for name in self.model_fields_set})
+        return Sampling(**values)
+
+
+class FilterConfig(_Section):
+    """The instruction filters, on as published; null or an empty list turns one off."""
+
+    min_words: Annotated[int, Field(ge=0)] | None = Field(
+        4, description="Fewer words are refused as 'too_short' (published: 3 or fewer)."
+    )
+    max_words: Annotated[int, Field(ge=1)] | None = Field(150, description="More words: 'too_long'.")
+    keywords: bool | tuple[str, ...] = Field(
+        True, description="'keyword': what a text model can't serve; true: the language's list, or a list."
+    )
+    prefixes: bool | tuple[str, ...] = Field(
+        True, description="'prefix': openings such as 'Write a program'; true: the language's list."
+    )
+    punctuation_start: bool = Field(True, description="'punctuation_start': begins with punctuation.")
+    ascii_start: bool | None = Field(
+        None, description="'not_ascii_start': first character outside ASCII; null: only when language is en."
+    )
+    custom: tuple[str, ...] = Field((), description="Your own, each as package.module:Name.")
+
+
+class DatasetConfig(_Section):
+    """What is written at the end, and what its card says."""
+
+    formats: tuple[str, ...] = Field(
+        ("messages", "prompt_completion", "alpaca"),
+        description="One dataset config each; the first is default.",
+    )
+    test_share: Share = Field(0.0, description="Share of records in the split 'test'; 0 writes 'train' only.")
+    instances: Literal["first", "all"] = Field("first", description="Rows per record: one, or one per instance.")
+    license: str | None = Field(None, description="Stands in the card only when you state it here.")
+    title: str | None = Field(None, description="The card's heading; null: the run's folder name.")
+    shard_rows: Annotated[int, Field(ge=1)] = Field(100_000, description="Rows in one Parquet file.")
+
+
+class RunConfig(_Section):
+    """Everything that one run is made from. See `configs/` for complete examples."""
+
+    seeds: str | tuple[str, ...] = Field(
+        description="Seed file: JSONL, JSON, CSV, Parquet, a dataset folder, hub name, or '-'."
+    )
+    run_dir: str = Field(description="The run's folder: journal, log, dataset/.")
+    target: Annotated[int, Field(ge=1)] = Field(100, description="Records that the dataset shall have.")
+    strategy: str = Field("alpaca", description="alpaca | self_instruct | package.module:Name")
+    language: Literal["en", "zh", "any"] = Field("en", description="Language of prompts and filters.")
+    random_seed: int = Field(0, description="Draws of demonstrations and the test split.")
+    teacher: TeacherConfig = TeacherConfig()
+    propose: SamplingConfig = Field(SamplingConfig(), description="Sampling of questions for new tasks.")
+    classify: SamplingConfig = Field(SamplingConfig(), description="Sampling of 'is it a classification'.")
+    instances: SamplingConfig = Field(SamplingConfig(), description="Sampling of questions for instances.")
+    seed_demos: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Seed tasks shown in a proposal; null: as published (alpaca 3, self_instruct 6)."
+    )
+    machine_demos: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Machine-made tasks shown; null: as published (alpaca 0, self_instruct 2)."
+    )
+    tasks_per_question: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="New tasks asked for at once; null: as published (alpaca 20 with the demos, self_instruct 8).",
+    )
+    max_instances: Annotated[int, Field(ge=1)] = Field(5, description="Instances per task, self_instruct.")
+    prompts: str | None = Field(None, description="Your own prompt file; null: the one shipped for language.")
+    concurrency: Annotated[int, Field(ge=1, le=4096)] = Field(16, description="Requests in flight.")
+    lookahead: Annotated[int, Field(ge=1)] = Field(
+        64, description="Proposals asked ahead of the one consumed; several times the concurrency."
+    )
+    max_similarity: Share = Field(0.7, description="Refuse above this ROUGE-L F to seeds or pool; equal is kept.")
+    neighbours: Annotated[int, Field(ge=0, le=100)] = Field(
+        0, description="Most similar texts kept with each record (published: 10), with the mean similarity."
+    )
+    filters: FilterConfig = FilterConfig()
+    max_cost_usd: Dollars | None = Field(None, description="Never spend more; needs a known price.")
+    max_requests: Annotated[int, Field(ge=0)] | None = Field(None, description="Never send more requests.")
+    max_tokens: Annotated[int, Field(ge=0)] | None = Field(None, description="Never use more tokens, both ways.")
+    min_yield: Annotated[float, Field(ge=0)] = Field(
+        0.05, description="Stop when fewer new tasks per question come in over the window; 0 never stops."
+    )
+    min_yield_window: Annotated[int, Field(ge=1)] = Field(200, description="Questions in that window.")
+    max_failures_in_a_row: Annotated[int, Field(ge=1)] = Field(
+        10, description="Stop when so many questions in a row got no answer at all."
+    )
+    dataset: DatasetConfig = DatasetConfig()
+
+    @model_validator(mode="after")
+    def _known_formats(self) -> RunConfig:
+        if not self.dataset.formats:
+            raise ValueError("dataset.formats: name at least one format")
+        return self
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: list[str] | None = None, **changes: Any) -> RunConfig:
+        """Read a YAML file, then apply `changes` (top-level keys) and `overrides` ('a.b=value').
+
+        A relative `seeds` path that doesn't exist from the working directory is looked for beside the file.
+        Raises ConfigError: unreadable file, unknown key, wrong value; one line a defect.
+        """
+        path = Path(path)
+        values = _read_yaml(path)
+        for item in overrides or []:
+            _apply(values, item)
+        values.update(changes)
+        _find_seeds(values, path.resolve().parent)
+        return cls.parse(values, str(path))
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], source: str = "config") -> RunConfig:
+        """Validate plain values; ConfigError names `source`, each key's path and what to do."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise ConfigError("\n".join(_explain(source, item, cls) for item in error.errors())) from None
+
+    @property
+    def seed_sources(self) -> tuple[str, ...]:
+        """The seed files, one or several."""
+        return (self.seeds,) if isinstance(self.seeds, str) else tuple(self.seeds)
+
+    def meaning(self, seeds_digest: str, prompts_digest: str) -> dict[str, Any]:
+        """The values that give the answers their meaning, flat: 'teacher.model' -> ...; they make the digest."""
+        values: dict[str, Any] = {
+            "tokenizer": TOKENIZER_VERSION,
+            "seeds": seeds_digest,
+            "prompts": prompts_digest,
+        }
+        for key, value in self.model_dump(mode="json").items():
+            if key in _FREE_KEYS or key in ("seeds", "prompts"):
+                continue
+            if isinstance(value, dict):
+                free = _FREE_TEACHER_KEYS if key == "teacher" else frozenset()
+                section = getattr(self, key)
+                for name, item in value.items():
+                    if name in free:
+                        continue
+                    if isinstance(section, SamplingConfig):
+                        item = item if name in section.model_fields_set else "published"
+                    values[f"{key}.{name}"] = item
+            else:
+                values[key] = value
+        return values
+
+
+def overridden(values: dict[str, Any], items: list[str]) -> dict[str, Any]:
+    """A copy of plain configuration values with every 'a.b=value' of `items` set. Raises ConfigError."""
+    changed = copy.deepcopy(values)
+    for item in items:
+        _apply(changed, item)
+    return changed
+
+
+def digest_of(meaning: dict[str, Any]) -> str:
+    """The config digest: 64 hex digits over the values that give the answers their meaning."""
+    text = json.dumps(meaning, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def json_schema() -> str:
+    """The JSON Schema of a configuration file, as published in configs/schema.json."""
+    return json.dumps(RunConfig.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; `selfinstruct init` writes one to start from") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: is a directory; name the YAML file in it") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: can't be read: {error}") from None
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f":{where.line + 1}" if where else ""
+        problem = getattr(error, "problem", None) or "not valid YAML"
+        raise ConfigError(f"{path}{line}: {problem}; check the indentation and the quotes") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: must be a mapping of keys to values, such as 'target: 100'")
+    bad = sorted(str(key) for key in values if not isinstance(key, str))
+    if bad:
+        raise ConfigError(f"{path}: keys must be words, not {', '.join(bad)}")
+    return values
+
+
+def _apply(values: dict[str, Any], item: str) -> None:
+    """Set one 'a.b=value'; the value is read as YAML, so `null`, `true`, `3` and `[a, b]` work."""
+    key, mark, text = item.partition("=")
+    if not mark or not key.strip():
+        raise ConfigError(f"--set {item}: write it as key=value, such as --set teacher.model=gpt-4o-mini")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {item}: {section} is not a section")
+        values = inner
+    values[last] = value
+
+
+def _find_seeds(values: dict[str, Any], beside: Path) -> None:
+    """Turn relative seed paths that exist only beside the config file, or its parent, into ones that exist."""
+
+    def find(source: Any) -> Any:
+        if not isinstance(source, str) or source == "-" or Path(source).exists():
+            return source
+        for base in (beside, beside.parent):
+            if (base / source).exists():
+                return str(base / source)
+        return source
+
+    seeds = values.get("seeds")
+    values_seeds = [find(s) for s in seeds] if isinstance(seeds, list) else find(seeds)
+    if seeds is not None:
+        values["seeds"] = values_seeds
+
+
+def _explain(source: str, error: Any, model: type[BaseModel]) -> str:
+    """One line for one of pydantic's errors: file, key, what is wrong, what to do."""
+    path = [str(part) for part in error["loc"]]
+    key = ".".join(path)
+    if error["type"] == "extra_forbidden":
+        section: Any = model
+        for part in path[:-1]:
+            section = section.model_fields[part].annotation
+        guess = closest(path[-1], section.model_fields)
+        return f"{source}: {key}: unknown key{f'; did you mean {guess!r}?' if guess else ''}"
+    if error["type"] == "missing":
+        return f"{source}: {key}: is needed; add it to the file or give --set {key}=..."
+    message = error["msg"].removeprefix("Value error, ")
+    secret = "api_key" in key
+    shown = "" if secret or isinstance(error["input"], dict | list) else f" (it is {error['input']!r})"
+    return f"{source}: {key + ': ' if key else ''}{message[:1].lower() + message[1:]}{shown}"

@@ -1,0 +1,152 @@
+"""A run's records as a `datasets.Dataset`, and as a folder that `load_dataset` opens as it is.
+
+Each format is a config (subset) of its own with explicit features, never two in one schema. A record's
+split follows from its id alone, so it never changes sides when the run grows. The folder is
+written beside and exchanged in one step: a reader sees the old one or the new one, whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config import DatasetConfig, RunConfig
+from ..errors import StorageError
+from ..runs import Run
+from ..schema import Record
+from .card import Part, write_card
+from .formats import FORMATS, NEIGHBOURS, PROVENANCE, Row, check_format, rows_of
+
+if TYPE_CHECKING:
+    import datasets
+
+
+def to_dataset(run: Run, format: str = "messages") -> datasets.Dataset:
+    """All records of a run as one `datasets.Dataset` with explicit features. Raises ConfigError: unknown format."""
+    import datasets
+
+    rows = list(_rows(run.records(), run.config, format))
+    return datasets.Dataset.from_list(rows, features=_features(format, run.config))
+
+
+def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig | None = None) -> Path:
+    """Write the dataset's folder: Parquet for every format and split, and the card. Returns its path.
+
+    target: where, `<run_dir>/dataset` by default; settings: in place of the run's own.
+    Raises ConfigError for an unknown format, StorageError when the disk refuses.
+    """
+    target = run.dataset_path if target is None else target
+    config = run.config if settings is None else run.config.model_copy(update={"dataset": settings})
+    settings = config.dataset
+    for name in settings.formats:
+        check_format(name)
+    records = run.records()
+    fresh = target.with_name(f".{target.name}-{os.getpid()}")
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        parts = [part for name in settings.formats for part in _write_format(fresh, records, config, name)]
+        write_card(fresh, run, settings, records, parts)
+        _replace(target, fresh)
+    except OSError as error:
+        raise StorageError(
+            f"{target}: {error.strerror or error}; the answers are safe in the journal, make room and start again"
+        ) from None
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return target
+
+
+def split_of(record_id: str, test_share: float, random_seed: int) -> str:
+    """'train' or 'test', from the record's id alone."""
+    digest = hashlib.sha256(f"{random_seed}:{record_id}".encode()).digest()
+    return "test" if int.from_bytes(digest[:8], "big") < test_share * 2**64 else "train"
+
+
+def _rows(records: Sequence[Record], config: RunConfig, format: str) -> Iterator[Row]:
+    check_format(format)
+    every, neighbours = config.dataset.instances == "all", config.neighbours > 0
+    for record in records:
+        yield from rows_of(record, FORMATS[format], every, neighbours)
+
+
+def _features(format: str, config: RunConfig) -> datasets.Features:
+    import datasets
+
+    def typed(value: Any) -> Any:
+        if isinstance(value, str):
+            return datasets.Value(value)
+        if isinstance(value, list):
+            return datasets.List(typed(value[0]))
+        return {key: typed(item) for key, item in value.items()}
+
+    columns = {"id": "string", **FORMATS[format].features, **PROVENANCE}
+    if config.neighbours:
+        columns |= NEIGHBOURS
+    return datasets.Features({name: typed(value) for name, value in columns.items()})
+
+
+def _write_format(folder: Path, records: list[Record], config: RunConfig, name: str) -> Iterator[Part]:
+    """Write one format's splits in shards; yields a part for each split that has rows."""
+    import datasets
+
+    features = _features(name, config)
+    settings = config.dataset
+    for split in ("train", "test"):
+        chosen = [r for r in records if split_of(r.id, settings.test_share, config.random_seed) == split]
+        rows = list(_rows(chosen, config, name))
+        if not rows:
+            continue
+        starts = range(0, len(rows), settings.shard_rows)
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        size = file_size = 0
+        for number, start in enumerate(starts):
+            path = folder / name / f"{split}-{number:05d}-of-{len(starts):05d}.parquet"
+            shard = datasets.Dataset.from_list(rows[start : start + settings.shard_rows], features=features)
+            with _no_bars():
+                shard.to_parquet(path)
+            size += shard.data.nbytes
+            file_size += path.stat().st_size
+        yield Part(name, split, len(rows), size, file_size, features)
+
+
+@contextlib.contextmanager
+def _no_bars() -> Iterator[None]:
+    """Without the library's progress bars, whose setting is put back."""
+    from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    disabled = are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not disabled:
+            enable_progress_bars()
+
+
+def _replace(target: Path, fresh: Path) -> None:
+    """Put `fresh` in the place of `target` in one step where the system can, else in two renames."""
+    if not target.exists():
+        fresh.rename(target)
+        return
+    if not _exchange(target, fresh):
+        old = target.with_name(f".{target.name}-old-{os.getpid()}")
+        target.rename(old)
+        fresh.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders atomically (Linux `renameat2` with RENAME_EXCHANGE). False where that isn't to be had."""
+    try:
+        swap = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    here, exchange = -100, 2
+    return bool(swap(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)

@@ -1,0 +1,102 @@
+"""One dataset row a record, in the columns that each kind of trainer reads.
+
+To add one: a function `(instruction, instance) -> dict` with its features, and a line in `FORMATS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import ConfigError
+from ..schema import Instance, Record
+from ..suggest import closest
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """The columns of one dataset config. `features` uses the names of `datasets.Value` types."""
+
+    row: Callable[[str, Instance], Row]
+    features: Mapping[str, Any]
+
+
+def user_text(instruction: str, given: str) -> str:
+    """What the user says: the instruction, a blank line, the input where there is one."""
+    return f"{instruction}\n\n{given}" if given else instruction
+
+
+def _messages(instruction: str, instance: Instance) -> Row:
+    return {
+        "messages": [
+            {"role": "user", "content": user_text(instruction, instance.input)},
+            {"role": "assistant", "content": instance.output},
+        ]
+    }
+
+
+def _prompt_completion(instruction: str, instance: Instance) -> Row:
+    return {"prompt": user_text(instruction, instance.input) + "\n\n", "completion": instance.output}
+
+
+def _alpaca(instruction: str, instance: Instance) -> Row:
+    return {"instruction": instruction, "input": instance.input, "output": instance.output}
+
+
+FORMATS: dict[str, Format] = {
+    "messages": Format(_messages, {"messages": [{"role": "string", "content": "string"}]}),
+    "prompt_completion": Format(_prompt_completion, {"prompt": "string", "completion": "string"}),
+    "alpaca": Format(_alpaca, {"instruction": "string", "input": "string", "output": "string"}),
+}
+
+PROVENANCE: dict[str, Any] = {
+    "is_classification": "bool",
+    "strategy": "string",
+    "teacher": "string",
+    "prompt_version": "string",
+    "question": "int64",
+    "demonstrations": ["string"],
+    "nearest_id": "string",
+    "nearest_score": "float64",
+}
+"""Columns that say how a row came to be; every format has them. `nearest_score` is ROUGE-L F, 0 to 1."""
+
+NEIGHBOURS: dict[str, Any] = {
+    "most_similar": [{"id": "string", "score": "float64"}],
+    "mean_similarity": "float64",
+}
+"""Further columns where `neighbours` is set."""
+
+
+def check_format(name: str) -> None:
+    """Raises ConfigError when no format has this name."""
+    if name not in FORMATS:
+        guess = closest(name, FORMATS)
+        hint = f"did you mean {guess!r}?" if guess else f"one of {', '.join(FORMATS)}"
+        raise ConfigError(f"dataset.formats: {name!r} is unknown; {hint}")
+
+
+def rows_of(record: Record, format: Format, all_instances: bool = False, neighbours: bool = False) -> list[Row]:
+    """The rows of one record: of its first instance, or of every one (ids then end in '.1', '.2' ...)."""
+    rows = []
+    for number, instance in enumerate(record.instances if all_instances else record.instances[:1]):
+        row: Row = {"id": record.id if number == 0 else f"{record.id}.{number}"}
+        row |= format.row(record.instruction, instance)
+        row |= {
+            "is_classification": record.is_classification,
+            "strategy": record.strategy,
+            "teacher": record.teacher,
+            "prompt_version": record.prompt_version,
+            "question": record.question,
+            "demonstrations": list(record.demos),
+            "nearest_id": record.nearest.id if record.nearest else None,
+            "nearest_score": record.nearest.score if record.nearest else None,
+        }
+        if neighbours:
+            row["most_similar"] = [{"id": n.id, "score": n.score} for n in record.neighbours]
+            row["mean_similarity"] = record.mean_similarity
+        rows.append(row)
+    return rows

@@ -1,0 +1,294 @@
+"""A run's folder: made, locked, forked, and read while it is being worked on or after.
+
+<run_dir>/journal.sqlite   every answer and what became of it
+<run_dir>/dataset/         the dataset, whole or not there
+<run_dir>/run.lock         held by the process that works on the run
+<run_dir>/teacher.log      what an embedded teacher printed
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import _version
+from .config import RunConfig, digest_of
+from .errors import ConfigChanged, RunLocked, StorageError, UsageError
+from .journal import Journal
+from .schema import Record
+
+JOURNAL = "journal.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run's last start ended.
+
+    reason: 'target', 'budget', 'exhausted', 'interrupted', 'teacher_down', 'teacher_refused', 'storage',
+    'recall_only', or 'running'. exit_code: what the command line ends with.
+    """
+
+    reason: str
+    detail: str
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A run in numbers. Counts are of the whole run, all starts together; tokens and dollars are its own.
+
+    questions: proposals answered. proposed: tasks read from them; admitted: those that entered the pool;
+    records: those with their instances, at most `target`. refused: by reason, of tasks, answers and instances.
+    """
+
+    run_dir: str
+    run_id: str
+    target: int
+    records: int
+    proposed: int
+    admitted: int
+    questions: int
+    seed_tasks: int
+    refused: dict[str, int]
+    requests: int
+    failed_requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float | None
+    by_purpose: dict[str, dict[str, float]]
+    outcome: Outcome
+    running: bool
+    generations: int = 1
+    teacher: str = ""
+    strategy: str = ""
+
+    @property
+    def acceptance(self) -> float:
+        """Share of the proposed tasks that were admitted, 0 to 1."""
+        return self.admitted / self.proposed if self.proposed else 0.0
+
+
+class Run:
+    """A run on disk, for reading. Opening one never changes it."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Raises UsageError when `path` is not a run's folder."""
+        self.path = Path(path)
+        if not (self.path / JOURNAL).exists():
+            raise UsageError(f"{self.path}: not a run's folder (no {JOURNAL} in it)")
+        with contextlib.closing(self._journal()) as journal:
+            generations = journal.generations()
+        if not generations:
+            raise UsageError(f"{self.path}: the run was never started; `selfinstruct generate` does")
+        self.id = generations[0].digest[:8]
+        self.config = RunConfig.parse(generations[-1].config, str(self.path / JOURNAL))
+        self.generations = generations
+
+    def _journal(self) -> Journal:
+        return Journal(self.path / JOURNAL, read_only=True)
+
+    @property
+    def name(self) -> str:
+        """The name of the run's folder."""
+        return self.path.resolve().name
+
+    @property
+    def dataset_path(self) -> Path:
+        """Where the dataset lies once it is written."""
+        return self.path / "dataset"
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the last start ended."""
+        with contextlib.closing(self._journal()) as journal:
+            return _outcome(journal)
+
+    def records(self) -> list[Record]:
+        """The dataset's records: the first `target` finished ones in admission order."""
+        with contextlib.closing(self._journal()) as journal:
+            return list(journal.records(_target(journal, self.config)))
+
+    def status(self) -> Status:
+        """The run in numbers, also while another process works on it."""
+        with contextlib.closing(self._journal()) as journal:
+            return self._status(journal)
+
+    def _status(self, journal: Journal) -> Status:
+        def count(sql: str) -> int:
+            return int(journal.query(sql)[0][0])
+
+        refused = journal.query(
+            "SELECT reason, count(*) FROM verdicts WHERE reason IS NOT NULL GROUP BY reason ORDER BY 2 DESC, 1"
+        )
+        purposes = journal.query(
+            "SELECT purpose, count(*), sum(prompt_tokens), sum(completion_tokens), sum(cost_usd) FROM answers"
+            " WHERE inherited = 0 GROUP BY purpose ORDER BY purpose"
+        )
+        totals = journal.totals()
+        unpriced = count("SELECT count(*) FROM answers WHERE inherited = 0 AND cost_usd IS NULL AND failed = 0")
+        target = _target(journal, self.config)
+        return Status(
+            run_dir=str(self.path),
+            run_id=self.id,
+            target=target,
+            records=min(target, count("SELECT count(*) FROM records")),
+            seed_tasks=int(journal.meta("seed_tasks") or 0),
+            proposed=count("SELECT count(*) FROM verdicts WHERE idx >= 0 AND stage <> 'instance'"),
+            admitted=count("SELECT count(*) FROM verdicts WHERE stage = 'admission' AND reason IS NULL"),
+            questions=count("SELECT count(*) FROM answers WHERE purpose = 'propose'"),
+            refused=dict(refused),
+            requests=totals.requests,
+            failed_requests=count("SELECT count(*) FROM answers WHERE inherited = 0 AND failed = 1"),
+            prompt_tokens=totals.prompt_tokens,
+            completion_tokens=totals.completion_tokens,
+            cost_usd=None if unpriced else totals.cost_usd,
+            by_purpose={
+                row[0]: {
+                    "requests": row[1],
+                    "prompt_tokens": row[2],
+                    "completion_tokens": row[3],
+                    "cost_usd": row[4] or 0.0,
+                }
+                for row in purposes
+            },
+            outcome=_outcome(journal),
+            running=is_locked(self.path),
+            generations=len(self.generations),
+            teacher=self.config.teacher.model,
+            strategy=self.config.strategy,
+        )
+
+
+@dataclass(slots=True)
+class OpenRun:
+    """A run that this process works on: its journal, open for writing."""
+
+    path: Path
+    journal: Journal
+    id: str
+    configs: list[tuple[int, RunConfig]] = field(default_factory=list)
+    """(first question, configuration) of every generation; the last is the current one."""
+
+
+@contextlib.contextmanager
+def open_run(
+    config: RunConfig, meaning: dict[str, Any], seed_tasks: int, fork_of: Path | None = None
+) -> Iterator[OpenRun]:
+    """Make the run's folder or open it, hold its lock, and check that the configuration still means the same.
+
+    fork_of: another run whose answers are taken over at no cost; the new configuration begins where they end.
+    Raises RunLocked, ConfigChanged (with what differs), StorageError.
+    """
+    path = Path(config.run_dir)
+    _make_folder(path)
+    with _lock(path):
+        if fork_of is not None:
+            _take_over(fork_of, path)
+        with contextlib.closing(Journal(path / JOURNAL)) as journal:
+            _check_meaning(path, journal, config, meaning, fork=fork_of is not None)
+            generations = journal.generations()
+            configs = [(g.first_question, RunConfig.parse(g.config, str(path / JOURNAL))) for g in generations[:-1]]
+            configs.append((generations[-1].first_question, config))
+            notes = {"target": str(config.target), "seed_tasks": str(seed_tasks)}
+            journal.set_meta(outcome=json.dumps(["running", "", 3]), **notes)
+            yield OpenRun(path, journal, generations[0].digest[:8], configs)
+
+
+def note_outcome(journal: Journal, outcome: Outcome) -> None:
+    """Write down how this start ended."""
+    journal.set_meta(outcome=json.dumps([outcome.reason, outcome.detail, outcome.exit_code]))
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process works on the run right now."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path / "run.lock")
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a folder that can't be written: nobody works on it from here
+        return False
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not (path / JOURNAL).exists():
+            path.chmod(0o700)
+    except FileExistsError:
+        raise UsageError(f"run_dir: {path} is a file; name a folder") from None
+    except OSError as error:
+        raise StorageError(f"run_dir: {path}: {error.strerror or error}; choose a folder that can be written") from None
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path / "run.lock")
+    try:
+        lock.acquire(timeout=0.5)  # `status` holds it for an instant, too
+    except Timeout:
+        raise RunLocked(f"{path}: another process works on this run; wait for it, or choose another run_dir") from None
+    except OSError as error:
+        raise StorageError(f"{path}/run.lock: {error.strerror or error}; check the folder's permissions") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _take_over(source: Path, path: Path) -> None:
+    if (path / JOURNAL).exists():
+        raise UsageError(f"{path}: holds a run already; name a new folder to fork into")
+    if not (source / JOURNAL).exists():
+        raise UsageError(f"{source}: not a run's folder (no {JOURNAL} in it)")
+    with contextlib.closing(Journal(source / JOURNAL, read_only=True)) as journal:
+        journal.copy_to(path / JOURNAL)
+
+
+def _check_meaning(path: Path, journal: Journal, config: RunConfig, meaning: dict[str, Any], fork: bool) -> None:
+    generations = journal.generations()
+    digest = digest_of(meaning)
+    values = config.model_dump(mode="json", exclude_unset=True)
+    if fork or not generations:
+        journal.begin_generation(digest, meaning, values, _version.VERSION)
+        return
+    last = generations[-1]
+    if last.digest == digest:
+        if last.config != values:
+            journal.refresh_config(values)
+        return
+    keys = sorted(last.meaning.keys() | meaning.keys())
+    changes = [
+        f"{key}: was {_shown(last.meaning.get(key))}, now {_shown(meaning.get(key))}"
+        for key in keys
+        if last.meaning.get(key) != meaning.get(key)
+    ]
+    raise ConfigChanged(
+        f"{path}: this run was made with another configuration:\n  "
+        + "\n  ".join(changes)
+        + "\nstart a new run (another run_dir), or `generate --fork NEW_DIR` to take its answers over and go on there",
+        changes,
+    )
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _target(journal: Journal, config: RunConfig) -> int:
+    return int(journal.meta("target") or config.target)
+
+
+def _outcome(journal: Journal) -> Outcome:
+    stored = journal.meta("outcome")
+    return Outcome(*json.loads(stored)) if stored else Outcome("running", "", 3)

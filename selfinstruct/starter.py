@@ -1,0 +1,42 @@
+"""What `init` writes: a configuration to start from and a seed file beside it, both shipped with the package."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from .errors import UsageError
+
+STARTERS = {"openai": "openai.yaml", "local": "demo.yaml", "self_instruct": "self_instruct.yaml",
+            "vllm": "vllm.yaml", "ollama": "ollama.yaml", "zh": "zh.yaml"}  # fmt: skip
+
+
+def shipped(kind: str, name: str) -> str:
+    """The text of a shipped file; kind is 'seeds' or 'configs'. Installed packages carry them inside."""
+    inside = resources.files(__package__) / "_shipped" / kind / name
+    if inside.is_file():
+        return inside.read_text(encoding="utf-8")
+    return (Path(__file__).parents[1] / kind / name).read_text(encoding="utf-8")
+
+
+def write_starter(folder: Path, kind: str, force: bool = False) -> list[Path]:
+    """Write `selfinstruct.yaml` and its seed file into `folder`; returns their paths.
+
+    Raises UsageError for an unknown kind, and rather than overwrite what is there.
+    """
+    if kind not in STARTERS:
+        raise UsageError(f"init: {kind!r} is unknown; one of {', '.join(STARTERS)}")
+    seeds = "zh.jsonl" if kind == "zh" else "en.jsonl"
+    config = shipped("configs", STARTERS[kind]).replace(f"seeds/{seeds}", seeds)
+    config = config.replace("# yaml-language-server: $schema=schema.json\n", "")
+    files = {folder / "selfinstruct.yaml": config, folder / seeds: shipped("seeds", seeds)}
+    taken = [path for path in files if path.exists()]
+    if taken and not force:
+        raise UsageError(f"init: {taken[0]} exists; choose another folder, or --force to overwrite it")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in files.items():
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"init: {folder}: {error.strerror or error}") from None
+    return list(files)

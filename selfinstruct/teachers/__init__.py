@@ -1,0 +1,54 @@
+"""Who answers: OpenAI-compatible servers, the embedded local model, a fake for tests.
+
+To add one: a class with `async complete(prompt) -> Completion`, entered as an async context manager
+where it is one, and a line in `TEACHERS`; or name your own in the configuration as
+`package.module:Name`. It is called with the configuration and may have `asking`, an `Asking` that
+says how it wants to be asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..config import RunConfig
+from ..plugins import load_named
+from ..schema import Asking
+
+
+def _openai(config: RunConfig) -> Any:
+    from .openai_api import OpenAITeacher
+
+    return OpenAITeacher(config.teacher, concurrency=config.concurrency)
+
+
+def _local(config: RunConfig) -> Any:
+    from .local import LocalTeacher
+
+    return LocalTeacher(config)
+
+
+def _fake(config: RunConfig) -> Any:
+    from .fake import FakeTeacher
+
+    return FakeTeacher(structured=config.teacher.structured != "text")
+
+
+TEACHERS: dict[str, Callable[[RunConfig], Any]] = {"openai": _openai, "local": _local, "fake": _fake}
+
+
+def build_teacher(config: RunConfig) -> Any:
+    """The teacher that `config.teacher` names, not yet entered. Raises ConfigError."""
+    return load_named(config.teacher.kind, TEACHERS, "teacher.kind")(config)
+
+
+def asking_of(config: RunConfig) -> Asking:
+    """How the configured teacher is asked, known before it is started: the config's endpoint, else the catalogue's."""
+    settings = config.teacher
+    if settings.endpoint is not None:
+        return Asking.over(settings.endpoint)
+    if settings.kind == "local":
+        from .local import catalogue_asking
+
+        return catalogue_asking(settings.model)
+    return Asking()
