@@ -27,7 +27,8 @@ if TYPE_CHECKING:
         UsageError,
     )
     from .export import to_dataset
-    from .generate import Progress, arun, run
+    from .generate import arun, run
+    from .loop import Progress
     from .novelty import NoveltyIndex
     from .runs import Outcome, Run, Status
     from .schema import (
@@ -58,7 +59,8 @@ _HOMES = {
         "TeacherDown", "TeacherError", "TeacherRefused", "UsageError",
     ),
     "export": ("to_dataset",),
-    "generate": ("Progress", "arun", "run"),
+    "generate": ("arun", "run"),
+    "loop": ("Progress",),
     "novelty": ("NoveltyIndex",),
     "runs": ("Outcome", "Run", "Status"),
     "schema": (

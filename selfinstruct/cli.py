@@ -124,7 +124,7 @@ def preview(
 ) -> None:
     """Print the exact first prompts, and those that develop a task. Asks nothing."""
     with _plain_errors(debug):
-        from .generate import demonstration, draw_demos
+        from .pool import demonstration, draw_demos
         from .seeds import load_seeds
         from .strategies import SelfInstruct, build_strategy
         from .teachers import asking_of

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .budget import price_of
 from .config import RunConfig
-from .generate import demonstration, draw_demos
+from .pool import demonstration, draw_demos
 from .runs import Status
 from .schema import Prompt, SeedTask, Usage
 from .strategies import Strategy

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from typing import Any, TextIO
 
-from .generate import Progress
+from .loop import Progress
 
 LINE_EVERY_S = 30.0
 

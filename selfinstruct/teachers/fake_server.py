@@ -58,7 +58,7 @@ class FakeServer:
 
     async def _answer(self, body: dict[str, Any], text: str) -> str:
         self.requests += 1
-        name = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+        name = request_name(text)
         self._write({"event": "asked", "request": name})
         if self._latency_s:
             await asyncio.sleep(self._latency_s)
@@ -84,6 +84,11 @@ class FakeServer:
                 "usage": {**used, "total_tokens": sum(used.values())},
             }
         )
+
+
+def request_name(text: str) -> str:
+    """What the log calls a request: a hash of its messages' texts, joined."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @contextlib.asynccontextmanager

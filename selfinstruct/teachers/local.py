@@ -67,7 +67,8 @@ class LocalTeacher:
 
     async def complete(self, prompt: Prompt) -> Completion:
         """The model's answer. Raises TeacherDown when the server has died; its log says why."""
-        assert self._server is not None and self._teacher is not None
+        assert self._server is not None
+        assert self._teacher is not None
         completion = await self._teacher.complete(prompt)
         if completion.failed:
             self._server.check()

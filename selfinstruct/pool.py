@@ -1,0 +1,141 @@
+"""The pool: every task that may be shown or compared with, and the checks a candidate must pass to enter it.
+
+It only ever grows, in the order of the questions. `seen_by` gives a question the pool as it stood
+`lookahead` questions before, which is what makes the demonstrations independent of timing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .filters import Filter
+from .journal import Answer, Journal
+from .novelty import NoveltyIndex
+from .schema import Candidate, Demonstration, Neighbour, Record, SeedTask, Verdict
+from .strategies import Strategy
+
+
+@dataclass(slots=True)
+class Admitted:
+    """A candidate in the pool and what has become of it.
+
+    resolved: nothing more is to be asked for it; `record` is then the finished record, or None when it has no instance.
+    """
+
+    question: int
+    index: int
+    id: str
+    candidate: Candidate
+    answer: Answer
+    nearest: Neighbour | None
+    neighbours: tuple[Neighbour, ...] = ()
+    mean_similarity: float | None = None
+    resolved: bool = False
+    record: Record | None = None
+
+
+class Pool:
+    """Seeds and admitted tasks. neighbours: how many of the most similar texts are kept with each, 0 for none."""
+
+    def __init__(
+        self,
+        seeds: Sequence[SeedTask],
+        filters: Sequence[Filter],
+        max_similarity: float,
+        neighbours: int,
+        journal: Journal,
+        run_id: str,
+    ) -> None:
+        self.seeds = [demonstration(seed) for seed in seeds]
+        self.admitted: list[Admitted] = []
+        self.refused = 0
+        self.yields: list[int] = []
+        """Tasks admitted from each question consumed, in order."""
+        self._filters, self._neighbours = filters, neighbours
+        self._journal, self._run_id = journal, run_id
+        self._index = NoveltyIndex(max_similarity)
+        for seed in seeds:
+            self._index.admit(seed.id, seed.instruction)
+        self._shown: list[Demonstration] = []
+        self._sizes: list[int] = []
+
+    @property
+    def consumed(self) -> int:
+        """Questions consumed so far; the number of the next one."""
+        return len(self._sizes)
+
+    def seen_by(self, question: int, lookahead: int) -> Sequence[Demonstration]:
+        """The machine-made tasks that `question` may be shown."""
+        before = question - lookahead
+        return self._shown[: self._sizes[before]] if before >= 0 else ()
+
+    def consume(self, question: int, answer: Answer, strategy: Strategy) -> None:
+        """Read the next answer in order and judge what it proposes."""
+        before = len(self.admitted)
+        completion = answer.completion
+        if completion.error is not None:
+            self.refuse(question, -1, "answer", "", as_verdict(completion.error))
+        else:
+            candidates = strategy.parse(completion)
+            if not candidates:
+                start = " ".join(completion.text.split())[:120]
+                self.refuse(question, -1, "answer", "", Verdict("unparsable", start))
+            for index, candidate in enumerate(candidates):
+                self._judge(question, index, candidate, answer)
+        self._sizes.append(len(self._shown))
+        self.yields.append(len(self.admitted) - before)
+
+    def refuse(self, question: int, index: int, stage: str, text: str, verdict: Verdict, part: int = 0) -> None:
+        """Write a refusal into the ledger. stage: 'answer', 'filter', 'novelty' or 'instance'."""
+        self.refused += 1
+        self._journal.note(question, index, stage, part, text, verdict)
+
+    def _judge(self, question: int, index: int, candidate: Candidate, answer: Answer) -> None:
+        """Filters, then novelty; a candidate that passes enters the pool."""
+        text = candidate.instruction
+        for check in self._filters:
+            verdict = check.check(candidate)
+            if not verdict.ok:
+                self.refuse(question, index, "filter", text, verdict)
+                return
+        verdict = self._index.check(text)
+        if not verdict.ok:
+            self.refuse(question, index, "novelty", text, verdict)
+            return
+        id = f"{self._run_id}-{question}-{index}"
+        nearest = None if verdict.nearest is None else Neighbour(verdict.nearest, verdict.score or 0.0)
+        admitted = Admitted(question, index, id, candidate, answer, nearest)
+        if self._neighbours:
+            similar = self._index.most_similar(text, self._neighbours)
+            admitted.neighbours, admitted.mean_similarity = similar.neighbours, similar.mean
+        self._index.admit(id, text)
+        self._shown.append(Demonstration(id, text, candidate.input or "", candidate.output or ""))
+        self.admitted.append(admitted)
+        self._journal.note(question, index, "admission", 0, text, verdict)
+
+
+def as_verdict(error: str) -> Verdict:
+    """An answer's error, 'reason: detail', as a verdict."""
+    reason, _, detail = error.partition(":")
+    return Verdict(reason, detail.strip())
+
+
+def demonstration(seed: SeedTask) -> Demonstration:
+    """A seed task as it is shown: with its first instance."""
+    first = seed.instances[0]
+    return Demonstration(seed.id, seed.instruction, first.input, first.output)
+
+
+def draw_demos(
+    random_seed: int, number: int, strategy: Strategy, seeds: Sequence[Demonstration], pool: Sequence[Demonstration]
+) -> list[Demonstration]:
+    """The demonstrations of question `number`: machine-made ones of `pool`, filled up with seeds, shuffled."""
+    draw = random.Random(f"{random_seed}:{number}")
+    machine = draw.sample(range(len(pool)), min(strategy.machine_demos, len(pool)))
+    wanted = strategy.seed_demos + strategy.machine_demos - len(machine)
+    demos = [seeds[position] for position in draw.sample(range(len(seeds)), min(wanted, len(seeds)))]
+    demos += [pool[position] for position in machine]
+    draw.shuffle(demos)
+    return demos

@@ -1,0 +1,90 @@
+"""What tests share: small seed files, configurations, and the fake teacher behind a real server on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfinstruct.config import RunConfig
+
+ROOT = Path(__file__).parents[1]
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_OFFLINE"] = "1"
+
+
+@pytest.fixture
+def seed_file(tmp_path: Path) -> Path:
+    """Eight short seed tasks."""
+    verbs = "Explain Translate Summarise Classify List Compare Rewrite Invent".split()
+    topics = "tides poems contracts reviews rivers engines letters games".split()
+    rows = [
+        {
+            "id": f"seed_task_{n}",
+            "name": topic,
+            "instruction": f"{verb} something about {topic} that a child of {n + 6} would enjoy.",
+            "instances": [{"input": "", "output": f"{topic} are fun."}],
+            "is_classification": verb == "Classify",
+        }
+        for n, (verb, topic) in enumerate(zip(verbs, topics, strict=True))
+    ]
+    path = tmp_path / "seeds.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def make_config(tmp_path: Path, seed_file: Path) -> Callable[..., RunConfig]:
+    """Configurations with the fake teacher; keyword arguments change top-level keys."""
+
+    def make(**changes: Any) -> RunConfig:
+        values: dict[str, Any] = {
+            "seeds": str(seed_file),
+            "run_dir": str(tmp_path / "run"),
+            "target": 40,
+            "teacher": {"kind": "fake", "model": "fake"},
+            "concurrency": 4,
+            "lookahead": 16,
+        }
+        return RunConfig.parse(values | changes)
+
+    return make
+
+
+@dataclass
+class Loopback:
+    """A fake server in a process of its own, and the log of what it was asked."""
+
+    base_url: str
+    log: Path
+
+    def events(self, name: str) -> list[str]:
+        """The requests of the log's events called `name`, 'asked' or 'answered', in order."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines()]
+        return [line["request"] for line in lines if line["event"] == name]
+
+
+@pytest.fixture
+def loopback(tmp_path: Path) -> Iterator[Callable[..., Loopback]]:
+    """Start fake servers, `loopback(latency_s=0.01)`; each is a real process with a real socket."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(latency_s: float = 0.0) -> Loopback:
+        log = tmp_path / f"server-{len(processes)}.log"
+        command = [sys.executable, "-m", "selfinstruct", "serve-fake", "--latency-s", str(latency_s), "--log", str(log)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        processes.append(process)
+        assert process.stdout is not None
+        return Loopback(process.stdout.readline().strip(), log)
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.wait(10)
