@@ -313,7 +313,8 @@ def test_the_computed_answer_stands_in_the_conclusion(name: str, instance: int, 
 def test_numbers_on_the_way_to_the_answers() -> None:
     after_fall = 260 * 80 // 100
     phrases = [
-        ("gravel_ring_bags", f"{RING_M2:.2f}"),
+        ("gravel_ring_bags", f"12.24 ≈ {RING_M2:.2f} m²"),
+        ("gravel_ring_bags", f"{RING_M2:.2f} m² × 45 kg/m² ≈ {round(RING_M2 * 45, -1):,.0f} kg"),
         ("raffle_at_least_one", str(LUCKY_DRAWS)),
         ("fall_and_rise_percent", f"{260 - after_fall * 1.2:.2f}"),
         ("fall_and_rise_percent", f"{1 - 0.8 * 1.2:.0%} of £260"),
