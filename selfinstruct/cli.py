@@ -5,17 +5,15 @@ Heavy imports stand inside the commands that need them, so that `--help` answers
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
-import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .errors import EXIT_CODES, SelfInstructError
+from .console import Debug, plain_errors, printable, say, table
+from .errors import EXIT_CODES
+from .teacher_commands import serve_fake, teacher_app
 
 if TYPE_CHECKING:
     from .config import RunConfig
@@ -30,8 +28,8 @@ app = typer.Typer(
     help="From a seed file to an instruction dataset: Self-Instruct and Alpaca, resumable, budgeted, exact.",
     epilog=_EPILOG,
 )
-teacher_app = typer.Typer(no_args_is_help=True, help="The embedded local teacher: weights and server.")
 app.add_typer(teacher_app, name="teacher")
+app.command("serve-fake", epilog="Example: selfinstruct serve-fake --port 8099 --latency-s 0.05")(serve_fake)
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's YAML file.", show_default=False)]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)]
@@ -39,7 +37,6 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as teacher.model=gpt-4o-mini. Repeatable."),
 ]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 _FIRST = {
     "budget": ", raise the cap, then",
@@ -71,18 +68,18 @@ def init(
     debug: Debug = False,
 ) -> None:
     """Write a configuration and a seed file to start from."""
-    with _plain_errors(debug):
+    with plain_errors(debug):
         from .starter import write_starter
 
         for path in write_starter(folder, teacher, force):
             print(path)
-        _say(f"next: selfinstruct check {folder / 'selfinstruct.yaml'}")
+        say(f"next: selfinstruct check {folder / 'selfinstruct.yaml'}")
 
 
 @app.command(epilog="Example: selfinstruct check configs/openai.yaml --set target=5000")
 def check(config: ConfigPath, set_: Set = None, debug: Debug = False) -> None:
     """Validate configuration and seeds and print what the run will ask and cost. Asks nothing."""
-    with _plain_errors(debug):
+    with plain_errors(debug):
         from .estimate import estimate
         from .runs import JOURNAL, Run
         from .seeds import load_seeds
@@ -110,9 +107,9 @@ def check(config: ConfigPath, set_: Set = None, debug: Debug = False) -> None:
             "caps": _caps(loaded),
             "assumed": expected.basis,
         }
-        _table(rows)
+        table(rows)
         if loaded.concurrency > loaded.lookahead:
-            _say(f"note: concurrency {loaded.concurrency} is above lookahead {loaded.lookahead}; raise lookahead")
+            say(f"note: concurrency {loaded.concurrency} is above lookahead {loaded.lookahead}; raise lookahead")
 
 
 @app.command(epilog="Example: selfinstruct preview configs/openai.yaml -n 1")
@@ -123,7 +120,7 @@ def preview(
     debug: Debug = False,
 ) -> None:
     """Print the exact first prompts, and those that develop a task. Asks nothing."""
-    with _plain_errors(debug):
+    with plain_errors(debug):
         from .pool import demonstration, draw_demos
         from .seeds import load_seeds
         from .strategies import SelfInstruct, build_strategy
@@ -141,7 +138,7 @@ def preview(
             _show_prompt("instances, generation", strategy.request_instances(seeds[0].instruction, False))
             _show_prompt("instances, classification", strategy.request_instances(seeds[0].instruction, True))
         if loaded.teacher.structured == "auto":
-            _say("note: shown as text; a server that follows JSON schemas is asked with one (teacher.structured)")
+            say("note: shown as text; a server that follows JSON schemas is asked with one (teacher.structured)")
 
 
 @app.command(
@@ -158,7 +155,7 @@ def generate(
     debug: Debug = False,
 ) -> None:
     """Run, or go on with a run, until its target is met; write its dataset and print the dataset's path."""
-    with _plain_errors(debug):
+    with plain_errors(debug):
         from .errors import UsageError
         from .generate import run
         from .progress import Reporter
@@ -178,13 +175,13 @@ def generate(
             reporter.close()
         outcome = done.outcome
         if reporter.first_record_s is not None:
-            _say(f"first record after {reporter.first_record_s:.1f} s")
-        _say(f"{outcome.reason}: {outcome.detail}")
+            say(f"first record after {reporter.first_record_s:.1f} s")
+        say(f"{outcome.reason}: {outcome.detail}")
         if done.dataset_path.exists():
             print(done.dataset_path)
         if outcome.exit_code:
             again = f"selfinstruct generate {config}" + "".join(f" --set {item}" for item in set_ or [])
-            _say(f"to go on{_FIRST.get(outcome.reason, '')}: {again}")
+            say(f"to go on{_FIRST.get(outcome.reason, '')}: {again}")
             raise typer.Exit(outcome.exit_code)
 
 
@@ -195,7 +192,7 @@ def status(
     debug: Debug = False,
 ) -> None:
     """Tell where a run stands, also while it is going."""
-    with _plain_errors(debug):
+    with plain_errors(debug):
         from dataclasses import asdict
 
         from .runs import Run
@@ -215,7 +212,7 @@ def status(
             "last start": f"{now.outcome.reason} {now.outcome.detail}".strip(),
         }
         rows |= {f"  refused, {reason}": f"{count:,}" for reason, count in now.refused.items()}
-        _table(rows)
+        table(rows)
 
 
 @app.command(epilog="Example: selfinstruct export data/openai --format alpaca --output out/alpaca")
@@ -227,7 +224,7 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write a run's dataset again, in other formats or another place. Asks nothing."""
-    with _plain_errors(debug):
+    with plain_errors(debug):
         from .errors import UsageError
         from .export import write_dataset
         from .runs import Run
@@ -252,7 +249,7 @@ def refilter(
     debug: Debug = False,
 ) -> None:
     """Apply other filters to a run's answers, at no cost, into a new run that `generate` can go on with."""
-    with _plain_errors(debug):
+    with plain_errors(debug):
         import yaml
 
         from .config import RunConfig, overridden
@@ -268,111 +265,11 @@ def refilter(
         text = yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True), sort_keys=False, allow_unicode=True)
         (new_run / "config.yaml").write_text(text, encoding="utf-8")
         outcome = done.outcome
-        _say(outcome.detail)
+        say(outcome.detail)
         if outcome.exit_code:
-            _say(f"to ask for what is missing: selfinstruct generate {new_run / 'config.yaml'}")
+            say(f"to ask for what is missing: selfinstruct generate {new_run / 'config.yaml'}")
         if done.dataset_path.exists():
             print(done.dataset_path)
-
-
-@app.command("serve-fake", epilog="Example: selfinstruct serve-fake --port 8099 --latency-s 0.05")
-def serve_fake(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,
-    latency_s: Annotated[float, typer.Option(min=0, help="Seconds before each answer.")] = 0.0,
-    log: Annotated[Path | None, typer.Option(help="File that every request is appended to.")] = None,
-    debug: Debug = False,
-) -> None:
-    """Serve the fake teacher over OpenAI's protocol on loopback, to rehearse a run. Prints its base URL."""
-    with _plain_errors(debug):
-        import asyncio
-
-        from .teachers.fake_server import FakeServer, serving
-
-        async def serve() -> None:
-            async with serving(FakeServer(latency_s=latency_s, log=log), port) as base_url:
-                print(base_url, flush=True)
-                await asyncio.Event().wait()
-
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(serve())
-
-
-@teacher_app.command("list", epilog="Example: selfinstruct teacher list")
-def teacher_list() -> None:
-    """The local models known by name, and whether their weights are here."""
-    from .teachers.catalogue import load_catalogue
-    from .teachers.weights import cached
-
-    for name, model in load_catalogue().items():
-        size = f"{(model.bytes or 0) / 1e6:,.0f} MB"
-        print(f"{name:<22} {size:>9}  {model.license:<11} {'here' if cached(model) else 'to fetch':<9} {model.title}")
-
-
-@teacher_app.command("fetch", epilog="Example: selfinstruct teacher fetch qwen2.5-coder-1.5b")
-def teacher_fetch(
-    model: Annotated[str, typer.Argument(help="A name of `teacher list`, or hf://owner/repo/file.gguf.")],
-    debug: Debug = False,
-) -> None:
-    """Fetch a model's weights into the cache, checked by their sha256; prints the file's path."""
-    with _plain_errors(debug):
-        from .teachers.catalogue import resolve
-        from .teachers.weights import fetch
-
-        print(fetch(resolve(model)))
-
-
-@teacher_app.command("serve", epilog="Example: selfinstruct teacher serve smollm2-135m --port 8091")
-def teacher_serve(
-    model: Annotated[str, typer.Argument(help="A name of `teacher list`, hf://owner/repo/file.gguf or a GGUF file.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,
-    parallel: Annotated[int, typer.Option(min=1, help="Requests worked on at once.")] = 4,
-    context: Annotated[int, typer.Option(min=256, help="Tokens for each request.")] = 4096,
-    log: Annotated[Path, typer.Option(help="The server's log.")] = Path("teacher.log"),
-    debug: Debug = False,
-) -> None:
-    """Serve a local model over OpenAI's protocol on loopback until Ctrl-C. Prints its base URL."""
-    with _plain_errors(debug):
-        from .teachers.catalogue import LocalModel, resolve
-        from .teachers.llama_server import serve_foreground
-        from .teachers.weights import fetch
-
-        found = resolve(model)
-        alias = found.name if isinstance(found, LocalModel) else found.stem
-        serve_foreground(
-            fetch(found),
-            parallel=parallel,
-            context=context,
-            log_path=log,
-            alias=alias,
-            port=port,
-            announce=lambda base_url: print(base_url, flush=True),
-        )
-
-
-@contextlib.contextmanager
-def _plain_errors(debug: bool) -> Iterator[None]:
-    """The library's errors as plain lines and their exit codes; anything else is a defect, and says so."""
-    try:
-        yield
-    except SelfInstructError as error:
-        if debug:
-            traceback.print_exc()
-        first, *more = _printable(str(error)).splitlines() or [type(error).__name__]
-        _say(f"error: {first}")
-        for line in more:
-            _say(line if line.startswith(" ") else f"  {line}")
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        _say("interrupted before the run began; nothing is lost")
-        raise typer.Exit(3) from None
-    except (typer.Exit, BrokenPipeError):
-        raise
-    except Exception as error:
-        if debug:
-            traceback.print_exc()
-        hint = "" if debug else "; run it again with --debug and report the traceback"
-        _say(f"error: a defect in selfinstruct: {type(error).__name__}: {_printable(str(error))}{hint}")
-        raise typer.Exit(1) from None
 
 
 def _load(path: Path, overrides: list[str] | None) -> RunConfig:
@@ -410,26 +307,11 @@ def _show_prompt(title: str, prompt: Any) -> None:
     sampling = {name: getattr(prompt.sampling, name) for name in prompt.sampling.__slots__}
     print(f"=== {title}: {prompt.endpoint}, {json.dumps({k: v for k, v in sampling.items() if v is not None})}")
     if prompt.endpoint == "completions":
-        print(_printable(prompt.text))
+        print(printable(prompt.text))
     else:
         for message in prompt.messages:
-            print(f"--- {message.role}\n{_printable(message.content)}")
+            print(f"--- {message.role}\n{printable(message.content)}")
     print()
-
-
-def _table(rows: dict[str, str]) -> None:
-    width = max(map(len, rows))
-    for name, value in rows.items():
-        print(f"{name:<{width}}  {_printable(value)}")
-
-
-def _say(line: str) -> None:
-    print(f"selfinstruct: {_printable(line)}", file=sys.stderr, flush=True)
-
-
-def _printable(text: str) -> str:
-    """Without control characters and terminal escapes, whoever wrote them."""
-    return "".join(char if char in "\n\t" or char.isprintable() else "\ufffd" for char in text)
 
 
 def main() -> None:

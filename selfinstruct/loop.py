@@ -108,7 +108,7 @@ class Loop:
             if config.teacher.structured == "auto" and "chat" in (asking.propose, asking.instances):
                 structured = asking.structured
                 if structured is None:
-                    structured = await self._probe(f"probe:{number}")
+                    structured = await self._probe(f"probe:{config.teacher.kind}:{config.teacher.model}")
             self._strategies.append((first, self._build(config, replace(asking, structured=structured))))
 
     async def _probe(self, key: str) -> bool:

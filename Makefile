@@ -1,0 +1,45 @@
+# make demo   a dataset from nothing: environment, embedded teacher, generation (no key, no GPU)
+# make test   set up and run the tests
+# make check  what CI runs: lint, format, types, tests
+# make proof  the slow proofs in full
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check lint types proof lock clean
+
+$(BIN)/.dev: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+demo: $(BIN)/.dev
+	@ldconfig -p 2>/dev/null | grep -q libgomp.so.1 || { echo "the local teacher needs libgomp1: apt-get install libgomp1"; exit 2; }
+	@start=$$(date +%s); \
+	$(BIN)/selfinstruct generate configs/demo.yaml && \
+	echo "demo: $$(( $$(date +%s) - start )) s from the start of the teacher to the finished dataset" && \
+	$(BIN)/python -c "import datasets; rows = datasets.load_dataset('data/demo/dataset', split='train'); print(rows); print(rows[0]['messages'])"
+
+test: $(BIN)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(BIN)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(BIN)/.dev
+	$(BIN)/mypy --strict selfinstruct
+
+check: lint types test
+
+proof: $(BIN)/.dev
+	SELFINSTRUCT_PROOF=full $(BIN)/python -m pytest -m "proof or not proof" tests
+
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --extra dev --extra local pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

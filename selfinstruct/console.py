@@ -1,0 +1,58 @@
+"""What every command does around its work: plain errors with exit codes, tables, lines that can't hurt a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import traceback
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from .errors import SelfInstructError
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@contextlib.contextmanager
+def plain_errors(debug: bool) -> Iterator[None]:
+    """The library's errors as plain lines and their exit codes; anything else is a defect, and says so."""
+    try:
+        yield
+    except SelfInstructError as error:
+        if debug:
+            traceback.print_exc()
+        first, *more = printable(str(error)).splitlines() or [type(error).__name__]
+        say(f"error: {first}")
+        for line in more:
+            say(line if line.startswith(" ") else f"  {line}")
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        say("interrupted before the run began; nothing is lost")
+        raise typer.Exit(3) from None
+    except (typer.Exit, BrokenPipeError):
+        raise
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        hint = "" if debug else "; run it again with --debug and report the traceback"
+        say(f"error: a defect in selfinstruct: {type(error).__name__}: {printable(str(error))}{hint}")
+        raise typer.Exit(1) from None
+
+
+def table(rows: dict[str, str]) -> None:
+    """Print names and values in two columns, to standard output."""
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        print(f"{name:<{width}}  {printable(value)}")
+
+
+def say(line: str) -> None:
+    """Print one line to standard error."""
+    print(f"selfinstruct: {printable(line)}", file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """Without control characters and terminal escapes, whoever wrote them."""
+    return "".join(char if char in "\n\t" or char.isprintable() else "\ufffd" for char in text)

@@ -1,0 +1,192 @@
+"""The command line as a user meets it: real processes, their exit codes, and what they print where."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+import yaml
+
+from conftest import ROOT
+
+HEAVY = {"aiohttp", "asyncio", "datasets", "numba", "numpy", "openai", "pyarrow", "pydantic", "rapidfuzz", "yaml"}
+COMMANDS = ["init", "check", "preview", "generate", "status", "export", "refilter", "serve-fake", "teacher"]
+
+
+def cli(*arguments: str | Path, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `selfinstruct` in a process of its own."""
+    command = [sys.executable, "-m", "selfinstruct", *map(str, arguments)]
+    paths = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=os.environ | paths | env, timeout=120)
+
+
+@pytest.fixture
+def config_file(tmp_path: Path, seed_file: Path) -> Path:
+    """A configuration with the fake teacher; its run lies in `tmp_path/run`."""
+    values = {
+        "seeds": str(seed_file),
+        "run_dir": str(tmp_path / "run"),
+        "target": 30,
+        "strategy": "self_instruct",
+        "teacher": {"kind": "fake", "model": "fake"},
+    }
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def test_help_imports_nothing_heavy() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "selfinstruct", "--help"], capture_output=True, text=True, cwd=ROOT
+    )
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert done.returncode == 0
+    assert "typer" in imported
+    assert not imported & HEAVY
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    done = cli(command, "--help")
+    assert done.returncode == 0
+    assert "Example" in done.stdout or command == "teacher"
+
+
+def test_help_documents_the_exit_codes_and_every_command() -> None:
+    text = cli("--help").stdout
+    assert all(command in text for command in COMMANDS)
+    assert all(f"{code} " in text for code in range(6))
+
+
+def test_a_run_from_start_to_dataset(config_file: Path, tmp_path: Path) -> None:
+    done = cli("generate", config_file)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "run" / "dataset"), "only the dataset's path goes to standard output"
+    assert datasets.load_dataset(done.stdout.strip(), split="train").num_rows == 30
+    again = cli("generate", config_file)
+    assert again.returncode == 0
+    status = json.loads(cli("status", tmp_path / "run", "--json").stdout)
+    assert status["records"] == status["target"] == 30
+    assert status["requests"] == json.loads(cli("status", tmp_path / "run", "--json").stdout)["requests"]
+    assert "30 of 30" in cli("status", tmp_path / "run").stdout
+
+
+def test_check_says_what_a_run_will_cost_without_asking(config_file: Path, tmp_path: Path) -> None:
+    done = cli("check", config_file, "--set", "teacher.kind=openai", "--set", "teacher.model=gpt-4o-mini")
+    assert done.returncode == 0, done.stderr
+    assert "expected requests" in done.stdout
+    assert "$" in done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_preview_prints_the_exact_prompts(config_file: Path, seed_file: Path) -> None:
+    done = cli("preview", config_file, "-n", "1")
+    seeds = [json.loads(line)["instruction"] for line in seed_file.read_text().splitlines()]
+    assert done.returncode == 0, done.stderr
+    assert sum(seed in done.stdout for seed in seeds) >= 6
+    assert "classification" in done.stdout
+
+
+def test_json_log_lines_are_json(config_file: Path) -> None:
+    done = cli("generate", config_file, "--log-format", "json")
+    events = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert events
+    assert events[-1]["records"] == 30
+
+
+def test_export_in_another_format(config_file: Path, tmp_path: Path) -> None:
+    cli("generate", config_file)
+    done = cli("export", tmp_path / "run", "--format", "alpaca", "--output", tmp_path / "out", "--test-share", "0.3")
+    assert done.returncode == 0, done.stderr
+    rows = datasets.load_dataset(str(tmp_path / "out"), "alpaca")
+    assert rows["train"].num_rows + rows["test"].num_rows == 30
+
+
+def test_refilter_asks_nothing_and_can_go_on(config_file: Path, tmp_path: Path) -> None:
+    cli("generate", config_file)
+    done = cli("refilter", tmp_path / "run", tmp_path / "strict", "--set", "max_similarity=0.6")
+    assert done.returncode == 0, done.stderr
+    status = json.loads(cli("status", tmp_path / "strict", "--json").stdout)
+    assert status["requests"] == 0
+    assert 0 < status["records"] <= 30
+    assert cli("generate", tmp_path / "strict" / "config.yaml").returncode == 0
+
+
+def test_fork_takes_the_answers_over(config_file: Path, tmp_path: Path) -> None:
+    cli("generate", config_file)
+    changed = ("--set", "max_instances=2", "--set", "target=45")
+    refused = cli("generate", config_file, *changed)
+    assert refused.returncode == 2
+    assert "max_instances: was 5, now 2" in refused.stderr
+    done = cli("generate", config_file, *changed, "--fork", tmp_path / "forked")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(cli("status", tmp_path / "forked", "--json").stdout)["records"] == 45
+
+
+def test_init_writes_what_check_accepts(tmp_path: Path) -> None:
+    done = cli("init", tmp_path / "new")
+    assert done.returncode == 0, done.stderr
+    assert cli("check", "selfinstruct.yaml", cwd=tmp_path / "new").returncode == 0
+    assert cli("init", tmp_path / "new").returncode == 2, "nothing is overwritten"
+
+
+def _changed(path: Path, **changes: Any) -> Path:
+    values = yaml.safe_load(path.read_text()) | changes
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+MISTAKES = {
+    "no such config": (["generate", "nowhere.yaml"], 2, "nowhere.yaml: no such file"),
+    "misspelt key": (["generate", "{config}", "--set", "targt=3"], 2, "did you mean 'target'?"),
+    "not a number": (["generate", "{config}", "--set", "target=many"], 2, "target"),
+    "set without a value": (["generate", "{config}", "--set", "target"], 2, "--set target: write it as key=value"),
+    "no such seeds": (["generate", "{config}", "--set", "seeds=nowhere.jsonl"], 2, "nowhere.jsonl: no such file"),
+    "unknown strategy": (["generate", "{config}", "--set", "strategy=alpacca"], 2, "did you mean 'alpaca'?"),
+    "unknown teacher": (["generate", "{config}", "--set", "teacher.kind=opnai"], 2, "did you mean 'openai'?"),
+    "unknown format": (["generate", "{config}", "--set", "dataset.formats=[alpca]"], 2, "did you mean 'alpaca'?"),
+    "price not known": (
+        ["generate", "{config}", "--set", "teacher={kind: openai, model: my-7b}", "--set", "max_cost_usd=1"],
+        2,
+        "the price of 'my-7b' is not known",
+    ),
+    "no key": (["generate", "{config}", "--set", "teacher={kind: openai, api_key_env: NO_SUCH_KEY}"], 2, "NO_SUCH_KEY"),
+    "server is down": (
+        ["generate", "{config}", "--set", "teacher={kind: openai, base_url: 'http://127.0.0.1:9/v1', max_retries: 0}"],
+        3,
+        "got no answer",
+    ),
+    "not a run": (["status", "{config}"], 2, "not a run's folder"),
+    "no such run": (["export", "nowhere"], 2, "not a run's folder"),
+    "run_dir is a file": (["generate", "{config}", "--set", "run_dir={config}"], 2, "is a file"),
+    "budget": (["generate", "{config}", "--set", "max_requests=5"], 3, "max_requests"),
+    "unknown option": (["generate", "{config}", "--tarket", "3"], 2, "No such option"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_ends_in_a_clear_line_and_its_exit_code(mistake: str, config_file: Path, tmp_path: Path) -> None:
+    arguments, code, expected = MISTAKES[mistake]
+    done = cli(*(argument.replace("{config}", str(config_file)) for argument in arguments), cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    assert "Traceback" in cli("generate", tmp_path / "nowhere.yaml", "--debug").stderr
+
+
+def test_terminal_escapes_of_a_model_are_not_printed(tmp_path: Path, config_file: Path) -> None:
+    row = {"id": "x\u001b[31m", "instruction": "Say it \u001b[2J loud and clear.", "instances": []}
+    seeds = tmp_path / "bad.jsonl"
+    seeds.write_text(json.dumps(row) + "\n" + json.dumps(row))
+    done = cli("check", _changed(config_file, seeds=str(seeds)))
+    assert done.returncode == 2
+    assert "\x1b" not in done.stderr + done.stdout
