@@ -1,0 +1,211 @@
+"""The dataset's folder: what loads it, what its card says, and that nobody ever sees half of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pandas as pd
+import pytest
+import yaml
+from huggingface_hub import DatasetCard
+
+from selfinstruct.config import RunConfig
+from selfinstruct.errors import ConfigError
+from selfinstruct.export import FORMATS, to_dataset, write_dataset
+from selfinstruct.export.dataset import split_of
+from selfinstruct.export.formats import rows_of
+from selfinstruct.generate import run
+from selfinstruct.runs import Run
+from selfinstruct.schema import Candidate, Completion, Development, Instance, Neighbour, Prompt, Record
+
+RECORD = Record(
+    id="abc-0-1",
+    question=0,
+    index=1,
+    instruction="Name the capital.",
+    instances=(Instance("France", "Paris"), Instance("Peru", "Lima")),
+    is_classification=False,
+    strategy="self_instruct",
+    teacher="fake",
+    prompt_version="v1",
+    demos=("seed_task_3",),
+    nearest=Neighbour("seed_task_1", 0.25),
+)
+
+
+@pytest.fixture
+def made(make_config: Callable[..., RunConfig]) -> Run:
+    """A finished run of 40 records with a test split."""
+    return run(make_config(dataset={"test_share": 0.25}))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_loads_with_its_own_features(made: Run, name: str) -> None:
+    loaded = datasets.load_dataset(str(made.dataset_path), name)
+    columns = set(loaded["train"].column_names)
+    assert set(FORMATS[name].features) | {"id", "nearest_score", "demonstrations"} <= columns
+    others = {column for other in FORMATS if other != name for column in FORMATS[other].features}
+    assert not columns & (others - set(FORMATS[name].features)), "formats are never mixed in one schema"
+    assert loaded["train"].num_rows + loaded["test"].num_rows == 40
+
+
+def test_the_first_format_is_the_default(made: Run) -> None:
+    assert "messages" in datasets.load_dataset(str(made.dataset_path), split="train").column_names
+
+
+def test_rows_read_with_pandas_alone(made: Run) -> None:
+    frame = pd.concat(pd.read_parquet(path) for path in (made.dataset_path / "alpaca").glob("*.parquet"))
+    assert len(frame) == 40
+    assert frame["id"].is_unique
+    assert frame["output"].str.len().min() > 0
+
+
+def test_rows_of_a_record() -> None:
+    (row,) = rows_of(RECORD, FORMATS["messages"])
+    assert row["messages"] == [
+        {"role": "user", "content": "Name the capital.\n\nFrance"},
+        {"role": "assistant", "content": "Paris"},
+    ]
+    assert (row["nearest_id"], row["nearest_score"], row["demonstrations"]) == ("seed_task_1", 0.25, ["seed_task_3"])
+    every = rows_of(RECORD, FORMATS["alpaca"], all_instances=True)
+    assert [(r["id"], r["input"], r["output"]) for r in every] == [
+        ("abc-0-1", "France", "Paris"),
+        ("abc-0-1.1", "Peru", "Lima"),
+    ]
+    assert "most_similar" in rows_of(RECORD, FORMATS["alpaca"], neighbours=True)[0]
+
+
+def test_a_record_never_changes_sides_when_the_run_grows(make_config: Callable[..., RunConfig]) -> None:
+    share = {"test_share": 0.3}
+
+    def sides(target: int) -> dict[str, str]:
+        made = run(make_config(target=target, dataset=share))
+        loaded = datasets.load_dataset(str(made.dataset_path), "alpaca")
+        return {row["id"]: split for split in loaded for row in loaded[split]}
+
+    before, after = sides(30), sides(90)
+    assert len(after) == 90
+    assert before.items() <= after.items()
+    assert 10 < sum(side == "test" for side in after.values()) < 45
+
+
+def test_split_share() -> None:
+    assert {split_of(f"r-{n}", 0.0, 0) for n in range(200)} == {"train"}
+    assert {split_of(f"r-{n}", 1.0, 0) for n in range(200)} == {"test"}
+
+
+def test_to_dataset_has_the_rows_of_the_folder(made: Run) -> None:
+    loaded = datasets.concatenate_datasets(list(datasets.load_dataset(str(made.dataset_path), "alpaca").values()))
+    rows = to_dataset(made, "alpaca")
+    assert sorted(rows, key=lambda row: row["id"]) == sorted(loaded, key=lambda row: row["id"])
+    assert rows.features == loaded.features
+    with pytest.raises(ConfigError, match="alpca.*did you mean 'alpaca'"):
+        to_dataset(made, "alpca")
+
+
+def test_neighbours_are_kept_when_asked_for(make_config: Callable[..., RunConfig]) -> None:
+    rows = to_dataset(run(make_config(neighbours=10)))
+    assert all(len(row["most_similar"]) == min(10, 8 + place) for place, row in enumerate(rows))
+    assert all(row["most_similar"][0]["score"] == row["nearest_score"] for row in rows)
+    assert all(0 <= row["mean_similarity"] <= row["nearest_score"] for row in rows)
+
+
+def _metadata(made: Run) -> dict[str, Any]:
+    text = (made.dataset_path / "README.md").read_text(encoding="utf-8")
+    head: dict[str, Any] = yaml.safe_load(text.split("---\n")[1])
+    return head
+
+
+def test_the_card_is_valid_and_says_only_what_is_known(made: Run) -> None:
+    card = DatasetCard.load(made.dataset_path / "README.md")
+    head = card.data.to_dict()
+    assert "license" not in head
+    assert head["annotations_creators"] == ["machine-generated"]
+    assert "synthetic" in head["tags"]
+    assert head["language"] == ["en"]
+    assert [config["config_name"] for config in head["configs"]] == ["messages", "prompt_completion", "alpaca"]
+    assert "None is stated" in card.text
+    assert "not checked" in card.text.lower()
+
+
+def test_a_stated_licence_stands_in_the_card(make_config: Callable[..., RunConfig]) -> None:
+    made = run(make_config(dataset={"license": "cc-by-4.0"}))
+    assert _metadata(made)["license"] == "cc-by-4.0"
+
+
+def test_an_early_end_is_told_in_the_card(make_config: Callable[..., RunConfig]) -> None:
+    made = run(make_config(target=500, max_requests=4))
+    assert 0 < len(made.records()) < 500
+    assert "ended early | budget" in (made.dataset_path / "README.md").read_text()
+
+
+class _Hostile:
+    """A strategy whose one task tries to break out of whatever it is put into."""
+
+    name, digest, seed_demos, machine_demos, tasks_per_question = "hostile", "h1", 1, 0, 1
+
+    def __init__(self, *_: object) -> None: ...
+
+    def propose(self, demos: Any) -> Prompt:
+        from selfinstruct.schema import Message, Sampling
+
+        return Prompt("propose", (Message("user", demos[0].instruction),), Sampling(), version="h1")
+
+    def parse(self, completion: Completion) -> list[Candidate]:
+        return [Candidate("Say ``` and --- and </script> and \u2028 # Heading {braces} %s now.")]
+
+    async def develop(self, candidate: Candidate, ask: Any) -> Development:
+        return Development((Instance("```\n# in\n---", "---\nlicense: mit\n```\n\x1b[31m\u202e"),))
+
+
+def test_what_a_model_wrote_cannot_act_in_the_card(make_config: Callable[..., RunConfig]) -> None:
+    made = run(make_config(target=1), strategy=_Hostile)
+    text = (made.dataset_path / "README.md").read_text(encoding="utf-8")
+    assert "license" not in _metadata(made)
+    assert "\x1b" not in text
+    for line in text.splitlines():
+        if "</script>" in line or "license: mit" in line:
+            assert line.startswith("    "), "samples are indented code"
+    (row,) = to_dataset(made)
+    assert row["messages"][1]["content"].startswith("---\nlicense: mit")
+
+
+def test_readers_never_see_half_a_dataset(made: Run) -> None:
+    """While one thread writes the folder again and again, another always finds it whole."""
+    files = {path.relative_to(made.dataset_path) for path in made.dataset_path.rglob("*.*")}
+    stop, misses, looks = threading.Event(), [], 0
+
+    def read() -> None:
+        nonlocal looks
+        while not stop.is_set():
+            missing = [file for file in files if not (made.dataset_path / file).exists()]
+            looks += 1
+            if missing:
+                misses.append(missing)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(20):
+        write_dataset(made)
+    stop.set()
+    reader.join()
+    assert looks > 20
+    assert not misses
+    assert not list(made.path.glob(".dataset*")), "nothing temporary is left behind"
+
+
+def test_shards(make_config: Callable[..., RunConfig]) -> None:
+    made = run(make_config(dataset={"shard_rows": 15, "formats": ["alpaca"]}))
+    names = sorted(path.name for path in (made.dataset_path / "alpaca").iterdir())
+    assert names == [f"train-{n:05d}-of-00003.parquet" for n in range(3)]
+    assert datasets.load_dataset(str(made.dataset_path), split="train").num_rows == 40
+
+
+def test_a_written_dataset_is_the_same_again(made: Run, tmp_path: Path) -> None:
+    one, two = write_dataset(made, tmp_path / "one"), write_dataset(made, tmp_path / "two")
+    for file in one.rglob("*.parquet"):
+        assert file.read_bytes() == (two / file.relative_to(one)).read_bytes()
