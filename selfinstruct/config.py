@@ -1,7 +1,8 @@
 """The run's configuration: one YAML file, overrides, a digest, a JSON Schema.
 
 Nothing is nested deeper than two. A key that nothing reads is an error, with the key that was
-probably meant. No secret stands in a configuration: `api_key_env` *names* an environment variable.
+probably meant. No secret stands in a configuration: `api_key_env` *names* an environment variable;
+nothing else is filled in from the environment, and no message repeats a text that was given as a value.
 
 Two kinds of keys. Those that give the answers their meaning (seeds, strategy, model, prompts,
 sampling, filters, lookahead ...) make up the digest; a run refuses to go on when one of them has
@@ -11,23 +12,38 @@ dataset's formats) may change at any start.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, field_validator
 
+from .config_file import explain, find_seeds, overridden, random_looking, read_yaml, sections_of, unusable_texts
 from .errors import ConfigError
 from .schema import Endpoint, Sampling
-from .suggest import closest
 from .text import TOKENIZER_VERSION
+
+__all__ = [
+    "DatasetConfig",
+    "FilterConfig",
+    "RunConfig",
+    "SamplingConfig",
+    "TeacherConfig",
+    "digest_of",
+    "json_schema",
+    "overridden",
+]
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Dollars = Annotated[float, Field(ge=0.0)]
+Name = Annotated[str, Field(pattern=r"\S")]
+Names = Annotated[tuple[Name, ...], Strict(False)]  # a YAML list
+Stops = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Strict(False)]
 
 _FREE_KEYS = frozenset(
     "run_dir target concurrency max_cost_usd max_requests max_tokens min_yield min_yield_window "
@@ -40,14 +56,14 @@ _FREE_TEACHER_KEYS = frozenset(
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class TeacherConfig(_Section):
     """Who answers. `kind` is a built-in name or `package.module:Name`."""
 
-    kind: str = Field("openai", description="openai | local | fake | package.module:Name")
-    model: str = Field("gpt-4o-mini", description="The model's name; for kind local a catalogue name or a GGUF file.")
+    kind: Name = Field("openai", description="openai | local | fake | package.module:Name")
+    model: Name = Field("gpt-4o-mini", description="The model's name; for kind local a catalogue name or a GGUF file.")
     base_url: str | None = Field(None, description="An OpenAI-compatible server, such as http://127.0.0.1:8000/v1.")
     api_key_env: str | None = Field(
         "OPENAI_API_KEY", description="NAME of the environment variable that holds the key; null sends none."
@@ -85,10 +101,27 @@ class TeacherConfig(_Section):
     def _a_name_not_a_key(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        name = re.fullmatch(r"\$?\{?([A-Za-z_][A-Za-z0-9_]*)\}?", value)
-        if name is None:
-            raise ValueError("must be the name of an environment variable, never the key itself")
-        return name.group(1)
+        name = re.sub(r"^\$\{(.*)\}$|^\$", r"\1", value)
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or any(map(random_looking, name.split("_"))):
+            raise ValueError(
+                "must be the name of an environment variable, such as OPENAI_API_KEY, never the key itself"
+            )
+        return name
+
+    @field_validator("base_url")
+    @classmethod
+    def _an_address_without_secrets(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+        except ValueError:
+            raise ValueError("must be an address such as http://127.0.0.1:8000/v1") from None
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must begin with http:// or https://, such as http://127.0.0.1:8000/v1")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("must hold no user, password, query or fragment; the key goes by teacher.api_key_env")
+        return value
 
 
 class SamplingConfig(_Section):
@@ -99,7 +132,7 @@ class SamplingConfig(_Section):
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
-    stop: tuple[str, ...] | None = None
+    stop: Stops | None = None
 
     def over(self, published: Sampling) -> Sampling:
         """`published` with every key that this section sets, null included."""
@@ -109,29 +142,29 @@ class SamplingConfig(_Section):
 
 
 class FilterConfig(_Section):
-    """The instruction filters, on as published; null or an empty list turns one off."""
+    """The instruction filters, on as published; `null` turns a number off, `false` or an empty list the others."""
 
     min_words: Annotated[int, Field(ge=0)] | None = Field(
         4, description="Fewer words are refused as 'too_short' (published: 3 or fewer)."
     )
     max_words: Annotated[int, Field(ge=1)] | None = Field(150, description="More words: 'too_long'.")
-    keywords: bool | tuple[str, ...] = Field(
+    keywords: bool | Names = Field(
         True, description="'keyword': what a text model can't serve; true: the language's list, or a list."
     )
-    prefixes: bool | tuple[str, ...] = Field(
+    prefixes: bool | Names = Field(
         True, description="'prefix': openings such as 'Write a program'; true: the language's list."
     )
     punctuation_start: bool = Field(True, description="'punctuation_start': begins with punctuation.")
     ascii_start: bool | None = Field(
         None, description="'not_ascii_start': first character outside ASCII; null: only when language is en."
     )
-    custom: tuple[str, ...] = Field((), description="Your own, each as package.module:Name.")
+    custom: Names = Field((), description="Your own, each as package.module:Name.")
 
 
 class DatasetConfig(_Section):
     """What is written at the end, and what its card says."""
 
-    formats: tuple[str, ...] = Field(
+    formats: Annotated[Names, Field(min_length=1)] = Field(
         ("messages", "prompt_completion", "alpaca"),
         description="One dataset config each; the first is default.",
     )
@@ -141,16 +174,23 @@ class DatasetConfig(_Section):
     title: str | None = Field(None, description="The card's heading; null: the run's folder name.")
     shard_rows: Annotated[int, Field(ge=1)] = Field(100_000, description="Rows in one Parquet file.")
 
+    @field_validator("formats")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("names a format twice; each once")
+        return value
+
 
 class RunConfig(_Section):
     """Everything that one run is made from. See `configs/` for complete examples."""
 
-    seeds: str | tuple[str, ...] = Field(
+    seeds: Name | Annotated[Names, Field(min_length=1)] = Field(
         description="Seed file: JSONL, JSON, CSV, Parquet, a dataset folder, hub name, or '-'."
     )
-    run_dir: str = Field(description="The run's folder: journal, log, dataset/.")
+    run_dir: Name = Field(description="The run's folder: journal, log, dataset/.")
     target: Annotated[int, Field(ge=1)] = Field(100, description="Records that the dataset shall have.")
-    strategy: str = Field("alpaca", description="alpaca | self_instruct | package.module:Name")
+    strategy: Name = Field("alpaca", description="alpaca | self_instruct | package.module:Name")
     language: Literal["en", "zh", "any"] = Field("en", description="Language of prompts and filters.")
     random_seed: int = Field(0, description="Draws of demonstrations and the test split.")
     teacher: TeacherConfig = TeacherConfig()
@@ -168,7 +208,7 @@ class RunConfig(_Section):
         description="New tasks asked for at once; null: as published (alpaca 20 with the demos, self_instruct 8).",
     )
     max_instances: Annotated[int, Field(ge=1)] = Field(5, description="Instances per task, self_instruct.")
-    prompts: str | None = Field(None, description="Your own prompt file; null: the one shipped for language.")
+    prompts: Name | None = Field(None, description="Your own prompt file; null: the one shipped for language.")
     concurrency: Annotated[int, Field(ge=1, le=4096)] = Field(16, description="Requests in flight.")
     lookahead: Annotated[int, Field(ge=1)] = Field(
         64, description="Proposals asked ahead of the one consumed; several times the concurrency."
@@ -190,34 +230,41 @@ class RunConfig(_Section):
     )
     dataset: DatasetConfig = DatasetConfig()
 
-    @model_validator(mode="after")
-    def _known_formats(self) -> RunConfig:
-        if not self.dataset.formats:
-            raise ValueError("dataset.formats: name at least one format")
-        return self
-
     @classmethod
     def load(cls, path: str | Path, overrides: list[str] | None = None, **changes: Any) -> RunConfig:
-        """Read a YAML file, then apply `changes` (top-level keys) and `overrides` ('a.b=value').
+        """Read a YAML file; `overrides` ('a.b=value') replace its values, `changes` (top-level keys) theirs.
 
-        A relative `seeds` path that doesn't exist from the working directory is looked for beside the file.
-        Raises ConfigError: unreadable file, unknown key, wrong value; one line a defect.
+        A relative `seeds` path that doesn't exist from the working directory is looked for beside the file and
+        in the folder above; `~` is the home folder. Raises ConfigError, one line a defect: unreadable file,
+        unknown key, wrong value.
         """
         path = Path(path)
-        values = _read_yaml(path)
-        for item in overrides or []:
-            _apply(values, item)
-        values.update(changes)
-        _find_seeds(values, path.resolve().parent)
+        values = overridden(read_yaml(path), overrides or [])
+        values |= {key: os.fspath(v) if isinstance(v, os.PathLike) else v for key, v in changes.items()}
+        if isinstance(values.get("run_dir"), str):
+            values["run_dir"] = os.path.expanduser(values["run_dir"])
+        find_seeds(values, path.resolve().parent)
         return cls.parse(values, str(path))
 
     @classmethod
     def parse(cls, values: dict[str, Any], source: str = "config") -> RunConfig:
-        """Validate plain values; ConfigError names `source`, each key's path and what to do."""
+        """Validate plain values; ConfigError names `source`, each key's path and what to do.
+
+        A section that is null, as YAML reads one without keys, has its defaults.
+        """
+        sections = sections_of(cls)
+        values = {key: value for key, value in values.items() if value is not None or key not in sections}
+        texts = dict(unusable_texts(values))
+        defects: dict[str, str] = {}
         try:
-            return cls.model_validate(values)
+            config = cls.model_validate(values)
         except ValidationError as error:
-            raise ConfigError("\n".join(_explain(source, item, cls) for item in error.errors())) from None
+            for item in error.errors():
+                key, problem = explain(item, cls)
+                defects.setdefault(key, problem if item["type"] == "extra_forbidden" else texts.get(key, problem))
+        if defects := texts | defects:
+            raise ConfigError("\n".join(f"{source}: {key}: {problem}" for key, problem in defects.items()))
+        return config
 
     @property
     def seed_sources(self) -> tuple[str, ...]:
@@ -248,97 +295,17 @@ class RunConfig(_Section):
         return values
 
 
-def overridden(values: dict[str, Any], items: list[str]) -> dict[str, Any]:
-    """A copy of plain configuration values with every 'a.b=value' of `items` set. Raises ConfigError."""
-    changed = copy.deepcopy(values)
-    for item in items:
-        _apply(changed, item)
-    return changed
-
-
 def digest_of(meaning: dict[str, Any]) -> str:
     """The config digest: 64 hex digits over the values that give the answers their meaning."""
     text = json.dumps(meaning, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def json_schema() -> str:
     """The JSON Schema of a configuration file, as published in configs/schema.json."""
-    return json.dumps(RunConfig.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **RunConfig.model_json_schema()}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; `selfinstruct init` writes one to start from") from None
-    except IsADirectoryError:
-        raise ConfigError(f"{path}: is a directory; name the YAML file in it") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: can't be read: {error}") from None
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f":{where.line + 1}" if where else ""
-        problem = getattr(error, "problem", None) or "not valid YAML"
-        raise ConfigError(f"{path}{line}: {problem}; check the indentation and the quotes") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: must be a mapping of keys to values, such as 'target: 100'")
-    bad = sorted(str(key) for key in values if not isinstance(key, str))
-    if bad:
-        raise ConfigError(f"{path}: keys must be words, not {', '.join(bad)}")
-    return values
-
-
-def _apply(values: dict[str, Any], item: str) -> None:
-    """Set one 'a.b=value'; the value is read as YAML, so `null`, `true`, `3` and `[a, b]` work."""
-    key, mark, text = item.partition("=")
-    if not mark or not key.strip():
-        raise ConfigError(f"--set {item}: write it as key=value, such as --set teacher.model=gpt-4o-mini")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        value = text
-    *sections, last = key.strip().split(".")
-    for section in sections:
-        inner = values.setdefault(section, {})
-        if not isinstance(inner, dict):
-            raise ConfigError(f"--set {item}: {section} is not a section")
-        values = inner
-    values[last] = value
-
-
-def _find_seeds(values: dict[str, Any], beside: Path) -> None:
-    """Turn relative seed paths that exist only beside the config file, or its parent, into ones that exist."""
-
-    def find(source: Any) -> Any:
-        if not isinstance(source, str) or source == "-" or Path(source).exists():
-            return source
-        for base in (beside, beside.parent):
-            if (base / source).exists():
-                return str(base / source)
-        return source
-
-    seeds = values.get("seeds")
-    values_seeds = [find(s) for s in seeds] if isinstance(seeds, list) else find(seeds)
-    if seeds is not None:
-        values["seeds"] = values_seeds
-
-
-def _explain(source: str, error: Any, model: type[BaseModel]) -> str:
-    """One line for one of pydantic's errors: file, key, what is wrong, what to do."""
-    path = [str(part) for part in error["loc"]]
-    key = ".".join(path)
-    if error["type"] == "extra_forbidden":
-        section: Any = model
-        for part in path[:-1]:
-            section = section.model_fields[part].annotation
-        guess = closest(path[-1], section.model_fields)
-        return f"{source}: {key}: unknown key{f'; did you mean {guess!r}?' if guess else ''}"
-    if error["type"] == "missing":
-        return f"{source}: {key}: is needed; add it to the file or give --set {key}=..."
-    message = error["msg"].removeprefix("Value error, ")
-    secret = "api_key" in key
-    shown = "" if secret or isinstance(error["input"], dict | list) else f" (it is {error['input']!r})"
-    return f"{source}: {key + ': ' if key else ''}{message[:1].lower() + message[1:]}{shown}"
+if __name__ == "__main__":
+    sys.stdout.write(json_schema())

@@ -18,20 +18,33 @@ from .suggest import closest
 def load_named(name: str, known: Mapping[str, Any], key: str) -> Any:
     """The entry of `known` called `name`, or the object at `package.module:Name`.
 
-    Modules of the working directory can be named, as with `python -m`. Raises ConfigError naming `key`.
+    Modules of the working directory can be named; installed ones go first. Raises ConfigError naming `key`:
+    an unknown name, a module that is not there or fails while it is imported, a name that it hasn't.
     """
     if name in known:
         return known[name]
-    module, mark, attribute = name.partition(":")
-    if not mark:
-        guess = closest(name, known)
-        hint = f"did you mean {guess!r}?" if guess else f"one of {', '.join(sorted(known))}, or package.module:Name"
-        raise ConfigError(f"{key}: {name!r} is unknown; {hint}")
+    path, mark, attribute = name.partition(":")
+    if not mark or not attribute.isidentifier() or not all(part.isidentifier() for part in path.split(".")):
+        raise ConfigError(f"{key}: {name!r} is unknown; {_hint(name, known)}")
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.append(os.getcwd())
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        raise ConfigError(f"{key}: {name!r} can't be imported: {error}") from error
+        module = importlib.import_module(path)
+    except Exception as error:  # the user's own code may raise anything
+        what = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{key}: {name!r} can't be imported: {' '.join(what.split())}") from error
+    try:
+        return getattr(module, attribute)
     except AttributeError:
-        raise ConfigError(f"{key}: module {module!r} has no {attribute!r}") from None
+        guess = closest(attribute, vars(module))
+        hint = f"; did you mean {guess!r}?" if guess else ""
+        raise ConfigError(f"{key}: module {path!r} has no {attribute!r}{hint}") from None
+
+
+def _hint(name: str, known: Mapping[str, Any]) -> str:
+    guess = closest(name, known)
+    if guess:
+        return f"did you mean {guess!r}?"
+    if known and ":" not in name:
+        return f"one of {', '.join(sorted(known))}, or package.module:Name"
+    return "write it as package.module:Name"

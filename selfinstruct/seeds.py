@@ -4,7 +4,7 @@ Three shapes of a row are read, whatever the file's type:
 
 * the published one, `id, name, instruction, instances: [{input, output}], is_classification`;
 * Alpaca's, `instruction, input, output`;
-* `messages: [{role, content}]`, the first user turn and the answer to it.
+* `messages: [{role, content}]`, the first user turn and the answer to it, where there is no 'instruction'.
 
 Keys that nothing here reads are kept in `SeedTask.extra`.
 """
@@ -13,19 +13,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .errors import SeedError, UsageError
 from .schema import Instance, SeedTask
+from .suggest import closest
 from .tables import Row, read_rows
 
 _KNOWN = frozenset({"id", "name", "instruction", "instances", "is_classification", "input", "output", "messages"})
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": None}
 
 
-def load_seeds(sources: str | Iterable[str]) -> list[SeedTask]:
-    """Read one or several seed files in order.
+def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[SeedTask]:
+    """Read one or several seed files in order; a task without an id gets its position, 'seed_0'.
 
     Raises SeedError with all defects: unreadable sources, bad rows, ids and instructions that are
     there twice (also across files).
@@ -34,27 +36,29 @@ def load_seeds(sources: str | Iterable[str]) -> list[SeedTask]:
     defects: list[str] = []
     ids: dict[str, str] = {}
     instructions: dict[str, str] = {}
-    for source in [sources] if isinstance(sources, str) else sources:
+    for source in [sources] if isinstance(sources, str | os.PathLike) else sources:
         count = 0
         try:
-            for row in read_rows(source):
+            for row in read_rows(os.fspath(source)):
                 count += 1
                 task = _read(row, len(tasks), defects)
                 if task is None:
                     continue
-                first = ids.setdefault(task.id, row.where)
-                if first != row.where:
-                    defects.append(f"{row.where}: id {task.id!r} is taken by {first}; give it another")
                 key = " ".join(task.instruction.split())
-                first = instructions.setdefault(key, row.where)
-                if first != row.where:
-                    defects.append(f"{row.where}: the instruction equals that of {first}; remove one")
+                if task.id in ids:
+                    defects.append(f"{row.where}: id {task.id!r} is taken by {ids[task.id]}; give it another")
+                if key in instructions:
+                    defects.append(f"{row.where}: the instruction equals that of {instructions[key]}; remove one")
+                ids.setdefault(task.id, row.where)
+                instructions.setdefault(key, row.where)
                 tasks.append(task)
         except UsageError as error:
             defects.append(str(error))
         else:
             if count == 0:
-                defects.append(f"{source}: holds no task")
+                defects.append(f"{source}: holds no task; at least one is needed")
+    if not tasks and not defects:
+        defects.append("no seed file is named; give at least one")
     if defects:
         raise SeedError(defects)
     return tasks
@@ -76,20 +80,24 @@ def _read(row: Row, position: int, defects: list[str]) -> SeedTask | None:
         defects.append(f"{row.where}: {row.problem}")
         return None
     problems: list[str] = []
-    values = _from_messages(row.values, problems) if row.values.get("messages") is not None else row.values
+    values = row.values
+    if values.get("messages") and values.get("instruction") in (None, ""):
+        values = _from_messages(values, problems)
     instruction = _text(values, "instruction", problems, needed=True)
     instances = _instances(values, problems)
+    name = _text(values, "name", problems)
     task_id = values.get("id")
     if task_id is None or task_id == "":
         task_id = f"seed_{position}"
     elif not isinstance(task_id, str | int) or isinstance(task_id, bool):
         problems.append("'id' must be a string")
+    elif isinstance(task_id, str) and (flaw := _flaw(task_id)):
+        problems.append(f"'id' holds {flaw}")
     classification = values.get("is_classification")
     if isinstance(classification, str):
         classification = _TRUTH.get(classification.strip().lower(), "unknown")
     if classification is not None and not isinstance(classification, bool):
         problems.append("'is_classification' must be true or false")
-    name = _text(values, "name", problems)
     if problems:
         defects.extend(f"{row.where}: {problem}" for problem in problems)
         return None
@@ -101,25 +109,27 @@ def _text(values: Mapping[str, Any], key: str, problems: list[str], needed: bool
     value = values.get(key)
     if value is None:
         if needed:
-            problems.append(f"'{key}' is missing; write what is to be done in it")
+            guess = closest(key, [name for name in values if name not in _KNOWN])
+            hint = f"is it {guess!r}? rename that" if guess else "write what is to be done in it"
+            problems.append(f"'{key}' is missing; {hint}")
         return ""
     if not isinstance(value, str):
         problems.append(f"'{key}' must be a string")
         return ""
     if needed and not value.strip():
         problems.append(f"'{key}' is empty; write what is to be done in it")
-    elif _unencodable(value):
-        problems.append(f"'{key}' holds half a surrogate pair; save the text anew as UTF-8")
+    elif flaw := _flaw(value):
+        problems.append(f"'{key}' holds {flaw}")
     return value
 
 
 def _instances(values: Mapping[str, Any], problems: list[str]) -> tuple[Instance, ...]:
     found = values.get("instances")
-    if found is None:
+    if found is None or found == "":
         if values.get("output") is None:
-            problems.append("no instance: give 'instances' (a list of input and output), or 'output'")
+            problems.append("no instance; give 'instances', a list of objects with 'input' and 'output', or 'output'")
             return ()
-        found = [{"input": values.get("input") or "", "output": values["output"]}]
+        found = [{"input": values.get("input"), "output": values["output"]}]
     if not isinstance(found, list):
         problems.append("'instances' must be a list of objects with 'input' and 'output'")
         return ()
@@ -130,13 +140,14 @@ def _instances(values: Mapping[str, Any], problems: list[str]) -> tuple[Instance
         if not isinstance(item, Mapping):
             problems.append(f"instance {number} must be an object with 'input' and 'output'")
             continue
-        given, output = item.get("input") or "", item.get("output")
+        given, output = item.get("input"), item.get("output")
+        given = "" if given is None else given
         if not isinstance(given, str) or not isinstance(output, str):
             problems.append(f"instance {number}: 'input' and 'output' must be strings, and 'output' is needed")
         elif not output.strip():
             problems.append(f"instance {number}: 'output' is empty; write the answer, or remove the instance")
-        elif _unencodable(given) or _unencodable(output):
-            problems.append(f"instance {number} holds half a surrogate pair; save the text anew as UTF-8")
+        elif flaw := _flaw(given) or _flaw(output):
+            problems.append(f"instance {number} holds {flaw}")
         else:
             instances.append(Instance(given, output))
     return tuple(instances)
@@ -144,18 +155,27 @@ def _instances(values: Mapping[str, Any], problems: list[str]) -> tuple[Instance
 
 def _from_messages(values: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     """The published shape of a `messages` row: its first user turn and the assistant's answer."""
-    rest = {key: value for key, value in values.items() if key not in ("messages", "instances", "output")}
+    rest = {key: value for key, value in values.items() if key not in ("messages", "instances", "input", "output")}
     turns = values["messages"]
+    unread = {**rest, "instruction": "unread", "output": "unread"}  # so that one problem is told once
     if not isinstance(turns, list) or not all(isinstance(turn, Mapping) for turn in turns):
         problems.append("'messages' must be a list of objects with 'role' and 'content'")
-        return {**rest, "instruction": "?", "output": "?"}
-    user = next((n for n, turn in enumerate(turns) if turn.get("role") == "user"), None)
-    answer = turns[user + 1] if user is not None and user + 1 < len(turns) else None
-    if user is None or answer is None or answer.get("role") != "assistant":
+        return unread
+    user = next((n for n, turn in enumerate(turns) if turn.get("role") == "user"), len(turns))
+    pair = turns[user : user + 2]
+    if [turn.get("role") for turn in pair] != ["user", "assistant"]:
         problems.append("'messages' needs a user turn followed by the assistant's answer")
-        return {**rest, "instruction": "?", "output": "?"}
-    return {**rest, "instruction": turns[user].get("content"), "output": answer.get("content")}
+        return unread
+    if not all(isinstance(turn.get("content"), str) for turn in pair):
+        problems.append("'messages': the 'content' of a turn must be a string")
+        return unread
+    return {**rest, "instruction": pair[0]["content"], "output": pair[1]["content"]}
 
 
-def _unencodable(text: str) -> bool:
-    return any("\ud800" <= char <= "\udfff" for char in text)
+def _flaw(text: str) -> str | None:
+    """What of a text can't be stored or sent, in words, or None."""
+    if "\0" in text:
+        return "a NUL character; remove it"
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        return "half a surrogate pair; save the text anew as UTF-8"
+    return None

@@ -2,13 +2,17 @@
 
 Two rules, chosen per text:
 
-* Every letter of the text is ASCII: the tokens of `rouge_score` without its stemmer, that is, runs
-  of a-z and 0-9 after lower-casing. Scores then equal the published code's.
-* Otherwise: NFKC, case folding, and Unicode words (letters, digits and the marks on them), but one
-  token per character, with its marks, for scripts that are written without spaces: Han, kana,
-  Thai, Lao, Khmer, Myanmar. Mixed text mixes them: 'Python编程' is 'python', '编', '程'.
+* Every letter of the text is ASCII and bears no combining mark: the tokens of `rouge_score` without its
+  stemmer, that is, runs of a-z and 0-9 after lower-casing. Scores then equal the published code's.
+* Otherwise: NFKC and case folding, and then Unicode words (letters, digits and the marks on them), but
+  one token per character, with its marks, for scripts that are written without spaces: Han, kana,
+  Thai, Lao, Khmer, Myanmar. Mixed text mixes them: 'Python编程' is 'python', '编', '程'. A text whose
+  letters are all ASCII once they are folded ('ＡＢＣ', 'Maß') is then read by the first rule. At most 32
+  marks on a letter count: normalising longer runs takes time that grows with their square.
 
-`rouge_score` itself drops every character outside ASCII: two equal Chinese sentences score 0 there.
+So the tokens of a text and of its NFKC form are the same, and tokens joined by blanks are read as the
+same tokens again. `rouge_score` itself drops every character outside ASCII: two equal Chinese
+sentences score 0 there.
 """
 
 from __future__ import annotations
@@ -21,17 +25,22 @@ import regex
 TOKENIZER_VERSION = "1"
 """Changes whenever any text's tokens change; part of the config digest."""
 
-_ASCII_TOKEN = re.compile(r"[a-z0-9]+")
 _SPACELESS = (
     r"\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\u30fc"
     r"\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}"
 )
 _JOINERS = r"\u200c\u200d"  # they stand inside Persian and Indic words
+_ASCII_TOKEN = re.compile(r"[a-z0-9]+")
 _UNICODE_TOKEN = regex.compile(
     rf"[[\p{{L}}\p{{N}}]&&[{_SPACELESS}]]\p{{M}}*"
     rf"|(?:[[\p{{L}}\p{{N}}]--[{_SPACELESS}]][\p{{M}}{_JOINERS}]*)+",
     regex.V1,
 )
+_BEYOND_ASCII = regex.compile(
+    r"[\p{L}--[A-Za-z]]|[A-Za-z]\p{M}|\u0345",  # the mark U+0345 folds to a letter, iota
+    regex.V1,
+)
+_TOO_MANY_MARKS = regex.compile(r"(\p{M}{32})\p{M}+")
 
 
 def tokenize(text: str) -> list[str]:
@@ -42,12 +51,14 @@ def tokenize(text: str) -> list[str]:
     >>> tokenize("用Python写一首诗。")
     ['用', 'python', '写', '一', '首', '诗']
     """
-    if text.isascii() or not _has_foreign_letter(text):
+    if is_ascii_lettered(text):
         return _ASCII_TOKEN.findall(text.lower())
+    text = _TOO_MANY_MARKS.sub(r"\1", text)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return _UNICODE_TOKEN.findall(folded)
+    folded = _TOO_MANY_MARKS.sub(r"\1", folded)
+    return (_ASCII_TOKEN if is_ascii_lettered(folded) else _UNICODE_TOKEN).findall(folded)
 
 
-def _has_foreign_letter(text: str) -> bool:
-    """Whether a letter outside ASCII stands in `text`, a letter with its combining marks counting as one."""
-    return any(char > "\x7f" and char.isalpha() for char in unicodedata.normalize("NFC", text))
+def is_ascii_lettered(text: str) -> bool:
+    """Whether every letter of `text` is ASCII and bears no combining mark: then its tokens are `rouge_score`'s."""
+    return text.isascii() or _BEYOND_ASCII.search(text) is None

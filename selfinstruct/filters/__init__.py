@@ -6,9 +6,11 @@ the configuration under `filters.custom` as `package.module:Name`. It is called 
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from ..config import RunConfig
+from ..errors import ConfigError
 from ..plugins import load_named
 from ..schema import Candidate, Verdict
 from .instances import keep_instances
@@ -25,20 +27,37 @@ class Filter(Protocol):
 
 
 def instruction_filters(config: RunConfig) -> list[Filter]:
-    """The filters that `config.filters` asks for, in the order in which they are tried."""
+    """The filters that `config.filters` asks for, in the order in which they are tried.
+
+    Raises ConfigError for a custom one that can't be imported or built.
+    """
     settings, language = config.filters, config.language
     filters: list[Filter] = [Truncated()]
     if settings.min_words is not None or settings.max_words is not None:
         filters.append(Length(settings.min_words or 0, settings.max_words, language))
     if settings.keywords:
-        filters.append(Keywords(language, None if settings.keywords is True else settings.keywords))
+        filters.append(Keywords(language, _listed(settings.keywords)))
     if settings.prefixes:
-        filters.append(Prefixes(language, None if settings.prefixes is True else settings.prefixes))
+        filters.append(Prefixes(language, _listed(settings.prefixes)))
     if settings.punctuation_start:
         filters.append(PunctuationStart())
     if settings.ascii_start if settings.ascii_start is not None else language == "en":
         filters.append(AsciiStart())
-    for name in settings.custom:
-        made: Any = load_named(name, {}, "filters.custom")(config)
-        filters.append(made)
-    return filters
+    return filters + [_custom(name, config) for name in settings.custom]
+
+
+def _listed(setting: bool | Sequence[str]) -> Sequence[str] | None:
+    """The user's own list, or None for the language's."""
+    return None if isinstance(setting, bool) else setting
+
+
+def _custom(name: str, config: RunConfig) -> Filter:
+    build = load_named(name, {}, "filters.custom")
+    try:
+        made: Filter = build(config)
+    except Exception as error:  # the user's own code may raise anything
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ConfigError(f"filters.custom: {name!r} can't be called with the configuration: {what}") from error
+    if not callable(getattr(made, "check", None)):
+        raise ConfigError(f"filters.custom: {name!r} gives no object with a method check(candidate)")
+    return made

@@ -1,7 +1,8 @@
 """The instruction filters of Self-Instruct and Alpaca, as published, and their counterparts in other scripts.
 
-Published: three words or fewer, or more than 150; words that a text model can't serve; 'Write a
-program' (it leaves open which); a first character that is punctuation, or outside ASCII.
+Published (`post_process_gpt3_response` of both): three words or fewer, or more than 150; words that a text
+model can't serve; 'Write a program' (it leaves open which); a first character that is punctuation, or
+outside ASCII. Blanks before the first word don't count.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ import yaml
 
 from ..schema import PASS, Candidate, Verdict
 from ..text import tokenize
+
+_OPENERS = frozenset("¿¡“‘«„‚《〈「『")
+"""Beyond ASCII, what a sentence in good order may begin with: '¿Qué ...', '《红楼梦》 ...'."""
 
 
 class Truncated:
@@ -43,7 +47,10 @@ class Length:
 
 
 class Keywords:
-    """'keyword': a whole word, in any case, that stands for what text can't serve (images, files, links)."""
+    """'keyword': what stands for something that text can't serve (images, files, links).
+
+    Words of ASCII are found whole, in any case, also between Chinese characters; others anywhere.
+    """
 
     def __init__(self, language: str, words: Sequence[str] | None = None) -> None:
         self._pattern = _any_of(words if words is not None else _shipped(language, "keywords"))
@@ -54,25 +61,26 @@ class Keywords:
 
 
 class Prefixes:
-    """'prefix': an opening that is known to give poor tasks."""
+    """'prefix': an opening that is known to give poor tasks, in any case (Self-Instruct capitalises first)."""
 
     def __init__(self, language: str, prefixes: Sequence[str] | None = None) -> None:
         found = prefixes if prefixes is not None else _shipped(language, "prefixes")
         self._prefixes = tuple(found)
 
     def check(self, candidate: Candidate) -> Verdict:
+        text = candidate.instruction.lstrip().casefold()
         for prefix in self._prefixes:
-            if candidate.instruction.startswith(prefix):
+            if text.startswith(prefix.casefold()):
                 return Verdict("prefix", prefix)
         return PASS
 
 
 class PunctuationStart:
-    """'punctuation_start': the first character is punctuation or a symbol, of any script."""
+    """'punctuation_start': the first character is punctuation or a symbol, but not one that opens sentences."""
 
     def check(self, candidate: Candidate) -> Verdict:
-        first = candidate.instruction[:1]
-        if first and unicodedata.category(first)[0] in "PS":
+        first = candidate.instruction.lstrip()[:1]
+        if first and unicodedata.category(first)[0] in "PS" and first not in _OPENERS:
             return Verdict("punctuation_start", first)
         return PASS
 
@@ -81,16 +89,20 @@ class AsciiStart:
     """'not_ascii_start': the first character is outside ASCII."""
 
     def check(self, candidate: Candidate) -> Verdict:
-        first = candidate.instruction[:1]
+        first = candidate.instruction.lstrip()[:1]
         return PASS if first.isascii() else Verdict("not_ascii_start", first)
 
 
 def _any_of(words: Sequence[str]) -> regex.Pattern[str] | None:
-    """One pattern for all words: with word boundaries where words are written with blanks between."""
+    """One pattern for all words. A whole word ends where no further letter of a script with blanks follows."""
     if not words:
         return None
-    parts = [rf"\b{regex.escape(word)}\b" if word.isascii() else regex.escape(word) for word in words]
-    return regex.compile("|".join(parts), regex.IGNORECASE)
+    letter = r"[\w--[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]]"
+    whole = [regex.escape(word) for word in words if word.isascii()]
+    parts = [regex.escape(word) for word in words if not word.isascii()]
+    if whole:
+        parts.insert(0, rf"(?<!{letter})(?:{'|'.join(whole)})(?!{letter})")
+    return regex.compile("|".join(parts), regex.IGNORECASE | regex.V1)
 
 
 def _shipped(language: str, kind: str) -> list[str]:
