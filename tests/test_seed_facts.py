@@ -343,18 +343,18 @@ def test_floors_puzzle_has_one_solution_and_it_is_given() -> None:
 
 
 def value(expression: str) -> Fraction:
-    """An expression as printed (× ÷ − ² %), computed without rounding."""
+    """An expression as printed (× ÷ − ² % π), computed without rounding."""
     source = re.sub(r"\d+(\.\d+)?", r'Fraction("\g<0>")', expression)
-    for printed, operator in {"×": "*", "÷": "/", "−": "-", "²": "**2", "%": "/100"}.items():
+    for printed, operator in {"×": "*", "÷": "/", "−": "-", "²": "**2", "%": "/100", "π": "pi"}.items():
         source = source.replace(printed, operator)
-    result = eval(source, {"Fraction": Fraction})
+    result = eval(source, {"Fraction": Fraction, "pi": Fraction(math.pi)})
     assert isinstance(result, Fraction)
     return result
 
 
 def equalities(text: str) -> Iterator[tuple[str, str, str]]:
     """Every `a = b` and `a ≈ b` in a text of which both sides are plain numbers and operators."""
-    expression = r"[\d(](?:[\d.()+−×÷/² ]*[\d)²])?"
+    expression = r"[\dπ(](?:[\d.()+−×÷/²π ]*[\d)²])?"
     plain = re.sub(r"\*\*|[£€]|(?<=\d),(?=\d{3})", "", text)
     for line in plain.splitlines():
         sides = re.split(r"\s*([=≈])\s*", line)
