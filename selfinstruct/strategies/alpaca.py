@@ -1,12 +1,14 @@
 """Stanford Alpaca (Taori et al. 2023): one question, and the answer carries tasks with input and output.
 
-As published: 3 seed demonstrations and no machine-made task in the prompt, up to 20 tasks an
-answer, a last task that the token limit cut is dropped, nothing more is asked for a task.
+As published: 3 seed demonstrations and no machine-made task in the prompt, a set of 20 with them, a
+last task that the token limit cut is dropped, nothing more is asked for a task.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from ..config import RunConfig
 from ..schema import (
@@ -20,11 +22,16 @@ from ..schema import (
     Prompt,
     Sampling,
 )
-from .reading import as_text, is_nothing, read_fields, read_json
+from .blocks import TASK, read_blocks
+from .loose_json import fields_of, read_json
+from .reading import is_nothing, without_thoughts
 from .wording import load_wording
 
 PUBLISHED = {"propose": Sampling(temperature=1.0, top_p=1.0, max_tokens=3072)}
 """The published decoding parameters. The published stop, the number after the last task, is added over completions."""
+
+PUBLISHED_TASKS = 20
+"""Tasks of a set, the demonstrations counted in."""
 
 SCHEMA = {
     "title": "tasks",
@@ -53,74 +60,53 @@ class Alpaca:
     def __init__(self, config: RunConfig, asking: Asking) -> None:
         self._wording = load_wording(config, self.name, PUBLISHED)
         self._asking = asking
+        self._sampling = config.propose
         self.digest = self._wording.digest
         self.seed_demos = 3 if config.seed_demos is None else config.seed_demos
         self.machine_demos = 0 if config.machine_demos is None else config.machine_demos
-        self.tasks_per_question = config.tasks_per_question or 20
-        published = PUBLISHED["propose"]
-        if asking.propose == "completions":
-            last = self.seed_demos + self.machine_demos + self.tasks_per_question
-            published = Sampling(temperature=1.0, top_p=1.0, max_tokens=3072, stop=(f"\n### {last + 1}",))
-        self._sampling = config.propose.over(published)
-
-    @property
-    def _json(self) -> bool:
-        return self._asking.structured and self._asking.propose == "chat"
+        rest = PUBLISHED_TASKS - self.seed_demos - self.machine_demos
+        self.tasks_per_question = config.tasks_per_question or max(rest, 1)
 
     def propose(self, demos: Sequence[Demonstration]) -> Prompt:
-        """The rules first, then the demonstrations as numbered blocks, then what to add."""
+        """The rules first, the same for every question; then the demonstrations and what to add."""
         wording = self._wording
-        blocks = [
-            wording.fill(
-                "demo",
-                number=str(number),
-                instruction=demo.instruction,
-                input=demo.input or wording["no_input"],
-                output=demo.output,
-            )
-            for number, demo in enumerate(demos, 1)
-        ]
+        completions = self._asking.propose == "completions"
+        structured = bool(self._asking.structured) and not completions
         first = len(demos) + 1
         numbers = {
             "count": str(self.tasks_per_question),
             "first": str(first),
             "last": str(first + self.tasks_per_question - 1),
         }
-        user = wording.fill("shown", demos="\n".join(blocks))
-        user += wording.fill("ask_json" if self._json else "ask_text", **numbers)
-        if self._asking.propose == "completions":
+        user = wording.fill("shown", demos=self._show(demos, structured))
+        user += wording.fill("ask_json" if structured else "ask_text", **numbers)
+        published = PUBLISHED["propose"]
+        if completions:
             user += wording.fill("cue", **numbers)
-        rules = wording["json" if self._json else "text"]
+            published = replace(published, stop=(self._stop(first + self.tasks_per_question),))
+        rules = f"{wording['rules']}\n{wording['shape_json' if structured else 'shape_text']}\n"
         return Prompt(
             purpose="propose",
-            messages=(Message("system", rules + "\n"), Message("user", user)),
-            sampling=self._sampling,
+            messages=(Message("system", rules), Message("user", user)),
+            sampling=self._sampling.over(published),
             endpoint=self._asking.propose,
             demos=tuple(demo.id for demo in demos),
             version=self.digest,
-            schema=SCHEMA if self._json else None,
+            schema=SCHEMA if structured else None,
         )
 
     def parse(self, completion: Completion) -> list[Candidate]:
-        """The tasks of an answer. One that lacks its output keeps output None; the last of a cut answer is marked."""
-        found = _from_json(completion.text)
-        if found is None:
-            text = completion.text
-            if self._asking.propose == "completions":
-                text = "Instruction:" + text
-            found = [
-                Candidate(
-                    block.get("instruction", ""),
-                    "" if is_nothing(block.get("input", "")) else block["input"],
-                    block.get("output"),
-                )
-                for block in read_fields(text)
-            ]
-        elif completion.truncated:
-            return found  # only the items that were closed were read
-        if completion.truncated and found:
-            last = found[-1]
-            found[-1] = Candidate(last.instruction, last.input, last.output, truncated=True)
+        """The tasks of an answer, in order; what has no instruction is passed over.
+
+        A task that lacks its output keeps output None. Where the token limit cut the answer, the last
+        task is marked `truncated`; of JSON only the tasks that were closed are read, and they are whole.
+        """
+        text = without_thoughts(completion.text)
+        found = self._from_json(text) if self._asking.propose == "chat" else []
+        if not found:
+            found = self._from_text(text)
+            if completion.truncated and found:
+                found[-1] = replace(found[-1], truncated=True)
         return [candidate for candidate in found if candidate.instruction]
 
     async def develop(self, candidate: Candidate, ask: Callable[[Prompt], Awaitable[Completion]]) -> Development:
@@ -128,21 +114,39 @@ class Alpaca:
         instance = Instance(candidate.input or "", candidate.output or "")
         return Development((instance,), truncated=candidate.truncated)
 
-
-def _from_json(text: str) -> list[Candidate] | None:
-    items = read_json(text, "tasks")
-    if items is None:
-        return None
-    found = []
-    for item in items:
-        if not isinstance(item, dict):
-            continue
-        given, output = as_text(item.get("input")), item.get("output")
-        found.append(
-            Candidate(
-                as_text(item.get("instruction")),
-                "" if is_nothing(given) else given,
-                None if output is None else as_text(output),
+    def _show(self, demos: Sequence[Demonstration], structured: bool) -> str:
+        """The demonstrations in the shape that the answer shall have: JSON one a line, or numbered blocks."""
+        if structured:
+            rows = [{"instruction": d.instruction, "input": d.input, "output": d.output} for d in demos]
+            return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        blocks = [
+            self._wording.fill(
+                "demo",
+                number=str(number),
+                instruction=demo.instruction,
+                input=demo.input or self._wording["no_input"],
+                output=demo.output,
             )
-        )
-    return found
+            for number, demo in enumerate(demos, 1)
+        ]
+        return "\n".join(blocks)
+
+    def _stop(self, number: int) -> str:
+        """The line that would open task `number`."""
+        cue = self._wording.fill("cue", first=str(number)).strip()
+        return "\n" + cue.split("\n", 1)[0]
+
+    def _from_json(self, text: str) -> list[Candidate]:
+        items = [fields_of(item) for item in read_json(text, "tasks") or [] if isinstance(item, dict)]
+        return [self._candidate(item) for item in items if item]
+
+    def _from_text(self, text: str) -> list[Candidate]:
+        if self._asking.propose == "completions":  # the prompt has opened the first task
+            text = self._wording.fill("cue", first="1") + text
+        return [self._candidate(dict(block)) for block in read_blocks(text, TASK, self._wording.fields)]
+
+    def _candidate(self, fields: dict[str, str | None]) -> Candidate:
+        given = fields.get("input") or ""
+        if is_nothing(given) or given.strip() == self._wording["no_input"]:
+            given = ""
+        return Candidate((fields.get("instruction") or "").strip(), given, fields.get("output"))

@@ -1,175 +1,194 @@
-"""Readers of what models really write: numbered in any style, bold, quoted, CRLF, full-width, chatty.
+"""Reading what models really write: lists numbered in any style, bold, quoted, CRLF, full-width, chatty.
 
-Every function takes any text and returns what it could read, in order; none raises.
+`blocks` reads 'Name: value' answers and `loose_json` reads JSON; what they share is here. Every function
+takes any text, returns what it could read, in order, raises nothing, and takes time in proportion to the text.
+Patterns are therefore possessive: nothing in them is tried twice on a line of a million blanks.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Any
+
+BLANK = "[ \t\u00a0\u3000]*+"
+DIGITS = "[0-9０-９]{1,4}+"
+HANZI = "[一二三四五六七八九十百]{1,4}+"
 
 _NUMBER = re.compile(
-    r"""^[ \t]*(?:[-*•>][ \t]+)?[*_#]*[ \t]*            # bullets, bold, headings
-        (?:(?:task|instruction|no\.?|number|任务|指令|题目|第)[ \t]*)?
-        [#(\[（【]?[ \t]*[0-9０-９]{1,4}[ \t]*(?:[)\]）】][ \t]*[.:：、]?|[.．、:：](?![0-9０-９])|题[.：:、]?)
-        [*_]*[ \t]*""",
+    rf"""{BLANK}(?:[-*•·>+][ \t]++)?+                                      # a bullet
+        (?P<heading>\#{{1,6}}+)?+{BLANK}(?P<bold>[*_]{{1,3}}+)?+{BLANK}
+        (?: (?P<word>task|instruction|question|item|number|no\.?+|任务|指令|题目|问题|编号)
+            {BLANK}\#?+{BLANK}{DIGITS}{BLANK}(?:[.．:：、)）]|[-–—](?=[ ])|(?=[*_]|$))
+          | (?P<ordinal>第){BLANK}(?:{DIGITS}|{HANZI}){BLANK}[题条个项]?+(?:任务|指令)?+
+            (?:{BLANK}[.．:：、]|[ \t\u3000]++|$|(?<=[0-9０-９]题))
+          | [(（\[【〔]{BLANK}(?:{DIGITS}|{HANZI}){BLANK}[)）\]】〕][.:：、]?+
+          | {DIGITS}{BLANK}(?:\\?+[.．](?![0-9０-９])[)）]?+|[)）、]|[:：](?![0-9０-９])|(?=[*_]{{1,3}}+[.:：)）]))
+          | {HANZI}、
+          | [①-⑳⑴-⒛]
+          | (?(heading)(?:(?<=\#){DIGITS}(?=[ \t]|$)|{DIGITS}(?={BLANK}$))|(?!))   # '#1 text', '### 1'
+        )
+        (?(bold)(?:[*_]{{1,3}}+{BLANK}[.:：、)）]?+)?+){BLANK}""",
     re.VERBOSE | re.IGNORECASE,
 )
-_FIELD = re.compile(
-    r"""^[ \t]*(?:[-*•>][ \t]+)?[*_#]*[ \t]*(?:[0-9０-９]{1,4}[ \t]*[.)．、）][ \t]*)?[*_]*[ \t]*
-        (?P<name>instruction|input|output|label|task|answer|指令|任务|输入|输出|标签|类别|答案)
-        [ \t]*[0-9]*[ \t]*[*_]*[ \t]*[:：][ \t]*[*_]*[ \t]*""",
-    re.VERBOSE | re.IGNORECASE,
-)
-_BREAK = re.compile(
-    r"^[ \t]*(?:\#{1,6}[ \t]*(?:\w+[ \t]*)?[0-9０-９]*[.:：]?|[-=*_]{3,}|[*_#]*[ \t]*(?:task|example|任务|示例|例子?)[ \t]*"
-    r"[0-9０-９]+[ \t]*[.:：)]?[*_]*|[*_]*[0-9０-９]{1,4}[.)．、）][*_]*)[ \t]*$",
+_HAS_NUMBER = re.compile("[0-9０-９一二三四五六七八九十百①-⒛]")
+RULE = re.compile(rf"{BLANK}(?:#{{1,6}}+|[-=_~—]{{3,}}+|\*{{3,}}+|\*(?: \*){{2,}}+){BLANK}$")
+_BULLET = re.compile(r"[ \t]{0,3}+[-*•·][ \t]++")
+_HEADING = re.compile(rf"{BLANK}#{{1,6}}+[ \t]")
+_FENCE = re.compile(rf"{BLANK}(?:```|~~~)")
+_SAYS_TASK = re.compile(rf"{BLANK}(?:task|instruction|任务|指令){BLANK}[:：]{BLANK}", re.IGNORECASE)
+_SAYS_MORE = re.compile(
+    rf"{BLANK}(?:[-*][ \t]++)?+[*_]{{0,3}}+(?:input|output|answer|输入|输出|答案)[*_]{{0,3}}+{BLANK}[:：]",
     re.IGNORECASE,
 )
-_CANONICAL = {
-    "instruction": "instruction", "指令": "instruction",
-    "input": "input", "输入": "input",
-    "output": "output", "输出": "output",
-    "label": "label", "标签": "label", "类别": "label",
-}  # fmt: skip
-_LOOSE = {"task": "instruction", "任务": "instruction", "answer": "output", "答案": "output"}
 _NOTHING = re.compile(
-    r"^[<\[(（【「\"']*\s*(?:no\s?input(?: needed| required)?|none|n/?a|null|empty|not applicable|无需输入|没有输入|无输入|无|空)"
-    r"\s*[>\])）】」\"'.。]*$",
+    r"(?:no\s?input(?: is)?(?: needed| required)?|none(?: needed| required)?|not (?:applicable|needed|required)"
+    r"|n[./]?a|null|nil|empty(?: string)?|-+|–|—|无|(?:无|没有|不)(?:需要?)?(?:额外)?的?输入(?:内容)?|空(?:字符串)?)",
     re.IGNORECASE,
 )
+_ENCLOSING = " \t\r\n<>[]()（）【】「」《》\"'“”‘’*_`.。"
+_EMPTY = ("", '""', "''", "“”", "<>", "``")
 _QUOTES = {'"': '"', "“": "”", "「": "」", "『": "』", "`": "`"}
 
 
 def read_list(text: str, continues: bool = False) -> list[str]:
-    """The items of a numbered list. Prose before it is dropped, and so is prose behind a blank line.
+    """The items of a numbered list; of a bulleted one where no line has a number.
+
+    Prose before the first item is dropped, and so is what follows an item behind a blank line, a heading or an
+    'Input:' or 'Output:'. Other lines without a number belong to the item above, and so does a sub-list: numbers
+    that are indented, that lack the word ('Task 3') of the outer ones, or that start anew while the outer
+    ones go on further down.
 
     continues: the prompt ended in a number, so the text starts inside the first item.
     """
+    lines = lines_of(text)
+    starts = _starts(lines, continues)
+    if not starts and not continues:
+        bullets = ((at, _BULLET.match(line)) for at, line in enumerate(lines))
+        starts = {at: bullet.end() for at, bullet in bullets if bullet}
     items: list[list[str]] = [[]] if continues else []
-    closed = False
-    for line in _lines(text):
-        number = _NUMBER.match(line)
-        if number:
-            items.append([line[number.end() :]])
-            closed = False
+    open_ = continues
+    for at, line in enumerate(lines):
+        if at in starts:
+            items.append([line[starts[at] :]])
+            open_ = True
+        elif not open_:
+            continue
         elif not line.strip():
-            closed = bool(items and any(part.strip() for part in items[-1]))
-        elif items and not closed:
+            open_ = not any(part.strip() for part in items[-1])
+        elif RULE.match(line) or _HEADING.match(line) or _SAYS_MORE.match(line):
+            open_ = False
+        elif not _FENCE.match(line):
             items[-1].append(line)
-    cleaned = (_clean(" ".join(part.strip() for part in item)) for item in items)
+    cleaned = (clean_item(" ".join(part.strip() for part in item if part.strip())) for item in items)
     return [item for item in cleaned if item]
 
 
-def read_fields(text: str, opener: str = "instruction", closer: str = "output") -> list[dict[str, str]]:
-    """Blocks of 'Name: value' lines, each starting at a line that names `opener`.
-
-    Values may run over several lines. Once `closer` has begun, only a new `opener` or a break line ('###', '---',
-    'Task 5') ends it, so that an answer may itself contain 'Input:'. A field that is there twice
-    keeps its first value that isn't empty.
-    """
-    blocks: list[dict[str, list[str]]] = []
-    field: list[str] | None = None
-    current = ""
-    lines = _lines(text)
-    names = _names(lines)
-    for line in lines:
-        match = _FIELD.match(line)
-        name = names.get(match["name"].lower(), "") if match else ""
-        match = match if name else None
-        if match and name == opener and not (current == opener and not _joined(field)):
-            blocks.append({})
-        if match and blocks and (name == opener or current != closer or opener == closer):
-            current = name
-            field = [line[match.end() :]]
-            if not _joined(blocks[-1].get(name)):
-                blocks[-1][name] = field
-        elif match and blocks and current == closer == name and not _joined(field) and field is not None:
-            field.append(line[match.end() :])  # 'Output: Output: text', over two lines
-        elif _BREAK.match(line):
-            field, current = None, ""
-        elif field is not None:
-            field.append(line)
-    return [{name: _body(value) for name, value in block.items()} for block in blocks]
-
-
-def read_json(text: str, key: str) -> list[Any] | None:
-    """The list under `key` of a JSON answer, or None when the text holds no such thing.
-
-    Code fences and prose around are passed over. From an answer that was cut off, the complete items are kept.
-    """
-    start = text.find(f'"{key}"')
-    start = text.find("[", start) if start >= 0 else _bare_list(text)
-    if start < 0:
-        return None
-    items: list[Any] = []
-    decoder = json.JSONDecoder(strict=False)
-    position = start + 1
-    while True:
-        while position < len(text) and text[position] in " \t\r\n,":
-            position += 1
-        if position >= len(text) or text[position] == "]":
-            return items
-        try:
-            item, position = decoder.raw_decode(text, position)
-        except (json.JSONDecodeError, RecursionError):
-            return items
-        items.append(item)
-
-
-def is_nothing(text: str) -> bool:
-    """Whether a field says that there is none: '', '<none>', 'N/A', '无' ..."""
-    stripped = text.strip()
-    return not stripped or _NOTHING.match(stripped) is not None
-
-
-def as_text(value: object) -> str:
-    """A JSON value as the text of a field: strings as they are, null as nothing, the rest as JSON."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value.replace("\r\n", "\n").strip()
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _lines(text: str) -> list[str]:
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\u3000", " ").split("\n")
-
-
-def _clean(text: str) -> str:
-    """Without bold marks and quotes that enclose the whole."""
-    text = text.strip()
-    for mark in ("**", "__", "*"):
-        if text.startswith(mark) and text.endswith(mark) and len(text) > 2 * len(mark):
-            inner = text[len(mark) : -len(mark)]
-            if mark not in inner:
-                text = inner.strip()
-        elif text.endswith(mark) and text.count(mark) == 1:
-            text = text.removesuffix(mark).strip()
-    if len(text) > 2 and _QUOTES.get(text[0]) == text[-1] and text[-1] not in text[1:-1]:
+def clean_item(text: str) -> str:
+    """One listed instruction without 'Task:' before it, and without the bold marks and quotes around the whole."""
+    text = unwrapped(text)
+    says = _SAYS_TASK.match(text)
+    text = unwrapped(text[says.end() :] if says else text)
+    if text.startswith("**") and text.find("**", 2) > 2:  # '**Travel:** Plan ...'
+        text = text[2:].replace("**", "", 1)
+    if len(text) > 2 and _QUOTES.get(text[0]) == text[-1] and not {text[0], text[-1]} & set(text[1:-1]):
         text = text[1:-1].strip()
     return text
 
 
-def _names(lines: list[str]) -> dict[str, str]:
-    """The field names that count in this text: loose ones ('Answer') only where the proper one is never used."""
-    used = {match["name"].lower() for match in map(_FIELD.match, lines) if match}
-    proper = {_CANONICAL[word] for word in used if word in _CANONICAL}
-    return _CANONICAL | {word: name for word, name in _LOOSE.items() if name not in proper}
+def without_numbers(items: list[str]) -> list[str]:
+    """Items that are all numbered, without the numbers; others as they are."""
+    numbers = [number_of(item) for item in items]
+    if not all(numbers):
+        return items
+    return [item[number.end() :] for item, number in zip(items, numbers, strict=True) if number]
 
 
-def _joined(field: list[str] | None) -> str:
-    return "\n".join(field).strip() if field else ""
+def unwrapped(text: str) -> str:
+    """Without the bold or italic marks that enclose the whole, or that are left at its end."""
+    text = text.strip()
+    for mark in ("***", "**", "__", "*"):
+        inner = text.removesuffix(mark)
+        if inner == text:
+            continue
+        if mark not in inner:
+            return text if mark == "*" else inner.strip()
+        if inner.startswith(mark) and len(inner) > len(mark) and mark not in inner[len(mark) :]:
+            return inner[len(mark) :].strip()
+        return text
+    return text
 
 
-def _body(field: list[str]) -> str:
-    """A field's text: blank lines at both ends gone, the indentation of its lines kept."""
-    text = "\n".join(line.rstrip() for line in field).strip("\n")
-    first, mark, rest = text.partition("\n")
-    return _clean(first) if not mark else first.strip() + mark + rest
+def is_nothing(text: str) -> bool:
+    """Whether a field says that there is none: '', '<none>', 'N/A', '无' ..."""
+    text = text.strip()
+    return text in _EMPTY or (len(text) <= 80 and _NOTHING.fullmatch(text.strip(_ENCLOSING)) is not None)
 
 
-def _bare_list(text: str) -> int:
-    start = text.find("[")
-    return start if start >= 0 and text[start + 1 :].lstrip()[:1] in ("{", '"', "]") else -1
+def as_text(value: object) -> str:
+    """A JSON value as the text of a field: a list of strings as lines, null as nothing, what isn't text as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.replace("\r\n", "\n").strip()
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return "\n".join(value).strip()
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return ""
+
+
+def without_thoughts(text: str) -> str:
+    """The answer behind a reasoning model's '<think> ... </think>'; nothing when it never came to one."""
+    thoughts, mark, answer = text.partition("</think>")
+    thinks = thoughts.lstrip().startswith("<think>")
+    if mark and (thinks or "<think>" not in thoughts):
+        return answer.lstrip("\r\n")
+    return "" if thinks else text
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text whatever ends them; other characters that Python counts as line ends stay inside."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def number_of(line: str) -> re.Match[str] | None:
+    """The number that a line of a list begins with, in any style, up to the text behind it."""
+    return _NUMBER.match(line) if _HAS_NUMBER.search(line, 0, 60) else None
+
+
+def _starts(lines: list[str], continues: bool) -> dict[int, int]:
+    """Where items start: line -> column behind the number. Numbers of sub-lists are left out."""
+    found = [(at, number) for at, line in enumerate(lines) if (number := number_of(line))]
+    if not found:
+        return {}
+    worded = _worded(found[0][1]) or (continues and any(_worded(number) for _, number in found))
+    found = [(at, number) for at, number in found if _worded(number) or not worded]
+    last_at = {_value(number): at for at, number in found}
+    least = 0 if continues else min(_indent(lines[found[0][0]]), 8)
+    starts: dict[int, int] = {}
+    before: int | None = None
+    for at, number in found:
+        value = _value(number)
+        above = lines[at - 1] if at else ""
+        joined = bool(starts or continues) and bool(above.strip()) and not _HEADING.match(above)
+        anew = before is not None and value is not None and value <= before
+        goes_on = before is not None and last_at.get(before + 1, -1) > at
+        if joined and (_indent(lines[at]) >= least + 2 or (anew and goes_on)):
+            continue
+        starts[at] = number.end()
+        before = value
+    return starts
+
+
+def _worded(number: re.Match[str]) -> bool:
+    return number["word"] is not None or number["ordinal"] is not None
+
+
+def _value(number: re.Match[str]) -> int | None:
+    digits = re.search(DIGITS, number.group())
+    return int(digits.group()) if digits else None
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" \t\u3000"))

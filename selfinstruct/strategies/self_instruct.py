@@ -8,7 +8,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import json
+import math
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from ..config import RunConfig
 from ..schema import (
@@ -17,22 +22,25 @@ from ..schema import (
     Completion,
     Demonstration,
     Development,
+    Endpoint,
     Instance,
     Message,
     Prompt,
     Sampling,
 )
-from .reading import as_text, is_nothing, read_fields, read_json, read_list
+from .blocks import LABELLED, read_blocks, read_examples
+from .loose_json import fields_of, read_json
+from .reading import clean_item, is_nothing, read_list, without_numbers, without_thoughts
 from .wording import load_wording
 
 PUBLISHED = {
-    "propose": Sampling(0.7, 0.5, 2.0, 0.0, 1024, ("\n\n",)),
-    "classify": Sampling(0.0, None, 0.0, 0.0, 3, ("\n", "Task:")),
-    "instances": Sampling(0.0, None, 1.5, 0.0, 300, ("Task:",)),
+    "propose": Sampling(0.7, 0.5, 2.0, 0.0, 1024),
+    "classify": Sampling(0.0, None, 0.0, 0.0, 3),
+    "instances": Sampling(0.0, None, 1.5, 0.0, 300),
 }
 """The published decoding parameters. top_p is 0 there beside temperature 0: it changes nothing, and some
-servers refuse it, so it is left out. The stops are sent to the completions endpoint only: a chat answer
-may open with a sentence and a blank line."""
+servers refuse it, so it is left out. The published stops are added over the completions endpoint only, in the
+words of the prompt: a chat answer may open with a sentence and a blank line."""
 
 
 def _schema(name: str, *keys: str) -> dict[str, object]:
@@ -54,6 +62,13 @@ def _schema(name: str, *keys: str) -> dict[str, object]:
     }
 
 
+_INSTRUCTIONS = _schema("instructions")
+_INSTANCES = {
+    "generation": _schema("instances", "input", "output"),
+    "classification": _schema("instances", "label", "input"),
+}
+
+
 class SelfInstruct:
     """Instructions first; then, for each that is admitted, two more questions."""
 
@@ -61,60 +76,66 @@ class SelfInstruct:
 
     def __init__(self, config: RunConfig, asking: Asking) -> None:
         self._wording = load_wording(config, self.name, PUBLISHED)
+        self._config = config
         self._asking = asking
         self.digest = self._wording.digest
         self.seed_demos = 6 if config.seed_demos is None else config.seed_demos
         self.machine_demos = 2 if config.machine_demos is None else config.machine_demos
         self.tasks_per_question = config.tasks_per_question or 8
         self._max = config.max_instances
-        self._sampling = {
-            "propose": config.propose.over(_published("propose", asking.propose)),
-            "classify": config.classify.over(_published("classify", asking.classify)),
-            "instances": config.instances.over(_published("instances", asking.instances)),
-        }
+
+    # --- step 1 -------------------------------------------------------------------------------
 
     def propose(self, demos: Sequence[Demonstration]) -> Prompt:
         """A numbered list of the demonstrations that the model continues."""
-        completions = self._asking.propose == "completions"
-        structured = self._asking.structured and not completions
+        wording, completions = self._wording, self._asking.propose == "completions"
+        structured = bool(self._asking.structured) and not completions
         line = "propose_text_line" if completions else "propose_line"
         shown = "".join(
-            self._wording.fill(line, number=str(number), instruction=_one_line(demo.instruction))
+            wording.fill(line, number=str(number), instruction=_one_line(demo.instruction))
             for number, demo in enumerate(demos, 1)
         )
-        first = len(demos) + 1
+        first, count = len(demos) + 1, self.tasks_per_question
         if completions:
-            user = shown + self._wording.fill("propose_text_cue", number=str(first))
+            user = shown + wording.fill("propose_text_cue", number=str(first))
         else:
-            user = self._wording.fill(
+            user = wording.fill(
                 "propose_chat_json" if structured else "propose_chat_list",
                 demos=shown,
-                count=str(self.tasks_per_question),
+                count=str(count),
                 first=str(first),
-                last=str(first + self.tasks_per_question - 1),
+                last=str(first + count - 1),
             )
+        past_last = wording.fill("propose_text_cue", number=str(first + count)).strip()
         return Prompt(
             purpose="propose",
             messages=(
-                Message("system", self._wording["propose_text" if completions else "propose_chat"]),
+                Message("system", wording["propose_text" if completions else "propose_chat"]),
                 Message("user", user),
             ),
-            sampling=self._sampling["propose"],
+            sampling=self._sampling("propose", self._asking.propose, "\n\n", f"\n{past_last}"),
             endpoint=self._asking.propose,
             demos=tuple(demo.id for demo in demos),
             version=self.digest,
-            schema=_schema("instructions") if structured else None,
+            schema=_INSTRUCTIONS if structured else None,
         )
 
     def parse(self, completion: Completion) -> list[Candidate]:
-        """The listed instructions; the last one of an answer that the token limit cut is marked."""
-        items = read_json(completion.text, "instructions") if self._asking.propose == "chat" else None
-        if items is not None:
-            texts = [as_text(item) for item in items if isinstance(item, str)]
-            return [Candidate(text) for text in texts if text]
-        texts = read_list(completion.text, continues=self._asking.propose == "completions")
-        cut = len(texts) - 1 if completion.truncated else -1
-        return [Candidate(text, truncated=number == cut) for number, text in enumerate(texts)]
+        """The listed instructions. Where the token limit cut a list, the last one is marked `truncated`.
+
+        Of JSON only the items that were closed are read, and they are whole.
+        """
+        text = without_thoughts(completion.text)
+        completions = self._asking.propose == "completions"
+        items = None if completions else read_json(text, "instructions")
+        texts = [fields_of(item).get("instruction") if isinstance(item, dict) else item for item in items or []]
+        found = without_numbers([item.strip() for item in texts if isinstance(item, str)])
+        found = [item for item in map(clean_item, found) if item]
+        if found:
+            return [Candidate(item) for item in found]
+        found = read_list(text, continues=completions)
+        cut = len(found) - 1 if completion.truncated else -1
+        return [Candidate(item, truncated=number == cut) for number, item in enumerate(found)]
 
     async def develop(self, candidate: Candidate, ask: Callable[[Prompt], Awaitable[Completion]]) -> Development:
         """Ask whether it is a classification, then for its instances. An error answer becomes `error`."""
@@ -125,8 +146,9 @@ class SelfInstruct:
         answer = await ask(self.request_instances(candidate.instruction, classification))
         if answer.error:
             return Development((), classification, error=answer.error)
-        instances = self.read_instances(answer, classification)
-        return Development(tuple(instances), classification, answer.truncated)
+        return self.read_instances(answer, classification)
+
+    # --- step 2 -------------------------------------------------------------------------------
 
     def classify(self, instruction: str) -> Prompt:
         """The few-shot question whether `instruction` is a classification task."""
@@ -143,123 +165,139 @@ class SelfInstruct:
         return Prompt(
             purpose="classify",
             messages=(Message("system", rules), Message("user", user)),
-            sampling=self._sampling["classify"],
+            sampling=self._sampling("classify", self._asking.classify, "\n", wording.before("classify_cue")),
             endpoint=self._asking.classify,
             version=self.digest,
             top_logprobs=10 if completions else None,
         )
 
     def is_classification(self, completion: Completion) -> bool:
-        """Read the answer: by the log-probabilities of yes and no where they came along, else by its first word."""
+        """Read the answer: by the probabilities of yes and no where they came along, else by the word it says first.
+
+        Whatever is neither counts as no: input-first works for any task.
+        """
         yes, no = self._wording["yes"].lower(), self._wording["no"].lower()
         if completion.logprobs:
-            best = {True: float("-inf"), False: float("-inf")}
+            share = [0.0, 0.0]
             for token, value in completion.logprobs.items():
                 word = token.strip().lower()
-                for answer, name in ((True, yes), (False, no)):
+                for side, name in enumerate((yes, no)):
                     if word and name.startswith(word):
-                        best[answer] = max(best[answer], value)
-            if best[True] != best[False]:
-                return best[True] > best[False]
-        return completion.text.strip().strip("*\"'“「").lower().startswith(yes)
+                        share[side] += math.exp(min(value, 0.0))
+            if share[0] != share[1]:
+                return share[0] > share[1]
+        for part in re.split(r"[:：\n]", without_thoughts(completion.text)):
+            word = part.strip(" \t\r*_\"'“”「」`（(").lower()
+            if word.startswith(yes) and not word.startswith(yes + no):  # '是否' says neither
+                return True
+            if word.startswith(no):
+                return False
+        return False
+
+    # --- step 3 -------------------------------------------------------------------------------
 
     def request_instances(self, instruction: str, classification: bool) -> Prompt:
         """The question for instances: label first for a classification, input first otherwise."""
         if self._asking.direct and not classification:
             return self._direct(instruction)
         wording, completions = self._wording, self._asking.instances == "completions"
-        structured = self._asking.structured and not completions
+        structured = bool(self._asking.structured) and not completions
         kind = "classification" if classification else "generation"
-        rules = wording.fill(kind, max=str(self._max)) + "\n"
+        rules = wording.fill(f"{kind}_json" if structured else kind, max=str(self._max)) + "\n"
         for example in wording.examples(f"{kind}_examples"):
             rules += wording.fill("task", instruction=example["task"])
-            rules += self._show(example["examples"], classification) + "\n"
-        instruction = instruction.strip()
-        if structured:
-            user = wording.fill(f"{kind}_json", instruction=instruction)
-        else:
-            user = wording.fill("task", instruction=_one_line(instruction) if completions else instruction)
-        if completions:
-            user += wording.fill("example", number="1") if classification else ""
+            rules += self._show(example["examples"], classification, structured) + "\n"
+        asked = _one_line(instruction) if completions else instruction.strip()
+        user = wording.fill("task", instruction=asked)
+        if completions and classification:
+            user += wording.fill("example", number="1")
         return Prompt(
             purpose="instances",
             messages=(Message("system", rules), Message("user", user)),
-            sampling=self._sampling["instances"],
+            sampling=self._sampling("instances", self._asking.instances, wording.before("task")),
             endpoint=self._asking.instances,
             version=self.digest,
-            schema=_INSTANCE_SCHEMAS[kind] if structured else None,
+            schema=_INSTANCES[kind] if structured else None,
         )
 
-    def read_instances(self, completion: Completion, classification: bool) -> list[Instance]:
-        """The instances of an answer, at most `max_instances`; the last of a cut one is dropped by the filters."""
+    def read_instances(self, completion: Completion, classification: bool) -> Development:
+        """The instances of an answer, at most `max_instances`.
+
+        truncated: the token limit cut the answer inside the last of them. Of JSON only what was closed is read.
+        """
+        text = without_thoughts(completion.text)
         if self._asking.direct and not classification:
-            return [Instance("", completion.text.strip())]
-        items = read_json(completion.text, "instances") if self._asking.instances == "chat" else None
-        if items is not None:
-            blocks = [
-                {str(key): as_text(value) for key, value in item.items()} for item in items if isinstance(item, dict)
-            ]
-        elif classification:
-            blocks = read_fields(completion.text, opener="label", closer="input")
-        else:
-            blocks = _generation_blocks(completion.text)
-        answer = "label" if classification else "output"
-        instances = []
-        for block in blocks[: self._max]:
-            given = block.get("input", "")
-            instances.append(Instance("" if is_nothing(given) else given, block.get(answer, "")))
-        return instances
+            found = (Instance("", text.strip()),)
+            return Development(found, classification, completion.truncated)
+        items = read_json(text, "instances") if self._asking.instances == "chat" else None
+        read = [fields_of(item) for item in items or [] if isinstance(item, dict)]
+        blocks: Sequence[Mapping[str, str | None]] = [block for block in read if block]
+        truncated = False
+        if not blocks:
+            text, ran_on = self._own_part(text)
+            blocks = self._blocks(text, classification)
+            truncated = completion.truncated and not ran_on and len(blocks) <= self._max
+        instances = [self._instance(block, classification) for block in blocks[: self._max]]
+        return Development(tuple(instances), classification, truncated)
+
+    def _own_part(self, text: str) -> tuple[str, bool]:
+        """A continuation up to where it goes on to the next task: not every server heeds the published stop."""
+        opening = self._wording.before("task")
+        if self._asking.instances == "chat" or not opening:
+            return text, False
+        own, mark, _ = text.partition("\n" + opening)
+        return own, bool(mark)
+
+    def _blocks(self, text: str, classification: bool) -> list[dict[str, str]]:
+        if not classification:
+            return read_examples(text, self._wording.fields)
+        if self._asking.instances == "completions":  # the prompt has opened the first example
+            text = self._wording.fill("example", number="1") + text.lstrip("\n")
+        return read_blocks(text, LABELLED, self._wording.fields)
+
+    def _instance(self, block: Mapping[str, str | None], classification: bool) -> Instance:
+        given, output = block.get("input") or "", block.get("output") or ""
+        if classification:
+            output = block.get("label") or output
+        if is_nothing(given) or given.strip() == self._wording["no_input"]:
+            given = ""
+        return Instance(given, output)
 
     def _direct(self, instruction: str) -> Prompt:
         return Prompt(
             purpose="instances",
             messages=(Message("user", instruction.strip()),),
-            sampling=self._sampling["instances"],
+            sampling=self._sampling("instances", "chat"),
             endpoint="chat",
             version=self.digest,
         )
 
-    def _show(self, examples: list[dict[str, str]], classification: bool) -> str:
-        wording = self._wording
+    def _show(self, examples: list[dict[str, str]], classification: bool, structured: bool) -> str:
+        """Few-shot examples in the shape that the answer shall have."""
+        wording, order = self._wording, ("label", "input") if classification else ("input", "output")
+        if structured:
+            rows: list[dict[str, Any]] = [{name: example[name] for name in order} for example in examples]
+            return json.dumps({"instances": rows}, ensure_ascii=False) + "\n"
         text = ""
         for number, example in enumerate(examples, 1):
-            if classification:
-                text += wording.fill("example", number=str(number))
-                text += wording.fill("label", label=example["label"])
-                text += wording.fill("input", input=example["input"])
-            elif example["input"]:
-                text += wording.fill("example", number=str(number))
-                text += wording.fill("input", input=example["input"])
+            if not classification and not example["input"]:
                 text += wording.fill("output", output=example["output"])
-            else:
-                text += wording.fill("output", output=example["output"])
+                continue
+            text += wording.fill("example", number=str(number))
+            for name in order:
+                text += wording.fill(name, **{name: example[name] or wording["no_input"]})
         return text
 
-
-_INSTANCE_SCHEMAS = {
-    "generation": _schema("instances", "input", "output"),
-    "classification": _schema("instances", "label", "input"),
-}
-
-
-def _published(purpose: str, endpoint: str) -> Sampling:
-    sampling = PUBLISHED[purpose]
-    if endpoint == "completions":
+    def _sampling(self, purpose: str, endpoint: Endpoint, *stops: str) -> Sampling:
+        """The published parameters with what the configuration sets; stops over the completions endpoint only."""
+        published = PUBLISHED[purpose]
+        if endpoint == "completions":
+            published = replace(published, stop=tuple(stop for stop in stops if stop.strip() or "\n" in stop))
+        configured = {"propose": self._config.propose, "classify": self._config.classify}
+        sampling: Sampling = configured.get(purpose, self._config.instances).over(published)
         return sampling
-    return Sampling(
-        sampling.temperature,
-        sampling.top_p,
-        sampling.presence_penalty,
-        sampling.frequency_penalty,
-        sampling.max_tokens,
-    )
-
-
-def _generation_blocks(text: str) -> list[dict[str, str]]:
-    """Input-and-output blocks, or the one output of a task that needs no input."""
-    blocks = [block for block in read_fields(text, opener="input") if "output" in block]
-    return blocks or read_fields(text, opener="output")[:1]
 
 
 def _one_line(instruction: str) -> str:
+    """As published: without line breaks, and without a colon at the end, which would call for an input."""
     return " ".join(instruction.split()).rstrip(":：")

@@ -31,7 +31,7 @@ _MANNERS = (
 ).split("|")
 _LABELS = (("urgent", "routine"), ("true", "false"), ("formal", "casual", "neutral"))
 _ZH = (
-    "介绍 比较 概括 列出 解释 改写 起草 评价 设计 说明".split(),
+    "介绍 比较 概括 列出 解释 改写 起草 评价 设计 说明 归类".split(),
     "港口 图书馆 果园 彗星 菜谱 铁路 合同 冰川 市场 花园 桥梁 博物馆".split(),
 )
 
@@ -67,27 +67,49 @@ def fake_answer(prompt: str, schema: Any = None, repeat: float = 0.0) -> str:
     draw = random.Random(hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest())
     if schema:
         return _as_json(str(schema.get("title", "")), schema, draw, prompt, repeat)
-    if re.search(r"(Classification|是否分类|是分类吗)[:：]?\s*$|Yes or No only\.?\s*$|“?是”?或“?否”?。?\s*$", prompt):
-        return " 否" if _is_zh(prompt) else " No"
+    if re.search(r"(?:Classification|是否分类)[:：]\s*$|Yes or No only\.\s*$|“是”或“否”。\s*$", prompt):
+        sorts = re.findall(r"^(?:Task: |任务：)(?:Classify|Sort|请归类)?", prompt, re.MULTILINE)[-1:]
+        is_one = bool(sorts) and not sorts[0].endswith((" ", "："))
+        return (" 是" if is_one else " 否") if _is_zh(prompt) else (" Yes" if is_one else " No")
     first = re.search(r"\n(?:###|Task|任务)\s*(\d+)\s*[:：]?\s*(?:Instruction[:：]|指令[:：])?\s*$", prompt)
     if first:  # a completions prompt that stops inside the first new item
         return _continuation(int(first[1]), draw, prompt, repeat)
-    numbers = re.search(r"(\d+)\D{1,12}(\d+)\D*$", prompt[-120:])
+    numbers = re.search(r"(?:from |从)(\d+)(?: to |到)(\d+)[.。]\s*$", prompt)
     if numbers:
         start, stop = int(numbers[1]), int(numbers[2]) + 1
-        block = "###" in prompt
+        block = _in_blocks(prompt)
         return "\n".join(_item(n, draw, prompt, repeat, block) for n in range(start, min(stop, start + 40)))
-    mark = "输出：" if _is_zh(prompt) else "Output: "
-    return mark + _sentence(draw, prompt)
+    return _labelled(draw, prompt) if re.search(r"^(?:Label: |标签：)", prompt, re.MULTILINE) else _worked(draw, prompt)
 
 
 def _continuation(start: int, draw: random.Random, prompt: str, repeat: float) -> str:
-    if "###" in prompt:
+    if _in_blocks(prompt):
         text = "\n".join(_item(n, draw, prompt, repeat, True) for n in range(start, start + 8))
         return " " + text.partition(":" if not _is_zh(prompt) else "：")[2].lstrip()
-    word = "任务" if _is_zh(prompt) else "Task"
-    lines = [f"{word} {n}: {_instruction(draw, prompt, repeat)}" for n in range(start, start + 8)]
-    return lines[0].partition(": ")[2] + "\n" + "\n".join(lines[1:])
+    opening = "任务{}：" if _is_zh(prompt) else "Task {}: "
+    lines = [opening.format(n) + _instruction(draw, prompt, repeat) for n in range(start, start + 8)]
+    return lines[0].removeprefix(opening.format(start)) + "\n" + "\n".join(lines[1:])
+
+
+def _labelled(draw: random.Random, prompt: str) -> str:
+    """Two examples, label first; a completions prompt has already written 'Example 1'."""
+    example, label, given = ("示例", "标签：", "输入：") if _is_zh(prompt) else ("Example ", "Label: ", "Input: ")
+    text = "" if prompt.endswith(f"{example}1\n") else f"{example}1\n"
+    one, two = draw.sample(draw.choice(_LABELS), 2)
+    text += f"{label}{one}\n{given}{_sentence(draw, prompt)}\n{example}2\n"
+    return text + f"{label}{two}\n{given}{_sentence(draw, prompt)}\n"
+
+
+def _worked(draw: random.Random, prompt: str) -> str:
+    """An output alone, or an example with its input."""
+    example, given, output = ("示例1", "输入：", "输出：") if _is_zh(prompt) else ("Example 1", "Input: ", "Output: ")
+    shown = "" if draw.random() < 0.5 else f"{example}\n{given}{_sentence(draw, prompt)}\n"
+    return f"{shown}{output}{_sentence(draw, prompt)}\n"
+
+
+def _in_blocks(prompt: str) -> bool:
+    """Whether the prompt shows whole tasks under '### 1'."""
+    return re.search(r"^### \d+$", prompt, re.MULTILINE) is not None
 
 
 def _item(number: int, draw: random.Random, prompt: str, repeat: float, block: bool) -> str:
@@ -106,11 +128,11 @@ def _as_json(title: str, schema: Any, draw: random.Random, prompt: str, repeat: 
     keys = list(item.get("properties", {}))
     fields: dict[str, Callable[[], str]] = {
         "instruction": lambda: _instruction(draw, prompt, repeat),
-        "input": lambda: "" if draw.random() < 0.5 else _sentence(draw, prompt),
-        "label": lambda: draw.choice(draw.choice(_LABELS)),
+        "input": lambda: _sentence(draw, prompt) if "label" in keys or draw.random() < 0.5 else "",
+        "label": lambda: draw.choice(_LABELS[0]),
     }
     found: list[Any] = []
-    for _ in range(8 if title != "instances" else 1):
+    for _ in range(8 if title != "instances" else 1 + ("label" in keys)):
         if keys:
             found.append({key: fields.get(key, lambda: _sentence(draw, prompt))() for key in keys})
         else:
@@ -147,4 +169,5 @@ def _material(draw: random.Random, prompt: str) -> str:
 
 
 def _is_zh(prompt: str) -> bool:
-    return re.search(r"[\u4e00-\u9fff]", prompt[-200:]) is not None
+    """Whether the wording is Chinese; what it shows may be in any language."""
+    return re.search(r"[\u4e00-\u9fff]", prompt[:60]) is not None
