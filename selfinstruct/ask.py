@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
-from .budget import Budget, BudgetSpent, Reservation
+from .budget import Budget, BudgetSpent
 from .errors import SelfInstructError, StorageError, TeacherDown, TeacherError, TeacherRefused
 from .journal import Answer, Journal
-from .schema import Completion, Prompt
+from .schema import Completion, Prompt, Usage, storable
 
 
 class Teacher(Protocol):
@@ -29,26 +31,35 @@ class DoorClosed(Exception):
 
 
 class Door:
-    """Asks at most `concurrency` questions at a time until it is closed.
+    """Recalls from the start; once it is opened it asks, at most `concurrency` questions at a time, until it is closed.
 
-    reason: why it closed ('budget', 'interrupted', 'teacher_down' ...); detail: the same in one line;
+    reason: why it closed ('budget', 'interrupted', 'teacher_down' ...), None before; detail: the same in one line;
     error: the error behind it, where there is one.
     """
 
-    def __init__(
-        self, journal: Journal, teacher: Teacher | None, budget: Budget, concurrency: int, max_failures: int
-    ) -> None:
+    def __init__(self, journal: Journal, budget: Budget, concurrency: int, max_failures: int) -> None:
         self._journal = journal
-        self._teacher = teacher
+        self._teacher: Teacher | None = None
         self._budget = budget
         self._gate = _Gate(concurrency)
         self._max_failures = max_failures
         self._failed: list[str] = []
+        self._gave_up = False
         self._under_way: dict[str, asyncio.Task[Answer]] = {}
+        self._closing: list[Callable[[], object]] = []
         self.in_flight = 0
-        self.reason: str | None = None if teacher is not None else "recall_only"
+        self.reason: str | None = None
         self.detail = ""
         self.error: SelfInstructError | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether a question that is not in the journal would be sent now."""
+        return self._teacher is not None and self.reason is None
+
+    def open(self, teacher: Teacher) -> None:
+        """Send questions to `teacher` from here on."""
+        self._teacher = teacher
 
     def recall(self, key: str) -> Answer | None:
         """The committed answer, without asking."""
@@ -57,14 +68,14 @@ class Door:
     async def ask(self, key: str, prompt: Prompt, *, question: int | None = None) -> Answer:
         """The answer to `prompt` under `key`. Proposals bring their number and let all other questions go first.
 
-        Raises DoorClosed when it is not in the journal and nothing is sent any more.
+        Raises DoorClosed when it is not in the journal and nothing is sent (yet, or any more).
         """
         answer = self._journal.recall(key)
         if answer is not None:
             return answer
         task = self._under_way.get(key)
         if task is None:
-            if self.reason is not None:
+            if not self.asks:
                 raise DoorClosed
             task = asyncio.create_task(self._pay(key, prompt, question))
             self._under_way[key] = task
@@ -78,9 +89,18 @@ class Door:
 
     def close(self, reason: str, detail: str, error: SelfInstructError | None = None) -> None:
         """Send nothing more; what is in flight may still arrive. The first reason stands."""
-        if self.reason is None:
-            self.reason, self.detail, self.error = reason, detail, error
+        if self.reason is not None:
+            return
+        self.reason, self.detail, self.error = reason, detail, error
         self._gate.close()
+        for callback in self._closing:
+            callback()
+
+    def when_closed(self, callback: Callable[[], object]) -> None:
+        """Call `callback` when the door closes; at once when it is closed already."""
+        self._closing.append(callback)
+        if self.reason is not None:
+            callback()
 
     async def drain(self, timeout_s: float | None) -> None:
         """Wait for the answers in flight, at most `timeout_s` seconds, then give up on the rest."""
@@ -95,57 +115,79 @@ class Door:
             task.cancel()
 
     async def _pay(self, key: str, prompt: Prompt, question: int | None) -> Answer:
-        assert self._teacher is not None
         await self._gate.enter(0 if question is None else 1)
-        reservation: Reservation | None = None
         try:
-            reservation = await self._budget.reserve(prompt)
+            answer = await self._answer(key, prompt, question)
+            self._watch(key, answer.completion)
+        except BudgetSpent as cap:
+            self.close("budget", str(cap))
+        except TeacherError as error:
+            self.close(reason_of(error), str(error), error)
+        except StorageError as error:
+            self.close("storage", str(error), error)
+        else:
+            return answer
+        finally:
+            self._gate.leave()
+        raise DoorClosed
+
+    async def _answer(self, key: str, prompt: Prompt, question: int | None) -> Answer:
+        """Ask within the budget and commit. What was reserved is settled whatever happens."""
+        assert self._teacher is not None
+        reservation = await self._budget.reserve(prompt)
+        usage: Usage | None = None
+        try:
             if self.reason is not None:
                 raise DoorClosed
+            asked_at, started = time.time(), time.perf_counter()
             self.in_flight += 1
-            asked_at = time.time()
-            started = time.perf_counter()
             try:
-                completion = await self._teacher.complete(prompt)
+                completion = _storable(await self._teacher.complete(prompt))
             finally:
                 self.in_flight -= 1
             latency_s = time.perf_counter() - started
-            cost = self._budget.settle(reservation, completion.usage)
-            reservation = None
-            await self._journal.commit(key, question, prompt, completion, cost, asked_at, latency_s)
-        except BudgetSpent as cap:
-            self.close("budget", str(cap))
-            raise DoorClosed from None
-        except TeacherError as error:
-            reason = "teacher_refused" if isinstance(error, TeacherRefused) else "teacher_down"
-            self.close(reason, str(error), error)
-            raise DoorClosed from None
-        except StorageError as error:
-            self.close("storage", str(error), error)
-            raise DoorClosed from None
+            usage = completion.usage
         finally:
-            if reservation is not None:
-                self._budget.settle(reservation, None)
-            self._gate.leave()
-        self._watch(key, completion)
-        return Answer(completion, prompt.demos, prompt.version)
+            cost = self._budget.settle(reservation, usage)
+        return await self._journal.commit(key, question, prompt, completion, cost, asked_at, latency_s)
 
     def _watch(self, key: str, completion: Completion) -> None:
-        """Close after too many failures in a row. Those are forgotten: a later start asks them anew."""
+        """Close after too many failures in a row. Those and the ones still to come are forgotten, to be asked anew."""
+        if self._gave_up:
+            if completion.failed:
+                self._journal.forget([key])
+            return
         if not completion.failed:
             self._failed.clear()
             return
         self._failed.append(key)
         if len(self._failed) < self._max_failures or self.reason is not None:
             return
+        self._gave_up = True
         self._journal.forget(self._failed)
         count = f"{len(self._failed)} questions in a row got no answer; the last error: {completion.error}"
+        error: TeacherError
         if (completion.error or "").startswith("bad_request"):
-            refused = TeacherRefused(f"{count}; the server doesn't take these requests: check model and sampling")
-            self.close("teacher_refused", str(refused), refused)
+            error = TeacherRefused(f"{count}; the server doesn't take these requests: check model and sampling")
         else:
-            down = TeacherDown(f"{count}; start again when the teacher is back, nothing is lost")
-            self.close("teacher_down", str(down), down)
+            error = TeacherDown(f"{count}; start again when the teacher is back, nothing is lost")
+        self.close(reason_of(error), str(error), error)
+
+
+def reason_of(error: TeacherError) -> str:
+    """What a run that a teacher ends is said to have ended with."""
+    return "teacher_refused" if isinstance(error, TeacherRefused) else "teacher_down"
+
+
+def _storable(completion: Completion) -> Completion:
+    """As the journal can keep it, so that an answer is the same when it arrives and when it is recalled."""
+    return replace(
+        completion,
+        text=storable(completion.text),
+        finish_reason=storable(completion.finish_reason),
+        model=storable(completion.model),
+        error=None if completion.error is None else storable(completion.error),
+    )
 
 
 class _Gate:

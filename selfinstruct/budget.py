@@ -17,8 +17,6 @@ from .schema import Prompt, Usage
 
 _TOKENS_A_MESSAGE = 16
 """Upper bound for what a chat template adds around one message."""
-_UNLIMITED_ANSWER = 16_384
-"""Tokens reserved for an answer without a token limit."""
 
 
 class BudgetSpent(Exception):
@@ -36,8 +34,9 @@ class Price:
 
     def cost(self, usage: Usage) -> float:
         """Dollars for one answer."""
-        fresh = usage.prompt_tokens - usage.cached_tokens
-        total = fresh * self.input + usage.cached_tokens * self.cached + usage.completion_tokens * self.output
+        cached = min(usage.cached_tokens, usage.prompt_tokens)
+        fresh = usage.prompt_tokens - cached
+        total = fresh * self.input + cached * self.cached + usage.completion_tokens * self.output
         return total / 1e6
 
 
@@ -67,13 +66,17 @@ class Budget:
         self.max_requests = config.max_requests
         self.requests = spent.requests
         self.tokens = spent.prompt_tokens + spent.completion_tokens
-        self.cost_usd = spent.cost_usd
+        unpriced = Usage(spent.unpriced_prompt_tokens, spent.unpriced_completion_tokens)
+        self.cost_usd = spent.cost_usd + (price.cost(unpriced) if price else 0.0)
         self._reserved = Reservation(0, 0.0)
         self._in_flight = 0
         self._settled = asyncio.Event()
 
     async def reserve(self, prompt: Prompt) -> Reservation:
-        """Set the worst case of `prompt` aside. Raises BudgetSpent when it can't fit any more."""
+        """Set the worst case of `prompt` aside. Raises BudgetSpent when it can't fit any more.
+
+        Raises ConfigError for a prompt without a token limit when tokens or dollars are capped: it has no worst case.
+        """
         worst = self._worst_case(prompt)
         while (cap := self._passed(worst)) is not None:
             if self._in_flight == 0:
@@ -93,6 +96,8 @@ class Budget:
         self._in_flight -= 1
         self._reserved.tokens -= reservation.tokens
         self._reserved.cost_usd -= reservation.cost_usd
+        if not self._in_flight:
+            self._reserved.cost_usd = 0.0  # what rounding has left
         self._settled.set()
         if usage is None:
             return None
@@ -105,8 +110,14 @@ class Budget:
     def _worst_case(self, prompt: Prompt) -> Reservation:
         size = sum(len(m.content.encode("utf-8", "surrogatepass")) + _TOKENS_A_MESSAGE for m in prompt.messages)
         size += len(str(prompt.schema)) if prompt.schema else 0
-        usage = Usage(size, prompt.sampling.max_tokens or _UNLIMITED_ANSWER)
-        cost = self.price.cost(usage) if self.price else 0.0
+        limit = prompt.sampling.max_tokens
+        if limit is None and (self.max_tokens is not None or self.max_cost_usd is not None):
+            raise ConfigError(
+                f"{prompt.purpose}.max_tokens: a cap on tokens or dollars needs a token limit here; set one"
+            )
+        # A server that counts cached tokens dearer than fresh ones is priced as if all of them were.
+        usage, cached = Usage(size, limit or 0), Usage(size, limit or 0, size)
+        cost = max(self.price.cost(usage), self.price.cost(cached)) if self.price else 0.0
         return Reservation(usage.prompt_tokens + usage.completion_tokens, cost)
 
     def _passed(self, worst: Reservation) -> str | None:
@@ -131,14 +142,14 @@ class Budget:
 def price_of(teacher: TeacherConfig) -> Price | None:
     """The price stated in the configuration, else the one that `genai-prices` knows for model and server.
 
-    A teacher on this machine (kinds local and fake) costs nothing; None when nobody knows.
+    A teacher on this machine (kinds local and fake) costs nothing; None when nobody knows, as for one of your own.
     """
     stated = stated_price(teacher)
     if stated is not None:
         return stated
     if teacher.kind in ("local", "fake"):
         return Price(0.0, 0.0, 0.0, "runs on this machine")
-    return _looked_up(teacher)
+    return _looked_up(teacher) if teacher.kind == "openai" else None
 
 
 def stated_price(teacher: TeacherConfig) -> Price | None:

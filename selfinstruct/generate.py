@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from . import _version
-from .ask import Door
+from .ask import Door, Teacher
 from .budget import Budget, price_of, stated_price
 from .config import RunConfig
-from .errors import StorageError, TeacherError
 from .filters import Filter, instruction_filters
+from .generations import Generations
 from .loop import GRACE_S, Loop, Progress
 from .pool import Pool
 from .runs import Run, note_outcome, open_run
@@ -61,32 +61,41 @@ async def arun(
     meaning = config.meaning(seeds_digest(seeds), build(config, asking).digest)
     price = price_of(config.teacher) if teacher is None else stated_price(config.teacher)
     checks = list(filters) if filters is not None else instruction_filters(config)
+    if teacher is None and not recall_only:
+        teacher = build_teacher(config)
     with open_run(config, meaning, len(seeds), Path(fork_of) if fork_of else None) as opened:
         journal = opened.journal
-        journal.renew(f"{_version.VERSION} neighbours={config.neighbours}")
+        budget = Budget(config, price, journal.totals())
+        door = Door(journal, budget, config.concurrency, config.max_failures_in_a_row)
+        pool = Pool(seeds, checks, config.max_similarity, config.neighbours, journal, opened.id)
         async with contextlib.AsyncExitStack() as stack:
-            budget = Budget(config, price, journal.totals())
-            if recall_only:
-                teacher = None
-            elif teacher is None:
-                teacher = build_teacher(config)
-            if hasattr(teacher, "__aenter__"):
-                teacher = await stack.enter_async_context(teacher)
-            door = Door(journal, teacher, budget, config.concurrency, config.max_failures_in_a_row)
             if handle_signals:
                 stack.enter_context(_signals(door))
-            pool = Pool(seeds, checks, config.max_similarity, config.neighbours, journal, opened.id)
-            loop = Loop(opened, pool, door, budget, build, asking, progress)
-            outcome = await loop.grow()
+            ready = None if recall_only else functools.partial(_enter, stack, teacher, door)
+            generations = Generations(opened.configs, build, asking)
+            outcome = await Loop(opened, pool, door, budget, generations, ready, progress).grow()
         note_outcome(journal, outcome)
-        journal.flush()
-        if export and loop.finished:
+        if export and journal.ledger.finished():
             from .export import write_dataset
 
             write_dataset(Run(opened.path))
-    if door.error is not None and isinstance(door.error, TeacherError | StorageError):
+    if outcome.exit_code and door.error is not None:
         raise door.error
     return Run(opened.path)
+
+
+async def _enter(stack: contextlib.AsyncExitStack, teacher: Any, door: Door) -> Teacher:
+    """The teacher, entered where it is a context manager; given up when the door closes meanwhile (a signal)."""
+    if not hasattr(teacher, "__aenter__"):
+        return cast(Teacher, teacher)
+    entering = asyncio.ensure_future(stack.enter_async_context(teacher))
+    door.when_closed(entering.cancel)
+    try:
+        return cast(Teacher, await entering)
+    except asyncio.CancelledError:
+        if door.reason is None:
+            raise
+        return cast(Teacher, teacher)
 
 
 @contextlib.contextmanager
@@ -94,9 +103,13 @@ def _signals(door: Door) -> Iterator[None]:
     """SIGINT and SIGTERM close the door; a second one gives up what is in flight."""
     loop = asyncio.get_running_loop()
 
+    came = False
+
     def stop() -> None:
-        if door.reason == "interrupted":
+        nonlocal came
+        if came:
             door.abandon()
+        came = True
         door.close("interrupted", "stopped by a signal; the same command goes on")
         loop.call_later(GRACE_S, door.abandon)
 

@@ -9,21 +9,20 @@ timing, straight through or killed a hundred times. Nothing here is saved: start
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-from .ask import Door, DoorClosed
+from .ask import Door, DoorClosed, Teacher, reason_of
 from .budget import Budget
-from .config import RunConfig
+from .errors import TeacherError
 from .filters import keep_instances
+from .generations import Generations
 from .journal import Answer
 from .pool import Admitted, Pool, as_verdict, draw_demos
 from .runs import OpenRun, Outcome
-from .schema import Asking, Completion, Development, Instance, Prompt, Record
-from .strategies import Strategy
-from .teachers import asking_of
-from .teachers.probe import probe_prompt, speaks_schema
+from .schema import Completion, Development, Instance, Prompt, Record, storable
 
 GRACE_S = 5.0
 """Seconds that answers in flight are waited for when somebody wants the run to end."""
@@ -46,7 +45,11 @@ class Progress:
 
 
 class Loop:
-    """One start of a run, from the first question to the last."""
+    """One start of a run, from the first question to the last.
+
+    First everything is done that the journal's answers allow; only if they don't suffice, the teacher is
+    made ready and asked. So a run whose answers suffice costs nothing, whatever the timing was when they were asked.
+    """
 
     def __init__(
         self,
@@ -54,97 +57,105 @@ class Loop:
         pool: Pool,
         door: Door,
         budget: Budget,
-        build: Callable[[RunConfig, Asking], Strategy],
-        asking: Asking,
+        generations: Generations,
+        teacher: Callable[[], Awaitable[Teacher]] | None,
         progress: Callable[[Progress], None] | None,
     ) -> None:
-        self._journal, self._configs, self._config = opened.journal, opened.configs, opened.configs[-1][1]
+        """teacher: makes it ready to answer; None when nothing is to be asked."""
+        self._journal, self._config = opened.journal, opened.configs[-1]
         self._pool, self._door, self._budget = pool, door, budget
-        self._build, self._asking, self._report = build, asking, progress
-        self._strategies: list[tuple[int, Strategy]] = []
+        self._generations, self._teacher, self._report = generations, teacher, progress
         self._asked: dict[int, asyncio.Task[Answer] | Answer] = {}
         self._next_question = 0
         self._developing: set[asyncio.Task[None]] = set()
-        self._next_developed = 0
+        self._next_developed = self._promising = 0
         self._complete = self._failed = self._unanswered = 0
-        self._prefix = self.finished = 0
-        self._stop: tuple[str, str] | None = None
+        self._prefix = self._finished = 0
+        self._exhausted: str | None = None
+        self._stuck = False
         self._changed = asyncio.Event()
         self._defect: BaseException | None = None
+        door.when_closed(self._changed.set)
 
     # --- the course of a run -----------------------------------------------------------------
 
     async def grow(self) -> Outcome:
         """Ask, consume and develop until the target is met or something ends the run."""
         try:
-            await self._prepare_strategies()
-            while not self._met():
-                self._propose_ahead()
-                self._develop_ahead()
-                if self._consume_next():
-                    if self._pool.consumed % 64 == 0:
-                        await asyncio.sleep(0)
-                elif self._developing or self._head() is not None:
-                    await self._changed.wait()
-                    self._changed.clear()
-                else:
-                    break
-                if self._defect is not None:
-                    raise self._defect
-                self._tell()
-        except DoorClosed:
-            pass
+            await self._generations.prepare(self._door, self._journal)
+            await self._advance()
+            if not self._met() and await self._open():
+                await self._generations.prepare(self._door, self._journal)
+                await self._advance()
         finally:
             await self._leave()
+        if self._defect is not None:
+            raise self._defect
         self._tell()
+        self._journal.flush()
+        if self._door.reason != "interrupted":  # a replay that was cut short has not said everything again
+            self._journal.ledger.sweep()
         return self._outcome()
 
-    async def _prepare_strategies(self) -> None:
-        """One strategy a generation; whether the server follows JSON schemas is asked once and remembered."""
-        for number, (first, config) in enumerate(self._configs):
-            current = number == len(self._configs) - 1
-            asking = self._asking if current else asking_of(config)
-            structured: bool | None = config.teacher.structured == "json_schema"
-            if config.teacher.structured == "auto" and "chat" in (asking.propose, asking.instances):
-                structured = asking.structured
-                if structured is None:
-                    structured = await self._probe(f"probe:{config.teacher.kind}:{config.teacher.model}")
-            self._strategies.append((first, self._build(config, replace(asking, structured=structured))))
+    async def _advance(self) -> None:
+        """Propose, consume and develop until the target is met or nothing can be done without an answer to come."""
+        self._stuck = False
+        while not self._met() and self._door.reason != "interrupted":
+            self._propose_ahead()
+            self._develop_ahead()
+            if self._consume_next():
+                if self._pool.consumed % 16 == 0:
+                    await asyncio.sleep(0)
+            elif self._developing or self._head() is not None:
+                await self._changed.wait()
+                self._changed.clear()
+            else:
+                break
+            if self._defect is not None:
+                raise self._defect
+            self._tell()
 
-    async def _probe(self, key: str) -> bool:
-        """Whether JSON schemas are followed. A failure that doesn't tell is asked again, until the door closes."""
-        while True:
-            completion = (await self._door.ask(key, probe_prompt())).completion
-            if not completion.failed or (completion.error or "").startswith("bad_request"):
-                return speaks_schema(completion)
-            self._journal.forget([key])
-
-    def _strategy(self, question: int) -> Strategy:
-        return next(made for first, made in reversed(self._strategies) if question >= first)
+    async def _open(self) -> bool:
+        """Make the teacher ready and open the door to it; what is unresolved is then developed from the start."""
+        if self._teacher is None:
+            self._door.close("recall_only", "")
+        if self._door.reason is not None or self._teacher is None:
+            return False
+        try:
+            self._door.open(await self._teacher())
+        except TeacherError as error:
+            self._door.close(reason_of(error), str(error), error)
+        self._next_developed = self._promising = self._unanswered = 0
+        return self._door.asks
 
     def _met(self) -> bool:
-        """Whether the first `target` finished records stand with nothing unresolved before them."""
+        """Whether the first `target` finished records stand with nothing unresolved before them.
+
+        Never where the door gave up on the teacher: the failures it has forgotten are still open questions.
+        """
         admitted = self._pool.admitted
-        while self.finished < self._config.target and self._prefix < len(admitted) and admitted[self._prefix].resolved:
-            self.finished += admitted[self._prefix].record is not None
+        while self._finished < self._config.target and self._prefix < len(admitted) and admitted[self._prefix].resolved:
+            self._finished += admitted[self._prefix].record is not None
             self._prefix += 1
-        return self.finished >= self._config.target
+        return self._finished >= self._config.target and self._door.reason != "teacher_down"
 
     def _outcome(self) -> Outcome:
         target = self._config.target
-        if self.finished >= target:
+        if self._met():
             return Outcome("target", f"{target:,} records", 0)
-        self.finished = min(target, self._complete)
-        reason, detail = self._stop or (self._door.reason or "", self._door.detail)
+        reason, detail = self._door.reason or "", self._door.detail
+        if self._exhausted is not None and reason in ("", "finished"):
+            reason, detail = "exhausted", self._exhausted
         if reason == "recall_only":
             detail = f"the journal holds no more answers ({self._unanswered:,} tasks wait for their instances)"
         code = self._door.error.exit_code if self._door.error else 3
-        return Outcome(reason, f"{self.finished:,} of {target:,} records: {detail}", code)
+        finished = min(target, self._journal.ledger.finished())
+        return Outcome(reason, f"{finished:,} of {target:,} records: {detail}", code)
 
     async def _leave(self) -> None:
         """Let the answers that are paid for arrive, not for ever where somebody waits; then end every task."""
+        patient = self._door.reason == "budget" or self._exhausted is not None
         self._door.close("finished", "")
-        patient = self._door.reason == "budget" or self._stop is not None
         await self._door.drain(None if patient else GRACE_S)
         tasks = [*self._developing, *(t for t in self._asked.values() if isinstance(t, asyncio.Task))]
         for task in tasks:
@@ -155,15 +166,15 @@ class Loop:
 
     def _propose_ahead(self) -> None:
         """Ask (or recall) as many questions ahead as the window allows and the target may need."""
-        while self._stop is None and self._may_propose():
+        while self._exhausted is None and self._may_propose():
             number = self._next_question
             answer = self._door.recall(f"p:{number}")
             if answer is not None:
                 self._asked[number] = answer
-            elif self._door.reason is not None:
+            elif not self._door.asks:
                 return
             else:
-                strategy = self._strategy(number)
+                strategy = self._generations.current
                 seen = self._pool.seen_by(number, self._config.lookahead)
                 prompt = strategy.propose(
                     draw_demos(self._config.random_seed, number, strategy, self._pool.seeds, seen)
@@ -183,11 +194,11 @@ class Loop:
     def _expected_yield(self) -> float:
         """Admitted tasks per question, from the last 50 consumed; at first the most that one can bring."""
         recent = self._pool.yields[-50:]
-        asked_for = self._strategy(self._next_question).tasks_per_question
+        asked_for = self._generations.current.tasks_per_question
         return max((sum(recent) + asked_for) / (len(recent) + 1), 0.1)
 
     def _head(self) -> asyncio.Task[Answer] | Answer | None:
-        return None if self._stop else self._asked.get(self._pool.consumed)
+        return None if self._stuck or self._exhausted else self._asked.get(self._pool.consumed)
 
     def _consume_next(self) -> bool:
         """Consume the next answer in order, if it is there."""
@@ -199,21 +210,21 @@ class Loop:
             try:
                 head = head.result()
             except DoorClosed:
-                self._stop = (self._door.reason or "", self._door.detail)
+                self._stuck = True
                 return False
         del self._asked[number]
-        self._pool.consume(number, head, self._strategy(number))
+        self._pool.consume(number, head, self._generations.of(head))
         self._watch_yield()
         return True
 
     def _watch_yield(self) -> None:
         """End a run whose teacher only repeats itself. Nothing after this question is consumed."""
         window, least = self._config.min_yield_window, self._config.min_yield
-        if self._pool.consumed >= window:
+        if len(self._pool.yields) >= window:
             rate = sum(self._pool.yields[-window:]) / window
             if rate < least:
                 brought = f"the last {window} questions brought {rate:.3f} new tasks each"
-                self._stop = ("exhausted", f"{brought}, less than min_yield {least:g}")
+                self._exhausted = f"{brought}, less than min_yield {least:g}"
 
     # --- development --------------------------------------------------------------------------
 
@@ -221,38 +232,60 @@ class Loop:
         """Develop admitted tasks in order, no more than the target can take."""
         admitted = self._pool.admitted
         while self._next_developed < len(admitted) and len(self._developing) < self._config.lookahead:
-            if self._next_developed - self._failed - self._unanswered >= self._config.target:
+            if self._promising >= self._config.target:
                 return
-            task = asyncio.create_task(self._develop(admitted[self._next_developed]))
-            self._developing.add(task)
-            task.add_done_callback(self._developed)
+            task = admitted[self._next_developed]
             self._next_developed += 1
+            if task.resolved:
+                self._promising += task.record is not None
+                continue
+            self._promising += 1
+            development = asyncio.create_task(self._develop(task))
+            self._developing.add(development)
+            development.add_done_callback(self._developed)
 
     async def _develop(self, admitted: Admitted) -> None:
-        async def ask(prompt: Prompt) -> Completion:
-            return (await self._door.ask(f"d:{prompt.digest()}", prompt)).completion
-
-        strategy = self._strategy(admitted.question)
         try:
-            found = await strategy.develop(admitted.candidate, ask)
+            found = await self._found(admitted)
         except DoorClosed:
             self._unanswered += 1
+            self._promising -= 1
             return
-        kept, refused = keep_instances(found.instances, found.truncated)
+        made = tuple(Instance(storable(i.input), storable(i.output)) for i in found.instances)
+        kept, refused = keep_instances(made, found.truncated)
         if found.error is not None:
             kept, refused = (), [as_verdict(found.error)]
         text = admitted.candidate.instruction
         for part, verdict in enumerate(refused):
             self._pool.refuse(admitted.question, admitted.index, "instance", text, verdict, part)
         if kept:
-            admitted.record = self._record(admitted, kept, found, strategy.name)
+            admitted.record = self._record(admitted, kept, found)
             self._journal.keep(admitted.record)
             self._complete += 1
         else:
             self._failed += 1
+            self._promising -= 1
         admitted.resolved = True
 
-    def _record(self, admitted: Admitted, instances: tuple[Instance, ...], found: Development, strategy: str) -> Record:
+    async def _found(self, admitted: Admitted) -> Development:
+        """As the generation that proposed it asks where the journal holds all of that, else as the current one does."""
+
+        async def recall(prompt: Prompt) -> Completion:
+            known = self._door.recall(f"d:{prompt.digest()}")
+            if known is None:
+                raise DoorClosed
+            return known.completion
+
+        async def ask(prompt: Prompt) -> Completion:
+            return (await self._door.ask(f"d:{prompt.digest()}", prompt)).completion
+
+        then, now = self._generations.of(admitted.answer), self._generations.current
+        if then is not now:
+            with contextlib.suppress(DoorClosed):
+                return await then.develop(admitted.candidate, recall)
+        return await now.develop(admitted.candidate, ask)
+
+    def _record(self, admitted: Admitted, instances: tuple[Instance, ...], found: Development) -> Record:
         answer = admitted.answer
         return Record(
             id=admitted.id,
@@ -261,7 +294,7 @@ class Loop:
             instruction=admitted.candidate.instruction,
             instances=instances,
             is_classification=found.is_classification,
-            strategy=strategy,
+            strategy=self._generations.of(answer).name,
             teacher=answer.completion.model or self._config.teacher.model,
             prompt_version=answer.version,
             demos=answer.demos,

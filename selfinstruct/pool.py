@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .filters import Filter
 from .journal import Answer, Journal
 from .novelty import NoveltyIndex
-from .schema import Candidate, Demonstration, Neighbour, Record, SeedTask, Verdict
+from .schema import Candidate, Demonstration, Neighbour, Record, SeedTask, Verdict, storable
 from .strategies import Strategy
 
 
@@ -52,7 +52,7 @@ class Pool:
         self.admitted: list[Admitted] = []
         self.refused = 0
         self.yields: list[int] = []
-        """Tasks admitted from each question consumed, in order."""
+        """Tasks admitted from each question that got an answer, in order. A failure says nothing about the yield."""
         self._filters, self._neighbours = filters, neighbours
         self._journal, self._run_id = journal, run_id
         self._index = NoveltyIndex(max_similarity)
@@ -83,14 +83,15 @@ class Pool:
                 start = " ".join(completion.text.split())[:120]
                 self.refuse(question, -1, "answer", "", Verdict("unparsable", start))
             for index, candidate in enumerate(candidates):
-                self._judge(question, index, candidate, answer)
+                self._judge(question, index, _storable(candidate), answer)
         self._sizes.append(len(self._shown))
-        self.yields.append(len(self.admitted) - before)
+        if not completion.failed:
+            self.yields.append(len(self.admitted) - before)
 
     def refuse(self, question: int, index: int, stage: str, text: str, verdict: Verdict, part: int = 0) -> None:
         """Write a refusal into the ledger. stage: 'answer', 'filter', 'novelty' or 'instance'."""
         self.refused += 1
-        self._journal.note(question, index, stage, part, text, verdict)
+        self._journal.note(question, index, stage, part, text, replace(verdict, detail=storable(verdict.detail)))
 
     def _judge(self, question: int, index: int, candidate: Candidate, answer: Answer) -> None:
         """Filters, then novelty; a candidate that passes enters the pool."""
@@ -114,6 +115,16 @@ class Pool:
         self._shown.append(Demonstration(id, text, candidate.input or "", candidate.output or ""))
         self.admitted.append(admitted)
         self._journal.note(question, index, "admission", 0, text, verdict)
+
+
+def _storable(candidate: Candidate) -> Candidate:
+    """A JSON answer can spell out characters that no file can keep."""
+    return replace(
+        candidate,
+        instruction=storable(candidate.instruction),
+        input=None if candidate.input is None else storable(candidate.input),
+        output=None if candidate.output is None else storable(candidate.output),
+    )
 
 
 def as_verdict(error: str) -> Verdict:

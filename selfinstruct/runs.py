@@ -18,7 +18,7 @@ from typing import Any
 from . import _version
 from .config import RunConfig, digest_of
 from .errors import ConfigChanged, RunLocked, StorageError, UsageError
-from .journal import Journal
+from .journal import Generation, Journal
 from .schema import Record
 
 JOURNAL = "journal.sqlite"
@@ -139,7 +139,7 @@ class Run:
             seed_tasks=int(journal.meta("seed_tasks") or 0),
             proposed=count("SELECT count(*) FROM verdicts WHERE idx >= 0 AND stage <> 'instance'"),
             admitted=count("SELECT count(*) FROM verdicts WHERE stage = 'admission' AND reason IS NULL"),
-            questions=count("SELECT count(*) FROM answers WHERE purpose = 'propose'"),
+            questions=count("SELECT count(*) FROM answers WHERE question IS NOT NULL"),
             refused=dict(refused),
             requests=totals.requests,
             failed_requests=count("SELECT count(*) FROM answers WHERE inherited = 0 AND failed = 1"),
@@ -170,8 +170,8 @@ class OpenRun:
     path: Path
     journal: Journal
     id: str
-    configs: list[tuple[int, RunConfig]] = field(default_factory=list)
-    """(first question, configuration) of every generation; the last is the current one."""
+    configs: list[RunConfig] = field(default_factory=list)
+    """The configuration of every generation, the first has number 1; the last is the current one."""
 
 
 @contextlib.contextmanager
@@ -184,18 +184,24 @@ def open_run(
     Raises RunLocked, ConfigChanged (with what differs), StorageError.
     """
     path = Path(config.run_dir)
+    digest, values = digest_of(meaning), config.model_dump(mode="json", exclude_unset=True)
     _make_folder(path)
     with _lock(path):
         if fork_of is not None:
-            _take_over(fork_of, path)
+            _check_fork(fork_of, path)
+            with contextlib.closing(Journal(fork_of / JOURNAL, read_only=True)) as source:
+                source.copy_to(path / JOURNAL, digest, meaning, values, _version.VERSION)
         with contextlib.closing(Journal(path / JOURNAL)) as journal:
-            _check_meaning(path, journal, config, meaning, fork=fork_of is not None)
+            if not journal.generations():
+                journal.begin_generation(digest, meaning, values, _version.VERSION)
             generations = journal.generations()
-            configs = [(g.first_question, RunConfig.parse(g.config, str(path / JOURNAL))) for g in generations[:-1]]
-            configs.append((generations[-1].first_question, config))
+            _check_meaning(path, generations[-1], digest, meaning)
+            if generations[-1].config != values:
+                journal.refresh_config(values)
+            configs = [RunConfig.parse(g.config, str(path / JOURNAL)) for g in generations[:-1]]
             notes = {"target": str(config.target), "seed_tasks": str(seed_tasks)}
-            journal.set_meta(outcome=json.dumps(["running", "", 3]), **notes)
-            yield OpenRun(path, journal, generations[0].digest[:8], configs)
+            journal.begin_start(outcome=json.dumps(["running", "", 3]), **notes)
+            yield OpenRun(path, journal, generations[0].digest[:8], [*configs, config])
 
 
 def note_outcome(journal: Journal, outcome: Outcome) -> None:
@@ -245,26 +251,15 @@ def _lock(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _take_over(source: Path, path: Path) -> None:
+def _check_fork(source: Path, path: Path) -> None:
     if (path / JOURNAL).exists():
         raise UsageError(f"{path}: holds a run already; name a new folder to fork into")
     if not (source / JOURNAL).exists():
         raise UsageError(f"{source}: not a run's folder (no {JOURNAL} in it)")
-    with contextlib.closing(Journal(source / JOURNAL, read_only=True)) as journal:
-        journal.copy_to(path / JOURNAL)
 
 
-def _check_meaning(path: Path, journal: Journal, config: RunConfig, meaning: dict[str, Any], fork: bool) -> None:
-    generations = journal.generations()
-    digest = digest_of(meaning)
-    values = config.model_dump(mode="json", exclude_unset=True)
-    if fork or not generations:
-        journal.begin_generation(digest, meaning, values, _version.VERSION)
-        return
-    last = generations[-1]
+def _check_meaning(path: Path, last: Generation, digest: str, meaning: dict[str, Any]) -> None:
     if last.digest == digest:
-        if last.config != values:
-            journal.refresh_config(values)
         return
     keys = sorted(last.meaning.keys() | meaning.keys())
     changes = [

@@ -17,6 +17,13 @@ Endpoint = Literal["chat", "completions"]
 Role = Literal["system", "user", "assistant"]
 
 
+def storable(text: str) -> str:
+    """Without NUL and half surrogate pairs, which JSON can carry but neither SQLite nor Parquet can keep."""
+    if text.isascii() and "\x00" not in text:
+        return text
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
     """One worked example of a task. `input` is empty where the task needs none."""

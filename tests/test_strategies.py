@@ -479,3 +479,14 @@ def test_the_questions_of_one_task() -> None:
 
 def test_alpaca_is_the_default() -> None:
     assert isinstance(build_strategy(RunConfig.parse({"seeds": "x", "run_dir": "y"}), Asking()), Alpaca)
+
+
+def test_a_heading_that_runs_into_the_answer_is_not_part_of_it() -> None:
+    """As small models write it: the next task's '### 6' on the last line of the output."""
+    strategy = Alpaca(RunConfig(seeds="-", run_dir="-"), Asking.over("completions"))
+    text = " Describe a cat.\nInput: <none>\nOutput: It purrs. ### 6\nInstruction: Count.\nInput: a b\nOutput: 2 ###"
+    found = strategy.parse(Completion(text))
+    assert [(task.instruction, task.input, task.output) for task in found] == [
+        ("Describe a cat.", "", "It purrs."),
+        ("Count.", "a b", "2"),
+    ]

@@ -7,6 +7,7 @@ last task that the token limit cut is dropped, nothing more is asked for a task.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -52,6 +53,9 @@ SCHEMA = {
 }
 
 
+_NEXT_TASK = re.compile(r"\s*#{2,}[ \t]*[0-9０-９]*[ \t]*$")
+
+
 class Alpaca:
     """One question for up to `tasks_per_question` whole tasks."""
 
@@ -78,13 +82,13 @@ class Alpaca:
             "first": str(first),
             "last": str(first + self.tasks_per_question - 1),
         }
-        user = wording.fill("shown", demos=self._show(demos, structured))
-        user += wording.fill("ask_json" if structured else "ask_text", **numbers)
-        published = PUBLISHED["propose"]
-        if completions:
-            user += wording.fill("cue", **numbers)
+        shown, published = self._show(demos, structured), PUBLISHED["propose"]
+        if completions:  # a model that only continues text does better after a heading than after a page of rules
+            rules, user = wording["heading"] + "\n", shown + wording.fill("cue", **numbers)
             published = replace(published, stop=(self._stop(first + self.tasks_per_question),))
-        rules = f"{wording['rules']}\n{wording['shape_json' if structured else 'shape_text']}\n"
+        else:
+            rules = f"{wording['rules']}\n{wording['shape_json' if structured else 'shape_text']}\n"
+            user = wording.fill("shown", demos=shown) + wording.fill("ask_json" if structured else "ask_text", **numbers)
         return Prompt(
             purpose="propose",
             messages=(Message("system", rules), Message("user", user)),
@@ -143,10 +147,16 @@ class Alpaca:
     def _from_text(self, text: str) -> list[Candidate]:
         if self._asking.propose == "completions":  # the prompt has opened the first task
             text = self._wording.fill("cue", first="1") + text
-        return [self._candidate(dict(block)) for block in read_blocks(text, TASK, self._wording.fields)]
+        blocks = read_blocks(text, TASK, self._wording.fields)
+        return [self._candidate({name: _without_mark(value) for name, value in block.items()}) for block in blocks]
 
     def _candidate(self, fields: dict[str, str | None]) -> Candidate:
         given = fields.get("input") or ""
         if is_nothing(given) or given.strip() == self._wording["no_input"]:
             given = ""
         return Candidate((fields.get("instruction") or "").strip(), given, fields.get("output"))
+
+
+def _without_mark(text: str | None) -> str | None:
+    """A field without the next task's heading, which small models write on the same line."""
+    return None if text is None else _NEXT_TASK.sub("", text)

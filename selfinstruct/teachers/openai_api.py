@@ -7,20 +7,32 @@ what really comes back is at times HTML, half a JSON, or an error with status 20
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..config import TeacherConfig
 from ..errors import ConfigError, TeacherRefused
-from ..schema import Asking, Completion, Prompt, Usage
+from ..schema import Asking, Completion, Prompt, Usage, storable
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PATHS = {"chat": "/chat/completions", "completions": "/completions"}
 _QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "access_terminated")
+_HINTS = {
+    401: "check the key in ${variable}",
+    402: "the account has no credit; add some, then start again",
+    403: "this key may not use the model or the endpoint",
+    404: "check teacher.model and teacher.base_url",
+}
+_DETAIL = 2000
+"""Characters of a bad answer that are looked at; the error keeps 300 of them once the key is taken out."""
+_WAIT_S = 60.0
+"""The longest time that the SDK waits between two tries, as a server may ask for in Retry-After."""
 
 
 class OpenAITeacher:
@@ -35,7 +47,10 @@ class OpenAITeacher:
 
         self._config = config
         self._openai = openai
-        self._key = api_key or _find_key(config)
+        self._key = _checked(api_key, "api_key") if api_key else _find_key(config)
+        tries = config.max_retries + 1
+        self._patience_s = tries * config.timeout_s + config.max_retries * _WAIT_S
+        """Ends what the SDK's own time limits, which are of silence, don't: an answer that drips for ever."""
         self.model = config.model
         self.asking = Asking.over(config.endpoint or "chat")
         self._client = openai.AsyncOpenAI(
@@ -57,30 +72,40 @@ class OpenAITeacher:
     async def complete(self, prompt: Prompt) -> Completion:
         """Ask once; the SDK retries what may pass. A bad answer is a completion with its `error`.
 
-        Raises TeacherRefused for what asking again can't mend: 401, 403, 404, an exhausted quota.
+        Raises TeacherRefused for what asking again can't mend: 401, 402, 403, 404, an exhausted quota.
         """
+        import httpx2
+
         errors = self._openai
         try:
-            body = await self._client.post(_PATHS[prompt.endpoint], body=self._body(prompt), cast_to=object)
-        except (errors.AuthenticationError, errors.PermissionDeniedError, errors.NotFoundError) as error:
-            raise TeacherRefused(self._refusal(error)) from None
-        except errors.RateLimitError as error:
-            if error.code in _QUOTA or error.type in _QUOTA:
-                raise TeacherRefused(self._refusal(error)) from None
-            return self._failure("rate_limited", error)
-        except errors.APITimeoutError:
+            async with asyncio.timeout(self._patience_s):
+                body = await self._client.post(_PATHS[prompt.endpoint], body=self._body(prompt), cast_to=object)
+        except errors.APIStatusError as error:
+            return self._read_status(error)
+        except (errors.APITimeoutError, TimeoutError) as error:
+            if isinstance(error.__cause__, httpx2.ConnectTimeout):  # refused, too: the aiohttp transport says so
+                return self._failure("connection", error.__cause__)
             return Completion("", error=f"timeout: no answer within {self._config.timeout_s:g} s", failed=True)
         except errors.APIConnectionError as error:
             return self._failure("connection", error.__cause__ or error)
-        except errors.InternalServerError as error:
-            return self._failure("server_error", error)
-        except errors.APIStatusError as error:
-            return self._failure("bad_request", error)
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except httpx2.HTTPError as error:  # the connection broke inside the body
+            return self._failure("connection", error)
+        except (ValueError, RecursionError) as error:
             return self._failure("broken_json", error)
         except errors.APIError as error:
             return self._failure("broken_answer", error)
-        return read_answer(body, prompt)
+        completion = read_answer(body, prompt)
+        return replace(completion, error=self._line(completion.error)) if completion.error else completion
+
+    def _read_status(self, error: Any) -> Completion:
+        """A failed completion, or TeacherRefused, for an error status that the SDK gave up on."""
+        status = error.status_code
+        if status in _HINTS or (status == 429 and (error.code in _QUOTA or error.type in _QUOTA)):
+            raise TeacherRefused(self._refusal(error)) from None
+        if status == 429:
+            return self._failure("rate_limited", error)
+        passing = status >= 500 or status in (408, 409, 425)
+        return self._failure("server_error" if passing else "bad_request", error)
 
     def _body(self, prompt: Prompt) -> dict[str, Any]:
         body: dict[str, Any] = {"model": self.model}
@@ -98,7 +123,9 @@ class OpenAITeacher:
             "stop": list(sampling.stop) if sampling.stop else None,
         }
         body.update({name: value for name, value in values.items() if value is not None})
-        if prompt.top_logprobs is not None:
+        if prompt.top_logprobs is not None and prompt.endpoint == "chat":
+            body |= {"logprobs": True, "top_logprobs": prompt.top_logprobs}
+        elif prompt.top_logprobs is not None:
             body["logprobs"] = prompt.top_logprobs
         if prompt.schema is not None:
             schema = {"name": str(prompt.schema["title"]), "strict": True, "schema": prompt.schema}
@@ -106,56 +133,50 @@ class OpenAITeacher:
         return body
 
     def _failure(self, reason: str, error: BaseException) -> Completion:
-        return Completion("", error=f"{reason}: {self._clean(error)}", failed=True)
+        return Completion("", error=self._line(f"{reason}: {error or type(error).__name__}"), failed=True)
 
     def _refusal(self, error: Any) -> str:
-        hints = {
-            401: f"check the key in ${self._config.api_key_env}",
-            403: "this key may not use the model or the endpoint",
-            404: "check teacher.model and teacher.base_url",
-            429: "the account's quota is used up; raise it, then start again",
-        }
-        hint = hints.get(error.status_code, "")
-        return f"{self._client.base_url}: {error.status_code} for model {self.model!r}: {self._clean(error)}; {hint}"
+        hint = _HINTS.get(error.status_code, "the account's quota is used up; raise it, then start again")
+        said = f"{error.status_code} for model {self.model!r}: {self._line(str(error))}"
+        return f"{self._client.base_url}: {said}; {hint.format(variable=self._config.api_key_env)}"
 
-    def _clean(self, error: BaseException) -> str:
-        """One bounded line of the error, the key taken out."""
-        text = " ".join(str(error).split()) or type(error).__name__
-        if len(self._key) >= 8:
-            text = text.replace(self._key, "[key]")
-        return text[:300]
+    def _line(self, text: str) -> str:
+        """One bounded line, the key taken out (before it is cut, so that no part of one stays)."""
+        text = _storable_line(text)
+        return text.replace(self._key, "[key]")[:300] if len(self._key) >= 8 else text[:300]
 
 
 def read_answer(body: object, prompt: Prompt) -> Completion:
     """The completion in a decoded response body; whatever the body is, a value comes back."""
-    if isinstance(body, str | bytes):
-        start = " ".join(str(body[:200]).split())
-        kind = "html_answer" if "<" in start[:20] else "not_json"
-        return Completion("", error=f"{kind}: {start[:120]}", failed=True)
+    if isinstance(body, str):  # what the SDK hands over when the content type isn't JSON
+        body = _decoded(body)
+    if isinstance(body, str):
+        kind = "html_answer" if body.lstrip().startswith("<") else "not_json"
+        return Completion("", error=f"{kind}: {_storable_line(body[:_DETAIL])}", failed=True)
     if not isinstance(body, Mapping):
         return Completion("", error=f"broken_answer: {type(body).__name__} instead of an object", failed=True)
     usage = _usage(body.get("usage"))
-    model = body.get("model") if isinstance(body.get("model"), str) else ""
+    model = storable(body["model"]) if isinstance(body.get("model"), str) else ""
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, Mapping):
         said = body.get("error")
-        detail = f": {' '.join(str(said).split())[:200]}" if said else ""
-        return Completion("", usage=usage, model=str(model), error=f"no_choices{detail}", failed=True)
+        detail = f": {str(said)[:_DETAIL]}" if said else ""
+        return Completion("", usage=usage, model=model, error=f"no_choices{detail}", failed=True)
     finish = choice.get("finish_reason")
     text, refusal = _content(choice, prompt)
     error = None
     if refusal:
-        error = f"refusal: {' '.join(refusal.split())[:200]}"
+        error = f"refusal: {_storable_line(refusal[:_DETAIL])}"
     elif finish == "content_filter":
         error = "content_filter"
     elif not text.strip():
         error = "empty_answer"
     return Completion(
         text,
-        finish_reason=finish if isinstance(finish, str) else "stop",
+        finish_reason=storable(finish) if isinstance(finish, str) else "stop",
         usage=usage,
-        model=str(model),
+        model=model,
         error=error,
         logprobs=_logprobs(choice.get("logprobs")) if prompt.top_logprobs is not None else None,
     )
@@ -165,7 +186,7 @@ def _content(choice: Mapping[str, Any], prompt: Prompt) -> tuple[str, str]:
     """Text and refusal of one choice, each empty when it isn't there."""
     if prompt.endpoint == "completions":
         text = choice.get("text")
-        return (_storable(text) if isinstance(text, str) else ""), ""
+        return (storable(text) if isinstance(text, str) else ""), ""
     message = choice.get("message")
     if not isinstance(message, Mapping):
         return "", ""
@@ -173,12 +194,21 @@ def _content(choice: Mapping[str, Any], prompt: Prompt) -> tuple[str, str]:
     if isinstance(text, list):  # content parts
         parts = [part.get("text") for part in text if isinstance(part, Mapping)]
         text = "".join(part for part in parts if isinstance(part, str))
-    return (_storable(text) if isinstance(text, str) else ""), (_storable(refusal) if isinstance(refusal, str) else "")
+    return (storable(text) if isinstance(text, str) else ""), (storable(refusal) if isinstance(refusal, str) else "")
 
 
-def _storable(text: str) -> str:
-    """Without NUL and half surrogate pairs, which JSON can carry but neither SQLite nor Parquet can keep."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
+def _decoded(body: str) -> object:
+    """A JSON object that came as text, or the text itself."""
+    if not body.lstrip().startswith("{"):
+        return body
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return body
+
+
+def _storable_line(text: str) -> str:
+    return " ".join(storable(text).split())
 
 
 def _usage(usage: object) -> Usage:
@@ -190,7 +220,8 @@ def _usage(usage: object) -> Usage:
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    """A number of tokens; what can't be one counts as none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 40 else 0
 
 
 def _logprobs(found: object) -> dict[str, float] | None:
@@ -217,7 +248,7 @@ def _find_key(config: TeacherConfig) -> str:
     name = config.api_key_env
     key = os.environ.get(name, "").strip() if name else ""
     if key:
-        return key
+        return _checked(key, f"teacher.api_key_env: ${name}")
     host = urlsplit(config.base_url or "").hostname
     if name is None or host in _LOOPBACK:
         return "none"
@@ -225,6 +256,13 @@ def _find_key(config: TeacherConfig) -> str:
         f"teacher.api_key_env: ${name} is not set; export the key in it, name another variable, "
         "or set it to null for a server that wants no key"
     )
+
+
+def _checked(key: str, where: str) -> str:
+    """`key`, when a header can carry it."""
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(f"{where} holds characters that no key has; copy the key again, whole")
+    return key
 
 
 def _http_client(timeout_s: float, concurrency: int) -> Any:

@@ -1,4 +1,4 @@
-"""Does a server follow a JSON schema? Asked once a run, through the journal like every other question."""
+"""Does a server follow a JSON schema? Asked once a model and run, through the journal like every other question."""
 
 from __future__ import annotations
 

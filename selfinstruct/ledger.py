@@ -1,0 +1,100 @@
+"""What became of the answers, as rows of the journal: a verdict for every candidate, and the finished records.
+
+All of it follows from the answers and is made anew at every start; `start` says by which one, so that rows
+which an earlier program, filter or teacher left behind can be told apart and swept away.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from .schema import Instance, Neighbour, Record, Verdict
+from .store import Statement, Store
+
+TABLES = (
+    """CREATE TABLE verdicts (
+    question INTEGER NOT NULL, idx INTEGER NOT NULL, stage TEXT NOT NULL, part INTEGER NOT NULL,
+    instruction TEXT NOT NULL, reason TEXT, detail TEXT NOT NULL, score REAL, nearest TEXT, start INTEGER NOT NULL,
+    PRIMARY KEY (question, idx, stage, part)) WITHOUT ROWID""",
+    """CREATE TABLE records (
+    question INTEGER NOT NULL, idx INTEGER NOT NULL, id TEXT NOT NULL, instruction TEXT NOT NULL,
+    instances TEXT NOT NULL, is_classification INTEGER, strategy TEXT NOT NULL, teacher TEXT NOT NULL,
+    prompt_version TEXT NOT NULL, demos TEXT NOT NULL, nearest TEXT, neighbours TEXT NOT NULL,
+    mean_similarity REAL, start INTEGER NOT NULL, PRIMARY KEY (question, idx)) WITHOUT ROWID""",
+)
+EMPTY: tuple[Statement, ...] = (("DELETE FROM verdicts", ()), ("DELETE FROM records", ()))
+"""Take every row out again, as a copy of the journal does that begins anew."""
+_PUT_VERDICT = "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_RECORD = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+class Ledger:
+    """The rows that one start writes. start: its number, counted from 1 in the life of the file."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.start = 0
+
+    def note(self, question: int, index: int, stage: str, part: int, instruction: str, verdict: Verdict) -> None:
+        """Write a verdict with the next commit; one that stands there for the same place goes."""
+        said = (verdict.reason, verdict.detail, verdict.score, verdict.nearest)
+        self._store.note((_PUT_VERDICT, (question, index, stage, part, instruction, *said, self.start)))
+
+    def keep(self, record: Record) -> None:
+        """Write a finished record with the next commit."""
+        self._store.note((_PUT_RECORD, (*_row_of(record), self.start)))
+
+    def sweep(self) -> None:
+        """Take out what earlier starts said and this one did not say again."""
+        statements = ("DELETE FROM verdicts WHERE start <> ?", "DELETE FROM records WHERE start <> ?")
+        self._store.at_once([(statement, (self.start,)) for statement in statements])
+
+    def records(self, limit: int | None = None) -> Iterator[Record]:
+        """Finished records in admission order, at most `limit`, all from one instant."""
+        rows = self._store.rows(
+            "SELECT * FROM records ORDER BY question, idx LIMIT ?", (-1 if limit is None else limit,)
+        )
+        return map(_record_of, rows)
+
+    def finished(self) -> int:
+        """How many finished records stand in the file."""
+        return int(self._store.row("SELECT count(*) FROM records")[0])
+
+
+def _row_of(record: Record) -> tuple[Any, ...]:
+    return (
+        record.question,
+        record.index,
+        record.id,
+        record.instruction,
+        json.dumps([[i.input, i.output] for i in record.instances], ensure_ascii=False),
+        None if record.is_classification is None else int(record.is_classification),
+        record.strategy,
+        record.teacher,
+        record.prompt_version,
+        json.dumps(record.demos),
+        json.dumps([record.nearest.id, record.nearest.score]) if record.nearest else None,
+        json.dumps([[n.id, n.score] for n in record.neighbours]),
+        record.mean_similarity,
+    )
+
+
+def _record_of(row: Any) -> Record:
+    nearest = json.loads(row[10]) if row[10] else None
+    return Record(
+        id=row[2],
+        question=row[0],
+        index=row[1],
+        instruction=row[3],
+        instances=tuple(Instance(*pair) for pair in json.loads(row[4])),
+        is_classification=None if row[5] is None else bool(row[5]),
+        strategy=row[6],
+        teacher=row[7],
+        prompt_version=row[8],
+        demos=tuple(json.loads(row[9])),
+        nearest=Neighbour(*nearest) if nearest else None,
+        neighbours=tuple(Neighbour(*pair) for pair in json.loads(row[11])),
+        mean_similarity=row[12],
+    )

@@ -1,0 +1,82 @@
+"""Arrows between the rooms point one way, and a heavy dependency is imported in one room only."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "selfinstruct"
+VALUES = set("_version errors schema text suggest config_file config".split())
+LOOP = set("loop generations generate".split())
+FRONT = set("__init__ __main__ cli console teacher_commands progress estimate starter report".split())
+"""The command line and what only it uses: these may import anything, and nothing below imports them."""
+
+DRAWN = {
+    "config_file": {"errors", "suggest"},
+    "config": {"errors", "schema", "text", "config_file"},
+    "seeds": {"tables"},
+    "filters": {"plugins"},
+    "strategies": {"plugins"},
+    "teachers": {"plugins"},
+    "ledger": {"store"},
+    "journal": {"ledger", "store"},
+    "budget": {"journal"},
+    "ask": {"budget", "journal"},
+    "runs": {"journal"},
+    "pool": {"filters", "journal", "novelty", "strategies"},
+    "export": {"runs"},
+}
+"""Every arrow between two values, or two parts (which all may use values); a new one needs a reason and a line here."""
+
+HOMES = {"openai": {"teachers"}, "datasets": {"export", "tables"}, "pyarrow": {"export", "tables"}}
+
+
+def imports() -> Iterator[tuple[str, str, bool]]:
+    """(room, what it imports, whether that is a room of ours), wherever in a file the import stands."""
+    for path in PACKAGE.rglob("*.py"):
+        where = path.relative_to(PACKAGE).with_suffix("").parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                above = [*where[: -node.level], *filter(None, [node.module])]  # 'from ..a.b' in c/d.py: a.b
+                for name in above[:1] or [alias.name for alias in node.names]:
+                    if name.partition(".")[0] != where[0]:
+                        yield where[0], name.partition(".")[0], True
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+                yield from ((where[0], name.partition(".")[0], name.startswith("selfinstruct")) for name in names)
+
+
+ARROWS = {(room, name) for room, name, ours in imports() if ours}
+ROOMS = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+
+
+def targets(room: str) -> set[str]:
+    return {name for start, name in ARROWS if start == room}
+
+
+def test_what_is_named_here_exists() -> None:
+    assert VALUES | LOOP | DRAWN.keys() <= ROOMS
+    assert {name for _, name in ARROWS} <= ROOMS
+
+
+@pytest.mark.parametrize("room", sorted(VALUES))
+def test_a_value_imports_only_values_that_are_drawn(room: str) -> None:
+    assert targets(room) == DRAWN.get(room, set())
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS - VALUES - LOOP - FRONT))
+def test_a_part_imports_values_and_the_parts_that_are_drawn(room: str) -> None:
+    assert targets(room) - VALUES == DRAWN.get(room, set())
+
+
+def test_nothing_below_imports_the_loop_or_the_front() -> None:
+    assert not {room for room in LOOP if not targets(room).isdisjoint(FRONT)}
+    assert {room for room, name in ARROWS if name == "generate"} <= {"cli", "__init__"}
+
+
+@pytest.mark.parametrize("dependency", sorted(HOMES))
+def test_a_heavy_dependency_is_imported_at_home_only(dependency: str) -> None:
+    assert {room for room, name, ours in imports() if name == dependency and not ours} <= HOMES[dependency]
