@@ -15,11 +15,11 @@ $(BIN)/.dev: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-demo: $(BIN)/.dev
+demo:
 	@ldconfig -p 2>/dev/null | grep -q libgomp.so.1 || { echo "the local teacher needs libgomp1: apt-get install libgomp1"; exit 2; }
-	@start=$$(date +%s); \
-	$(BIN)/selfinstruct generate configs/demo.yaml && \
-	echo "demo: $$(( $$(date +%s) - start )) s from the start of the teacher to the finished dataset" && \
+	@start=$$(date +%s); $(MAKE) --no-print-directory $(BIN)/.dev && began=$$(date +%s) && \
+	$(BIN)/selfinstruct generate configs/demo.yaml && done=$$(date +%s) && \
+	echo "demo: environment in $$(( began - start )) s; weights, teacher and dataset in $$(( done - began )) s" && \
 	$(BIN)/python -c "import datasets; rows = datasets.load_dataset('data/demo/dataset', split='train'); print(rows); print(rows[0]['messages'])"
 
 test: $(BIN)/.dev

@@ -6,6 +6,7 @@ Heavy imports stand inside the commands that need them, so that `--help` answers
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -180,7 +181,8 @@ def generate(
         if done.dataset_path.exists():
             print(done.dataset_path)
         if outcome.exit_code:
-            again = f"selfinstruct generate {config}" + "".join(f" --set {item}" for item in set_ or [])
+            changed = [*(set_ or []), *([f"run_dir={fork}"] if fork else [])]
+            again = " ".join([f"selfinstruct generate {config}", *(f"--set {shlex.quote(item)}" for item in changed)])
             say(f"to go on{_FIRST.get(outcome.reason, '')}: {again}")
             raise typer.Exit(outcome.exit_code)
 

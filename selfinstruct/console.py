@@ -29,7 +29,7 @@ def plain_errors(debug: bool) -> Iterator[None]:
             say(line if line.startswith(" ") else f"  {line}")
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
-        say("interrupted before the run began; nothing is lost")
+        say("interrupted; what is committed is kept, the same command goes on")
         raise typer.Exit(3) from None
     except (typer.Exit, BrokenPipeError):
         raise

@@ -12,7 +12,6 @@ from typing import Any
 import datasets
 import pytest
 import yaml
-
 from conftest import ROOT
 
 HEAVY = {"aiohttp", "asyncio", "datasets", "numba", "numpy", "openai", "pyarrow", "pydantic", "rapidfuzz", "yaml"}

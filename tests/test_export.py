@@ -103,7 +103,7 @@ def test_to_dataset_has_the_rows_of_the_folder(made: Run) -> None:
     rows = to_dataset(made, "alpaca")
     assert sorted(rows, key=lambda row: row["id"]) == sorted(loaded, key=lambda row: row["id"])
     assert rows.features == loaded.features
-    with pytest.raises(ConfigError, match="alpca.*did you mean 'alpaca'"):
+    with pytest.raises(ConfigError, match=r"alpca.*did you mean 'alpaca'"):
         to_dataset(made, "alpca")
 
 

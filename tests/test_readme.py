@@ -56,7 +56,9 @@ def test_the_python_examples_run(number: int, tmp_path: Path, seed_file: Path) -
     (tmp_path / "configs" / "openai.yaml").write_text(yaml.safe_dump(values))
     code = PYTHON[number].replace("target=500", "target=20")
     env = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=env, timeout=100)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=env, timeout=100
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -95,7 +95,8 @@ def _text(run: Run, settings: DatasetConfig, records: Sequence[Record], parts: S
 
 ## How it was made
 
-{_METHODS.get(config.strategy, f"Strategy `{config.strategy}`.")} Program: selfinstruct {_version.VERSION}, run {run.id}.
+{_METHODS.get(config.strategy, f"Strategy `{config.strategy}`.")}
+Program: selfinstruct {_version.VERSION}, run {run.id}.
 
 | | |
 |---|---|

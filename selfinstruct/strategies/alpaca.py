@@ -88,7 +88,8 @@ class Alpaca:
             published = replace(published, stop=(self._stop(first + self.tasks_per_question),))
         else:
             rules = f"{wording['rules']}\n{wording['shape_json' if structured else 'shape_text']}\n"
-            user = wording.fill("shown", demos=shown) + wording.fill("ask_json" if structured else "ask_text", **numbers)
+            user = wording.fill("shown", demos=shown)
+            user += wording.fill("ask_json" if structured else "ask_text", **numbers)
         return Prompt(
             purpose="propose",
             messages=(Message("system", rules), Message("user", user)),

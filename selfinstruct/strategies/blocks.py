@@ -53,7 +53,7 @@ def read_blocks(text: str, names: Sequence[str], own: Mapping[str, str] | None =
         return []
     opener, closer = _order([mark.name for mark in marks], names)
     shape = _shape(marks, opener)
-    blocks = _group(lines, marks, (opener, closer), shape, firm="instruction" in names)
+    blocks = _group(lines, marks, (opener, closer), shape, firm=opener != "input")
     return [_texts(lines, blocks, at, shape) for at in range(len(blocks))]
 
 

@@ -46,6 +46,7 @@ _NOTHING = re.compile(
     re.IGNORECASE,
 )
 _ENCLOSING = " \t\r\n<>[]()（）【】「」《》\"'“”‘’*_`.。"
+_FULL_STOPS = (".", "!", "?", "。", "！", "？")
 _EMPTY = ("", '""', "''", "“”", "<>", "``")
 _QUOTES = {'"': '"', "“": "”", "「": "」", "『": "』", "`": "`"}
 
@@ -53,10 +54,10 @@ _QUOTES = {'"': '"', "“": "”", "「": "」", "『": "』", "`": "`"}
 def read_list(text: str, continues: bool = False) -> list[str]:
     """The items of a numbered list; of a bulleted one where no line has a number.
 
-    Prose before the first item is dropped, and so is what follows an item behind a blank line, a heading or an
-    'Input:' or 'Output:'. Other lines without a number belong to the item above, and so does a sub-list: numbers
-    that are indented, that lack the word ('Task 3') of the outer ones, or that start anew while the outer
-    ones go on further down.
+    Prose before the first item is dropped, and so is what follows an item behind a blank line, a heading, an
+    'Input:' or 'Output:', or, where its sentence has ended, a bullet. Other lines without a number belong to the item
+    above, and so does a sub-list: numbers that are indented, that lack the word ('Task 3') of the outer
+    ones, or that start anew while the outer ones go on further down.
 
     continues: the prompt ended in a number, so the text starts inside the first item.
     """
@@ -75,12 +76,17 @@ def read_list(text: str, continues: bool = False) -> list[str]:
             continue
         elif not line.strip():
             open_ = not any(part.strip() for part in items[-1])
-        elif RULE.match(line) or _HEADING.match(line) or _SAYS_MORE.match(line):
+        elif RULE.match(line) or _HEADING.match(line) or _SAYS_MORE.match(line) or _is_aside(line, items[-1]):
             open_ = False
         elif not _FENCE.match(line):
             items[-1].append(line)
     cleaned = (clean_item(" ".join(part.strip() for part in item if part.strip())) for item in items)
     return [item for item in cleaned if item]
+
+
+def _is_aside(line: str, item: list[str]) -> bool:
+    """Whether a bulleted line stands under an item that is complete: an example or an answer that nobody asked for."""
+    return _BULLET.match(line.lstrip(" \t")) is not None and item[-1].rstrip('"”’」*_ \t').endswith(_FULL_STOPS)
 
 
 def clean_item(text: str) -> str:

@@ -152,23 +152,27 @@ class SelfInstruct:
 
     def classify(self, instruction: str) -> Prompt:
         """The few-shot question whether `instruction` is a classification task."""
-        wording, completions = self._wording, self._asking.classify == "completions"
-        rules = wording["classify"] + "\n"
-        for example in wording.examples("classify_examples"):
-            rules += wording.fill("classify_line", instruction=example["task"], answer=example["answer"])
-        user = wording.fill(
-            "classify_cue" if completions else "classify_chat",
-            instruction=_one_line(instruction),
-            yes=wording["yes"],
-            no=wording["no"],
-        )
+        wording, examples = self._wording, self._wording.examples("classify_examples")
+        if self._asking.classify == "completions":
+            rules = wording["classify"] + "\n"
+            for example in examples:
+                rules += wording.fill("classify_line", instruction=example["task"], answer=example["answer"])
+            user = wording.fill("classify_cue", instruction=_one_line(instruction))
+            messages = [Message("system", rules), Message("user", user)]
+        else:
+            words = {"yes": wording["yes"], "no": wording["no"]}
+            messages = [Message("system", wording["classify"] + wording.fill("classify_chat_rules", **words))]
+            for example in examples:
+                asked = wording.fill("classify_chat", instruction=example["task"])
+                messages += [Message("user", asked + "\n"), Message("assistant", example["answer"] + "\n")]
+            messages.append(Message("user", wording.fill("classify_chat", instruction=_one_line(instruction))))
         return Prompt(
             purpose="classify",
-            messages=(Message("system", rules), Message("user", user)),
+            messages=tuple(messages),
             sampling=self._sampling("classify", self._asking.classify, "\n", wording.before("classify_cue")),
             endpoint=self._asking.classify,
             version=self.digest,
-            top_logprobs=10 if completions else None,
+            top_logprobs=10 if self._asking.classify == "completions" else None,
         )
 
     def is_classification(self, completion: Completion) -> bool:
@@ -203,17 +207,16 @@ class SelfInstruct:
         wording, completions = self._wording, self._asking.instances == "completions"
         structured = bool(self._asking.structured) and not completions
         kind = "classification" if classification else "generation"
-        rules = wording.fill(f"{kind}_json" if structured else kind, max=str(self._max)) + "\n"
+        messages = [Message("system", wording.fill(f"{kind}_json" if structured else kind, max=str(self._max)) + "\n")]
         for example in wording.examples(f"{kind}_examples"):
-            rules += wording.fill("task", instruction=example["task"])
-            rules += self._show(example["examples"], classification, structured) + "\n"
-        asked = _one_line(instruction) if completions else instruction.strip()
-        user = wording.fill("task", instruction=asked)
+            messages.append(Message("user", wording.fill("task", instruction=example["task"])))
+            messages.append(Message("assistant", self._show(example["examples"], classification, structured) + "\n"))
+        user = wording.fill("task", instruction=_one_line(instruction) if completions else instruction.strip())
         if completions and classification:
             user += wording.fill("example", number="1")
         return Prompt(
             purpose="instances",
-            messages=(Message("system", rules), Message("user", user)),
+            messages=(*messages, Message("user", user)),
             sampling=self._sampling("instances", self._asking.instances, wording.before("task")),
             endpoint=self._asking.instances,
             version=self.digest,
@@ -259,6 +262,7 @@ class SelfInstruct:
         given, output = block.get("input") or "", block.get("output") or ""
         if classification:
             output = block.get("label") or output
+            output = "" if output.strip() == self._wording["no_input"] else output
         if is_nothing(given) or given.strip() == self._wording["no_input"]:
             given = ""
         return Instance(given, output)

@@ -67,7 +67,7 @@ def fake_answer(prompt: str, schema: Any = None, repeat: float = 0.0) -> str:
     draw = random.Random(hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest())
     if schema:
         return _as_json(str(schema.get("title", "")), schema, draw, prompt, repeat)
-    if re.search(r"(?:Classification|是否分类)[:：]\s*$|Yes or No only\.\s*$|“是”或“否”。\s*$", prompt):
+    if re.search(r"(?:Classification|是否分类)[:：]\s*$|\nClassification\?\s*$|\n是分类任务吗？\s*$", prompt):
         sorts = re.findall(r"^(?:Task: |任务：)(?:Classify|Sort|请归类)?", prompt, re.MULTILINE)[-1:]
         is_one = bool(sorts) and not sorts[0].endswith((" ", "："))
         return (" 是" if is_one else " 否") if _is_zh(prompt) else (" Yes" if is_one else " No")
