@@ -26,8 +26,9 @@ def write_starter(folder: Path, kind: str, force: bool = False) -> list[Path]:
     """
     if kind not in STARTERS:
         raise UsageError(f"init: {kind!r} is unknown; one of {', '.join(STARTERS)}")
-    seeds = "zh.jsonl" if kind == "zh" else "en.jsonl"
-    config = shipped("configs", STARTERS[kind]).replace(f"seeds/{seeds}", seeds)
+    config = shipped("configs", STARTERS[kind])
+    seeds = next(line.split("seeds/")[1].split()[0] for line in config.splitlines() if line.startswith("seeds: "))
+    config = config.replace(f"seeds/{seeds}", seeds)
     config = config.replace("# yaml-language-server: $schema=schema.json\n", "")
     files = {folder / "selfinstruct.yaml": config, folder / seeds: shipped("seeds", seeds)}
     taken = [path for path in files if path.exists()]

@@ -13,6 +13,7 @@ import datasets
 import pytest
 import yaml
 from conftest import ROOT
+from selfinstruct.starter import STARTERS
 
 HEAVY = {"aiohttp", "asyncio", "datasets", "numba", "numpy", "openai", "pyarrow", "pydantic", "rapidfuzz", "yaml"}
 COMMANDS = ["init", "check", "preview", "generate", "status", "export", "refilter", "serve-fake", "teacher"]
@@ -128,8 +129,9 @@ def test_fork_takes_the_answers_over(config_file: Path, tmp_path: Path) -> None:
     assert json.loads(cli("status", tmp_path / "forked", "--json").stdout)["records"] == 45
 
 
-def test_init_writes_what_check_accepts(tmp_path: Path) -> None:
-    done = cli("init", tmp_path / "new")
+@pytest.mark.parametrize("start", STARTERS)
+def test_init_writes_what_check_accepts(start: str, tmp_path: Path) -> None:
+    done = cli("init", tmp_path / "new", "--teacher", start)
     assert done.returncode == 0, done.stderr
     assert cli("check", "selfinstruct.yaml", cwd=tmp_path / "new").returncode == 0
     assert cli("init", tmp_path / "new").returncode == 2, "nothing is overwritten"
