@@ -35,7 +35,7 @@ types: $(BIN)/.dev
 check: lint types test
 
 proof: $(BIN)/.dev
-	SELFINSTRUCT_PROOF=full $(BIN)/python -m pytest -m "proof or not proof" tests
+	SELFINSTRUCT_PROOF=full $(BIN)/python -m pytest tests
 
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .index import NoveltyIndex, rouge_l
+from .index import NoveltyIndex, Similar, Work
+from .score import rouge_l
 
-__all__ = ["NoveltyIndex", "rouge_l"]
+__all__ = ["NoveltyIndex", "Similar", "Work", "rouge_l"]

@@ -1,28 +1,44 @@
 """The pool, asked one question: which text in it is most like this one, by ROUGE-L F?
 
-F = 2pr / (p + r) with p = LCS/m and r = LCS/n (Lin 2004), over the tokens of `text.tokenize`, in
-exactly the floating-point expression of `rouge_score`, so that a pair *at* the cutoff falls on the same
-side as in the published codes. `rapidfuzz` computes the longest common subsequences; a bound from the lengths
-alone leaves most of the pool out.
+The tokens are those of `text.tokenize`, the rule is that of `score`. Ties: of several texts with the same F,
+the one admitted first is the nearest. Two engines give the same answers: `brute` compares with every text and needs
+no start-up; from `SWITCH_AT` texts on `online` takes over, compiled by numba. Without numba the first one stays.
 """
 
 from __future__ import annotations
 
+import logging
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from rapidfuzz.distance import LCSseq
-from rapidfuzz.process import cdist
-
+from ..errors import UsageError
 from ..schema import Neighbour, Verdict
 from ..text import tokenize
+from .brute import BruteEngine
+from .score import refusal_cutoff, rouge_l
+
+if TYPE_CHECKING:
+    from .arrays import Array
+
+SWITCH_AT = 4096
+"""Texts from which on the compiled engine pays for its start: about 1 s with compiled code at hand, 10 s without."""
+
+_log = logging.getLogger(__name__)
 
 
-def rouge_l(lcs: int, m: int, n: int) -> float:
-    """ROUGE-L F of two texts of `m` and `n` tokens whose longest common subsequence has `lcs` tokens."""
-    if lcs == 0:
-        return 0.0
-    precision, recall = lcs / m, lcs / n
-    return 2 * precision * recall / (precision + recall)
+class Engine(Protocol):
+    """What finds the nearest among texts given as tokens. Positions count from 0 in the order of adding."""
+
+    @property
+    def postings(self) -> int: ...
+    @property
+    def compared(self) -> int: ...
+    def __len__(self) -> int: ...
+    def find(self, tokens: Sequence[int], always: bool) -> tuple[float, int]: ...
+    def add(self, tokens: Sequence[int]) -> None: ...
+    def common_with_all(self, tokens: Sequence[int]) -> tuple[Array, Array]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +49,45 @@ class Similar:
     mean: float
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What was done so far, in counts that don't depend on the machine: growth shows in them.
+
+    postings: entries of the index read. compared: pairs compared token by token.
+    """
+
+    checked: int
+    postings: int
+    compared: int
+
+
 class NoveltyIndex:
     """Texts by id, in the order of their admission.
 
-    max_similarity: a text is refused when its highest F to the pool is above it; equal is kept.
+    max_similarity: a text is refused when its highest F to the pool is above it, 0 to 1; equal is kept.
+    refuse_equal: refuse what is equal, too, as the Self-Instruct paper words it ('less than 0.7').
+    nearest: 'always', or 'refused' to look for the nearest text of refused ones only, which is faster: the
+    search below the cutoff reads one signature of every text.
     """
 
-    def __init__(self, max_similarity: float = 0.7) -> None:
+    def __init__(
+        self,
+        max_similarity: float = 0.7,
+        *,
+        refuse_equal: bool = False,
+        nearest: Literal["always", "refused"] = "always",
+    ) -> None:
+        if not 0.0 <= max_similarity <= 1.0 or (refuse_equal and max_similarity == 0.0):
+            raise UsageError(f"max_similarity: {max_similarity} is not above 0 and at most 1")
         self.max_similarity = max_similarity
+        self._cutoff = refusal_cutoff(max_similarity, refuse_equal)
+        self._always = nearest == "always"
         self._vocabulary: dict[str, int] = {}
         self._ids: list[str] = []
-        self._by_length: dict[int, tuple[list[str], list[int]]] = {}
+        self._engine: Engine = BruteEngine(self._cutoff)
+        self._switch_at: float = SWITCH_AT
+        self._last: tuple[str, list[int]] = ("", [])
+        self._checked = 0
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -51,60 +95,75 @@ class NoveltyIndex:
     def check(self, text: str) -> Verdict:
         """'too_similar' with the score and the nearest text's id, or a verdict without objection.
 
-        The passing verdict carries the nearest neighbour, too: id and score, None for an empty pool.
+        With nearest='always' the passing verdict carries its nearest neighbour, too: id and score; the first text
+        and 0.0 where nothing has a token in common; 0.0 and None for an empty pool.
         """
-        best, nearest = self._nearest(self._encode(text))
-        name = None if nearest is None else self._ids[nearest]
-        if best > self.max_similarity:
-            return Verdict("too_similar", score=best, nearest=name)
-        return Verdict(score=best, nearest=name)
+        self._checked += 1
+        score, position = self._engine.find(self._encode(text), self._always)
+        if position >= 0 and score > self._cutoff:
+            return Verdict("too_similar", score=score, nearest=self._ids[position])
+        if not self._always:
+            return Verdict()
+        if not self._ids:
+            return Verdict(score=0.0)
+        return Verdict(score=score, nearest=self._ids[max(position, 0)])
 
     def admit(self, id: str, text: str) -> None:
-        """Put `text` into the pool under `id`."""
-        tokens = self._encode(text)
-        texts, positions = self._by_length.setdefault(len(tokens), ([], []))
-        texts.append(tokens)
-        positions.append(len(self._ids))
+        """Put `text` into the pool under `id`, whatever `check` says of it."""
+        self._engine.add(self._encode(text))
         self._ids.append(id)
+        if len(self._ids) >= self._switch_at:
+            self._switch()
+
+    def check_batch(self, candidates: Iterable[tuple[str, str]]) -> list[Verdict]:
+        """Check (id, text) pairs against the pool and each other, in order, and admit those that pass."""
+        verdicts = []
+        for id, text in candidates:
+            verdicts.append(self.check(text))
+            if verdicts[-1].ok:
+                self.admit(id, text)
+        return verdicts
 
     def most_similar(self, text: str, k: int = 10) -> Similar:
         """The `k` nearest texts and the mean F over the whole pool, as the published code records them."""
+        if not self._ids:
+            return Similar((), 0.0)
+        import numpy as np
+
         tokens = self._encode(text)
-        scored: list[tuple[float, int]] = []
-        for length, (texts, positions) in self._by_length.items():
-            for lcs, position in zip(_lcs(tokens, texts), positions, strict=True):
-                scored.append((-rouge_l(lcs, len(tokens), length), position))
-        mean = -sum(score for score, _ in scored) / len(scored) if scored else 0.0
-        best = sorted(scored)[:k]
-        return Similar(tuple(Neighbour(self._ids[position], -score) for score, position in best), mean)
+        common, lengths = self._engine.common_with_all(tokens)
+        width = int(lengths.max()) + 1
+        pairs, which, counts = np.unique(
+            common.astype(np.int64) * width + lengths, return_inverse=True, return_counts=True
+        )
+        scores = [rouge_l(lcs, len(tokens), n) for lcs, n in (divmod(pair, width) for pair in pairs.tolist())]
+        mean = math.fsum(score * count for score, count in zip(scores, counts.tolist(), strict=True)) / len(self._ids)
+        by_text = np.array(scores)[which]
+        k = min(k, len(by_text))
+        least = np.partition(by_text, len(by_text) - k)[len(by_text) - k] if k else 2.0
+        positions = np.flatnonzero(by_text >= least)
+        best = positions[np.argsort(-by_text[positions], kind="stable")][:k]
+        return Similar(tuple(Neighbour(self._ids[p], float(by_text[p])) for p in best.tolist()), mean)
 
-    def _encode(self, text: str) -> str:
-        """One character a token: `rapidfuzz` reads strings many times faster than lists of numbers."""
-        vocabulary = self._vocabulary
-        return "".join([chr(vocabulary.setdefault(token, len(vocabulary))) for token in tokenize(text)])
+    @property
+    def work(self) -> Work:
+        """Counts of what was done so far."""
+        return Work(self._checked, self._engine.postings, self._engine.compared)
 
-    def _nearest(self, tokens: str) -> tuple[float, int | None]:
-        """The highest F and the position of the first text that has it."""
-        best, nearest = 0.0, None
-        m = len(tokens)
-        lengths = sorted(self._by_length, key=lambda n: -rouge_l(min(m, n), max(m, 1), max(n, 1)))
-        for n in lengths:
-            if n == 0 or m == 0 or rouge_l(min(m, n), m, n) < best:
-                continue
-            texts, positions = self._by_length[n]
-            scores = _lcs(tokens, texts)
-            longest = max(scores)
-            score = rouge_l(longest, m, n)
-            position = positions[scores.index(longest)]
-            if score > best or (score == best and (nearest is None or position < nearest)):
-                best, nearest = score, position
-        if nearest is None and self._ids:
-            nearest = 0  # nothing shares a token: every text is as near as the first
-        return best, nearest
+    def _encode(self, text: str) -> list[int]:
+        """The numbers of the tokens; those of the text asked last are at hand when it is admitted."""
+        if self._last[0] != text:
+            vocabulary = self._vocabulary
+            self._last = (text, [vocabulary.setdefault(token, len(vocabulary)) for token in tokenize(text)])
+        return self._last[1]
 
-
-def _lcs(tokens: str, texts: list[str]) -> list[int]:
-    if not tokens:
-        return [0] * len(texts)
-    row: list[int] = cdist([tokens], texts, scorer=LCSseq.similarity)[0].tolist()
-    return row
+    def _switch(self) -> None:
+        """Go over to the compiled engine, once."""
+        self._switch_at = math.inf
+        try:
+            from .online import OnlineEngine
+        except ImportError:
+            _log.warning("numba is not installed: novelty stays exact, but takes time that grows with the pool")
+            return
+        assert isinstance(self._engine, BruteEngine)
+        self._engine = OnlineEngine(self._cutoff, self._engine.texts())

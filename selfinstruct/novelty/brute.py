@@ -1,0 +1,87 @@
+"""The engine for small pools: every text is compared, by `rapidfuzz`. It needs no compiling and says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rapidfuzz.distance import LCSseq
+from rapidfuzz.process import cdist
+
+from ..errors import UsageError
+from .score import rouge_l
+
+if TYPE_CHECKING:
+    from .arrays import Array
+
+_LAST_CHARACTER = 0x10FFFF
+
+
+class BruteEngine:
+    """Texts as strings of one character a token, by length. cutoff: F above it refuses."""
+
+    def __init__(self, cutoff: float) -> None:
+        self._cutoff = cutoff
+        self._by_length: dict[int, tuple[list[str], list[int]]] = {}
+        self._size = 0
+        self.postings = 0
+        self.compared = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def find(self, tokens: Sequence[int], always: bool) -> tuple[float, int]:
+        """The highest F and the first position that has it; (0.0, -1) when F is 0 or, without `always`, not above."""
+        m, text = len(tokens), _as_string(tokens)
+        best, nearest = (0.0 if always else self._cutoff), -1
+        for n in sorted(self._by_length, key=lambda n: -rouge_l(min(m, n), max(m, 1), max(n, 1))):
+            if min(m, n) == 0 or rouge_l(min(m, n), m, n) < best:
+                continue
+            texts, positions = self._by_length[n]
+            row = _lcs(text, texts)
+            self.compared += len(texts)
+            longest = max(row)
+            score = rouge_l(longest, m, n)
+            position = positions[row.index(longest)]
+            if score > best or (score == best and -1 < position < nearest):
+                best, nearest = score, position
+        return (best, nearest) if nearest >= 0 else (0.0, -1)
+
+    def add(self, tokens: Sequence[int]) -> None:
+        """Put a text at the next position."""
+        texts, positions = self._by_length.setdefault(len(tokens), ([], []))
+        texts.append(_as_string(tokens))
+        positions.append(self._size)
+        self._size += 1
+
+    def common_with_all(self, tokens: Sequence[int]) -> tuple[Array, Array]:
+        """LCS with every text and every text's length, by position."""
+        import numpy as np
+
+        common, lengths = np.zeros(self._size, np.int32), np.zeros(self._size, np.int32)
+        for n, (texts, positions) in self._by_length.items():
+            common[positions] = _lcs(_as_string(tokens), texts)
+            lengths[positions] = n
+        return common, lengths
+
+    def texts(self) -> list[list[int]]:
+        """The tokens of every text, by position."""
+        found: list[list[int]] = [[] for _ in range(self._size)]
+        for texts, positions in self._by_length.values():
+            for text, position in zip(texts, positions, strict=True):
+                found[position] = [ord(char) for char in text]
+        return found
+
+
+def _as_string(tokens: Sequence[int]) -> str:
+    """`rapidfuzz` reads strings many times faster than lists of numbers."""
+    if tokens and max(tokens) > _LAST_CHARACTER:
+        raise UsageError("more than 1,114,112 different words; install numba: the compiled engine has no such limit")
+    return "".join(map(chr, tokens))
+
+
+def _lcs(text: str, texts: list[str]) -> list[int]:
+    if not text:
+        return [0] * len(texts)
+    row: list[int] = cdist([text], texts, scorer=LCSseq.similarity)[0].tolist()
+    return row

@@ -1,0 +1,43 @@
+"""Compiled functions: the one place that imports `numba`. Import this room's other compiled files only through it.
+
+Compiled code is kept between starts: beside the package where that can be written, else in the user's cache
+folder (numba's own choice; the environment variable NUMBA_CACHE_DIR overrides it), else not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+
+
+def compiled(function: Function) -> Function:
+    """`function` as machine code that runs without the interpreter's lock; compiled at its first call."""
+    try:
+        made = numba.njit(cache=True, **_OPTIONS)(function)
+    except RuntimeError:  # no folder to keep it in can be written
+        made = numba.njit(**_OPTIONS)(function)
+    return cast(Function, made)
+
+
+def _count_ones(typing_context: Any, word: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), generate
+
+
+popcount = cast(Callable[[Any], int], intrinsic(_count_ones))
+"""The number of ones in a 64-bit word, as one machine instruction."""
+
+i64: Any = np.int64
+u64: Any = np.uint64
+"""Machine integers: plain `int` to a type checker, which can't know that compiled code has no other kind."""

@@ -1,0 +1,157 @@
+"""The engine for large pools: the compiled index, one candidate at a time. Import it only where numba is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .arrays import ADMITTED, FREQUENT, LISTS, MOST_FREQUENT, UNDECIDED, Array, Arrays, empty_arrays, grown
+from .bounds import fill_bounds
+from .nearest import common_with_all, nearest_of
+from .postings import insert, place_prefixes, prepare, reserve
+from .search import check_one
+
+_SPARE = 1
+"""Room reserved for a list when the order is renewed, in times its size: the pool doubles until the next time."""
+
+
+class OnlineEngine:
+    """Texts as rows of `Arrays`. A text is staged as the row after the last; adding it makes it one of them.
+
+    The order of tokens, rarest first, is made anew whenever the pool has doubled. Tokens not seen at that time
+    count as rarest. Neither changes any result, only the length of the lists.
+    """
+
+    def __init__(self, cutoff: float, texts: Sequence[Sequence[int]] = ()) -> None:
+        self._cutoff = cutoff
+        self._arrays = empty_arrays(1024, 16384, 4096, 16384)
+        fill_bounds(self._arrays.bounds, cutoff)
+        self._counts = np.zeros(2, np.int64)
+        self._levels = np.empty(0, np.uint8)
+        self._size = self._renewed_at = 0
+        self._vocabulary = 0
+        self._staged: Sequence[int] | None = None
+        for tokens in texts:
+            self._stage(tokens)
+            self._size += 1
+        self._arrays.state[: self._size] = ADMITTED
+        self._renew()
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def postings(self) -> int:
+        """Postings read so far."""
+        return int(self._counts[0])
+
+    @property
+    def compared(self) -> int:
+        """Pairs compared by LCS so far, without those that `always` and `common_with_all` take."""
+        return int(self._counts[1])
+
+    def find(self, tokens: Sequence[int], always: bool) -> tuple[float, int]:
+        """The highest F and the first position that has it; (0.0, -1) when F is 0 or, without `always`, not above."""
+        self._prepare(tokens)
+        score, position = self._found
+        if position < 0 and always:
+            if len(self._levels) < self._size:
+                self._levels = np.empty(2 * self._size, np.uint8)
+            score, position = nearest_of(self._arrays, self._size, self._size, self._levels)
+        return score, position
+
+    def add(self, tokens: Sequence[int]) -> None:
+        """Put a text at the next position."""
+        if self._staged is not tokens:
+            self._prepare(tokens)
+        row = self._size
+        self._arrays.state[row] = ADMITTED
+        while insert(self._arrays, row, row + 1, 0, 1) == row:
+            self._grow_postings(2 * len(self._arrays.row))
+        self._staged = None
+        self._size += 1
+        if self._size >= 2 * max(self._renewed_at, 1024):
+            self._renew()
+
+    def common_with_all(self, tokens: Sequence[int]) -> tuple[Array, Array]:
+        """LCS with every text and every text's length, by position."""
+        self._stage(tokens)
+        common = np.empty(self._size, np.int32)
+        common_with_all(self._arrays, self._size, self._size, common)
+        return common, np.diff(self._arrays.begin[: self._size + 1]).astype(np.int32)
+
+    def _prepare(self, tokens: Sequence[int]) -> None:
+        self._stage(tokens)
+        self._found = check_one(self._arrays, self._size, self._cutoff, self._counts)
+        self._staged = tokens
+
+    def _stage(self, tokens: Sequence[int]) -> None:
+        """Write `tokens` behind the last row."""
+        arrays, row = self._arrays, self._size
+        start = int(arrays.begin[row])
+        end = start + len(tokens)
+        most = max(tokens, default=-1) + 1
+        short = row + 1 > len(arrays.state) or row + 2 > len(arrays.begin)
+        if short or end > len(arrays.tokens) or most > len(arrays.frequency):
+            arrays = self._grow_rows(row + 1, end, most)
+        self._vocabulary = max(self._vocabulary, most)
+        arrays.tokens[start:end] = tokens
+        arrays.begin[row + 1] = end
+        arrays.state[row] = UNDECIDED
+        self._staged = None
+
+    def _grow_rows(self, rows: int, tokens: int, vocabulary: int) -> Arrays:
+        arrays = self._arrays
+        changes: dict[str, Any] = {name: grown(getattr(arrays, name), rows) for name in ("signature", "state")}
+        changes |= {name: grown(getattr(arrays, name), rows + 1) for name in ("begin", "prefix_begin")}
+        changes |= {name: grown(getattr(arrays, name), tokens) for name in ("tokens", "prefix")}
+        if vocabulary > len(arrays.frequency):
+            known, first = len(arrays.frequency), len(arrays.heads) - len(arrays.frequency)
+            frequency = grown(arrays.frequency, vocabulary)
+            later = np.arange(first + known, first + len(frequency), dtype=np.int32)
+            heads = np.zeros((first + len(frequency), 4), np.int32)
+            heads[: len(arrays.heads)] = arrays.heads
+            changes |= {"frequency": frequency, "heads": heads, "first_list": np.append(arrays.first_list, later)}
+        self._arrays = arrays._replace(**changes)
+        return self._arrays
+
+    def _grow_postings(self, postings: int) -> None:
+        arrays = self._arrays
+        self._arrays = arrays._replace(
+            **{name: grown(getattr(arrays, name), postings) for name in ("signatures", "row", "info")}
+        )
+
+    def _renew(self) -> None:
+        """Order the tokens by their frequency now and build the lists anew."""
+        rows, arrays = self._size, self._arrays
+        tokens = arrays.tokens[: arrays.begin[rows]]
+        frequency, first_list, heads = ordered(tokens, len(arrays.frequency))
+        arrays = arrays._replace(frequency=frequency, first_list=first_list, heads=heads)
+        place_prefixes(arrays, 0, rows, self._cutoff)
+        prepare(arrays, 0, rows)
+        places = reserve(arrays, 0, rows, _SPARE)
+        self._arrays = with_postings(arrays, places + places // 2 + 1024)
+        insert(self._arrays, 0, rows, 0, 1)
+        self._renewed_at = rows
+        self._staged = None
+
+
+def ordered(tokens: Array, vocabulary: int) -> tuple[Array, Array, Array]:
+    """`Arrays.frequency`, `first_list` and empty `heads` for the frequencies of the tokens given."""
+    frequency = np.bincount(tokens, minlength=vocabulary).astype(np.int32)
+    frequent = np.flatnonzero(frequency >= FREQUENT)
+    if len(frequent) > MOST_FREQUENT:
+        frequent = frequent[np.argsort(-frequency[frequent], kind="stable")[:MOST_FREQUENT]]
+    others = len(frequent) * LISTS
+    first_list = others + np.arange(vocabulary, dtype=np.int32)
+    first_list[frequent] = ~(np.arange(len(frequent), dtype=np.int32) * LISTS)
+    return frequency, first_list, np.zeros((others + vocabulary, 4), np.int32)
+
+
+def with_postings(arrays: Arrays, places: int) -> Arrays:
+    """`arrays` with new, unwritten postings."""
+    return arrays._replace(
+        signatures=np.empty((places, 2), np.uint64), row=np.empty(places, np.int32), info=np.empty(places, np.int32)
+    )

@@ -1,0 +1,174 @@
+"""Compiled: a row's signature and prefix, and putting rows into the lists and taking them out.
+
+Prefix filter (Chaudhuri et al. 2006; Bayardo et al. 2007; Xiao et al. 2008, PPJoin): order every text's tokens by
+one global order, rarest first. Two texts of m and n tokens with at least t in common share one among the first
+m - t + 1 of the one and the first n - t + 1 of the other. The LCS is at most the number of common tokens,
+so t = `least_lcs(m, n)` loses nothing. It holds for any order; a good one only makes the lists short.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .arrays import GROUPS, PLACE_BITS, REFUSED, Array, Arrays
+from .bounds import length_class, place_group, shortest_partner
+from .jit import compiled, i64, u64
+
+_LAST_PLACE = (1 << PLACE_BITS) - 1
+
+
+@compiled
+def longest_row(begin: Array, first: int, last: int) -> int:
+    """The number of tokens of the longest of rows `first` to `last` - 1."""
+    most = 0
+    for row in range(first, last):
+        most = max(most, begin[row + 1] - begin[row])
+    return most
+
+
+@compiled
+def place_prefixes(arrays: Arrays, first: int, last: int, cutoff: float) -> None:
+    """Set where the prefixes of rows `first` to `last` - 1 stand, from prefix_begin[first] on."""
+    begin, prefix_begin = arrays.begin, arrays.prefix_begin
+    for row in range(first, last):
+        m = begin[row + 1] - begin[row]
+        prefix_begin[row + 1] = prefix_begin[row] + m - shortest_partner(m, cutoff) + 1
+
+
+@compiled
+def prepare(arrays: Arrays, first: int, last: int) -> None:
+    """Compute signature and prefix of rows `first` to `last` - 1, whose prefixes have their places.
+
+    Bit h of a signature is the parity of the number of tokens with hash h. So the ones in the exclusive-or of two
+    signatures are at most the tokens that the two texts don't have in common: m + n - 2 * common.
+    """
+    tokens, begin, signature = arrays.tokens, arrays.begin, arrays.signature
+    prefix, prefix_begin, frequency = arrays.prefix, arrays.prefix_begin, arrays.frequency
+    keys = np.empty(longest_row(begin, first, last), np.int64)
+    for row in range(first, last):
+        low = u64(0)
+        high = u64(0)
+        for k in range(begin[row], begin[row + 1]):
+            mixed = u64(tokens[k] + 1) * u64(0x9E3779B97F4A7C15)
+            mixed = (mixed ^ (mixed >> u64(32))) * u64(0xD6E8FEB86659FD93)
+            bit = u64(1) << ((mixed >> u64(57)) & u64(63))
+            if mixed >> u64(63):
+                high ^= bit
+            else:
+                low ^= bit
+        signature[row, 0] = low
+        signature[row, 1] = high
+        _sort_rarest_first(tokens, frequency, begin[row], begin[row + 1], keys)
+        start = prefix_begin[row]
+        for place in range(prefix_begin[row + 1] - start):
+            prefix[start + place] = keys[place] & 0xFFFFFFFF
+
+
+@compiled
+def _sort_rarest_first(tokens: Array, frequency: Array, begin: int, end: int, keys: Array) -> None:
+    """Sort the tokens of a row into `keys`, as frequency << 32 | token."""
+    m = end - begin
+    for k in range(m):
+        token = tokens[begin + k]
+        key = (i64(frequency[token]) << 32) | token
+        place = k
+        if m <= 64:
+            while place > 0 and keys[place - 1] > key:
+                keys[place] = keys[place - 1]
+                place -= 1
+        keys[place] = key
+    if m > 64:
+        keys[:m].sort()
+
+
+@compiled
+def list_of(first_list: Array, prefix: Array, start: int, end: int, place: int, kind: int) -> int:
+    """The list in which the token at `place` of the prefix [start, end) has its posting, for a row of class `kind`.
+
+    -1 where the same token stood before.
+    """
+    token = prefix[start + place]
+    if place > 0 and prefix[start + place - 1] == token:
+        return -1
+    which: int = i64(first_list[token])
+    return which if which >= 0 else ~which + kind * GROUPS + place_group(place, end - start)
+
+
+@compiled
+def reserve(arrays: Arrays, first: int, last: int, spare: int) -> int:
+    """Lay out empty lists with room for rows `first` to `last` - 1, `1 + spare` times as much as these need.
+
+    Lists lie in the order of their numbers, so those of one token lie together. Gives the places needed.
+    """
+    heads, prefix, first_list = arrays.heads, arrays.prefix, arrays.first_list
+    prefix_begin, begin = arrays.prefix_begin, arrays.begin
+    heads[:] = 0
+    for row in range(first, last):
+        start, end = prefix_begin[row], prefix_begin[row + 1]
+        kind = length_class(begin[row + 1] - begin[row])
+        for place in range(end - start):
+            which = list_of(first_list, prefix, start, end, place, kind)
+            if which >= 0:
+                heads[which, 2] += 1
+    used = 0
+    for which in range(len(heads)):
+        heads[which, 0] = used
+        heads[which, 2] *= 1 + spare
+        used += heads[which, 2]
+    arrays.used[0] = used
+    return used
+
+
+@compiled
+def insert(arrays: Arrays, first: int, last: int, part: int, parts: int) -> int:
+    """Put the rows from `first` to `last` - 1 that are not refused into their lists; the first row that had no room.
+
+    parts: how many threads do this at once, each for its share of the lists; then all room must be reserved.
+    """
+    heads, prefix, first_list, state = arrays.heads, arrays.prefix, arrays.first_list, arrays.state
+    prefix_begin, begin, used = arrays.prefix_begin, arrays.begin, arrays.used
+    signature, signatures, rows, infos = arrays.signature, arrays.signatures, arrays.row, arrays.info
+    for row in range(first, last):
+        if state[row] == REFUSED:
+            continue
+        start, end = prefix_begin[row], prefix_begin[row + 1]
+        m = begin[row + 1] - begin[row]
+        kind = length_class(m)
+        if parts == 1:
+            room = 0
+            for place in range(end - start):
+                which = list_of(first_list, prefix, start, end, place, kind)
+                if which >= 0 and heads[which, 1] == heads[which, 2]:
+                    room += 2 * heads[which, 1] + 1
+            if used[0] + room > len(rows):
+                return row
+        for place in range(end - start):
+            which = list_of(first_list, prefix, start, end, place, kind)
+            if which < 0 or (parts > 1 and which % parts != part):
+                continue
+            if heads[which, 1] == heads[which, 2]:
+                _move(heads, signatures, rows, infos, used, which)
+            at = heads[which, 0] + heads[which, 1]
+            signatures[at, 0], signatures[at, 1] = signature[row, 0], signature[row, 1]
+            rows[at] = row
+            infos[at] = (m << PLACE_BITS) | min(place, _LAST_PLACE)
+            heads[which, 1] += 1
+    return last
+
+
+@compiled
+def _move(heads: Array, signatures: Array, rows: Array, infos: Array, used: Array, which: int) -> None:
+    """Give a full list new places, twice as many."""
+    start, size, moved = heads[which, 0], heads[which, 1], used[0]
+    for k in range(size):
+        _copy(signatures, rows, infos, start + k, moved + k)
+    heads[which, 0] = moved
+    heads[which, 2] = 2 * size + 1
+    used[0] += 2 * size + 1
+
+
+@compiled
+def _copy(signatures: Array, rows: Array, infos: Array, source: int, target: int) -> None:
+    signatures[target, 0], signatures[target, 1] = signatures[source, 0], signatures[source, 1]
+    rows[target] = rows[source]
+    infos[target] = infos[source]
