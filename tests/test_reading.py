@@ -83,12 +83,15 @@ LISTS = {
     "wrapped lines": ("1. Name a\n   tree.\n2. Sing.", ["Name a tree.", "Sing."]),
     "bold items": ("**1. Name a tree.**\n2. **Sing.**", ["Name a tree.", "Sing."]),
     "bold titles": ("1. **Trees:** Name one.", ["Trees: Name one."]),
+    "bold blanks": ("1. ** ** Sing.", ["Sing."]),
     "quoted items": ('1. "Name a tree."\n2. “Sing.”\n3. Say "a" or "b"', ["Name a tree.", "Sing.", 'Say "a" or "b"']),
     "a sub-list, indented": ("1. Pick:\n   1) one\n   2) two\n2. Sing.", ["Pick: 1) one 2) two", "Sing."]),
     "a sub-list, flush": ("9. Pick:\n1. one\n2. two\n10. Sing.", ["Pick: 1. one 2. two", "Sing."]),
     "a sub-list, other words": ("Task 9: Pick:\n1. one\n2. two", ["Pick: 1. one 2. two"]),
     "groups that start anew": ("### Easy\n1. Sing.\n\n### Hard\n1. Dance.\n2. Fly.", ["Sing.", "Dance.", "Fly."]),
     "decimals, times and years": ("1. Add\n2.5 and\n10:30 and 2024", ["Add 2.5 and 10:30 and 2024"]),
+    "bullets in an item": ("1. Pick:\n- one\n- two\n2. Sing.", ["Pick: - one - two", "Sing."]),
+    "bullets under an item": ("1. Pick one.\n   - “one”\n   - two\n2. Sing.", ["Pick one.", "Sing."]),
     "answers behind the task": ("1. Sing.\nInput: none\nOutput: la\n2. Dance.", ["Sing.", "Dance."]),
     "a fence around": ("```\n1. Sing.\n2. Dance.\n```", ["Sing.", "Dance."]),
     "other line ends stay inside": ("1. Sing\u2028now\x0bplease.", ["Sing\u2028now\x0bplease."]),
@@ -134,7 +137,7 @@ inputs = st.just("") | st.lists(st.sampled_from([*SAFE, "1. foo", "# x", "Label:
 )
 
 
-def strategy(kind: type, language: str = "en", endpoint: str = "chat") -> Alpaca | SelfInstruct:
+def strategy(kind: type[Alpaca | SelfInstruct], language: str = "en", endpoint: str = "chat") -> Alpaca | SelfInstruct:
     config = RunConfig.parse({"seeds": "x", "run_dir": "y", "language": language})
     return kind(config, Asking.over(endpoint))  # type: ignore[arg-type]
 
@@ -420,9 +423,9 @@ def test_deep_nesting_is_data(depth: int) -> None:
 
 
 def seconds(read: Callable[[str], object], text: str) -> float:
-    begin = time.perf_counter()
+    begin = time.process_time()
     read(text)
-    return time.perf_counter() - begin
+    return time.process_time() - begin
 
 
 @pytest.mark.parametrize("unit", SLOW)
@@ -433,8 +436,8 @@ def test_time_grows_with_the_text_only(unit: str, start: str) -> None:
         READERS[4].parse(Completion(text))
         read_blocks(text, LABELLED)
 
-    small = seconds(read, start + unit * (20_000 // len(unit)))
-    assert seconds(read, start + unit * (200_000 // len(unit))) < max(2.0, 30 * small)
+    small = seconds(read, start + unit * (20_000 // len(unit)) + "x")
+    assert seconds(read, start + unit * (200_000 // len(unit)) + "x") < max(4.0, 50 * small)
 
 
 def test_a_megabyte_of_tasks_is_read_within_seconds() -> None:

@@ -116,12 +116,10 @@ def test_the_shape_that_is_shown_is_the_shape_that_is_read(language: str, struct
     wording = shipped(language)["self_instruct"]
     strategy = self_instruct("chat", structured, language=language)
     for kind in ("generation", "classification"):
-        system = strategy.request_instances("x", kind == "classification").messages[0].content
-        opening = wording["task"].partition("{")[0]
-        shown = system.split(f"\n{opening}")[1:]
-        for text, example in zip(shown, wording[f"{kind}_examples"], strict=True):
-            answer = text.partition("\n")[2]
-            found = strategy.read_instances(Completion(answer), kind == "classification").instances
+        _, *turns, _ = strategy.request_instances("x", kind == "classification").messages
+        for asked, answer, example in zip(turns[::2], turns[1::2], wording[f"{kind}_examples"], strict=True):
+            assert asked.content.strip().endswith(example["task"])
+            found = strategy.read_instances(Completion(answer.content), kind == "classification").instances
             wanted = [(e["input"], e.get("output", e.get("label"))) for e in example["examples"]]
             assert [(instance.input, instance.output) for instance in found] == wanted
             assert keep_instances(found, False) == (found, [])
@@ -215,7 +213,10 @@ def test_prompts_are_deterministic_and_begin_alike(name: str, language: str, end
         assert one == same
         assert one.digest() == same.digest() != another.digest()
         assert one.messages[0] == another.messages[0]
-        assert [message.role for message in one.messages] == ["system", "user"]
+        system, *turns, user = [message.role for message in one.messages]
+        assert (system, user) == ("system", "user")
+        assert turns == ["user", "assistant"] * (len(turns) // 2)
+        assert one.messages[:-1] == another.messages[:-1]
         assert one.version == build(name, language=language).digest
 
 
@@ -280,7 +281,7 @@ def test_sampling_that_is_set_counts_and_null_is_left_out(name: str) -> None:
         ("self_instruct", {"seed_demos": 1, "machine_demos": 0, "tasks_per_question": 2}, (1, 0, 2)),
     ],
 )
-def test_how_many_are_shown_and_asked_for(name: str, changes: dict[str, int], numbers: tuple[int, int, int]) -> None:
+def test_how_many_are_shown_and_asked_for(name: str, changes: dict[str, Any], numbers: tuple[int, int, int]) -> None:
     strategy = build(name, **changes)
     assert (strategy.seed_demos, strategy.machine_demos, strategy.tasks_per_question) == numbers
 

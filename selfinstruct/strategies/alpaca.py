@@ -53,7 +53,7 @@ SCHEMA = {
 }
 
 
-_NEXT_TASK = re.compile(r"\s*#{2,}[ \t]*[0-9０-９]*[ \t]*$")
+_NEXT_TASK = re.compile(r"#{2,6}+[ \t]*+[0-9０-９]{0,4}+[ \t]*+$")
 
 
 class Alpaca:
@@ -160,4 +160,5 @@ class Alpaca:
 
 def _without_mark(text: str | None) -> str | None:
     """A field without the next task's heading, which small models write on the same line."""
-    return None if text is None else _NEXT_TASK.sub("", text)
+    mark = _NEXT_TASK.search(text, max(0, len(text) - 20)) if text else None
+    return text[: mark.start()].rstrip() if text and mark else text

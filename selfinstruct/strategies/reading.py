@@ -95,7 +95,7 @@ def clean_item(text: str) -> str:
     says = _SAYS_TASK.match(text)
     text = unwrapped(text[says.end() :] if says else text)
     if text.startswith("**") and text.find("**", 2) > 2:  # '**Travel:** Plan ...'
-        text = text[2:].replace("**", "", 1)
+        text = text[2:].replace("**", "", 1).strip()
     if len(text) > 2 and _QUOTES.get(text[0]) == text[-1] and not {text[0], text[-1]} & set(text[1:-1]):
         text = text[1:-1].strip()
     return text
