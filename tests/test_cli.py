@@ -12,6 +12,7 @@ from typing import Any
 import datasets
 import pytest
 import yaml
+
 from conftest import ROOT
 from selfinstruct.starter import STARTERS
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, Loopback
 
+from conftest import ROOT, Loopback
 from selfinstruct.config import RunConfig
 from selfinstruct.generate import run
 from selfinstruct.runs import Run

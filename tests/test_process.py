@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, Loopback
 
+from conftest import ROOT, Loopback
 from selfinstruct.errors import RunLocked
 from selfinstruct.runs import Run
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT
 
 import selfinstruct as si
+from conftest import ROOT
 from selfinstruct.cli import app
 from selfinstruct.errors import EXIT_CODES
 
