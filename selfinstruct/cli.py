@@ -109,8 +109,7 @@ def check(config: ConfigPath, set_: Set = None, debug: Debug = False) -> None:
             "assumed": expected.basis,
         }
         table(rows)
-        if loaded.concurrency > loaded.lookahead:
-            say(f"note: concurrency {loaded.concurrency} is above lookahead {loaded.lookahead}; raise lookahead")
+        _warn(loaded, expected.cost_usd)
 
 
 @app.command(epilog="Example: selfinstruct preview configs/openai.yaml -n 1")
@@ -262,6 +261,7 @@ def refilter(
         values = source.config.model_dump(mode="json", exclude_unset=True)
         values["target"] = source.status().target
         config = RunConfig.parse(overridden(values, set_ or []) | {"run_dir": str(new_run)}, "refilter")
+        _only_filters(source.config, config)
         _check_names(config)
         done = run_again(config, fork_of=run, recall_only=True)
         text = yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True), sort_keys=False, allow_unicode=True)
@@ -272,6 +272,8 @@ def refilter(
             say(f"to ask for what is missing: selfinstruct generate {new_run / 'config.yaml'}")
         if done.dataset_path.exists():
             print(done.dataset_path)
+        if outcome.exit_code:
+            raise typer.Exit(outcome.exit_code)
 
 
 def _load(path: Path, overrides: list[str] | None) -> RunConfig:
@@ -294,6 +296,38 @@ def _check_names(config: RunConfig) -> None:
     load_named(config.teacher.kind, TEACHERS, "teacher.kind")
     instruction_filters(config)
     Budget(config, price_of(config.teacher), Totals())
+
+
+def _only_filters(source: RunConfig, config: RunConfig) -> None:
+    """Refuse a refilter that would claim other answers than the run has."""
+    from .errors import UsageError
+
+    before, after = source.meaning("", ""), config.meaning("", "")
+    changed = [key for key in after if before.get(key) != after[key]]
+    other = [key for key in changed if key != "max_similarity" and not key.startswith("filters.")]
+    if other:
+        raise UsageError(
+            f"refilter: {', '.join(other)} can't be changed here, the answers were asked with it; "
+            "`selfinstruct generate --fork NEW_DIR` goes on with other settings"
+        )
+
+
+def _warn(config: RunConfig, cost_usd: float | None) -> None:
+    """What `check` can see coming, a line each."""
+    import os
+
+    if config.concurrency > config.lookahead:
+        say(f"note: concurrency {config.concurrency} is above lookahead {config.lookahead}; raise lookahead")
+    if cost_usd is not None and config.max_cost_usd is not None and cost_usd > config.max_cost_usd:
+        say(f"note: max_cost_usd {config.max_cost_usd:g} is below the expected cost; the run will end early")
+    variable = config.teacher.api_key_env
+    if (
+        config.teacher.kind == "openai"
+        and config.teacher.base_url is None
+        and variable
+        and not os.environ.get(variable)
+    ):
+        say(f"note: ${variable} is not set; `generate` needs the key in it")
 
 
 def _caps(config: RunConfig) -> str:

@@ -78,7 +78,7 @@ def _apply(values: Values, item: str) -> None:
     if not mark or not key.strip():
         raise ConfigError("--set: write it as key=value, such as --set teacher.model=gpt-4o-mini")
     try:
-        value = yaml.load(text, _Loader)  # noqa: S506 (a safe loader)
+        value = text if text == "-" else yaml.load(text, _Loader)  # noqa: S506 (a safe loader)
     except (yaml.YAMLError, ValueError, RecursionError):
         value = text
     *sections, last = key.strip().split(".")

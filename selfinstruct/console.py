@@ -6,6 +6,7 @@ import contextlib
 import sys
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,9 +37,24 @@ def plain_errors(debug: bool) -> Iterator[None]:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        hint = "" if debug else "; run it again with --debug and report the traceback"
-        say(f"error: a defect in selfinstruct: {type(error).__name__}: {printable(str(error))}{hint}")
+        said = " ".join(f"{type(error).__name__}: {printable(str(error))}".split())[:500]
+        place = _own_code(error)
+        if place is not None:
+            say(f"error: your code, {place}: {said}{'' if debug else '; --debug shows the traceback'}")
+        else:
+            hint = "" if debug else "; run it again with --debug and report the traceback"
+            say(f"error: a defect in selfinstruct: {said}{hint}")
         raise typer.Exit(1) from None
+
+
+def _own_code(error: BaseException) -> str | None:
+    """File and line of the user's own code (a plugin) that the error passed through last, or None."""
+    package, place = str(Path(__file__).parent), None
+    for frame in traceback.extract_tb(error.__traceback__):
+        inside = frame.filename.startswith(package) or "site-packages" in frame.filename
+        if not inside and Path(frame.filename).is_relative_to(Path.cwd()):
+            place = f"{frame.filename}:{frame.lineno}"
+    return place
 
 
 def table(rows: dict[str, str]) -> None:

@@ -16,6 +16,7 @@ from typing import Any, cast
 from .ask import Door, Teacher
 from .budget import Budget, price_of, stated_price
 from .config import RunConfig
+from .errors import UsageError
 from .filters import Filter, instruction_filters
 from .generations import Generations
 from .loop import GRACE_S, Loop, Progress
@@ -28,8 +29,12 @@ from .teachers import asking_of, build_teacher
 
 
 def run(config: RunConfig, **options: Any) -> Run:
-    """`asyncio.run` of `arun`: for scripts. Inside a running event loop, await `arun` itself."""
-    return asyncio.run(arun(config, **options))
+    """`asyncio.run` of `arun`: for scripts. Inside a running event loop, await `arun` itself; UsageError says so."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(arun(config, **options))
+    raise UsageError("run: an event loop is running here (a notebook, say); write `await selfinstruct.arun(config)`")
 
 
 async def arun(

@@ -24,6 +24,8 @@ from .pool import Admitted, Pool, as_verdict, draw_demos
 from .runs import OpenRun, Outcome
 from .schema import Completion, Development, Instance, Prompt, Record, storable
 
+HEARTBEAT_S = 5.0
+"""Seconds after which progress is told again though nothing has come in."""
 GRACE_S = 5.0
 """Seconds that answers in flight are waited for when somebody wants the run to end."""
 
@@ -107,7 +109,9 @@ class Loop:
                 if self._pool.consumed % 16 == 0:
                     await asyncio.sleep(0)
             elif self._developing or self._head() is not None:
-                await self._changed.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(HEARTBEAT_S):
+                        await self._changed.wait()
                 self._changed.clear()
             else:
                 break

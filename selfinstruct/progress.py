@@ -26,6 +26,8 @@ class Reporter:
         self._last_line = time.monotonic()
         self._recent: deque[tuple[float, int]] = deque(maxlen=64)
         self._latest: Progress | None = None
+        self._replayed: int | None = None
+        self._written: Progress | None = None
         self._started = time.monotonic()
         self._first_s: float | None = None
 
@@ -33,9 +35,13 @@ class Reporter:
         """Take note of where the run stands; shows it when it is time to."""
         self._latest = progress
         now = time.monotonic()
-        if progress.records and self._first_s is None:
-            self._first_s = now - self._started
-        if not self._recent or self._recent[-1][1] != progress.records:
+        if self._replayed is None:
+            self._replayed = progress.requests
+        if progress.requests == self._replayed:  # nothing asked yet: what comes now is recalled, not made
+            self._recent.clear()
+            self._recent.append((now, progress.records))
+        elif self._recent[-1][1] != progress.records:
+            self._first_s = self._first_s or now - self._started
             self._recent.append((now, progress.records))
         if self._form == "bar":
             self._show_bar(progress)
@@ -47,7 +53,7 @@ class Reporter:
         """Leave the last state behind."""
         if self._bar is not None:
             self._bar.close()
-        elif self._latest is not None:
+        elif self._latest is not None and self._latest != self._written:
             self._write(self._latest)
 
     @property
@@ -72,6 +78,7 @@ class Reporter:
         self._bar.update(0)
 
     def _write(self, progress: Progress) -> None:
+        self._written = progress
         if self._form == "json":
             values = {
                 "event": "progress",

@@ -29,7 +29,7 @@ class Outcome:
     """How a run's last start ended.
 
     reason: 'target', 'budget', 'exhausted', 'interrupted', 'teacher_down', 'teacher_refused', 'storage',
-    'recall_only', or 'running'. exit_code: what the command line ends with.
+    'recall_only' (a refilter), 'running' or 'killed'. exit_code: what the command line ends with.
     """
 
     reason: str
@@ -105,7 +105,7 @@ class Run:
     def outcome(self) -> Outcome:
         """How the last start ended."""
         with contextlib.closing(self._journal()) as journal:
-            return _outcome(journal)
+            return _outcome(journal, is_locked(self.path))
 
     def records(self) -> list[Record]:
         """The dataset's records: the first `target` finished ones in admission order."""
@@ -131,6 +131,7 @@ class Run:
         totals = journal.totals()
         unpriced = count("SELECT count(*) FROM answers WHERE inherited = 0 AND cost_usd IS NULL AND failed = 0")
         target = _target(journal, self.config)
+        running = is_locked(self.path)
         return Status(
             run_dir=str(self.path),
             run_id=self.id,
@@ -155,8 +156,8 @@ class Run:
                 }
                 for row in purposes
             },
-            outcome=_outcome(journal),
-            running=is_locked(self.path),
+            outcome=_outcome(journal, running),
+            running=running,
             generations=len(self.generations),
             teacher=self.config.teacher.model,
             strategy=self.config.strategy,
@@ -284,6 +285,10 @@ def _target(journal: Journal, config: RunConfig) -> int:
     return int(journal.meta("target") or config.target)
 
 
-def _outcome(journal: Journal) -> Outcome:
+def _outcome(journal: Journal, running: bool) -> Outcome:
+    """How the last start ended; one that could write nothing down before it ended was killed."""
     stored = journal.meta("outcome")
-    return Outcome(*json.loads(stored)) if stored else Outcome("running", "", 3)
+    outcome = Outcome(*json.loads(stored)) if stored else Outcome("running", "", 3)
+    if outcome.reason == "running" and not running:
+        return Outcome("killed", "it ended without a word; the same command goes on", 3)
+    return outcome

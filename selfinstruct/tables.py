@@ -155,11 +155,11 @@ def _json_list(name: str, data: bytes) -> Iterator[Row]:
         raise UsageError(f"{name}: is an empty list; at least one task is expected")
     decoder, end = json.JSONDecoder(), text.index("[") + 1
     line = text.count("\n", 0, end) + 1
-    for item in items:  # read a second time, to know where each begins
+    for number, item in enumerate(items, 1):  # read a second time, to know where each begins
         gap = _GAP.match(text, end)
         start = gap.end() if gap else end
         line += text.count("\n", end, start)
-        yield _object_row(f"{name}:{line}", item)
+        yield _object_row(f"{name}:{line} (item {number})", item)
         end = decoder.raw_decode(text, start)[1]
         line += text.count("\n", start, end)
 

@@ -112,7 +112,7 @@ def test_export_in_another_format(config_file: Path, tmp_path: Path) -> None:
 def test_refilter_asks_nothing_and_can_go_on(config_file: Path, tmp_path: Path) -> None:
     cli("generate", config_file)
     done = cli("refilter", tmp_path / "run", tmp_path / "strict", "--set", "max_similarity=0.6")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 3, "fewer records than the target are left"
     status = json.loads(cli("status", tmp_path / "strict", "--json").stdout)
     assert status["requests"] == 0
     assert 0 < status["records"] <= 30
@@ -168,6 +168,11 @@ MISTAKES = {
     "no such run": (["export", "nowhere"], 2, "not a run's folder"),
     "run_dir is a file": (["generate", "{config}", "--set", "run_dir={config}"], 2, "is a file"),
     "budget": (["generate", "{config}", "--set", "max_requests=5"], 3, "max_requests"),
+    "refilter with another model": (
+        ["refilter", "{run}", "nowhere", "--set", "teacher.model=x"],
+        2,
+        "teacher.model can't be changed here",
+    ),
     "unknown option": (["generate", "{config}", "--tarket", "3"], 2, "No such option"),
 }
 
@@ -175,10 +180,30 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_ends_in_a_clear_line_and_its_exit_code(mistake: str, config_file: Path, tmp_path: Path) -> None:
     arguments, code, expected = MISTAKES[mistake]
-    done = cli(*(argument.replace("{config}", str(config_file)) for argument in arguments), cwd=tmp_path)
+    if "{run}" in arguments:
+        cli("generate", config_file)
+    for name, path in (("{config}", config_file), ("{run}", tmp_path / "run")):
+        arguments = [argument.replace(name, str(path)) for argument in arguments]
+    done = cli(*arguments, cwd=tmp_path)
     assert done.returncode == code, done.stderr
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_error_in_a_plugin_names_the_plugin(config_file: Path, tmp_path: Path) -> None:
+    lines = ["class Boom:", "    def __init__(self, config): ...", "    def check(self, task):", "        1 / 0"]
+    (tmp_path / "mine.py").write_text("\n".join(lines))
+    done = cli("generate", config_file, "--set", "filters.custom=[mine:Boom]", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "mine.py:4: ZeroDivisionError" in done.stderr
+    assert "defect in selfinstruct" not in done.stderr
+
+
+def test_seeds_from_standard_input(config_file: Path, seed_file: Path) -> None:
+    command = [sys.executable, "-m", "selfinstruct", "check", str(config_file), "--set", "seeds=-"]
+    done = subprocess.run(command, input=seed_file.read_text(), capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "8 tasks" in done.stdout
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:

@@ -232,9 +232,9 @@ def test_all_defects_at_once_across_files(tmp_path: Path) -> None:
 def test_a_list_is_reported_by_line(tmp_path: Path) -> None:
     text = '[\n  {"instruction": "a", "output": "b"},\n  {"instruction": "",\n   "output": "c"}, 5,\n\n  []]'
     assert defects(tmp_path, text) == [
-        f"{DEFECTS}:3: 'instruction' is empty; write what is to be done in it",
-        f"{DEFECTS}:4: a JSON object is expected, not a number",
-        f"{DEFECTS}:6: a JSON object is expected, not a list",
+        f"{DEFECTS}:3 (item 2): 'instruction' is empty; write what is to be done in it",
+        f"{DEFECTS}:4 (item 3): a JSON object is expected, not a number",
+        f"{DEFECTS}:6 (item 4): a JSON object is expected, not a list",
     ]
 
 

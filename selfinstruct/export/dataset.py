@@ -27,10 +27,14 @@ if TYPE_CHECKING:
     import datasets
 
 
-def to_dataset(run: Run, format: str = "messages") -> datasets.Dataset:
-    """All records of a run as one `datasets.Dataset` with explicit features. Raises ConfigError: unknown format."""
+def to_dataset(run: Run | str | Path, format: str = "messages") -> datasets.Dataset:
+    """All records of a run, or of the run in a folder, as one `datasets.Dataset` with explicit features.
+
+    Raises ConfigError: unknown format; UsageError: not a run's folder.
+    """
     import datasets
 
+    run = run if isinstance(run, Run) else Run(run)
     rows = list(_rows(run.records(), run.config, format))
     return datasets.Dataset.from_list(rows, features=_features(format, run.config))
 

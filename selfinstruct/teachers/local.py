@@ -6,12 +6,14 @@ It is the OpenAI teacher in front of a `LlamaServer` that starts and stops with 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 from ..config import RunConfig
+from ..errors import UsageError
 from ..schema import Asking, Completion, Prompt
 from .catalogue import LocalModel, resolve
 from .llama_server import LlamaServer
@@ -40,6 +42,8 @@ class LocalTeacher:
 
     async def __aenter__(self) -> LocalTeacher:
         settings = self._config.teacher
+        if importlib.util.find_spec("xllamacpp") is None:  # before a gigabyte is fetched in vain
+            raise UsageError("teacher.kind local needs the package xllamacpp: pip install 'selfinstruct[local]'")
         path = await asyncio.to_thread(fetch, self._model)
         slots = min(SLOTS, self._config.concurrency)
         self._server = await self._stack.enter_async_context(

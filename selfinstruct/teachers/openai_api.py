@@ -138,7 +138,10 @@ class OpenAITeacher:
     def _refusal(self, error: Any) -> str:
         hint = _HINTS.get(error.status_code, "the account's quota is used up; raise it, then start again")
         said = f"{error.status_code} for model {self.model!r}: {self._line(str(error))}"
-        return f"{self._client.base_url}: {said}; {hint.format(variable=self._config.api_key_env)}"
+        variable = self._config.api_key_env
+        if variable is None and error.status_code == 401:
+            hint = "name the variable that holds the key in teacher.api_key_env"
+        return f"{self._client.base_url}: {said}; {hint.format(variable=variable)}"
 
     def _line(self, text: str) -> str:
         """One bounded line, the key taken out (before it is cut, so that no part of one stays)."""
