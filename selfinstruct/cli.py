@@ -14,6 +14,7 @@ import typer
 
 from .console import Debug, plain_errors, printable, say, table
 from .errors import EXIT_CODES
+from .preflight import caps_of, check_names, foresee, only_filters
 from .teacher_commands import serve_fake, teacher_app
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def check(config: ConfigPath, set_: Set = None, debug: Debug = False) -> None:
         from .teachers import asking_of
 
         loaded = _load(config, set_)
-        _check_names(loaded)
+        check_names(loaded)
         seeds = load_seeds(loaded.seed_sources)
         strategy = build_strategy(loaded, asking_of(loaded))
         folder = Path(loaded.run_dir)
@@ -105,11 +106,11 @@ def check(config: ConfigPath, set_: Set = None, debug: Debug = False) -> None:
             "expected requests": f"{expected.requests:,}",
             "expected tokens": f"{expected.prompt_tokens:,} in prompts, {expected.completion_tokens:,} generated",
             "expected cost": cost,
-            "caps": _caps(loaded),
+            "caps": caps_of(loaded),
             "assumed": expected.basis,
         }
         table(rows)
-        _warn(loaded, expected.cost_usd)
+        foresee(loaded, expected.cost_usd)
 
 
 @app.command(epilog="Example: selfinstruct preview configs/openai.yaml -n 1")
@@ -163,7 +164,7 @@ def generate(
         if log_format not in ("auto", "text", "json"):
             raise UsageError(f"--log-format {log_format}: one of auto, text, json")
         loaded = _load(config, set_)
-        _check_names(loaded)
+        check_names(loaded)
         options: dict[str, Any] = {}
         if fork is not None:
             options["fork_of"] = loaded.run_dir
@@ -261,8 +262,8 @@ def refilter(
         values = source.config.model_dump(mode="json", exclude_unset=True)
         values["target"] = source.status().target
         config = RunConfig.parse(overridden(values, set_ or []) | {"run_dir": str(new_run)}, "refilter")
-        _only_filters(source.config, config)
-        _check_names(config)
+        only_filters(source.config, config)
+        check_names(config)
         done = run_again(config, fork_of=run, recall_only=True)
         text = yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True), sort_keys=False, allow_unicode=True)
         (new_run / "config.yaml").write_text(text, encoding="utf-8")
@@ -280,63 +281,6 @@ def _load(path: Path, overrides: list[str] | None) -> RunConfig:
     from .config import RunConfig
 
     return RunConfig.load(path, overrides)
-
-
-def _check_names(config: RunConfig) -> None:
-    """Find a wrong name or price before anything is asked."""
-    from .budget import Budget, price_of
-    from .export.formats import check_format
-    from .filters import instruction_filters
-    from .journal import Totals
-    from .plugins import load_named
-    from .teachers import TEACHERS
-
-    for name in config.dataset.formats:
-        check_format(name)
-    load_named(config.teacher.kind, TEACHERS, "teacher.kind")
-    instruction_filters(config)
-    Budget(config, price_of(config.teacher), Totals())
-
-
-def _only_filters(source: RunConfig, config: RunConfig) -> None:
-    """Refuse a refilter that would claim other answers than the run has."""
-    from .errors import UsageError
-
-    before, after = source.meaning("", ""), config.meaning("", "")
-    changed = [key for key in after if before.get(key) != after[key]]
-    other = [key for key in changed if key != "max_similarity" and not key.startswith("filters.")]
-    if other:
-        raise UsageError(
-            f"refilter: {', '.join(other)} can't be changed here, the answers were asked with it; "
-            "`selfinstruct generate --fork NEW_DIR` goes on with other settings"
-        )
-
-
-def _warn(config: RunConfig, cost_usd: float | None) -> None:
-    """What `check` can see coming, a line each."""
-    import os
-
-    if config.concurrency > config.lookahead:
-        say(f"note: concurrency {config.concurrency} is above lookahead {config.lookahead}; raise lookahead")
-    if cost_usd is not None and config.max_cost_usd is not None and cost_usd > config.max_cost_usd:
-        say(f"note: max_cost_usd {config.max_cost_usd:g} is below the expected cost; the run will end early")
-    variable = config.teacher.api_key_env
-    if (
-        config.teacher.kind == "openai"
-        and config.teacher.base_url is None
-        and variable
-        and not os.environ.get(variable)
-    ):
-        say(f"note: ${variable} is not set; `generate` needs the key in it")
-
-
-def _caps(config: RunConfig) -> str:
-    caps = [
-        f"${config.max_cost_usd:g}" if config.max_cost_usd is not None else "",
-        f"{config.max_requests:,} requests" if config.max_requests is not None else "",
-        f"{config.max_tokens:,} tokens" if config.max_tokens is not None else "",
-    ]
-    return ", ".join(cap for cap in caps if cap) or "none"
 
 
 def _show_prompt(title: str, prompt: Any) -> None:

@@ -1,0 +1,66 @@
+"""What a command can find wrong, or see coming, before anything is asked."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from .console import say
+from .errors import UsageError
+
+if TYPE_CHECKING:
+    from .config import RunConfig
+
+
+def check_names(config: RunConfig) -> None:
+    """Find a wrong name or price before anything is asked."""
+    from .budget import Budget, price_of
+    from .export.formats import check_format
+    from .filters import instruction_filters
+    from .journal import Totals
+    from .plugins import load_named
+    from .teachers import TEACHERS
+
+    for name in config.dataset.formats:
+        check_format(name)
+    load_named(config.teacher.kind, TEACHERS, "teacher.kind")
+    instruction_filters(config)
+    Budget(config, price_of(config.teacher), Totals())
+
+
+def only_filters(source: RunConfig, config: RunConfig) -> None:
+    """Refuse a refilter that would claim other answers than the run has."""
+    before, after = source.meaning("", ""), config.meaning("", "")
+    changed = [key for key in after if before.get(key) != after[key]]
+    other = [key for key in changed if key != "max_similarity" and not key.startswith("filters.")]
+    if other:
+        raise UsageError(
+            f"refilter: {', '.join(other)} can't be changed here, the answers were asked with it; "
+            "`selfinstruct generate --fork NEW_DIR` goes on with other settings"
+        )
+
+
+def foresee(config: RunConfig, cost_usd: float | None) -> None:
+    """What `check` can see coming, a line each."""
+    if config.concurrency > config.lookahead:
+        say(f"note: concurrency {config.concurrency} is above lookahead {config.lookahead}; raise lookahead")
+    if cost_usd is not None and config.max_cost_usd is not None and cost_usd > config.max_cost_usd:
+        say(f"note: max_cost_usd {config.max_cost_usd:g} is below the expected cost; the run will end early")
+    variable = config.teacher.api_key_env
+    if (
+        config.teacher.kind == "openai"
+        and config.teacher.base_url is None
+        and variable
+        and not os.environ.get(variable)
+    ):
+        say(f"note: ${variable} is not set; `generate` needs the key in it")
+
+
+def caps_of(config: RunConfig) -> str:
+    """The caps of a configuration in words."""
+    caps = [
+        f"${config.max_cost_usd:g}" if config.max_cost_usd is not None else "",
+        f"{config.max_requests:,} requests" if config.max_requests is not None else "",
+        f"{config.max_tokens:,} tokens" if config.max_tokens is not None else "",
+    ]
+    return ", ".join(cap for cap in caps if cap) or "none"
