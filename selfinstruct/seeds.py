@@ -42,16 +42,19 @@ def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
             for row in read_rows(os.fspath(source)):
                 count += 1
                 task = _read(row, len(tasks), defects)
-                if task is None:
-                    continue
-                key = " ".join(task.instruction.split())
-                if task.id in ids:
-                    defects.append(f"{row.where}: id {task.id!r} is taken by {ids[task.id]}; give it another")
+                # A row with another defect is compared, too: the next try shall not bring up a new one.
+                id, instruction = (task.id, task.instruction) if task else map(row.values.get, ("id", "instruction"))
+                key = " ".join(instruction.split()) if isinstance(instruction, str) else ""
+                if isinstance(id, str) and id in ids:
+                    defects.append(f"{row.where}: id {id!r} is taken by {ids[id]}; give it another")
                 if key in instructions:
                     defects.append(f"{row.where}: the instruction equals that of {instructions[key]}; remove one")
-                ids.setdefault(task.id, row.where)
-                instructions.setdefault(key, row.where)
-                tasks.append(task)
+                if isinstance(id, str) and id:
+                    ids.setdefault(id, row.where)
+                if key:
+                    instructions.setdefault(key, row.where)
+                if task is not None:
+                    tasks.append(task)
         except UsageError as error:
             defects.append(str(error))
         else:

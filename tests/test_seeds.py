@@ -385,3 +385,13 @@ def test_reading_a_folder_asks_no_network(tmp_path: Path, monkeypatch: pytest.Mo
     started = time.perf_counter()
     assert len(load_seeds(tmp_path)) == 2
     assert time.perf_counter() - started < 10
+
+
+def test_a_defect_does_not_hide_that_an_id_is_there_twice(tmp_path: Path) -> None:
+    path = tmp_path / "twice.jsonl"
+    good = {"id": "a", "instruction": "Name a river.", "output": "The Elbe."}
+    path.write_text(json.dumps(good) + "\n" + json.dumps({"id": "a", "instruction": "Name a hill.", "instances": []}))
+    with pytest.raises(SeedError) as caught:
+        load_seeds(str(path))
+    assert len(caught.value.defects) == 2
+    assert any("id 'a' is taken by" in defect for defect in caught.value.defects)
