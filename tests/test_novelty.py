@@ -46,7 +46,7 @@ def test_at_the_cutoff_the_float_decides() -> None:
     ]
     above = [triple for triple in exact if rouge_l(*triple) > 0.7]
     assert (9, 11) in [(m, n) for _, m, n in above]
-    assert 0 < len(above) < len(exact)
+    assert (len(above), len(exact)) == (27, 54)
     assert all(rouge_l(*triple) > refusal_cutoff(0.7, True) for triple in exact if rouge_l(*triple) >= 0.7)
 
 
