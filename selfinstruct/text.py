@@ -31,10 +31,16 @@ _SPACELESS = (
 )
 _JOINERS = r"\u200c\u200d"  # they stand inside Persian and Indic words
 _ASCII_TOKEN = re.compile(r"[a-z0-9]+")
+CHARACTERS = {
+    "word": rf"[[\p{{L}}\p{{N}}]--[{_SPACELESS}]]",
+    "spaceless": rf"[[\p{{L}}\p{{N}}]&&[{_SPACELESS}]]",
+    "mark": r"\p{M}",
+    "joiner": rf"[{_JOINERS}]",
+}
+"""The kinds of characters that tokens are made of, as sets of `regex`; no character is of two kinds."""
+
 _UNICODE_TOKEN = regex.compile(
-    rf"[[\p{{L}}\p{{N}}]&&[{_SPACELESS}]]\p{{M}}*"
-    rf"|(?:[[\p{{L}}\p{{N}}]--[{_SPACELESS}]][\p{{M}}{_JOINERS}]*)+",
-    regex.V1,
+    rf"{CHARACTERS['spaceless']}\p{{M}}*|(?:{CHARACTERS['word']}[\p{{M}}{_JOINERS}]*)+", regex.V1
 )
 _BEYOND_ASCII = regex.compile(
     r"[\p{L}--[A-Za-z]]|[A-Za-z]\p{M}|\u0345",  # the mark U+0345 folds to a letter, iota
@@ -51,12 +57,21 @@ def tokenize(text: str) -> list[str]:
     >>> tokenize("用Python写一首诗。")
     ['用', 'python', '写', '一', '首', '诗']
     """
+    folded, ascii_lettered = fold(text)
+    return (_ASCII_TOKEN if ascii_lettered else _UNICODE_TOKEN).findall(folded)
+
+
+def fold(text: str) -> tuple[str, bool]:
+    """`text` as it is cut into tokens, and whether the first rule does it."""
     if is_ascii_lettered(text):
-        return _ASCII_TOKEN.findall(text.lower())
-    text = _TOO_MANY_MARKS.sub(r"\1", text)
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    folded = _TOO_MANY_MARKS.sub(r"\1", folded)
-    return (_ASCII_TOKEN if is_ascii_lettered(folded) else _UNICODE_TOKEN).findall(folded)
+        return text.lower(), True
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _few_marks(text)).casefold())
+    folded = _few_marks(folded)
+    return folded, is_ascii_lettered(folded)
+
+
+def _few_marks(text: str) -> str:
+    return _TOO_MANY_MARKS.sub(r"\1", text) if len(text) > 32 else text
 
 
 def is_ascii_lettered(text: str) -> bool:

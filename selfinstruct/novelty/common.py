@@ -1,90 +1,107 @@
 """Compiled: the length of the longest common subsequence of two texts, 64 tokens a step.
 
 Bit-parallel dynamic programming (Crochemore et al. 2001, in the form of Hyyrö 2004): one bit for each token of the
-query, one step of addition and bitwise operations for each token of the other text; carries go from word to word.
+query, one step of addition and bitwise operations for each token of the other text. A longer query goes through the
+other text once for every 64 of its tokens; the carries of one pass are the input of the next. So memory is one bit
+mask for each of 64 tokens and one byte for each token of the other text, however long the query.
 """
 
 from __future__ import annotations
 
-from .arrays import Array
+from typing import NamedTuple
+
+import numpy as np
+
+from .arrays import Array, grown
 from .jit import compiled, i64, popcount, u64
 
 _ALL_ONES = u64(0xFFFFFFFFFFFFFFFF)
+_WORD = 64
+
+
+class Scratch(NamedTuple):
+    """What one thread needs to compare a query with other texts; clean between two queries.
+
+    spots int32[V]: the number of a token's match mask; 0, the number of the empty mask, where the query lacks it.
+    masks uint64[65]: for a token of the query the places where it stands, as bits; the first one is empty.
+    carries uint8[T]: the carry that comes in at each token of the other text, for texts of up to T tokens.
+    """
+
+    spots: Array
+    masks: Array
+    carries: Array
+
+
+def scratch_for(vocabulary: int, longest: int, before: Scratch | None = None) -> Scratch:
+    """Scratch for tokens below `vocabulary` and texts of up to `longest` tokens: `before`, grown where too small."""
+    before = before or Scratch(np.zeros(0, np.int32), np.zeros(_WORD + 1, np.uint64), np.zeros(0, np.uint8))
+    return Scratch(grown(before.spots, vocabulary), before.masks, grown(before.carries, longest))
 
 
 @compiled
-def slots_for(m: int) -> int:
-    """Size of the hash table of match masks for a text of `m` tokens: a power of two, at most half full."""
-    slots = 32
-    while slots < 2 * m:
-        slots *= 2
-    return slots
+def set_masks(tokens: Array, begin: int, end: int, spots: Array, masks: Array) -> None:
+    """Make the masks of the tokens in [begin, end), at most 64. `common_subsequence` needs them for a short query."""
+    known = 0
+    for k in range(end - begin):
+        spot = i64(spots[tokens[begin + k]])
+        if spot == 0:
+            known += 1
+            spot = known
+            spots[tokens[begin + k]] = spot
+            masks[spot] = 0
+        masks[spot] |= u64(1) << u64(k)
 
 
 @compiled
-def find_slot(names: Array, slots: int, token: int) -> int:
-    """The slot that holds `token`, or the free one where it belongs."""
-    slot: int = i64((u64(token) * u64(0x9E3779B97F4A7C15)) >> u64(40)) & (slots - 1)
-    while names[slot] != token and names[slot] >= 0:
-        slot = (slot + 1) & (slots - 1)
-    return slot
+def clear_masks(tokens: Array, begin: int, end: int, spots: Array) -> None:
+    """Make `spots` clean again."""
+    for k in range(begin, end):
+        spots[tokens[k]] = 0
 
 
 @compiled
-def build_masks(tokens: Array, begin: int, end: int, names: Array, masks: Array) -> None:
-    """For each token in [begin, end) the places where it stands, as bits. names: tokens by slot, -1 where free."""
-    m = end - begin
-    slots, words = slots_for(m), (m + 63) >> 6
-    names[:slots] = -1
-    for k in range(m):
-        token = tokens[begin + k]
-        slot = find_slot(names, slots, token)
-        if names[slot] < 0:
-            names[slot] = token
-            masks[slot * words : (slot + 1) * words] = 0
-        masks[slot * words + (k >> 6)] |= u64(1) << u64(k & 63)
-
-
-@compiled
-def common_subsequence(tokens: Array, m: int, begin: int, end: int, names: Array, masks: Array, state: Array) -> int:
-    """LCS of the text of `m` tokens whose masks are given with the text in [begin, end). state: room for its words."""
-    if m > 64:
-        return _of_many_words(tokens, m, begin, end, names, masks, state)
-    slots = slots_for(m)
+def common_subsequence(
+    tokens: Array, query: int, m: int, other: int, n: int, spots: Array, masks: Array, carries: Array
+) -> int:
+    """LCS of the m tokens from `query` on with the n tokens from `other` on; for m <= 64 the query's masks are set."""
+    if m > _WORD:
+        return _of_many_words(tokens, query, m, other, n, spots, masks, carries)
+    if m == 0:
+        return 0
     bits = _ALL_ONES
-    for k in range(begin, end):
-        slot = find_slot(names, slots, tokens[k])
-        if names[slot] >= 0:
-            match = bits & masks[slot]
-            bits = (bits + match) | (bits - match)
-    return popcount(~bits & _lowest(m))
+    for k in range(other, other + n):
+        match = bits & masks[spots[tokens[k]]]
+        bits = (bits + match) | (bits - match)
+    return popcount(~bits & (_ALL_ONES >> u64(_WORD - m)))
 
 
 @compiled
-def _of_many_words(tokens: Array, m: int, begin: int, end: int, names: Array, masks: Array, state: Array) -> int:
-    slots, words = slots_for(m), (m + 63) >> 6
-    state[:words] = _ALL_ONES
-    for k in range(begin, end):
-        slot = find_slot(names, slots, tokens[k])
-        if names[slot] < 0:
-            continue
-        carry = u64(0)
-        for word in range(words):
-            old = state[word]
-            match = old & masks[slot * words + word]
-            half = old + match
-            total = half + carry
-            carry = u64(half < old) | u64(total < half)
-            state[word] = total | (old & ~match)
-    state[words - 1] |= ~_lowest(m - 64 * (words - 1))
+def _of_many_words(
+    tokens: Array, query: int, m: int, other: int, n: int, spots: Array, masks: Array, carries: Array
+) -> int:
+    carries[:n] = 0
     common = 0
-    for word in range(words):
-        common += popcount(~state[word])
+    for start in range(0, m, _WORD):
+        size = min(m - start, _WORD)
+        set_masks(tokens, query + start, query + start + size, spots, masks)
+        bits = _ALL_ONES
+        for k in range(n):
+            match = bits & masks[spots[tokens[other + k]]]
+            half = bits + match
+            total = half + u64(carries[k])
+            carries[k] = (half < bits) | (total < half)
+            bits = total | (bits - match)
+        clear_masks(tokens, query + start, query + start + size, spots)
+        common += popcount(~bits & (_ALL_ONES >> u64(_WORD - size)))
     return common
 
 
 @compiled
-def _lowest(count: int) -> int:
-    """A word with its `count` lowest bits set, 0 < count <= 64."""
-    word: int = _ALL_ONES >> u64(64 - count)
-    return word
+def same_sequence(ones: Array, one: int, m: int, others: Array, other: int, n: int) -> bool:
+    """Whether the m entries from `one` on are the n entries from `other` on."""
+    if m != n:
+        return False
+    for k in range(m):
+        if ones[one + k] != others[other + k]:
+            return False
+    return True

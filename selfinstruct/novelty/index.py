@@ -82,7 +82,7 @@ class NoveltyIndex:
         self.max_similarity = max_similarity
         self._cutoff = refusal_cutoff(max_similarity, refuse_equal)
         self._always = nearest == "always"
-        self._vocabulary: dict[str, int] = {}
+        self._vocabulary = _Vocabulary()
         self._ids: list[str] = []
         self._engine: Engine = BruteEngine(self._cutoff)
         self._switch_at: float = SWITCH_AT
@@ -153,8 +153,7 @@ class NoveltyIndex:
     def _encode(self, text: str) -> list[int]:
         """The numbers of the tokens; those of the text asked last are at hand when it is admitted."""
         if self._last[0] != text:
-            vocabulary = self._vocabulary
-            self._last = (text, [vocabulary.setdefault(token, len(vocabulary)) for token in tokenize(text)])
+            self._last = (text, list(map(self._vocabulary.__getitem__, tokenize(text))))
         return self._last[1]
 
     def _switch(self) -> None:
@@ -167,3 +166,11 @@ class NoveltyIndex:
             return
         assert isinstance(self._engine, BruteEngine)
         self._engine = OnlineEngine(self._cutoff, self._engine.texts())
+
+
+class _Vocabulary(dict[str, int]):
+    """Numbers of tokens, given at first sight."""
+
+    def __missing__(self, token: str) -> int:
+        number = self[token] = len(self)
+        return number

@@ -16,15 +16,23 @@ from numba.extending import intrinsic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+_COMPILE: Any = numba.njit
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 
 def compiled(function: Function) -> Function:
-    """`function` as machine code that runs without the interpreter's lock; compiled at its first call."""
-    try:
-        made = numba.njit(cache=True, **_OPTIONS)(function)
-    except RuntimeError:  # no folder to keep it in can be written
-        made = numba.njit(**_OPTIONS)(function)
+    """`function` as machine code that runs without the interpreter's lock; compiled at its first call.
+
+    It must not make arrays: they are handed in. Then it needs no counting of references, which takes functions
+    that get many arrays several times as long as their work.
+    """
+    made: Any = None
+    for options in ({"cache": True, "_nrt": False}, {"_nrt": False}, {}):
+        try:
+            made = _COMPILE(**_OPTIONS, **options)(function)
+            break
+        except (RuntimeError, KeyError, TypeError):  # no folder to keep it in; an option this numba doesn't know
+            continue
     return cast(Function, made)
 
 

@@ -6,84 +6,83 @@ bound reaches the best F found; the 24 or so best bounds come first, so that the
 
 from __future__ import annotations
 
-import numpy as np
-
 from .arrays import ADMITTED, Array, Arrays
 from .bounds import score_of
-from .common import build_masks, common_subsequence, slots_for
+from .common import Scratch, clear_masks, common_subsequence, set_masks
 from .jit import compiled, i64, popcount
 
-_STEPS = 254
+STEPS = 254
 """Bounds are kept as whole 254ths, rounded up."""
 _AT_FIRST = 24
 
 
 @compiled
-def nearest_of(arrays: Arrays, row: int, rows: int, levels: Array) -> tuple[float, int]:
+def nearest_of(
+    arrays: Arrays, row: int, rows: int, levels: Array, histogram: Array, scale: Array, scratch: Scratch
+) -> tuple[float, int]:
     """The highest F of `row` with rows 0 to `rows` - 1 and the first of them that reaches it; -1 when F is 0.
 
-    levels uint8[rows]: room for the bounds.
+    levels uint8[rows], histogram int64[256], scale float64[256]: room for the bounds.
     """
     tokens, begin = arrays.tokens, arrays.begin
-    m = begin[row + 1] - begin[row]
+    spots, masks, carries = scratch.spots, scratch.masks, scratch.carries
+    query, m = begin[row], begin[row + 1] - begin[row]
     if m == 0:
         return 0.0, -1
-    histogram = np.zeros(256, np.int64)
-    _bound(arrays.signature, begin, arrays.state, row, rows, levels, histogram)
+    _bound(arrays, row, rows, levels, histogram, scale)
     start, found = 255, i64(0)
     while start > 1 and found < _AT_FIRST:
         start -= 1
         found += histogram[start]
-    names, masks, bits = _tables(m)
-    build_masks(tokens, begin[row], begin[row + 1], names, masks)
+    if m <= 64:
+        set_masks(tokens, query, query + m, spots, masks)
     best, nearest = 0.0, i64(-1)
     for again in range(2):
-        floor = start if not again else max(int(best * _STEPS), 1)
+        floor = start if not again else max(int(best * STEPS), 1)
         for other in range(rows):
             level = i64(levels[other])
             if level < floor or (again and level >= start):
                 continue
             n = begin[other + 1] - begin[other]
-            score = score_of(common_subsequence(tokens, m, begin[other], begin[other + 1], names, masks, bits), m, n)
+            score = score_of(common_subsequence(tokens, query, m, begin[other], n, spots, masks, carries), m, n)
             if score > best or (score == best and other < nearest):
                 best, nearest = score, i64(other)
-                floor = max(floor, int(best * _STEPS))
+                floor = max(floor, int(best * STEPS))
+    if m <= 64:
+        clear_masks(tokens, query, query + m, spots)
     return best, nearest
 
 
 @compiled
-def _bound(signature: Array, begin: Array, state: Array, row: int, rows: int, levels: Array, histogram: Array) -> None:
+def _bound(arrays: Arrays, row: int, rows: int, levels: Array, histogram: Array, scale: Array) -> None:
     """Bound every row's F from above, in whole steps; 0 where F is 0 or the row is not admitted."""
+    begin, signature, details, state = arrays.begin, arrays.signature, arrays.details, arrays.state
     m = begin[row + 1] - begin[row]
-    low, high = signature[row, 0], signature[row, 1]
-    scale = np.empty(256, np.float64)
+    low, high, third, fourth = signature[row, 0], signature[row, 1], details[row, 0], details[row, 1]
+    histogram[:] = 0
     for n in range(256):
-        scale[n] = 2.0 * _STEPS / (m + n)
+        scale[n] = 2.0 * STEPS / (m + n)
     for other in range(rows):
         n = begin[other + 1] - begin[other]
         unshared = popcount(signature[other, 0] ^ low) + popcount(signature[other, 1] ^ high)
+        unshared = max(unshared, popcount(details[other, 0] ^ third) + popcount(details[other, 1] ^ fourth))
         common = min((m + n - unshared) >> 1, m, n)
-        factor = scale[n] if n < 256 else 2.0 * _STEPS / (m + n)
+        factor = scale[n] if n < 256 else 2.0 * STEPS / (m + n)
         level = int(common * factor + 0.999) if state[other] == ADMITTED else 0
         levels[other] = level
         histogram[level] += 1
 
 
 @compiled
-def _tables(m: int) -> tuple[Array, Array, Array]:
-    slots, words = slots_for(m), (m + 63) >> 6
-    return np.empty(slots, np.int32), np.empty(slots * words, np.uint64), np.empty(words, np.uint64)
-
-
-@compiled
-def common_with_all(arrays: Arrays, row: int, rows: int, common: Array) -> None:
+def common_with_all(arrays: Arrays, row: int, rows: int, common: Array, scratch: Scratch) -> None:
     """Write the LCS of `row` with each of rows 0 to `rows` - 1 into `common`, int32."""
     tokens, begin = arrays.tokens, arrays.begin
-    m = begin[row + 1] - begin[row]
-    common[:rows] = 0
-    if m == 0:
-        return
-    names, masks, bits = _tables(m)
-    build_masks(tokens, begin[row], begin[row + 1], names, masks)
+    spots, masks, carries = scratch.spots, scratch.masks, scratch.carries
+    query, m = begin[row], begin[row + 1] - begin[row]
+    if m <= 64:
+        set_masks(tokens, query, query + m, spots, masks)
     for other in range(rows):
-        common[other] = common_subsequence(tokens, m, begin[other], begin[other + 1], names, masks, bits)
+        n = begin[other + 1] - begin[other]
+        common[other] = common_subsequence(tokens, query, m, begin[other], n, spots, masks, carries)
+    if m <= 64:
+        clear_masks(tokens, query, query + m, spots)

@@ -9,9 +9,10 @@ import numpy as np
 
 from .arrays import ADMITTED, FREQUENT, LISTS, MOST_FREQUENT, UNDECIDED, Array, Arrays, empty_arrays, grown
 from .bounds import fill_bounds
+from .common import scratch_for
 from .nearest import common_with_all, nearest_of
-from .postings import insert, place_prefixes, prepare, reserve
-from .search import check_one
+from .postings import insert, insert_all, place_prefixes, prepare, reserve
+from .search import NONE, Visits, check_one, nothing_found
 
 _SPARE = 1
 """Room reserved for a list when the order is renewed, in times its size: the pool doubles until the next time."""
@@ -28,10 +29,16 @@ class OnlineEngine:
         self._cutoff = cutoff
         self._arrays = empty_arrays(1024, 16384, 4096, 16384)
         fill_bounds(self._arrays.bounds, cutoff)
+        self._scratch = scratch_for(len(self._arrays.frequency), 0)
         self._counts = np.zeros(2, np.int64)
         self._levels = np.empty(0, np.uint8)
+        self._bounds = np.empty(256, np.int64), np.empty(256, np.float64)
+        self._keys = np.empty(0, np.int64)
+        self._row = np.zeros(1, np.int64)
+        self._found = nothing_found(1, cutoff)
+        self._visits = Visits(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64), 0)
+        self._ends = np.empty(1, np.int64)
         self._size = self._renewed_at = 0
-        self._vocabulary = 0
         self._staged: Sequence[int] | None = None
         for tokens in texts:
             self._stage(tokens)
@@ -55,11 +62,14 @@ class OnlineEngine:
     def find(self, tokens: Sequence[int], always: bool) -> tuple[float, int]:
         """The highest F and the first position that has it; (0.0, -1) when F is 0 or, without `always`, not above."""
         self._prepare(tokens)
-        score, position = self._found
-        if position < 0 and always:
-            if len(self._levels) < self._size:
-                self._levels = np.empty(2 * self._size, np.uint8)
-            score, position = nearest_of(self._arrays, self._size, self._size, self._levels)
+        score, position = float(self._found.score[0]), int(self._found.nearest[0])
+        if position == NONE:
+            score = 0.0
+            if always:
+                self._levels = grown(self._levels, self._size)
+                score, position = nearest_of(
+                    self._arrays, self._size, self._size, self._levels, *self._bounds, self._scratch
+                )
         return score, position
 
     def add(self, tokens: Sequence[int]) -> None:
@@ -68,8 +78,8 @@ class OnlineEngine:
             self._prepare(tokens)
         row = self._size
         self._arrays.state[row] = ADMITTED
-        while insert(self._arrays, row, row + 1, 0, 1) == row:
-            self._grow_postings(2 * len(self._arrays.row))
+        while not insert(self._arrays, row):
+            self._grow_postings(2 * len(self._arrays.posting))
         self._staged = None
         self._size += 1
         if self._size >= 2 * max(self._renewed_at, 1024):
@@ -79,12 +89,24 @@ class OnlineEngine:
         """LCS with every text and every text's length, by position."""
         self._stage(tokens)
         common = np.empty(self._size, np.int32)
-        common_with_all(self._arrays, self._size, self._size, common)
+        common_with_all(self._arrays, self._size, self._size, common, self._scratch)
         return common, np.diff(self._arrays.begin[: self._size + 1]).astype(np.int32)
 
     def _prepare(self, tokens: Sequence[int]) -> None:
+        """Stage a text and compare it with all others."""
         self._stage(tokens)
-        self._found = check_one(self._arrays, self._size, self._cutoff, self._counts)
+        self._row[0] = self._size
+        check_one(
+            self._arrays,
+            self._row,
+            self._keys,
+            self._visits,
+            self._ends,
+            self._cutoff,
+            self._found,
+            self._scratch,
+            self._counts,
+        )
         self._staged = tokens
 
     def _stage(self, tokens: Sequence[int]) -> None:
@@ -93,18 +115,28 @@ class OnlineEngine:
         start = int(arrays.begin[row])
         end = start + len(tokens)
         most = max(tokens, default=-1) + 1
+        if len(tokens) > len(self._keys):
+            self._lengthen(len(tokens))
         short = row + 1 > len(arrays.state) or row + 2 > len(arrays.begin)
         if short or end > len(arrays.tokens) or most > len(arrays.frequency):
             arrays = self._grow_rows(row + 1, end, most)
-        self._vocabulary = max(self._vocabulary, most)
         arrays.tokens[start:end] = tokens
         arrays.begin[row + 1] = end
         arrays.state[row] = UNDECIDED
         self._staged = None
 
+    def _lengthen(self, longest: int) -> None:
+        """Make room for longer texts."""
+        self._scratch = scratch_for(0, longest, self._scratch)
+        self._keys = grown(self._keys, longest)
+        room = len(self._keys)
+        self._visits = Visits(np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int64), 0)
+
     def _grow_rows(self, rows: int, tokens: int, vocabulary: int) -> Arrays:
         arrays = self._arrays
-        changes: dict[str, Any] = {name: grown(getattr(arrays, name), rows) for name in ("signature", "state")}
+        changes: dict[str, Any] = {
+            name: grown(getattr(arrays, name), rows) for name in ("signature", "details", "state")
+        }
         changes |= {name: grown(getattr(arrays, name), rows + 1) for name in ("begin", "prefix_begin")}
         changes |= {name: grown(getattr(arrays, name), tokens) for name in ("tokens", "prefix")}
         if vocabulary > len(arrays.frequency):
@@ -113,6 +145,7 @@ class OnlineEngine:
             later = np.arange(first + known, first + len(frequency), dtype=np.int32)
             heads = np.zeros((first + len(frequency), 4), np.int32)
             heads[: len(arrays.heads)] = arrays.heads
+            self._scratch = scratch_for(len(frequency), 0, self._scratch)
             changes |= {"frequency": frequency, "heads": heads, "first_list": np.append(arrays.first_list, later)}
         self._arrays = arrays._replace(**changes)
         return self._arrays
@@ -120,7 +153,7 @@ class OnlineEngine:
     def _grow_postings(self, postings: int) -> None:
         arrays = self._arrays
         self._arrays = arrays._replace(
-            **{name: grown(getattr(arrays, name), postings) for name in ("signatures", "row", "info")}
+            **{name: grown(getattr(arrays, name), postings) for name in ("signatures", "posting")}
         )
 
     def _renew(self) -> None:
@@ -130,10 +163,10 @@ class OnlineEngine:
         frequency, first_list, heads = ordered(tokens, len(arrays.frequency))
         arrays = arrays._replace(frequency=frequency, first_list=first_list, heads=heads)
         place_prefixes(arrays, 0, rows, self._cutoff)
-        prepare(arrays, 0, rows)
+        prepare(arrays, 0, rows, self._keys)
         places = reserve(arrays, 0, rows, _SPARE)
         self._arrays = with_postings(arrays, places + places // 2 + 1024)
-        insert(self._arrays, 0, rows, 0, 1)
+        insert_all(self._arrays, rows)
         self._renewed_at = rows
         self._staged = None
 
@@ -152,6 +185,4 @@ def ordered(tokens: Array, vocabulary: int) -> tuple[Array, Array, Array]:
 
 def with_postings(arrays: Arrays, places: int) -> Arrays:
     """`arrays` with new, unwritten postings."""
-    return arrays._replace(
-        signatures=np.empty((places, 2), np.uint64), row=np.empty(places, np.int32), info=np.empty(places, np.int32)
-    )
+    return arrays._replace(signatures=np.empty((places, 2), np.uint64), posting=np.empty(places, np.int64))

@@ -8,22 +8,11 @@ so t = `least_lcs(m, n)` loses nothing. It holds for any order; a good one only 
 
 from __future__ import annotations
 
-import numpy as np
-
-from .arrays import GROUPS, PLACE_BITS, REFUSED, Array, Arrays
+from .arrays import GROUPS, LENGTH_BITS, PLACE_BITS, REFUSED, Array, Arrays
 from .bounds import length_class, place_group, shortest_partner
 from .jit import compiled, i64, u64
 
 _LAST_PLACE = (1 << PLACE_BITS) - 1
-
-
-@compiled
-def longest_row(begin: Array, first: int, last: int) -> int:
-    """The number of tokens of the longest of rows `first` to `last` - 1."""
-    most = 0
-    for row in range(first, last):
-        most = max(most, begin[row + 1] - begin[row])
-    return most
 
 
 @compiled
@@ -36,28 +25,32 @@ def place_prefixes(arrays: Arrays, first: int, last: int, cutoff: float) -> None
 
 
 @compiled
-def prepare(arrays: Arrays, first: int, last: int) -> None:
+def prepare(arrays: Arrays, first: int, last: int, keys: Array) -> None:
     """Compute signature and prefix of rows `first` to `last` - 1, whose prefixes have their places.
+
+    keys int64: room for the longest row's tokens.
 
     Bit h of a signature is the parity of the number of tokens with hash h. So the ones in the exclusive-or of two
     signatures are at most the tokens that the two texts don't have in common: m + n - 2 * common.
     """
-    tokens, begin, signature = arrays.tokens, arrays.begin, arrays.signature
+    tokens, begin, signature, details = arrays.tokens, arrays.begin, arrays.signature, arrays.details
     prefix, prefix_begin, frequency = arrays.prefix, arrays.prefix_begin, arrays.frequency
-    keys = np.empty(longest_row(begin, first, last), np.int64)
     for row in range(first, last):
-        low = u64(0)
-        high = u64(0)
+        low, high, third, fourth = u64(0), u64(0), u64(0), u64(0)
         for k in range(begin[row], begin[row + 1]):
             mixed = u64(tokens[k] + 1) * u64(0x9E3779B97F4A7C15)
             mixed = (mixed ^ (mixed >> u64(32))) * u64(0xD6E8FEB86659FD93)
-            bit = u64(1) << ((mixed >> u64(57)) & u64(63))
+            bit, other = u64(1) << ((mixed >> u64(57)) & u64(63)), u64(1) << ((mixed >> u64(49)) & u64(63))
             if mixed >> u64(63):
                 high ^= bit
             else:
                 low ^= bit
-        signature[row, 0] = low
-        signature[row, 1] = high
+            if (mixed >> u64(55)) & u64(1):
+                fourth ^= other
+            else:
+                third ^= other
+        signature[row, 0], signature[row, 1] = low, high
+        details[row, 0], details[row, 1], details[row, 2] = third, fourth, u64(begin[row])
         _sort_rarest_first(tokens, frequency, begin[row], begin[row + 1], keys)
         start = prefix_begin[row]
         for place in range(prefix_begin[row + 1] - start):
@@ -66,19 +59,20 @@ def prepare(arrays: Arrays, first: int, last: int) -> None:
 
 @compiled
 def _sort_rarest_first(tokens: Array, frequency: Array, begin: int, end: int, keys: Array) -> None:
-    """Sort the tokens of a row into `keys`, as frequency << 32 | token."""
-    m = end - begin
+    """Sort the tokens of a row into `keys`, as frequency << 32 | token. By Shell's method, with Knuth's gaps."""
+    m, gap = end - begin, 1
     for k in range(m):
-        token = tokens[begin + k]
-        key = (i64(frequency[token]) << 32) | token
-        place = k
-        if m <= 64:
-            while place > 0 and keys[place - 1] > key:
-                keys[place] = keys[place - 1]
-                place -= 1
-        keys[place] = key
-    if m > 64:
-        keys[:m].sort()
+        keys[k] = (i64(frequency[tokens[begin + k]]) << 32) | tokens[begin + k]
+    while m > 64 and gap < m // 3:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for k in range(gap, m):
+            key, place = keys[k], k
+            while place >= gap and keys[place - gap] > key:
+                keys[place] = keys[place - gap]
+                place -= gap
+            keys[place] = key
+        gap //= 3
 
 
 @compiled
@@ -96,7 +90,7 @@ def list_of(first_list: Array, prefix: Array, start: int, end: int, place: int, 
 
 @compiled
 def reserve(arrays: Arrays, first: int, last: int, spare: int) -> int:
-    """Lay out empty lists with room for rows `first` to `last` - 1, `1 + spare` times as much as these need.
+    """Lay out empty lists with room for the rows that aren't refused, `1 + spare` times as much as these need.
 
     Lists lie in the order of their numbers, so those of one token lie together. Gives the places needed.
     """
@@ -104,6 +98,8 @@ def reserve(arrays: Arrays, first: int, last: int, spare: int) -> int:
     prefix_begin, begin = arrays.prefix_begin, arrays.begin
     heads[:] = 0
     for row in range(first, last):
+        if arrays.state[row] == REFUSED:
+            continue
         start, end = prefix_begin[row], prefix_begin[row + 1]
         kind = length_class(begin[row + 1] - begin[row])
         for place in range(end - start):
@@ -120,55 +116,58 @@ def reserve(arrays: Arrays, first: int, last: int, spare: int) -> int:
 
 
 @compiled
-def insert(arrays: Arrays, first: int, last: int, part: int, parts: int) -> int:
-    """Put the rows from `first` to `last` - 1 that are not refused into their lists; the first row that had no room.
-
-    parts: how many threads do this at once, each for its share of the lists; then all room must be reserved.
-    """
-    heads, prefix, first_list, state = arrays.heads, arrays.prefix, arrays.first_list, arrays.state
-    prefix_begin, begin, used = arrays.prefix_begin, arrays.begin, arrays.used
-    signature, signatures, rows, infos = arrays.signature, arrays.signatures, arrays.row, arrays.info
-    for row in range(first, last):
-        if state[row] == REFUSED:
-            continue
-        start, end = prefix_begin[row], prefix_begin[row + 1]
-        m = begin[row + 1] - begin[row]
-        kind = length_class(m)
-        if parts == 1:
-            room = 0
-            for place in range(end - start):
-                which = list_of(first_list, prefix, start, end, place, kind)
-                if which >= 0 and heads[which, 1] == heads[which, 2]:
-                    room += 2 * heads[which, 1] + 1
-            if used[0] + room > len(rows):
-                return row
-        for place in range(end - start):
-            which = list_of(first_list, prefix, start, end, place, kind)
-            if which < 0 or (parts > 1 and which % parts != part):
-                continue
+def insert(arrays: Arrays, row: int) -> bool:
+    """Put `row` into its lists; False, and nothing done, where there is no room."""
+    heads, prefix, first_list = arrays.heads, arrays.prefix, arrays.first_list
+    start, end = arrays.prefix_begin[row], arrays.prefix_begin[row + 1]
+    kind = length_class(arrays.begin[row + 1] - arrays.begin[row])
+    room = 0
+    for place in range(end - start):
+        which = list_of(first_list, prefix, start, end, place, kind)
+        if which >= 0 and heads[which, 1] == heads[which, 2]:
+            room += 2 * heads[which, 1] + 1
+    if arrays.used[0] + room > len(arrays.posting):
+        return False
+    for place in range(end - start):
+        which = list_of(first_list, prefix, start, end, place, kind)
+        if which >= 0:
             if heads[which, 1] == heads[which, 2]:
-                _move(heads, signatures, rows, infos, used, which)
-            at = heads[which, 0] + heads[which, 1]
-            signatures[at, 0], signatures[at, 1] = signature[row, 0], signature[row, 1]
-            rows[at] = row
-            infos[at] = (m << PLACE_BITS) | min(place, _LAST_PLACE)
-            heads[which, 1] += 1
-    return last
+                _move(heads, arrays.signatures, arrays.posting, arrays.used, which)
+            append(arrays, which, row, place)
+    return True
 
 
 @compiled
-def _move(heads: Array, signatures: Array, rows: Array, infos: Array, used: Array, which: int) -> None:
+def insert_all(arrays: Arrays, rows: int) -> None:
+    """Put the first `rows` rows into their lists, which have room."""
+    for row in range(rows):
+        insert(arrays, row)
+
+
+@compiled
+def append(arrays: Arrays, which: int, row: int, place: int) -> None:
+    """Put a posting behind the last one of a list that has room."""
+    heads, signature, signatures = arrays.heads, arrays.signature, arrays.signatures
+    at = heads[which, 0] + heads[which, 1]
+    signatures[at, 0], signatures[at, 1] = signature[row, 0], signature[row, 1]
+    m = arrays.begin[row + 1] - arrays.begin[row]
+    arrays.posting[at] = (i64(row) << (LENGTH_BITS + PLACE_BITS)) | (m << PLACE_BITS) | min(place, _LAST_PLACE)
+    heads[which, 1] += 1
+
+
+@compiled
+def _move(heads: Array, signatures: Array, posting: Array, used: Array, which: int) -> None:
     """Give a full list new places, twice as many."""
     start, size, moved = heads[which, 0], heads[which, 1], used[0]
     for k in range(size):
-        _copy(signatures, rows, infos, start + k, moved + k)
+        copy_posting(signatures, posting, start + k, moved + k)
     heads[which, 0] = moved
     heads[which, 2] = 2 * size + 1
     used[0] += 2 * size + 1
 
 
 @compiled
-def _copy(signatures: Array, rows: Array, infos: Array, source: int, target: int) -> None:
+def copy_posting(signatures: Array, posting: Array, source: int, target: int) -> None:
+    """Copy a posting to another place."""
     signatures[target, 0], signatures[target, 1] = signatures[source, 0], signatures[source, 1]
-    rows[target] = rows[source]
-    infos[target] = infos[source]
+    posting[target] = posting[source]

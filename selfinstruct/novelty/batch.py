@@ -1,0 +1,172 @@
+"""Compiled decisions over many rows at once: the same as one `check` and `admit` after the other.
+
+Rows go through in blocks. All rows of a block enter the index as undecided and are compared, with the index and
+with each other, by several threads; then they are decided in order, and the refused ones leave the index again.
+Which thread does what never shows in the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from itertools import pairwise
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from .arrays import ADMITTED, REFUSED, UNDECIDED, Array, empty_arrays
+from .blocks import find_twins, insert_block, remove_refused, settle
+from .bounds import fill_bounds
+from .common import Scratch, scratch_for
+from .online import ordered, with_postings
+from .postings import place_prefixes, prepare, reserve
+from .search import NONE, Visits, compare, list_visits, nothing_found
+
+_FIRST_BLOCK, _BLOCK = 1024, 32768
+"""Rows of a block: small at first, while most pairs are within the block."""
+_STRETCHES = 8
+"""Pieces of a block for each thread, so that the threads end together."""
+
+
+class BatchEngine:
+    """Decides rows that are given as tokens. references: so many first rows are in the pool whatever they are."""
+
+    def __init__(self, tokens: Array, begin: Array, references: int, cutoff: float, workers: int) -> None:
+        rows = len(begin) - 1
+        self._cutoff, self._references, self._workers = cutoff, references, workers
+        vocabulary = int(tokens.max()) + 1 if len(tokens) else 0
+        longest = int(np.diff(begin).max()) if rows else 0
+        self._twins = np.full(rows, NONE, np.int32)
+        if cutoff < 1.0:
+            find_twins(tokens, begin, np.zeros(1 << max(2 * rows, 1).bit_length(), np.uint64), self._twins)
+        frequency, first_list, heads = ordered(tokens, vocabulary)
+        self._arrays = empty_arrays(rows, 0, 0, 0)._replace(
+            tokens=tokens, begin=begin, frequency=frequency, first_list=first_list, heads=heads
+        )
+        fill_bounds(self._arrays.bounds, cutoff)
+        self._arrays.state[:] = np.where(self._twins < 0, UNDECIDED, REFUSED)
+        self._found = nothing_found(rows, cutoff)
+        self._counts = np.zeros(2, np.int64)
+        self._pool = ThreadPoolExecutor(workers)
+        self._scratches: SimpleQueue[tuple[Scratch, Array]] = SimpleQueue()
+        for _ in range(workers):
+            self._scratches.put((scratch_for(vocabulary, longest), np.zeros(2, np.int64)))
+        self._index(longest)
+
+    def decide(self, progress: Callable[[int, int], None]) -> Array:
+        """Which rows are admitted, bool[rows]."""
+        arrays, rows = self._arrays, len(self._arrays.state)
+        done = 0
+        while done < rows:
+            end = min(rows, done + max(_FIRST_BLOCK, min(_BLOCK, done // 4)))
+            if done < self._references:
+                end = self._references
+            block = done + np.flatnonzero(arrays.state[done:end] == UNDECIDED)
+            visits, ends = self._visits(block)
+            stretches = self._stretches(visits)
+            self._each(partial(insert_block, arrays), stretches)
+            if done < self._references:
+                arrays.state[block] = ADMITTED
+            else:
+                self._compare(stretches, stop=True)
+                with self._scratch() as (scratch, counts):
+                    settle(arrays, block, visits, ends, self._cutoff, self._found, scratch, counts)
+                self._each(partial(remove_refused, arrays, first=done), stretches)
+            done = end
+            progress(done, rows)
+        admitted: Array = arrays.state == ADMITTED
+        admitted[: self._references] = True
+        return admitted
+
+    def explain(self) -> tuple[Array, Array]:
+        """After `decide`: each refused row's nearest earlier admitted row, and the F; -1 and 0 for admitted ones."""
+        found, state, references = self._found, self._arrays.state, self._references
+        found.nearest[:], found.score[:] = NONE, self._cutoff
+        same = self._twins >= 0
+        same[same] = state[self._twins[same]] == ADMITTED
+        found.nearest[same], found.score[same] = self._twins[same], 1.0
+        rows = references + np.flatnonzero((state[references:] == REFUSED) & ~same[references:])
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK]
+            # a row's visits stay with one thread, which alone writes what is found for it
+            pieces = np.array_split(block, 1 if self._workers == 1 else self._workers * _STRETCHES)
+            self._compare([self._by_token(self._visits(piece)[0]) for piece in pieces], stop=False)
+        found.nearest[:references] = NONE
+        return found.nearest.astype(np.int64), np.where(found.nearest != NONE, found.score, 0.0)
+
+    def unexplained(self) -> tuple[Array, Array]:
+        """What `explain` gives, when nobody asks."""
+        rows = len(self._arrays.state)
+        return np.full(rows, NONE, np.int64), np.zeros(rows)
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Postings read and pairs compared by LCS so far."""
+        return int(self._counts[0]), int(self._counts[1])
+
+    def __enter__(self) -> BatchEngine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+
+    def _index(self, longest: int) -> None:
+        """Signatures, prefixes and empty lists for all rows."""
+        rows = len(self._arrays.state)
+        place_prefixes(self._arrays, 0, rows, self._cutoff)
+        self._arrays = self._arrays._replace(prefix=np.empty(int(self._arrays.prefix_begin[-1]), np.int32))
+        edges = np.linspace(0, rows, self._workers * _STRETCHES + 1).astype(np.int64).tolist()
+        self._each(
+            lambda ends: prepare(self._arrays, ends[0], ends[1], np.empty(longest, np.int64)),
+            list(pairwise(edges)),
+        )
+        self._arrays = with_postings(self._arrays, reserve(self._arrays, 0, rows, 0))
+
+    def _visits(self, rows: Array) -> tuple[Visits, Array]:
+        """The visits of rows, one row after the other, and where each row's end."""
+        begin = self._arrays.prefix_begin
+        room = int((begin[rows + 1] - begin[rows]).sum())
+        visits = Visits(np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int64), 0)
+        ends = np.empty(len(rows), np.int64)
+        entries = list_visits(self._arrays, rows, visits.row, visits.place, visits.order, ends)
+        return visits._replace(order=visits.order[:entries]), ends
+
+    def _by_token(self, visits: Visits) -> Visits:
+        return visits._replace(order=np.sort(visits.order))
+
+    def _stretches(self, visits: Visits) -> list[Visits]:
+        """Visits by token, in pieces that have no token in common."""
+        visits = self._by_token(visits)
+        changes = np.flatnonzero(np.diff(visits.order >> 32)) + 1
+        if self._workers == 1 or not len(changes):
+            return [visits]
+        wanted = np.linspace(0, len(visits.order), self._workers * _STRETCHES + 1)[1:-1]
+        cuts = np.unique(changes[np.minimum(np.searchsorted(changes, wanted), len(changes) - 1)])
+        return [visits._replace(order=part) for part in np.split(visits.order, cuts)]
+
+    def _compare(self, parts: list[Visits], stop: bool) -> None:
+        def task(part: Visits) -> None:
+            with self._scratch() as (scratch, counts):
+                compare(self._arrays, part, self._cutoff, stop, self._found, scratch, counts)
+
+        self._each(task, parts)
+
+    def _each(self, task: Callable[[Any], None], parts: list[Any]) -> None:
+        if self._workers == 1:
+            for part in parts:
+                task(part)
+        else:
+            list(self._pool.map(task, parts))
+
+    @contextmanager
+    def _scratch(self) -> Iterator[tuple[Scratch, Array]]:
+        scratch, counts = self._scratches.get()
+        try:
+            yield scratch, counts
+        finally:
+            self._counts += counts
+            counts[:] = 0
+            self._scratches.put((scratch, counts))
