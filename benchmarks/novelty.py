@@ -9,7 +9,6 @@ Every method runs in a process of its own (`novelty_methods.py`), one after the 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import math
 import os
@@ -36,19 +35,20 @@ Table = dict[str, dict[int, dict[str, Result]]]
 
 def main() -> int:
     options = _options()
-    with _folder(options.cache) as folder:
-        environment = os.environ | {"PYTHONPATH": str(HERE.parent), "NUMBA_CACHE_DIR": tempfile.mkdtemp(dir=folder)}
+    with tempfile.TemporaryDirectory(prefix="selfinstruct-bench-") as temporary:
+        folder = Path(temporary)
+        environment = os.environ | {"PYTHONPATH": str(HERE.parent), "NUMBA_CACHE_DIR": str(folder / "compiled")}
         _print_machine()
         table: Table = {}
         started = False
-        for name, size, file in _corpora(options, folder):
+        for name, size, file in _corpora(options, options.cache or folder):
             if not started:
                 _print_start_up(file, environment)
                 started = True
-            flags = Path(tempfile.mkdtemp(dir=folder)) / "flags"
+            flags = folder / f"flags-{name}-{size}"
             rows = {m: _measure(m, file, flags, name, environment) for m in METHODS if options.wanted(m)}
             table.setdefault(name, {})[size] = rows
-            _print_rows(name, size, options.near_share if file.parent == folder else None, rows)
+            _print_rows(name, size, None if options.file else options.near_share, rows)
         for name, sizes in table.items():
             _print_goals(name, sizes)
         return _agreement(table)
@@ -60,6 +60,7 @@ def _corpora(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, i
         with options.file.open(encoding="utf-8") as lines:
             yield options.file.name, sum(1 for _ in lines), options.file
         return
+    folder.mkdir(parents=True, exist_ok=True)
     for language in options.languages:
         for size in options.sizes:
             file = folder / f"{language}-{size}-{options.near_share:g}-{options.seed}.txt"
@@ -184,14 +185,6 @@ def _agreement(table: Table) -> int:
             problems += [f"{name}, {size:,}: {m} failed: {row['failed']}" for m, row in rows.items() if "failed" in row]
     print("\n" + ("\n".join(problems) or "The exact methods admit the same sets."))
     return 1 if problems else 0
-
-
-@contextlib.contextmanager
-def _folder(cache: Path | None) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="selfinstruct-bench-") as temporary:
-        if cache:
-            cache.mkdir(parents=True, exist_ok=True)
-        yield cache or Path(temporary)
 
 
 def _options() -> argparse.Namespace:

@@ -25,15 +25,15 @@ from selfinstruct.novelty.score import least_lcs
 from selfinstruct.text import tokenize
 
 PROCESSES = 2
-SLICE = 200
+SLICE = 100
 """So many first texts go through the published filters one by one, and the decisions are held against ours."""
 LARGEST_POOL = 20_000
 """Pools above are estimated from one of this size: each candidate meets all of it, so time grows with it."""
 WHOLE = 60_000
 """Up to here brute force runs over the whole set."""
 DATASKETCH_MOST = 250_000
-PERMUTATIONS, BANDS = 128, 32
-"""32 bands of 4: a pair at the cutoff, that is, with a Jaccard similarity of 0.54, collides 19 times in 20."""
+PERMUTATIONS, BANDS = 125, 25
+"""25 bands of 5: what datasketch chooses for a Jaccard similarity of 0.5. A pair at the cutoff has about 0.54."""
 
 
 class OurTokens:
@@ -100,7 +100,7 @@ def _published(job: Job, method: type[Alpaca] | type[SelfInstruct]) -> Result:
         if admitted and size < min(half, LARGEST_POOL):
             large.add(text)
             size += 1
-    candidate_s = _each(lambda text: large.scores(text), texts, least=4, seconds=3) * half / size
+    candidate_s = _each(lambda text: large.scores(text), texts, least=4, seconds=2) * half / size
     return {
         "seconds": candidate_s * len(texts),
         "estimated": True,

@@ -33,7 +33,14 @@ def test_a_corpus_is_always_the_same_and_has_its_share_of_near_duplicates(langua
 def test_every_method_runs_over_a_file_of_ones_own(tmp_path: Path) -> None:
     file = tmp_path / "own.txt"
     file.write_text("".join(f"{text}\n" for text in make_corpus("mixed", 600)), encoding="utf-8")
-    command = [sys.executable, str(ROOT / "benchmarks" / "novelty.py"), "--file", str(file), "--methods", "ours,fuzz,Alpaca"]
+    command = [
+        sys.executable,
+        str(ROOT / "benchmarks" / "novelty.py"),
+        "--file",
+        str(file),
+        "--methods",
+        "ours,fuzz,Alpaca",
+    ]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=200, env=os.environ | {"PYTHONPATH": str(ROOT)}
     )
