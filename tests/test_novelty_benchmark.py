@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from selfinstruct.text import tokenize
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 from corpora import make_corpus
+from novelty import _agreement
 
 
 @pytest.mark.parametrize("language", ["en", "zh", "mixed"])
@@ -50,3 +52,18 @@ def test_every_method_runs_over_a_file_of_ones_own(tmp_path: Path) -> None:
     rows = [line for line in done.stdout.splitlines() if line.startswith(("ours", "rapidfuzz"))]
     assert len({line.split()[-1] for line in rows}) == 1
     assert len(rows) == 5
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        ({"digest": "a"}, 0),
+        ({"digest": "b"}, 1),
+        ({"failed": "MemoryError"}, 1),
+        ({"agrees": True}, 0),
+        ({"agrees": False}, 1),
+        ({"missing": "rensa"}, 0),
+    ],
+)
+def test_exact_methods_that_differ_are_an_error(row: dict[str, Any], code: int) -> None:
+    assert _agreement({"en": {5000: {"ours, 1 worker": {"digest": "a"}, "ours, 2 workers": row}}}) == code

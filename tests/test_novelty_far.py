@@ -12,6 +12,7 @@ import pytest
 
 from conftest import ROOT
 from selfinstruct.errors import UsageError
+from selfinstruct.novelty import NoveltyIndex
 from selfinstruct.novelty.arrays import LONGEST_TEXT
 from selfinstruct.novelty.brute import BruteEngine
 from selfinstruct.novelty.online import OnlineEngine
@@ -34,6 +35,13 @@ def test_the_smallest_cutoffs(cutoff: float) -> None:
         engine.add([1, 2, 3])
     brute, compiled = (engine.find([1, 8, 9], always=False) for engine in engines)
     assert compiled == brute
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a small pool tells words apart by characters, and asks for numba, which is there"
+)
+def test_more_different_words_than_there_are_characters() -> None:
+    assert NoveltyIndex().check(" ".join(map(str, range(0x110001)))).ok
 
 
 @pytest.mark.xfail(strict=True, reason="its length runs over into the number of its row")
