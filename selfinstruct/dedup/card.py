@@ -1,0 +1,57 @@
+"""The card of a dataset folder: how it was made, and what `load_dataset` needs to know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from .. import _version
+from ..text import TOKENIZER_VERSION
+from .inputs import Input
+
+
+def write_card(
+    folder: Path,
+    name: str,
+    inputs: Sequence[Input],
+    against: Sequence[Input],
+    rule: str,
+    counts: Mapping[str, int],
+) -> None:
+    """Write README.md into `folder`. rule: in words, what was refused."""
+    rows = [
+        ("inputs", _names(given.name for given in inputs)),
+        ("compared with, besides", _names(given.name for given in against)),
+        ("columns compared", _names(column.path for column in inputs[0].columns)),
+        ("refused", rule),
+        *((label, f"{count:,}") for label, count in counts.items()),
+        ("program", f"selfinstruct {_version.VERSION}, tokens of version {TOKENIZER_VERSION}"),
+    ]
+    table = "\n".join(f"| {label} | {value} |" for label, value in rows if value)
+    text = f"""---
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: data/train-*.parquet
+---
+
+# {name}
+
+Rows of another dataset without near-duplicates: in order, a row is left out when its text is too similar, by ROUGE-L
+F over tokens, to a row before it that stayed. Wording is compared, not meaning.
+
+    from datasets import load_dataset
+    rows = load_dataset("path/to/this/folder", split="train")
+
+| | |
+|---|---|
+{table}
+
+Licence and contents are those of the inputs.
+"""
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join("`" + name.replace("`", "'").replace("|", "\\|").replace("\n", " ") + "`" for name in names)
