@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -54,6 +55,7 @@ def dedup(
         if not inputs:
             raise UsageError(f"{out}: name the inputs first and the output last")
         shown = _Shown()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             from .dedup import deduplicate
 
@@ -83,6 +85,7 @@ def dedup(
             rows["left out"] = f"{done.dropped:,} without a text"
         rows |= {
             "time": f"{done.seconds:.1f} s, {done.rows / done.seconds:,.0f} rows/s",
+            "work": f"{done.work.postings:,} postings read, {done.work.compared:,} pairs compared",
             "peak memory": f"{_peak_mb():,.0f} MB",
             "admitted set": done.digest,
             "written": str(done.out) + (f", refused rows: {explain}" if explain else ""),

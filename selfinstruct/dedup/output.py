@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import UsageError
 from ..exchange import replace_folder
 from ..tables import CsvWriter, JsonLinesWriter, ParquetWriter, Writer
-from .inputs import Input
 
 _WRITERS: dict[str, Callable[[], Writer]] = {
     ".jsonl": JsonLinesWriter,
@@ -27,14 +26,17 @@ _FILE_FORMS = ".jsonl, .ndjson, .parquet, .csv or .tsv"
 class Output:
     """A file, or a dataset folder where the name has no suffix."""
 
-    def __init__(self, path: str, *, folder: bool = True, overwrite: bool = False) -> None:
-        """Raises UsageError for a name that can't be written. folder: whether it may be one."""
+    def __init__(self, path: str, sources: Sequence[str], *, folder: bool = True, overwrite: bool = False) -> None:
+        """Raises UsageError for a name that can't be written. sources: what is read; folder: may it be one?"""
         self.path = Path(path)
         suffix = "" if path.endswith(("/", os.sep)) else self.path.suffix.lower()
         self.is_folder = suffix == ""
         if suffix not in _WRITERS or (self.is_folder and not folder):
             choice = f"{_FILE_FORMS}{', or have no suffix for a dataset folder' if folder else ''}"
             raise UsageError(f"{path}: the name must end in {choice}")
+        for source in sources:
+            if source != "-" and os.path.exists(source):
+                self._check_apart(source)
         if self.path.exists():
             if self.path.is_dir() != self.is_folder:
                 raise UsageError(f"{path}: is {'a directory' if self.path.is_dir() else 'a file'}; give another name")
@@ -48,20 +50,6 @@ class Output:
     def fresh(self) -> Path:
         """Where it is written first."""
         return self.path.with_name(f".{self.path.name}-{os.getpid()}")
-
-    def check_apart(self, inputs: Iterable[Input]) -> None:
-        """Raise UsageError when writing would touch what is read."""
-        own = self.path.resolve()
-        for given in inputs:
-            if given.source.kind == "hub":
-                continue
-            path = Path(given.source.path).resolve()
-            if own == path or (given.source.kind == "folder" and own.is_relative_to(path)):
-                raise UsageError(
-                    f"{self.path}: {'is' if own == path else 'lies in'} the input {given.name}; write elsewhere"
-                )
-            if self.is_folder and path.is_relative_to(own):
-                raise UsageError(f"{self.path}: holds the input {given.name}; write elsewhere")
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -77,6 +65,16 @@ class Output:
                 self.fresh.replace(self.path)
         finally:
             self._remove_fresh()
+
+    def _check_apart(self, source: str) -> None:
+        """Raise UsageError when writing would touch what is read."""
+        own, other = self.path.resolve(), Path(source).resolve()
+        if own == other:
+            raise UsageError(f"{self.path}: is also an input; write elsewhere")
+        if own.is_relative_to(other):
+            raise UsageError(f"{self.path}: lies in the input {source}; write elsewhere")
+        if self.is_folder and other.is_relative_to(own):
+            raise UsageError(f"{self.path}: holds the input {source}; write elsewhere")
 
     def _remove_fresh(self) -> None:
         if self.fresh.is_dir():

@@ -8,27 +8,24 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import StorageError, UsageError
 from ..novelty import Work
-from ..novelty.join import Join, Joined
-from ..tables import Chunk, parse_columns, text_of, why_no_text
+from ..novelty.join import Join
+from ..tables import parse_columns
 from .card import write_card
-from .explain import Explainer
-from .inputs import Defects, Input
+from .inputs import Input
 from .output import Output
+from .passes import Passes, Progress
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-Progress = Callable[[str, int, int], None]
-"""Is told what is done, 'reading', 'comparing' or 'writing', how many rows of it, and of how many (0: not known)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +74,32 @@ def deduplicate(
         raise UsageError(f"threshold: {threshold:g} is not above 0 and at most 1")
     if missing not in ("fail", "keep", "drop"):
         raise UsageError(f"missing: {missing!r} is none of fail, keep, drop")
-    output = Output(os.fspath(out), overwrite=overwrite)
-    explained = None if explain is None else Output(os.fspath(explain), folder=False, overwrite=overwrite)
-    outputs = [output] if explained is None else [output, explained]
+    sources, references = _names(inputs), _names(against)
+    if not sources:
+        raise UsageError("no input is named; give at least one")
+    if [*sources, *references].count("-") > 1:
+        raise UsageError("standard input is named twice; it can be read once")
+    reads = [*sources, *references]
+    output = Output(os.fspath(out), reads, overwrite=overwrite)
+    explained = None if explain is None else Output(os.fspath(explain), reads, folder=False, overwrite=overwrite)
     if explained and explained.path.resolve() == output.path.resolve():
         raise UsageError(f"{explained.path}: is named for the rows that stay and for the refused ones")
     join = Join(
         threshold,
         refuse_equal=refuse_equal,
         workers=workers or min(2, os.cpu_count() or 1),
-        explain=explained is not None,
+        explain=explain is not None,
     )
     try:
         with ExitStack() as stack:
-            sources = _opened(inputs, columns, output, stack)
-            references = _opened(against, columns if against_columns is None else against_columns, output, stack)
-            if [source.name for source in [*sources, *references]].count("standard input") > 1:
-                raise UsageError("standard input is named twice; it can be read once")
-            for one in outputs:
-                one.check_apart([*sources, *references])
-            passes = _Passes(sources, references, output, explained, missing, progress)
+            passes = Passes(
+                _opened(sources, columns, output, stack),
+                _opened(references, columns if against_columns is None else against_columns, output, stack),
+                output,
+                explained,
+                missing,
+                progress,
+            )
             passes.read(join)
             with output.writing():
                 joined, stay = passes.write(join)
@@ -105,7 +108,7 @@ def deduplicate(
                 if output.is_folder:
                     rule = f"ROUGE-L F {'of at least' if refuse_equal else 'above'} {threshold:g}"
                     counts |= {"rows without a text, left out": dropped} if dropped else {}
-                    write_card(output.fresh, output.path.name, sources, references, rule, counts)
+                    write_card(output.fresh, output.path.name, passes.sources, passes.references, rule, counts)
     except OSError as error:
         what = f"{error.filename or output.path}: {error.strerror or error}"
         raise StorageError(f"{what}; nothing was written, make room and start again") from None
@@ -122,88 +125,12 @@ def deduplicate(
     )
 
 
-class _Passes:
-    """Both passes over references and inputs. `first`: the number of the first row that isn't a reference."""
-
-    def __init__(
-        self,
-        sources: Sequence[Input],
-        references: Sequence[Input],
-        output: Output,
-        explained: Output | None,
-        missing: str,
-        progress: Progress,
-    ) -> None:
-        self._sources, self._references = sources, references
-        self._output, self._explained = output, explained
-        self._missing, self._progress = missing, progress
-        self._seen = self.first = 0
-        self._defects = Defects()
-        self.dropped: list[int] = []
-
-    def read(self, join: Join) -> None:
-        """All texts into `join`; raises UsageError for rows without one, and when there is no row at all."""
-        for source in self._references:
-            for chunk in source.first_pass():
-                join.add_references(self._texts(chunk, chunk.objects(), source))
-        self.first = self._seen
-        for source in self._sources:
-            for chunk in source.first_pass():
-                objects = chunk.objects()
-                self._output.writer.survey(chunk, objects)
-                join.add(self._texts(chunk, objects, source))
-        self._defects.end()
-        if self._seen == self.first:
-            raise UsageError(f"{', '.join(source.name for source in self._sources)}: no row to read")
-
-    def write(self, join: Join) -> tuple[Joined, npt.NDArray[np.bool_]]:
-        """Decide, and write the rows that stay, and the refused ones with their nearest where that is asked for."""
-        self._output.writer.open(self._output.fresh)
-        joined = join.run(lambda done, total: self._progress("comparing", done, total))
-        stay = joined.admitted.copy()
-        stay[self.dropped] = False
-        with ExitStack() as stack:
-            explainer = None
-            if self._explained is not None:
-                stack.enter_context(self._explained.writing())
-                scratch, inputs = self._output.path.parent, [*self._references, *self._sources]
-                explainer = Explainer(joined, inputs, self._explained.writer, scratch)
-                explainer.open(self._explained.fresh)
-            number = 0 if explainer else self.first
-            for source in [*(self._references if explainer else ()), *self._sources]:
-                for chunk in source.second_pass():
-                    if explainer:
-                        explainer.show(number, chunk, source.columns)
-                    if number >= self.first:
-                        self._write(chunk, stay[number : number + len(chunk)])
-                    number += len(chunk)
-                    self._progress("writing", number, len(stay))
-        return joined, stay[self.first :]
-
-    def _write(self, chunk: Chunk, stay: npt.NDArray[np.bool_]) -> None:
-        if stay.all():
-            self._output.writer.write(chunk)
-        elif stay.any():
-            self._output.writer.write(chunk.take(np.flatnonzero(stay).tolist()))
-
-    def _texts(self, chunk: Chunk, objects: Sequence[dict[str, Any] | None], source: Input) -> list[str]:
-        """The text of each row. One without text becomes a text without a token, which is like no other."""
-        columns = source.columns
-        texts = [None if values is None else text_of(values, columns) for values in objects]
-        for position in [position for position, text in enumerate(texts) if text is None]:
-            row = next(chunk.take([position]).rows())
-            if row.problem or self._missing == "fail":
-                self._defects.add(why_no_text(row, columns))
-            elif self._missing == "drop" and source in self._sources:
-                self.dropped.append(self._seen + position)
-        self._seen += len(chunk)
-        self._progress("reading", self._seen, 0)
-        return [text or "" for text in texts]
+def _names(sources: Paths) -> list[str]:
+    return [os.fspath(one) for one in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
 
 
-def _opened(sources: Paths, columns: Sequence[str], output: Output, stack: ExitStack) -> list[Input]:
-    parsed = parse_columns(columns)
+def _opened(sources: Sequence[str], columns: Sequence[str], output: Output, stack: ExitStack) -> list[Input]:
+    parsed = parse_columns([columns] if isinstance(columns, str) else columns)
     if not parsed:
         raise UsageError("columns: none is named; give at least one")
-    listed = [sources] if isinstance(sources, str | os.PathLike) else sources
-    return [Input(os.fspath(source), parsed, output.path.parent, stack) for source in listed]
+    return [Input(source, parsed, output.path.parent, stack) for source in sources]

@@ -8,11 +8,11 @@ megabytes. A defect in a row is a value (`Row.problem`), so that a reader can re
 from __future__ import annotations
 
 from .chunks import Chunk, Row, Rows
-from .columns import Column, parse_columns, text_of, why_no_text
+from .columns import Column, parse_columns, text_of, texts_of, why_no_text
 from .sources import Source, find_source, read_chunks, read_rows
 from .writers import CsvWriter, JsonLinesWriter, ParquetWriter, Writer
 
 __all__ = [
     "Chunk", "Column", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Row", "Rows", "Source", "Writer",
-    "find_source", "parse_columns", "read_chunks", "read_rows", "text_of", "why_no_text",
+    "find_source", "parse_columns", "read_chunks", "read_rows", "text_of", "texts_of", "why_no_text",
 ]  # fmt: skip

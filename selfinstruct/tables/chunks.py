@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MAX_LINE_BYTES = 32 * 1024 * 1024
 BLOCK_BYTES = 4 * 1024 * 1024
 """Text files are read in blocks of this size; a chunk holds the lines that end in one."""
+_JSON_BLANKS = " \t\r\n"
 BATCH_ROWS = 4096
 """Rows of a chunk where a table isn't read by its bytes."""
 
@@ -78,12 +79,15 @@ class Lines:
 
     def objects(self) -> list[dict[str, Any] | None]:
         found: list[dict[str, Any] | None] = []
+        read = json.JSONDecoder().raw_decode  # `json.loads` takes a fifth longer
         for line in self.lines:
             try:
-                values = json.loads(line.decode()) if len(line) <= MAX_LINE_BYTES else None
+                text = line.decode().strip(_JSON_BLANKS)
+                values, end = read(text)
+                whole = end == len(text) and len(line) <= MAX_LINE_BYTES
             except (ValueError, RecursionError):
-                values = None
-            found.append(values if isinstance(values, dict) else None)
+                whole = False
+            found.append(values if whole and isinstance(values, dict) else None)
         return found
 
     def take(self, positions: Sequence[int]) -> Lines:

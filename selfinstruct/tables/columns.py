@@ -76,6 +76,15 @@ def text_of(values: Mapping[str, Any], columns: Sequence[Column]) -> str | None:
     return "\n".join(parts) if len(parts) == len(texts) else None
 
 
+def texts_of(objects: Iterable[Mapping[str, Any] | None], columns: Sequence[Column]) -> list[str | None]:
+    """`text_of` each row; None for one that is None, too."""
+    if len(columns) == 1 and len(columns[0].steps) == 1:  # by far the most common, and faster so
+        name = columns[0].top
+        found = [values.get(name) if values else None for values in objects]
+        return [text if isinstance(text, str) else None for text in found]
+    return [None if values is None else text_of(values, columns) for values in objects]
+
+
 def why_no_text(row: Row, columns: Sequence[Column]) -> str:
     """One line: where the row stands and what is missing in it."""
     if row.problem:

@@ -29,10 +29,9 @@ def json_chunks(name: str, file: BinaryIO) -> Iterator[Chunk]:
             continue
         numbers = range(number, number + len(found))
         number += len(found)
-        full = [position for position, line in enumerate(found) if line and not line.isspace()]
-        if len(full) == len(found):
+        if all(found) and not any(map(bytes.isspace, found)):
             yield Lines(name, found, numbers)
-        elif full:
+        elif full := [position for position, line in enumerate(found) if line.strip()]:
             yield Lines(name, found, numbers).take(full)
 
 

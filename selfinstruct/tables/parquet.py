@@ -9,7 +9,7 @@ from ..errors import UsageError
 from .chunks import BATCH_ROWS, Chunk, Columns, first_line
 
 
-def parquet_chunks(path: Path, columns: Collection[str] | None = None) -> Iterator[Chunk]:
+def parquet_chunks(name: str, path: Path, columns: Collection[str] | None = None) -> Iterator[Chunk]:
     """Chunks of a Parquet file, of `columns` only when all of them are there."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -20,7 +20,7 @@ def parquet_chunks(path: Path, columns: Collection[str] | None = None) -> Iterat
             schema = file.schema_arrow
             wanted = list(columns) if columns and set(columns) <= set(schema.names) else None
             for batch in file.iter_batches(BATCH_ROWS, columns=wanted):
-                yield Columns(str(path), batch, schema, range(number, number + len(batch)))
+                yield Columns(name, batch, schema, range(number, number + len(batch)))
                 number += len(batch)
     except pa.ArrowException as error:
-        raise UsageError(f"{path}: not a readable Parquet file: {first_line(error)}") from None
+        raise UsageError(f"{name}: not a readable Parquet file: {first_line(error)}") from None

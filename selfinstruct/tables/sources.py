@@ -73,7 +73,7 @@ def _file_chunks(source: Source, columns: Collection[str] | None) -> Iterator[Ch
     suffix = path.suffix.lower()
     try:
         if suffix == ".parquet":
-            yield from parquet_chunks(path, columns)
+            yield from parquet_chunks(source.name, path, columns)
             return
         with path.open("rb") as file:
             if suffix in (".csv", ".tsv"):
@@ -81,4 +81,4 @@ def _file_chunks(source: Source, columns: Collection[str] | None) -> Iterator[Ch
             else:
                 yield from json_chunks(source.name, file)
     except OSError as error:
-        raise UsageError(f"{path}: can't be read: {error.strerror or first_line(error)}") from None
+        raise UsageError(f"{source.name}: can't be read: {error.strerror or first_line(error)}") from None
