@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +13,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from conftest import ROOT
 from selfinstruct.errors import UsageError
-from selfinstruct.tables import Row, find_source, read_chunks, read_rows
+from selfinstruct.tables import Row, find_source, parse_columns, read_chunks, read_rows, text_of, texts_of, why_no_text
 from selfinstruct.tables import chunks as chunks_module
+from selfinstruct.tables.chunks import Lines
 from selfinstruct.tables.csv_rows import csv_chunks
 from selfinstruct.tables.json_lines import json_chunks
 
@@ -131,3 +135,74 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, form: str) -> None:
     count, megabytes = map(int, done.stdout.split())
     assert count == 64 * (1_000_000 // len(line))
     assert megabytes < 40
+
+
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text('a\u00e9\ud800"', max_size=3), st.lists)
+LINES = st.binary(max_size=6) | st.one_of(JSON, st.dictionaries(st.text("ab", max_size=2), JSON)).map(
+    lambda value: json.dumps(value).encode()
+)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([b"", b" ", b"\t", b"\xc2\xa0"]), LINES, st.sampled_from([b"", b"\r", b"}"])))
+)
+def test_the_fast_way_reads_the_rows_that_have_no_problem(parts: list[tuple[bytes, bytes, bytes]]) -> None:
+    chunk = Lines("f", [b"".join(part) for part in parts], range(len(parts)))
+    assert chunk.objects() == [None if row.problem else row.values for row in chunk.rows()]
+
+
+# --- columns -------------------------------------------------------------------------------------
+
+DEEP = {"a": {"b": [1, {"c": "deep"}, "last"]}, "t": "text", "n": 5, "x.y [z]": {"q": "quoted"}, "問": "答", "no": None}
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("t", "text"),
+        ("a.b[1].c", "deep"),
+        ("a.b[-1]", "last"),
+        ("a.b[-2].c", "deep"),
+        ('["x.y [z]"].q', "quoted"),
+        ("問", "答"),
+    ],
+)
+def test_a_path_leads_to_its_text(path: str, text: str) -> None:
+    columns = parse_columns([path])
+    assert text_of(DEEP, columns) == text
+    assert texts_of([DEEP, None, {}], columns) == [text, None, None]
+    assert text_of(DEEP, parse_columns(["t", path])) == f"text\n{text}"
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("zzz", "no column 'zzz'; columns here: a, t, n, x.y [z], 問, no"),
+        ("T", "no column 'T'; columns here: a, t, n, x.y [z], 問, no (is it 't'?)"),
+        ("a.c", "no column 'a.c'; in a: b"),
+        ("a.b[3]", "no column 'a.b[3]': a.b has 3 items"),
+        ("a.b[-4]", "no column 'a.b[-4]': a.b has 3 items"),
+        ("a.b.c", "no column 'a.b.c': a.b is not an object"),
+        ("a.b[0].c", "no column 'a.b[0].c': a.b[0] is not an object"),
+        ("t[0]", "no column 't[0]': t is not a list"),
+        ("n", "column 'n' holds a number, not text"),
+        ("a", "column 'a' holds an object, not text"),
+        ("a.b", "column 'a.b' holds a list, not text"),
+        ("no", "column 'no' holds null, not text"),
+        ('["x.y [z]"].r', 'no column \'["x.y [z]"].r\'; in ["x.y [z]"]: q'),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_told(path: str, why: str) -> None:
+    columns = parse_columns([path])
+    assert text_of(DEEP, columns) is None
+    assert texts_of([DEEP], columns) == [None]
+    assert text_of(DEEP, parse_columns(["t", path])) is None
+    assert why_no_text(Row("f:1", DEEP), columns) == f"f:1: {why}"
+
+
+@pytest.mark.parametrize(
+    "path", ["", ".a", "a.", "a..b", "[0]", "a[x]", "a[", "a]", "a[0]b", "a[1.5]", 'a[""]', "a.[0]"]
+)
+def test_what_is_no_path_is_told_at_once(path: str) -> None:
+    with pytest.raises(UsageError, match=f"^column {re.escape(repr(path))}: "):
+        parse_columns(["good", path])

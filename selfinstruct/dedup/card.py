@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def write_card(
     text = f"""---
 configs:
 - config_name: default
+  description: content {_digest(folder)}
   data_files:
   - split: train
     path: data/train-*.parquet
@@ -51,6 +53,15 @@ F over tokens, to a row before it that stayed. Wording is compared, not meaning.
 Licence and contents are those of the inputs.
 """
     (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _digest(folder: Path) -> str:
+    """Of the data: `datasets` takes a folder of the same name and card for the one that it has in its cache."""
+    sha = hashlib.sha256()
+    for path in sorted((folder / "data").iterdir()):
+        with path.open("rb") as file:
+            sha.update(hashlib.file_digest(file, "sha256").digest())
+    return sha.hexdigest()[:16]
 
 
 def _names(names: Iterable[str]) -> str:

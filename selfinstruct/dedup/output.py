@@ -53,12 +53,11 @@ class Output:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """What is written to `fresh` inside takes its place when all went well, and else goes away."""
+        """What is written to `fresh`, and closed, inside takes its place when all went well, and else goes away."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._remove_fresh()
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._remove_fresh()
             yield
-            self.writer.close()
             if self.is_folder:
                 replace_folder(self.path, self.fresh)
             else:

@@ -76,6 +76,8 @@ class Passes:
                         self._write(chunk, stay[number : number + len(chunk)])
                     number += len(chunk)
                     self._progress("writing", number, len(stay))
+            for output in filter(None, (self._output, self._explained)):
+                output.writer.close()
         return joined, stay[self.first :]
 
     def _write(self, chunk: Chunk, stay: npt.NDArray[np.bool_]) -> None:

@@ -111,7 +111,7 @@ def deduplicate(
                     write_card(output.fresh, output.path.name, passes.sources, passes.references, rule, counts)
     except OSError as error:
         what = f"{error.filename or output.path}: {error.strerror or error}"
-        raise StorageError(f"{what}; nothing was written, make room and start again") from None
+        raise StorageError(f"{what}; nothing was written; make room, or write elsewhere") from None
     return Deduplicated(
         out=output.path,
         rows=rows,

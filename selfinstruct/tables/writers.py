@@ -222,7 +222,7 @@ def _inferred(chunk: Chunk, objects: Sequence[Mapping[str, Any] | None]) -> pa.S
     for name in names:
         try:
             column = [values.get(name) if values else None for values in objects]
-            fields.append(pa.field(name, pa.infer_type(column)))
+            fields.append(pa.field(name, pa.array(column).type))
         except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
             where = next(chunk.take([0]).rows()).where
             raise UsageError(f"{where} or later: column {name!r}: {first_line(error)}; {_ONE_TYPE}") from None
