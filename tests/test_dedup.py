@@ -593,6 +593,16 @@ def test_the_commands_of_the_page_run_as_printed(page_folder: Path) -> None:
     assert read(page_folder / "refused.parquet")
 
 
+def test_the_summary_of_the_page_is_what_its_command_prints(tmp_path: Path) -> None:
+    [command] = re.findall(r"`selfinstruct dedup (seeds/.+?)`", PAGE)
+    os.symlink(ROOT / "seeds", tmp_path / "seeds")
+    printed = cli(*command.split(), cwd=tmp_path).stdout.splitlines()
+    block = PAGE.split("work and memory:\n\n")[1].split("\n\n")[0]
+    shown = [line.removeprefix("    ") for line in block.splitlines()]
+    assert len(shown) == 5
+    assert [line for line in printed if line in shown] == shown
+
+
 def test_the_python_of_the_page_runs(page_folder: Path) -> None:
     [code] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     env = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -604,10 +614,10 @@ def test_the_python_of_the_page_runs(page_folder: Path) -> None:
 
 def test_the_page_names_every_option_and_column() -> None:
     help_text = cli("--help").stdout
-    options = set(re.findall(r"--[a-z-]+", help_text)) - {"--help", "--debug"}
+    options = set(re.findall(r"--[a-z][a-z-]+", help_text)) - {"--help", "--debug"}
     assert len(options) == 9
     table = PAGE.split("## Options")[1].split("**Inputs**")[0]
-    assert set(re.findall(r"--[a-z-]+", table)) == options
+    assert set(re.findall(r"--[a-z][a-z-]+", table)) == options
 
 
 def test_the_example_of_the_page_has_the_score_that_it_says() -> None:
