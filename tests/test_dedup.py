@@ -286,6 +286,10 @@ def test_a_folder_of_which_datasets_makes_json(tmp_path: Path) -> None:
     write(tmp_path / "in" / "train.jsonl", rows)
     deduplicate(tmp_path / "in", tmp_path / "out.jsonl")
     assert read(tmp_path / "out.jsonl") == [rows[0], rows[1], rows[3]]
+    deduplicate(tmp_path / "in", tmp_path / "out")
+    assert read(tmp_path / "out") == [rows[0], rows[1], rows[3]]
+    with pytest.raises(UsageError, match=r"column 'x' is of type .*json.*; a cell holds text or a number"):
+        deduplicate(tmp_path / "in", tmp_path / "out.csv")
 
 
 def test_the_folder_says_how_it_was_made(tmp_path: Path) -> None:
@@ -308,6 +312,30 @@ def test_nothing_stays_when_all_is_known(tmp_path: Path) -> None:
         assert (done.admitted, done.refused, done.references) == (0, 2, 2)
         assert (tmp_path / name).exists()
     assert pq.read_table(tmp_path / "out.parquet").column_names == ["id", "instruction", "n"]
+
+
+@pytest.mark.parametrize("given", INPUTS)
+def test_chunks_may_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    rows = rows_of(sentences(150, seed=2))
+    source = write(tmp_path / given, rows)
+    deduplicate(source, tmp_path / "whole.parquet", explain=tmp_path / "whole.jsonl")
+    for module in ("json_lines", "csv_rows", "parquet", "hub"):
+        for name, least in (("BLOCK_BYTES", 100), ("BATCH_ROWS", 3)):
+            monkeypatch.setattr(f"selfinstruct.tables.{module}.{name}", least, raising=False)
+    monkeypatch.setattr("selfinstruct.tables.heads.BLOCK_BYTES", 100)
+    monkeypatch.setattr("selfinstruct.tables.writers._GROUP_BYTES", 200)
+    deduplicate(source, tmp_path / "parts.parquet", explain=tmp_path / "parts.jsonl")
+    assert read(tmp_path / "parts.parquet") == read(tmp_path / "whole.parquet")
+    assert (tmp_path / "parts.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+def test_a_folder_of_several_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selfinstruct.tables.writers._GROUP_BYTES", 1000)
+    monkeypatch.setattr("selfinstruct.tables.writers._SHARD_BYTES", 10_000)
+    rows = rows_of([f"text {n} {n * n}" for n in range(2000)])
+    deduplicate(write(tmp_path / "in.parquet", rows), tmp_path / "out", threshold=1)
+    assert len(list((tmp_path / "out" / "data").iterdir())) > 3
+    assert read(tmp_path / "out") == rows
 
 
 # --- rows without a text -------------------------------------------------------------------------
@@ -367,7 +395,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "is there": (["in.jsonl", "there.jsonl"], "there.jsonl: is already there; --overwrite replaces it"),
     "is a folder": (["in.jsonl", "dir.jsonl"], "dir.jsonl: is a directory; give another name"),
     "is a file": (["in.jsonl", "plain"], "plain: is a file; give another name"),
-    "not our folder": (["in.jsonl", "home", "--overwrite"], "home: holds more than a dataset written by this command"),
+    "not our folder": (["in.jsonl", "home", "--overwrite"], "home: is a folder that this command didn't write"),
     "is the input": (["in.jsonl", "./in.jsonl", "--overwrite"], "in.jsonl: is also an input; write elsewhere"),
     "is a link to it": (["in.jsonl", "link.jsonl", "--overwrite"], "link.jsonl: is also an input"),
     "is the reference": (["in.jsonl", "there.jsonl", "--against", "there.jsonl", "--overwrite"], "is also an input"),
@@ -523,6 +551,15 @@ def test_a_bar_on_a_terminal(tmp_path: Path) -> None:
     assert b"3/3" in shown
 
 
+def test_a_line_now_and_then_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selfinstruct.dedup_command._LINE_EVERY_S", 0)
+    given = write(tmp_path / "in.jsonl", rows_of(["a b", "a b", "c"]))
+    done = CliRunner().invoke(app, ["dedup", str(given), str(tmp_path / "out.jsonl")])
+    first, *_, last = done.stderr.splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d reading: 3 rows", first)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d writing: 3 of 3 rows", last)
+
+
 @pytest.mark.parametrize(("kill", "code"), [(signal.SIGINT, 3), (signal.SIGTERM, 3), (signal.SIGKILL, -9)])
 def test_killed_in_the_middle_nothing_is_left(tmp_path: Path, kill: signal.Signals, code: int) -> None:
     """While the rows are written, in the place of an output that is there already."""
@@ -560,10 +597,10 @@ def test_a_folder_that_can_not_be_written_ends_with_code_3(tmp_path: Path) -> No
 
 def test_a_disk_that_is_full_leaves_nothing(tmp_path: Path) -> None:
     """As far as a limit on the size of files is one."""
-    write(tmp_path / "in.jsonl", rows_of([f"text {n} {n * n}" for n in range(5000)]))
+    write(tmp_path / "in.jsonl", rows_of([f"text {n} {n * n}" for n in range(1000)]))
     for name in ("out.jsonl", "out.csv", "out.parquet", "out"):
         arguments = ["in.jsonl", name, "--threshold", "1"]
-        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # noqa: E731
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))  # noqa: E731
         done = cli(*arguments, cwd=tmp_path, preexec_fn=limit)
         assert done.returncode == 3, done.stderr
         assert "File too large; nothing was written" in done.stderr

@@ -10,6 +10,8 @@ from .. import _version
 from ..text import TOKENIZER_VERSION
 from .inputs import Input
 
+_PROGRAM = "deduplicated by"
+
 
 def write_card(
     folder: Path,
@@ -26,7 +28,7 @@ def write_card(
         ("columns compared", _names(column.path for column in inputs[0].columns)),
         ("refused", rule),
         *((label, f"{count:,}") for label, count in counts.items()),
-        ("program", f"selfinstruct {_version.VERSION}, tokens of version {TOKENIZER_VERSION}"),
+        (_PROGRAM, f"selfinstruct {_version.VERSION}, tokens of version {TOKENIZER_VERSION}"),
     ]
     table = "\n".join(f"| {label} | {value} |" for label, value in rows if value)
     text = f"""---
@@ -53,6 +55,14 @@ F over tokens, to a row before it that stayed. Wording is compared, not meaning.
 Licence and contents are those of the inputs.
 """
     (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether the folder is empty or has a card of ours, so that it may be replaced."""
+    card = folder / "README.md"
+    return (
+        _PROGRAM in card.read_text(encoding="utf-8", errors="replace") if card.is_file() else not any(folder.iterdir())
+    )
 
 
 def _digest(folder: Path) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import UsageError
 from ..exchange import replace_folder
 from ..tables import CsvWriter, JsonLinesWriter, ParquetWriter, Writer
+from .card import is_ours
 
 _WRITERS: dict[str, Callable[[], Writer]] = {
     ".jsonl": JsonLinesWriter,
@@ -42,8 +43,8 @@ class Output:
                 raise UsageError(f"{path}: is {'a directory' if self.path.is_dir() else 'a file'}; give another name")
             if not overwrite:
                 raise UsageError(f"{path}: is already there; --overwrite replaces it")
-            if self.is_folder and not {p.name for p in self.path.iterdir()} <= {"README.md", "data"}:
-                raise UsageError(f"{path}: holds more than a dataset written by this command; give another name")
+            if self.is_folder and not is_ours(self.path):
+                raise UsageError(f"{path}: is a folder that this command didn't write; give another name")
         self.writer: Writer = _WRITERS[suffix]()
 
     @property

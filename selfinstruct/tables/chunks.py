@@ -16,7 +16,7 @@ MAX_LINE_BYTES = 32 * 1024 * 1024
 BLOCK_BYTES = 4 * 1024 * 1024
 """Text files are read in blocks of this size; a chunk holds the lines that end in one."""
 _JSON_BLANKS = " \t\r\n"
-BATCH_ROWS = 4096
+BATCH_ROWS = 1024
 """Rows of a chunk where a table isn't read by its bytes."""
 
 

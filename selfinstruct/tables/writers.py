@@ -95,8 +95,9 @@ class CsvWriter:
 
         self._header.update(dict.fromkeys(chunk.schema.names))
         for field in chunk.schema:
-            if pa.types.is_nested(field.type) or pa.types.is_binary(field.type):
-                raise UsageError(f"{chunk.name}: column {field.name!r} is of type {field.type}; {_NO_CELL}")
+            kind = field.type
+            if pa.types.is_nested(kind) or pa.types.is_binary(kind) or isinstance(kind, pa.BaseExtensionType):
+                raise UsageError(f"{chunk.name}: column {field.name!r} is of type {kind}; {_NO_CELL}")
 
     def open(self, path: Path) -> None:
         self._file = path.open("w", encoding="utf-8", newline="", buffering=1024 * 1024)
