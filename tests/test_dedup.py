@@ -330,6 +330,7 @@ def test_chunks_may_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_folder_of_several_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selfinstruct.tables.parquet.BATCH_ROWS", 100)
     monkeypatch.setattr("selfinstruct.tables.writers._GROUP_BYTES", 1000)
     monkeypatch.setattr("selfinstruct.tables.writers._SHARD_BYTES", 10_000)
     rows = rows_of([f"text {n} {n * n}" for n in range(2000)])
@@ -403,6 +404,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "in the input": (["home", "home/out.jsonl"], "home/out.jsonl: lies in the input home; write elsewhere"),
     "around the input": (["home/in.jsonl", "home", "--overwrite"], "home: holds the input home/in.jsonl"),
     "both into one": (["in.jsonl", "o.jsonl", "--explain", "o.jsonl"], "o.jsonl: is named for the rows that stay and"),
+    "explained in the output": (["in.jsonl", "o", "--explain", "o/why.csv"], "o/why.csv: lies in the output o; write"),
     "explained in a folder": (["in.jsonl", "o.jsonl", "--explain", "why"], "why: the name must end in .jsonl"),
     "threshold 0": (["in.jsonl", "o.jsonl", "--threshold", "0"], "threshold: 0 is not above 0 and at most 1"),
     "threshold 70": (["in.jsonl", "o.jsonl", "--threshold", "70"], "threshold: 70 is not above 0 and at most 1"),

@@ -67,18 +67,26 @@ class Passes:
                 scratch, inputs = self._output.path.parent, [*self.references, *self.sources]
                 explainer = Explainer(joined, inputs, self._explained.writer, scratch)
                 explainer.open(self._explained.fresh)
-            number = 0 if explainer else self.first
-            for source in [*(self.references if explainer else ()), *self.sources]:
+            number = self.first
+            if explainer:
+                self._show_references(explainer)
+            for source in self.sources:
                 for chunk in source.second_pass():
                     if explainer:
                         explainer.show(number, chunk, source.columns)
-                    if number >= self.first:
-                        self._write(chunk, stay[number : number + len(chunk)])
+                    self._write(chunk, stay[number : number + len(chunk)])
                     number += len(chunk)
-                    self._progress("writing", number, len(stay))
+                    self._progress("writing", number - self.first, len(stay) - self.first)
             for output in filter(None, (self._output, self._explained)):
                 output.writer.close()
         return joined, stay[self.first :]
+
+    def _show_references(self, explainer: Explainer) -> None:
+        number = 0
+        for source in self.references:
+            for chunk in source.second_pass({column.top for column in source.columns}):
+                explainer.show(number, chunk, source.columns)
+                number += len(chunk)
 
     def _write(self, chunk: Chunk, stay: npt.NDArray[np.bool_]) -> None:
         if stay.all():
@@ -91,8 +99,8 @@ class Passes:
         columns = source.columns
         texts = texts_of(objects, columns)
         for position in [position for position, text in enumerate(texts) if text is None]:
-            row = next(chunk.take([position]).rows())
-            if row.problem or self._missing == "fail":
+            if objects[position] is None or self._missing == "fail":
+                row = next(chunk.take([position]).rows())
                 self._defects.add(why_no_text(row, columns))
             elif self._missing == "drop" and source in self.sources:
                 self.dropped.append(self._seen + position)

@@ -79,11 +79,7 @@ def deduplicate(
         raise UsageError("no input is named; give at least one")
     if [*sources, *references].count("-") > 1:
         raise UsageError("standard input is named twice; it can be read once")
-    reads = [*sources, *references]
-    output = Output(os.fspath(out), reads, overwrite=overwrite)
-    explained = None if explain is None else Output(os.fspath(explain), reads, folder=False, overwrite=overwrite)
-    if explained and explained.path.resolve() == output.path.resolve():
-        raise UsageError(f"{explained.path}: is named for the rows that stay and for the refused ones")
+    output, explained = _outputs(out, explain, [*sources, *references], overwrite)
     join = Join(
         threshold,
         refuse_equal=refuse_equal,
@@ -127,6 +123,21 @@ def deduplicate(
 
 def _names(sources: Paths) -> list[str]:
     return [os.fspath(one) for one in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
+
+
+def _outputs(
+    out: str | os.PathLike[str], explain: str | os.PathLike[str] | None, reads: Sequence[str], overwrite: bool
+) -> tuple[Output, Output | None]:
+    output = Output(os.fspath(out), reads, overwrite=overwrite)
+    if explain is None:
+        return output, None
+    explained = Output(os.fspath(explain), reads, folder=False, overwrite=overwrite)
+    own, other = output.path.resolve(), explained.path.resolve()
+    if own == other:
+        raise UsageError(f"{explained.path}: is named for the rows that stay and for the refused ones")
+    if output.is_folder and other.is_relative_to(own):
+        raise UsageError(f"{explained.path}: lies in the output {output.path}; write elsewhere")
+    return output, explained
 
 
 def _opened(sources: Sequence[str], columns: Sequence[str], output: Output, stack: ExitStack) -> list[Input]:
