@@ -44,6 +44,7 @@ class Pool:
         seeds: Sequence[SeedTask],
         filters: Sequence[Filter],
         max_similarity: float,
+        refuse_equal: bool,
         neighbours: int,
         journal: Journal,
         run_id: str,
@@ -55,7 +56,7 @@ class Pool:
         """Tasks admitted from each question that got an answer, in order. A failure says nothing about the yield."""
         self._filters, self._neighbours = filters, neighbours
         self._journal, self._run_id = journal, run_id
-        self._index = NoveltyIndex(max_similarity, nearest="refused")
+        self._index = NoveltyIndex(max_similarity, refuse_equal=refuse_equal, nearest="refused")
         self._before = journal.ledger.admissions() if journal.ledger.trusted else iter(())
         for seed in seeds:
             self._index.admit(seed.id, seed.instruction)
