@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ._version import VERSION as __version__
     from .config import RunConfig
+    from .dedup import Deduplicated, deduplicate
     from .errors import (
         ConfigChanged,
         ConfigError,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "_version": ("__version__",),
     "config": ("RunConfig",),
+    "dedup": ("Deduplicated", "deduplicate"),
     "errors": (
         "ConfigChanged", "ConfigError", "RunLocked", "SeedError", "SelfInstructError", "StorageError",
         "TeacherDown", "TeacherError", "TeacherRefused", "UsageError",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import Debug, plain_errors, printable, say, table
+from .dedup_command import dedup
 from .errors import EXIT_CODES
 from .preflight import caps_of, check_names, foresee, only_filters
 from .teacher_commands import serve_fake, teacher_app
@@ -31,6 +32,7 @@ app = typer.Typer(
     epilog=_EPILOG,
 )
 app.add_typer(teacher_app, name="teacher")
+app.command(epilog="Example: selfinstruct dedup alpaca.jsonl alpaca-distinct.jsonl --column instruction")(dedup)
 app.command("serve-fake", epilog="Example: selfinstruct serve-fake --port 8099 --latency-s 0.05")(serve_fake)
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's YAML file.", show_default=False)]

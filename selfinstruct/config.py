@@ -214,6 +214,9 @@ class RunConfig(_Section):
         64, description="Proposals asked ahead of the one consumed; several times the concurrency."
     )
     max_similarity: Share = Field(0.7, description="Refuse above this ROUGE-L F to seeds or pool; equal is kept.")
+    refuse_equal: bool = Field(
+        False, description="Refuse what is equal to max_similarity, too, as the Self-Instruct paper words it."
+    )
     neighbours: Annotated[int, Field(ge=0, le=100)] = Field(
         0, description="Most similar texts kept with each record (published: 10), with the mean similarity."
     )

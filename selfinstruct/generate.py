@@ -72,7 +72,7 @@ async def arun(
         journal = opened.journal
         budget = Budget(config, price, journal.totals())
         door = Door(journal, budget, config.concurrency, config.max_failures_in_a_row)
-        pool = Pool(seeds, checks, config.max_similarity, config.neighbours, journal, opened.id)
+        pool = Pool(seeds, checks, config.max_similarity, config.refuse_equal, config.neighbours, journal, opened.id)
         async with contextlib.AsyncExitStack() as stack:
             if handle_signals:
                 stack.enter_context(_signals(door))

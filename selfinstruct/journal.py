@@ -226,10 +226,11 @@ class Journal:
         """Write some of the run's own notes at once."""
         self._store.at_once([(_SET_META, note) for note in notes.items()])
 
-    def begin_start(self, **notes: str) -> None:
-        """Count a start of the run; what the ledger gets from here on is its."""
+    def begin_start(self, program: str, **notes: str) -> None:
+        """Count a start of the run, by a version of the program; what the ledger gets from here on is its."""
+        self.ledger.trusted = self.meta("program") == program
         self.ledger.start = int(self.meta("starts") or 0) + 1
-        self.set_meta(starts=str(self.ledger.start), **notes)
+        self.set_meta(starts=str(self.ledger.start), program=program, **notes)
 
     def generations(self) -> list[Generation]:
         """The configurations of this run, oldest first; empty for a new journal."""

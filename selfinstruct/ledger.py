@@ -26,6 +26,10 @@ TABLES = (
 )
 EMPTY: tuple[Statement, ...] = (("DELETE FROM verdicts", ()), ("DELETE FROM records", ()))
 """Take every row out again, as a copy of the journal does that begins anew."""
+_ADMISSIONS = (
+    "SELECT question, idx, instruction, nearest, score FROM verdicts "
+    "WHERE (question, idx) > (?, ?) AND stage = 'admission' ORDER BY question, idx LIMIT 500"
+)
 _PUT_VERDICT = "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_RECORD = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -36,6 +40,8 @@ class Ledger:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.start = 0
+        self.trusted = False
+        """Whether the start before this one was the same program's."""
 
     def note(self, question: int, index: int, stage: str, part: int, instruction: str, verdict: Verdict) -> None:
         """Write a verdict with the next commit; one that stands there for the same place goes."""
@@ -50,6 +56,16 @@ class Ledger:
         """Take out what earlier starts said and this one did not say again."""
         statements = ("DELETE FROM verdicts WHERE start <> ?", "DELETE FROM records WHERE start <> ?")
         self._store.at_once([(statement, (self.start,)) for statement in statements])
+
+    def admissions(self) -> Iterator[tuple[Any, ...]]:
+        """What the start before this one admitted, in order: question, index, instruction, nearest text's id, score.
+
+        Read in portions, ahead of what this start writes.
+        """
+        after = (-1, -1)
+        while rows := self._store.rows(_ADMISSIONS, after):
+            yield from rows
+            after = rows[-1][:2]
 
     def records(self, limit: int | None = None) -> Iterator[Record]:
         """Finished records in admission order, at most `limit`, all from one instant."""

@@ -44,6 +44,7 @@ class Pool:
         seeds: Sequence[SeedTask],
         filters: Sequence[Filter],
         max_similarity: float,
+        refuse_equal: bool,
         neighbours: int,
         journal: Journal,
         run_id: str,
@@ -55,7 +56,8 @@ class Pool:
         """Tasks admitted from each question that got an answer, in order. A failure says nothing about the yield."""
         self._filters, self._neighbours = filters, neighbours
         self._journal, self._run_id = journal, run_id
-        self._index = NoveltyIndex(max_similarity)
+        self._index = NoveltyIndex(max_similarity, refuse_equal=refuse_equal, nearest="refused")
+        self._before = journal.ledger.admissions() if journal.ledger.trusted else iter(())
         for seed in seeds:
             self._index.admit(seed.id, seed.instruction)
         self._shown: list[Demonstration] = []
@@ -106,7 +108,8 @@ class Pool:
             self.refuse(question, index, "novelty", text, verdict)
             return
         id = f"{self._run_id}-{question}-{index}"
-        nearest = None if verdict.nearest is None else Neighbour(verdict.nearest, verdict.score or 0.0)
+        nearest = self._nearest(question, index, text)
+        verdict = Verdict(score=nearest.score, nearest=nearest.id) if nearest else Verdict(score=0.0)
         admitted = Admitted(question, index, id, candidate, answer, nearest)
         if self._neighbours:
             similar = self._index.most_similar(text, self._neighbours)
@@ -115,6 +118,14 @@ class Pool:
         self._shown.append(Demonstration(id, text, candidate.input or "", candidate.output or ""))
         self.admitted.append(admitted)
         self._journal.note(question, index, "admission", 0, text, verdict)
+
+    def _nearest(self, question: int, index: int, text: str) -> Neighbour | None:
+        """The nearest text of a task that is admitted; as the start before found it, while the pool is what it was."""
+        known = next(self._before, None)
+        if known is not None and known[:3] == (question, index, text):
+            return None if known[3] is None else Neighbour(known[3], known[4])
+        self._before = iter(())
+        return self._index.nearest(text)
 
 
 def _storable(candidate: Candidate) -> Candidate:

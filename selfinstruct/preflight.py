@@ -32,7 +32,7 @@ def only_filters(source: RunConfig, config: RunConfig) -> None:
     """Refuse a refilter that would claim other answers than the run has."""
     before, after = source.meaning("", ""), config.meaning("", "")
     changed = [key for key in after if before.get(key) != after[key]]
-    other = [key for key in changed if key != "max_similarity" and not key.startswith("filters.")]
+    other = [key for key in changed if key not in ("max_similarity", "refuse_equal") and not key.startswith("filters.")]
     if other:
         raise UsageError(
             f"refilter: {', '.join(other)} can't be changed here, the answers were asked with it; "

@@ -201,7 +201,7 @@ def open_run(
                 journal.refresh_config(values)
             configs = [RunConfig.parse(g.config, str(path / JOURNAL)) for g in generations[:-1]]
             notes = {"target": str(config.target), "seed_tasks": str(seed_tasks)}
-            journal.begin_start(outcome=json.dumps(["running", "", 3]), **notes)
+            journal.begin_start(_version.VERSION, outcome=json.dumps(["running", "", 3]), **notes)
             yield OpenRun(path, journal, generations[0].digest[:8], [*configs, config])
 
 

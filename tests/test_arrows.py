@@ -11,13 +11,14 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "selfinstruct"
 VALUES = set("_version errors schema text suggest config_file config".split())
 LOOP = set("loop generations generate".split())
-FRONT = set("__init__ __main__ cli console teacher_commands progress estimate starter preflight".split())
+FRONT = set("__init__ __main__ cli console teacher_commands dedup_command progress estimate starter preflight".split())
 """The command line and what only it uses: these may import anything, and nothing below imports them."""
 
 DRAWN = {
     "config_file": {"errors", "suggest"},
     "config": {"errors", "schema", "text", "config_file"},
     "seeds": {"tables"},
+    "dedup": {"exchange", "novelty", "tables"},
     "filters": {"plugins"},
     "strategies": {"plugins"},
     "teachers": {"plugins"},
@@ -27,7 +28,7 @@ DRAWN = {
     "ask": {"budget", "journal"},
     "runs": {"journal"},
     "pool": {"filters", "journal", "novelty", "strategies"},
-    "export": {"runs"},
+    "export": {"exchange", "runs"},
 }
 """Every arrow between two values, or two parts (which all may use values); a new one needs a reason and a line here."""
 

@@ -393,6 +393,7 @@ MEANT: dict[str, Any] = {
     "max_instances": 7,
     "lookahead": 7,
     "max_similarity": 0.77,
+    "refuse_equal": True,
     "teacher.kind": "fake",
     "teacher.model": "other",
     "teacher.endpoint": "completions",

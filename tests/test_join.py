@@ -102,6 +102,15 @@ def test_many_identical_texts_take_no_more_than_many_others() -> None:
     assert found.work.compared < 10
 
 
+def test_texts_of_any_length() -> None:
+    words = [f"w{n}" for n in range(30_000)]
+    texts = [" ".join(words), " ".join(words[:14_000]), " ".join(words[:16_000]), "w1", "w1 w2 w3", " ".join(words * 2)]
+    expected = one_by_one([], texts, 0.6, False)
+    found = joined([], texts, 0.6, False, workers=2)
+    assert list(zip(found.admitted.tolist(), found.nearest.tolist(), found.score.tolist(), strict=True)) == expected
+    assert found.admitted.tolist() == [True, False, False, True, True, False]
+
+
 def test_nothing_at_all() -> None:
     assert Join().run().admitted.tolist() == []
     assert joined([], ["", "...", ""], 0.7, False).admitted.tolist() == [True] * 3

@@ -224,7 +224,7 @@ def test_totals_tell_what_had_no_price(tmp_path: Path) -> None:
 def test_records_and_verdicts_come_back_in_admission_order(tmp_path: Path) -> None:
     async def course() -> None:
         journal = Journal(tmp_path / "j")
-        journal.begin_start()
+        journal.begin_start("1.0")
         later = replace(RECORD, id="x", question=12, index=0, is_classification=True, nearest=None, neighbours=())
         journal.keep(later)
         journal.keep(RECORD)
@@ -245,7 +245,7 @@ def test_a_start_sweeps_out_what_it_did_not_say_again(tmp_path: Path) -> None:
         other = replace(RECORD, question=4)
         for said in ([RECORD, other], [other]):
             journal = Journal(tmp_path / "j")
-            journal.begin_start()
+            journal.begin_start("1.0")
             for record in said:
                 journal.keep(record)
                 journal.note(record.question, 1, "admission", 0, "x", Verdict())
@@ -286,7 +286,7 @@ def test_a_copy_takes_answers_over_at_no_cost(tmp_path: Path) -> None:
     async def course() -> None:
         journal = Journal(tmp_path / "j")
         journal.begin_generation("d1", {"a": 1}, {"b": 2}, "0.1")
-        journal.begin_start(outcome="x")
+        journal.begin_start("1.0", outcome="x")
         await put(journal, "p:0")
         await put(journal, "p:9")
         journal.keep(RECORD)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -518,3 +521,24 @@ def test_who_cancels_a_run_gets_it_back_soon(make_config: MakeConfig) -> None:
 
     assert asyncio.run(course()) < 7
     assert len(grow(make_config()).records()) == 40
+
+
+def test_a_start_takes_over_which_text_was_nearest_while_the_pool_is_the_same(make_config: MakeConfig) -> None:
+    config = make_config(target=12)
+    first = verdicts(grow(config, FakeTeacher()))
+    journal = Path(config.run_dir) / "journal.sqlite"
+
+    def change(statement: str) -> None:
+        with contextlib.closing(sqlite3.connect(journal)) as connection, connection:
+            connection.execute(statement)
+
+    change("UPDATE verdicts SET nearest = 'marked' WHERE stage = 'admission'")
+    marked = [row for row in verdicts(grow(config)) if "marked" in row]
+    assert len(marked) >= 12
+    change(
+        "UPDATE verdicts SET instruction = 'another' WHERE (question, idx) = "
+        "(SELECT question, idx FROM verdicts WHERE stage = 'admission' ORDER BY question, idx LIMIT 1 OFFSET 4)"
+    )
+    assert len([row for row in verdicts(grow(config)) if "marked" in row]) == 4
+    change("UPDATE meta SET value = 'another version' WHERE key = 'program'")
+    assert verdicts(grow(config)) == first

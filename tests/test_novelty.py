@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import random
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from selfinstruct.novelty import NoveltyIndex, rouge_l
 from selfinstruct.novelty.online import OnlineEngine
 from selfinstruct.novelty.score import least_lcs, refusal_cutoff
 
-EXAMPLES = 5000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 60
+EXAMPLES = 10_000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 200
 SCORER = RougeScorer(["rougeL"], use_stemmer=False)
 CUTOFFS = st.sampled_from([0.3, 0.5, 0.6, 0.7, 0.7, 0.7, 0.8, 0.9, 1.0])
 TEXTS = st.lists(st.lists(st.sampled_from("a b c d e".split()), max_size=14).map(" ".join), min_size=1, max_size=40)
@@ -84,6 +85,8 @@ def test_the_engines_agree_on_any_interleaving(seed: int, cutoff: float) -> None
             assert first.most_similar(text, 4) == second.most_similar(text, 4)
         if draw.random() < 0.1:
             second = pickle.loads(pickle.dumps(second))
+        if draw.random() < 0.1:
+            second._engine._renew()  # type: ignore[attr-defined]
         if verdict.ok or draw.random() < 0.2:
             first.admit(str(number), text)
             second.admit(str(number), text)
@@ -97,6 +100,17 @@ def test_the_engine_changes_without_changing_an_answer() -> None:
     for number, text in enumerate(texts):
         assert changing.check_batch([(str(number), text)]) == brute.check_batch([(str(number), text)])
     assert isinstance(changing._engine, OnlineEngine)
+
+
+def test_without_numba_the_first_engine_stays(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "selfinstruct.novelty.online", None)
+    made = NoveltyIndex(0.7)
+    made._switch_at = 2
+    made.check_batch([("a", "one two three"), ("b", "four five six"), ("c", "seven eight nine")])
+    assert made.check("four five six").nearest == "b"
+    assert caplog.text.count("numba is not installed") == 1
 
 
 @pytest.mark.parametrize("engine", ["brute", "compiled"])

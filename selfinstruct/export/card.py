@@ -104,7 +104,7 @@ Program: selfinstruct {_version.VERSION}, run {run.id}.
 | seed tasks | {status.seed_tasks:,} |
 | prompt wording | {", ".join(sorted({record.prompt_version for record in records}))} |
 | random seed | {config.random_seed} |
-| novelty | refused above ROUGE-L F {config.max_similarity:g} to seeds and pool |
+| novelty | refused {"from" if config.refuse_equal else "above"} ROUGE-L F {config.max_similarity:g} to seeds and pool |
 {_counts(status)}
 
 {_refusals(status)}

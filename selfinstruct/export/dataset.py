@@ -8,7 +8,6 @@ written beside and exchanged in one step: a reader sees the old one or the new o
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import os
 import shutil
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import DatasetConfig, RunConfig
 from ..errors import StorageError
+from ..exchange import replace_folder
 from ..runs import Run
 from ..schema import Record
 from .card import Part, write_card
@@ -57,7 +57,7 @@ def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig 
         fresh.mkdir(parents=True)
         parts = [part for name in settings.formats for part in _write_format(fresh, records, config, name)]
         write_card(fresh, run, settings, records, parts)
-        _replace(target, fresh)
+        replace_folder(target, fresh)
     except OSError as error:
         raise StorageError(
             f"{target}: {error.strerror or error}; the answers are safe in the journal, make room and start again"
@@ -132,25 +132,3 @@ def _no_bars() -> Iterator[None]:
     finally:
         if not disabled:
             enable_progress_bars()
-
-
-def _replace(target: Path, fresh: Path) -> None:
-    """Put `fresh` in the place of `target` in one step where the system can, else in two renames."""
-    if not target.exists():
-        fresh.rename(target)
-        return
-    if not _exchange(target, fresh):
-        old = target.with_name(f".{target.name}-old-{os.getpid()}")
-        target.rename(old)
-        fresh.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders atomically (Linux `renameat2` with RENAME_EXCHANGE). False where that isn't to be had."""
-    try:
-        swap = ctypes.CDLL(None, use_errno=True).renameat2
-    except (AttributeError, OSError):
-        return False
-    here, exchange = -100, 2
-    return bool(swap(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)

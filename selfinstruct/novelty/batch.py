@@ -20,13 +20,15 @@ import numpy as np
 from .arrays import ADMITTED, REFUSED, UNDECIDED, Array, empty_arrays
 from .blocks import find_twins, insert_block, remove_refused, settle
 from .bounds import fill_bounds
-from .common import Scratch, scratch_for
+from .common import WORD, Scratch, scratch_for
 from .online import ordered, with_postings
 from .postings import place_prefixes, prepare, reserve
 from .search import NONE, Visits, compare, list_visits, nothing_found
 
 _FIRST_BLOCK, _BLOCK = 1024, 32768
 """Rows of a block: small at first, while most pairs are within the block."""
+_ALL, _AGAIN, _NEAREST = 1, 2, 3
+"""Why a row is compared."""
 _STRETCHES = 8
 """Pieces of a block for each thread, so that the threads end together."""
 
@@ -53,7 +55,7 @@ class BatchEngine:
         self._pool = ThreadPoolExecutor(workers)
         self._scratches: SimpleQueue[tuple[Scratch, Array]] = SimpleQueue()
         for _ in range(workers):
-            self._scratches.put((scratch_for(vocabulary, longest), np.zeros(2, np.int64)))
+            self._scratches.put((scratch_for(vocabulary, longest, rows), np.zeros(2, np.int64)))
         self._index(longest)
 
     def decide(self, progress: Callable[[int, int], None]) -> Array:
@@ -71,9 +73,9 @@ class BatchEngine:
             if done < self._references:
                 arrays.state[block] = ADMITTED
             else:
-                self._compare(stretches, stop=True)
+                self._compare(self._one_long_row_after_the_other(stretches, visits), True, _ALL)
                 with self._scratch() as (scratch, counts):
-                    settle(arrays, block, visits, ends, self._cutoff, self._found, scratch, counts)
+                    settle(arrays, block, visits, ends, self._cutoff, self._found, scratch, _AGAIN, counts)
                 self._each(partial(remove_refused, arrays, first=done), stretches)
             done = end
             progress(done, rows)
@@ -93,7 +95,12 @@ class BatchEngine:
             block = rows[start : start + _BLOCK]
             # a row's visits stay with one thread, which alone writes what is found for it
             pieces = np.array_split(block, 1 if self._workers == 1 else self._workers * _STRETCHES)
-            self._compare([self._by_token(self._visits(piece)[0]) for piece in pieces], stop=False)
+            parts = [
+                part
+                for some in (self._visits(piece)[0] for piece in pieces)
+                for part in self._one_long_row_after_the_other([self._by_token(some)], some)
+            ]
+            self._compare(parts, False, _NEAREST)
         found.nearest[:references] = NONE
         return found.nearest.astype(np.int64), np.where(found.nearest != NONE, found.score, 0.0)
 
@@ -147,10 +154,21 @@ class BatchEngine:
         cuts = np.unique(changes[np.minimum(np.searchsorted(changes, wanted), len(changes) - 1)])
         return [visits._replace(order=part) for part in np.split(visits.order, cuts)]
 
-    def _compare(self, parts: list[Visits], stop: bool) -> None:
+    def _one_long_row_after_the_other(self, stretches: list[Visits], visits: Visits) -> list[Visits]:
+        """The stretches without those of long rows, which come row by row in stretches of their own."""
+        lengths = np.diff(self._arrays.begin)
+        long = lengths[visits.row[: len(visits.order)]] > WORD
+        if not long.any():
+            return stretches
+        short = [part._replace(order=part.order[~long[part.order & 0xFFFFFFFF]]) for part in stretches]
+        order = visits.order[long]
+        rows = visits.row[order & 0xFFFFFFFF]
+        return [*short, *(visits._replace(order=part) for part in np.split(order, np.flatnonzero(np.diff(rows)) + 1))]
+
+    def _compare(self, parts: list[Visits], stop: bool, turn: int) -> None:
         def task(part: Visits) -> None:
             with self._scratch() as (scratch, counts):
-                compare(self._arrays, part, self._cutoff, stop, self._found, scratch, counts)
+                compare(self._arrays, part, self._cutoff, stop, self._found, scratch, turn, counts)
 
         self._each(task, parts)
 

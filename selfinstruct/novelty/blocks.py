@@ -57,6 +57,7 @@ def settle(
     cutoff: float,
     found: Found,
     scratch: Scratch,
+    turn: int,
     counts: Array,
 ) -> None:
     """Decide `rows`, in order, after `compare` with `stop`. visits: theirs, row by row; `ends`: of `list_visits`.
@@ -68,7 +69,7 @@ def settle(
         row, end = rows[number], ends[number]
         if found.nearest[row] == NONE and found.undecided[row]:
             own = Visits(visits.row, visits.place, visits.order[start:end], visits.first)
-            compare(arrays, own, cutoff, True, found, scratch, counts)
+            compare(arrays, own, cutoff, True, found, scratch, turn, counts)
         arrays.state[row] = ADMITTED if found.nearest[row] == NONE else REFUSED
         start = end
 

@@ -16,7 +16,8 @@ from .arrays import Array, grown
 from .jit import compiled, i64, popcount, u64
 
 _ALL_ONES = u64(0xFFFFFFFFFFFFFFFF)
-_WORD = 64
+WORD = 64
+"""Tokens of a query that are compared at once; a longer one is called long."""
 
 
 class Scratch(NamedTuple):
@@ -25,17 +26,23 @@ class Scratch(NamedTuple):
     spots int32[V]: the number of a token's match mask; 0, the number of the empty mask, where the query lacks it.
     masks uint64[65]: for a token of the query the places where it stands, as bits; the first one is empty.
     carries uint8[T]: the carry that comes in at each token of the other text, for texts of up to T tokens.
+    seen int64[R]: for each row which long query was last compared with it.
     """
 
     spots: Array
     masks: Array
     carries: Array
+    seen: Array
 
 
-def scratch_for(vocabulary: int, longest: int, before: Scratch | None = None) -> Scratch:
-    """Scratch for tokens below `vocabulary` and texts of up to `longest` tokens: `before`, grown where too small."""
-    before = before or Scratch(np.zeros(0, np.int32), np.zeros(_WORD + 1, np.uint64), np.zeros(0, np.uint8))
-    return Scratch(grown(before.spots, vocabulary), before.masks, grown(before.carries, longest))
+def scratch_for(vocabulary: int, longest: int, rows: int, before: Scratch | None = None) -> Scratch:
+    """Scratch for tokens below `vocabulary`, texts of up to `longest` tokens and so many rows: `before`, grown."""
+    before = before or Scratch(
+        np.zeros(0, np.int32), np.zeros(WORD + 1, np.uint64), np.zeros(0, np.uint8), np.zeros(0, np.int64)
+    )
+    return Scratch(
+        grown(before.spots, vocabulary), before.masks, grown(before.carries, longest), grown(before.seen, rows)
+    )
 
 
 @compiled
@@ -64,7 +71,7 @@ def common_subsequence(
     tokens: Array, query: int, m: int, other: int, n: int, spots: Array, masks: Array, carries: Array
 ) -> int:
     """LCS of the m tokens from `query` on with the n tokens from `other` on; for m <= 64 the query's masks are set."""
-    if m > _WORD:
+    if m > WORD:
         return _of_many_words(tokens, query, m, other, n, spots, masks, carries)
     if m == 0:
         return 0
@@ -72,7 +79,7 @@ def common_subsequence(
     for k in range(other, other + n):
         match = bits & masks[spots[tokens[k]]]
         bits = (bits + match) | (bits - match)
-    return popcount(~bits & (_ALL_ONES >> u64(_WORD - m)))
+    return popcount(~bits & (_ALL_ONES >> u64(WORD - m)))
 
 
 @compiled
@@ -81,8 +88,8 @@ def _of_many_words(
 ) -> int:
     carries[:n] = 0
     common = 0
-    for start in range(0, m, _WORD):
-        size = min(m - start, _WORD)
+    for start in range(0, m, WORD):
+        size = min(m - start, WORD)
         set_masks(tokens, query + start, query + start + size, spots, masks)
         bits = _ALL_ONES
         for k in range(n):
@@ -92,7 +99,7 @@ def _of_many_words(
             carries[k] = (half < bits) | (total < half)
             bits = total | (bits - match)
         clear_masks(tokens, query + start, query + start + size, spots)
-        common += popcount(~bits & (_ALL_ONES >> u64(_WORD - size)))
+        common += popcount(~bits & (_ALL_ONES >> u64(WORD - size)))
     return common
 
 

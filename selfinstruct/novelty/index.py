@@ -104,9 +104,12 @@ class NoveltyIndex:
             return Verdict("too_similar", score=score, nearest=self._ids[position])
         if not self._always:
             return Verdict()
-        if not self._ids:
-            return Verdict(score=0.0)
-        return Verdict(score=score, nearest=self._ids[max(position, 0)])
+        return Verdict(score=score, nearest=self._ids[max(position, 0)] if self._ids else None)
+
+    def nearest(self, text: str) -> Neighbour | None:
+        """The nearest text, whatever its score; the first one where nothing has a token in common; None of none."""
+        score, position = self._engine.find(self._encode(text), True)
+        return Neighbour(self._ids[max(position, 0)], score) if self._ids else None
 
     def admit(self, id: str, text: str) -> None:
         """Put `text` into the pool under `id`, whatever `check` says of it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .arrays import ADMITTED, Array, Arrays
 from .bounds import score_of
-from .common import Scratch, clear_masks, common_subsequence, set_masks
+from .common import WORD, Scratch, clear_masks, common_subsequence, set_masks
 from .jit import compiled, i64, popcount
 
 STEPS = 254
@@ -34,7 +34,7 @@ def nearest_of(
     while start > 1 and found < _AT_FIRST:
         start -= 1
         found += histogram[start]
-    if m <= 64:
+    if m <= WORD:
         set_masks(tokens, query, query + m, spots, masks)
     best, nearest = 0.0, i64(-1)
     for again in range(2):
@@ -48,7 +48,7 @@ def nearest_of(
             if score > best or (score == best and other < nearest):
                 best, nearest = score, i64(other)
                 floor = max(floor, int(best * STEPS))
-    if m <= 64:
+    if m <= WORD:
         clear_masks(tokens, query, query + m, spots)
     return best, nearest
 
@@ -79,10 +79,10 @@ def common_with_all(arrays: Arrays, row: int, rows: int, common: Array, scratch:
     tokens, begin = arrays.tokens, arrays.begin
     spots, masks, carries = scratch.spots, scratch.masks, scratch.carries
     query, m = begin[row], begin[row + 1] - begin[row]
-    if m <= 64:
+    if m <= WORD:
         set_masks(tokens, query, query + m, spots, masks)
     for other in range(rows):
         n = begin[other + 1] - begin[other]
         common[other] = common_subsequence(tokens, query, m, begin[other], n, spots, masks, carries)
-    if m <= 64:
+    if m <= WORD:
         clear_masks(tokens, query, query + m, spots)

@@ -29,12 +29,13 @@ class OnlineEngine:
         self._cutoff = cutoff
         self._arrays = empty_arrays(1024, 16384, 4096, 16384)
         fill_bounds(self._arrays.bounds, cutoff)
-        self._scratch = scratch_for(len(self._arrays.frequency), 0)
+        self._scratch = scratch_for(len(self._arrays.frequency), 0, len(self._arrays.state))
         self._counts = np.zeros(2, np.int64)
         self._levels = np.empty(0, np.uint8)
         self._bounds = np.empty(256, np.int64), np.empty(256, np.float64)
         self._keys = np.empty(0, np.int64)
         self._row = np.zeros(1, np.int64)
+        self._turn = 0
         self._found = nothing_found(1, cutoff)
         self._visits = Visits(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64), 0)
         self._ends = np.empty(1, np.int64)
@@ -96,6 +97,7 @@ class OnlineEngine:
         """Stage a text and compare it with all others."""
         self._stage(tokens)
         self._row[0] = self._size
+        self._turn = self._turn % 0x7FFFFFFE + 1
         check_one(
             self._arrays,
             self._row,
@@ -105,6 +107,7 @@ class OnlineEngine:
             self._cutoff,
             self._found,
             self._scratch,
+            self._turn,
             self._counts,
         )
         self._staged = tokens
@@ -127,7 +130,7 @@ class OnlineEngine:
 
     def _lengthen(self, longest: int) -> None:
         """Make room for longer texts."""
-        self._scratch = scratch_for(0, longest, self._scratch)
+        self._scratch = scratch_for(0, longest, 0, self._scratch)
         self._keys = grown(self._keys, longest)
         room = len(self._keys)
         self._visits = Visits(np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int64), 0)
@@ -137,6 +140,7 @@ class OnlineEngine:
         changes: dict[str, Any] = {
             name: grown(getattr(arrays, name), rows) for name in ("signature", "details", "state")
         }
+        self._scratch = scratch_for(0, 0, len(changes["state"]), self._scratch)
         changes |= {name: grown(getattr(arrays, name), rows + 1) for name in ("begin", "prefix_begin")}
         changes |= {name: grown(getattr(arrays, name), tokens) for name in ("tokens", "prefix")}
         if vocabulary > len(arrays.frequency):
@@ -145,7 +149,7 @@ class OnlineEngine:
             later = np.arange(first + known, first + len(frequency), dtype=np.int32)
             heads = np.zeros((first + len(frequency), 4), np.int32)
             heads[: len(arrays.heads)] = arrays.heads
-            self._scratch = scratch_for(len(frequency), 0, self._scratch)
+            self._scratch = scratch_for(len(frequency), 0, 0, self._scratch)
             changes |= {"frequency": frequency, "heads": heads, "first_list": np.append(arrays.first_list, later)}
         self._arrays = arrays._replace(**changes)
         return self._arrays

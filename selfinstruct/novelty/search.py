@@ -26,7 +26,7 @@ from .arrays import (
     Arrays,
 )
 from .bounds import least_common, length_class, longest_partner, place_group, score_of, shortest_partner
-from .common import Scratch, clear_masks, common_subsequence, set_masks
+from .common import WORD, Scratch, clear_masks, common_subsequence, set_masks
 from .jit import compiled, i64, popcount
 from .postings import place_prefixes, prepare
 
@@ -89,19 +89,22 @@ def list_visits(arrays: Arrays, rows: Array, row: Array, place: Array, order: Ar
 
 @compiled
 def compare(
-    arrays: Arrays, visits: Visits, cutoff: float, stop: bool, found: Found, scratch: Scratch, counts: Array
+    arrays: Arrays, visits: Visits, cutoff: float, stop: bool, found: Found, scratch: Scratch, turn: int, counts: Array
 ) -> None:
     """Read the lists of `visits` and write what is above the cutoff into `found`.
 
-    stop: any admitted row above the cutoff will do, and the score is not kept. counts int64[2]: postings read and
-    pairs compared by LCS are added. One long loop, because a call with this many arrays costs as much as the work.
+    stop: any admitted row above the cutoff will do, and the score is not kept. turn: another number whenever a
+    row is compared anew, 0 < turn < 2**31. counts int64[2]: postings read and pairs compared by LCS are added.
+
+    A pair that shares several tokens is met several times. Short ones are compared every time, which costs less
+    than remembering them; long ones once, if the row's visits come one after the other.
     """
     tokens, begin, prefix, prefix_begin = arrays.tokens, arrays.begin, arrays.prefix, arrays.prefix_begin
     first_list, heads, signatures, postings = arrays.first_list, arrays.heads, arrays.signatures, arrays.posting
     signature, details, state, bounds = arrays.signature, arrays.details, arrays.state, arrays.bounds
     visit_row, visit_place, order, first = visits.row, visits.place, visits.order, visits.first
     best, nearest, undecided = found.score, found.nearest, found.undecided
-    spots, masks, carries = scratch.spots, scratch.masks, scratch.carries
+    spots, masks, carries, seen = scratch.spots, scratch.masks, scratch.carries, scratch.seen
     read, compared = 0, 0
     for key in order:
         entry = key & 0xFFFFFFFF
@@ -144,7 +147,13 @@ def compare(
                     unshared = popcount(details[other, 0] ^ third) + popcount(details[other, 1] ^ fourth)
                     if unshared > m + n - 2 * needed:
                         continue
-                    if m <= 64 and not ready:
+                    if stop and undecided[at] and state[other] == UNDECIDED:
+                        continue
+                    if m > WORD:
+                        if seen[other] == (i64(turn) << 32) | row:
+                            continue
+                        seen[other] = (i64(turn) << 32) | row
+                    elif not ready:
                         set_masks(tokens, query, query + m, spots, masks)
                         ready = True
                     compared += 1
@@ -176,6 +185,7 @@ def check_one(
     cutoff: float,
     found: Found,
     scratch: Scratch,
+    turn: int,
     counts: Array,
 ) -> None:
     """Prepare the one row of `rows`, whose tokens are in place, and compare it with all before it.
@@ -194,6 +204,7 @@ def check_one(
         False,
         found,
         scratch,
+        turn,
         counts,
     )
 

@@ -1,0 +1,7 @@
+"""Near-duplicates out of an existing dataset: `selfinstruct dedup IN... OUT`, and the same from Python."""
+
+from __future__ import annotations
+
+from .run import Deduplicated, deduplicate
+
+__all__ = ["Deduplicated", "deduplicate"]

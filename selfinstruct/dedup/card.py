@@ -1,0 +1,78 @@
+"""The card of a dataset folder: how it was made, and what `load_dataset` needs to know."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from .. import _version
+from ..text import TOKENIZER_VERSION
+from .inputs import Input
+
+_PROGRAM = "deduplicated by"
+
+
+def write_card(
+    folder: Path,
+    name: str,
+    inputs: Sequence[Input],
+    against: Sequence[Input],
+    rule: str,
+    counts: Mapping[str, int],
+) -> None:
+    """Write README.md into `folder`. rule: in words, what was refused."""
+    rows = [
+        ("inputs", _names(given.name for given in inputs)),
+        ("compared with, besides", _names(given.name for given in against)),
+        ("columns compared", _names(column.path for column in inputs[0].columns)),
+        ("refused", rule),
+        *((label, f"{count:,}") for label, count in counts.items()),
+        (_PROGRAM, f"selfinstruct {_version.VERSION}, tokens of version {TOKENIZER_VERSION}"),
+    ]
+    table = "\n".join(f"| {label} | {value} |" for label, value in rows if value)
+    text = f"""---
+configs:
+- config_name: default
+  description: content {_digest(folder)}
+  data_files:
+  - split: train
+    path: data/train-*.parquet
+---
+
+# {name}
+
+Rows of another dataset without near-duplicates: in order, a row is left out when its text is too similar, by ROUGE-L
+F over tokens, to a row before it that stayed. Wording is compared, not meaning.
+
+    from datasets import load_dataset
+    rows = load_dataset("path/to/this/folder", split="train")
+
+| | |
+|---|---|
+{table}
+
+Licence and contents are those of the inputs.
+"""
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether the folder is empty or has a card of ours, so that it may be replaced."""
+    card = folder / "README.md"
+    return (
+        _PROGRAM in card.read_text(encoding="utf-8", errors="replace") if card.is_file() else not any(folder.iterdir())
+    )
+
+
+def _digest(folder: Path) -> str:
+    """Of the data: `datasets` takes a folder of the same name and card for the one that it has in its cache."""
+    sha = hashlib.sha256()
+    for path in sorted((folder / "data").iterdir()):
+        with path.open("rb") as file:
+            sha.update(hashlib.file_digest(file, "sha256").digest())
+    return sha.hexdigest()[:16]
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join("`" + name.replace("`", "'").replace("|", "\\|").replace("\n", " ") + "`" for name in names)

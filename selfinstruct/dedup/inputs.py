@@ -1,0 +1,113 @@
+"""A table that is read twice: standard input and pipes are spooled first, files must not change in between."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from ..errors import StorageError, UsageError
+from ..tables import Chunk, Column, Source, find_source, read_chunks
+
+_MOST_DEFECTS = 10
+
+
+class Input:
+    """One source and the columns whose text counts."""
+
+    def __init__(self, source: str, columns: Sequence[Column], scratch: Path, stack: ExitStack) -> None:
+        """Find the source; what can be read once only goes into a file in the folder `scratch` until `stack` ends."""
+        found = find_source(source)
+        if found.kind == "stdin" or (found.kind == "file" and not os.path.isfile(source)):
+            found = Source(found.name, _spooled(found, scratch, stack), "file")
+        self.source = found
+        self.columns = columns
+        self.rows = 0
+        self._stamps = self._look()
+
+    @property
+    def name(self) -> str:
+        """As it stands in messages."""
+        return self.source.name
+
+    def files(self) -> list[Path]:
+        """The files that are read."""
+        if self.source.kind == "hub":
+            return []
+        path = Path(self.source.path)
+        return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+
+    def first_pass(self) -> Iterator[Chunk]:
+        """All rows, of Arrow tables the columns that count only; counts the rows."""
+        for chunk in read_chunks(self.source, {column.top for column in self.columns}):
+            self.rows += len(chunk)
+            yield chunk
+        self.check_unchanged()
+
+    def second_pass(self, columns: Collection[str] | None = None) -> Iterator[Chunk]:
+        """All rows again. Raises StorageError when they aren't those of the first pass."""
+        self.check_unchanged()
+        left = self.rows
+        for chunk in read_chunks(self.source, columns):
+            left -= len(chunk)
+            if left < 0:
+                break
+            yield chunk
+        if left:
+            self._say_changed()
+        self.check_unchanged()
+
+    def check_unchanged(self) -> None:
+        """Raise StorageError when a file isn't what it was."""
+        if self._look() != self._stamps:
+            self._say_changed()
+
+    def _look(self) -> list[tuple[str, int, int, int]]:
+        try:
+            stats = [(str(path), path.stat()) for path in self.files()]
+        except OSError:
+            return []
+        return [(name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in stats]
+
+    def _say_changed(self) -> None:
+        raise StorageError(f"{self.name}: changed while it was read; nothing was written, start again")
+
+
+class Defects:
+    """Rows without a text, up to as many as one message takes."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def add(self, line: str) -> None:
+        """Note one; raises UsageError when there are enough."""
+        self._lines.append(line)
+        if len(self._lines) == _MOST_DEFECTS:
+            self._lines.append(f"that makes {_MOST_DEFECTS}; the rest wasn't looked at")
+            self.end()
+
+    def end(self) -> None:
+        """Raise UsageError when there is one."""
+        if self._lines:
+            raise UsageError("\n".join(self._lines))
+
+
+def _spooled(source: Source, scratch: Path, stack: ExitStack) -> str:
+    """Copy what is read once only; the copy's suffix is that of the source."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    file = stack.enter_context(
+        tempfile.NamedTemporaryFile(  # noqa: SIM115  (it is in the stack)
+            dir=scratch, prefix=".dedup-", suffix=Path(source.path).suffix
+        )
+    )
+    if source.kind == "stdin":
+        shutil.copyfileobj(sys.stdin.buffer, file, 1024 * 1024)
+    else:
+        with open(source.path, "rb") as given:
+            shutil.copyfileobj(given, file, 1024 * 1024)
+    file.flush()
+    return file.name

@@ -1,0 +1,92 @@
+"""What `datasets` reads: a folder that it saved, a folder of data files, or a name on the hub."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from .chunks import BATCH_ROWS, Chunk, Columns, first_line
+
+_HUB_TIMEOUT_S = 5.0
+
+
+def folder_chunks(source: str, suffixes: tuple[str, ...], columns: Collection[str] | None = None) -> Iterator[Chunk]:
+    """Chunks of a dataset folder; `suffixes` are those of data files."""
+    folder = Path(source)
+    saved = (folder / "dataset_info.json").exists() or (folder / "dataset_dict.json").exists()
+    if not saved and not any(p.suffix.lower() in suffixes for p in folder.rglob("*") if p.is_file()):
+        raise UsageError(f"{source}: is a directory without data files; name the file that holds the tasks")
+    import datasets
+
+    try:
+        if saved:
+            yield from _split_chunks(source, datasets.load_from_disk(source), columns)
+        else:  # streaming leaves no copy of the user's files in the library's cache
+            yield from _split_chunks(source, datasets.load_dataset(os.path.abspath(source), streaming=True), columns)
+    except Exception as error:  # whatever the library raises on foreign data ends as one line
+        raise UsageError(f"{source}: `datasets` can't read this folder: {first_line(error)}") from error
+
+
+def hub_chunks(name: str, columns: Collection[str] | None = None) -> Iterator[Chunk]:
+    """Chunks of a dataset on the hub, or of its copy in the cache when the hub can't be reached.
+
+    The hub is asked for the name first, once and with a short timeout: `load_dataset` alone tries again for
+    half a minute without a network, and for many minutes where nobody answers.
+    """
+    import datasets
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    silence: Exception | None = None
+    try:
+        huggingface_hub.HfApi().dataset_info(name, timeout=_HUB_TIMEOUT_S)
+    except (errors.RepositoryNotFoundError, errors.GatedRepoError):
+        raise UsageError(
+            f"{name}: neither a file or folder here nor a dataset on the hub that you may read; "
+            "check the name, or log in with `hf auth login`"
+        ) from None
+    except Exception as error:  # no network, no answer, offline mode, a sick server: the cache may have it
+        silence = error
+    try:
+        with _offline(silence is not None):
+            yield from _split_chunks(name, datasets.load_dataset(name), columns)
+    except Exception as error:
+        why = f"the hub can't be reached ({first_line(silence)})" if silence else first_line(error)
+        raise UsageError(
+            f"{name}: neither a file or folder here nor a dataset that can be loaded: {why}; check the name"
+        ) from error
+
+
+@contextmanager
+def _offline(wanted: bool) -> Iterator[None]:
+    """Let `datasets` look in its cache only, without trying the network again."""
+    from datasets import config
+
+    before = config.HF_HUB_OFFLINE
+    config.HF_HUB_OFFLINE = before or wanted
+    try:
+        yield
+    finally:
+        config.HF_HUB_OFFLINE = before
+
+
+def _split_chunks(name: str, data: Any, columns: Collection[str] | None) -> Iterator[Chunk]:
+    """The rows of the split 'train', or of the first one."""
+    from datasets.features.features import require_decoding
+
+    split = data.get("train", next(iter(data.values()))) if isinstance(data, dict) else data
+    number = 1
+    for table in split.with_format("arrow").iter(BATCH_ROWS):
+        schema, features = table.schema, split.features
+        if columns and set(columns) <= set(schema.names):
+            table = table.select(list(columns))
+        decode = None
+        if features is not None and any(require_decoding(features[column]) for column in table.column_names):
+            decode = features.decode_example
+        for batch in table.combine_chunks().to_batches():
+            yield Columns(name, batch, schema, range(number, number + len(batch)), decode)
+            number += len(batch)

@@ -1,0 +1,26 @@
+"""Parquet files, some rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from ..errors import UsageError
+from .chunks import BATCH_ROWS, Chunk, Columns, first_line
+
+
+def parquet_chunks(name: str, path: Path, columns: Collection[str] | None = None) -> Iterator[Chunk]:
+    """Chunks of a Parquet file, of `columns` only when all of them are there."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 1
+    try:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            schema = file.schema_arrow
+            wanted = list(columns) if columns and set(columns) <= set(schema.names) else None
+            for batch in file.iter_batches(BATCH_ROWS, columns=wanted):
+                yield Columns(name, batch, schema, range(number, number + len(batch)))
+                number += len(batch)
+    except pa.ArrowException as error:
+        raise UsageError(f"{name}: not a readable Parquet file: {first_line(error)}") from None

@@ -1,0 +1,84 @@
+"""What a user named, as a table that can be read."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..errors import UsageError
+from .chunks import Chunk, Row, first_line
+from .csv_rows import csv_chunks
+from .hub import folder_chunks, hub_chunks
+from .json_lines import json_chunks
+from .parquet import parquet_chunks
+
+DATA_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """name: as it stands in messages. path: where to read; the dataset's own name for the hub."""
+
+    name: str
+    path: str
+    kind: Literal["stdin", "file", "folder", "hub"]
+
+
+def find_source(source: str) -> Source:
+    """What `source` is; '-' is standard input. Raises UsageError for what is none."""
+    if source == "-":
+        return Source("standard input", source, "stdin")
+    if os.path.isdir(source):
+        return Source(source, source, "folder")
+    if os.path.exists(source):
+        return Source(source, source, "file")
+    if _HUB_NAME.fullmatch(source) and not source.lower().endswith(DATA_SUFFIXES):
+        return Source(source, source, "hub")
+    raise UsageError(f"{source}: no such file or folder; check the path ('-' reads standard input)")
+
+
+def read_rows(source: str) -> Iterator[Row]:
+    """Yield the rows of `source` in order; '-' is standard input (JSON Lines or a JSON list).
+
+    Raises UsageError, one line, when there is nothing that could hold rows (no such file, a folder without
+    data, a hub that doesn't answer within seconds), or when what follows can't be told apart any more.
+    """
+    for chunk in read_chunks(find_source(source)):
+        yield from chunk.rows()
+
+
+def read_chunks(source: Source, columns: Collection[str] | None = None) -> Iterator[Chunk]:
+    """Yield the rows of `source` in order, some at a time; raises as `read_rows`.
+
+    columns: names that suffice; others may be missing from the rows where leaving them out saves time.
+    """
+    if source.kind == "stdin":
+        yield from json_chunks(source.name, sys.stdin.buffer)
+    elif source.kind == "folder":
+        yield from folder_chunks(source.path, DATA_SUFFIXES, columns)
+    elif source.kind == "hub":
+        yield from hub_chunks(source.path, columns)
+    else:
+        yield from _file_chunks(source, columns)
+
+
+def _file_chunks(source: Source, columns: Collection[str] | None) -> Iterator[Chunk]:
+    path = Path(source.path)
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".parquet":
+            yield from parquet_chunks(source.name, path, columns)
+            return
+        with path.open("rb") as file:
+            if suffix in (".csv", ".tsv"):
+                yield from csv_chunks(source.name, file, "\t" if suffix == ".tsv" else ",")
+            else:
+                yield from json_chunks(source.name, file)
+    except OSError as error:
+        raise UsageError(f"{source.name}: can't be read: {error.strerror or first_line(error)}") from None

@@ -1,0 +1,254 @@
+"""Rows into a file, some at a time: JSON Lines, CSV, or Parquet in one file or in a folder of them.
+
+A writer is told all chunks twice: `survey` before it is opened, since a Parquet file's types and a CSV file's header
+come first, then `write`. Rows pass as they are where both sides have the same form: lines byte for byte, Arrow
+batches without Python values between.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, time
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from ..errors import UsageError
+from .chunks import Chunk, Columns, Lines, first_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_GROUP_BYTES = 32 * 1024 * 1024
+_SHARD_BYTES = 512 * 1024 * 1024
+_NO_CELL = "a cell holds text or a number; write .jsonl or .parquet"
+_ONE_TYPE = "a Parquet column has one type; write .jsonl"
+_HALF = "holds half a surrogate pair, which has no UTF-8; write .jsonl"
+
+
+class Writer(Protocol):
+    """What takes rows. Raises UsageError for rows that its form can't hold."""
+
+    def survey(self, chunk: Chunk, objects: Sequence[Mapping[str, Any] | None]) -> None:
+        """Take note of what rows like these need; `objects` are what is read of them so far."""
+
+    def open(self, path: Path) -> None:
+        """Begin to write at `path`."""
+
+    def write(self, chunk: Chunk) -> None: ...
+
+    def close(self) -> None:
+        """End the file; nothing to do where none is open."""
+
+
+class JsonLinesWriter:
+    """One JSON object a line; lines of JSON Lines keep their bytes and end in a line feed."""
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] | None = None
+
+    def survey(self, chunk: Chunk, objects: Sequence[Mapping[str, Any] | None]) -> None:
+        """Any row will do."""
+
+    def open(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=1024 * 1024)
+
+    def write(self, chunk: Chunk) -> None:
+        assert self._file is not None
+        lines = chunk.lines if isinstance(chunk, Lines) else [_line(row.where, row.values) for row in chunk.rows()]
+        if lines:
+            self._file.write(b"\n".join(lines) + b"\n")
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+class CsvWriter:
+    """The columns of all rows, in the order in which they first appear; a row without one has an empty cell."""
+
+    def __init__(self, delimiter: str) -> None:
+        self._delimiter = delimiter
+        self._header: dict[str, None] = {}
+        self._known: pa.Schema | None = None
+        self._file: IO[str] | None = None
+
+    def survey(self, chunk: Chunk, objects: Sequence[Mapping[str, Any] | None]) -> None:
+        if isinstance(chunk, Columns):
+            if chunk.schema is not self._known:
+                self._known = chunk.schema
+                self._survey_schema(chunk)
+            return
+        for position, values in enumerate(objects):
+            if values is None:
+                continue
+            self._header.update(dict.fromkeys(values))
+            for name, value in values.items():
+                if isinstance(value, list | dict):
+                    where = next(chunk.take([position]).rows()).where
+                    raise UsageError(f"{where}: column {name!r} holds a {type(value).__name__}; {_NO_CELL}")
+
+    def _survey_schema(self, chunk: Columns) -> None:
+        import pyarrow as pa
+
+        self._header.update(dict.fromkeys(chunk.schema.names))
+        for field in chunk.schema:
+            kind = field.type
+            if pa.types.is_nested(kind) or pa.types.is_binary(kind) or isinstance(kind, pa.BaseExtensionType):
+                raise UsageError(f"{chunk.name}: column {field.name!r} is of type {kind}; {_NO_CELL}")
+
+    def open(self, path: Path) -> None:
+        self._file = path.open("w", encoding="utf-8", newline="", buffering=1024 * 1024)
+        self._writer = csv.writer(self._file, delimiter=self._delimiter, lineterminator="\n")
+        self._writer.writerow(self._header)
+
+    def write(self, chunk: Chunk) -> None:
+        for row in chunk.rows():
+            try:
+                self._writer.writerow([_cell(row.values.get(name)) for name in self._header])
+            except UnicodeEncodeError:
+                raise UsageError(f"{row.where}: {_HALF}") from None
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+class ParquetWriter:
+    """Parquet in row groups of some megabytes; with `shards`, in a folder `data` of files of about 500 MB.
+
+    Arrow's types stay. Those of other rows are what `pyarrow` infers from all of them together.
+    """
+
+    def __init__(self, shards: bool = False) -> None:
+        self._shards = shards
+        self._schema: pa.Schema | None = None
+        self._known: pa.Schema | None = None
+        self._open: Any = None
+        self._pending: list[pa.Table] = []
+        self._pending_bytes = self._shard_bytes = self._shard = 0
+
+    def survey(self, chunk: Chunk, objects: Sequence[Mapping[str, Any] | None]) -> None:
+        import pyarrow as pa
+
+        if isinstance(chunk, Columns):
+            if chunk.schema is self._known:
+                return
+            schema = self._known = chunk.schema
+        else:
+            schema = _inferred(chunk, objects)
+        if self._schema is None:
+            self._schema = schema
+        elif not self._schema.equals(schema):
+            try:  # metadata of one of them wouldn't describe the whole any more
+                both = [self._schema.remove_metadata(), schema.remove_metadata()]
+                self._schema = pa.unify_schemas(both, promote_options="permissive")
+            except pa.ArrowException as error:
+                where = next(chunk.take([0]).rows()).where
+                raise UsageError(f"{where} or later: {first_line(error)}; {_ONE_TYPE}") from None
+
+    def open(self, path: Path) -> None:
+        if self._shards:
+            (path / "data").mkdir(parents=True)
+        self._path = path
+        self._begin()
+
+    def write(self, chunk: Chunk) -> None:
+        table = self._fitted(chunk)
+        self._pending.append(table)
+        self._pending_bytes += table.nbytes
+        if self._pending_bytes >= _GROUP_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._flush()
+            self._open.close()
+
+    def _begin(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = self._path / "data" / f"train-{self._shard:05d}.parquet" if self._shards else self._path
+        try:
+            self._open = pq.ParquetWriter(path, self._schema)
+        except pa.ArrowException as error:
+            raise UsageError(f"{first_line(error)}; write .jsonl") from None
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        if not self._pending:
+            return
+        if self._shards and self._shard_bytes >= _SHARD_BYTES:
+            self._open.close()
+            self._shard, self._shard_bytes = self._shard + 1, 0
+            self._begin()
+        self._open.write_table(pa.concat_tables(self._pending))
+        self._shard_bytes += self._pending_bytes
+        self._pending, self._pending_bytes = [], 0
+
+    def _fitted(self, chunk: Chunk) -> pa.Table:
+        """The rows with exactly the output's columns and types."""
+        import pyarrow as pa
+
+        schema = self._schema
+        assert schema is not None
+        try:
+            if not isinstance(chunk, Columns):
+                return pa.Table.from_pylist([row.values for row in chunk.rows()], schema=schema)
+            given = pa.Table.from_batches([chunk.batch])
+            if given.schema.equals(schema):
+                return given.replace_schema_metadata(schema.metadata)
+            columns = [
+                given[field.name].cast(field.type)
+                if field.name in given.column_names
+                else pa.nulls(len(given), field.type)
+                for field in schema
+            ]
+            return pa.Table.from_arrays(columns, schema=schema)
+        except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
+            where = next(chunk.rows()).where
+            raise UsageError(f"{where} or later: {first_line(error)}; {_ONE_TYPE}") from None
+
+
+def _inferred(chunk: Chunk, objects: Sequence[Mapping[str, Any] | None]) -> pa.Schema:
+    """The columns and types that Arrow finds in Python values."""
+    import pyarrow as pa
+
+    names = dict.fromkeys(name for values in objects if values for name in values)
+    fields = []
+    for name in names:
+        try:
+            column = [values.get(name) if values else None for values in objects]
+            fields.append(pa.field(name, pa.array(column).type))
+        except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
+            where = next(chunk.take([0]).rows()).where
+            raise UsageError(f"{where} or later: column {name!r}: {first_line(error)}; {_ONE_TYPE}") from None
+    return pa.schema(fields)
+
+
+def _line(where: str, values: Mapping[str, Any]) -> bytes:
+    try:
+        text = json.dumps(values, ensure_ascii=False, default=_plain)
+    except TypeError as error:
+        raise UsageError(f"{where}: {error}; write .parquet") from None
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair can be written as an escape only
+        return json.dumps(values, default=_plain).encode()
+
+
+def _plain(value: object) -> str:
+    """What JSON has no form for, as text."""
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"a value of type {type(value).__name__} can't be written as JSON")
+
+
+def _cell(value: object) -> object:
+    return ("true" if value else "false") if isinstance(value, bool) else value
