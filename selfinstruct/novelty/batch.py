@@ -29,7 +29,7 @@ _FIRST_BLOCK, _BLOCK = 1024, 8192
 """Rows of a block: small at first, while most pairs are within the block."""
 _ALL, _AGAIN, _NEAREST = 1, 2, 3
 """Why a row is compared."""
-_STRETCHES = 8
+_STRETCHES, _PIECES = 8, 6
 """Pieces of a block for each thread, so that the threads end together."""
 
 
@@ -75,7 +75,8 @@ class BatchEngine:
             if done < self._references:
                 arrays.state[block] = ADMITTED
             else:
-                self._compare(self._one_long_row_after_the_other(stretches, visits), True, _ALL)
+                finer = [piece for part in stretches for piece in self._pieces(part)]
+                self._compare(self._one_long_row_after_the_other(finer, visits), True, _ALL)
                 with self._scratch() as (scratch, counts):
                     settle(arrays, block, visits, ends, self._cutoff, self._found, scratch, _AGAIN, counts)
                 self._each(partial(remove_refused, arrays, first=done), stretches)
@@ -155,6 +156,11 @@ class BatchEngine:
         wanted = np.linspace(0, len(visits.order), self._workers * _STRETCHES + 1)[1:-1]
         cuts = np.unique(changes[np.minimum(np.searchsorted(changes, wanted), len(changes) - 1)])
         return [visits._replace(order=part) for part in np.split(visits.order, cuts)]
+
+    def _pieces(self, visits: Visits) -> list[Visits]:
+        """Visits in more pieces than `_stretches` may cut: the most frequent tokens, which come last, cost the most."""
+        count = 1 if self._workers == 1 else _PIECES
+        return [visits._replace(order=part) for part in np.array_split(visits.order, count)]
 
     def _one_long_row_after_the_other(self, stretches: list[Visits], visits: Visits) -> list[Visits]:
         """The stretches without those of long rows, which come row by row in stretches of their own."""
