@@ -16,6 +16,7 @@ from .schema import Endpoint, Sampling
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Dollars = Annotated[float, Field(ge=0.0)]
+PerMinute = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"\S")]
 Names = Annotated[tuple[Name, ...], Strict(False)]  # a YAML list
 Stops = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Strict(False)]
@@ -45,6 +46,13 @@ class TeacherConfig(Section):
     )
     timeout_s: Annotated[float, Field(gt=0)] = Field(60.0, description="Seconds for one request.")
     max_retries: Annotated[int, Field(ge=0)] = Field(4, description="Retries of one request, by the SDK.")
+    max_rpm: PerMinute | None = Field(None, description="Requests a minute; null: what headers and 429s teach.")
+    max_tpm: PerMinute | None = Field(None, description="Tokens a minute, prompts and answers together.")
+    max_input_tpm: PerMinute | None = Field(None, description="Prompt tokens a minute, where they are limited apart.")
+    max_output_tpm: PerMinute | None = Field(None, description="Generated tokens a minute, where limited apart.")
+    patience_s: Annotated[float, Field(gt=0)] = Field(
+        600.0, description="Seconds of nothing but rate-limit answers (429) after which the run ends, to go on later."
+    )
     max_tokens_param: Literal["max_tokens", "max_completion_tokens"] = Field(
         "max_tokens", description="How the server calls the token limit; newer OpenAI models want the second."
     )

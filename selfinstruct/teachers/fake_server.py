@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,19 +23,27 @@ class FakeServer:
     """What the server needs to know.
 
     latency_s: seconds before each answer. repeat: share of proposals that repeat one task. structured: whether JSON
-    schemas are followed. log: file that the requests are appended to.
+    schemas are followed. log: file that the requests are appended to. before: what requests pass first (aiohttp's
+    middlewares), such as `fake_limits`.
     """
 
     def __init__(
-        self, *, latency_s: float = 0.0, repeat: float = 0.0, structured: bool = True, log: Path | None = None
+        self,
+        *,
+        latency_s: float = 0.0,
+        repeat: float = 0.0,
+        structured: bool = True,
+        log: Path | None = None,
+        before: Sequence[Any] = (),
     ) -> None:
+        self._before = before
         self._latency_s, self._repeat, self._structured = latency_s, repeat, structured
         self._log: TextIO | None = log.open("a", encoding="utf-8") if log else None
         self.requests = 0
 
     def app(self) -> web.Application:
         """The routes."""
-        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app = web.Application(client_max_size=64 * 1024 * 1024, middlewares=self._before)
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/completions", self._completions)
         app.router.add_get("/v1/models", self._models)

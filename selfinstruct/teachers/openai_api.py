@@ -7,7 +7,6 @@ what really comes back is at times HTML, half a JSON, or an error with status 20
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import Mapping
@@ -18,11 +17,11 @@ from urllib.parse import urlsplit
 
 from ..config import TeacherConfig
 from ..errors import ConfigError, TeacherRefused
+from ..limits import Allowance, Limits, Turn
 from ..schema import Asking, Completion, Prompt, Usage, storable
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PATHS = {"chat": "/chat/completions", "completions": "/completions"}
-_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "access_terminated")
 _HINTS = {
     401: "check the key in ${variable}",
     402: "the account has no credit; add some, then start again",
@@ -31,8 +30,8 @@ _HINTS = {
 }
 _DETAIL = 2000
 """Characters of a bad answer that are looked at; the error keeps 300 of them once the key is taken out."""
-_WAIT_S = 60.0
-"""The longest time that the SDK waits between two tries, as a server may ask for in Retry-After."""
+_WHOLE = 5
+"""One request takes at most so many times `timeout_s`, which is the longest silence within it."""
 
 
 class OpenAITeacher:
@@ -45,12 +44,13 @@ class OpenAITeacher:
     def __init__(self, config: TeacherConfig, *, concurrency: int = 16, api_key: str | None = None) -> None:
         import openai
 
+        from .http_client import limited_client
+
         self._config = config
         self._openai = openai
         self._key = _checked(api_key, "api_key") if api_key else _find_key(config)
-        tries = config.max_retries + 1
-        self._patience_s = tries * config.timeout_s + config.max_retries * _WAIT_S
-        """Ends what the SDK's own time limits, which are of silence, don't: an answer that drips for ever."""
+        allowed = Allowance(config.max_rpm, config.max_tpm, config.max_input_tpm, config.max_output_tpm)
+        self._limits = Limits(allowed, concurrency, config.patience_s)
         self.model = config.model
         self.asking = Asking.over(config.endpoint or "chat")
         self._client = openai.AsyncOpenAI(
@@ -58,7 +58,12 @@ class OpenAITeacher:
             base_url=config.base_url,
             timeout=config.timeout_s,
             max_retries=config.max_retries,
-            http_client=_http_client(config.timeout_s, concurrency),
+            http_client=limited_client(
+                self._limits,
+                timeout_s=config.timeout_s,
+                whole_s=_WHOLE * config.timeout_s,
+                concurrency=concurrency,
+            ),
         )
 
     async def __aenter__(self) -> OpenAITeacher:
@@ -72,14 +77,29 @@ class OpenAITeacher:
     async def complete(self, prompt: Prompt) -> Completion:
         """Ask once; the SDK retries what may pass. A bad answer is a completion with its `error`.
 
-        Raises TeacherRefused for what asking again can't mend: 401, 402, 403, 404, an exhausted quota.
+        A question that got nothing but 429s hasn't been asked: it waits for its turn again. Raises TeacherDown where
+        that has no end, TeacherRefused for what asking again can't mend: 401, 402, 403, 404, an exhausted quota.
         """
+        from .http_client import TURN
+
+        size = sum(len(message.content.encode("utf-8", "surrogatepass")) + 16 for message in prompt.messages)
+        turn = Turn(prompt.purpose, size, prompt.sampling.max_tokens, priority=int(prompt.purpose == "propose"))
+        before = TURN.set(turn)
+        try:
+            while (completion := await self._ask(prompt)) is None:
+                pass
+        finally:
+            TURN.reset(before)
+        self._limits.settle(turn, completion.usage)
+        return replace(completion, error=self._line(completion.error)) if completion.error else completion
+
+    async def _ask(self, prompt: Prompt) -> Completion | None:
+        """One call of the SDK; None when it gave up on 429s."""
         import httpx2
 
         errors = self._openai
         try:
-            async with asyncio.timeout(self._patience_s):
-                body = await self._client.post(_PATHS[prompt.endpoint], body=self._body(prompt), cast_to=object)
+            body = await self._client.post(_PATHS[prompt.endpoint], body=self._body(prompt), cast_to=object)
         except errors.APIStatusError as error:
             return self._read_status(error)
         except (errors.APITimeoutError, TimeoutError) as error:
@@ -94,16 +114,17 @@ class OpenAITeacher:
             return self._failure("broken_json", error)
         except errors.APIError as error:
             return self._failure("broken_answer", error)
-        completion = read_answer(body, prompt)
-        return replace(completion, error=self._line(completion.error)) if completion.error else completion
+        return read_answer(body, prompt)
 
-    def _read_status(self, error: Any) -> Completion:
-        """A failed completion, or TeacherRefused, for an error status that the SDK gave up on."""
+    def _read_status(self, error: Any) -> Completion | None:
+        """For a status that the SDK gave up on: a failed completion, None for a rate limit, or TeacherRefused."""
+        from .http_client import QUOTA
+
         status = error.status_code
-        if status in _HINTS or (status == 429 and (error.code in _QUOTA or error.type in _QUOTA)):
+        if status in _HINTS or (status == 429 and (error.code in QUOTA or error.type in QUOTA)):
             raise TeacherRefused(self._refusal(error)) from None
         if status == 429:
-            return self._failure("rate_limited", error)
+            return None
         passing = status >= 500 or status in (408, 409, 425)
         return self._failure("server_error" if passing else "bad_request", error)
 
@@ -266,12 +287,3 @@ def _checked(key: str, where: str) -> str:
     if not (key.isascii() and key.isprintable()):
         raise ConfigError(f"{where} holds characters that no key has; copy the key again, whole")
     return key
-
-
-def _http_client(timeout_s: float, concurrency: int) -> Any:
-    """The SDK's aiohttp transport: its default one walks the whole pool for every request."""
-    import httpx2
-    import openai
-
-    limits = httpx2.Limits(max_connections=concurrency + 8, max_keepalive_connections=concurrency + 8)
-    return openai.DefaultAioHttpClient(timeout=httpx2.Timeout(timeout_s), limits=limits)
