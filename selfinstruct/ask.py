@@ -7,6 +7,7 @@ requests in flight, the budget, the teacher, the journal again. Whoever asks kno
 from __future__ import annotations
 
 import asyncio
+import functools
 import heapq
 import time
 from collections.abc import Callable
@@ -16,11 +17,15 @@ from typing import Protocol
 from .budget import Budget, BudgetSpent
 from .errors import SelfInstructError, StorageError, TeacherDown, TeacherError, TeacherRefused
 from .journal import Answer, Journal
+from .limits import LEAVING
 from .schema import Completion, Prompt, Usage, storable
 
 
 class Teacher(Protocol):
-    """Whoever answers. Built-ins are in `teachers`; your own object needs no more than this."""
+    """Whoever answers. Built-ins are in `teachers`; your own object needs no more than this.
+
+    It may have `price_factor`, what a discount leaves of the price (0.5 for half of it).
+    """
 
     async def complete(self, prompt: Prompt) -> Completion:
         """The answer. Raises TeacherError for what ends the run; all else is a Completion with `error`."""
@@ -135,6 +140,7 @@ class Door:
         """Ask within the budget and commit. What was reserved is settled whatever happens."""
         assert self._teacher is not None
         reservation = await self._budget.reserve(prompt)
+        LEAVING.set(functools.partial(self._budget.leaves, reservation))
         usage: Usage | None = None
         try:
             if self.reason is not None:
@@ -148,8 +154,9 @@ class Door:
             latency_s = time.perf_counter() - started
             usage = completion.usage
         finally:
-            cost = self._budget.settle(reservation, usage)
-        return await self._journal.commit(key, question, prompt, completion, cost, asked_at, latency_s)
+            cost = self._budget.settle(reservation, usage, getattr(self._teacher, "price_factor", 1.0))
+        requests = max(1, reservation.requests)
+        return await self._journal.commit(key, question, prompt, completion, cost, asked_at, latency_s, requests)
 
     def _watch(self, key: str, completion: Completion) -> None:
         """Close after too many failures in a row. Those and the ones still to come are forgotten, to be asked anew."""

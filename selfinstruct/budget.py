@@ -32,20 +32,21 @@ class Price:
     output: float
     source: str
 
-    def cost(self, usage: Usage) -> float:
-        """Dollars for one answer."""
+    def cost(self, usage: Usage, factor: float = 1.0) -> float:
+        """Dollars for one answer. factor: what a discount leaves of the price, 0.5 for half of it."""
         cached = min(usage.cached_tokens, usage.prompt_tokens)
         fresh = usage.prompt_tokens - cached
         total = fresh * self.input + cached * self.cached + usage.completion_tokens * self.output
-        return total / 1e6
+        return total / 1e6 * factor
 
 
 @dataclass(slots=True)
 class Reservation:
-    """The worst case of one question in flight."""
+    """The worst case of one question in flight. requests: how many have left for it, as far as that is known."""
 
     tokens: int
     cost_usd: float
+    requests: int = 0
 
 
 class Budget:
@@ -88,10 +89,19 @@ class Budget:
         self._reserved.cost_usd += worst.cost_usd
         return worst
 
-    def settle(self, reservation: Reservation, usage: Usage | None) -> float | None:
-        """Replace the worst case by what was used; None stands for a request that never left.
+    def leaves(self, reservation: Reservation) -> None:
+        """A request leaves for the question. The first one is reserved; raises BudgetSpent when another doesn't fit."""
+        if reservation.requests:
+            cap = self._requests_passed()
+            if cap is not None:
+                raise BudgetSpent(cap)
+            self.requests += 1
+        reservation.requests += 1
 
-        Returns dollars, or None where the price isn't known.
+    def settle(self, reservation: Reservation, usage: Usage | None, price_factor: float = 1.0) -> float | None:
+        """Replace the worst case by what was used; None stands for no answer, or a request that never left.
+
+        Returns dollars, or None where the price isn't known. price_factor: what a discount leaves of the price.
         """
         self._in_flight -= 1
         self._reserved.tokens -= reservation.tokens
@@ -99,10 +109,10 @@ class Budget:
         if not self._in_flight:
             self._reserved.cost_usd = 0.0  # what rounding has left
         self._settled.set()
+        self.requests += usage is not None or reservation.requests > 0
         if usage is None:
             return None
-        cost = self.price.cost(usage) if self.price else None
-        self.requests += 1
+        cost = self.price.cost(usage, price_factor) if self.price else None
         self.tokens += usage.prompt_tokens + usage.completion_tokens
         self.cost_usd += cost or 0.0
         return cost
@@ -122,8 +132,8 @@ class Budget:
 
     def _passed(self, worst: Reservation) -> str | None:
         """The cap that `worst` would pass, in words, or None."""
-        if self.max_requests is not None and self.requests + self._in_flight + 1 > self.max_requests:
-            return f"max_requests: {self.requests:,} of {self.max_requests:,} requests are used"
+        if (cap := self._requests_passed()) is not None:
+            return cap
         tokens = self.tokens + self._reserved.tokens + worst.tokens
         if self.max_tokens is not None and tokens > self.max_tokens:
             return (
@@ -137,6 +147,12 @@ class Budget:
                 f"may cost ${worst.cost_usd:.4f}"
             )
         return None
+
+    def _requests_passed(self) -> str | None:
+        """What to say when one more request doesn't fit, or None."""
+        if self.max_requests is None or self.requests + self._in_flight + 1 <= self.max_requests:
+            return None
+        return f"max_requests: {self.requests:,} of {self.max_requests:,} requests are used"
 
 
 def price_of(teacher: TeacherConfig) -> Price | None:

@@ -125,7 +125,7 @@ class Run:
             "SELECT reason, count(*) FROM verdicts WHERE reason IS NOT NULL GROUP BY reason ORDER BY 2 DESC, 1"
         )
         purposes = journal.query(
-            "SELECT purpose, count(*), sum(prompt_tokens), sum(completion_tokens), sum(cost_usd) FROM answers"
+            "SELECT purpose, sum(requests), sum(prompt_tokens), sum(completion_tokens), sum(cost_usd) FROM answers"
             " WHERE inherited = 0 GROUP BY purpose ORDER BY purpose"
         )
         totals = journal.totals()

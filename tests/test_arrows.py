@@ -27,7 +27,7 @@ DRAWN = {
     "ledger": {"store"},
     "journal": {"ledger", "store"},
     "budget": {"journal"},
-    "ask": {"budget", "journal"},
+    "ask": {"budget", "journal", "limits"},
     "runs": {"journal"},
     "pool": {"filters", "journal", "novelty", "strategies"},
     "export": {"exchange", "runs"},

@@ -14,7 +14,8 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from selfinstruct.config import TeacherConfig
-from selfinstruct.errors import ConfigError, TeacherRefused
+from selfinstruct.errors import ConfigError, TeacherDown, TeacherRefused
+from selfinstruct.limits import LEAVING
 from selfinstruct.schema import Completion, Message, Prompt, Sampling, Usage
 from selfinstruct.teachers.openai_api import OpenAITeacher
 
@@ -384,3 +385,44 @@ def test_the_key_is_read_from_the_variable(httpserver: HTTPServer, monkeypatch: 
 
     asyncio.run(once())
     assert httpserver.log[0][0].headers["authorization"] == f"Bearer {KEY}"
+
+
+# --- limits -------------------------------------------------------------------------------------
+
+
+def test_a_question_that_is_only_refused_for_its_pace_is_asked_until_it_is_answered(httpserver: HTTPServer) -> None:
+    limited = (429, said("Slow down", code="rate_limit_exceeded"), SOON)
+    httpserver.expect_request(CHAT).respond_with_handler(answering(*[limited] * 5, (200, body(), {})))
+    assert ask(httpserver, max_retries=1).text == "Hello."
+    assert len(httpserver.log) == 6
+
+
+def test_refusals_without_end_bring_the_teacher_down(httpserver: HTTPServer) -> None:
+    limited = (429, said("Slow down", code="rate_limit_exceeded"), SOON)
+    httpserver.expect_request(CHAT).respond_with_handler(answering(limited))
+    with pytest.raises(TeacherDown, match=r"nothing but rate-limit answers .*teacher\.patience_s"):
+        ask(httpserver, patience_s=0.5)
+
+
+def test_every_retry_is_a_request_and_is_counted_before_it_leaves(httpserver: HTTPServer) -> None:
+    class Enough(Exception):
+        pass
+
+    left = 0
+
+    def leaving() -> None:
+        nonlocal left
+        left += 1
+        if left == 4:
+            raise Enough
+
+    async def once() -> None:
+        config = TeacherConfig(model="m", base_url=httpserver.url_for("/v1"), max_retries=9)
+        LEAVING.set(leaving)
+        async with asyncio.timeout(60), OpenAITeacher(config, api_key=KEY) as teacher:
+            await teacher.complete(PROMPT)
+
+    httpserver.expect_request(CHAT).respond_with_handler(answering((503, said("Oh"), SOON)))
+    with pytest.raises(Enough):
+        asyncio.run(once())
+    assert len(httpserver.log) == 3

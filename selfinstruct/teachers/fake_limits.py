@@ -108,15 +108,15 @@ def limiting(provider: Provider) -> Callable[[web.Request, Handler], Awaitable[w
 
     @web.middleware
     async def limited(request: web.Request, handler: Handler) -> web.StreamResponse:
+        clock = asyncio.get_running_loop().time
         if request.path == "/v1/usage":
             counted = {"answered": provider.answered, "refused": provider.refused, "tokens": provider.tokens}
-            return web.json_response(counted)
+            return web.json_response(counted | {"clock_s": clock()})
         if request.method != "POST":
             return await handler(request)
         body = await request.json()
         parts = [str(message.get("content")) for message in body.get("messages", ())] or [str(body.get("prompt"))]
         prompt_tokens = len("".join(parts).encode()) // 4 + 1
-        clock = asyncio.get_running_loop().time
         wait_s = provider.arrives(prompt_tokens, clock())
         if wait_s:
             error = {"message": "Rate limit reached", "type": "requests", "code": "rate_limit_exceeded"}
