@@ -16,6 +16,7 @@ from .console import Debug, plain_errors, printable, say, table
 from .dedup_command import dedup
 from .errors import EXIT_CODES
 from .preflight import caps_of, check_names, foresee, only_filters
+from .spending import spending
 from .teacher_commands import serve_fake, teacher_app
 
 if TYPE_CHECKING:
@@ -180,6 +181,8 @@ def generate(
         if reporter.first_record_s is not None:
             say(f"first record after {reporter.first_record_s:.1f} s")
         say(f"{outcome.reason}: {outcome.detail}")
+        for name, value in spending(done.status()).items():
+            say(f"{name.strip()}: {value}")
         if done.dataset_path.exists():
             print(done.dataset_path)
         if outcome.exit_code:
@@ -203,7 +206,9 @@ def status(
 
         now = Run(run).status()
         if as_json:
-            print(json.dumps(asdict(now) | {"acceptance": now.acceptance}, ensure_ascii=False, indent=2))
+            derived = ("acceptance", "cost_per_record_usd", "target_cost_usd")
+            values = asdict(now) | {name: getattr(now, name) for name in derived}
+            print(json.dumps(values, ensure_ascii=False, indent=2))
             return
         rows = {
             "run": f"{now.run_dir} ({now.run_id}), {'running' if now.running else 'not running'}",
@@ -212,7 +217,7 @@ def status(
             "admitted": f"{now.admitted:,} of {now.proposed:,} proposed ({now.acceptance:.1%})",
             "requests": f"{now.requests:,} ({now.failed_requests:,} without an answer)",
             "tokens": f"{now.prompt_tokens:,} in prompts, {now.completion_tokens:,} generated",
-            "cost": "not known" if now.cost_usd is None else f"${now.cost_usd:,.4f}",
+            **spending(now),
             "last start": f"{now.outcome.reason} {now.outcome.detail}".strip(),
         }
         rows |= {f"  refused, {reason}": f"{count:,}" for reason, count in now.refused.items()}

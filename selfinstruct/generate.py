@@ -71,6 +71,8 @@ async def arun(
     with open_run(config, meaning, len(seeds), Path(fork_of) if fork_of else None) as opened:
         journal = opened.journal
         budget = Budget(config, price, journal.totals())
+        if price is not None:
+            journal.set_meta(price_source=price.source)
         door = Door(journal, budget, config.concurrency, config.max_failures_in_a_row)
         pool = Pool(seeds, checks, config.max_similarity, config.refuse_equal, config.neighbours, journal, opened.id)
         async with contextlib.AsyncExitStack() as stack:

@@ -65,11 +65,23 @@ class Status:
     generations: int = 1
     teacher: str = ""
     strategy: str = ""
+    price_source: str | None = None
 
     @property
     def acceptance(self) -> float:
         """Share of the proposed tasks that were admitted, 0 to 1."""
         return self.admitted / self.proposed if self.proposed else 0.0
+
+    @property
+    def cost_per_record_usd(self) -> float | None:
+        """Dollars for one record so far, everything that was refused for it included; None where nobody knows."""
+        return self.cost_usd / self.records if self.cost_usd is not None and self.records else None
+
+    @property
+    def target_cost_usd(self) -> float | None:
+        """Dollars for the whole target at the rate so far."""
+        each = self.cost_per_record_usd
+        return None if each is None else each * self.target
 
 
 class Run:
@@ -161,6 +173,7 @@ class Run:
             generations=len(self.generations),
             teacher=self.config.teacher.model,
             strategy=self.config.strategy,
+            price_source=journal.meta("price_source"),
         )
 
 

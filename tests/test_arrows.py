@@ -11,7 +11,9 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "selfinstruct"
 VALUES = set("_version errors schema text suggest config_file config_sections config".split())
 LOOP = set("loop generations generate".split())
-FRONT = set("__init__ __main__ cli console teacher_commands dedup_command progress estimate starter preflight".split())
+FRONT = set(
+    "__init__ __main__ cli console teacher_commands dedup_command progress estimate starter preflight spending".split()
+)
 """The command line and what only it uses: these may import anything, and nothing below imports them."""
 
 DRAWN = {
