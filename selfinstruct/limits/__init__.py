@@ -116,7 +116,7 @@ class Limits:
         assert self._pace is not None
         if status == 429:
             self._give(turn, turn.input, turn.output, now)
-            self._pace.refused(turn.sent_at, now, said)
+            self._pace.refused(turn.sent_at, now, said, known=bool(self._buckets))
             self._refused_since = now if self._refused_since is None else self._refused_since
             if now - self._refused_since >= self._patience_s:
                 self._give_up(now - self._refused_since)

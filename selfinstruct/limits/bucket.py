@@ -6,7 +6,7 @@ before the large; so it is written here.
 
 from __future__ import annotations
 
-BURST_S = 1.2
+BURST_S = 1.0
 """At most so many seconds' worth may be saved up: a server that counts by fixed minutes must not be surprised."""
 _EPSILON = 1e-9
 

@@ -23,7 +23,7 @@ _TRUST = 3
 _CERTAIN = 4
 """So many refusals in a row are no accident: then a minute's allowance is what was accepted in the last minute."""
 _DOUBT, _DOUBT_SHARE = 10, 0.02
-"""So many refusals, and this share, are taken for accidents where the headers tell the limits."""
+"""So many refusals, and this share, are taken for accidents where the limits are known."""
 _MEASURED, _RECENT_S, _FLOOR = 10, 15.0, 0.95
 """No cut below this share of what was taken: since the cuts began, once that many were, else in so many seconds."""
 _IN_VAIN, _DEAF = 0.4, 500
@@ -73,17 +73,17 @@ class Pace:
             share = min(_MOST_GROWTH, _GROWTH * 2 ** min((now - self._cut_at) / _DOUBLING_S, 20.0))
             self.bucket.change(self.bucket.per_min * (1 + share * passed), now)
 
-    def refused(self, sent_at: float, now: float, said: Said) -> None:
-        """A 429 for a request sent at `sent_at`. A server that tells its limits is believed, within reason."""
+    def refused(self, sent_at: float, now: float, said: Said, known: bool) -> None:
+        """A 429 for a request sent at `sent_at`. Where its limits are known, that is believed, within reason."""
         self._in_a_row += 1
         self._refused += 1
-        told = said.limit_requests is not None or said.limit_tokens is not None
-        if told and self._refused <= _DOUBT + _DOUBT_SHARE * self._answered:
+        if known and self._refused <= _DOUBT + _DOUBT_SHARE * self._answered:
             pass
         elif self._in_a_row == 1 and self._answered >= self._deaf_until and sent_at >= self._cut_at:
             self._cut(now)
         elif self._in_a_row == _CERTAIN and (count := self._accepted(60, now)[0]) >= _MEASURED:
             self._set(count, now)
+            self._best, self._streak = 0.0, (now, 0)
         if not self.refusing:
             return
         first, most = _BACK_OFF_S
@@ -108,7 +108,7 @@ class Pace:
         self._cut_at, self._since_cut = now, 0
         since, count = self._streak
         seconds = max(0.1, now - since)
-        if count >= _MEASURED:
+        if count >= _MEASURED and seconds >= 1:
             self._best = max(self._best, count / seconds * 60)
         else:
             count, seconds = self._accepted(_RECENT_S, now)
