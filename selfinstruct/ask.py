@@ -7,10 +7,11 @@ requests in flight, the budget, the teacher, the journal again. Whoever asks kno
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import heapq
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -18,13 +19,14 @@ from .budget import Budget, BudgetSpent
 from .errors import SelfInstructError, StorageError, TeacherDown, TeacherError, TeacherRefused
 from .journal import Answer, Journal
 from .limits import LEAVING
-from .schema import Completion, Prompt, Usage, storable
+from .schema import Completion, Prompt, Question, Usage, storable
 
 
 class Teacher(Protocol):
     """Whoever answers. Built-ins are in `teachers`; your own object needs no more than this.
 
-    It may have `price_factor`, what a discount leaves of the price (0.5 for half of it).
+    One that must know a question's key has `async complete_question(question)`, which is called instead; what it has
+    under way from an earlier start, Questions, is in its `under_way`.
     """
 
     async def complete(self, prompt: Prompt) -> Completion:
@@ -51,6 +53,7 @@ class Door:
         self._failed: list[str] = []
         self._gave_up = False
         self._under_way: dict[str, asyncio.Task[Answer]] = {}
+        self._expected: set[asyncio.Task[None]] = set()
         self._closing: list[Callable[[], object]] = []
         self.in_flight = 0
         self.reason: str | None = None
@@ -63,8 +66,13 @@ class Door:
         return self._teacher is not None and self.reason is None
 
     def open(self, teacher: Teacher) -> None:
-        """Send questions to `teacher` from here on."""
+        """Send questions to `teacher` from here on; what an earlier start has under way with it is waited for again."""
         self._teacher = teacher
+        for question in getattr(teacher, "under_way", ()):
+            task = asyncio.create_task(self._expect(question))
+            self._expected.add(task)
+            task.add_done_callback(self._expected.discard)
+            self._send(question.key, question.prompt, question.number)
 
     def recall(self, key: str) -> Answer | None:
         """The committed answer, without asking."""
@@ -82,15 +90,24 @@ class Door:
         if task is None:
             if not self.asks:
                 raise DoorClosed
-            task = asyncio.create_task(self._pay(key, prompt, question))
-            self._under_way[key] = task
-            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+            task = self._send(key, prompt, question)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
                 raise DoorClosed from None
             raise
+
+    def _send(self, key: str, prompt: Prompt, question: int | None) -> asyncio.Task[Answer]:
+        task = asyncio.create_task(self._pay(key, prompt, question))
+        self._under_way[key] = task
+        task.add_done_callback(lambda _: self._under_way.pop(key, None))
+        return task
+
+    async def _expect(self, question: Question) -> None:
+        """See to it that a question is answered, whether the loop asks it again or not."""
+        with contextlib.suppress(DoorClosed):
+            await self.ask(question.key, question.prompt, question=question.number)
 
     def close(self, reason: str, detail: str, error: SelfInstructError | None = None) -> None:
         """Send nothing more; what is in flight may still arrive. The first reason stands."""
@@ -148,7 +165,7 @@ class Door:
             asked_at, started = time.time(), time.perf_counter()
             self.in_flight += 1
             try:
-                completion = _storable(await self._teacher.complete(prompt))
+                completion = _storable(await _completed(self._teacher, Question(key, prompt, question)))
             finally:
                 self.in_flight -= 1
             latency_s = time.perf_counter() - started
@@ -179,6 +196,11 @@ class Door:
         else:
             error = TeacherDown(f"{count}; start again when the teacher is back, nothing is lost")
         self.close(reason_of(error), str(error), error)
+
+
+async def _completed(teacher: Teacher, question: Question) -> Completion:
+    by_key: Callable[[Question], Awaitable[Completion]] | None = getattr(teacher, "complete_question", None)
+    return await (teacher.complete(question.prompt) if by_key is None else by_key(question))
 
 
 def reason_of(error: TeacherError) -> str:

@@ -160,12 +160,19 @@ def price_of(teacher: TeacherConfig) -> Price | None:
 
     A teacher on this machine (kinds local and fake) costs nothing; None when nobody knows, as for one of your own.
     """
-    stated = stated_price(teacher)
-    if stated is not None:
-        return stated
-    if teacher.kind in ("local", "fake"):
+    price = stated_price(teacher)
+    if price is None and teacher.kind in ("local", "fake"):
         return Price(0.0, 0.0, 0.0, "runs on this machine")
-    return _looked_up(teacher) if teacher.kind == "openai" else None
+    if price is None and teacher.kind == "openai":
+        price = _looked_up(teacher)
+    return price and _reduced(price, teacher.price_factor)
+
+
+def _reduced(price: Price, factor: float) -> Price:
+    """The price of a batch job's questions, where it is a share of the live one."""
+    if factor == 1.0:
+        return price
+    return Price(price.input * factor, price.cached * factor, price.output * factor, f"{price.source}, x {factor:g}")
 
 
 def stated_price(teacher: TeacherConfig) -> Price | None:

@@ -44,6 +44,7 @@ Set = Annotated[
 ]
 
 _FIRST = {
+    "detached": ", when the jobs have ended",
     "budget": ", raise the cap, then",
     "exhausted": ", add seeds, raise the temperature or lower min_yield, then",
 }
@@ -155,6 +156,9 @@ def generate(
         Path | None,
         typer.Option(metavar="NEW_DIR", help="Take the run's answers over into NEW_DIR and go on there as configured."),
     ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Leave batch jobs to themselves (code 3); the next start collects.")
+    ] = False,
     log_format: Annotated[str, typer.Option(help="auto (a bar on a terminal), text or json.")] = "auto",
     debug: Debug = False,
 ) -> None:
@@ -168,7 +172,7 @@ def generate(
             raise UsageError(f"--log-format {log_format}: one of auto, text, json")
         loaded = _load(config, set_)
         check_names(loaded)
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"detach": detach}
         if fork is not None:
             options["fork_of"] = loaded.run_dir
             loaded = loaded.model_copy(update={"run_dir": str(fork)})
@@ -188,6 +192,7 @@ def generate(
         if outcome.exit_code:
             changed = [*(set_ or []), *([f"run_dir={fork}"] if fork else [])]
             again = " ".join([f"selfinstruct generate {config}", *(f"--set {shlex.quote(item)}" for item in changed)])
+            again += " --detach" if detach else ""
             say(f"to go on{_FIRST.get(outcome.reason, '')}: {again}")
             raise typer.Exit(outcome.exit_code)
 

@@ -53,7 +53,8 @@ _FREE_KEYS = frozenset(
 )
 _FREE_TEACHER_KEYS = frozenset(
     "base_url api_key_env timeout_s max_retries input_usd_per_mtok cached_usd_per_mtok output_usd_per_mtok "
-    "threads max_rpm max_tpm max_input_tpm max_output_tpm patience_s".split()
+    "threads max_rpm max_tpm max_input_tpm max_output_tpm patience_s mode batch_poll_s batch_quiet_s batch_questions "
+    "batch_price_factor".split()
 )
 
 

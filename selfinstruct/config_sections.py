@@ -9,7 +9,7 @@ import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationInfo, field_validator
 
 from .config_file import random_looking
 from .schema import Endpoint, Sampling
@@ -72,6 +72,22 @@ class TeacherConfig(Section):
         None, description="Threads of the embedded local server; null: all cores."
     )
 
+    mode: Literal["live", "batch"] = Field(
+        "live", description="batch: questions go up as files that the provider answers within a day, at half the price."
+    )
+    batch_poll_s: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="Seconds between two looks at a batch job, at most."
+    )
+    batch_quiet_s: Annotated[float, Field(gt=0)] = Field(
+        2.0, description="Seconds without a new question after which those collected go up."
+    )
+    batch_questions: Annotated[int, Field(ge=1, le=50_000)] = Field(
+        50_000, description="Questions in one batch job; lower it when your account's queue takes fewer."
+    )
+    batch_price_factor: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="Share of the live price in mode batch; null: 0.5 at OpenAI, else 1."
+    )
+
     @field_validator("api_key_env")
     @classmethod
     def _a_name_not_a_key(cls, value: str | None) -> str | None:
@@ -83,6 +99,23 @@ class TeacherConfig(Section):
                 "must be the name of an environment variable, such as OPENAI_API_KEY, never the key itself"
             )
         return name
+
+    @field_validator("mode")
+    @classmethod
+    def _batch_needs_a_provider(cls, value: str, info: ValidationInfo) -> str:
+        if value == "batch" and info.data.get("kind", "openai") != "openai":
+            raise ValueError("must be live for this teacher.kind; only kind openai has batch jobs")
+        return value
+
+    @property
+    def price_factor(self) -> float:
+        """What a question costs by now as a share of the live price: a batch is cheaper where the provider says so."""
+        if self.mode == "live":
+            return 1.0
+        if self.batch_price_factor is not None:
+            return self.batch_price_factor
+        host = urlsplit(self.base_url).hostname or "" if self.base_url else "api.openai.com"
+        return 0.5 if host == "openai.com" or host.endswith(".openai.com") else 1.0
 
     @field_validator("base_url")
     @classmethod

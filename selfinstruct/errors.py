@@ -23,7 +23,7 @@ EXIT_CODES: dict[int, str] = {
     0: "the target is met",
     1: "a defect in the program",
     2: "usage, configuration or seeds",
-    3: "ended early and can go on (budget, interrupted, exhausted, not finished)",
+    3: "ended early and can go on (budget, interrupted, exhausted, detached, not finished)",
     4: "the run is locked by another process",
     5: "the teacher refuses (key, quota, model)",
 }

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import functools
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +26,7 @@ from .runs import Run, note_outcome, open_run
 from .schema import Asking
 from .seeds import load_seeds, seeds_digest
 from .strategies import Strategy, build_strategy
-from .teachers import asking_of, build_teacher
+from .teachers import asking_of, build_teacher, by_batches
 
 
 def run(config: RunConfig, **options: Any) -> Run:
@@ -48,32 +49,41 @@ async def arun(
     fork_of: str | Path | None = None,
     export: bool = True,
     recall_only: bool = False,
+    detach: bool = False,
 ) -> Run:
     """Run, or go on with, the run that `config` describes, and write its dataset.
 
     teacher: an object with `async complete(prompt)` in place of the configured one; strategy: a class or
     function called with (config, asking); filters: in place of the configured ones.
     handle_signals: end cleanly on SIGINT and SIGTERM. fork_of: take over another run's answers first.
-    recall_only: ask nothing, only replay what is in the journal.
+    recall_only: ask nothing, only replay what is in the journal. detach: where everything waits in batch jobs, end
+    with the outcome 'detached'; the next start collects.
 
     Returns the run; `run.outcome` says whether the target was met and if not why (budget, exhausted,
     interrupted). Raises TeacherRefused, TeacherDown and StorageError after everything that was
     answered is on disk and written out; SeedError, ConfigError, ConfigChanged and RunLocked before anything starts.
     """
+    if detach and config.teacher.mode != "batch":
+        raise UsageError("detach: only batch jobs go on without us; set teacher.mode to batch")
     seeds = load_seeds(config.seed_sources)
     build = strategy or build_strategy
     asking = getattr(teacher, "asking", None) or asking_of(config)
     meaning = config.meaning(seeds_digest(seeds), build(config, asking).digest)
     price = price_of(config.teacher) if teacher is None else stated_price(config.teacher)
+    own = teacher is not None
     checks = list(filters) if filters is not None else instruction_filters(config)
-    if teacher is None and not recall_only:
+    if not own and not recall_only:
         teacher = build_teacher(config)
     with open_run(config, meaning, len(seeds), Path(fork_of) if fork_of else None) as opened:
         journal = opened.journal
         budget = Budget(config, price, journal.totals())
         if price is not None:
             journal.set_meta(price_source=price.source)
-        door = Door(journal, budget, config.concurrency, config.max_failures_in_a_row)
+        places = config.concurrency if config.teacher.mode == "live" else sys.maxsize
+        door = Door(journal, budget, places, config.max_failures_in_a_row)
+        if not own and teacher is not None:
+            leave = functools.partial(door.close, "detached") if detach else None
+            teacher = by_batches(teacher, config, journal.jobs, leave)
         pool = Pool(seeds, checks, config.max_similarity, config.refuse_equal, config.neighbours, journal, opened.id)
         async with contextlib.AsyncExitStack() as stack:
             if handle_signals:

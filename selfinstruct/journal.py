@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .jobs import DROPPED, Jobs
 from .ledger import EMPTY, TABLES, Ledger
 from .schema import Completion, Prompt, Record, Usage, Verdict
 from .store import Statement, Store
@@ -105,6 +106,7 @@ class Journal:
         self.path = path
         self._store = Store(path, _TABLES, FORMAT, read_only=read_only)
         self.ledger = Ledger(self._store)
+        self.jobs = Jobs(self._store)
         self._texts: set[str] = set()
         self._generation = self._latest_generation()
 
@@ -263,6 +265,7 @@ class Journal:
             ("UPDATE answers SET inherited = 1", ()),
             ("DELETE FROM meta", ()),
             *EMPTY,
+            *DROPPED,
             _generation(digest, meaning, config, program),
         ]
         self._store.backup(path, taken_over)

@@ -29,7 +29,8 @@ class Outcome:
     """How a run's last start ended.
 
     reason: 'target', 'budget', 'exhausted', 'interrupted', 'teacher_down', 'teacher_refused', 'storage',
-    'recall_only' (a refilter), 'running' or 'killed'. exit_code: what the command line ends with.
+    'detached' (questions wait in batch jobs), 'recall_only' (a refilter), 'running' or 'killed'.
+    exit_code: what the command line ends with.
     """
 
     reason: str

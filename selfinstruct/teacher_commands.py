@@ -22,12 +22,14 @@ def serve_fake(
     fixed_minutes: Annotated[bool, typer.Option(help="Count by minutes of the clock, not as a bucket.")] = False,
     retry_after: Annotated[bool, typer.Option(help="Send Retry-After with a 429.")] = True,
     rate_headers: Annotated[bool, typer.Option(help="Send x-ratelimit headers.")] = True,
+    batch_s: Annotated[float, typer.Option(min=0, help="Seconds that a batch job takes.")] = 0.0,
     debug: Debug = False,
 ) -> None:
     """Serve the fake teacher over OpenAI's protocol on loopback, to rehearse a run. Prints its base URL."""
     with plain_errors(debug):
         import asyncio
 
+        from .teachers.fake_batch import FakeBatches
         from .teachers.fake_limits import Provider, limiting
         from .teachers.fake_server import FakeServer, serving
 
@@ -36,7 +38,8 @@ def serve_fake(
             before.append(limiting(Provider(max_rpm, max_tpm, fixed_minutes, retry_after, rate_headers)))
 
         async def serve() -> None:
-            async with serving(FakeServer(latency_s=latency_s, log=log, before=before), port) as base_url:
+            server = FakeServer(latency_s=latency_s, log=log, before=before, batches=FakeBatches(batch_s))
+            async with serving(server, port) as base_url:
                 print(base_url, flush=True)
                 await asyncio.Event().wait()
 

@@ -9,11 +9,14 @@ says how it wants to be asked.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import RunConfig
 from ..plugins import load_named
 from ..schema import Asking
+
+if TYPE_CHECKING:
+    from .batch_job import Notes
 
 
 def _openai(config: RunConfig) -> Any:
@@ -40,6 +43,19 @@ TEACHERS: dict[str, Callable[[RunConfig], Any]] = {"openai": _openai, "local": _
 def build_teacher(config: RunConfig) -> Any:
     """The teacher that `config.teacher` names, not yet entered. Raises ConfigError."""
     return load_named(config.teacher.kind, TEACHERS, "teacher.kind")(config)
+
+
+def by_batches(teacher: Any, config: RunConfig, jobs: Notes, leave: Callable[[str], object] | None) -> Any:
+    """`teacher` asked by batch jobs, where the configuration says so or earlier starts have left some open.
+
+    jobs: where they are written down. leave: called with a line once everything waits in them; None: wait for them.
+    """
+    if config.teacher.mode == "live" and not jobs.open():
+        return teacher
+    from .batch import BatchTeacher
+    from .openai_api import OpenAITeacher
+
+    return BatchTeacher(teacher, config.teacher, jobs, leave) if isinstance(teacher, OpenAITeacher) else teacher
 
 
 def asking_of(config: RunConfig) -> Asking:

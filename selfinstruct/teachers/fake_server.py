@@ -1,7 +1,7 @@
 """The fake teacher behind a real HTTP server on loopback: for tests, benchmarks and rehearsals.
 
-It speaks the chat and completions endpoints. Every request is written to a log, one JSON line when it
-has come in and one when its answer is on the way, so that a test can prove what was asked and what was not.
+It speaks the chat and completions endpoints, and those for batch jobs (`fake_batch`). Every request to the former is
+written to a log, one JSON line when it has come in and one when its answer is on the way, so that a test can prove what was asked and what was not.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, TextIO
 from aiohttp import web
 
 from .fake import fake_answer
+from .fake_batch import FakeBatches
 
 
 class FakeServer:
@@ -24,7 +25,7 @@ class FakeServer:
 
     latency_s: seconds before each answer. repeat: share of proposals that repeat one task. structured: whether JSON
     schemas are followed. log: file that the requests are appended to. before: what requests pass first (aiohttp's
-    middlewares), such as `fake_limits`.
+    middlewares), such as `fake_limits`. batches: its batch jobs, FakeBatches by default.
     """
 
     def __init__(
@@ -35,10 +36,12 @@ class FakeServer:
         structured: bool = True,
         log: Path | None = None,
         before: Sequence[Any] = (),
+        batches: FakeBatches | None = None,
     ) -> None:
         self._before = before
         self._latency_s, self._repeat, self._structured = latency_s, repeat, structured
         self._log: TextIO | None = log.open("a", encoding="utf-8") if log else None
+        self._batches = batches or FakeBatches()
         self.requests = 0
 
     def app(self) -> web.Application:
@@ -47,6 +50,7 @@ class FakeServer:
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/completions", self._completions)
         app.router.add_get("/v1/models", self._models)
+        self._batches.add_to(app)
         return app
 
     async def _chat(self, request: web.Request) -> web.Response:

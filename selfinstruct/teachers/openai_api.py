@@ -19,9 +19,10 @@ from ..config import TeacherConfig
 from ..errors import ConfigError, TeacherRefused
 from ..limits import Allowance, Limits, Turn
 from ..schema import Asking, Completion, Prompt, Usage, storable
+from .batch_api import BatchApi
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_PATHS = {"chat": "/chat/completions", "completions": "/completions"}
+PATHS = {"chat": "/chat/completions", "completions": "/completions"}
 _HINTS = {
     401: "check the key in ${variable}",
     402: "the account has no credit; add some, then start again",
@@ -66,6 +67,10 @@ class OpenAITeacher:
             ),
         )
 
+    def batches(self) -> BatchApi:
+        """The same server's endpoints for batch jobs."""
+        return BatchApi(self._client, lambda error: TeacherRefused(self._refusal(error)), self._line)
+
     async def __aenter__(self) -> OpenAITeacher:
         return self
 
@@ -99,7 +104,7 @@ class OpenAITeacher:
 
         errors = self._openai
         try:
-            body = await self._client.post(_PATHS[prompt.endpoint], body=self._body(prompt), cast_to=object)
+            body = await self._client.post(PATHS[prompt.endpoint], body=self.body(prompt), cast_to=object)
         except errors.APIStatusError as error:
             return self._read_status(error)
         except (errors.APITimeoutError, TimeoutError) as error:
@@ -128,7 +133,8 @@ class OpenAITeacher:
         passing = status >= 500 or status in (408, 409, 425)
         return self._failure("server_error" if passing else "bad_request", error)
 
-    def _body(self, prompt: Prompt) -> dict[str, Any]:
+    def body(self, prompt: Prompt) -> dict[str, Any]:
+        """The request that asks `prompt`."""
         body: dict[str, Any] = {"model": self.model}
         if prompt.endpoint == "chat":
             body["messages"] = [{"role": m.role, "content": m.content} for m in prompt.messages]
