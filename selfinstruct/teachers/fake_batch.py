@@ -7,6 +7,7 @@ of them, and what goes wrong there goes wrong in the job. Results come in no par
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import time
@@ -33,15 +34,17 @@ _AT_ONCE = 32
 
 
 class FakeBatches:
-    """job_s: seconds that a job takes. troubles: of the first jobs, in the order of their creation.
+    """job_s: seconds that a job takes; may be changed while it is under way.
 
+    troubles: of the first jobs, in the order of their creation.
     limit: questions that may be in jobs under way; more is 'enqueued token limit reached'.
     """
 
     def __init__(self, job_s: float = 0.0, troubles: Sequence[Trouble] = (), limit: int = 1_000_000) -> None:
-        self._job_s, self._troubles, self._limit = job_s, list(troubles), limit
-        self._files: dict[str, bytes] = {}
+        self.job_s, self._troubles, self._limit = job_s, list(troubles), limit
         self._work: set[asyncio.Task[None]] = set()
+        self._names = itertools.count()
+        self.files: dict[str, bytes] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
 
     def add_to(self, app: web.Application) -> None:
@@ -83,21 +86,21 @@ class FakeBatches:
         )
 
     async def _content(self, request: web.Request) -> web.Response:
-        data = self._files.get(request.match_info["id"])
+        data = self.files.get(request.match_info["id"])
         if data is None:
             return _error(404, "not_found", "No such File object")
         return web.Response(body=data, content_type="application/octet-stream")
 
     def _keep(self, data: bytes) -> str:
-        name = f"file-{len(self._files)}"
-        self._files[name] = data
+        name = f"file-{next(self._names)}"
+        self.files[name] = data
         return name
 
     # --- batches ------------------------------------------------------------------------------
 
     async def _create(self, request: web.Request) -> web.Response:
         body = await request.json()
-        data = self._files.get(body.get("input_file_id"))
+        data = self.files.get(body.get("input_file_id"))
         if data is None or body.get("completion_window") != "24h":
             return _error(400, "invalid_request_error", "no such input file, or another window than 24h")
         job: dict[str, Any] = {
@@ -147,13 +150,14 @@ class FakeBatches:
             message = "Enqueued token limit reached for fake" if code == "token_limit_exceeded" else "can't be used"
             job |= {"status": "failed", "errors": {"object": "list", "data": [{"code": code, "message": message}]}}
             return
-        job["status"] = "in_progress"
+        job["status"], begun = "in_progress", time.time()
         stopped = trouble in ("expired", "cancelled")
         done = rows[: (2 * len(rows) + 2) // 3] if stopped else rows
         async with aiohttp.ClientSession() as session:
             places = asyncio.Semaphore(_AT_ONCE)
             answers = await asyncio.gather(*(_asked(session, places, origin, row) for row in done))
-        await asyncio.sleep(self._job_s)
+        while time.time() < begun + self.job_s:  # noqa: ASYNC110 - it may be changed meanwhile
+            await asyncio.sleep(0.02)
         job["status"] = "finalizing"
         good = [row for row in answers if row["response"]["status_code"] == 200]
         bad = [row for row in answers if row["response"]["status_code"] != 200]
@@ -176,7 +180,7 @@ class FakeBatches:
         }
         job["request_counts"] |= {"completed": len(good), "failed": len(bad)}
         if trouble == "gone":
-            del self._files[job["output_file_id"]]
+            del self.files[job["output_file_id"]]
 
 
 def _defect(rows: list[Any], endpoint: str) -> str | None:

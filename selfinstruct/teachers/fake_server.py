@@ -1,7 +1,8 @@
 """The fake teacher behind a real HTTP server on loopback: for tests, benchmarks and rehearsals.
 
 It speaks the chat and completions endpoints, and those for batch jobs (`fake_batch`). Every request to the former is
-written to a log, one JSON line when it has come in and one when its answer is on the way, so that a test can prove what was asked and what was not.
+written to a log, one JSON line when it has come in and one when its answer is on the way, so that a test can prove
+what was asked and what was not.
 """
 
 from __future__ import annotations
