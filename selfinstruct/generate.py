@@ -70,9 +70,8 @@ async def arun(
     asking = getattr(teacher, "asking", None) or asking_of(config)
     meaning = config.meaning(seeds_digest(seeds), build(config, asking).digest)
     price = price_of(config.teacher) if teacher is None else stated_price(config.teacher)
-    own = teacher is not None
     checks = list(filters) if filters is not None else instruction_filters(config)
-    if not own and not recall_only:
+    if teacher is None and not recall_only:
         teacher = build_teacher(config)
     with open_run(config, meaning, len(seeds), Path(fork_of) if fork_of else None) as opened:
         journal = opened.journal
@@ -81,7 +80,7 @@ async def arun(
             journal.set_meta(price_source=price.source)
         places = config.concurrency if config.teacher.mode == "live" else sys.maxsize
         door = Door(journal, budget, places, config.max_failures_in_a_row)
-        if not own and teacher is not None:
+        if teacher is not None:
             leave = functools.partial(door.close, "detached") if detach else None
             teacher = by_batches(teacher, config, journal.jobs, leave)
         pool = Pool(seeds, checks, config.max_similarity, config.refuse_equal, config.neighbours, journal, opened.id)

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -22,11 +23,13 @@ import yaml
 from aiohttp import web
 
 from conftest import ROOT
+from selfinstruct.budget import price_of
 from selfinstruct.config import RunConfig
-from selfinstruct.errors import TeacherDown, TeacherRefused, UsageError
+from selfinstruct.errors import ConfigError, TeacherDown, TeacherRefused, UsageError
 from selfinstruct.generate import run
 from selfinstruct.runs import Run
 from selfinstruct.teachers.batch import TRIES
+from selfinstruct.teachers.fake import FakeTeacher
 from selfinstruct.teachers.fake_batch import FakeBatches, Trouble
 from selfinstruct.teachers.fake_server import FakeServer, serving
 
@@ -271,6 +274,31 @@ def test_no_cap_is_passed(provider: Callable[..., Provider], values: Callable[..
     assert len(server.asked()) == done.status().requests == 30
 
 
+@pytest.mark.parametrize(
+    ("teacher", "factor"),
+    [
+        ({}, 1.0),
+        ({"mode": "batch"}, 0.5),
+        ({"mode": "batch", "base_url": "https://eu.api.openai.com/v1"}, 0.5),
+        ({"mode": "batch", "base_url": "https://api.openai.com.example/v1"}, 1.0),
+        ({"mode": "batch", "batch_price_factor": 0.25}, 0.25),
+        ({"batch_price_factor": 0.25}, 1.0),
+    ],
+)
+def test_a_batch_costs_its_share_of_the_live_price(teacher: dict[str, Any], factor: float) -> None:
+    stated = {"input_usd_per_mtok": 2.0, "cached_usd_per_mtok": 1.0, "output_usd_per_mtok": 8.0}
+    price = price_of(RunConfig.parse({"seeds": "s", "run_dir": "r", "teacher": stated | teacher}).teacher)
+    assert price is not None
+    assert (price.input, price.cached, price.output) == (2.0 * factor, factor, 8.0 * factor)
+
+
+def test_only_openais_protocol_has_batch_jobs(make_config: Callable[..., RunConfig]) -> None:
+    with pytest.raises(ConfigError, match=r"teacher\.mode: must be live for this teacher\.kind"):
+        make_config(teacher={"kind": "fake", "mode": "batch"})
+    with pytest.raises(ConfigError, match=r"teacher\.mode: batch needs OpenAI's protocol"):
+        run(make_config(teacher={"mode": "batch", "api_key_env": None}), teacher=FakeTeacher())
+
+
 # --- leaving and coming back ------------------------------------------------------------------
 
 
@@ -334,6 +362,25 @@ def test_what_was_asked_in_a_job_counts_not_what_would_be_asked_now(
     versions = dict(query(folder, "SELECT question, version FROM answers WHERE question IN (0, 11, 12)"))
     assert versions[0] == versions[11] == "of another program"
     assert versions[12] != versions[0]
+    assert set(server.times_executed().values()) == {1}
+
+
+def test_a_signal_while_a_job_runs_ends_the_start_and_the_next_collects(
+    provider: Callable[..., Provider],
+    values: Callable[..., dict[str, Any]],
+    live_rows: dict[str, bytes],
+    tmp_path: Path,
+) -> None:
+    server = provider(job_s=3600)
+    process = started(values(server), tmp_path)
+    while "in_progress" not in {job["status"] for job in server.batches.jobs.values()} and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 3, said
+    assert Run(tmp_path / "run").outcome.reason == "interrupted"
+    server.batches.job_s = 0
+    assert rows_of(run(RunConfig.parse(values(server)))) == live_rows
     assert set(server.times_executed().values()) == {1}
 
 
@@ -456,3 +503,34 @@ def test_a_lost_answer_to_the_creation_makes_no_second_job(
     assert rows_of(run(RunConfig.parse(values(server)))) == live_rows
     assert set(server.times_executed().values()) == {1}
     assert len(server.asked()) == len(set(server.asked()))
+
+
+# --- another server ---------------------------------------------------------------------------
+
+
+def test_a_server_that_we_have_not_written(
+    values: Callable[..., dict[str, Any]], tmp_path: Path, provider: Callable[..., Provider]
+) -> None:
+    """llmock speaks files and batches, too. Its answers are no tasks, so the run is left once they are in."""
+    pytest.importorskip("llmock")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "llmock.main:app", "--port", str(port), "--log-level", "error"]
+    with subprocess.Popen(command) as server:
+        try:
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                    break
+                time.sleep(0.1)
+            base_url = f"http://127.0.0.1:{port}/v1"
+            config = RunConfig.parse(values(provider(), teacher={"base_url": base_url}, max_requests=13))
+            assert run(config, detach=True).outcome.reason == "detached"
+            assert run(config).outcome.reason == "budget"
+        finally:
+            server.terminate()
+    answered = query(tmp_path / "run", "SELECT key FROM answers WHERE purpose = 'propose' AND error IS NULL")
+    assert {key for (key,) in answered} == FIRST
+    assert query(tmp_path / "run", "SELECT note FROM batch_jobs") == [
+        ("completed: 12 answered, 0 without an answer, 0 useless rows",)
+    ]

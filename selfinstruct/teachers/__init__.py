@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..config import RunConfig
+from ..errors import ConfigError
 from ..plugins import load_named
 from ..schema import Asking
 
@@ -49,13 +50,18 @@ def by_batches(teacher: Any, config: RunConfig, jobs: Notes, leave: Callable[[st
     """`teacher` asked by batch jobs, where the configuration says so or earlier starts have left some open.
 
     jobs: where they are written down. leave: called with a line once everything waits in them; None: wait for them.
+    Raises ConfigError when that teacher can't be asked so.
     """
     if config.teacher.mode == "live" and not jobs.open():
         return teacher
     from .batch import BatchTeacher
     from .openai_api import OpenAITeacher
 
-    return BatchTeacher(teacher, config.teacher, jobs, leave) if isinstance(teacher, OpenAITeacher) else teacher
+    if isinstance(teacher, OpenAITeacher):
+        return BatchTeacher(teacher, config.teacher, jobs, leave)
+    if config.teacher.mode == "batch":
+        raise ConfigError("teacher.mode: batch needs OpenAI's protocol; an object of your own is asked live")
+    return teacher
 
 
 def asking_of(config: RunConfig) -> Asking:

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 ENDED = frozenset({"completed", "expired", "cancelled"})
 """Statuses after which results are there, of some questions at least; 'failed' has none, nothing was executed."""
-_ID = re.compile(r"[\w.:-]{1,200}")
+_ID = re.compile(r"[\w.:-]{1,200}", re.ASCII)
 _UPLOAD_S = 600.0
 _A_DAY_S = 86_400.0
 _PAGE = 100
@@ -134,7 +134,7 @@ class BatchApi:
         said = "; ".join(f"{item.get('code')}: {item.get('message')}" for item in items[:3])
         return Remote(
             id=self._an_id(body.get("id")),
-            status=str(body.get("status")),
+            status=self._line(str(body.get("status")))[:40],
             output_file=_optional(body.get("output_file_id")),
             error_file=_optional(body.get("error_file_id")),
             errors=self._line(said),
