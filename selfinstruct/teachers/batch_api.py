@@ -121,7 +121,10 @@ class BatchApi:
             quota = error.code in ("insufficient_quota", "billing_hard_limit_reached")
             if passing and not quota:
                 raise Unreachable(said) from None
-            raise self._refused(error) from error
+            if quota or error.status_code in (401, 402, 403, 404):
+                raise self._refused(error) from error
+            hint = "check model and sampling, or lower teacher.batch_questions"
+            raise TeacherRefused(f"the server doesn't take this batch job: {said}; {hint}") from None
         except (openai.APIError, httpx2.HTTPError, TimeoutError, ValueError, RecursionError) as error:
             raise Unreachable(self._line(str(error) or type(error).__name__)) from None
 

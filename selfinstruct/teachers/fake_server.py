@@ -47,7 +47,7 @@ class FakeServer:
 
     def app(self) -> web.Application:
         """The routes."""
-        app = web.Application(client_max_size=64 * 1024 * 1024, middlewares=self._before)
+        app = web.Application(client_max_size=256 * 1024 * 1024, middlewares=self._before)
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/completions", self._completions)
         app.router.add_get("/v1/models", self._models)
