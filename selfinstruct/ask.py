@@ -171,7 +171,7 @@ class Door:
             latency_s = time.perf_counter() - started
             usage = completion.usage
         finally:
-            cost = self._budget.settle(reservation, usage, getattr(self._teacher, "price_factor", 1.0))
+            cost = self._budget.settle(reservation, usage)
         requests = max(1, reservation.requests)
         return await self._journal.commit(key, question, prompt, completion, cost, asked_at, latency_s, requests)
 

@@ -32,12 +32,12 @@ class Price:
     output: float
     source: str
 
-    def cost(self, usage: Usage, factor: float = 1.0) -> float:
-        """Dollars for one answer. factor: what a discount leaves of the price, 0.5 for half of it."""
+    def cost(self, usage: Usage) -> float:
+        """Dollars for one answer."""
         cached = min(usage.cached_tokens, usage.prompt_tokens)
         fresh = usage.prompt_tokens - cached
         total = fresh * self.input + cached * self.cached + usage.completion_tokens * self.output
-        return total / 1e6 * factor
+        return total / 1e6
 
 
 @dataclass(slots=True)
@@ -98,10 +98,10 @@ class Budget:
             self.requests += 1
         reservation.requests += 1
 
-    def settle(self, reservation: Reservation, usage: Usage | None, price_factor: float = 1.0) -> float | None:
+    def settle(self, reservation: Reservation, usage: Usage | None) -> float | None:
         """Replace the worst case by what was used; None stands for no answer, or a request that never left.
 
-        Returns dollars, or None where the price isn't known. price_factor: what a discount leaves of the price.
+        Returns dollars, or None where the price isn't known.
         """
         self._in_flight -= 1
         self._reserved.tokens -= reservation.tokens
@@ -112,7 +112,7 @@ class Budget:
         self.requests += usage is not None or reservation.requests > 0
         if usage is None:
             return None
-        cost = self.price.cost(usage, price_factor) if self.price else None
+        cost = self.price.cost(usage) if self.price else None
         self.tokens += usage.prompt_tokens + usage.completion_tokens
         self.cost_usd += cost or 0.0
         return cost

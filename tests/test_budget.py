@@ -87,8 +87,6 @@ def test_no_cap_is_ever_passed(
     asyncio.run(all_of_them())
     assert budget.requests == sent
     assert turned_away_with_others_in_flight == 0, "their true usage may leave room"
-    if all(cap is None for cap in limits.values()):
-        assert budget.requests > 0 or count < 20
 
 
 def test_a_question_waits_while_others_may_leave_room() -> None:
@@ -138,17 +136,6 @@ def test_what_was_used_before_a_price_was_known_counts_once_it_is() -> None:
     spent = Totals(2, 1_000_000, 500_000, 0.25, unpriced_prompt_tokens=400_000, unpriced_completion_tokens=100_000)
     assert Budget(config(), PRICE, spent).cost_usd == pytest.approx(0.25 + 0.6 + 0.6)
     assert Budget(config(), None, spent).cost_usd == 0.25
-
-
-def test_a_discount_is_counted_when_the_answer_is_there() -> None:
-    async def course() -> None:
-        budget = Budget(config(max_cost_usd=1), PRICE, Totals())
-        reservation = await budget.reserve(prompt())
-        assert reservation.cost_usd == pytest.approx(PRICE.cost(Usage(56, 100))), "reserved at the full price"
-        budget.settle(reservation, Usage(56, 100), price_factor=0.5)
-        assert budget.cost_usd == pytest.approx(PRICE.cost(Usage(56, 100)) / 2)
-
-    asyncio.run(course())
 
 
 def test_a_cap_needs_a_token_limit() -> None:
