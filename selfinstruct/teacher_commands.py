@@ -17,6 +17,11 @@ def serve_fake(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,
     latency_s: Annotated[float, typer.Option(min=0, help="Seconds before each answer.")] = 0.0,
     log: Annotated[Path | None, typer.Option(help="File that every request is appended to.")] = None,
+    faults: Annotated[
+        str | None,
+        typer.Option(help="Share of requests that meet a fault, 0.3, or shares by kind, 429=0.1,html=0.05."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the faults' draws.")] = 0,
     debug: Debug = False,
 ) -> None:
     """Serve the fake teacher over OpenAI's protocol on loopback, to rehearse a run. Prints its base URL."""
@@ -24,9 +29,12 @@ def serve_fake(
         import asyncio
 
         from .teachers.fake_server import FakeServer, serving
+        from .teachers.faults import Faults
+
+        met = None if faults is None else Faults.parse(faults, seed)
 
         async def serve() -> None:
-            async with serving(FakeServer(latency_s=latency_s, log=log), port) as base_url:
+            async with serving(FakeServer(latency_s=latency_s, log=log, faults=met), port) as base_url:
                 print(base_url, flush=True)
                 await asyncio.Event().wait()
 

@@ -18,7 +18,9 @@ from ..schema import Asking
 
 def _openai(config: RunConfig) -> Any:
     from .openai_api import OpenAITeacher
+    from .wire import check_teacher
 
+    check_teacher(config)
     return OpenAITeacher(config.teacher, concurrency=config.concurrency)
 
 

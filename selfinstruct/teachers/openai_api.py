@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 from ..config import TeacherConfig
 from ..errors import ConfigError, TeacherRefused
 from ..schema import Asking, Completion, Prompt, Usage, storable
+from .wire import TooLarge, address_of, http_client, on_this_machine
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PATHS = {"chat": "/chat/completions", "completions": "/completions"}
 _QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "access_terminated")
 _HINTS = {
@@ -29,8 +29,10 @@ _HINTS = {
     403: "this key may not use the model or the endpoint",
     404: "check teacher.model and teacher.base_url",
 }
-_DETAIL = 2000
-"""Characters of a bad answer that are looked at; the error keeps 300 of them once the key is taken out."""
+_DETAIL = 300
+"""Characters of a bad answer that its error keeps, counted once the key is taken out."""
+_NAME = 200
+"""Characters of a model's name or a finish reason, which are the server's words, too."""
 _WAIT_S = 60.0
 """The longest time that the SDK waits between two tries, as a server may ask for in Retry-After."""
 
@@ -58,7 +60,7 @@ class OpenAITeacher:
             base_url=config.base_url,
             timeout=config.timeout_s,
             max_retries=config.max_retries,
-            http_client=_http_client(config.timeout_s, concurrency),
+            http_client=http_client(address_of(config), config.timeout_s, concurrency),
         )
 
     async def __aenter__(self) -> OpenAITeacher:
@@ -74,6 +76,7 @@ class OpenAITeacher:
 
         Raises TeacherRefused for what asking again can't mend: 401, 402, 403, 404, an exhausted quota.
         """
+        import aiohttp
         import httpx2
 
         errors = self._openai
@@ -88,14 +91,22 @@ class OpenAITeacher:
             return Completion("", error=f"timeout: no answer within {self._config.timeout_s:g} s", failed=True)
         except errors.APIConnectionError as error:
             return self._failure("connection", error.__cause__ or error)
-        except httpx2.HTTPError as error:  # the connection broke inside the body
+        except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:  # broken inside the body, or no HTTP at all
             return self._failure("connection", error)
+        except TooLarge as error:
+            return self._failure("too_large", error)
         except (ValueError, RecursionError) as error:
             return self._failure("broken_json", error)
         except errors.APIError as error:
             return self._failure("broken_answer", error)
         completion = read_answer(body, prompt)
-        return replace(completion, error=self._line(completion.error)) if completion.error else completion
+        return replace(
+            completion,
+            text=self._without_key(completion.text),
+            model=self._without_key(completion.model),
+            finish_reason=self._without_key(completion.finish_reason),
+            error=self._line(completion.error) if completion.error else None,
+        )
 
     def _read_status(self, error: Any) -> Completion:
         """A failed completion, or TeacherRefused, for an error status that the SDK gave up on."""
@@ -145,8 +156,11 @@ class OpenAITeacher:
 
     def _line(self, text: str) -> str:
         """One bounded line, the key taken out (before it is cut, so that no part of one stays)."""
-        text = _storable_line(text)
-        return text.replace(self._key, "[key]")[:300] if len(self._key) >= 8 else text[:300]
+        return self._without_key(_storable_line(text))[:_DETAIL]
+
+    def _without_key(self, text: str) -> str:
+        """Some servers repeat the request's headers in what they answer."""
+        return text.replace(self._key, "[key]") if len(self._key) >= 8 else text
 
 
 def read_answer(body: object, prompt: Prompt) -> Completion:
@@ -155,29 +169,29 @@ def read_answer(body: object, prompt: Prompt) -> Completion:
         body = _decoded(body)
     if isinstance(body, str):
         kind = "html_answer" if body.lstrip().startswith("<") else "not_json"
-        return Completion("", error=f"{kind}: {_storable_line(body[:_DETAIL])}", failed=True)
+        return Completion("", error=f"{kind}: {_storable_line(body)}", failed=True)
     if not isinstance(body, Mapping):
         return Completion("", error=f"broken_answer: {type(body).__name__} instead of an object", failed=True)
     usage = _usage(body.get("usage"))
-    model = storable(body["model"]) if isinstance(body.get("model"), str) else ""
+    model = storable(body["model"])[:_NAME] if isinstance(body.get("model"), str) else ""
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, Mapping):
         said = body.get("error")
-        detail = f": {str(said)[:_DETAIL]}" if said else ""
+        detail = f": {said}" if said else ""
         return Completion("", usage=usage, model=model, error=f"no_choices{detail}", failed=True)
     finish = choice.get("finish_reason")
     text, refusal = _content(choice, prompt)
     error = None
     if refusal:
-        error = f"refusal: {_storable_line(refusal[:_DETAIL])}"
+        error = f"refusal: {_storable_line(refusal)}"
     elif finish == "content_filter":
         error = "content_filter"
     elif not text.strip():
         error = "empty_answer"
     return Completion(
         text,
-        finish_reason=storable(finish) if isinstance(finish, str) else "stop",
+        finish_reason=storable(finish)[:_NAME] if isinstance(finish, str) else "stop",
         usage=usage,
         model=model,
         error=error,
@@ -252,8 +266,8 @@ def _find_key(config: TeacherConfig) -> str:
     key = os.environ.get(name, "").strip() if name else ""
     if key:
         return _checked(key, f"teacher.api_key_env: ${name}")
-    host = urlsplit(config.base_url or "").hostname
-    if name is None or host in _LOOPBACK:
+    host = urlsplit(config.base_url or "").hostname or ""
+    if name is None or on_this_machine(host):
         return "none"
     raise ConfigError(
         f"teacher.api_key_env: ${name} is not set; export the key in it, name another variable, "
@@ -266,12 +280,3 @@ def _checked(key: str, where: str) -> str:
     if not (key.isascii() and key.isprintable()):
         raise ConfigError(f"{where} holds characters that no key has; copy the key again, whole")
     return key
-
-
-def _http_client(timeout_s: float, concurrency: int) -> Any:
-    """The SDK's aiohttp transport: its default one walks the whole pool for every request."""
-    import httpx2
-    import openai
-
-    limits = httpx2.Limits(max_connections=concurrency + 8, max_keepalive_connections=concurrency + 8)
-    return openai.DefaultAioHttpClient(timeout=httpx2.Timeout(timeout_s), limits=limits)
