@@ -76,9 +76,10 @@ def loopback(tmp_path: Path) -> Iterator[Callable[..., Loopback]]:
     """Start fake servers, `loopback(latency_s=0.01)`; each is a real process with a real socket."""
     processes: list[subprocess.Popen[str]] = []
 
-    def start(latency_s: float = 0.0) -> Loopback:
+    def start(latency_s: float = 0.0, faults: str = "0") -> Loopback:
         log = tmp_path / f"server-{len(processes)}.log"
         command = [sys.executable, "-m", "selfinstruct", "serve-fake", "--latency-s", str(latency_s), "--log", str(log)]
+        command += ["--faults", faults]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         processes.append(process)
         assert process.stdout is not None
