@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import Debug, plain_errors, printable, say, table
+from .console import Debug, plain_errors, printable, printable_json, say, table
 from .errors import EXIT_CODES
-from .preflight import caps_of, check_names, foresee, only_filters
+from .preflight import caps_of, check_names, foresee, only_filters, warn_in_clear
 from .teacher_commands import serve_fake, teacher_app
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ def check(config: ConfigPath, set_: Set = None, debug: Debug = False) -> None:
         }
         table(rows)
         foresee(loaded, expected.cost_usd)
+        warn_in_clear(loaded)
 
 
 @app.command(epilog="Example: selfinstruct preview configs/openai.yaml -n 1")
@@ -165,6 +166,7 @@ def generate(
             raise UsageError(f"--log-format {log_format}: one of auto, text, json")
         loaded = _load(config, set_)
         check_names(loaded)
+        warn_in_clear(loaded)
         options: dict[str, Any] = {}
         if fork is not None:
             options["fork_of"] = loaded.run_dir
@@ -201,7 +203,7 @@ def status(
 
         now = Run(run).status()
         if as_json:
-            print(json.dumps(asdict(now) | {"acceptance": now.acceptance}, ensure_ascii=False, indent=2))
+            print(printable_json(asdict(now) | {"acceptance": now.acceptance}))
             return
         rows = {
             "run": f"{now.run_dir} ({now.run_id}), {'running' if now.running else 'not running'}",

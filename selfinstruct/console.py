@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 import traceback
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ def plain_errors(debug: bool) -> Iterator[None]:
         yield
     except SelfInstructError as error:
         if debug:
-            traceback.print_exc()
+            _show_traceback()
         first, *more = printable(str(error)).splitlines() or [type(error).__name__]
         say(f"error: {first}")
         for line in more:
@@ -36,7 +37,7 @@ def plain_errors(debug: bool) -> Iterator[None]:
         raise
     except Exception as error:
         if debug:
-            traceback.print_exc()
+            _show_traceback()
         said = " ".join(f"{type(error).__name__}: {printable(str(error))}".split())[:500]
         place = _own_code(error)
         if place is not None:
@@ -45,6 +46,10 @@ def plain_errors(debug: bool) -> Iterator[None]:
             hint = "" if debug else "; run it again with --debug and report the traceback"
             say(f"error: a defect in selfinstruct: {said}{hint}")
         raise typer.Exit(1) from None
+
+
+def _show_traceback() -> None:
+    print(printable(traceback.format_exc()), file=sys.stderr, end="")
 
 
 def _own_code(error: BaseException) -> str | None:
@@ -67,6 +72,12 @@ def table(rows: dict[str, str]) -> None:
 def say(line: str) -> None:
     """Print one line to standard error."""
     print(f"selfinstruct: {printable(line)}", file=sys.stderr, flush=True)
+
+
+def printable_json(value: object) -> str:
+    """JSON for people and machines: what can't be printed is escaped, everything else stands as it is."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return "".join(c if c == "\n" or c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def printable(text: str) -> str:

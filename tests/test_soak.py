@@ -27,7 +27,7 @@ from selfinstruct.runs import Run
 from selfinstruct.teachers.faults import KINDS
 
 FULL = os.environ.get("SELFINSTRUCT_PROOF") == "full"
-TARGET, KILLS, LEAST_QUESTIONS = (2500, 50, 5000) if FULL else (120, 4, 250)
+TARGET, KILLS, LEAST_QUESTIONS = (1400, 50, 5000) if FULL else (120, 4, 250)
 ON_THE_WIRE_S = 0.3
 """Seconds after a kill in which the server still reads, and logs, what had been sent to it."""
 
@@ -112,7 +112,7 @@ def test_nothing_is_lost_and_nothing_paid_twice_under_faults_and_kills(
         name: [(at, one.fault) for at, one in enumerate(asked) if one.name == name] for name in twice ^ (lost | failed)
     }
     assert not told, (
-        f"asked twice: in flight at a kill or failed by a fault, and nothing else; {told}, kills {[k[0] for k in at_kills]}"
+        f"asked twice: in flight at a kill or failed by a fault, nothing else; {told}, kills {[k[0] for k in at_kills]}"
     )
     never = set(times) - committed(folder)
     assert never <= {request.name for request in asked if request.fault in AGAIN}, "given up at the end while failing"

@@ -21,7 +21,7 @@ def _openai(config: RunConfig) -> Any:
     from .wire import check_teacher
 
     check_teacher(config)
-    return OpenAITeacher(config.teacher, concurrency=config.concurrency)
+    return OpenAITeacher(config.teacher, concurrency=config.concurrency, direct=config.egress != "any")
 
 
 def _local(config: RunConfig) -> Any:

@@ -41,10 +41,13 @@ class OpenAITeacher:
     """A chat or completions endpoint. An async context manager; its connections live as long as it is entered.
 
     api_key: given by the library's caller; else read from the environment variable that the config names.
+    direct: never through a proxy, whatever the environment says.
     Raises ConfigError when that variable is not set and the server isn't on this machine.
     """
 
-    def __init__(self, config: TeacherConfig, *, concurrency: int = 16, api_key: str | None = None) -> None:
+    def __init__(
+        self, config: TeacherConfig, *, concurrency: int = 16, api_key: str | None = None, direct: bool = False
+    ) -> None:
         import openai
 
         self._config = config
@@ -60,7 +63,7 @@ class OpenAITeacher:
             base_url=config.base_url,
             timeout=config.timeout_s,
             max_retries=config.max_retries,
-            http_client=http_client(address_of(config), config.timeout_s, concurrency),
+            http_client=http_client(address_of(config), config.timeout_s, concurrency, direct=direct),
         )
 
     async def __aenter__(self) -> OpenAITeacher:

@@ -25,11 +25,13 @@ class TooLarge(Exception):
     """A body above the bound; nothing of it is kept."""
 
 
-def http_client(base_url: str, timeout_s: float, concurrency: int, max_body_bytes: int = MAX_BODY_BYTES) -> Any:
+def http_client(
+    base_url: str, timeout_s: float, concurrency: int, *, direct: bool = False, max_body_bytes: int = MAX_BODY_BYTES
+) -> Any:
     """The SDK's aiohttp transport (its default one walks the whole pool for every request), bounded.
 
-    Its requests raise TooLarge and TeacherRefused (a redirect that leads away). A server on this machine is
-    never asked through a proxy.
+    direct: without the environment's proxies; a server on this machine is never asked through one.
+    Its requests raise TooLarge and TeacherRefused (a redirect that leads away).
     """
     import httpx2
     import openai
@@ -59,7 +61,7 @@ def http_client(base_url: str, timeout_s: float, concurrency: int, max_body_byte
         limits=limits,
         event_hooks={"request": [stay]},
         verify=httpx2.create_ssl_context(),
-        trust_env=not on_this_machine(home.host),
+        trust_env=not (direct or on_this_machine(home.host)),
     )
 
 
