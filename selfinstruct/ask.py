@@ -34,7 +34,7 @@ class Door:
     """Recalls from the start; once it is opened it asks, at most `concurrency` questions at a time, until it is closed.
 
     reason: why it closed ('budget', 'interrupted', 'teacher_down' ...), None before; detail: the same in one line;
-    error: the error behind it, where there is one.
+    error: the error behind it, where there is one. gave_up: failed questions were set aside, to be asked anew.
     """
 
     def __init__(self, journal: Journal, budget: Budget, concurrency: int, max_failures: int) -> None:
@@ -44,7 +44,7 @@ class Door:
         self._gate = _Gate(concurrency)
         self._max_failures = max_failures
         self._failed: list[str] = []
-        self._gave_up = False
+        self.gave_up = False
         self._under_way: dict[str, asyncio.Task[Answer]] = {}
         self._closing: list[Callable[[], object]] = []
         self.in_flight = 0
@@ -153,7 +153,7 @@ class Door:
 
     def _watch(self, key: str, completion: Completion) -> None:
         """Close after too many failures in a row. Those and the ones still to come are forgotten, to be asked anew."""
-        if self._gave_up:
+        if self.gave_up:
             if completion.failed:
                 self._journal.forget([key])
             return
@@ -163,12 +163,18 @@ class Door:
         self._failed.append(key)
         if len(self._failed) < self._max_failures or self.reason is not None:
             return
-        self._gave_up = True
+        self.gave_up = True
         self._journal.forget(self._failed)
         count = f"{len(self._failed)} questions in a row got no answer; the last error: {completion.error}"
         error: TeacherError
-        if (completion.error or "").startswith("bad_request"):
+        said = (completion.error or "").partition(":")[0]
+        if said == "bad_request":
             error = TeacherRefused(f"{count}; the server doesn't take these requests: check model and sampling")
+        elif said in ("html_answer", "not_json", "broken_answer"):
+            error = TeacherDown(
+                f"{count}; that address seems not to be an OpenAI-compatible API: check teacher.base_url (most end in "
+                "/v1), or wait where this is a page of maintenance, then start again: nothing is lost"
+            )
         else:
             error = TeacherDown(f"{count}; start again when the teacher is back, nothing is lost")
         self.close(reason_of(error), str(error), error)

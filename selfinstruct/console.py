@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -14,6 +16,8 @@ import typer
 
 from .errors import SelfInstructError
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -21,7 +25,12 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 def plain_errors(debug: bool) -> Iterator[None]:
     """The library's errors as plain lines and their exit codes; anything else is a defect, and says so."""
     try:
-        yield
+        try:
+            yield
+        except typer.Exit:
+            sys.stdout.flush()
+            raise
+        sys.stdout.flush()
     except SelfInstructError as error:
         if debug:
             _show_traceback()
@@ -38,6 +47,10 @@ def plain_errors(debug: bool) -> Iterator[None]:
     except Exception as error:
         if debug:
             _show_traceback()
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            _give_up_output()
+            say(f"error: {error.filename or 'the output'}: {error.strerror}; make room, then the same command goes on")
+            raise typer.Exit(3) from None
         said = " ".join(f"{type(error).__name__}: {printable(str(error))}".split())[:500]
         place = _own_code(error)
         if place is not None:
@@ -46,6 +59,12 @@ def plain_errors(debug: bool) -> Iterator[None]:
             hint = "" if debug else "; run it again with --debug and report the traceback"
             say(f"error: a defect in selfinstruct: {said}{hint}")
         raise typer.Exit(1) from None
+
+
+def _give_up_output() -> None:
+    """What standard output still holds is lost; Python's own attempt at the end would only fail again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show_traceback() -> None:
@@ -70,8 +89,9 @@ def table(rows: dict[str, str]) -> None:
 
 
 def say(line: str) -> None:
-    """Print one line to standard error."""
-    print(f"selfinstruct: {printable(line)}", file=sys.stderr, flush=True)
+    """Print one line to standard error, if it takes one: a full disk under a log ends no run."""
+    with contextlib.suppress(OSError):
+        print(f"selfinstruct: {printable(line)}", file=sys.stderr, flush=True)
 
 
 def printable_json(value: object) -> str:
