@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ..config import RunConfig, TeacherConfig
 from ..errors import ConfigError, TeacherRefused
@@ -36,7 +36,10 @@ def http_client(
     import httpx2
     import openai
 
-    home = httpx2.URL(base_url)
+    try:
+        home = httpx2.URL(base_url)
+    except httpx2.InvalidURL as error:
+        raise _no_address(error) from None
 
     class Bounded(openai.DefaultAioHttpClient):
         async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
@@ -113,7 +116,7 @@ def _is_loopback(text: str) -> bool:
 
 def check_egress(egress: str | Sequence[str], address: str) -> None:
     """Raises ConfigError when `egress` doesn't let a teacher be at `address`."""
-    host = (urlsplit(address).hostname or "").rstrip(".")
+    host = (_split(address).hostname or "").rstrip(".")
     listed = () if isinstance(egress, str) else tuple(name.strip("[]").lower().rstrip(".") for name in egress)
     if egress == "any" or host in listed or on_this_machine(host):
         return
@@ -131,6 +134,17 @@ def in_clear(config: RunConfig) -> str | None:
     """The host that prompts and key would go to unencrypted, or None."""
     if config.teacher.kind != "openai":
         return None
-    parts = urlsplit(address_of(config.teacher))
+    parts = _split(address_of(config.teacher))
     host = parts.hostname or ""
     return host if parts.scheme == "http" and not on_this_machine(host) else None
+
+
+def _split(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError as error:
+        raise _no_address(error) from None
+
+
+def _no_address(error: Exception) -> ConfigError:
+    return ConfigError(f"teacher.base_url or $OPENAI_BASE_URL: no address that can be asked ({error})")

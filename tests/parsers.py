@@ -1,0 +1,173 @@
+"""Every parser that reads what others wrote, each as a function of bytes: for tests/test_fuzz.py and fuzz/.
+
+A target returns whatever the bytes are. Only the project's own errors count as an answer; anything else gets out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from selfinstruct.config import RunConfig, overridden
+from selfinstruct.errors import SelfInstructError
+from selfinstruct.filters import instruction_filters, keep_instances
+from selfinstruct.journal import Answer, Journal
+from selfinstruct.pool import Pool
+from selfinstruct.schema import Asking, Completion, Instance, Message, Prompt, Sampling, SeedTask, storable
+from selfinstruct.seeds import load_seeds
+from selfinstruct.strategies import build_strategy
+from selfinstruct.strategies.self_instruct import SelfInstruct
+from selfinstruct.teachers.catalogue import resolve
+from selfinstruct.teachers.faults import Faults
+from selfinstruct.teachers.openai_api import read_answer
+from selfinstruct.teachers.probe import speaks_schema
+from selfinstruct.teachers.wire import check_teacher, http_client
+
+FOLDER = Path(tempfile.mkdtemp(prefix="parsers-"))
+SEED = SeedTask("s", "Name a river in Europe, please.", (Instance("", "The Rhine."),))
+VALUES: dict[str, Any] = {"seeds": "seeds.jsonl", "run_dir": "run", "teacher": {"kind": "fake"}}
+A_POOL = 500
+"""Answers that one pool reads before the next is made: it grows, and comparing takes longer."""
+
+
+def _seeds(suffix: str) -> Callable[[bytes], None]:
+    def read(data: bytes) -> None:
+        path = FOLDER / f"seeds{suffix}"
+        path.write_bytes(data)
+        with contextlib.suppress(SelfInstructError):
+            load_seeds(path)
+
+    return read
+
+
+def read_config(data: bytes) -> None:
+    path = FOLDER / "config.yaml"
+    path.write_bytes(data)
+    with contextlib.suppress(SelfInstructError):
+        config = RunConfig.load(path)
+        config.meaning("", "")
+        check_teacher(config)
+        instruction_filters(config)
+
+
+def read_override(data: bytes) -> None:
+    with contextlib.suppress(SelfInstructError):
+        RunConfig.parse(overridden(VALUES, [_text(data)]))
+
+
+def read_prompts(data: bytes) -> None:
+    path = FOLDER / "prompts.yaml"
+    path.write_bytes(data)
+    for strategy in ("alpaca", "self_instruct"):
+        with contextlib.suppress(SelfInstructError):
+            build_strategy(RunConfig.parse(VALUES | {"prompts": str(path), "strategy": strategy}), Asking())
+
+
+def read_address(data: bytes) -> None:
+    text = _text(data)
+    with contextlib.suppress(SelfInstructError):
+        resolve(f"hf://{text}")
+    with contextlib.suppress(SelfInstructError):
+        config = RunConfig.parse(VALUES | {"egress": "local-only", "teacher": {"base_url": f"http://{text}"}})
+        check_teacher(config)
+        http_client(config.teacher.base_url or "", 1.0, 1)
+
+
+def read_faults(data: bytes) -> None:
+    with contextlib.suppress(SelfInstructError):
+        Faults.parse(_text(data))
+
+
+def read_body(data: bytes) -> None:
+    """A response body, as JSON where it is, else as the text that the SDK hands over."""
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError):
+        body = data.decode("utf-8", "replace")
+    for prompt in _prompts():
+        completion = read_answer(body, prompt)
+        assert completion.text == storable(completion.text)
+        speaks_schema(completion)
+        for strategy in _strategies():
+            if isinstance(strategy, SelfInstruct):
+                strategy.is_classification(completion)
+
+
+def read_completion(data: bytes) -> None:
+    """An answer's text through everything that reads it: strategies, filters, novelty, the ledger."""
+    text = storable(_text(data))
+    for strategy in _strategies():
+        for finish in ("stop", "length"):
+            completion = Completion(text, finish_reason=finish)
+            pool = _Pools.next()
+            pool.consume(pool.consumed, Answer(completion, (), ""), strategy)
+            if isinstance(strategy, SelfInstruct):
+                strategy.is_classification(completion)
+                for classification in (True, False):
+                    found = strategy.read_instances(completion, classification)
+                    made = tuple(Instance(storable(i.input), storable(i.output)) for i in found.instances)
+                    kept, refused = keep_instances(made, found.truncated)
+                    assert len(kept) <= 5
+                    assert all(verdict.reason for verdict in refused)
+    _Pools.journal().flush()
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "seeds .jsonl": _seeds(".jsonl"),
+    "seeds .json": _seeds(".json"),
+    "seeds .csv": _seeds(".csv"),
+    "seeds .parquet": _seeds(".parquet"),
+    "configuration": read_config,
+    "--set": read_override,
+    "prompt file": read_prompts,
+    "addresses": read_address,
+    "--faults": read_faults,
+    "response body": read_body,
+    "completion": read_completion,
+}
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+@cache
+def _strategies() -> list[Any]:
+    return [
+        build_strategy(RunConfig.parse(VALUES | {"strategy": name, "language": language}), asking)
+        for name in ("alpaca", "self_instruct")
+        for language in ("en", "zh")
+        for asking in (Asking(structured=True), Asking.over("completions"))
+    ]
+
+
+@cache
+def _prompts() -> tuple[Prompt, ...]:
+    parts = (Message("user", "Go on."),)
+    return (
+        Prompt("instances", parts, Sampling()),
+        Prompt("classify", parts, Sampling(), endpoint="completions", top_logprobs=10),
+    )
+
+
+class _Pools:
+    """Pools over one real journal, a fresh one after every `A_POOL` answers."""
+
+    _pool: Pool | None = None
+
+    @staticmethod
+    @cache
+    def journal() -> Journal:
+        return Journal(FOLDER / "journal.sqlite")
+
+    @classmethod
+    def next(cls) -> Pool:
+        if cls._pool is None or cls._pool.consumed >= A_POOL:
+            filters = instruction_filters(RunConfig.parse(VALUES))
+            cls._pool = Pool([SEED], filters, 0.7, 3, cls.journal(), "fuzz")
+        return cls._pool
