@@ -118,16 +118,16 @@ def read_completion(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    "seeds .jsonl": _seeds(".jsonl"),
-    "seeds .json": _seeds(".json"),
-    "seeds .csv": _seeds(".csv"),
-    "seeds .parquet": _seeds(".parquet"),
-    "configuration": read_config,
-    "--set": read_override,
-    "prompt file": read_prompts,
-    "addresses": read_address,
-    "--faults": read_faults,
-    "response body": read_body,
+    "seeds_jsonl": _seeds(".jsonl"),
+    "seeds_json": _seeds(".json"),
+    "seeds_csv": _seeds(".csv"),
+    "seeds_parquet": _seeds(".parquet"),
+    "config": read_config,
+    "override": read_override,
+    "prompts": read_prompts,
+    "address": read_address,
+    "faults": read_faults,
+    "body": read_body,
     "completion": read_completion,
 }
 

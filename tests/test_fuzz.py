@@ -17,17 +17,17 @@ from conftest import ROOT
 from selfinstruct.config import RunConfig
 from selfinstruct.teachers.fake import fake_answer
 
-EXAMPLES = 10_000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 150
+EXAMPLES = 3000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 150
 tried: Counter[str] = Counter()
 
 PIECES = (
     "1. |2) |### 3\n|Task 4: |Example 1\n|Instruction: |Input: |Output: |Label: |Yes|No|指令：|输入：|输出：|第十题 |是"
-    '|<none>|\n|\n\n|\r\n|\t|    |{|}|[|]|, |: |"|""|\\|\\ud800|\\u0000|null|true|NaN|-Infinity|1e999|-0|```json\n|```|<think>'
-    '|</think>|"instructions": [|"instances": [|"tasks"|"instruction"|"input"|"output"|"label"|"choices"|"message"'
-    '|"content"|"error"|"usage"|"prompt_tokens"|"logprobs"|"top_logprobs"|"finish_reason"|"messages"|"role"|"id"'
-    '|"is_classification"|teacher|model|base_url|egress|seeds|run_dir|target|filters|dataset|- |'
-    "!!python/object:os.system |&a |*a |<<: |'|%|{0}|{{x}}|=|,|0.5|429|html|localhost|127.0.0.1|[::1]|@|#|?|..|/|hf://|owner/repo/|.gguf|:99999"
-    "|\ufeff|\u2028|\x00|\x1b[2J|\u202e|😀"
+    '|<none>|\n|\n\n|\r\n|\t|    |{|}|[|]|, |: |"|""|\\|\\ud800|\\u0000|null|true|NaN|-Infinity|1e999|-0'
+    '|```json\n|```|<think>|</think>|"instructions": [|"instances": [|"tasks"|"instruction"|"input"|"output"|"label"'
+    '|"choices"|"message"|"content"|"error"|"usage"|"prompt_tokens"|"logprobs"|"top_logprobs"|"finish_reason"|"messages"|"role"|"id"'
+    '|"is_classification"|teacher|model|base_url|egress|seeds|run_dir|target|filters|dataset|- |* |'
+    "!!python/object:os.system |&a |*a |<<: |'|%|{0}|{{x}}|=|,|0.5|429|html|localhost|127.0.0.1|[::1]|@|#|?|..|/|hf://"
+    "|owner/repo/|.gguf|:99999|\ufeff|\u2028|\x00|\x1b[2J|\u202e|😀"
 ).split("|")
 
 VALID = [
@@ -93,4 +93,4 @@ def test_a_foreign_error_is_found() -> None:
         json.loads(data)
 
     with pytest.raises(ValueError, match=r"."):
-        settings(max_examples=50, database=None)(given(inputs)(target))()
+        settings(max_examples=50, database=None, report_multiple_bugs=False)(given(inputs)(target))()
