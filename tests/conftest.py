@@ -16,8 +16,15 @@ import pytest
 from selfinstruct.config import RunConfig
 
 ROOT = Path(__file__).parents[1]
+FIGURES: list[str] = []
+"""What proofs have measured, printed under the tests' result."""
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for figure in FIGURES:
+        terminalreporter.write_line(figure)
 
 
 @pytest.fixture

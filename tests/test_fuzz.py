@@ -1,4 +1,4 @@
-"""Whatever others wrote, a parser answers or raises one of the project's own errors. `-s` shows how many were tried."""
+"""Whatever others wrote, a parser answers or raises one of the project's own errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from parsers import TARGETS
 
-from conftest import ROOT
+from conftest import FIGURES, ROOT
 from selfinstruct.config import RunConfig
 from selfinstruct.teachers.fake import fake_answer
 
@@ -70,7 +70,7 @@ inputs = st.one_of(soup.map(b"".join), mutated, as_json, keyed.map(lambda value:
 def told() -> Iterator[None]:
     yield
     each = ", ".join(f"{name} {count:,}" for name, count in tried.items())
-    print(f"\nfuzz: {sum(tried.values()):,} inputs tried: {each}")
+    FIGURES.append(f"fuzz: {sum(tried.values()):,} inputs tried: {each}")
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -22,7 +22,7 @@ import yaml
 from test_faults import AGAIN, assert_no_wrong_row
 from test_kill import answers_in, committed, start
 
-from conftest import ROOT, Loopback
+from conftest import FIGURES, ROOT, Loopback
 from selfinstruct.runs import Run
 from selfinstruct.teachers.faults import KINDS
 
@@ -101,8 +101,8 @@ def test_nothing_is_lost_and_nothing_paid_twice_under_faults_and_kills(
     failed = {one.name for number, one in enumerate(asked) if one.fault in AGAIN and later_than(number, one, asked)}
     twice = {name for name, count in times.items() if count > 1}
     met = Counter(request.fault for request in asked if request.fault)
-    print(
-        f"\n{KILLS} kills, {len(times)} questions, {len(asked)} requests, {sum(met.values())} of them faulty "
+    FIGURES.append(
+        f"soak: {KILLS} kills, {len(times)} questions, {len(asked)} requests, {sum(met.values())} of them faulty "
         f"({sum(met.values()) / len(asked):.1%}); asked more than once: {len(twice)}, in flight at a kill {len(lost)}, "
         f"failed by a fault {len(failed)}; records: {len(Run(folder).records())} of {TARGET}"
     )
@@ -141,8 +141,8 @@ def test_memory_stays_flat_in_an_unbroken_run(loopback: Callable[..., Loopback],
     at_20 = next(rss for count, rss in samples if count >= 0.2 * answers)
     at_end = next(rss for count, rss in samples if count == samples[-1][0])
     last, peak = samples[-1][1], max(rss for _, rss in samples)
-    print(
-        f"\n{answers} answers; RSS at 20% {at_20:.0f} MB, with the last answer {at_end:.0f} MB "
+    FIGURES.append(
+        f"memory: {answers} answers; RSS at 20% {at_20:.0f} MB, with the last answer {at_end:.0f} MB "
         f"({at_end / at_20:.2f} x), after the dataset is written {last:.0f} MB, at most {peak:.0f} MB"
     )
     assert answers >= LEAST_QUESTIONS
