@@ -162,9 +162,6 @@ def test_a_torn_end_of_the_wal_costs_the_torn_answers_and_nothing_else(
         wal.write_bytes(data[:-3000] + (os.urandom(3000) if tear == "noise" else b""))
     torn = before - kept_in(folder)
     done = generate(config)
-    if tear == "gone" and done.returncode:  # nothing had been moved out of the WAL yet
-        assert "never started" in told(done) or "damaged" in told(done)
-        return
     assert done.returncode == 0, done.stderr
     assert len(Run(folder).records()) == 120
     again = len(set(server.events("asked")[:asked]) & set(server.events("asked")[asked:]))

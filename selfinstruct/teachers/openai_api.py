@@ -60,7 +60,7 @@ class OpenAITeacher:
         self.asking = Asking.over(config.endpoint or "chat")
         self._client = openai.AsyncOpenAI(
             api_key=self._key,
-            base_url=config.base_url,
+            base_url=address_of(config),
             timeout=config.timeout_s,
             max_retries=config.max_retries,
             http_client=http_client(address_of(config), config.timeout_s, concurrency, direct=direct),

@@ -54,7 +54,7 @@ def http_client(
     async def stay(request: httpx2.Request) -> None:
         if _origin(request.url) != _origin(home):
             raise TeacherRefused(
-                f"{base_url}: the server sends its requests on to {request.url.scheme}://{request.url.netloc.decode()};"
+                f"{base_url}: the server sends its requests on to {_place(request.url)};"
                 " nothing was sent there; if that is the teacher, put its address into teacher.base_url"
             )
 
@@ -78,6 +78,10 @@ async def _read(response: Any, max_body_bytes: int) -> bytes:
     finally:
         await response.aclose()
     return bytes(body)
+
+
+def _place(url: Any) -> str:
+    return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"[:120]
 
 
 def _origin(url: Any) -> tuple[str, str, int | None]:
