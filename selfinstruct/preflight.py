@@ -20,7 +20,7 @@ def check_names(config: RunConfig) -> None:
     from .journal import Totals
     from .plugins import load_named
     from .teachers import TEACHERS
-    from .teachers.wire import check_teacher
+    from .teachers.egress import check_teacher
 
     for name in config.dataset.formats:
         check_format(name)
@@ -44,7 +44,7 @@ def only_filters(source: RunConfig, config: RunConfig) -> None:
 
 def warn_in_clear(config: RunConfig) -> None:
     """Say so where prompts and key would be readable on their way."""
-    from .teachers.wire import in_clear
+    from .teachers.egress import in_clear
 
     host = in_clear(config)
     if host is not None:

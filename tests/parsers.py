@@ -22,11 +22,12 @@ from selfinstruct.schema import Asking, Completion, Instance, Message, Prompt, S
 from selfinstruct.seeds import load_seeds
 from selfinstruct.strategies import build_strategy
 from selfinstruct.strategies.self_instruct import SelfInstruct
+from selfinstruct.teachers.bounded_client import BoundedClient
 from selfinstruct.teachers.catalogue import resolve
+from selfinstruct.teachers.egress import check_teacher
 from selfinstruct.teachers.faults import Faults
 from selfinstruct.teachers.openai_api import read_answer
 from selfinstruct.teachers.probe import speaks_schema
-from selfinstruct.teachers.wire import check_teacher, http_client
 
 FOLDER = Path(tempfile.mkdtemp(prefix="parsers-"))
 SEED = SeedTask("s", "Name a river in Europe, please.", (Instance("", "The Rhine."),))
@@ -75,7 +76,7 @@ def read_address(data: bytes) -> None:
     with contextlib.suppress(SelfInstructError):
         config = RunConfig.parse(VALUES | {"egress": "local-only", "teacher": {"base_url": f"http://{text}"}})
         check_teacher(config)
-        http_client(config.teacher.base_url or "", 1.0, 1)
+        BoundedClient(config.teacher.base_url or "", timeout_s=1.0, concurrency=1)
 
 
 def read_faults(data: bytes) -> None:

@@ -27,9 +27,9 @@ from selfinstruct.errors import ConfigError, TeacherRefused
 from selfinstruct.runs import Run
 from selfinstruct.schema import Completion, Message, Prompt, Sampling
 from selfinstruct.teachers import build_teacher
+from selfinstruct.teachers.egress import check_egress, in_clear, on_this_machine
 from selfinstruct.teachers.fake_server import FakeServer, serving
 from selfinstruct.teachers.openai_api import OpenAITeacher
-from selfinstruct.teachers.wire import check_egress, in_clear, on_this_machine
 
 KEY = "sk-proj-RECOGNISABLE0123456789abcdefghij"
 PART = b"RECOGNISABLE"

@@ -17,8 +17,8 @@ from ..schema import Asking
 
 
 def _openai(config: RunConfig) -> Any:
+    from .egress import check_teacher
     from .openai_api import OpenAITeacher
-    from .wire import check_teacher
 
     check_teacher(config)
     return OpenAITeacher(config.teacher, concurrency=config.concurrency, direct=config.egress != "any")

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from ..config import TeacherConfig
 from ..errors import ConfigError, TeacherRefused
 from ..schema import Asking, Completion, Prompt, Usage, storable
-from .wire import TooLarge, address_of, http_client, on_this_machine
+from .egress import address_of, on_this_machine
 
 _PATHS = {"chat": "/chat/completions", "completions": "/completions"}
 _QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "access_terminated")
@@ -50,6 +50,8 @@ class OpenAITeacher:
     ) -> None:
         import openai
 
+        from .bounded_client import BoundedClient
+
         self._config = config
         self._openai = openai
         self._key = _checked(api_key, "api_key") if api_key else _find_key(config)
@@ -63,7 +65,9 @@ class OpenAITeacher:
             base_url=address_of(config),
             timeout=config.timeout_s,
             max_retries=config.max_retries,
-            http_client=http_client(address_of(config), config.timeout_s, concurrency, direct=direct),
+            http_client=BoundedClient(
+                address_of(config), timeout_s=config.timeout_s, concurrency=concurrency, direct=direct
+            ),
         )
 
     async def __aenter__(self) -> OpenAITeacher:
@@ -81,6 +85,8 @@ class OpenAITeacher:
         """
         import aiohttp
         import httpx2
+
+        from .bounded_client import TooLarge
 
         errors = self._openai
         try:
