@@ -27,7 +27,7 @@ from selfinstruct.runs import Run
 from selfinstruct.teachers.faults import KINDS
 
 FULL = os.environ.get("SELFINSTRUCT_PROOF") == "full"
-TARGET, KILLS, LEAST_QUESTIONS = (1400, 50, 5000) if FULL else (120, 4, 250)
+TARGET, KILLS, LEAST_QUESTIONS = (1700, 50, 5000) if FULL else (120, 4, 250)
 ON_THE_WIRE_S = 0.3
 """Seconds after a kill in which the server still reads, and logs, what had been sent to it."""
 
