@@ -41,7 +41,7 @@ class Door:
     """Recalls from the start; once it is opened it asks, at most `concurrency` questions at a time, until it is closed.
 
     reason: why it closed ('budget', 'interrupted', 'teacher_down' ...), None before; detail: the same in one line;
-    error: the error behind it, where there is one.
+    error: the error behind it, where there is one. gave_up: failed questions were set aside, to be asked anew.
     """
 
     def __init__(self, journal: Journal, budget: Budget, concurrency: int, max_failures: int) -> None:
@@ -51,7 +51,7 @@ class Door:
         self._gate = _Gate(concurrency)
         self._max_failures = max_failures
         self._failed: list[str] = []
-        self._gave_up = False
+        self.gave_up = False
         self._under_way: dict[str, asyncio.Task[Answer]] = {}
         self._expected: set[asyncio.Task[None]] = set()
         self._closing: list[Callable[[], object]] = []
@@ -177,7 +177,7 @@ class Door:
 
     def _watch(self, key: str, completion: Completion) -> None:
         """Close after too many failures in a row. Those and the ones still to come are forgotten, to be asked anew."""
-        if self._gave_up:
+        if self.gave_up:
             if completion.failed:
                 self._journal.forget([key])
             return
@@ -187,12 +187,18 @@ class Door:
         self._failed.append(key)
         if len(self._failed) < self._max_failures or self.reason is not None:
             return
-        self._gave_up = True
+        self.gave_up = True
         self._journal.forget(self._failed)
         count = f"{len(self._failed)} questions in a row got no answer; the last error: {completion.error}"
         error: TeacherError
-        if (completion.error or "").startswith("bad_request"):
+        said = (completion.error or "").partition(":")[0]
+        if said == "bad_request":
             error = TeacherRefused(f"{count}; the server doesn't take these requests: check model and sampling")
+        elif said in ("html_answer", "not_json", "broken_answer"):
+            error = TeacherDown(
+                f"{count}; that address seems not to be an OpenAI-compatible API: check teacher.base_url (most end in "
+                "/v1), or wait where this is a page of maintenance, then start again: nothing is lost"
+            )
         else:
             error = TeacherDown(f"{count}; start again when the teacher is back, nothing is lost")
         self.close(reason_of(error), str(error), error)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import Debug, plain_errors, printable, say, table
+from .console import Debug, plain_errors, printable, printable_json, say, table
 from .dedup_command import dedup
 from .errors import EXIT_CODES
-from .preflight import caps_of, check_names, foresee, only_filters
+from .preflight import caps_of, check_names, foresee, only_filters, warn_in_clear
 from .spending import spending
 from .teacher_commands import serve_fake, teacher_app
 
@@ -115,6 +115,7 @@ def check(config: ConfigPath, set_: Set = None, debug: Debug = False) -> None:
         }
         table(rows)
         foresee(loaded, expected.cost_usd)
+        warn_in_clear(loaded)
 
 
 @app.command(epilog="Example: selfinstruct preview configs/openai.yaml -n 1")
@@ -172,6 +173,7 @@ def generate(
             raise UsageError(f"--log-format {log_format}: one of auto, text, json")
         loaded = _load(config, set_)
         check_names(loaded)
+        warn_in_clear(loaded)
         options: dict[str, Any] = {"detach": detach}
         if fork is not None:
             options["fork_of"] = loaded.run_dir
@@ -212,8 +214,7 @@ def status(
         now = Run(run).status()
         if as_json:
             derived = ("acceptance", "cost_per_record_usd", "target_cost_usd")
-            values = asdict(now) | {name: getattr(now, name) for name in derived}
-            print(json.dumps(values, ensure_ascii=False, indent=2))
+            print(printable_json(asdict(now) | {name: getattr(now, name) for name in derived}))
             return
         rows = {
             "run": f"{now.run_dir} ({now.run_id}), {'running' if now.running else 'not running'}",

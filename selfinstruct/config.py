@@ -49,7 +49,7 @@ __all__ = [
 
 _FREE_KEYS = frozenset(
     "run_dir target concurrency max_cost_usd max_requests max_tokens min_yield min_yield_window "
-    "max_failures_in_a_row neighbours dataset".split()
+    "max_failures_in_a_row neighbours dataset egress".split()
 )
 _FREE_TEACHER_KEYS = frozenset(
     "base_url api_key_env timeout_s max_retries input_usd_per_mtok cached_usd_per_mtok output_usd_per_mtok "
@@ -106,6 +106,9 @@ class RunConfig(Section):
     min_yield_window: Annotated[int, Field(ge=1)] = Field(200, description="Questions in that window.")
     max_failures_in_a_row: Annotated[int, Field(ge=1)] = Field(
         10, description="Stop when so many questions in a row got no answer at all."
+    )
+    egress: Literal["any", "local-only"] | Annotated[Names, Field(min_length=1)] = Field(
+        "any", description="Where a teacher may be: any | local-only (this machine) | a list of hosts beside it."
     )
     dataset: DatasetConfig = DatasetConfig()
 

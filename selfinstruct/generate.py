@@ -17,12 +17,12 @@ from typing import Any, cast
 from .ask import Door, Teacher
 from .budget import Budget, price_of, stated_price
 from .config import RunConfig
-from .errors import UsageError
+from .errors import StorageError, UsageError
 from .filters import Filter, instruction_filters
 from .generations import Generations
 from .loop import GRACE_S, Loop, Progress
 from .pool import Pool
-from .runs import Run, note_outcome, open_run
+from .runs import Outcome, Run, note_outcome, open_run
 from .schema import Asking
 from .seeds import load_seeds, seeds_digest
 from .strategies import Strategy, build_strategy
@@ -89,7 +89,12 @@ async def arun(
                 stack.enter_context(_signals(door))
             ready = None if recall_only else functools.partial(_enter, stack, teacher, door)
             generations = Generations(opened.configs, build, asking)
-            outcome = await Loop(opened, pool, door, budget, generations, ready, progress).grow()
+            try:
+                outcome = await Loop(opened, pool, door, budget, generations, ready, progress).grow()
+            except StorageError as error:
+                with contextlib.suppress(StorageError):  # the little that has to be said may still find room
+                    note_outcome(journal, Outcome("storage", str(error), error.exit_code))
+                raise
         note_outcome(journal, outcome)
         if export and journal.ledger.finished():
             from .export import write_dataset

@@ -143,7 +143,7 @@ class Loop:
         while self._finished < self._config.target and self._prefix < len(admitted) and admitted[self._prefix].resolved:
             self._finished += admitted[self._prefix].record is not None
             self._prefix += 1
-        return self._finished >= self._config.target and self._door.reason != "teacher_down"
+        return self._finished >= self._config.target and not self._door.gave_up
 
     def _outcome(self) -> Outcome:
         target = self._config.target

@@ -20,10 +20,12 @@ def check_names(config: RunConfig) -> None:
     from .journal import Totals
     from .plugins import load_named
     from .teachers import TEACHERS
+    from .teachers.egress import check_teacher
 
     for name in config.dataset.formats:
         check_format(name)
     load_named(config.teacher.kind, TEACHERS, "teacher.kind")
+    check_teacher(config)
     instruction_filters(config)
     Budget(config, price_of(config.teacher), Totals())
 
@@ -38,6 +40,15 @@ def only_filters(source: RunConfig, config: RunConfig) -> None:
             f"refilter: {', '.join(other)} can't be changed here, the answers were asked with it; "
             "`selfinstruct generate --fork NEW_DIR` goes on with other settings"
         )
+
+
+def warn_in_clear(config: RunConfig) -> None:
+    """Say so where prompts and key would be readable on their way."""
+    from .teachers.egress import in_clear
+
+    host = in_clear(config)
+    if host is not None:
+        say(f"warning: {host} is asked over http: prompts and key can be read on their way; use https, or a tunnel")
 
 
 def foresee(config: RunConfig, cost_usd: float | None) -> None:

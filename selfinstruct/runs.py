@@ -17,7 +17,7 @@ from typing import Any
 
 from . import _version
 from .config import RunConfig, digest_of
-from .errors import ConfigChanged, RunLocked, StorageError, UsageError
+from .errors import ConfigChanged, RunLocked, UsageError, cannot_write
 from .journal import Generation, Journal
 from .schema import Record
 
@@ -246,7 +246,7 @@ def _make_folder(path: Path) -> None:
     except FileExistsError:
         raise UsageError(f"run_dir: {path} is a file; name a folder") from None
     except OSError as error:
-        raise StorageError(f"run_dir: {path}: {error.strerror or error}; choose a folder that can be written") from None
+        raise cannot_write(f"run_dir: {path}", error) from None
 
 
 @contextlib.contextmanager
@@ -259,7 +259,7 @@ def _lock(path: Path) -> Iterator[None]:
     except Timeout:
         raise RunLocked(f"{path}: another process works on this run; wait for it, or choose another run_dir") from None
     except OSError as error:
-        raise StorageError(f"{path}/run.lock: {error.strerror or error}; check the folder's permissions") from None
+        raise cannot_write(f"{path}/run.lock", error) from None
     try:
         yield
     finally:
@@ -304,5 +304,7 @@ def _outcome(journal: Journal, running: bool) -> Outcome:
     stored = journal.meta("outcome")
     outcome = Outcome(*json.loads(stored)) if stored else Outcome("running", "", 3)
     if outcome.reason == "running" and not running:
-        return Outcome("killed", "it ended without a word; the same command goes on", 3)
+        return Outcome(
+            "killed", "it ended without a word (killed, or no room to write one); the same command goes on", 3
+        )
     return outcome

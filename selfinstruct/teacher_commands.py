@@ -23,6 +23,11 @@ def serve_fake(
     retry_after: Annotated[bool, typer.Option(help="Send Retry-After with a 429.")] = True,
     rate_headers: Annotated[bool, typer.Option(help="Send x-ratelimit headers.")] = True,
     batch_s: Annotated[float, typer.Option(min=0, help="Seconds that a batch job takes.")] = 0.0,
+    faults: Annotated[
+        str | None,
+        typer.Option(help="Share of requests that meet a fault, 0.3, or shares by kind, 429=0.1,html=0.05."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the faults' draws.")] = 0,
     debug: Debug = False,
 ) -> None:
     """Serve the fake teacher over OpenAI's protocol on loopback, to rehearse a run. Prints its base URL."""
@@ -32,13 +37,16 @@ def serve_fake(
         from .teachers.fake_batch import FakeBatches
         from .teachers.fake_limits import Provider, limiting
         from .teachers.fake_server import FakeServer, serving
+        from .teachers.faults import Faults
+
+        met = None if faults is None else Faults.parse(faults, seed)
 
         before = []
         if max_rpm is not None or max_tpm is not None:
             before.append(limiting(Provider(max_rpm, max_tpm, fixed_minutes, retry_after, rate_headers)))
 
         async def serve() -> None:
-            server = FakeServer(latency_s=latency_s, log=log, before=before, batches=FakeBatches(batch_s))
+            server = FakeServer(latency_s=latency_s, log=log, before=before, batches=FakeBatches(batch_s), faults=met)
             async with serving(server, port) as base_url:
                 print(base_url, flush=True)
                 await asyncio.Event().wait()

@@ -368,6 +368,7 @@ FREE: dict[str, Any] = {
     "min_yield_window": 7,
     "max_failures_in_a_row": 7,
     "neighbours": 7,
+    "egress": "local-only",
     "teacher.base_url": "http://other/v1",
     "teacher.api_key_env": "OTHER",
     "teacher.timeout_s": 7.0,

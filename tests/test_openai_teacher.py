@@ -135,8 +135,8 @@ def test_characters_that_no_file_can_keep_are_replaced(httpserver: HTTPServer) -
     assert ask(httpserver).text == "ab ? c 😀"
 
 
-def test_an_answer_of_5_mb(httpserver: HTTPServer) -> None:
-    long = "word " * 1_000_000
+def test_an_answer_of_3_mb(httpserver: HTTPServer) -> None:
+    long = "word " * 600_000
     httpserver.expect_request(CHAT).respond_with_json(body({"content": long}))
     assert ask(httpserver).text == long
 

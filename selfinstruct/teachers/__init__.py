@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 
 def _openai(config: RunConfig) -> Any:
+    from .egress import check_teacher
     from .openai_api import OpenAITeacher
 
-    return OpenAITeacher(config.teacher, concurrency=config.concurrency)
+    check_teacher(config)
+    return OpenAITeacher(config.teacher, concurrency=config.concurrency, direct=config.egress != "any")
 
 
 def _local(config: RunConfig) -> Any:

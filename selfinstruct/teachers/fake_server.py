@@ -19,6 +19,7 @@ from aiohttp import web
 
 from .fake import fake_answer
 from .fake_batch import FakeBatches
+from .faults import Faults
 
 
 class FakeServer:
@@ -26,7 +27,8 @@ class FakeServer:
 
     latency_s: seconds before each answer. repeat: share of proposals that repeat one task. structured: whether JSON
     schemas are followed. log: file that the requests are appended to. before: what requests pass first (aiohttp's
-    middlewares), such as `fake_limits`. batches: its batch jobs, FakeBatches by default.
+    middlewares), such as `fake_limits`. batches: its batch jobs, FakeBatches by default. faults: what some of them
+    meet.
     """
 
     def __init__(
@@ -38,9 +40,11 @@ class FakeServer:
         log: Path | None = None,
         before: Sequence[Any] = (),
         batches: FakeBatches | None = None,
+        faults: Faults | None = None,
     ) -> None:
         self._before = before
         self._latency_s, self._repeat, self._structured = latency_s, repeat, structured
+        self._faults = faults
         self._log: TextIO | None = log.open("a", encoding="utf-8") if log else None
         self._batches = batches or FakeBatches()
         self.requests = 0
@@ -48,6 +52,8 @@ class FakeServer:
     def app(self) -> web.Application:
         """The routes."""
         app = web.Application(client_max_size=256 * 1024 * 1024, middlewares=self._before)
+        if self._faults is not None:
+            app.middlewares.append(self._faults.middleware(_name_of, self._write))
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/completions", self._completions)
         app.router.add_get("/v1/models", self._models)
@@ -56,7 +62,7 @@ class FakeServer:
 
     async def _chat(self, request: web.Request) -> web.Response:
         body = await request.json()
-        text = "".join(message["content"] for message in body["messages"])
+        text = _asked(body)
         answer = await self._answer(body, text)
         message = {"role": "assistant", "content": answer, "refusal": None}
         return self._reply(body, text, answer, "chat.completion", {"message": message})
@@ -99,6 +105,16 @@ class FakeServer:
         )
 
 
+def _asked(body: dict[str, Any]) -> str:
+    """What a body asks: its messages' texts joined, or its prompt."""
+    messages = body.get("messages")
+    return body["prompt"] if messages is None else "".join(message["content"] for message in messages)
+
+
+def _name_of(body: bytes) -> str:
+    return request_name(_asked(json.loads(body)))
+
+
 def request_name(text: str) -> str:
     """What the log calls a request: a hash of its messages' texts, joined."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -107,7 +123,7 @@ def request_name(text: str) -> str:
 @contextlib.asynccontextmanager
 async def serving(server: FakeServer, port: int = 0) -> AsyncIterator[str]:
     """Serve on 127.0.0.1; yields the base URL, 'http://127.0.0.1:PORT/v1'. port 0 takes a free one."""
-    runner = web.AppRunner(server.app(), access_log=None)
+    runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", port)

@@ -10,10 +10,11 @@ import json
 from contextvars import ContextVar
 from typing import Any
 
+import aiohttp
 import httpx2
-import openai
 
 from ..limits import Limits, Turn
+from .bounded_client import BoundedClient, TooLarge
 
 TURN: ContextVar[Turn | None] = ContextVar("TURN", default=None)
 """The question that the requests of this context belong to; those without one (a list of models) pass freely."""
@@ -21,15 +22,15 @@ QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "access_terminated"
 _TOLD = (b"retry-after", b"x-ratelimit-")
 
 
-class LimitedClient(openai.DefaultAioHttpClient):
+class LimitedClient(BoundedClient):
     """Sends when `pace` says so, and tells it how every request ended.
 
     whole_s: the longest time for one request, which the client's own time limits, which are of silence, don't end:
     an answer that drips for ever. Raises TimeoutError then, which the SDK doesn't retry.
     """
 
-    def __init__(self, pace: Limits, whole_s: float, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, pace: Limits, whole_s: float, base_url: str, **options: Any) -> None:
+        super().__init__(base_url, **options)
         self._pace = pace
         self.whole_s = whole_s
 
@@ -42,8 +43,11 @@ class LimitedClient(openai.DefaultAioHttpClient):
         try:
             async with asyncio.timeout(self.whole_s):
                 response = await super().send(request, **options)
-        except (TimeoutError, httpx2.HTTPError):
+        except (TimeoutError, httpx2.HTTPError, aiohttp.ClientError, OSError):
             self._pace.leave(turn, None)
+            raise
+        except TooLarge:
+            self._pace.leave(turn, 200)
             raise
         except BaseException:
             self._pace.abandon(turn)
@@ -68,9 +72,3 @@ def _quota_is_used_up(response: httpx2.Response) -> bool:
         return error.get("code") in QUOTA or error.get("type") in QUOTA
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return False
-
-
-def limited_client(pace: Limits, *, timeout_s: float, whole_s: float, concurrency: int) -> LimitedClient:
-    """A client over the SDK's aiohttp transport: its default one walks the whole pool for every request."""
-    limits = httpx2.Limits(max_connections=concurrency + 8, max_keepalive_connections=concurrency + 8)
-    return LimitedClient(pace, whole_s, timeout=httpx2.Timeout(timeout_s), limits=limits)

@@ -20,8 +20,8 @@ from ..errors import ConfigError, TeacherRefused
 from ..limits import Allowance, Limits, Turn
 from ..schema import Asking, Completion, Prompt, Usage, storable
 from .batch_api import BatchApi
+from .egress import address_of, on_this_machine
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PATHS = {"chat": "/chat/completions", "completions": "/completions"}
 _HINTS = {
     401: "check the key in ${variable}",
@@ -29,8 +29,10 @@ _HINTS = {
     403: "this key may not use the model or the endpoint",
     404: "check teacher.model and teacher.base_url",
 }
-_DETAIL = 2000
-"""Characters of a bad answer that are looked at; the error keeps 300 of them once the key is taken out."""
+_DETAIL = 300
+"""Characters of a bad answer that its error keeps, counted once the key is taken out."""
+_NAME = 200
+"""Characters of a model's name or a finish reason, which are the server's words, too."""
 _WHOLE = 5
 """One request takes at most so many times `timeout_s`, which is the longest silence within it."""
 
@@ -39,13 +41,16 @@ class OpenAITeacher:
     """A chat or completions endpoint. An async context manager; its connections live as long as it is entered.
 
     api_key: given by the library's caller; else read from the environment variable that the config names.
+    direct: never through a proxy, whatever the environment says.
     Raises ConfigError when that variable is not set and the server isn't on this machine.
     """
 
-    def __init__(self, config: TeacherConfig, *, concurrency: int = 16, api_key: str | None = None) -> None:
+    def __init__(
+        self, config: TeacherConfig, *, concurrency: int = 16, api_key: str | None = None, direct: bool = False
+    ) -> None:
         import openai
 
-        from .http_client import limited_client
+        from .http_client import LimitedClient
 
         self._config = config
         self._openai = openai
@@ -56,14 +61,16 @@ class OpenAITeacher:
         self.asking = Asking.over(config.endpoint or "chat")
         self._client = openai.AsyncOpenAI(
             api_key=self._key,
-            base_url=config.base_url,
+            base_url=address_of(config),
             timeout=config.timeout_s,
             max_retries=config.max_retries,
-            http_client=limited_client(
+            http_client=LimitedClient(
                 self._limits,
+                _WHOLE * config.timeout_s,
+                address_of(config),
                 timeout_s=config.timeout_s,
-                whole_s=_WHOLE * config.timeout_s,
                 concurrency=concurrency,
+                direct=direct,
             ),
         )
 
@@ -96,11 +103,20 @@ class OpenAITeacher:
         finally:
             TURN.reset(before)
         self._limits.settle(turn, completion.usage)
-        return replace(completion, error=self._line(completion.error)) if completion.error else completion
+        return replace(
+            completion,
+            text=self._without_key(completion.text),
+            model=self._without_key(completion.model),
+            finish_reason=self._without_key(completion.finish_reason),
+            error=self._line(completion.error) if completion.error else None,
+        )
 
     async def _ask(self, prompt: Prompt) -> Completion | None:
         """One call of the SDK; None when it gave up on 429s."""
+        import aiohttp
         import httpx2
+
+        from .bounded_client import TooLarge
 
         errors = self._openai
         try:
@@ -113,8 +129,10 @@ class OpenAITeacher:
             return Completion("", error=f"timeout: no answer within {self._config.timeout_s:g} s", failed=True)
         except errors.APIConnectionError as error:
             return self._failure("connection", error.__cause__ or error)
-        except httpx2.HTTPError as error:  # the connection broke inside the body
+        except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:  # broken inside the body, or no HTTP at all
             return self._failure("connection", error)
+        except TooLarge as error:
+            return self._failure("too_large", error)
         except (ValueError, RecursionError) as error:
             return self._failure("broken_json", error)
         except errors.APIError as error:
@@ -172,8 +190,11 @@ class OpenAITeacher:
 
     def _line(self, text: str) -> str:
         """One bounded line, the key taken out (before it is cut, so that no part of one stays)."""
-        text = _storable_line(text)
-        return text.replace(self._key, "[key]")[:300] if len(self._key) >= 8 else text[:300]
+        return self._without_key(_storable_line(text))[:_DETAIL]
+
+    def _without_key(self, text: str) -> str:
+        """Some servers repeat the request's headers in what they answer."""
+        return text.replace(self._key, "[key]") if len(self._key) >= 8 else text
 
 
 def read_answer(body: object, prompt: Prompt) -> Completion:
@@ -182,29 +203,29 @@ def read_answer(body: object, prompt: Prompt) -> Completion:
         body = _decoded(body)
     if isinstance(body, str):
         kind = "html_answer" if body.lstrip().startswith("<") else "not_json"
-        return Completion("", error=f"{kind}: {_storable_line(body[:_DETAIL])}", failed=True)
+        return Completion("", error=f"{kind}: {_storable_line(body)}", failed=True)
     if not isinstance(body, Mapping):
         return Completion("", error=f"broken_answer: {type(body).__name__} instead of an object", failed=True)
     usage = _usage(body.get("usage"))
-    model = storable(body["model"]) if isinstance(body.get("model"), str) else ""
+    model = storable(body["model"])[:_NAME] if isinstance(body.get("model"), str) else ""
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, Mapping):
         said = body.get("error")
-        detail = f": {str(said)[:_DETAIL]}" if said else ""
+        detail = f": {said}" if said else ""
         return Completion("", usage=usage, model=model, error=f"no_choices{detail}", failed=True)
     finish = choice.get("finish_reason")
     text, refusal = _content(choice, prompt)
     error = None
     if refusal:
-        error = f"refusal: {_storable_line(refusal[:_DETAIL])}"
+        error = f"refusal: {_storable_line(refusal)}"
     elif finish == "content_filter":
         error = "content_filter"
     elif not text.strip():
         error = "empty_answer"
     return Completion(
         text,
-        finish_reason=storable(finish) if isinstance(finish, str) else "stop",
+        finish_reason=storable(finish)[:_NAME] if isinstance(finish, str) else "stop",
         usage=usage,
         model=model,
         error=error,
@@ -279,8 +300,8 @@ def _find_key(config: TeacherConfig) -> str:
     key = os.environ.get(name, "").strip() if name else ""
     if key:
         return _checked(key, f"teacher.api_key_env: ${name}")
-    host = urlsplit(config.base_url or "").hostname
-    if name is None or host in _LOOPBACK:
+    host = urlsplit(config.base_url or "").hostname or ""
+    if name is None or on_this_machine(host):
         return "none"
     raise ConfigError(
         f"teacher.api_key_env: ${name} is not set; export the key in it, name another variable, "
