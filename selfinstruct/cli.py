@@ -15,7 +15,7 @@ import typer
 from .console import Debug, plain_errors, printable, printable_json, say, table
 from .dedup_command import dedup
 from .errors import EXIT_CODES
-from .preflight import caps_of, check_names, foresee, only_filters, warn_in_clear
+from .preflight import check_names, expectations, foresee, only_filters, warn_in_clear
 from .spending import spending
 from .teacher_commands import serve_fake, teacher_app
 
@@ -86,35 +86,11 @@ def init(
 def check(config: ConfigPath, set_: Set = None, debug: Debug = False) -> None:
     """Validate configuration and seeds and print what the run will ask and cost. Asks nothing."""
     with plain_errors(debug):
-        from .estimate import estimate
-        from .runs import JOURNAL, Run
-        from .seeds import load_seeds
-        from .strategies import build_strategy
-        from .teachers import asking_of
-
         loaded = _load(config, set_)
         check_names(loaded)
-        seeds = load_seeds(loaded.seed_sources)
-        strategy = build_strategy(loaded, asking_of(loaded))
-        folder = Path(loaded.run_dir)
-        past = Run(folder).status() if (folder / JOURNAL).exists() else None
-        expected = estimate(loaded, seeds, strategy, past)
-        classes = sum(bool(seed.is_classification) for seed in seeds)
-        cost = "not known" if expected.cost_usd is None else f"${expected.cost_usd:,.2f} ({expected.price_source})"
-        rows = {
-            "seeds": f"{len(seeds):,} tasks, {classes:,} of them classifications",
-            "strategy": f"{strategy.name}, prompts {strategy.digest}",
-            "teacher": f"{loaded.teacher.kind}: {loaded.teacher.model}",
-            "run": f"{folder}" + (f" (has {past.records:,} records)" if past else " (new)"),
-            "target": f"{loaded.target:,} records",
-            "expected requests": f"{expected.requests:,}",
-            "expected tokens": f"{expected.prompt_tokens:,} in prompts, {expected.completion_tokens:,} generated",
-            "expected cost": cost,
-            "caps": caps_of(loaded),
-            "assumed": expected.basis,
-        }
+        rows, cost_usd = expectations(loaded)
         table(rows)
-        foresee(loaded, expected.cost_usd)
+        foresee(loaded, cost_usd)
         warn_in_clear(loaded)
 
 

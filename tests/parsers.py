@@ -22,12 +22,12 @@ from selfinstruct.schema import Asking, Completion, Instance, Message, Prompt, S
 from selfinstruct.seeds import load_seeds
 from selfinstruct.strategies import build_strategy
 from selfinstruct.strategies.self_instruct import SelfInstruct
+from selfinstruct.teachers.answer_body import read_answer
 from selfinstruct.teachers.batch_results import read_results
 from selfinstruct.teachers.bounded_client import BoundedClient
 from selfinstruct.teachers.catalogue import resolve
 from selfinstruct.teachers.egress import check_teacher
 from selfinstruct.teachers.faults import Faults
-from selfinstruct.teachers.openai_api import read_answer
 from selfinstruct.teachers.probe import speaks_schema
 
 FOLDER = Path(tempfile.mkdtemp(prefix="parsers-"))

@@ -8,22 +8,25 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from typer.testing import CliRunner
 
 from conftest import ROOT
 from selfinstruct.cli import app
-from selfinstruct.config import RunConfig
-from selfinstruct.errors import TeacherDown, UsageError
+from selfinstruct.config import RunConfig, TeacherConfig
+from selfinstruct.errors import TeacherDown, TeacherRefused, UsageError
 from selfinstruct.generate import arun
 from selfinstruct.runs import Run
+from selfinstruct.schema import Message, Prompt, Sampling
 from selfinstruct.teachers.fake import fake_answer
 from selfinstruct.teachers.fake_server import FakeServer, serving
 from selfinstruct.teachers.faults import KINDS, Faults
+from selfinstruct.teachers.openai_api import OpenAITeacher
 
 WAITED = ("429", "429_after")
 """Asked again until there is an answer, or `teacher.patience_s` is over for the whole run: never a row."""
@@ -154,6 +157,53 @@ def test_all_kinds_at_once(rehearse: Callable[..., tuple[Run, Counter[str], Path
     assert run.outcome.reason == "target"
     assert set(faults) == set(KINDS)
     assert_no_wrong_row(run.path)
+
+
+# --- the turn under the limits -------------------------------------------------------------------
+
+PROMPT = Prompt("propose", (Message("user", "Go on."),), Sampling(max_tokens=50))
+OTHERS: dict[str, dict[str, Any]] = {
+    "a redirect away": {"status": 307, "headers": {"location": "http://127.0.0.2:9/v1"}},
+    "a used-up quota": {"status": 429, "text": '{"error": {"code": "insufficient_quota"}}'},
+    "no such model": {"status": 404, "text": '{"error": {"message": "what?"}}'},
+}
+RAISES = dict.fromkeys(WAITED, TeacherDown) | dict.fromkeys(OTHERS, TeacherRefused)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *OTHERS, "no server", "cancelled"])
+def test_whatever_a_request_meets_its_turn_is_given_back(kind: str) -> None:
+    """There is one place: the second question would wait for ever if the first kept it."""
+    seen: list[int] = []
+
+    async def course() -> None:
+        came = asyncio.Event()
+
+        @web.middleware
+        async def noting(request: web.Request, handler: Any) -> web.StreamResponse:
+            seen.append(teacher._limits.in_flight)
+            came.set()
+            return web.Response(**OTHERS[kind]) if kind in OTHERS else await handler(request)
+
+        async def ask() -> None:
+            asking = asyncio.create_task(teacher.complete(PROMPT))
+            if kind == "cancelled":
+                await came.wait()
+                came.clear()
+                asking.cancel()
+            with pytest.raises(RAISES[kind]) if kind in RAISES else suppress(asyncio.CancelledError):
+                await asking
+
+        shares = {"timeout": 1.0} if kind == "cancelled" else {kind: 1.0} if kind in KINDS else {}
+        async with serving(FakeServer(before=[noting], faults=Faults(shares))) as base_url:
+            values: dict[str, Any] = {"api_key_env": None, "timeout_s": 0.3, "max_retries": 1, "patience_s": 0.2}
+            values["base_url"] = "http://127.0.0.1:9/v1" if kind == "no server" else base_url
+            async with OpenAITeacher(TeacherConfig(**values), concurrency=1) as teacher:
+                for _ in range(2):
+                    await ask()
+                    assert teacher._limits.in_flight == 0
+
+    asyncio.run(asyncio.wait_for(course(), 60))
+    assert set(seen) == (set() if kind == "no server" else {1})
 
 
 # --- the draws ----------------------------------------------------------------------------------

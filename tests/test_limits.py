@@ -198,7 +198,7 @@ def test_who_is_cancelled_gives_the_place_back(draw: random.Random, count: int, 
             task.cancel()
         await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 3600)
         assert done == sum(not task.cancelled() for task in tasks) >= count - len(cancelled)
-        assert limits._in_flight == 0
+        assert limits.in_flight == 0
 
     hurried(course)
 

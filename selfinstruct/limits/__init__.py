@@ -66,7 +66,7 @@ class Limits:
     """Says when a request may leave: by priority (the lower first), then by arrival.
 
     concurrency: the most requests in flight; fewer while the server is overloaded. patience_s: after so long with
-    nothing but 429s, everybody who waits gets TeacherDown.
+    nothing but 429s, everybody who waits gets TeacherDown. in_flight: requests that have entered and not ended.
     """
 
     def __init__(self, allowed: Allowance, concurrency: int, patience_s: float) -> None:
@@ -74,7 +74,7 @@ class Limits:
         self._width = Width(concurrency)
         self._foreseen: dict[str, _Foreseen] = {}
         self._waiting: list[tuple[int, int, Turn, asyncio.Future[None]]] = []
-        self._count = self._in_flight = 0
+        self._count = self.in_flight = 0
         self._timer: asyncio.TimerHandle | None = None
         self._probe: Turn | None = None
         self._refused_since: float | None = None
@@ -175,7 +175,7 @@ class Limits:
     def _wait_s(self, turn: Turn, now: float) -> float:
         """Seconds until `turn` may leave; infinite when somebody has to come back first."""
         assert self._pace is not None
-        if self._in_flight >= self._width.places or (self._pace.refusing and self._probe is not None):
+        if self.in_flight >= self._width.places or (self._pace.refusing and self._probe is not None):
             return math.inf
         if now < self._pace.held_until:
             return max(1e-6, self._pace.held_until - now)
@@ -202,7 +202,7 @@ class Limits:
         if self._pace.refusing:
             self._probe = turn
         turn.sent_at = now
-        self._in_flight += 1
+        self.in_flight += 1
 
     def _take_back(self, turn: Turn) -> None:
         """It had its turn and didn't leave."""
@@ -216,7 +216,7 @@ class Limits:
         self._pump()
 
     def _end(self, turn: Turn) -> None:
-        self._in_flight -= 1
+        self.in_flight -= 1
         if self._probe is turn:
             self._probe = None
 

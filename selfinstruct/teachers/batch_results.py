@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..schema import Completion, Prompt, Usage, storable
-from .openai_api import read_answer
+from ..schema import Completion, Prompt, Usage
+from .answer_body import one_line, read_answer
 
 _PASSING = frozenset({408, 409, 425, 429})
 
@@ -84,4 +84,4 @@ def _said(error: object) -> str:
     """Code and message of an error, in one bounded line."""
     parts = [error.get("code"), error.get("message")] if isinstance(error, Mapping) else [error]
     text = ": ".join(part for part in parts if isinstance(part, str) and part) or "no reason given"
-    return " ".join(storable(text[:2000]).split())[:300]
+    return one_line(text[:2000])[:300]

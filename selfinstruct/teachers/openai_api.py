@@ -1,15 +1,12 @@
 """Any server that speaks OpenAI's HTTP protocol, asked through the `openai` SDK.
 
 Requests go through the SDK's own `client.post`, which keeps its retries, back-off and error types but
-leaves out the typed request and response models: the body is read here, tolerantly, because
-what really comes back is at times HTML, half a JSON, or an error with status 200.
+leaves out the typed request and response models: the body is read by `answer_body`, tolerantly.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -18,7 +15,8 @@ from urllib.parse import urlsplit
 from ..config import TeacherConfig
 from ..errors import ConfigError, TeacherRefused
 from ..limits import Allowance, Limits, Turn
-from ..schema import Asking, Completion, Prompt, Usage, storable
+from ..schema import Asking, Completion, Prompt
+from .answer_body import one_line, read_answer
 from .batch_api import BatchApi
 from .egress import address_of, on_this_machine
 
@@ -31,8 +29,6 @@ _HINTS = {
 }
 _DETAIL = 300
 """Characters of a bad answer that its error keeps, counted once the key is taken out."""
-_NAME = 200
-"""Characters of a model's name or a finish reason, which are the server's words, too."""
 _WHOLE = 5
 """One request takes at most so many times `timeout_s`, which is the longest silence within it."""
 
@@ -190,109 +186,11 @@ class OpenAITeacher:
 
     def _line(self, text: str) -> str:
         """One bounded line, the key taken out (before it is cut, so that no part of one stays)."""
-        return self._without_key(_storable_line(text))[:_DETAIL]
+        return self._without_key(one_line(text))[:_DETAIL]
 
     def _without_key(self, text: str) -> str:
         """Some servers repeat the request's headers in what they answer."""
         return text.replace(self._key, "[key]") if len(self._key) >= 8 else text
-
-
-def read_answer(body: object, prompt: Prompt) -> Completion:
-    """The completion in a decoded response body; whatever the body is, a value comes back."""
-    if isinstance(body, str):  # what the SDK hands over when the content type isn't JSON
-        body = _decoded(body)
-    if isinstance(body, str):
-        kind = "html_answer" if body.lstrip().startswith("<") else "not_json"
-        return Completion("", error=f"{kind}: {_storable_line(body)}", failed=True)
-    if not isinstance(body, Mapping):
-        return Completion("", error=f"broken_answer: {type(body).__name__} instead of an object", failed=True)
-    usage = _usage(body.get("usage"))
-    model = storable(body["model"])[:_NAME] if isinstance(body.get("model"), str) else ""
-    choices = body.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    if not isinstance(choice, Mapping):
-        said = body.get("error")
-        detail = f": {said}" if said else ""
-        return Completion("", usage=usage, model=model, error=f"no_choices{detail}", failed=True)
-    finish = choice.get("finish_reason")
-    text, refusal = _content(choice, prompt)
-    error = None
-    if refusal:
-        error = f"refusal: {_storable_line(refusal)}"
-    elif finish == "content_filter":
-        error = "content_filter"
-    elif not text.strip():
-        error = "empty_answer"
-    return Completion(
-        text,
-        finish_reason=storable(finish)[:_NAME] if isinstance(finish, str) else "stop",
-        usage=usage,
-        model=model,
-        error=error,
-        logprobs=_logprobs(choice.get("logprobs")) if prompt.top_logprobs is not None else None,
-    )
-
-
-def _content(choice: Mapping[str, Any], prompt: Prompt) -> tuple[str, str]:
-    """Text and refusal of one choice, each empty when it isn't there."""
-    if prompt.endpoint == "completions":
-        text = choice.get("text")
-        return (storable(text) if isinstance(text, str) else ""), ""
-    message = choice.get("message")
-    if not isinstance(message, Mapping):
-        return "", ""
-    text, refusal = message.get("content"), message.get("refusal")
-    if isinstance(text, list):  # content parts
-        parts = [part.get("text") for part in text if isinstance(part, Mapping)]
-        text = "".join(part for part in parts if isinstance(part, str))
-    return (storable(text) if isinstance(text, str) else ""), (storable(refusal) if isinstance(refusal, str) else "")
-
-
-def _decoded(body: str) -> object:
-    """A JSON object that came as text, or the text itself."""
-    if not body.lstrip().startswith("{"):
-        return body
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return body
-
-
-def _storable_line(text: str) -> str:
-    return " ".join(storable(text).split())
-
-
-def _usage(usage: object) -> Usage:
-    if not isinstance(usage, Mapping):
-        return Usage()
-    details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
-    return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")), _count(cached))
-
-
-def _count(value: object) -> int:
-    """A number of tokens; what can't be one counts as none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 40 else 0
-
-
-def _logprobs(found: object) -> dict[str, float] | None:
-    """Log-probabilities of the first token's alternatives, in the completions shape or the chat shape."""
-    if not isinstance(found, Mapping):
-        return None
-    content = found.get("content")
-    if isinstance(content, list) and content and isinstance(content[0], Mapping):
-        pairs = [
-            (item.get("token"), item.get("logprob"))
-            for item in content[0].get("top_logprobs") or []
-            if isinstance(item, Mapping)
-        ]
-    else:
-        top = found.get("top_logprobs")
-        first = top[0] if isinstance(top, list) and top else None
-        pairs = list(first.items()) if isinstance(first, Mapping) else []
-    return {
-        str(token): float(value) for token, value in pairs if isinstance(token, str) and isinstance(value, int | float)
-    } or None
 
 
 def _find_key(config: TeacherConfig) -> str:
