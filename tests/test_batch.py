@@ -416,6 +416,65 @@ def test_a_server_that_is_gone_ends_the_run_and_a_later_start_collects(
         assert set(server.times_executed().values()) == {1}
 
 
+def test_a_result_file_that_breaks_off_is_fetched_again(
+    provider: Callable[..., Provider], values: Callable[..., dict[str, Any]], live_rows: dict[str, bytes]
+) -> None:
+    server, cut = provider(), 0
+
+    async def cutting(request: web.Request, handler: Handler) -> web.StreamResponse:
+        nonlocal cut
+        whole = await handler(request)
+        if not request.path.endswith("/content") or cut == 2:
+            return whole
+        cut += 1
+        response = web.StreamResponse(headers={"content-length": "100000"})
+        await response.prepare(request)
+        await response.write(b'{"custom_id": "p:0", "response"')
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    server.between = cutting
+    assert rows_of(run(RunConfig.parse(values(server)))) == live_rows
+    assert cut == 2
+    assert set(server.times_executed().values()) == {1}
+
+
+def test_a_result_file_above_the_bound_ends_the_run_and_is_read_once_it_fits(
+    provider: Callable[..., Provider],
+    values: Callable[..., dict[str, Any]],
+    live_rows: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = provider()
+    config = RunConfig.parse(values(server))
+    with monkeypatch.context() as bounded:
+        bounded.setattr("selfinstruct.teachers.bounded_client.MAX_FILE_BYTES", 500)
+        with pytest.raises(TeacherRefused, match=r"too large: more than .* lower teacher\.batch_questions"):
+            run(config)
+    assert rows_of(run(config)) == live_rows
+    assert set(server.times_executed().values()) == {1}
+
+
+def test_no_file_of_questions_follows_a_redirect_to_elsewhere(
+    provider: Callable[..., Provider], values: Callable[..., dict[str, Any]], live_rows: dict[str, bytes]
+) -> None:
+    server, elsewhere = provider(), provider()
+
+    async def onward(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not request.path.startswith(("/v1/files", "/v1/batches")):
+            return await handler(request)
+        return web.Response(status=307, headers={"location": elsewhere.base_url + request.path.removeprefix("/v1")})
+
+    server.between = onward
+    config = RunConfig.parse(values(server))
+    with pytest.raises(TeacherRefused, match=f"sends its requests on to {elsewhere.base_url[:-3]}; nothing was sent"):
+        run(config)
+    assert not elsewhere.batches.files
+    server.between = None
+    assert rows_of(run(config)) == live_rows
+
+
 # --- killed -----------------------------------------------------------------------------------
 
 

@@ -353,12 +353,17 @@ def test_where_a_teacher_may_be(egress: Any, address: str, fits: bool) -> None:
             check_egress(egress, address)
 
 
+@pytest.mark.parametrize("mode", ["live", "batch"])
 @pytest.mark.parametrize("base_url", [None, "https://api.example.com/v1"])
 def test_local_only_refuses_before_anything_is_asked(
-    make_config: Callable[..., RunConfig], monkeypatch: pytest.MonkeyPatch, base_url: str | None, tmp_path: Path
+    make_config: Callable[..., RunConfig],
+    monkeypatch: pytest.MonkeyPatch,
+    base_url: str | None,
+    mode: str,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    teacher = {"kind": "openai", "base_url": base_url}
+    teacher = {"kind": "openai", "base_url": base_url, "mode": mode}
     with pytest.raises(ConfigError, match=r"^egress: "):
         build_teacher(make_config(egress="local-only", teacher=teacher))
     build_teacher(make_config(teacher=teacher))

@@ -108,8 +108,11 @@ class BatchApi:
             after = self._an_id(rows[-1].get("id"))
 
     async def _reached(self, asking: Awaitable[T]) -> T:
+        import aiohttp
         import httpx2
         import openai
+
+        from .bounded_client import TooLarge
 
         try:
             return await asking
@@ -125,7 +128,10 @@ class BatchApi:
                 raise self._refused(error) from error
             hint = "check model and sampling, or lower teacher.batch_questions"
             raise TeacherRefused(f"the server doesn't take this batch job: {said}; {hint}") from None
-        except (openai.APIError, httpx2.HTTPError, TimeoutError, ValueError, RecursionError) as error:
+        except TooLarge as error:
+            hint = "lower teacher.batch_questions for the jobs to come"
+            raise TeacherRefused(f"what the server says of a batch job is too large: {error}; {hint}") from None
+        except (openai.APIError, httpx2.HTTPError, aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
             raise Unreachable(self._line(str(error) or type(error).__name__)) from None
 
     def _remote(self, body: object) -> Remote:

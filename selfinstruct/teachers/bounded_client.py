@@ -16,8 +16,8 @@ from .egress import no_address, on_this_machine
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """The largest body that is read, unpacked: some six times what the longest answers of today's models take."""
-MAX_FILE_BYTES = 512 * 1024 * 1024
-"""The same for the content of a file, which holds the answers of a whole batch."""
+MAX_FILE_BYTES = 2 * 1024 * 1024 * 1024
+"""The same for the content of a file, which holds the answers of a whole batch: 50,000 of 40 kB each."""
 
 
 class TooLarge(Exception):
