@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import UsageError
+
 Array = npt.NDArray[Any]
 
 REFUSED, ADMITTED, UNDECIDED = 0, 1, 2
@@ -46,7 +48,7 @@ class Arrays(NamedTuple):
     state uint8[R]: REFUSED, ADMITTED or UNDECIDED.
     frequency int32[V]: how often each token stood in the texts when the order was made; 0 for later ones.
     first_list int32[V]: number of the token's list, or ~number of the first of its LISTS lists.
-    heads int32[L,4]: where a list starts, its size, its capacity; the last is for whoever walks the lists.
+    heads int32[L,4]: where a list starts, its size, its capacity; the last marks a list that was cleaned for a block.
     signatures uint64[P,2], posting int64[P]: the postings. used int64[1]: places given out to lists.
     bounds int16[3,EXACT_LENGTHS,EXACT_LENGTHS]: see `bounds.fill_bounds`.
     """
@@ -85,6 +87,12 @@ def empty_arrays(rows: int, tokens: int, vocabulary: int, postings: int) -> Arra
         used=np.zeros(1, np.int64),
         bounds=np.zeros((3, EXACT_LENGTHS, EXACT_LENGTHS), np.int16),
     )
+
+
+def check_length(longest: int) -> None:
+    """Raise UsageError for a text that can't be held."""
+    if longest > LONGEST_TEXT:
+        raise UsageError(f"a text of {longest:,} tokens; at most {LONGEST_TEXT:,} can be compared, so break it up")
 
 
 def grown(array: Array, size: int) -> Array:

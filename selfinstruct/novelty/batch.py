@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import ADMITTED, REFUSED, UNDECIDED, Array, empty_arrays
+from .arrays import ADMITTED, REFUSED, UNDECIDED, Array, check_length, empty_arrays
 from .blocks import find_twins, insert_block, remove_refused, settle
 from .bounds import fill_bounds
 from .common import WORD, Scratch, scratch_for
@@ -25,7 +25,7 @@ from .online import ordered, with_postings
 from .postings import place_prefixes, prepare, reserve
 from .search import NONE, Visits, compare, list_visits, nothing_found
 
-_FIRST_BLOCK, _BLOCK = 1024, 32768
+_FIRST_BLOCK, _BLOCK = 1024, 8192
 """Rows of a block: small at first, while most pairs are within the block."""
 _ALL, _AGAIN, _NEAREST = 1, 2, 3
 """Why a row is compared."""
@@ -40,7 +40,9 @@ class BatchEngine:
         rows = len(begin) - 1
         self._cutoff, self._references, self._workers = cutoff, references, workers
         vocabulary = int(tokens.max()) + 1 if len(tokens) else 0
-        longest = int(np.diff(begin).max()) if rows else 0
+        self._lengths = np.diff(begin)
+        longest = int(self._lengths.max()) if rows else 0
+        check_length(longest)
         self._twins = np.full(rows, NONE, np.int32)
         if cutoff < 1.0:
             find_twins(tokens, begin, np.zeros(1 << max(2 * rows, 1).bit_length(), np.uint64), self._twins)
@@ -156,8 +158,7 @@ class BatchEngine:
 
     def _one_long_row_after_the_other(self, stretches: list[Visits], visits: Visits) -> list[Visits]:
         """The stretches without those of long rows, which come row by row in stretches of their own."""
-        lengths = np.diff(self._arrays.begin)
-        long = lengths[visits.row[: len(visits.order)]] > WORD
+        long = self._lengths[visits.row[: len(visits.order)]] > WORD
         if not long.any():
             return stretches
         short = [part._replace(order=part.order[~long[part.order & 0xFFFFFFFF]]) for part in stretches]

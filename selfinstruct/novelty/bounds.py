@@ -9,6 +9,9 @@ from .score import rouge_l as _rouge_l
 _FAR = 32_000
 """Stands in the table for any greater length: only texts longer than the table holds can be that long."""
 
+_TINY = 1e-9
+"""Below this cutoff texts of any length can be partners."""
+
 score_of = compiled(_rouge_l)
 
 
@@ -38,7 +41,7 @@ def longest_partner(m: int, common: int, cutoff: float) -> int:
     """The greatest length of a text that is above `cutoff` with one of `m` tokens by `common` tokens; 0: none."""
     if common < 1:
         return 0
-    if cutoff <= 0.0:
+    if cutoff < _TINY:
         return 1 << 30
     n = int(2 * common / cutoff) - m + 2
     while n >= common and score_of(common, m, n) <= cutoff:

@@ -14,7 +14,8 @@ from .score import rouge_l
 if TYPE_CHECKING:
     from .arrays import Array
 
-_LAST_CHARACTER = 0x10FFFF
+MOST_WORDS = 0x110000
+"""Different tokens that this engine can tell apart: as many as there are characters."""
 
 
 class BruteEngine:
@@ -75,8 +76,10 @@ class BruteEngine:
 
 def _as_string(tokens: Sequence[int]) -> str:
     """`rapidfuzz` reads strings many times faster than lists of numbers."""
-    if tokens and max(tokens) > _LAST_CHARACTER:
-        raise UsageError("more than 1,114,112 different words; install numba: the compiled engine has no such limit")
+    if tokens and max(tokens) >= MOST_WORDS:
+        raise UsageError(
+            f"more than {MOST_WORDS:,} different words; install numba: the compiled engine has no such limit"
+        )
     return "".join(map(chr, tokens))
 
 

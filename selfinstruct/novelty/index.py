@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from ..errors import UsageError
 from ..schema import Neighbour, Verdict
 from ..text import tokenize
-from .brute import BruteEngine
+from .brute import MOST_WORDS, BruteEngine
 from .score import refusal_cutoff, rouge_l
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ class NoveltyIndex:
         and 0.0 where nothing has a token in common; 0.0 and None for an empty pool.
         """
         self._checked += 1
-        score, position = self._engine.find(self._encode(text), self._always)
+        tokens = self._encode(text)
+        score, position = self._engine.find(tokens, self._always)
         if position >= 0 and score > self._cutoff:
             return Verdict("too_similar", score=score, nearest=self._ids[position])
         if not self._always:
@@ -108,12 +109,14 @@ class NoveltyIndex:
 
     def nearest(self, text: str) -> Neighbour | None:
         """The nearest text, whatever its score; the first one where nothing has a token in common; None of none."""
-        score, position = self._engine.find(self._encode(text), True)
+        tokens = self._encode(text)
+        score, position = self._engine.find(tokens, True)
         return Neighbour(self._ids[max(position, 0)], score) if self._ids else None
 
     def admit(self, id: str, text: str) -> None:
         """Put `text` into the pool under `id`, whatever `check` says of it."""
-        self._engine.add(self._encode(text))
+        tokens = self._encode(text)
+        self._engine.add(tokens)
         self._ids.append(id)
         if len(self._ids) >= self._switch_at:
             self._switch()
@@ -154,9 +157,14 @@ class NoveltyIndex:
         return Work(self._checked, self._engine.postings, self._engine.compared)
 
     def _encode(self, text: str) -> list[int]:
-        """The numbers of the tokens; those of the text asked last are at hand when it is admitted."""
+        """The numbers of the tokens; those of the text asked last are at hand when it is admitted.
+
+        May change the engine: the small one can't tell any number of words apart.
+        """
         if self._last[0] != text:
             self._last = (text, list(map(self._vocabulary.__getitem__, tokenize(text))))
+            if len(self._vocabulary) > MOST_WORDS and isinstance(self._engine, BruteEngine):
+                self._switch()
         return self._last[1]
 
     def _switch(self) -> None:

@@ -1,12 +1,17 @@
 """Compiled functions: the one place that imports `numba`. Import this room's other compiled files only through it.
 
-Compiled code is kept between starts: beside the package where that can be written, else in the user's cache
-folder (numba's own choice; the environment variable NUMBA_CACHE_DIR overrides it), else not at all.
+Compiled code is kept between starts: where NUMBA_CACHE_DIR says, else beside the package where that can be
+written, else in the user's cache folder, else not at all. numba itself would look only at the file of a function, not
+at those of what it calls; so each state of this room's files has a folder of its own.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -17,6 +22,8 @@ from numba.extending import intrinsic
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _COMPILE: Any = numba.njit
+_CONFIG: Any = numba.config
+_HERE = Path(__file__).parent
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 
@@ -27,13 +34,27 @@ def compiled(function: Function) -> Function:
     that get many arrays several times as long as their work.
     """
     made: Any = None
+    before, _CONFIG.CACHE_DIR = _CONFIG.CACHE_DIR, _folder()
     for options in ({"cache": True, "_nrt": False}, {"_nrt": False}, {}):
         try:
             made = _COMPILE(**_OPTIONS, **options)(function)
             break
         except (RuntimeError, KeyError, TypeError):  # no folder to keep it in; an option this numba doesn't know
             continue
+    _CONFIG.CACHE_DIR = before
     return cast(Function, made)
+
+
+@cache
+def _folder() -> str:
+    """Where the code compiled from these files is kept."""
+    sources = hashlib.sha256()
+    for path in sorted(_HERE.glob("*.py")):
+        sources.update(path.read_bytes())
+    parent = Path(_CONFIG.CACHE_DIR) if _CONFIG.CACHE_DIR else _HERE / "__pycache__"
+    if not os.access(parent if parent.exists() else parent.parent, os.W_OK):
+        parent = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "selfinstruct"
+    return str(parent / f"compiled-{sources.hexdigest()[:12]}")
 
 
 def _count_ones(typing_context: Any, word: Any) -> Any:

@@ -68,7 +68,7 @@ def _bound(arrays: Arrays, row: int, rows: int, levels: Array, histogram: Array,
         unshared = max(unshared, popcount(details[other, 0] ^ third) + popcount(details[other, 1] ^ fourth))
         common = min((m + n - unshared) >> 1, m, n)
         factor = scale[n] if n < 256 else 2.0 * STEPS / (m + n)
-        level = int(common * factor + 0.999) if state[other] == ADMITTED else 0
+        level = min(int(common * factor) + 1, STEPS) if common > 0 and state[other] == ADMITTED else 0
         levels[other] = level
         histogram[level] += 1
 

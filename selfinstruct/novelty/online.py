@@ -7,7 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import ADMITTED, FREQUENT, LISTS, MOST_FREQUENT, UNDECIDED, Array, Arrays, empty_arrays, grown
+from .arrays import (
+    ADMITTED,
+    FREQUENT,
+    LISTS,
+    MOST_FREQUENT,
+    UNDECIDED,
+    Array,
+    Arrays,
+    check_length,
+    empty_arrays,
+    grown,
+)
 from .bounds import fill_bounds
 from .common import scratch_for
 from .nearest import common_with_all, nearest_of
@@ -117,6 +128,7 @@ class OnlineEngine:
         arrays, row = self._arrays, self._size
         start = int(arrays.begin[row])
         end = start + len(tokens)
+        check_length(len(tokens))
         most = max(tokens, default=-1) + 1
         if len(tokens) > len(self._keys):
             self._lengthen(len(tokens))

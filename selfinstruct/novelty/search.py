@@ -113,7 +113,8 @@ def compare(
         if stop and nearest[at] >= 0:
             continue
         m, query = begin[row + 1] - begin[row], begin[row]
-        shortest, longest = shortest_partner(m, cutoff), _longest(bounds, m, place, cutoff)
+        shortest = m - (prefix_begin[row + 1] - prefix_begin[row]) + 1
+        longest = _longest(bounds, m, place, cutoff)
         if longest < shortest:
             continue
         low, high = signature[row, 0], signature[row, 1]

@@ -20,6 +20,7 @@ from .jit import compiled, i64, u64
 _KINDS = {"word": 1, "spaceless": 2, "mark": 3, "joiner": 4}
 _WORD, _SPACELESS, _MARK, _JOINER = _KINDS.values()
 _LOW = u64(0xFFFFFFFF)
+_AHEAD = 32
 
 
 class Interner:
@@ -30,7 +31,7 @@ class Interner:
         self._hashes = np.zeros(1 << 11, np.uint64)
         self._codes = np.zeros(1 << 14, np.uint32)
         self._begin = np.zeros((1 << 11) + 1, np.int64)
-        self._size = np.zeros(1, np.int64)
+        self._size = np.zeros(2, np.int64)
 
     def __len__(self) -> int:
         return int(self._size[0])
@@ -145,8 +146,13 @@ def _intern(
     done: int,
 ) -> int:
     """Number the tokens from `done` on until there is no room for a new one; gives how many are done."""
-    mask = u64(len(slots) - 1)
+    mask, warmed, sum = u64(len(slots) - 1), done, u64(0)
     while done < len(tokens):
+        if done == warmed:  # the next places are fetched at once, not one after the other
+            warmed = min(done + _AHEAD, len(tokens))
+            for k in range(done, warmed):
+                sum += u64(begin[i64(slots[hashes[k] & mask] & _LOW)])
+            size[1] = i64(sum)
         start, end, mixed = cuts[done, 0], cuts[done, 1], hashes[done]
         slot, found = mixed & mask, i64(-1)
         while slots[slot] != 0 and found < 0:
