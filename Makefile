@@ -41,9 +41,10 @@ proof: $(BIN)/.dev
 FUZZ_S ?= 60
 fuzz: $(BIN)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
-	@for name in $$($(BIN)/python fuzz/fuzz_parsers.py --list 2>/dev/null); do \
-	  echo "fuzz: $$name" && $(BIN)/python fuzz/fuzz_parsers.py $$name -max_total_time=$(FUZZ_S) 2>&1 | tee fuzz.log | tail -1 && \
-	  grep -q '^Done' fuzz.log || { cat fuzz.log; exit 1; }; done; rm -f fuzz.log
+	@: > fuzz.log; for name in $$($(BIN)/python fuzz/fuzz_parsers.py --list 2>/dev/null); do \
+	  echo "fuzz: $$name"; $(BIN)/python fuzz/fuzz_parsers.py $$name -max_total_time=$(FUZZ_S) > fuzz.one 2>&1; \
+	  grep '^Done' fuzz.one >> fuzz.log || { cat fuzz.one; exit 1; }; tail -1 fuzz.log; done; \
+	  awk '{ tried += $$2 } END { print "fuzz: " tried " inputs tried" }' fuzz.log; rm -f fuzz.log fuzz.one
 
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
