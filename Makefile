@@ -2,12 +2,13 @@
 # make test   set up and run the tests
 # make check  what CI runs: lint, format, types, tests
 # make proof  the slow proofs in full
+# make fuzz   every parser under atheris, FUZZ_S seconds each
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types proof lock clean
+.PHONY: demo test check lint types proof fuzz lock clean
 
 $(BIN)/.dev: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +37,14 @@ check: lint types test
 
 proof: $(BIN)/.dev
 	SELFINSTRUCT_PROOF=full $(BIN)/python -m pytest tests
+
+FUZZ_S ?= 60
+fuzz: $(BIN)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
+	@: > fuzz.log; for name in $$($(BIN)/python fuzz/fuzz_parsers.py --list 2>/dev/null); do \
+	  echo "fuzz: $$name"; $(BIN)/python fuzz/fuzz_parsers.py $$name -max_total_time=$(FUZZ_S) > fuzz.one 2>&1; \
+	  grep '^Done' fuzz.one >> fuzz.log || { cat fuzz.one; exit 1; }; tail -1 fuzz.log; done; \
+	  awk '{ tried += $$2 } END { print "fuzz: " tried " inputs tried" }' fuzz.log; rm -f fuzz.log fuzz.one
 
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

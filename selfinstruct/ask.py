@@ -7,20 +7,27 @@ requests in flight, the budget, the teacher, the journal again. Whoever asks kno
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import heapq
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
 from .budget import Budget, BudgetSpent
 from .errors import SelfInstructError, StorageError, TeacherDown, TeacherError, TeacherRefused
 from .journal import Answer, Journal
-from .schema import Completion, Prompt, Usage, storable
+from .limits import LEAVING
+from .schema import Completion, Prompt, Question, Usage, storable
 
 
 class Teacher(Protocol):
-    """Whoever answers. Built-ins are in `teachers`; your own object needs no more than this."""
+    """Whoever answers. Built-ins are in `teachers`; your own object needs no more than this.
+
+    One that must know a question's key has `async complete_question(question)`, which is called instead; what it has
+    under way from an earlier start, Questions, is in its `under_way`.
+    """
 
     async def complete(self, prompt: Prompt) -> Completion:
         """The answer. Raises TeacherError for what ends the run; all else is a Completion with `error`."""
@@ -34,7 +41,7 @@ class Door:
     """Recalls from the start; once it is opened it asks, at most `concurrency` questions at a time, until it is closed.
 
     reason: why it closed ('budget', 'interrupted', 'teacher_down' ...), None before; detail: the same in one line;
-    error: the error behind it, where there is one.
+    error: the error behind it, where there is one. gave_up: failed questions were set aside, to be asked anew.
     """
 
     def __init__(self, journal: Journal, budget: Budget, concurrency: int, max_failures: int) -> None:
@@ -44,8 +51,9 @@ class Door:
         self._gate = _Gate(concurrency)
         self._max_failures = max_failures
         self._failed: list[str] = []
-        self._gave_up = False
+        self.gave_up = False
         self._under_way: dict[str, asyncio.Task[Answer]] = {}
+        self._expected: set[asyncio.Task[None]] = set()
         self._closing: list[Callable[[], object]] = []
         self.in_flight = 0
         self.reason: str | None = None
@@ -58,8 +66,13 @@ class Door:
         return self._teacher is not None and self.reason is None
 
     def open(self, teacher: Teacher) -> None:
-        """Send questions to `teacher` from here on."""
+        """Send questions to `teacher` from here on; what an earlier start has under way with it is waited for again."""
         self._teacher = teacher
+        for question in getattr(teacher, "under_way", ()):
+            task = asyncio.create_task(self._expect(question))
+            self._expected.add(task)
+            task.add_done_callback(self._expected.discard)
+            self._send(question.key, question.prompt, question.number)
 
     def recall(self, key: str) -> Answer | None:
         """The committed answer, without asking."""
@@ -77,15 +90,24 @@ class Door:
         if task is None:
             if not self.asks:
                 raise DoorClosed
-            task = asyncio.create_task(self._pay(key, prompt, question))
-            self._under_way[key] = task
-            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+            task = self._send(key, prompt, question)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
                 raise DoorClosed from None
             raise
+
+    def _send(self, key: str, prompt: Prompt, question: int | None) -> asyncio.Task[Answer]:
+        task = asyncio.create_task(self._pay(key, prompt, question))
+        self._under_way[key] = task
+        task.add_done_callback(lambda _: self._under_way.pop(key, None))
+        return task
+
+    async def _expect(self, question: Question) -> None:
+        """See to it that a question is answered, whether the loop asks it again or not."""
+        with contextlib.suppress(DoorClosed):
+            await self.ask(question.key, question.prompt, question=question.number)
 
     def close(self, reason: str, detail: str, error: SelfInstructError | None = None) -> None:
         """Send nothing more; what is in flight may still arrive. The first reason stands."""
@@ -135,6 +157,7 @@ class Door:
         """Ask within the budget and commit. What was reserved is settled whatever happens."""
         assert self._teacher is not None
         reservation = await self._budget.reserve(prompt)
+        LEAVING.set(functools.partial(self._budget.leaves, reservation))
         usage: Usage | None = None
         try:
             if self.reason is not None:
@@ -142,18 +165,19 @@ class Door:
             asked_at, started = time.time(), time.perf_counter()
             self.in_flight += 1
             try:
-                completion = _storable(await self._teacher.complete(prompt))
+                completion = _storable(await _completed(self._teacher, Question(key, prompt, question)))
             finally:
                 self.in_flight -= 1
             latency_s = time.perf_counter() - started
             usage = completion.usage
         finally:
             cost = self._budget.settle(reservation, usage)
-        return await self._journal.commit(key, question, prompt, completion, cost, asked_at, latency_s)
+        requests = max(1, reservation.requests)
+        return await self._journal.commit(key, question, prompt, completion, cost, asked_at, latency_s, requests)
 
     def _watch(self, key: str, completion: Completion) -> None:
         """Close after too many failures in a row. Those and the ones still to come are forgotten, to be asked anew."""
-        if self._gave_up:
+        if self.gave_up:
             if completion.failed:
                 self._journal.forget([key])
             return
@@ -163,15 +187,26 @@ class Door:
         self._failed.append(key)
         if len(self._failed) < self._max_failures or self.reason is not None:
             return
-        self._gave_up = True
+        self.gave_up = True
         self._journal.forget(self._failed)
         count = f"{len(self._failed)} questions in a row got no answer; the last error: {completion.error}"
         error: TeacherError
-        if (completion.error or "").startswith("bad_request"):
+        said = (completion.error or "").partition(":")[0]
+        if said == "bad_request":
             error = TeacherRefused(f"{count}; the server doesn't take these requests: check model and sampling")
+        elif said in ("html_answer", "not_json", "broken_answer"):
+            error = TeacherDown(
+                f"{count}; that address seems not to be an OpenAI-compatible API: check teacher.base_url (most end in "
+                "/v1), or wait where this is a page of maintenance, then start again: nothing is lost"
+            )
         else:
             error = TeacherDown(f"{count}; start again when the teacher is back, nothing is lost")
         self.close(reason_of(error), str(error), error)
+
+
+async def _completed(teacher: Teacher, question: Question) -> Completion:
+    by_key: Callable[[Question], Awaitable[Completion]] | None = getattr(teacher, "complete_question", None)
+    return await (teacher.complete(question.prompt) if by_key is None else by_key(question))
 
 
 def reason_of(error: TeacherError) -> str:

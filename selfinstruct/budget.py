@@ -42,10 +42,11 @@ class Price:
 
 @dataclass(slots=True)
 class Reservation:
-    """The worst case of one question in flight."""
+    """The worst case of one question in flight. requests: how many have left for it, as far as that is known."""
 
     tokens: int
     cost_usd: float
+    requests: int = 0
 
 
 class Budget:
@@ -88,8 +89,17 @@ class Budget:
         self._reserved.cost_usd += worst.cost_usd
         return worst
 
+    def leaves(self, reservation: Reservation) -> None:
+        """A request leaves for the question. The first one is reserved; raises BudgetSpent when another doesn't fit."""
+        if reservation.requests:
+            cap = self._requests_passed()
+            if cap is not None:
+                raise BudgetSpent(cap)
+            self.requests += 1
+        reservation.requests += 1
+
     def settle(self, reservation: Reservation, usage: Usage | None) -> float | None:
-        """Replace the worst case by what was used; None stands for a request that never left.
+        """Replace the worst case by what was used; None stands for no answer, or a request that never left.
 
         Returns dollars, or None where the price isn't known.
         """
@@ -99,10 +109,10 @@ class Budget:
         if not self._in_flight:
             self._reserved.cost_usd = 0.0  # what rounding has left
         self._settled.set()
+        self.requests += usage is not None or reservation.requests > 0
         if usage is None:
             return None
         cost = self.price.cost(usage) if self.price else None
-        self.requests += 1
         self.tokens += usage.prompt_tokens + usage.completion_tokens
         self.cost_usd += cost or 0.0
         return cost
@@ -122,8 +132,8 @@ class Budget:
 
     def _passed(self, worst: Reservation) -> str | None:
         """The cap that `worst` would pass, in words, or None."""
-        if self.max_requests is not None and self.requests + self._in_flight + 1 > self.max_requests:
-            return f"max_requests: {self.requests:,} of {self.max_requests:,} requests are used"
+        if (cap := self._requests_passed()) is not None:
+            return cap
         tokens = self.tokens + self._reserved.tokens + worst.tokens
         if self.max_tokens is not None and tokens > self.max_tokens:
             return (
@@ -138,18 +148,31 @@ class Budget:
             )
         return None
 
+    def _requests_passed(self) -> str | None:
+        """What to say when one more request doesn't fit, or None."""
+        if self.max_requests is None or self.requests + self._in_flight + 1 <= self.max_requests:
+            return None
+        return f"max_requests: {self.requests:,} of {self.max_requests:,} requests are used"
+
 
 def price_of(teacher: TeacherConfig) -> Price | None:
     """The price stated in the configuration, else the one that `genai-prices` knows for model and server.
 
     A teacher on this machine (kinds local and fake) costs nothing; None when nobody knows, as for one of your own.
     """
-    stated = stated_price(teacher)
-    if stated is not None:
-        return stated
-    if teacher.kind in ("local", "fake"):
+    price = stated_price(teacher)
+    if price is None and teacher.kind in ("local", "fake"):
         return Price(0.0, 0.0, 0.0, "runs on this machine")
-    return _looked_up(teacher) if teacher.kind == "openai" else None
+    if price is None and teacher.kind == "openai":
+        price = _looked_up(teacher)
+    return price and _reduced(price, teacher.price_factor)
+
+
+def _reduced(price: Price, factor: float) -> Price:
+    """The price of a batch job's questions, where it is a share of the live one."""
+    if factor == 1.0:
+        return price
+    return Price(price.input * factor, price.cached * factor, price.output * factor, f"{price.source}, x {factor:g}")
 
 
 def stated_price(teacher: TeacherConfig) -> Price | None:

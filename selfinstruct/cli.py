@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import Debug, plain_errors, printable, say, table
+from .console import Debug, plain_errors, printable, printable_json, say, table
 from .dedup_command import dedup
 from .errors import EXIT_CODES
-from .preflight import caps_of, check_names, foresee, only_filters
+from .preflight import check_names, expectations, foresee, only_filters, warn_in_clear
+from .spending import spending
 from .teacher_commands import serve_fake, teacher_app
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ Set = Annotated[
 ]
 
 _FIRST = {
+    "detached": ", when the jobs have ended",
     "budget": ", raise the cap, then",
     "exhausted": ", add seeds, raise the temperature or lower min_yield, then",
 }
@@ -84,35 +86,12 @@ def init(
 def check(config: ConfigPath, set_: Set = None, debug: Debug = False) -> None:
     """Validate configuration and seeds and print what the run will ask and cost. Asks nothing."""
     with plain_errors(debug):
-        from .estimate import estimate
-        from .runs import JOURNAL, Run
-        from .seeds import load_seeds
-        from .strategies import build_strategy
-        from .teachers import asking_of
-
         loaded = _load(config, set_)
         check_names(loaded)
-        seeds = load_seeds(loaded.seed_sources)
-        strategy = build_strategy(loaded, asking_of(loaded))
-        folder = Path(loaded.run_dir)
-        past = Run(folder).status() if (folder / JOURNAL).exists() else None
-        expected = estimate(loaded, seeds, strategy, past)
-        classes = sum(bool(seed.is_classification) for seed in seeds)
-        cost = "not known" if expected.cost_usd is None else f"${expected.cost_usd:,.2f} ({expected.price_source})"
-        rows = {
-            "seeds": f"{len(seeds):,} tasks, {classes:,} of them classifications",
-            "strategy": f"{strategy.name}, prompts {strategy.digest}",
-            "teacher": f"{loaded.teacher.kind}: {loaded.teacher.model}",
-            "run": f"{folder}" + (f" (has {past.records:,} records)" if past else " (new)"),
-            "target": f"{loaded.target:,} records",
-            "expected requests": f"{expected.requests:,}",
-            "expected tokens": f"{expected.prompt_tokens:,} in prompts, {expected.completion_tokens:,} generated",
-            "expected cost": cost,
-            "caps": caps_of(loaded),
-            "assumed": expected.basis,
-        }
+        rows, cost_usd = expectations(loaded)
         table(rows)
-        foresee(loaded, expected.cost_usd)
+        foresee(loaded, cost_usd)
+        warn_in_clear(loaded)
 
 
 @app.command(epilog="Example: selfinstruct preview configs/openai.yaml -n 1")
@@ -154,6 +133,9 @@ def generate(
         Path | None,
         typer.Option(metavar="NEW_DIR", help="Take the run's answers over into NEW_DIR and go on there as configured."),
     ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Leave batch jobs to themselves (code 3); the next start collects.")
+    ] = False,
     log_format: Annotated[str, typer.Option(help="auto (a bar on a terminal), text or json.")] = "auto",
     debug: Debug = False,
 ) -> None:
@@ -167,7 +149,8 @@ def generate(
             raise UsageError(f"--log-format {log_format}: one of auto, text, json")
         loaded = _load(config, set_)
         check_names(loaded)
-        options: dict[str, Any] = {}
+        warn_in_clear(loaded)
+        options: dict[str, Any] = {"detach": detach}
         if fork is not None:
             options["fork_of"] = loaded.run_dir
             loaded = loaded.model_copy(update={"run_dir": str(fork)})
@@ -180,11 +163,14 @@ def generate(
         if reporter.first_record_s is not None:
             say(f"first record after {reporter.first_record_s:.1f} s")
         say(f"{outcome.reason}: {outcome.detail}")
+        for name, value in spending(done.status()).items():
+            say(f"{name.strip()}: {value}")
         if done.dataset_path.exists():
             print(done.dataset_path)
         if outcome.exit_code:
             changed = [*(set_ or []), *([f"run_dir={fork}"] if fork else [])]
             again = " ".join([f"selfinstruct generate {config}", *(f"--set {shlex.quote(item)}" for item in changed)])
+            again += " --detach" if detach else ""
             say(f"to go on{_FIRST.get(outcome.reason, '')}: {again}")
             raise typer.Exit(outcome.exit_code)
 
@@ -203,7 +189,8 @@ def status(
 
         now = Run(run).status()
         if as_json:
-            print(json.dumps(asdict(now) | {"acceptance": now.acceptance}, ensure_ascii=False, indent=2))
+            derived = ("acceptance", "cost_per_record_usd", "target_cost_usd")
+            print(printable_json(asdict(now) | {name: getattr(now, name) for name in derived}))
             return
         rows = {
             "run": f"{now.run_dir} ({now.run_id}), {'running' if now.running else 'not running'}",
@@ -212,7 +199,7 @@ def status(
             "admitted": f"{now.admitted:,} of {now.proposed:,} proposed ({now.acceptance:.1%})",
             "requests": f"{now.requests:,} ({now.failed_requests:,} without an answer)",
             "tokens": f"{now.prompt_tokens:,} in prompts, {now.completion_tokens:,} generated",
-            "cost": "not known" if now.cost_usd is None else f"${now.cost_usd:,.4f}",
+            **spending(now),
             "last start": f"{now.outcome.reason} {now.outcome.detail}".strip(),
         }
         rows |= {f"  refused, {reason}": f"{count:,}" for reason, count in now.refused.items()}

@@ -15,17 +15,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
-from .config_file import explain, find_seeds, overridden, random_looking, read_yaml, sections_of, unusable_texts
+from .config_file import explain, find_seeds, overridden, read_yaml, sections_of, unusable_texts
+from .config_sections import (
+    DatasetConfig,
+    Dollars,
+    FilterConfig,
+    Name,
+    Names,
+    SamplingConfig,
+    Section,
+    Share,
+    TeacherConfig,
+)
 from .errors import ConfigError
-from .schema import Endpoint, Sampling
 from .text import TOKENIZER_VERSION
 
 __all__ = [
@@ -39,150 +47,18 @@ __all__ = [
     "overridden",
 ]
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Dollars = Annotated[float, Field(ge=0.0)]
-Name = Annotated[str, Field(pattern=r"\S")]
-Names = Annotated[tuple[Name, ...], Strict(False)]  # a YAML list
-Stops = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Strict(False)]
-
 _FREE_KEYS = frozenset(
     "run_dir target concurrency max_cost_usd max_requests max_tokens min_yield min_yield_window "
-    "max_failures_in_a_row neighbours dataset".split()
+    "max_failures_in_a_row neighbours dataset egress".split()
 )
 _FREE_TEACHER_KEYS = frozenset(
     "base_url api_key_env timeout_s max_retries input_usd_per_mtok cached_usd_per_mtok output_usd_per_mtok "
-    "threads".split()
+    "threads max_rpm max_tpm max_input_tpm max_output_tpm patience_s mode batch_poll_s batch_quiet_s batch_questions "
+    "batch_price_factor".split()
 )
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
-
-
-class TeacherConfig(_Section):
-    """Who answers. `kind` is a built-in name or `package.module:Name`."""
-
-    kind: Name = Field("openai", description="openai | local | fake | package.module:Name")
-    model: Name = Field("gpt-4o-mini", description="The model's name; for kind local a catalogue name or a GGUF file.")
-    base_url: str | None = Field(None, description="An OpenAI-compatible server, such as http://127.0.0.1:8000/v1.")
-    api_key_env: str | None = Field(
-        "OPENAI_API_KEY", description="NAME of the environment variable that holds the key; null sends none."
-    )
-    endpoint: Endpoint | None = Field(
-        None,
-        description="chat | completions; null: what suits the model (chat unless the catalogue says else).",
-    )
-    structured: Literal["auto", "json_schema", "text"] = Field(
-        "auto", description="How answers are asked for; auto asks the server once and remembers."
-    )
-    timeout_s: Annotated[float, Field(gt=0)] = Field(60.0, description="Seconds for one request.")
-    max_retries: Annotated[int, Field(ge=0)] = Field(4, description="Retries of one request, by the SDK.")
-    max_tokens_param: Literal["max_tokens", "max_completion_tokens"] = Field(
-        "max_tokens", description="How the server calls the token limit; newer OpenAI models want the second."
-    )
-    input_usd_per_mtok: Dollars | None = Field(
-        None, description="Dollars per million prompt tokens; null looks the model up."
-    )
-    cached_usd_per_mtok: Dollars | None = Field(
-        None, description="Dollars per million cached prompt tokens; null: as input."
-    )
-    output_usd_per_mtok: Dollars | None = Field(
-        None, description="Dollars per million generated tokens; null looks the model up."
-    )
-    context: Annotated[int, Field(ge=256)] = Field(
-        4096, description="Context tokens for one request of the embedded local server."
-    )
-    threads: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="Threads of the embedded local server; null: all cores."
-    )
-
-    @field_validator("api_key_env")
-    @classmethod
-    def _a_name_not_a_key(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        name = re.sub(r"^\$\{(.*)\}$|^\$", r"\1", value)
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or any(map(random_looking, name.split("_"))):
-            raise ValueError(
-                "must be the name of an environment variable, such as OPENAI_API_KEY, never the key itself"
-            )
-        return name
-
-    @field_validator("base_url")
-    @classmethod
-    def _an_address_without_secrets(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        try:
-            parts = urlsplit(value)
-        except ValueError:
-            raise ValueError("must be an address such as http://127.0.0.1:8000/v1") from None
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must begin with http:// or https://, such as http://127.0.0.1:8000/v1")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("must hold no user, password, query or fragment; the key goes by teacher.api_key_env")
-        return value
-
-
-class SamplingConfig(_Section):
-    """Decoding parameters; a key set to null is left out of the request, a key not set is the published one."""
-
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    stop: Stops | None = None
-
-    def over(self, published: Sampling) -> Sampling:
-        """`published` with every key that this section sets, null included."""
-        values = {name: getattr(published, name) for name in Sampling.__slots__}
-        values.update({name: getattr(self, name) for name in self.model_fields_set})
-        return Sampling(**values)
-
-
-class FilterConfig(_Section):
-    """The instruction filters, on as published; `null` turns a number off, `false` or an empty list the others."""
-
-    min_words: Annotated[int, Field(ge=0)] | None = Field(
-        4, description="Fewer words are refused as 'too_short' (published: 3 or fewer)."
-    )
-    max_words: Annotated[int, Field(ge=1)] | None = Field(150, description="More words: 'too_long'.")
-    keywords: bool | Names = Field(
-        True, description="'keyword': what a text model can't serve; true: the language's list, or a list."
-    )
-    prefixes: bool | Names = Field(
-        True, description="'prefix': openings such as 'Write a program'; true: the language's list."
-    )
-    punctuation_start: bool = Field(True, description="'punctuation_start': begins with punctuation.")
-    ascii_start: bool | None = Field(
-        None, description="'not_ascii_start': first character outside ASCII; null: only when language is en."
-    )
-    custom: Names = Field((), description="Your own, each as package.module:Name.")
-
-
-class DatasetConfig(_Section):
-    """What is written at the end, and what its card says."""
-
-    formats: Annotated[Names, Field(min_length=1)] = Field(
-        ("messages", "prompt_completion", "alpaca"),
-        description="One dataset config each; the first is default.",
-    )
-    test_share: Share = Field(0.0, description="Share of records in the split 'test'; 0 writes 'train' only.")
-    instances: Literal["first", "all"] = Field("first", description="Rows per record: one, or one per instance.")
-    license: str | None = Field(None, description="Stands in the card only when you state it here.")
-    title: str | None = Field(None, description="The card's heading; null: the run's folder name.")
-    shard_rows: Annotated[int, Field(ge=1)] = Field(100_000, description="Rows in one Parquet file.")
-
-    @field_validator("formats")
-    @classmethod
-    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) < len(value):
-            raise ValueError("names a format twice; each once")
-        return value
-
-
-class RunConfig(_Section):
+class RunConfig(Section):
     """Everything that one run is made from. See `configs/` for complete examples."""
 
     seeds: Name | Annotated[Names, Field(min_length=1)] = Field(
@@ -230,6 +106,9 @@ class RunConfig(_Section):
     min_yield_window: Annotated[int, Field(ge=1)] = Field(200, description="Questions in that window.")
     max_failures_in_a_row: Annotated[int, Field(ge=1)] = Field(
         10, description="Stop when so many questions in a row got no answer at all."
+    )
+    egress: Literal["any", "local-only"] | Annotated[Names, Field(min_length=1)] = Field(
+        "any", description="Where a teacher may be: any | local-only (this machine) | a list of hosts beside it."
     )
     dataset: DatasetConfig = DatasetConfig()
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -13,6 +16,8 @@ import typer
 
 from .errors import SelfInstructError
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -20,10 +25,15 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 def plain_errors(debug: bool) -> Iterator[None]:
     """The library's errors as plain lines and their exit codes; anything else is a defect, and says so."""
     try:
-        yield
+        try:
+            yield
+        except typer.Exit:
+            sys.stdout.flush()
+            raise
+        sys.stdout.flush()
     except SelfInstructError as error:
         if debug:
-            traceback.print_exc()
+            _show_traceback()
         first, *more = printable(str(error)).splitlines() or [type(error).__name__]
         say(f"error: {first}")
         for line in more:
@@ -36,7 +46,11 @@ def plain_errors(debug: bool) -> Iterator[None]:
         raise
     except Exception as error:
         if debug:
-            traceback.print_exc()
+            _show_traceback()
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            _give_up_output()
+            say(f"error: {error.filename or 'the output'}: {error.strerror}; make room, then the same command goes on")
+            raise typer.Exit(3) from None
         said = " ".join(f"{type(error).__name__}: {printable(str(error))}".split())[:500]
         place = _own_code(error)
         if place is not None:
@@ -45,6 +59,16 @@ def plain_errors(debug: bool) -> Iterator[None]:
             hint = "" if debug else "; run it again with --debug and report the traceback"
             say(f"error: a defect in selfinstruct: {said}{hint}")
         raise typer.Exit(1) from None
+
+
+def _give_up_output() -> None:
+    """What standard output still holds is lost; Python's own attempt at the end would only fail again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _show_traceback() -> None:
+    print(printable(traceback.format_exc()), file=sys.stderr, end="")
 
 
 def _own_code(error: BaseException) -> str | None:
@@ -65,8 +89,15 @@ def table(rows: dict[str, str]) -> None:
 
 
 def say(line: str) -> None:
-    """Print one line to standard error."""
-    print(f"selfinstruct: {printable(line)}", file=sys.stderr, flush=True)
+    """Print one line to standard error, if it takes one: a full disk under a log ends no run."""
+    with contextlib.suppress(OSError):
+        print(f"selfinstruct: {printable(line)}", file=sys.stderr, flush=True)
+
+
+def printable_json(value: object) -> str:
+    """JSON for people and machines: what can't be printed is escaped, everything else stands as it is."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return "".join(c if c == "\n" or c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def printable(text: str) -> str:

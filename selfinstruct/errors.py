@@ -17,13 +17,14 @@ error here: a bad answer is data and becomes a row in the journal.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 
 EXIT_CODES: dict[int, str] = {
     0: "the target is met",
     1: "a defect in the program",
     2: "usage, configuration or seeds",
-    3: "ended early and can go on (budget, interrupted, exhausted, not finished)",
+    3: "ended early and can go on (budget, interrupted, exhausted, detached, not finished)",
     4: "the run is locked by another process",
     5: "the teacher refuses (key, quota, model)",
 }
@@ -71,6 +72,15 @@ class StorageError(SelfInstructError):
     """The run's files can't be written or read; nothing that was committed is lost."""
 
     exit_code = 3
+
+
+def cannot_write(place: object, error: OSError) -> SelfInstructError:
+    """Why a file or folder can't be made: permissions are for the user to change, anything else may pass."""
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return UsageError(f"{place}: can't be written ({error.strerror}); make it writable, or choose another folder")
+    return StorageError(
+        f"{place}: {error.strerror or error}; make room or mend the disk, then start again: nothing committed is lost"
+    )
 
 
 class TeacherError(SelfInstructError):

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import functools
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -16,16 +17,16 @@ from typing import Any, cast
 from .ask import Door, Teacher
 from .budget import Budget, price_of, stated_price
 from .config import RunConfig
-from .errors import UsageError
+from .errors import StorageError, UsageError
 from .filters import Filter, instruction_filters
 from .generations import Generations
 from .loop import GRACE_S, Loop, Progress
 from .pool import Pool
-from .runs import Run, note_outcome, open_run
+from .runs import Outcome, Run, note_outcome, open_run
 from .schema import Asking
 from .seeds import load_seeds, seeds_digest
 from .strategies import Strategy, build_strategy
-from .teachers import asking_of, build_teacher
+from .teachers import asking_of, build_teacher, by_batches
 
 
 def run(config: RunConfig, **options: Any) -> Run:
@@ -48,18 +49,22 @@ async def arun(
     fork_of: str | Path | None = None,
     export: bool = True,
     recall_only: bool = False,
+    detach: bool = False,
 ) -> Run:
     """Run, or go on with, the run that `config` describes, and write its dataset.
 
     teacher: an object with `async complete(prompt)` in place of the configured one; strategy: a class or
     function called with (config, asking); filters: in place of the configured ones.
     handle_signals: end cleanly on SIGINT and SIGTERM. fork_of: take over another run's answers first.
-    recall_only: ask nothing, only replay what is in the journal.
+    recall_only: ask nothing, only replay what is in the journal. detach: where everything waits in batch jobs, end
+    with the outcome 'detached'; the next start collects.
 
     Returns the run; `run.outcome` says whether the target was met and if not why (budget, exhausted,
     interrupted). Raises TeacherRefused, TeacherDown and StorageError after everything that was
     answered is on disk and written out; SeedError, ConfigError, ConfigChanged and RunLocked before anything starts.
     """
+    if detach and config.teacher.mode != "batch":
+        raise UsageError("detach: only batch jobs go on without us; set teacher.mode to batch")
     seeds = load_seeds(config.seed_sources)
     build = strategy or build_strategy
     asking = getattr(teacher, "asking", None) or asking_of(config)
@@ -71,14 +76,25 @@ async def arun(
     with open_run(config, meaning, len(seeds), Path(fork_of) if fork_of else None) as opened:
         journal = opened.journal
         budget = Budget(config, price, journal.totals())
-        door = Door(journal, budget, config.concurrency, config.max_failures_in_a_row)
+        if price is not None:
+            journal.set_meta(price_source=price.source)
+        places = config.concurrency if config.teacher.mode == "live" else sys.maxsize
+        door = Door(journal, budget, places, config.max_failures_in_a_row)
+        if teacher is not None:
+            leave = functools.partial(door.close, "detached") if detach else None
+            teacher = by_batches(teacher, config, journal.jobs, leave)
         pool = Pool(seeds, checks, config.max_similarity, config.refuse_equal, config.neighbours, journal, opened.id)
         async with contextlib.AsyncExitStack() as stack:
             if handle_signals:
                 stack.enter_context(_signals(door))
             ready = None if recall_only else functools.partial(_enter, stack, teacher, door)
             generations = Generations(opened.configs, build, asking)
-            outcome = await Loop(opened, pool, door, budget, generations, ready, progress).grow()
+            try:
+                outcome = await Loop(opened, pool, door, budget, generations, ready, progress).grow()
+            except StorageError as error:
+                with contextlib.suppress(StorageError):  # the little that has to be said may still find room
+                    note_outcome(journal, Outcome("storage", str(error), error.exit_code))
+                raise
         note_outcome(journal, outcome)
         if export and journal.ledger.finished():
             from .export import write_dataset

@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .jobs import DROPPED, Jobs
 from .ledger import EMPTY, TABLES, Ledger
 from .schema import Completion, Prompt, Record, Usage, Verdict
 from .store import Statement, Store
 
-FORMAT = 2
+FORMAT = 3
 """Version of the file's tables; stands in `PRAGMA user_version`."""
 
 _TABLES = (
@@ -32,13 +33,13 @@ _TABLES = (
     text TEXT NOT NULL, finish_reason TEXT NOT NULL, error TEXT, failed INTEGER NOT NULL, logprobs TEXT,
     model TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
     cached_tokens INTEGER NOT NULL, cost_usd REAL, asked_at REAL NOT NULL, latency_s REAL NOT NULL,
-    inherited INTEGER NOT NULL DEFAULT 0)""",
+    requests INTEGER NOT NULL, inherited INTEGER NOT NULL DEFAULT 0)""",
     "CREATE INDEX answers_by_question ON answers (question) WHERE question IS NOT NULL",
     *TABLES,
 )
 _ANSWER_COLUMNS = (
     "key question generation purpose prompt demos version text finish_reason error failed logprobs model "
-    "prompt_tokens completion_tokens cached_tokens cost_usd asked_at latency_s"
+    "prompt_tokens completion_tokens cached_tokens cost_usd asked_at latency_s requests"
 ).split()
 _INSERT_ANSWER = f"INSERT INTO answers ({', '.join(_ANSWER_COLUMNS)}) VALUES ({', '.join('?' * len(_ANSWER_COLUMNS))})"
 _RECALL = (
@@ -105,6 +106,7 @@ class Journal:
         self.path = path
         self._store = Store(path, _TABLES, FORMAT, read_only=read_only)
         self.ledger = Ledger(self._store)
+        self.jobs = Jobs(self._store)
         self._texts: set[str] = set()
         self._generation = self._latest_generation()
 
@@ -135,8 +137,12 @@ class Journal:
         cost_usd: float | None,
         asked_at: float,
         latency_s: float,
+        requests: int = 1,
     ) -> Answer:
-        """Put an answer on disk. Returns it when it is durable; raises StorageError when it can't be."""
+        """Put an answer on disk. Returns it when it is durable; raises StorageError when it can't be.
+
+        requests: how many were sent for it, the retries included.
+        """
         usage = completion.usage
         row = (
             key,
@@ -158,6 +164,7 @@ class Journal:
             cost_usd,
             asked_at,
             latency_s,
+            requests,
         )
         await self._store.commit((_INSERT_ANSWER, row))
         return Answer(completion, prompt.demos, prompt.version, self._generation)
@@ -172,7 +179,7 @@ class Journal:
     def totals(self) -> Totals:
         """What the run has spent so far."""
         row = self._store.row(
-            "SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),"
+            "SELECT coalesce(sum(requests), 0), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),"
             " coalesce(sum(cost_usd), 0.0), coalesce(sum(prompt_tokens) FILTER (WHERE cost_usd IS NULL), 0),"
             " coalesce(sum(completion_tokens) FILTER (WHERE cost_usd IS NULL), 0) FROM answers WHERE inherited = 0"
         )
@@ -258,6 +265,7 @@ class Journal:
             ("UPDATE answers SET inherited = 1", ()),
             ("DELETE FROM meta", ()),
             *EMPTY,
+            *DROPPED,
             _generation(digest, meaning, config, program),
         ]
         self._store.backup(path, taken_over)

@@ -72,6 +72,8 @@ class Loop:
         self._developing: set[asyncio.Task[None]] = set()
         self._next_developed = self._promising = 0
         self._complete = self._failed = self._unanswered = 0
+        # A batch takes a day, however many questions are in it: all tasks are developed at once then.
+        self._abreast = self._config.lookahead if self._config.teacher.mode == "live" else self._config.target
         self._prefix = self._finished = 0
         self._exhausted: str | None = None
         self._stuck = False
@@ -141,7 +143,7 @@ class Loop:
         while self._finished < self._config.target and self._prefix < len(admitted) and admitted[self._prefix].resolved:
             self._finished += admitted[self._prefix].record is not None
             self._prefix += 1
-        return self._finished >= self._config.target and self._door.reason != "teacher_down"
+        return self._finished >= self._config.target and not self._door.gave_up
 
     def _outcome(self) -> Outcome:
         target = self._config.target
@@ -235,7 +237,7 @@ class Loop:
     def _develop_ahead(self) -> None:
         """Develop admitted tasks in order, no more than the target can take."""
         admitted = self._pool.admitted
-        while self._next_developed < len(admitted) and len(self._developing) < self._config.lookahead:
+        while self._next_developed < len(admitted) and len(self._developing) < self._abreast:
             if self._promising >= self._config.target:
                 return
             task = admitted[self._next_developed]

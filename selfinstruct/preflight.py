@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .console import say
@@ -20,10 +21,12 @@ def check_names(config: RunConfig) -> None:
     from .journal import Totals
     from .plugins import load_named
     from .teachers import TEACHERS
+    from .teachers.egress import check_teacher
 
     for name in config.dataset.formats:
         check_format(name)
     load_named(config.teacher.kind, TEACHERS, "teacher.kind")
+    check_teacher(config)
     instruction_filters(config)
     Budget(config, price_of(config.teacher), Totals())
 
@@ -38,6 +41,15 @@ def only_filters(source: RunConfig, config: RunConfig) -> None:
             f"refilter: {', '.join(other)} can't be changed here, the answers were asked with it; "
             "`selfinstruct generate --fork NEW_DIR` goes on with other settings"
         )
+
+
+def warn_in_clear(config: RunConfig) -> None:
+    """Say so where prompts and key would be readable on their way."""
+    from .teachers.egress import in_clear
+
+    host = in_clear(config)
+    if host is not None:
+        say(f"warning: {host} is asked over http: prompts and key can be read on their way; use https, or a tunnel")
 
 
 def foresee(config: RunConfig, cost_usd: float | None) -> None:
@@ -56,7 +68,37 @@ def foresee(config: RunConfig, cost_usd: float | None) -> None:
         say(f"note: ${variable} is not set; `generate` needs the key in it")
 
 
-def caps_of(config: RunConfig) -> str:
+def expectations(config: RunConfig) -> tuple[dict[str, str], float | None]:
+    """What the run will ask and cost, as `check` tells it, and that cost in dollars, None when it isn't known."""
+    from .estimate import estimate
+    from .runs import JOURNAL, Run
+    from .seeds import load_seeds
+    from .strategies import build_strategy
+    from .teachers import asking_of
+
+    seeds = load_seeds(config.seed_sources)
+    strategy = build_strategy(config, asking_of(config))
+    folder = Path(config.run_dir)
+    past = Run(folder).status() if (folder / JOURNAL).exists() else None
+    expected = estimate(config, seeds, strategy, past)
+    classes = sum(bool(seed.is_classification) for seed in seeds)
+    cost = "not known" if expected.cost_usd is None else f"${expected.cost_usd:,.2f} ({expected.price_source})"
+    rows = {
+        "seeds": f"{len(seeds):,} tasks, {classes:,} of them classifications",
+        "strategy": f"{strategy.name}, prompts {strategy.digest}",
+        "teacher": f"{config.teacher.kind}: {config.teacher.model}",
+        "run": f"{folder}" + (f" (has {past.records:,} records)" if past else " (new)"),
+        "target": f"{config.target:,} records",
+        "expected requests": f"{expected.requests:,}",
+        "expected tokens": f"{expected.prompt_tokens:,} in prompts, {expected.completion_tokens:,} generated",
+        "expected cost": cost,
+        "caps": _caps(config),
+        "assumed": expected.basis,
+    }
+    return rows, expected.cost_usd
+
+
+def _caps(config: RunConfig) -> str:
     """The caps of a configuration in words."""
     caps = [
         f"${config.max_cost_usd:g}" if config.max_cost_usd is not None else "",

@@ -5,6 +5,7 @@ Everything here goes to standard error; standard output belongs to what was aske
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -78,6 +79,10 @@ class Reporter:
         self._bar.update(0)
 
     def _write(self, progress: Progress) -> None:
+        with contextlib.suppress(OSError):  # a full disk under a log ends no run
+            self._print(progress)
+
+    def _print(self, progress: Progress) -> None:
         self._written = progress
         if self._form == "json":
             values = {

@@ -17,7 +17,7 @@ from typing import Any
 
 from . import _version
 from .config import RunConfig, digest_of
-from .errors import ConfigChanged, RunLocked, StorageError, UsageError
+from .errors import ConfigChanged, RunLocked, UsageError, cannot_write
 from .journal import Generation, Journal
 from .schema import Record
 
@@ -29,7 +29,8 @@ class Outcome:
     """How a run's last start ended.
 
     reason: 'target', 'budget', 'exhausted', 'interrupted', 'teacher_down', 'teacher_refused', 'storage',
-    'recall_only' (a refilter), 'running' or 'killed'. exit_code: what the command line ends with.
+    'detached' (questions wait in batch jobs), 'recall_only' (a refilter), 'running' or 'killed'.
+    exit_code: what the command line ends with.
     """
 
     reason: str
@@ -65,11 +66,23 @@ class Status:
     generations: int = 1
     teacher: str = ""
     strategy: str = ""
+    price_source: str | None = None
 
     @property
     def acceptance(self) -> float:
         """Share of the proposed tasks that were admitted, 0 to 1."""
         return self.admitted / self.proposed if self.proposed else 0.0
+
+    @property
+    def cost_per_record_usd(self) -> float | None:
+        """Dollars for one record so far, everything that was refused for it included; None where nobody knows."""
+        return self.cost_usd / self.records if self.cost_usd is not None and self.records else None
+
+    @property
+    def target_cost_usd(self) -> float | None:
+        """Dollars for the whole target at the rate so far."""
+        each = self.cost_per_record_usd
+        return None if each is None else each * self.target
 
 
 class Run:
@@ -125,7 +138,7 @@ class Run:
             "SELECT reason, count(*) FROM verdicts WHERE reason IS NOT NULL GROUP BY reason ORDER BY 2 DESC, 1"
         )
         purposes = journal.query(
-            "SELECT purpose, count(*), sum(prompt_tokens), sum(completion_tokens), sum(cost_usd) FROM answers"
+            "SELECT purpose, sum(requests), sum(prompt_tokens), sum(completion_tokens), sum(cost_usd) FROM answers"
             " WHERE inherited = 0 GROUP BY purpose ORDER BY purpose"
         )
         totals = journal.totals()
@@ -161,6 +174,7 @@ class Run:
             generations=len(self.generations),
             teacher=self.config.teacher.model,
             strategy=self.config.strategy,
+            price_source=journal.meta("price_source"),
         )
 
 
@@ -232,7 +246,7 @@ def _make_folder(path: Path) -> None:
     except FileExistsError:
         raise UsageError(f"run_dir: {path} is a file; name a folder") from None
     except OSError as error:
-        raise StorageError(f"run_dir: {path}: {error.strerror or error}; choose a folder that can be written") from None
+        raise cannot_write(f"run_dir: {path}", error) from None
 
 
 @contextlib.contextmanager
@@ -245,7 +259,7 @@ def _lock(path: Path) -> Iterator[None]:
     except Timeout:
         raise RunLocked(f"{path}: another process works on this run; wait for it, or choose another run_dir") from None
     except OSError as error:
-        raise StorageError(f"{path}/run.lock: {error.strerror or error}; check the folder's permissions") from None
+        raise cannot_write(f"{path}/run.lock", error) from None
     try:
         yield
     finally:
@@ -290,5 +304,7 @@ def _outcome(journal: Journal, running: bool) -> Outcome:
     stored = journal.meta("outcome")
     outcome = Outcome(*json.loads(stored)) if stored else Outcome("running", "", 3)
     if outcome.reason == "running" and not running:
-        return Outcome("killed", "it ended without a word; the same command goes on", 3)
+        return Outcome(
+            "killed", "it ended without a word (killed, or no room to write one); the same command goes on", 3
+        )
     return outcome

@@ -143,6 +143,32 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """A prompt and the key that its answer is committed under.
+
+    number: which proposal it is, or None. tries: the batch jobs that have brought it no answer so far.
+    """
+
+    key: str
+    prompt: Prompt
+    number: int | None = None
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchJob:
+    """A file of questions on its way. Its number counts the run's jobs; digest: the SHA-256 of the file.
+
+    batch: the provider's id of it, None until it is known. planned_at: seconds of the epoch.
+    """
+
+    number: int
+    digest: str
+    planned_at: float
+    batch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A task that an answer proposes. Methods that ask one question only bring input and output along.
 

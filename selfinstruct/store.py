@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from .errors import StorageError, UsageError
+from .errors import StorageError, UsageError, cannot_write
 
 Statement = tuple[str, tuple[Any, ...]]
 _Waiting = list[tuple[Statement, asyncio.Future[None]]]
@@ -28,7 +28,8 @@ class Store:
     """An open file. `commit` and `note` need a running event loop; everything else doesn't.
 
     tables: the statements that make a new file; format: their version, kept in `PRAGMA user_version`.
-    Raises StorageError when the file can't be read or written, UsageError when it isn't one of these.
+    Raises StorageError when the file can't be read or written or is damaged, UsageError when it isn't one of these
+    or this user may not write it. After an unclean end its pages are checked first.
     """
 
     def __init__(self, path: Path, tables: Iterable[str], format: int, *, read_only: bool = False) -> None:
@@ -40,7 +41,7 @@ class Store:
         self._failure: Exception | None = None
         self._connections: list[sqlite3.Connection] = []
         try:
-            with storage_errors(path):
+            with storage_errors(path, starting=True):
                 self._open(tables, format, read_only)
         except BaseException:
             self._disconnect()
@@ -48,9 +49,15 @@ class Store:
 
     def _open(self, tables: Iterable[str], format: int, read_only: bool) -> None:
         if not read_only:
+            wal = self.path.with_name(self.path.name + "-wal")
+            unclean = wal.exists() and wal.stat().st_size > 0  # who ends well leaves none
             self.path.touch(mode=0o600)
             self._writer = self._connect("rw")
             self._writer.execute("PRAGMA journal_mode=WAL")
+            if unclean:
+                self._check_pages()
+            self._writer.execute("BEGIN IMMEDIATE")  # says now, not after the first answer, that writing is refused
+            self._writer.execute("ROLLBACK")
             self._writer.execute("PRAGMA synchronous=FULL")
             if _version(self._writer) == 0:
                 self._transact([*((sql, ()) for sql in tables), (f"PRAGMA user_version={format}", ())])
@@ -60,6 +67,12 @@ class Store:
             raise UsageError(f"{self.path}: nothing in it yet; the run was never started")
         if found != format:
             raise UsageError(f"{self.path}: journal format {found}, this program reads {format}; start a new run")
+
+    def _check_pages(self) -> None:
+        """Raises StorageError when a page or an index is not what it was written as (about 2 s for a gigabyte)."""
+        (found,) = self._writer.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise _damaged(self.path, " ".join(str(found).split())[:200])
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         if mode == "ro" and not self.path.exists():
@@ -197,8 +210,11 @@ class Store:
 
 
 @contextlib.contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    """SQLite's errors as one line that says what to do. A misuse of it stays what it is: a defect."""
+def storage_errors(path: Path, *, starting: bool = False) -> Iterator[None]:
+    """SQLite's errors as one line that says what to do. A misuse of it stays what it is: a defect.
+
+    starting: a file that may not be written is a wrong path then, not something that has just happened.
+    """
     try:
         yield
     except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
@@ -208,13 +224,22 @@ def storage_errors(path: Path) -> Iterator[None]:
         if "not a database" in text:
             raise UsageError(f"{path}: is not a journal; name a run's folder") from None
         if "malformed" in text:
-            raise StorageError(
-                f"{path}: damaged ({text}); restore it from a copy, or `refilter` what can be read"
+            raise _damaged(path, text) from None
+        if starting and ("readonly" in text or "unable to open" in text):
+            raise UsageError(
+                f"{path}: can't be written ({text}); make the file and its folder writable, or choose another folder"
             ) from None
         hint = "free some space" if "full" in text else "check the disk, its free space and the permissions"
         raise StorageError(f"{path}: {text}; {hint}, then start again: nothing committed is lost") from None
     except OSError as error:
-        raise StorageError(f"{path}: {error.strerror or error}; check the path and its permissions") from None
+        raise cannot_write(path, error) from None
+
+
+def _damaged(path: Path, found: str) -> StorageError:
+    return StorageError(
+        f"{path}: damaged ({found}); nothing was changed. Restore it from a copy; what can still be read of it, "
+        "`sqlite3 journal.sqlite .recover` prints"
+    )
 
 
 def _connect(uri: str) -> sqlite3.Connection:

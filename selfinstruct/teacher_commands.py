@@ -17,16 +17,37 @@ def serve_fake(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,
     latency_s: Annotated[float, typer.Option(min=0, help="Seconds before each answer.")] = 0.0,
     log: Annotated[Path | None, typer.Option(help="File that every request is appended to.")] = None,
+    max_rpm: Annotated[float | None, typer.Option(min=1, help="Requests a minute; 429 for more.")] = None,
+    max_tpm: Annotated[float | None, typer.Option(min=1, help="Tokens a minute; 429 for more.")] = None,
+    fixed_minutes: Annotated[bool, typer.Option(help="Count by minutes of the clock, not as a bucket.")] = False,
+    retry_after: Annotated[bool, typer.Option(help="Send Retry-After with a 429.")] = True,
+    rate_headers: Annotated[bool, typer.Option(help="Send x-ratelimit headers.")] = True,
+    batch_s: Annotated[float, typer.Option(min=0, help="Seconds that a batch job takes.")] = 0.0,
+    faults: Annotated[
+        str | None,
+        typer.Option(help="Share of requests that meet a fault, 0.3, or shares by kind, 429=0.1,html=0.05."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the faults' draws.")] = 0,
     debug: Debug = False,
 ) -> None:
     """Serve the fake teacher over OpenAI's protocol on loopback, to rehearse a run. Prints its base URL."""
     with plain_errors(debug):
         import asyncio
 
+        from .teachers.fake_batch import FakeBatches
+        from .teachers.fake_limits import Provider, limiting
         from .teachers.fake_server import FakeServer, serving
+        from .teachers.faults import Faults
+
+        met = None if faults is None else Faults.parse(faults, seed)
+
+        before = []
+        if max_rpm is not None or max_tpm is not None:
+            before.append(limiting(Provider(max_rpm, max_tpm, fixed_minutes, retry_after, rate_headers)))
 
         async def serve() -> None:
-            async with serving(FakeServer(latency_s=latency_s, log=log), port) as base_url:
+            server = FakeServer(latency_s=latency_s, log=log, before=before, batches=FakeBatches(batch_s), faults=met)
+            async with serving(server, port) as base_url:
                 print(base_url, flush=True)
                 await asyncio.Event().wait()
 

@@ -16,8 +16,15 @@ import pytest
 from selfinstruct.config import RunConfig
 
 ROOT = Path(__file__).parents[1]
+FIGURES: list[str] = []
+"""What proofs have measured, printed under the tests' result."""
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for figure in FIGURES:
+        terminalreporter.write_line(figure)
 
 
 @pytest.fixture
@@ -76,9 +83,10 @@ def loopback(tmp_path: Path) -> Iterator[Callable[..., Loopback]]:
     """Start fake servers, `loopback(latency_s=0.01)`; each is a real process with a real socket."""
     processes: list[subprocess.Popen[str]] = []
 
-    def start(latency_s: float = 0.0) -> Loopback:
+    def start(latency_s: float = 0.0, faults: str = "0") -> Loopback:
         log = tmp_path / f"server-{len(processes)}.log"
         command = [sys.executable, "-m", "selfinstruct", "serve-fake", "--latency-s", str(latency_s), "--log", str(log)]
+        command += ["--faults", faults]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         processes.append(process)
         assert process.stdout is not None

@@ -9,23 +9,28 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "selfinstruct"
-VALUES = set("_version errors schema text suggest config_file config".split())
+VALUES = set("_version errors schema text suggest config_file config_sections config".split())
 LOOP = set("loop generations generate".split())
-FRONT = set("__init__ __main__ cli console teacher_commands dedup_command progress estimate starter preflight".split())
+FRONT = set(
+    "__init__ __main__ cli console teacher_commands dedup_command progress estimate starter preflight spending".split()
+)
 """The command line and what only it uses: these may import anything, and nothing below imports them."""
 
 DRAWN = {
     "config_file": {"errors", "suggest"},
-    "config": {"errors", "schema", "text", "config_file"},
+    "config_sections": {"schema", "config_file"},
+    "config": {"errors", "text", "config_file", "config_sections"},
     "seeds": {"tables"},
     "dedup": {"exchange", "novelty", "tables"},
     "filters": {"plugins"},
     "strategies": {"plugins"},
-    "teachers": {"plugins"},
+    "limits": set(),
+    "teachers": {"limits", "plugins"},
     "ledger": {"store"},
-    "journal": {"ledger", "store"},
+    "jobs": {"store"},
+    "journal": {"jobs", "ledger", "store"},
     "budget": {"journal"},
-    "ask": {"budget", "journal"},
+    "ask": {"budget", "journal", "limits"},
     "runs": {"journal"},
     "pool": {"filters", "journal", "novelty", "strategies"},
     "export": {"exchange", "runs"},

@@ -78,6 +78,21 @@ def test_a_run_from_start_to_dataset(config_file: Path, tmp_path: Path) -> None:
     assert "30 of 30" in cli("status", tmp_path / "run").stdout
 
 
+def test_what_was_spent_for_what_and_what_the_target_will_cost(config_file: Path, tmp_path: Path) -> None:
+    prices = ("--set", "teacher.input_usd_per_mtok=100", "--set", "teacher.output_usd_per_mtok=200")
+    done = cli("generate", config_file, *prices, "--set", "strategy=self_instruct", "--set", "max_requests=40")
+    status = json.loads(cli("status", tmp_path / "run", "--json").stdout)
+    spent = status["by_purpose"]
+    assert {"propose", "classify", "instances"} <= spent.keys()
+    assert status["requests"] == sum(used["requests"] for used in spent.values()) == 40
+    assert status["cost_usd"] == pytest.approx(sum(used["cost_usd"] for used in spent.values()))
+    assert status["cost_per_record_usd"] == pytest.approx(status["cost_usd"] / status["records"])
+    assert status["target_cost_usd"] == pytest.approx(30 * status["cost_per_record_usd"])
+    assert status["price_source"] == "config"
+    for text in (done.stderr, cli("status", tmp_path / "run").stdout):
+        assert all(word in text for word in ("(config)", "for classify", "per record", "for 30 records"))
+
+
 def test_check_says_what_a_run_will_cost_without_asking(config_file: Path, tmp_path: Path) -> None:
     done = cli("check", config_file, "--set", "teacher.kind=openai", "--set", "teacher.model=gpt-4o-mini")
     assert done.returncode == 0, done.stderr

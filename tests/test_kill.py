@@ -45,13 +45,13 @@ def _dataset_bytes(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def _answers(folder: Path) -> int:
+def answers_in(folder: Path) -> int:
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(folder / "journal.sqlite")) as db:
         return int(db.execute("SELECT count(*) FROM answers").fetchone()[0])
     return 0
 
 
-def _committed(folder: Path) -> set[str]:
+def committed(folder: Path) -> set[str]:
     """The journal's answers, by the name that the server's log gives their questions."""
     with contextlib.closing(sqlite3.connect(folder / "journal.sqlite")) as db:
         texts = dict(db.execute("SELECT hash, text FROM texts"))
@@ -60,7 +60,7 @@ def _committed(folder: Path) -> set[str]:
     return {request_name(text) for text in joined}
 
 
-def _start(config: Path, log: Path) -> subprocess.Popen[bytes]:
+def start(config: Path, log: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "selfinstruct", "generate", str(config)]
     with log.open("ab") as out:
         return subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
@@ -94,11 +94,11 @@ def test_same_dataset_killed_or_not_at_any_concurrency(
     kills, wait = 0, 0.05
     at_kills: list[tuple[int, set[str]]] = []
     while True:
-        before = _answers(folder)
-        process = _start(config, log)
+        before = answers_in(folder)
+        process = start(config, log)
         # Kill only after at least one new answer is committed, at a random instant after it.
         deadline = time.monotonic() + 60
-        while process.poll() is None and _answers(folder) <= before and time.monotonic() < deadline:
+        while process.poll() is None and answers_in(folder) <= before and time.monotonic() < deadline:
             time.sleep(0.005)
         if kills < KILLS:
             time.sleep(draw.uniform(0, wait))
@@ -107,7 +107,7 @@ def test_same_dataset_killed_or_not_at_any_concurrency(
         process.send_signal(signal.SIGKILL)
         process.wait()
         kills += 1
-        at_kills.append((len(server.events("asked")), _committed(folder)))
+        at_kills.append((len(server.events("asked")), committed(folder)))
     assert process.wait(120) == 0, log.read_text()[-2000:]
     assert kills == KILLS, f"the run ended after {kills} kills; it is too short for this test"
 
@@ -115,12 +115,12 @@ def test_same_dataset_killed_or_not_at_any_concurrency(
     again = len(asked) - len(set(asked))
     print(f"{kills} kills, {len(set(asked))} questions, {len(asked)} requests, {again} asked again")
     began = 0
-    for seen, committed in at_kills:
-        assert not committed & set(asked[seen:]), "an answer that was committed before a kill was asked for again"
-        lost = len(set(asked[began:seen]) - committed)
+    for seen, kept in at_kills:
+        assert not kept & set(asked[seen:]), "an answer that was committed before a kill was asked for again"
+        lost = len(set(asked[began:seen]) - kept)
         assert lost <= concurrency, f"{lost} questions were lost in a kill, more than the {concurrency} in flight"
         began = seen
-    assert set(asked) == _committed(folder), "every question that was asked is in the journal, and no other"
+    assert set(asked) == committed(folder), "every question that was asked is in the journal, and no other"
     assert again <= kills * concurrency
 
     straight, rows = unbroken(32)

@@ -14,7 +14,8 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from selfinstruct.config import TeacherConfig
-from selfinstruct.errors import ConfigError, TeacherRefused
+from selfinstruct.errors import ConfigError, TeacherDown, TeacherRefused
+from selfinstruct.limits import LEAVING
 from selfinstruct.schema import Completion, Message, Prompt, Sampling, Usage
 from selfinstruct.teachers.openai_api import OpenAITeacher
 
@@ -134,8 +135,8 @@ def test_characters_that_no_file_can_keep_are_replaced(httpserver: HTTPServer) -
     assert ask(httpserver).text == "ab ? c 😀"
 
 
-def test_an_answer_of_5_mb(httpserver: HTTPServer) -> None:
-    long = "word " * 1_000_000
+def test_an_answer_of_3_mb(httpserver: HTTPServer) -> None:
+    long = "word " * 600_000
     httpserver.expect_request(CHAT).respond_with_json(body({"content": long}))
     assert ask(httpserver).text == long
 
@@ -178,7 +179,7 @@ def test_what_asking_again_cannot_mend_is_raised(httpserver: HTTPServer, status:
     assert "'m'" in line
     assert "\n" not in line
     assert KEY not in line
-    assert len(httpserver.log) == (3 if status == 429 else 1), "a quota that is used up is not asked about for ever"
+    assert len(httpserver.log) == 1, "not even a quota that is used up is asked about again"
 
 
 def test_a_rate_limit_that_passes(httpserver: HTTPServer) -> None:
@@ -196,7 +197,6 @@ def test_a_rate_limit_that_passes(httpserver: HTTPServer) -> None:
         (413, "bad_request", 1),
         (422, "bad_request", 1),
         (408, "server_error", 3),
-        (429, "rate_limited", 3),
         (500, "server_error", 3),
         (503, "server_error", 3),
     ],
@@ -236,7 +236,7 @@ def ask_raw(answer: Callable[[asyncio.StreamWriter], Any], **settings: Any) -> C
             config = TeacherConfig(model="m", base_url=url, max_retries=0, **{"timeout_s": 5.0} | settings)
             async with OpenAITeacher(config, api_key=KEY) as teacher:
                 if settings.get("timeout_s") == 0.2:
-                    teacher._patience_s = 1.0
+                    teacher._client._client.whole_s = 1.0
                 return await teacher.complete(PROMPT)
 
     return asyncio.run(once())
@@ -385,3 +385,44 @@ def test_the_key_is_read_from_the_variable(httpserver: HTTPServer, monkeypatch: 
 
     asyncio.run(once())
     assert httpserver.log[0][0].headers["authorization"] == f"Bearer {KEY}"
+
+
+# --- limits -------------------------------------------------------------------------------------
+
+
+def test_a_question_that_is_only_refused_for_its_pace_is_asked_until_it_is_answered(httpserver: HTTPServer) -> None:
+    limited = (429, said("Slow down", code="rate_limit_exceeded"), SOON)
+    httpserver.expect_request(CHAT).respond_with_handler(answering(*[limited] * 5, (200, body(), {})))
+    assert ask(httpserver, max_retries=1).text == "Hello."
+    assert len(httpserver.log) == 6
+
+
+def test_refusals_without_end_bring_the_teacher_down(httpserver: HTTPServer) -> None:
+    limited = (429, said("Slow down", code="rate_limit_exceeded"), SOON)
+    httpserver.expect_request(CHAT).respond_with_handler(answering(limited))
+    with pytest.raises(TeacherDown, match=r"nothing but rate-limit answers .*teacher\.patience_s"):
+        ask(httpserver, patience_s=0.5)
+
+
+def test_every_retry_is_a_request_and_is_counted_before_it_leaves(httpserver: HTTPServer) -> None:
+    class Enough(Exception):
+        pass
+
+    left = 0
+
+    def leaving() -> None:
+        nonlocal left
+        left += 1
+        if left == 4:
+            raise Enough
+
+    async def once() -> None:
+        config = TeacherConfig(model="m", base_url=httpserver.url_for("/v1"), max_retries=9)
+        LEAVING.set(leaving)
+        async with asyncio.timeout(60), OpenAITeacher(config, api_key=KEY) as teacher:
+            await teacher.complete(PROMPT)
+
+    httpserver.expect_request(CHAT).respond_with_handler(answering((503, said("Oh"), SOON)))
+    with pytest.raises(Enough):
+        asyncio.run(once())
+    assert len(httpserver.log) == 3

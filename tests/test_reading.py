@@ -395,6 +395,12 @@ def read_all(text: str, truncated: bool) -> None:
                 assert len(reader.read_instances(completion, classification).instances) <= 5
 
 
+@pytest.mark.parametrize("text", ["- ", "* ][", "- Name a river."])
+def test_a_continuation_that_begins_with_a_bullet(text: str) -> None:
+    """Found by the fuzzer: nothing stands above the bullet that could have ended."""
+    assert read_list(text, continues=True) == [text.strip()]
+
+
 @given(text=anything, truncated=st.booleans())
 def test_nothing_raises(text: str, truncated: bool) -> None:
     read_all(text, truncated)

@@ -140,7 +140,7 @@ def _counts(status: Status) -> str:
     ended = (
         ""
         if status.outcome.reason == "target"
-        else f"\n| ended early | {status.outcome.reason}: {status.outcome.detail} |"
+        else f"\n| ended early | {status.outcome.reason}: {_plain(status.outcome.detail)} |"
     )
     return f"""| proposed, admitted, records | {status.proposed:,}, {status.admitted:,}, {status.records:,} |
 | acceptance | {status.acceptance:.1%} of the proposed tasks |
@@ -173,5 +173,15 @@ def _samples(records: Sequence[Record]) -> str:
         first = record.instances[0]
         row = {"instruction": record.instruction, "input": first.input, "output": first.output}
         text = json.dumps({k: v if len(v) <= 600 else v[:600] + " ..." for k, v in row.items()}, ensure_ascii=False)
-        shown.append("    " + text.replace("\u2028", " ").replace("\u2029", " ").replace("\x85", " "))
+        shown.append("    " + _escaped(text))
     return "\n".join(shown) + "\n"
+
+
+def _plain(text: str) -> str:
+    """A server's words in a cell of a table, where nothing of theirs can act as markup."""
+    return _escaped(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "&#124;").replace("`", "'")
+
+
+def _escaped(text: str) -> str:
+    """Without line ends, control characters and the like; inside JSON it still reads as the same text."""
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)

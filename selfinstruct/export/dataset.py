@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import DatasetConfig, RunConfig
-from ..errors import StorageError
+from ..errors import cannot_write
 from ..exchange import replace_folder
 from ..runs import Run
 from ..schema import Record
@@ -43,7 +43,7 @@ def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig 
     """Write the dataset's folder: Parquet for every format and split, and the card. Returns its path.
 
     target: where, `<run_dir>/dataset` by default; settings: in place of the run's own.
-    Raises ConfigError for an unknown format, StorageError when the disk refuses.
+    Raises ConfigError for an unknown format, StorageError when the disk refuses, UsageError when permissions do.
     """
     target = run.dataset_path if target is None else target
     config = run.config if settings is None else run.config.model_copy(update={"dataset": settings})
@@ -59,9 +59,7 @@ def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig 
         write_card(fresh, run, settings, records, parts)
         replace_folder(target, fresh)
     except OSError as error:
-        raise StorageError(
-            f"{target}: {error.strerror or error}; the answers are safe in the journal, make room and start again"
-        ) from None
+        raise cannot_write(target, error) from None
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return target

@@ -86,7 +86,9 @@ def read_list(text: str, continues: bool = False) -> list[str]:
 
 def _is_aside(line: str, item: list[str]) -> bool:
     """Whether a bulleted line stands under an item that is complete: an example or an answer that nobody asked for."""
-    return _BULLET.match(line.lstrip(" \t")) is not None and item[-1].rstrip('"”’」*_ \t').endswith(_FULL_STOPS)
+    if not item or _BULLET.match(line.lstrip(" \t")) is None:
+        return False
+    return item[-1].rstrip('"”’」*_ \t').endswith(_FULL_STOPS)
 
 
 def clean_item(text: str) -> str:

@@ -9,17 +9,23 @@ says how it wants to be asked.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import RunConfig
+from ..errors import ConfigError
 from ..plugins import load_named
 from ..schema import Asking
 
+if TYPE_CHECKING:
+    from .batch_job import Notes
+
 
 def _openai(config: RunConfig) -> Any:
+    from .egress import check_teacher
     from .openai_api import OpenAITeacher
 
-    return OpenAITeacher(config.teacher, concurrency=config.concurrency)
+    check_teacher(config)
+    return OpenAITeacher(config.teacher, concurrency=config.concurrency, direct=config.egress != "any")
 
 
 def _local(config: RunConfig) -> Any:
@@ -40,6 +46,24 @@ TEACHERS: dict[str, Callable[[RunConfig], Any]] = {"openai": _openai, "local": _
 def build_teacher(config: RunConfig) -> Any:
     """The teacher that `config.teacher` names, not yet entered. Raises ConfigError."""
     return load_named(config.teacher.kind, TEACHERS, "teacher.kind")(config)
+
+
+def by_batches(teacher: Any, config: RunConfig, jobs: Notes, leave: Callable[[str], object] | None) -> Any:
+    """`teacher` asked by batch jobs, where the configuration says so or earlier starts have left some open.
+
+    jobs: where they are written down. leave: called with a line once everything waits in them; None: wait for them.
+    Raises ConfigError when that teacher can't be asked so.
+    """
+    if config.teacher.mode == "live" and not jobs.open():
+        return teacher
+    from .batch import BatchTeacher
+    from .openai_api import OpenAITeacher
+
+    if isinstance(teacher, OpenAITeacher):
+        return BatchTeacher(teacher, config.teacher, jobs, leave)
+    if config.teacher.mode == "batch":
+        raise ConfigError("teacher.mode: batch needs OpenAI's protocol; an object of your own is asked live")
+    return teacher
 
 
 def asking_of(config: RunConfig) -> Asking:

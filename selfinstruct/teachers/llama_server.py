@@ -173,8 +173,8 @@ def serve_foreground(
 def _spawn(arguments: list[str], log_path: Path) -> subprocess.Popen[bytes]:
     # In the calling thread: the child is bound to that thread's life (see _die_with_parent).
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-    with log_path.open("wb"):
-        pass
+    log_path.unlink(missing_ok=True)
+    log_path.touch(mode=0o600)
     with log_path.open("ab") as log:  # until the child opens it itself
         return subprocess.Popen(  # noqa: S603 - no shell
             [sys.executable, "-m", __name__, *arguments],
@@ -221,7 +221,7 @@ def _last_line(log: Path) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """The child process: log to a file, load, serve, die with the parent. Does not return."""
     options = _options(arguments)
-    log = os.open(options.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    log = os.open(options.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, 1)  # llama.cpp writes to the file descriptors, behind Python's back
     os.dup2(log, 2)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent stops us in its order

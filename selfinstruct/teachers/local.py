@@ -13,12 +13,12 @@ from pathlib import Path
 from types import TracebackType
 
 from ..config import RunConfig
-from ..errors import UsageError
+from ..errors import TeacherRefused, UsageError
 from ..schema import Asking, Completion, Prompt
 from .catalogue import LocalModel, resolve
 from .llama_server import LlamaServer
 from .openai_api import OpenAITeacher
-from .weights import fetch
+from .weights import cached, fetch
 
 SLOTS = 4
 """Requests that the server works on at once; more only divide the same cores and memory."""
@@ -44,6 +44,11 @@ class LocalTeacher:
         settings = self._config.teacher
         if importlib.util.find_spec("xllamacpp") is None:  # before a gigabyte is fetched in vain
             raise UsageError("teacher.kind local needs the package xllamacpp: pip install 'selfinstruct[local]'")
+        if self._config.egress != "any" and isinstance(self._model, LocalModel) and cached(self._model) is None:
+            raise TeacherRefused(
+                f"egress: the weights of {self.model} are not here and may not be fetched; "
+                f"run `selfinstruct teacher fetch {self._config.teacher.model}` where that is allowed"
+            )
         path = await asyncio.to_thread(fetch, self._model)
         slots = min(SLOTS, self._config.concurrency)
         self._server = await self._stack.enter_async_context(

@@ -1,16 +1,12 @@
 """Any server that speaks OpenAI's HTTP protocol, asked through the `openai` SDK.
 
 Requests go through the SDK's own `client.post`, which keeps its retries, back-off and error types but
-leaves out the typed request and response models: the body is read here, tolerantly, because
-what really comes back is at times HTML, half a JSON, or an error with status 200.
+leaves out the typed request and response models: the body is read by `answer_body`, tolerantly.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -18,48 +14,65 @@ from urllib.parse import urlsplit
 
 from ..config import TeacherConfig
 from ..errors import ConfigError, TeacherRefused
-from ..schema import Asking, Completion, Prompt, Usage, storable
+from ..limits import Allowance, Limits, Turn
+from ..schema import Asking, Completion, Prompt
+from .answer_body import one_line, read_answer
+from .batch_api import BatchApi
+from .egress import address_of, on_this_machine
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_PATHS = {"chat": "/chat/completions", "completions": "/completions"}
-_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "access_terminated")
+PATHS = {"chat": "/chat/completions", "completions": "/completions"}
 _HINTS = {
     401: "check the key in ${variable}",
     402: "the account has no credit; add some, then start again",
     403: "this key may not use the model or the endpoint",
     404: "check teacher.model and teacher.base_url",
 }
-_DETAIL = 2000
-"""Characters of a bad answer that are looked at; the error keeps 300 of them once the key is taken out."""
-_WAIT_S = 60.0
-"""The longest time that the SDK waits between two tries, as a server may ask for in Retry-After."""
+_DETAIL = 300
+"""Characters of a bad answer that its error keeps, counted once the key is taken out."""
+_WHOLE = 5
+"""One request takes at most so many times `timeout_s`, which is the longest silence within it."""
 
 
 class OpenAITeacher:
     """A chat or completions endpoint. An async context manager; its connections live as long as it is entered.
 
     api_key: given by the library's caller; else read from the environment variable that the config names.
+    direct: never through a proxy, whatever the environment says.
     Raises ConfigError when that variable is not set and the server isn't on this machine.
     """
 
-    def __init__(self, config: TeacherConfig, *, concurrency: int = 16, api_key: str | None = None) -> None:
+    def __init__(
+        self, config: TeacherConfig, *, concurrency: int = 16, api_key: str | None = None, direct: bool = False
+    ) -> None:
         import openai
+
+        from .http_client import LimitedClient
 
         self._config = config
         self._openai = openai
         self._key = _checked(api_key, "api_key") if api_key else _find_key(config)
-        tries = config.max_retries + 1
-        self._patience_s = tries * config.timeout_s + config.max_retries * _WAIT_S
-        """Ends what the SDK's own time limits, which are of silence, don't: an answer that drips for ever."""
+        allowed = Allowance(config.max_rpm, config.max_tpm, config.max_input_tpm, config.max_output_tpm)
+        self._limits = Limits(allowed, concurrency, config.patience_s)
         self.model = config.model
         self.asking = Asking.over(config.endpoint or "chat")
         self._client = openai.AsyncOpenAI(
             api_key=self._key,
-            base_url=config.base_url,
+            base_url=address_of(config),
             timeout=config.timeout_s,
             max_retries=config.max_retries,
-            http_client=_http_client(config.timeout_s, concurrency),
+            http_client=LimitedClient(
+                self._limits,
+                _WHOLE * config.timeout_s,
+                address_of(config),
+                timeout_s=config.timeout_s,
+                concurrency=concurrency,
+                direct=direct,
+            ),
         )
+
+    def batches(self) -> BatchApi:
+        """The same server's endpoints for batch jobs."""
+        return BatchApi(self._client, lambda error: TeacherRefused(self._refusal(error)), self._line)
 
     async def __aenter__(self) -> OpenAITeacher:
         return self
@@ -72,14 +85,38 @@ class OpenAITeacher:
     async def complete(self, prompt: Prompt) -> Completion:
         """Ask once; the SDK retries what may pass. A bad answer is a completion with its `error`.
 
-        Raises TeacherRefused for what asking again can't mend: 401, 402, 403, 404, an exhausted quota.
+        A question that got nothing but 429s hasn't been asked: it waits for its turn again. Raises TeacherDown where
+        that has no end, TeacherRefused for what asking again can't mend: 401, 402, 403, 404, an exhausted quota.
         """
+        from .http_client import TURN
+
+        size = sum(len(message.content.encode("utf-8", "surrogatepass")) + 16 for message in prompt.messages)
+        turn = Turn(prompt.purpose, size, prompt.sampling.max_tokens, priority=int(prompt.purpose == "propose"))
+        before = TURN.set(turn)
+        try:
+            while (completion := await self._ask(prompt)) is None:
+                pass
+        finally:
+            TURN.reset(before)
+        self._limits.settle(turn, completion.usage)
+        return replace(
+            completion,
+            text=self._without_key(completion.text),
+            model=self._without_key(completion.model),
+            finish_reason=self._without_key(completion.finish_reason),
+            error=self._line(completion.error) if completion.error else None,
+        )
+
+    async def _ask(self, prompt: Prompt) -> Completion | None:
+        """One call of the SDK; None when it gave up on 429s."""
+        import aiohttp
         import httpx2
+
+        from .bounded_client import TooLarge
 
         errors = self._openai
         try:
-            async with asyncio.timeout(self._patience_s):
-                body = await self._client.post(_PATHS[prompt.endpoint], body=self._body(prompt), cast_to=object)
+            body = await self._client.post(PATHS[prompt.endpoint], body=self.body(prompt), cast_to=object)
         except errors.APIStatusError as error:
             return self._read_status(error)
         except (errors.APITimeoutError, TimeoutError) as error:
@@ -88,26 +125,30 @@ class OpenAITeacher:
             return Completion("", error=f"timeout: no answer within {self._config.timeout_s:g} s", failed=True)
         except errors.APIConnectionError as error:
             return self._failure("connection", error.__cause__ or error)
-        except httpx2.HTTPError as error:  # the connection broke inside the body
+        except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:  # broken inside the body, or no HTTP at all
             return self._failure("connection", error)
+        except TooLarge as error:
+            return self._failure("too_large", error)
         except (ValueError, RecursionError) as error:
             return self._failure("broken_json", error)
         except errors.APIError as error:
             return self._failure("broken_answer", error)
-        completion = read_answer(body, prompt)
-        return replace(completion, error=self._line(completion.error)) if completion.error else completion
+        return read_answer(body, prompt)
 
-    def _read_status(self, error: Any) -> Completion:
-        """A failed completion, or TeacherRefused, for an error status that the SDK gave up on."""
+    def _read_status(self, error: Any) -> Completion | None:
+        """For a status that the SDK gave up on: a failed completion, None for a rate limit, or TeacherRefused."""
+        from .http_client import QUOTA
+
         status = error.status_code
-        if status in _HINTS or (status == 429 and (error.code in _QUOTA or error.type in _QUOTA)):
+        if status in _HINTS or (status == 429 and (error.code in QUOTA or error.type in QUOTA)):
             raise TeacherRefused(self._refusal(error)) from None
         if status == 429:
-            return self._failure("rate_limited", error)
+            return None
         passing = status >= 500 or status in (408, 409, 425)
         return self._failure("server_error" if passing else "bad_request", error)
 
-    def _body(self, prompt: Prompt) -> dict[str, Any]:
+    def body(self, prompt: Prompt) -> dict[str, Any]:
+        """The request that asks `prompt`."""
         body: dict[str, Any] = {"model": self.model}
         if prompt.endpoint == "chat":
             body["messages"] = [{"role": m.role, "content": m.content} for m in prompt.messages]
@@ -145,106 +186,11 @@ class OpenAITeacher:
 
     def _line(self, text: str) -> str:
         """One bounded line, the key taken out (before it is cut, so that no part of one stays)."""
-        text = _storable_line(text)
-        return text.replace(self._key, "[key]")[:300] if len(self._key) >= 8 else text[:300]
+        return self._without_key(one_line(text))[:_DETAIL]
 
-
-def read_answer(body: object, prompt: Prompt) -> Completion:
-    """The completion in a decoded response body; whatever the body is, a value comes back."""
-    if isinstance(body, str):  # what the SDK hands over when the content type isn't JSON
-        body = _decoded(body)
-    if isinstance(body, str):
-        kind = "html_answer" if body.lstrip().startswith("<") else "not_json"
-        return Completion("", error=f"{kind}: {_storable_line(body[:_DETAIL])}", failed=True)
-    if not isinstance(body, Mapping):
-        return Completion("", error=f"broken_answer: {type(body).__name__} instead of an object", failed=True)
-    usage = _usage(body.get("usage"))
-    model = storable(body["model"]) if isinstance(body.get("model"), str) else ""
-    choices = body.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    if not isinstance(choice, Mapping):
-        said = body.get("error")
-        detail = f": {str(said)[:_DETAIL]}" if said else ""
-        return Completion("", usage=usage, model=model, error=f"no_choices{detail}", failed=True)
-    finish = choice.get("finish_reason")
-    text, refusal = _content(choice, prompt)
-    error = None
-    if refusal:
-        error = f"refusal: {_storable_line(refusal[:_DETAIL])}"
-    elif finish == "content_filter":
-        error = "content_filter"
-    elif not text.strip():
-        error = "empty_answer"
-    return Completion(
-        text,
-        finish_reason=storable(finish) if isinstance(finish, str) else "stop",
-        usage=usage,
-        model=model,
-        error=error,
-        logprobs=_logprobs(choice.get("logprobs")) if prompt.top_logprobs is not None else None,
-    )
-
-
-def _content(choice: Mapping[str, Any], prompt: Prompt) -> tuple[str, str]:
-    """Text and refusal of one choice, each empty when it isn't there."""
-    if prompt.endpoint == "completions":
-        text = choice.get("text")
-        return (storable(text) if isinstance(text, str) else ""), ""
-    message = choice.get("message")
-    if not isinstance(message, Mapping):
-        return "", ""
-    text, refusal = message.get("content"), message.get("refusal")
-    if isinstance(text, list):  # content parts
-        parts = [part.get("text") for part in text if isinstance(part, Mapping)]
-        text = "".join(part for part in parts if isinstance(part, str))
-    return (storable(text) if isinstance(text, str) else ""), (storable(refusal) if isinstance(refusal, str) else "")
-
-
-def _decoded(body: str) -> object:
-    """A JSON object that came as text, or the text itself."""
-    if not body.lstrip().startswith("{"):
-        return body
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return body
-
-
-def _storable_line(text: str) -> str:
-    return " ".join(storable(text).split())
-
-
-def _usage(usage: object) -> Usage:
-    if not isinstance(usage, Mapping):
-        return Usage()
-    details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
-    return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")), _count(cached))
-
-
-def _count(value: object) -> int:
-    """A number of tokens; what can't be one counts as none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 40 else 0
-
-
-def _logprobs(found: object) -> dict[str, float] | None:
-    """Log-probabilities of the first token's alternatives, in the completions shape or the chat shape."""
-    if not isinstance(found, Mapping):
-        return None
-    content = found.get("content")
-    if isinstance(content, list) and content and isinstance(content[0], Mapping):
-        pairs = [
-            (item.get("token"), item.get("logprob"))
-            for item in content[0].get("top_logprobs") or []
-            if isinstance(item, Mapping)
-        ]
-    else:
-        top = found.get("top_logprobs")
-        first = top[0] if isinstance(top, list) and top else None
-        pairs = list(first.items()) if isinstance(first, Mapping) else []
-    return {
-        str(token): float(value) for token, value in pairs if isinstance(token, str) and isinstance(value, int | float)
-    } or None
+    def _without_key(self, text: str) -> str:
+        """Some servers repeat the request's headers in what they answer."""
+        return text.replace(self._key, "[key]") if len(self._key) >= 8 else text
 
 
 def _find_key(config: TeacherConfig) -> str:
@@ -252,8 +198,8 @@ def _find_key(config: TeacherConfig) -> str:
     key = os.environ.get(name, "").strip() if name else ""
     if key:
         return _checked(key, f"teacher.api_key_env: ${name}")
-    host = urlsplit(config.base_url or "").hostname
-    if name is None or host in _LOOPBACK:
+    host = urlsplit(config.base_url or "").hostname or ""
+    if name is None or on_this_machine(host):
         return "none"
     raise ConfigError(
         f"teacher.api_key_env: ${name} is not set; export the key in it, name another variable, "
@@ -266,12 +212,3 @@ def _checked(key: str, where: str) -> str:
     if not (key.isascii() and key.isprintable()):
         raise ConfigError(f"{where} holds characters that no key has; copy the key again, whole")
     return key
-
-
-def _http_client(timeout_s: float, concurrency: int) -> Any:
-    """The SDK's aiohttp transport: its default one walks the whole pool for every request."""
-    import httpx2
-    import openai
-
-    limits = httpx2.Limits(max_connections=concurrency + 8, max_keepalive_connections=concurrency + 8)
-    return openai.DefaultAioHttpClient(timeout=httpx2.Timeout(timeout_s), limits=limits)

@@ -1,0 +1,172 @@
+"""What a server shows that it can take: a pace learned from its 429s, and a width learned from its overloads.
+
+One bad answer among good ones tells little (some servers fail at random), two in a row tell more. So a single
+429 slows the pace a little, and only two in a row stop everybody; only two overloads in a row narrow the width.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from .bucket import Bucket
+from .headers import Said
+
+_SOON = 50
+"""A cut with fewer requests since the last one is twice as deep: the pace is far from right."""
+_FIRST_CUT, _DEEPEST_CUT = 0.03, 0.5
+_GROWTH, _DOUBLING_S, _MOST_GROWTH = 0.0002, 20.0, 0.02
+"""Growth of the pace a second, the seconds without a refusal in which that doubles, and the most it becomes."""
+_BACK_OFF_S = (0.25, 10.0)
+"""The first wait for a server that refuses everything and doesn't say for how long, and the longest."""
+_TRUST = 3
+"""So often a Retry-After that turns out too short is believed; then it is waited longer."""
+_CERTAIN = 4
+"""So many refusals in a row are no accident: then a minute's allowance is what was accepted in the last minute."""
+_DOUBT, _DOUBT_SHARE = 10, 0.02
+"""So many refusals, and this share, are taken for accidents where the limits are known."""
+_MEASURED, _RECENT_S, _FLOOR = 10, 15.0, 0.95
+"""No cut below this share of what was taken: since the cuts began, once that many were, else in so many seconds."""
+_IN_VAIN, _DEAF = 0.4, 500
+"""Cut below this share of what was once taken, and still refused: the pace isn't why. Then single refusals teach
+nothing until so many more requests are answered."""
+_SLOT_S = 1.0
+"""Accepted requests are counted by such stretches."""
+_LEAST_PER_MIN = 1.0
+_START_WIDTH = 16
+
+
+class Pace:
+    """Requests a minute as learned from refusals; unlimited (`bucket` is None) until there is one.
+
+    A refusal cuts the pace, by 3% at first; between refusals it grows slowly, so that about one request in a hundred is
+    refused for knowing the limit. Some servers refuse at random, however slowly they are asked: no cut goes more
+    than 5% below what was accepted meanwhile, and cuts that don't help are taken back. `held_until`: nothing is sent
+    before.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.bucket: Bucket | None = None
+        self.held_until = now
+        self._born = now
+        self._slots: deque[list[float]] = deque([[now, 0]])  # when it began, how many were accepted
+        self._in_a_row = self._waits = self._answered = self._refused = 0
+        self._held_at = now
+        self._cut_at, self._cut_by, self._since_cut = now, _FIRST_CUT, _SOON
+        self._grown_at = now
+        self._best, self._deaf_until = 0.0, 0
+        self._streak = (now, 0)  # since when one cut has followed the other, and how many were accepted since then
+
+    @property
+    def refusing(self) -> bool:
+        """Whether the server refuses everything: then one request at a time finds out when that ends."""
+        return self._in_a_row >= 2
+
+    def accepted(self, now: float) -> None:
+        """A request was answered."""
+        self._in_a_row = self._waits = 0
+        self._since_cut += 1
+        self._answered += 1
+        self._streak = (self._streak[0], self._streak[1] + 1)
+        self._slot(now)[1] += 1
+        passed, self._grown_at = min(1.0, now - self._grown_at), now
+        if self.bucket is not None:
+            share = min(_MOST_GROWTH, _GROWTH * 2 ** min((now - self._cut_at) / _DOUBLING_S, 20.0))
+            self.bucket.change(self.bucket.per_min * (1 + share * passed), now)
+
+    def refused(self, sent_at: float, now: float, said: Said, known: bool) -> None:
+        """A 429 for a request sent at `sent_at`. Where its limits are known, that is believed, within reason."""
+        self._in_a_row += 1
+        self._refused += 1
+        if known and self._refused <= _DOUBT + _DOUBT_SHARE * self._answered:
+            pass
+        elif self._in_a_row == 1 and self._answered >= self._deaf_until and sent_at >= self._cut_at:
+            self._cut(now)
+        elif self._in_a_row == _CERTAIN and (count := self._accepted(60, now)[0]) >= _MEASURED:
+            self._set(count, now)
+            self._best, self._streak = 0.0, (now, 0)
+        if not self.refusing:
+            return
+        first, most = _BACK_OFF_S
+        pause_s = min(most, first * 2**self._waits)
+        if said.retry_after_s is not None:
+            self.hold(now + max(said.retry_after_s, pause_s if self._waits > _TRUST else 0.0))
+        elif sent_at >= self._held_at:
+            self.hold(now + (pause_s if said.reset_s is None else min(said.reset_s, pause_s)))
+        if sent_at >= self._held_at:
+            self._waits = min(self._waits + 1, 10)
+            self._held_at = now
+
+    def hold(self, until: float) -> None:
+        """Send nothing before."""
+        self.held_until = max(self.held_until, until)
+
+    def _cut(self, now: float) -> None:
+        if self._since_cut < _SOON:
+            self._cut_by = min(_DEEPEST_CUT, self._cut_by * 2)
+        else:
+            self._cut_by, self._streak = _FIRST_CUT, (now, 0)
+        self._cut_at, self._since_cut = now, 0
+        since, count = self._streak
+        seconds = max(0.1, now - since)
+        if count >= _MEASURED and seconds >= 1:
+            self._best = max(self._best, count / seconds * 60)
+        else:
+            count, seconds = self._accepted(_RECENT_S, now)
+        if self.bucket is None and count < _MEASURED:
+            return
+        taken = count / seconds * 60
+        slower = taken if self.bucket is None else self.bucket.per_min * (1 - self._cut_by)
+        self._set(max(slower, _FLOOR * taken), now)
+        if self.bucket is not None and self.bucket.per_min < _IN_VAIN * self._best:
+            self.bucket, self._best, self._deaf_until = None, 0.0, self._answered + _DEAF
+
+    def _set(self, per_min: float, now: float) -> None:
+        """No faster than `per_min` from here on."""
+        per_min = max(per_min, _LEAST_PER_MIN)
+        if self.bucket is None:
+            self.bucket = Bucket(per_min, now)
+        elif per_min < self.bucket.per_min:
+            self.bucket.change(per_min, now)
+
+    def _accepted(self, seconds: float, now: float) -> tuple[int, float]:
+        """How many were accepted in the last `seconds`, and how many seconds of them there have been."""
+        recent = [slot for slot in self._slots if slot[0] > now - seconds]
+        return int(sum(count for _, count in recent)), max(0.1, now - recent[0][0]) if recent else 1.0
+
+    def _slot(self, now: float) -> list[float]:
+        if now - self._slots[-1][0] >= _SLOT_S:
+            self._slots.append([now, 0])
+            while self._slots[0][0] < now - 60:
+                self._slots.popleft()
+        return self._slots[-1]
+
+
+class Width:
+    """Requests in flight: doubles every round until the first overload, then halves on overloads and grows by one."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._width = float(min(most, _START_WIDTH))
+        self._starting = True
+        self._in_a_row = 0
+        self._cut_at = -1.0
+
+    @property
+    def places(self) -> int:
+        """How many may be in flight now."""
+        return max(1, int(self._width))
+
+    def accepted(self) -> None:
+        """A request was answered."""
+        self._in_a_row = 0
+        self._width = min(self._most, self._width + (1 if self._starting else 1 / self._width))
+
+    def overloaded(self, sent_at: float, now: float) -> bool:
+        """No answer in time, or a status that says overload; halves once for all that were in flight together.
+
+        Returns whether it was one of several in a row.
+        """
+        self._in_a_row += 1
+        if self._in_a_row >= 2 and sent_at >= self._cut_at:
+            self._width, self._starting, self._cut_at = max(1.0, self._width / 2), False, now
+        return self._in_a_row >= 2

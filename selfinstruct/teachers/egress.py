@@ -1,0 +1,77 @@
+"""Where a teacher may be: what `egress` in the configuration lets be asked, and whose way there is in clear."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Sequence
+from urllib.parse import SplitResult, urlsplit
+
+from ..config import RunConfig, TeacherConfig
+from ..errors import ConfigError
+
+_PUBLIC = "https://api.openai.com/v1"
+
+
+def address_of(teacher: TeacherConfig) -> str:
+    """The address that a teacher of kind openai is asked at; the SDK reads $OPENAI_BASE_URL where none is set."""
+    return teacher.base_url or os.environ.get("OPENAI_BASE_URL", "").strip() or _PUBLIC
+
+
+def on_this_machine(host: str) -> bool:
+    """Whether `host` is a loopback address, or the name localhost where it stands for nothing else."""
+    host = host.strip("[]").lower().rstrip(".")
+    if host == "localhost":
+        try:
+            found = socket.getaddrinfo(host, None)
+        except OSError:
+            return False
+        return all(_is_loopback(str(entry[4][0])) for entry in found)
+    return _is_loopback(host)
+
+
+def _is_loopback(text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def check_egress(egress: str | Sequence[str], address: str) -> None:
+    """Raises ConfigError when `egress` doesn't let a teacher be at `address`."""
+    host = (_split(address).hostname or "").rstrip(".")
+    listed = () if isinstance(egress, str) else tuple(name.strip("[]").lower().rstrip(".") for name in egress)
+    if egress == "any" or host in listed or on_this_machine(host):
+        return
+    allowed = "this machine" + "".join(f", {name}" for name in listed)
+    raise ConfigError(f"egress: the teacher at {host} may not be asked; allowed: {allowed}")
+
+
+def check_teacher(config: RunConfig) -> None:
+    """Raises ConfigError when `egress` forbids the configured teacher."""
+    if config.teacher.kind == "openai":
+        check_egress(config.egress, address_of(config.teacher))
+
+
+def in_clear(config: RunConfig) -> str | None:
+    """The host that prompts and key would go to unencrypted, or None."""
+    if config.teacher.kind != "openai":
+        return None
+    parts = _split(address_of(config.teacher))
+    host = parts.hostname or ""
+    return host if parts.scheme == "http" and not on_this_machine(host) else None
+
+
+def _split(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError as error:
+        raise no_address(error) from None
+
+
+def no_address(error: Exception) -> ConfigError:
+    """The error of an address that can't be one."""
+    return ConfigError(f"teacher.base_url or $OPENAI_BASE_URL: no address that can be asked ({error})")

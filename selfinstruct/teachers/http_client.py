@@ -1,0 +1,74 @@
+"""The SDK's HTTP client with `limits` before every request: the SDK's retries pass here one by one, too.
+
+Imported only when a teacher is made, as it imports `openai`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextvars import ContextVar
+from typing import Any
+
+import aiohttp
+import httpx2
+
+from ..limits import Limits, Turn
+from .bounded_client import BoundedClient, TooLarge
+
+TURN: ContextVar[Turn | None] = ContextVar("TURN", default=None)
+"""The question that the requests of this context belong to; those without one (a list of models) pass freely."""
+QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "access_terminated")
+_TOLD = (b"retry-after", b"x-ratelimit-")
+
+
+class LimitedClient(BoundedClient):
+    """Sends when `pace` says so, and tells it how every request ended.
+
+    whole_s: the longest time for one request, which the client's own time limits, which are of silence, don't end:
+    an answer that drips for ever. Raises TimeoutError then, which the SDK doesn't retry.
+    """
+
+    def __init__(self, pace: Limits, whole_s: float, base_url: str, **options: Any) -> None:
+        super().__init__(base_url, **options)
+        self._pace = pace
+        self.whole_s = whole_s
+
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Wait for the turn, send, and learn from what comes back."""
+        turn = TURN.get()
+        if turn is None:
+            return await super().send(request, **options)
+        await self._pace.enter(turn)
+        try:
+            async with asyncio.timeout(self.whole_s):
+                response = await super().send(request, **options)
+        except (TimeoutError, httpx2.HTTPError, aiohttp.ClientError, OSError):
+            self._pace.leave(turn, None)
+            raise
+        except TooLarge:
+            self._pace.leave(turn, 200)
+            raise
+        except BaseException:
+            self._pace.abandon(turn)
+            raise
+        if response.status_code == 429 and _quota_is_used_up(response):
+            response.headers["x-should-retry"] = "false"
+            self._pace.abandon(turn)
+            return response
+        told = {
+            name.lower().decode("latin-1"): value.decode("latin-1")
+            for name, value in response.headers.raw
+            if name.lower().startswith(_TOLD)
+        }
+        self._pace.leave(turn, response.status_code, told)
+        return response
+
+
+def _quota_is_used_up(response: httpx2.Response) -> bool:
+    """Whether a 429 means that there is nothing left to spend: no waiting mends that."""
+    try:
+        error = json.loads(response.content)["error"]
+        return error.get("code") in QUOTA or error.get("type") in QUOTA
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return False

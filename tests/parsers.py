@@ -1,0 +1,185 @@
+"""Every parser that reads what others wrote, each as a function of bytes: for tests/test_fuzz.py and fuzz/.
+
+A target returns whatever the bytes are. Only the project's own errors count as an answer; anything else gets out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from selfinstruct.config import RunConfig, overridden
+from selfinstruct.errors import SelfInstructError
+from selfinstruct.filters import instruction_filters, keep_instances
+from selfinstruct.journal import Answer, Journal
+from selfinstruct.pool import Pool
+from selfinstruct.schema import Asking, Completion, Instance, Message, Prompt, Sampling, SeedTask, storable
+from selfinstruct.seeds import load_seeds
+from selfinstruct.strategies import build_strategy
+from selfinstruct.strategies.self_instruct import SelfInstruct
+from selfinstruct.teachers.answer_body import read_answer
+from selfinstruct.teachers.batch_results import read_results
+from selfinstruct.teachers.bounded_client import BoundedClient
+from selfinstruct.teachers.catalogue import resolve
+from selfinstruct.teachers.egress import check_teacher
+from selfinstruct.teachers.faults import Faults
+from selfinstruct.teachers.probe import speaks_schema
+
+FOLDER = Path(tempfile.mkdtemp(prefix="parsers-"))
+SEED = SeedTask("s", "Name a river in Europe, please.", (Instance("", "The Rhine."),))
+VALUES: dict[str, Any] = {"seeds": "seeds.jsonl", "run_dir": "run", "teacher": {"kind": "fake"}}
+A_POOL = 500
+"""Answers that one pool reads before the next is made: it grows, and comparing takes longer."""
+
+
+def _seeds(suffix: str) -> Callable[[bytes], None]:
+    def read(data: bytes) -> None:
+        path = FOLDER / f"seeds{suffix}"
+        path.write_bytes(data)
+        with contextlib.suppress(SelfInstructError):
+            load_seeds(path)
+
+    return read
+
+
+def read_config(data: bytes) -> None:
+    path = FOLDER / "config.yaml"
+    path.write_bytes(data)
+    with contextlib.suppress(SelfInstructError):
+        config = RunConfig.load(path)
+        config.meaning("", "")
+        check_teacher(config)
+        instruction_filters(config)
+
+
+def read_override(data: bytes) -> None:
+    with contextlib.suppress(SelfInstructError):
+        RunConfig.parse(overridden(VALUES, [_text(data)]))
+
+
+def read_prompts(data: bytes) -> None:
+    path = FOLDER / "prompts.yaml"
+    path.write_bytes(data)
+    for strategy in ("alpaca", "self_instruct"):
+        with contextlib.suppress(SelfInstructError):
+            build_strategy(RunConfig.parse(VALUES | {"prompts": str(path), "strategy": strategy}), Asking())
+
+
+def read_address(data: bytes) -> None:
+    text = _text(data)
+    with contextlib.suppress(SelfInstructError):
+        resolve(f"hf://{text}")
+    with contextlib.suppress(SelfInstructError):
+        config = RunConfig.parse(VALUES | {"egress": "local-only", "teacher": {"base_url": f"http://{text}"}})
+        check_teacher(config)
+        BoundedClient(config.teacher.base_url or "", timeout_s=1.0, concurrency=1)
+
+
+def read_faults(data: bytes) -> None:
+    with contextlib.suppress(SelfInstructError):
+        Faults.parse(_text(data))
+
+
+def read_body(data: bytes) -> None:
+    """A response body, as JSON where it is, else as the text that the SDK hands over."""
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError):
+        body = data.decode("utf-8", "replace")
+    for prompt in _prompts():
+        completion = read_answer(body, prompt)
+        assert completion.text == storable(completion.text)
+        speaks_schema(completion)
+        for strategy in _strategies():
+            if isinstance(strategy, SelfInstruct):
+                strategy.is_classification(completion)
+
+
+def read_batch_file(data: bytes) -> None:
+    """A result file as it stands, and as the body of a row that is found by its key."""
+    prompts = {f"p:{number}": prompt for number, prompt in enumerate(_prompts())}
+    row = b'{"custom_id": "p:0", "response": {"status_code": 200, "body": ' + data.replace(b"\n", b" ") + b"}}"
+    found, useless = read_results([data, row], prompts)
+    assert found.keys() <= prompts.keys()
+    assert useless >= 0
+
+
+def read_completion(data: bytes) -> None:
+    """An answer's text through everything that reads it: strategies, filters, novelty, the ledger."""
+    text = storable(_text(data))
+    for strategy in _strategies():
+        for finish in ("stop", "length"):
+            completion = Completion(text, finish_reason=finish)
+            pool = _Pools.next()
+            pool.consume(pool.consumed, Answer(completion, (), ""), strategy)
+            if isinstance(strategy, SelfInstruct):
+                strategy.is_classification(completion)
+                for classification in (True, False):
+                    found = strategy.read_instances(completion, classification)
+                    made = tuple(Instance(storable(i.input), storable(i.output)) for i in found.instances)
+                    kept, refused = keep_instances(made, found.truncated)
+                    assert len(kept) <= 5
+                    assert all(verdict.reason for verdict in refused)
+    _Pools.journal().flush()
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "seeds_jsonl": _seeds(".jsonl"),
+    "seeds_json": _seeds(".json"),
+    "seeds_csv": _seeds(".csv"),
+    "seeds_parquet": _seeds(".parquet"),
+    "config": read_config,
+    "override": read_override,
+    "prompts": read_prompts,
+    "address": read_address,
+    "faults": read_faults,
+    "body": read_body,
+    "batch_file": read_batch_file,
+    "completion": read_completion,
+}
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+@cache
+def _strategies() -> list[Any]:
+    return [
+        build_strategy(RunConfig.parse(VALUES | {"strategy": name, "language": language}), asking)
+        for name in ("alpaca", "self_instruct")
+        for language in ("en", "zh")
+        for asking in (Asking(structured=True), Asking.over("completions"))
+    ]
+
+
+@cache
+def _prompts() -> tuple[Prompt, ...]:
+    parts = (Message("user", "Go on."),)
+    return (
+        Prompt("instances", parts, Sampling()),
+        Prompt("classify", parts, Sampling(), endpoint="completions", top_logprobs=10),
+    )
+
+
+class _Pools:
+    """Pools over one real journal, a fresh one after every `A_POOL` answers."""
+
+    _pool: Pool | None = None
+
+    @staticmethod
+    @cache
+    def journal() -> Journal:
+        return Journal(FOLDER / "journal.sqlite")
+
+    @classmethod
+    def next(cls) -> Pool:
+        if cls._pool is None or cls._pool.consumed >= A_POOL:
+            filters = instruction_filters(RunConfig.parse(VALUES))
+            cls._pool = Pool([SEED], filters, 0.7, True, 3, cls.journal(), "fuzz")
+        return cls._pool
