@@ -1,7 +1,8 @@
 """What became of the answers, as rows of the journal: a verdict for every candidate, and the finished records.
 
 All of it follows from the answers and is made anew at every start; `start` says by which one, so that rows
-which an earlier program, filter or teacher left behind can be told apart and swept away.
+which an earlier program, filter or teacher left behind can be told apart and swept away. Only the nearest texts of
+admitted tasks, dear to find, are read back (`admissions`), while program and pool are the same.
 """
 
 from __future__ import annotations
