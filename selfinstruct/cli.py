@@ -68,7 +68,7 @@ def _root(
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path("."),
     teacher: Annotated[
-        str, typer.Option(help="Start from: openai, local, self_instruct, vllm, ollama or zh.")
+        str, typer.Option(help="Start from: openai, local, self_instruct, several, vllm, ollama or zh.")
     ] = "openai",
     force: Annotated[bool, typer.Option(help="Overwrite files that are there.")] = False,
     debug: Debug = False,
