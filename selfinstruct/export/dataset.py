@@ -21,7 +21,7 @@ from ..exchange import replace_folder
 from ..runs import Run
 from ..schema import Record
 from .card import Part, write_card
-from .formats import FORMATS, NEIGHBOURS, PROVENANCE, Row, check_format, rows_of
+from .formats import FORMATS, NEIGHBOURS, PROVENANCE, SCORES, Row, check_format, rows_of
 
 if TYPE_CHECKING:
     import datasets
@@ -75,7 +75,7 @@ def _rows(records: Sequence[Record], config: RunConfig, format: str) -> Iterator
     check_format(format)
     every, neighbours = config.dataset.instances == "all", config.neighbours > 0
     for record in records:
-        yield from rows_of(record, FORMATS[format], every, neighbours)
+        yield from rows_of(record, FORMATS[format], every, neighbours, config.judge is not None)
 
 
 def _features(format: str, config: RunConfig) -> datasets.Features:
@@ -91,6 +91,8 @@ def _features(format: str, config: RunConfig) -> datasets.Features:
     columns = {"id": "string", **FORMATS[format].features, **PROVENANCE}
     if config.neighbours:
         columns |= NEIGHBOURS
+    if config.judge is not None:
+        columns |= SCORES
     return datasets.Features({name: typed(value) for name, value in columns.items()})
 
 
