@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .config_teachers import having
 from .console import say
 from .errors import UsageError
 
@@ -119,6 +118,8 @@ def _judge(config: RunConfig) -> dict[str, str]:
     """Who grades, and what is kept."""
     if config.judge is None:
         return {}
+    from .config_teachers import having
+
     names = ", ".join(each.label for each in having(config.all_teachers, "judge"))
     least = config.judge.min_score
     return {"judge": f"{names}, " + ("all kept" if least is None else f"kept from {least:g}")}
