@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def check_names(config: RunConfig) -> None:
     """Find a wrong name or price before anything is asked."""
     from .budget import Budget, price_of
-    from .export.formats import check_format
+    from .export.formats import check_format, wording_of
     from .filters import instruction_filters
     from .journal import Totals
     from .plugins import load_named
@@ -25,6 +25,7 @@ def check_names(config: RunConfig) -> None:
 
     for name in config.dataset.formats:
         check_format(name)
+    wording_of(config)
     load_named(config.teacher.kind, TEACHERS, "teacher.kind")
     check_teacher(config)
     instruction_filters(config)
