@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parents[1] / "selfinstruct"
 VALUES = set("_version errors schema text suggest config_file config_sections config".split())
 LOOP = set("loop generations generate".split())
 FRONT = set(
-    "__init__ __main__ cli console teacher_commands dedup_command progress estimate starter preflight spending".split()
+    "__init__ __main__ cli console teacher_commands dedup_command progress estimate starter preflight spending "
+    "validate_command push_command".split()
 )
 """The command line and what only it uses: these may import anything, and nothing below imports them."""
 
@@ -22,6 +23,7 @@ DRAWN = {
     "config": {"errors", "text", "config_file", "config_sections"},
     "seeds": {"tables"},
     "dedup": {"exchange", "novelty", "tables"},
+    "validate": {"tables"},
     "filters": {"plugins"},
     "strategies": {"plugins"},
     "limits": set(),
@@ -37,7 +39,12 @@ DRAWN = {
 }
 """Every arrow between two values, or two parts (which all may use values); a new one needs a reason and a line here."""
 
-HOMES = {"openai": {"teachers"}, "datasets": {"export", "tables"}, "pyarrow": {"export", "tables"}}
+HOMES = {
+    "openai": {"teachers"},
+    "datasets": {"export", "tables"},
+    "pyarrow": {"export", "tables"},
+    "jinja2": {"export"},
+}
 
 
 def imports() -> Iterator[tuple[str, str, bool]]:
