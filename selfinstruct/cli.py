@@ -16,6 +16,7 @@ from .console import Debug, plain_errors, printable, printable_json, say, table
 from .dedup_command import dedup
 from .errors import EXIT_CODES
 from .preflight import check_names, expectations, foresee, only_filters, warn_in_clear
+from .push_command import push
 from .spending import spending
 from .teacher_commands import serve_fake, teacher_app
 from .validate_command import validate
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(teacher_app, name="teacher")
 app.command(epilog="Example: selfinstruct dedup alpaca.jsonl alpaca-distinct.jsonl --column instruction")(dedup)
 app.command(epilog="Example: selfinstruct validate data/openai/dataset --for trl-sft")(validate)
+app.command(epilog="Example: selfinstruct push data/openai owner/name --create-pr")(push)
 app.command("serve-fake", epilog="Example: selfinstruct serve-fake --port 8099 --latency-s 0.05")(serve_fake)
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's YAML file.", show_default=False)]

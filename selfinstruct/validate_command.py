@@ -48,10 +48,9 @@ def validate(
     with plain_errors(debug):
         from dataclasses import asdict
 
-        from .validate import config_stub
-        from .validate import validate as check
+        from .validate import config_stub, validate_dataset
 
-        report = check(dataset, trainer, config=config, max_length=max_length, tokenizer=tokenizer)
+        report = validate_dataset(dataset, trainer, config=config, max_length=max_length, tokenizer=tokenizer)
         if as_json:
             print(printable_json(asdict(report) | {"rows": report.rows, "ok": report.ok}))
         else:

@@ -26,7 +26,7 @@ from selfinstruct.config import RunConfig
 from selfinstruct.export import FORMATS
 from selfinstruct.export.chat_template import TEMPLATES, load_chat_template
 from selfinstruct.generate import run
-from selfinstruct.validate import config_stub, validate
+from selfinstruct.validate import config_stub, validate_dataset
 
 pytestmark = [
     pytest.mark.trainer,
@@ -131,7 +131,7 @@ def test_messages_train_on_the_whole_text_unless_told_otherwise(folder: Path, tr
     first = {message["role"]: message["content"] for message in rows[0]["messages"]}
     assert first["user"] in trained_on(trainer_of(rows))[0]
     assert trained_on(trainer_of(rows, assistant_only_loss=True))[0] == first["assistant"] + EOS
-    assert [f.code for f in validate(folder, "trl-sft").findings] == ["whole_text_loss"]
+    assert [f.code for f in validate_dataset(folder, "trl-sft").findings] == ["whole_text_loss"]
 
 
 def test_completions_are_trained_on_alone_with_an_end(folder: Path, trainer_of: Callable[..., Any]) -> None:
@@ -167,13 +167,13 @@ def test_the_shipped_templates_can_train_on_the_assistant_alone(
 def test_alpaca_columns_fail(folder: Path, trainer_of: Callable[..., Any]) -> None:
     with pytest.raises(KeyError, match="text"):
         trainer_of(datasets.load_dataset(str(folder), "alpaca", split="train"))
-    assert not validate(folder, "trl-sft", config="alpaca").ok
+    assert not validate_dataset(folder, "trl-sft", config="alpaca").ok
 
 
 def test_sharegpt_roles_pass_silently_into_the_text(folder: Path, trainer_of: Callable[..., Any]) -> None:
     trainer = trainer_of(datasets.load_dataset(str(folder), "sharegpt", split="train"))
     assert "<|im_start|>human\n" in trained_on(trainer)[0]
-    (error, *_) = validate(folder, "trl-sft", config="sharegpt").findings
+    (error, *_) = validate_dataset(folder, "trl-sft", config="sharegpt").findings
     assert (error.level, error.code) == ("error", "foreign_role")
 
 

@@ -22,7 +22,7 @@ from selfinstruct.config import RunConfig
 from selfinstruct.errors import UsageError
 from selfinstruct.export import FORMATS
 from selfinstruct.generate import run
-from selfinstruct.validate import TRAINERS, Report, config_stub, validate
+from selfinstruct.validate import TRAINERS, Report, config_stub, validate_dataset
 from selfinstruct.validate.layouts import layout_of
 from selfinstruct.validate.lengths import estimated
 
@@ -165,7 +165,7 @@ DEFECTS: dict[str, tuple[str, Rows, list[str], list[str]]] = {
 @pytest.mark.parametrize("name", DEFECTS)
 def test_what_is_found(tmp_path: Path, name: str) -> None:
     trainer, rows, errors, warnings = DEFECTS[name]
-    report = validate(written(tmp_path / "rows.jsonl", rows), trainer)
+    report = validate_dataset(written(tmp_path / "rows.jsonl", rows), trainer)
     assert (codes(report), codes(report, "warning")) == (errors, warnings)
     assert report.ok == (not errors)
     assert all(finding.what and finding.change for finding in report.findings)
@@ -173,7 +173,7 @@ def test_what_is_found(tmp_path: Path, name: str) -> None:
 
 def test_a_finding_is_counted_and_names_its_first_row(tmp_path: Path) -> None:
     rows = [GOOD, chat("human: Hi", "gpt: A"), GOOD, chat("human: Hi", "assistant: B")]
-    (finding,) = validate(written(tmp_path / "r.jsonl", rows), "torchtune").findings
+    (finding,) = validate_dataset(written(tmp_path / "r.jsonl", rows), "torchtune").findings
     assert (finding.code, finding.rows, finding.where) == ("foreign_role", 2, f"{tmp_path}/r.jsonl:2")
     assert "role 'human'" in finding.what
 
@@ -181,7 +181,7 @@ def test_a_finding_is_counted_and_names_its_first_row(tmp_path: Path) -> None:
 def test_a_line_that_is_no_json_is_a_finding_like_any_other(tmp_path: Path) -> None:
     path = written(tmp_path / "r.jsonl", [GOOD])
     path.write_text(path.read_text() + "{not json\n")
-    (finding,) = validate(path, "axolotl").findings
+    (finding,) = validate_dataset(path, "axolotl").findings
     assert (finding.code, finding.where) == ("unreadable", f"{path}:2")
     assert "not valid JSON" in finding.what
 
@@ -199,10 +199,10 @@ READS = {
 @pytest.mark.parametrize("trainer", READS)
 def test_every_trainer_takes_the_configs_that_are_made_for_it(folder: Path, trainer: str) -> None:
     best, others = READS[trainer]
-    accepted = {config for config in FORMATS if validate(folder, trainer, config=config).ok}
+    accepted = {config for config in FORMATS if validate_dataset(folder, trainer, config=config).ok}
     assert accepted == {best} | others
     for config in FORMATS:
-        report = validate(folder, trainer, config=config)
+        report = validate_dataset(folder, trainer, config=config)
         assert set(report.suited) == accepted - {config}
         if config != best:
             assert report.suited[0] == best, "the one that it prefers stands first"
@@ -211,18 +211,18 @@ def test_every_trainer_takes_the_configs_that_are_made_for_it(folder: Path, trai
 
 
 def test_the_default_config_is_read_unless_another_is_named(folder: Path) -> None:
-    report = validate(folder, "trl-sft")
+    report = validate_dataset(folder, "trl-sft")
     assert (report.config, report.layout, report.rows) == ("messages", "messages", 40)
     assert [split for split, _ in report.splits] == ["train", "test"]
     with pytest.raises(UsageError, match=r"no config 'mesages'; did you mean 'messages'\?"):
-        validate(folder, "trl-sft", config="mesages")
+        validate_dataset(folder, "trl-sft", config="mesages")
 
 
 def test_openai_reads_the_lines_beside_the_parquet_files(folder: Path) -> None:
-    assert validate(folder, "openai", config="openai").ok
-    assert set(codes(validate(folder, "openai"))) == {"file_kind", "extra_columns"}
+    assert validate_dataset(folder, "openai", config="openai").ok
+    assert set(codes(validate_dataset(folder, "openai"))) == {"file_kind", "extra_columns"}
     (folder / "openai" / "train.jsonl").unlink()
-    assert codes(validate(folder, "openai", config="openai")) == ["file_kind"]
+    assert codes(validate_dataset(folder, "openai", config="openai")) == ["file_kind"]
 
 
 def test_any_table_can_be_read(tmp_path: Path) -> None:
@@ -235,8 +235,8 @@ def test_any_table_can_be_read(tmp_path: Path) -> None:
     written(tmp_path / "plain" / "train.jsonl", rows)
     written(tmp_path / "plain" / "test.jsonl", rows[:1])
     for name in ("rows.parquet", "rows.csv", "saved"):
-        assert validate(tmp_path / name, "axolotl").splits == (("train", 3),)
-    assert validate(tmp_path / "plain", "axolotl").splits == (("train", 3), ("test", 1))
+        assert validate_dataset(tmp_path / name, "axolotl").splits == (("train", 3),)
+    assert validate_dataset(tmp_path / "plain", "axolotl").splits == (("train", 3), ("test", 1))
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, name: str, said: str) -
     (tmp_path / "card" / "README.md").write_text(card)
     (tmp_path / "torn" / "README.md").write_text("---\nconfigs: [{a\n---\n")
     with pytest.raises(UsageError, match=re.escape(said)) as error:
-        validate(name if name == "-" else tmp_path / name, "axolotl")
+        validate_dataset(name if name == "-" else tmp_path / name, "axolotl")
     assert len(str(error.value).splitlines()) == 1
 
 
@@ -274,14 +274,14 @@ def test_lengths_are_estimated_or_counted(tmp_path: Path) -> None:
     tokenizer.enable_truncation(3)  # as many model files have it
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     path = written(tmp_path / "r.jsonl", [{"prompt": "a a a", "completion": "b b"}])
-    assert validate(path, "trl-sft").longest == estimated("a a a\nb b") == 3
-    counted = validate(path, "trl-sft", tokenizer=tmp_path / "tokenizer.json", max_length=4)
+    assert validate_dataset(path, "trl-sft").longest == estimated("a a a\nb b") == 3
+    counted = validate_dataset(path, "trl-sft", tokenizer=tmp_path / "tokenizer.json", max_length=4)
     assert (counted.longest, counted.counted, codes(counted, "warning")) == (5, True, ["too_long"])
     assert "5 tokens, above 4" in counted.findings[0].what
-    assert not validate(path, "trl-sft", tokenizer=tmp_path, max_length=5).findings
+    assert not validate_dataset(path, "trl-sft", tokenizer=tmp_path, max_length=5).findings
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(UsageError, match=r"not a tokenizer\.json"):
-        validate(path, "trl-sft", tokenizer=tmp_path / "tokenizer.json")
+        validate_dataset(path, "trl-sft", tokenizer=tmp_path / "tokenizer.json")
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         one = {"prompt": "word " * 20, "completion": "word " * 20}
         datasets.Dataset.from_list([one] * rows).to_parquet(path)
         tracemalloc.start()
-        assert validate(path, "trl-sft").rows == rows
+        assert validate_dataset(path, "trl-sft").rows == rows
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return most

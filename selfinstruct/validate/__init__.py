@@ -9,7 +9,7 @@ from __future__ import annotations
 from .contract import Contract
 from .findings import Finding, Report
 from .opening import contract_of
-from .run import config_stub, validate
+from .run import config_stub, validate_dataset
 from .trainers import TRAINERS
 
-__all__ = ["TRAINERS", "Contract", "Finding", "Report", "config_stub", "contract_of", "validate"]
+__all__ = ["TRAINERS", "Contract", "Finding", "Report", "config_stub", "contract_of", "validate_dataset"]

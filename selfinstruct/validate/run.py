@@ -17,7 +17,7 @@ from .rows import defects, texts
 Name = str | os.PathLike[str]
 
 
-def validate(
+def validate_dataset(
     dataset: Name,
     trainer: str,
     *,
@@ -56,7 +56,7 @@ def validate(
 def config_stub(dataset: Name, trainer: str, *, config: str | None = None, max_length: int | None = None) -> str:
     """The text of the trainer's own configuration for this dataset (`TRAINERS[trainer].stub_name` names the file).
 
-    Raises UsageError as `validate`, and when the trainer has none or doesn't read this config of the dataset.
+    Raises UsageError as `validate_dataset`, and when the trainer has none or doesn't read this config of the dataset.
     """
     contract, name = contract_of(trainer), os.fspath(dataset)
     if contract.stub is None:
