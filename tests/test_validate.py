@@ -421,3 +421,16 @@ def test_every_contract_names_what_it_was_read_from() -> None:
         assert contract.version
         assert contract.docs.startswith("https://")
         assert (contract.stub is None) == (not contract.stub_name)
+
+
+def test_the_documented_versions_and_codes_are_those_of_the_contracts() -> None:
+    page = (ROOT / "docs" / "trainers.md").read_text(encoding="utf-8")
+    for name, contract in TRAINERS.items():
+        assert f"| `{name}` | {contract.version} |" in page
+    source = "".join(path.read_text() for path in (ROOT / "selfinstruct" / "validate").rglob("*.py"))
+    documented = set(
+        re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`\w+`.*?) \| (?:error|warn)", page, re.MULTILINE)))
+    )
+    used = {code for code in documented if f'"{code}"' in source}
+    assert documented == used
+    assert {code for _, _, errors, warnings in DEFECTS.values() for code in errors + warnings} <= documented
