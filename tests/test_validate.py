@@ -158,6 +158,12 @@ DEFECTS: dict[str, tuple[str, Rows, list[str], list[str]]] = {
         ["columns"],
         [],
     ),
+    "a system prompt that is not looked at": (
+        "torchtune",
+        [{"instruction": "A", "input": "", "output": "B", "system": "S"}],
+        [],
+        ["whole_text_loss", "ignored_columns"],
+    ),
     "nothing known": ("torchtune", [{"question": "A", "answer": "B"}], ["columns"], []),
 }
 
@@ -329,6 +335,13 @@ def test_llama_factorys_dataset_info(folder: Path, config: str) -> None:
             tags, (user, assistant) = entry["tags"], loaded[0][entry["columns"]["messages"]]
             assert (user[tags["role_tag"]], assistant[tags["role_tag"]]) == (tags["user_tag"], tags["assistant_tag"])
             assert tags["content_tag"] in user
+
+
+def test_a_system_prompt_beside_alpaca_columns_is_kept(tmp_path: Path) -> None:
+    path = written(tmp_path / "r.jsonl", [{"instruction": "A", "input": "", "output": "B", "system": "S"}])
+    (entry,) = json.loads(config_stub(path, "llama-factory")).values()
+    assert entry["columns"] == {"prompt": "instruction", "query": "input", "response": "output", "system": "system"}
+    assert yaml.safe_load(config_stub(path, "axolotl"))["datasets"][0]["type"] == "alpaca_w_system"
 
 
 def test_trls_command(folder: Path) -> None:

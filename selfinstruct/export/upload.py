@@ -114,9 +114,8 @@ def _plain_errors(repo: str) -> Iterator[None]:
     """The hub's errors as one line; what may pass (no network, a sick server) is a StorageError."""
     from huggingface_hub.errors import HfHubHTTPError
 
-    of_the_client = HfHubHTTPError.__bases__[
-        0
-    ]  # HTTPError of the HTTP client that this version of the hub's package has
+    # the root of the errors of whichever HTTP client this version of the package has (httpx, httpx2)
+    of_the_client = cast(type[Exception], HfHubHTTPError.__bases__[0])
     try:
         yield
     except SelfInstructError:
@@ -125,9 +124,7 @@ def _plain_errors(repo: str) -> Iterator[None]:
         status = error.response.status_code if error.response is not None else 0
         said = f"the hub answers {status}: {_one_line(error.server_message or str(error))}"
         if status in (401, 403):
-            raise UsageError(
-                f"{repo}: {said}; the token may not write there, `hf auth login` with one that may"
-            ) from None
+            raise UsageError(f"{repo}: {said}; log in (`hf auth login`) with a token that may write there") from None
         if 400 <= status < 500 and status not in (408, 429):
             raise UsageError(f"{repo}: {said}") from None
         raise StorageError(f"{repo}: {said}; the same command can be given again") from None

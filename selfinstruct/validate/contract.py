@@ -30,12 +30,13 @@ class Reading:
     """A layout that a trainer reads, and how.
 
     roles: a message's role in the data, and which part that is to the trainer. note: what is said of every dataset in
-    this layout, with its code, or None.
+    this layout, with its code, or None. ignored: optional columns of the layout that this trainer doesn't look at.
     """
 
     layout: Layout
     roles: Mapping[str, str] = field(default_factory=lambda: CHAT_ROLES)
     note: tuple[str, Rule] | None = None
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

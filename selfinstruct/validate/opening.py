@@ -44,6 +44,9 @@ class Opened:
         elif self.reading.note:
             code, rule = self.reading.note
             found.append(Finding(rule.level, code, self.where, rule.what, rule.change))
+        if self.reading and (ignored := [name for name in self.reading.ignored if self.row.get(name)]):
+            what = f"{self.contract.name} doesn't look at {', '.join(ignored)}"
+            found.append(Finding("warning", "ignored_columns", self.where, what, "use a layout of messages"))
         if self.suited:
             errors = (finding.level == "error" for finding in found)
             found = [

@@ -41,7 +41,7 @@ def _type(target: Target) -> dict[str, Any]:
         mapping = {"role": role, "content": content}
         return {"type": "chat_template", "field_messages": layout.answers[0], "message_property_mappings": mapping}
     if layout == ALPACA:
-        return {"type": "alpaca"}
+        return {"type": "alpaca_w_system" if "system" in target.optional else "alpaca"}
     if layout == TEXT:
         return {"type": "completion", "field": "text"}
     form = {"format": "{instruction}", "no_input_format": "{instruction}"}

@@ -50,7 +50,7 @@ TORCHTUNE = Contract(
         Reading(MESSAGES, {role: part for role, part in CHAT_ROLES.items() if role != "tool"} | {"ipython": "tool"}),
         Reading(SHAREGPT, {"system": "system", "human": "user", "gpt": "assistant"}),
         Reading(PAIR),
-        Reading(ALPACA, note=("whole_text_loss", _TRAINS_ON_INPUT)),
+        Reading(ALPACA, note=("whole_text_loss", _TRAINS_ON_INPUT), ignored=("system",)),
         Reading(TEXT),
     ),
     unread=Rule("error", "no builder of torchtune reads them", "rename them, or map them with column_map"),
