@@ -65,6 +65,10 @@ class TeacherConfig(Section):
     output_usd_per_mtok: Dollars | None = Field(
         None, description="Dollars per million generated tokens; null looks the model up."
     )
+    tokenizer: Name | None = Field(
+        None,
+        description="The model's tokenizer.json, to count prompts by; null: the one in the hub's cache, else by bytes.",
+    )
     context: Annotated[int, Field(ge=256)] = Field(
         4096, description="Context tokens for one request of the embedded local server."
     )

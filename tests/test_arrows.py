@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "selfinstruct"
-VALUES = set("_version errors schema text suggest config_file config_sections config".split())
+VALUES = set("_version errors schema text suggest config_file config_sections config_teachers config".split())
 LOOP = set("loop generations generate".split())
 FRONT = set(
     "__init__ __main__ cli console teacher_commands dedup_command progress estimate starter preflight spending "
@@ -20,19 +20,23 @@ FRONT = set(
 DRAWN = {
     "config_file": {"errors", "suggest"},
     "config_sections": {"schema", "config_file"},
-    "config": {"errors", "text", "config_file", "config_sections"},
+    "config_teachers": {"config_sections"},
+    "config": {"errors", "text", "config_file", "config_sections", "config_teachers"},
     "seeds": {"tables"},
     "dedup": {"exchange", "novelty", "tables"},
     "validate": {"tables"},
     "filters": {"plugins"},
     "strategies": {"plugins"},
     "limits": set(),
-    "teachers": {"limits", "plugins"},
+    "counting": set(),
+    "teachers": {"counting", "limits", "plugins"},
     "ledger": {"store"},
     "jobs": {"store"},
     "journal": {"jobs", "ledger", "store"},
-    "budget": {"journal"},
-    "ask": {"budget", "journal", "limits"},
+    "budget": {"counting", "journal"},
+    "gate": set(),
+    "roster": {"gate"},
+    "ask": {"budget", "gate", "journal", "limits", "roster"},
     "runs": {"journal"},
     "pool": {"filters", "journal", "novelty", "strategies"},
     "export": {"exchange", "runs"},
@@ -40,6 +44,7 @@ DRAWN = {
 """Every arrow between two values, or two parts (which all may use values); a new one needs a reason and a line here."""
 
 HOMES = {
+    "tokenizers": {"counting", "validate"},
     "openai": {"teachers"},
     "datasets": {"export", "tables"},
     "pyarrow": {"export", "tables"},

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from .. import _version
-from ..config import DatasetConfig
+from ..config import DatasetConfig, RunConfig
 from ..runs import Run, Status
 from ..schema import Record
 
@@ -100,7 +100,7 @@ Program: selfinstruct {_version.VERSION}, run {run.id}.
 
 | | |
 |---|---|
-| teacher | `{config.teacher.model}` ({config.teacher.kind}) |
+{_teachers(config)}
 | seed tasks | {status.seed_tasks:,} |
 | prompt wording | {", ".join(sorted({record.prompt_version for record in records}))} |
 | random seed | {config.random_seed} |
@@ -126,6 +126,14 @@ Program: selfinstruct {_version.VERSION}, run {run.id}.
 
 Self-Instruct: Wang et al. 2022, arXiv 2212.10560. Alpaca: Taori et al. 2023. ROUGE: Lin 2004.
 """
+
+
+def _teachers(config: RunConfig) -> str:
+    """A row for the teacher, or one for each with what it was asked for."""
+    return "\n".join(
+        f"| teacher | `{each.model}` ({each.kind})" + (f", for {', '.join(each.roles)} |" if config.teachers else " |")
+        for each in config.all_teachers
+    )
 
 
 def _sizes(formats: Sequence[str], parts: Sequence[Part]) -> str:
