@@ -231,6 +231,9 @@ def test_a_template_of_a_file_and_of_a_tokenizer(tmp_path: Path) -> None:
         ("{{ messages.append(1) }}", "unsafe"),
         ("{% for x in %}", "Expected an expression"),
         ("{{ raise_exception('roles must alternate') }}", "roles must alternate"),
+        ("{% set n = namespace() %}{% set n.__init__ = 1 %}", "can't hold '__init__'"),
+        ("{{ namespace(_a=1) }}", "can't hold '_a'"),
+        ("{{ range(10 ** 9) | list }}", "Range too big"),
         ("{{ cycler.__init__.__globals__ }}", "unsafe"),
     ],
 )
@@ -269,3 +272,18 @@ def test_a_record_of_several_instances_draws_for_each() -> None:
     many = replace(RECORD, instances=RECORD.instances * 20)
     rows = rows_of(many, FORMATS["prompt_completion"], True, wording=Wording(published_prompts=True))
     assert len({r["prompt"].replace("Peru", "France") for r in rows}) == len(PUBLISHED)
+
+
+def test_an_export_can_change_the_wording_and_nothing_else(made: Run, tmp_path: Path) -> None:
+    def export(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "selfinstruct", "export", str(made.path), "--output", str(tmp_path / "out")]
+        return subprocess.run([*command, *options], capture_output=True, text=True, cwd=ROOT)
+
+    keys = ["dataset.chat_template=zephyr", "dataset.system_prompt=Think first.", "dataset.test_share=0"]
+    done = export("--format", "text", *(word for key in keys for word in ("--set", key)))
+    assert done.returncode == 0, done.stderr
+    rows = datasets.load_dataset(str(tmp_path / "out"), split="train")
+    assert rows.num_rows == 40
+    assert all(text.startswith("<|system|>\nThink first.</s>\n<|user|>\n") for text in rows["text"])
+    done = export("--set", "max_similarity=0.5")
+    assert (done.returncode, "changes keys of the dataset only" in done.stderr) == (2, True)

@@ -183,6 +183,40 @@ def test_role_and_content_under_conversations_fail(trainer_of: Callable[..., Any
         trainer_of(datasets.Dataset.from_list(rows))
 
 
+PREFERENCES = {
+    "text": [{"prompt": "Hi", "chosen": " Hello", "rejected": " Go"}] * 4,
+    "chat": [
+        {
+            "prompt": [{"role": "user", "content": "Hi"}],
+            "chosen": [{"role": "assistant", "content": "Hello"}],
+            "rejected": [{"role": "assistant", "content": "Go"}],
+        }
+    ]
+    * 4,
+}
+
+
+def test_dpo_trains_on_preferences_and_on_nothing_else(folder: Path, tokenizer: Any, tmp_path: Path) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+    from trl import DPOConfig, DPOTrainer
+
+    def train(rows: Any) -> Any:
+        shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+        settings = DPOConfig(output_dir=str(tmp_path), max_steps=1, report_to=[], use_cpu=True, save_strategy="no")
+        model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **shape))
+        tokenizer.chat_template = load_chat_template("chatml").source
+        trainer = DPOTrainer(model, args=settings, train_dataset=rows, processing_class=tokenizer)
+        return trainer.train()
+
+    for kind, rows in PREFERENCES.items():
+        datasets.Dataset.from_list(rows).to_json(tmp_path / f"{kind}.jsonl")
+        assert validate_dataset(tmp_path / f"{kind}.jsonl", "trl-dpo").ok
+        assert train(datasets.Dataset.from_list(rows)).global_step == 1
+    with pytest.raises(KeyError, match="chosen"):
+        train(datasets.load_dataset(str(folder), "messages", split="train"))
+    assert not validate_dataset(folder, "trl-dpo").ok
+
+
 MIXED = """
 from trl.data_utils import is_conversational
 row = {"messages": [{"role": "user", "content": "Hi"}], "prompt": "Hi", "completion": "Hello"}

@@ -124,6 +124,7 @@ DEFECTS: dict[str, tuple[str, Rows, list[str], list[str]]] = {
         [],
     ),
     "a message without role": ("axolotl", [GOOD, {"messages": [{"content": "A"}]}], ["unreadable"], []),
+    "no messages in the first row": ("axolotl", [{"messages": []}, GOOD], ["no_answer"], []),
     "no messages": ("axolotl", [GOOD, {"messages": []}], ["no_answer"], []),
     "another layout below": ("axolotl", [GOOD, {"text": "A"}], ["unreadable"], []),
     "messages are text": ("axolotl", [GOOD, {"messages": "A"}], ["unreadable"], []),
@@ -246,6 +247,21 @@ def test_any_table_can_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "files",
+    ['"*.jsonl"', "[a.jsonl, b.jsonl]", "[{split: train, path: a.jsonl}, {split: test, path: [b.jsonl, a.jsonl]}]"],
+)
+def test_a_card_may_name_its_files_in_every_way_that_datasets_reads(tmp_path: Path, files: str) -> None:
+    for name in ("a", "b"):
+        written(tmp_path / f"{name}.jsonl", [GOOD])
+    configs = f"- config_name: x\n  data_files: a.jsonl\n- config_name: y\n  default: true\n  data_files: {files}\n"
+    (tmp_path / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
+    loaded = datasets.load_dataset(str(tmp_path))
+    report = validate_dataset(tmp_path, "axolotl")
+    assert report.config == "y"
+    assert dict(report.splits) == {split: rows.num_rows for split, rows in loaded.items()}
+
+
+@pytest.mark.parametrize(
     ("name", "said"),
     [
         ("missing", "no such file or folder"),
@@ -254,16 +270,18 @@ def test_any_table_can_be_read(tmp_path: Path) -> None:
         ("run", "is a run's folder; name the dataset in it"),
         ("card", "the card names gone-*.parquet, but there is no such file"),
         ("torn", "its configs can't be read"),
+        ("outside", "its configs can't be read"),
         ("none.jsonl", "holds no readable row"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(tmp_path: Path, name: str, said: str) -> None:
-    for folder in ("empty", "run", "card", "torn"):
+    for folder in ("empty", "run", "card", "torn", "outside"):
         (tmp_path / folder).mkdir()
     (tmp_path / "run" / "journal.sqlite").touch()
     (tmp_path / "none.jsonl").write_text("1\n2\n")
     card = "---\nconfigs:\n- config_name: a\n  data_files: gone-*.parquet\n---\n"
     (tmp_path / "card" / "README.md").write_text(card)
+    (tmp_path / "outside" / "README.md").write_text(card.replace("gone-*", "/gone-*"))
     (tmp_path / "torn" / "README.md").write_text("---\nconfigs: [{a\n---\n")
     with pytest.raises(UsageError, match=re.escape(said)) as error:
         validate_dataset(name if name == "-" else tmp_path / name, "axolotl")

@@ -1,26 +1,19 @@
 """Chat templates: messages into the one text that a chat model is trained on.
 
-Rendered as `transformers` 5 does it in `apply_chat_template(tokenize=False)`: a sandbox in which a template can change
-nothing, blocks trimmed, `raise_exception`, `strftime_now` and a `tojson` that keeps HTML characters, the loop
-controls, and `{% generation %}` around what the assistant says. A template is foreign code; the sandbox is what stands
-between it and this machine.
+Rendered as `transformers` 5 does it in `apply_chat_template(tokenize=False)`, letter for letter
+(tests/test_trainer.py), but for `bos_token`, which is empty.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from ..suggest import closest
-
-if TYPE_CHECKING:
-    import jinja2
+from .sandbox import compiled_template
 
 _SHIPPED = Path(__file__).parent / "templates"
 TEMPLATES = tuple(sorted(path.stem for path in _SHIPPED.glob("*.jinja")))
@@ -41,7 +34,7 @@ class ChatTemplate:
         import jinja2
 
         try:
-            compiled = _compiled(self.source)
+            compiled = compiled_template(self.source)
             return str(
                 compiled.render(
                     messages=[dict(message) for message in messages],
@@ -102,41 +95,6 @@ def _of_tokenizer(name: str, text: str) -> ChatTemplate:
     tokens = {key: value for key, value in values.items() if key.endswith("_token")}
     tokens = {key: value.get("content") if isinstance(value, dict) else value for key, value in tokens.items()}
     return ChatTemplate(name, source, {key: value for key, value in tokens.items() if isinstance(value, str)})
-
-
-@functools.lru_cache(maxsize=8)
-def _compiled(source: str) -> jinja2.Template:
-    from jinja2 import nodes
-    from jinja2.exceptions import TemplateError
-    from jinja2.ext import Extension, loopcontrols
-    from jinja2.parser import Parser
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    class Generation(Extension):
-        """`{% generation %}`: marks for the trainer; the text between them is rendered as it is."""
-
-        tags = {"generation"}  # noqa: RUF012  (as jinja2 declares it)
-
-        def parse(self, parser: Parser) -> list[nodes.Node]:
-            next(parser.stream)
-            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-    def raise_exception(message: str) -> None:
-        raise TemplateError(message)
-
-    def strftime_now(form: str) -> str:
-        return datetime.now().strftime(form)
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
-    )
-    environment.filters["tojson"] = _tojson
-    environment.globals |= {"raise_exception": raise_exception, "strftime_now": strftime_now}
-    return environment.from_string(source)
-
-
-def _tojson(value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, **more: Any) -> str:
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, **more)
 
 
 def _one_line(error: Exception) -> str:

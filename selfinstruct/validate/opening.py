@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from ..errors import UsageError
@@ -14,6 +15,9 @@ from .layouts import layout_of
 from .parts import Config, as_lines, configs_of, pick
 from .rows import defects
 from .trainers import TRAINERS
+
+_LOOKED_AT = 100
+"""Rows at a config's beginning that are looked at to tell what its columns hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ def opened(dataset: str, contract: Contract, config: str | None) -> Opened:
     if contract.lines_only:
         configs = [as_lines(each) for each in configs]
     chosen = pick(configs, config, dataset)
-    where, row = _first_row(chosen)
+    where, row = _first_row(chosen, contract)
     suited = tuple(name for name in _suited(configs, contract) if name != chosen.name)
     return Opened(contract, chosen, where, row, _reading(row, contract), suited)
 
@@ -83,12 +87,16 @@ def contract_of(trainer: str) -> Contract:
     return TRAINERS[trainer]
 
 
-def _first_row(config: Config) -> tuple[str, dict[str, Any]]:
-    """A config's name (its file's, without configs) and split, and its first readable row; UsageError without one."""
+def _first_row(config: Config, contract: Contract) -> tuple[str, dict[str, Any]]:
+    """A config's name (its file's, without configs) and split, and the row that tells what its columns hold.
+
+    That is the first one that the trainer reads, of some: a first row may be an empty one. UsageError without any.
+    """
     for part in config.parts:
-        row = next((row for row in part.rows() if not row.problem), None)
-        if row is not None:
-            return f"{config.name or part.sources[0].name}/{part.split}", row.values
+        rows = [row.values for row in islice(part.rows(), _LOOKED_AT) if not row.problem]
+        if rows:
+            row = next((row for row in rows if _reading(row, contract)), rows[0])
+            return f"{config.name or part.sources[0].name}/{part.split}", row
     raise UsageError(f"{config.parts[0].sources[0].name}: holds no readable row; a row an example is expected")
 
 
@@ -117,7 +125,7 @@ def _suited(configs: Sequence[Config], contract: Contract) -> list[str]:
     for config in configs:
         if config.name is None:
             continue
-        where, row = _first_row(config)
+        where, row = _first_row(config, contract)
         reading = _reading(row, contract)
         levels = [finding.level for finding in _of_schema(config, where, row, contract)]
         if reading:

@@ -96,15 +96,14 @@ def _of_card(folder: Path) -> list[Config]:
     try:
         values = yaml.safe_load(head[1]) if head else None
         entries = values.get("configs") or [] if isinstance(values, dict) else []
-        default = [bool(entry.get("default")) for entry in entries]
-        found = [_config(folder, entry) for entry in entries if "data_files" in entry]
-    except (yaml.YAMLError, AttributeError, TypeError, KeyError) as error:
+        entries = sorted((e for e in entries if "data_files" in e), key=lambda entry: not entry.get("default"))
+        return [_config(folder, entry) for entry in entries]
+    except (yaml.YAMLError, AttributeError, TypeError, KeyError, ValueError, NotImplementedError) as error:
         raise UsageError(f"{card}: its configs can't be read: {' '.join(str(error).split())[:200]}") from None
-    first = default.index(True) if True in default and len(default) == len(found) else 0
-    return found[first : first + 1] + found[:first] + found[first + 1 :]
 
 
 def _config(folder: Path, entry: dict[str, Any]) -> Config:
+    """A card's entry; `data_files` is a pattern, a list of them, or a list of splits with theirs."""
     given = entry["data_files"]
     items = given if isinstance(given, list) else [given]
     files: list[tuple[str, Path]] = []
