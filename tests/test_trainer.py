@@ -203,10 +203,9 @@ def test_dpo_trains_on_preferences_and_on_nothing_else(folder: Path, tokenizer: 
     def train(rows: Any) -> Any:
         shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
         settings = DPOConfig(output_dir=str(tmp_path), max_steps=1, report_to=[], use_cpu=True, save_strategy="no")
-        model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **shape))
+        model, reference = (LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **shape)) for _ in range(2))
         tokenizer.chat_template = load_chat_template("chatml").source
-        trainer = DPOTrainer(model, args=settings, train_dataset=rows, processing_class=tokenizer)
-        return trainer.train()
+        return DPOTrainer(model, reference, args=settings, train_dataset=rows, processing_class=tokenizer).train()
 
     for kind, rows in PREFERENCES.items():
         datasets.Dataset.from_list(rows).to_json(tmp_path / f"{kind}.jsonl")

@@ -1,8 +1,8 @@
 """Where a chat template runs: foreign code, which comes with a model and must reach nothing but its messages.
 
 The environment is that of `transformers` 5: jinja2's immutable sandbox, blocks trimmed, loop controls,
-`raise_exception`, `strftime_now`, a `tojson` that keeps HTML characters, and `{% generation %}` around what the assistant
-says.
+`raise_exception`, `strftime_now`, a `tojson` that keeps HTML characters, and `{% generation %}` around the assistant's
+words.
 """
 
 from __future__ import annotations
