@@ -2,13 +2,14 @@
 # make test   set up and run the tests
 # make check  what CI runs: lint, format, types, tests
 # make proof  the slow proofs in full
+# make trainer  a real trl.SFTTrainer on the exported folder, in an environment of its own (torch for the CPU)
 # make fuzz   every parser under atheris, FUZZ_S seconds each
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types proof fuzz lock clean
+.PHONY: demo test check lint types proof trainer fuzz lock clean
 
 $(BIN)/.dev: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +39,15 @@ check: lint types test
 proof: $(BIN)/.dev
 	SELFINSTRUCT_PROOF=full $(BIN)/python -m pytest tests
 
+TRAINER_VENV ?= .venv-trainer
+$(TRAINER_VENV)/.made: pyproject.toml
+	$(PYTHON) -m venv $(TRAINER_VENV)
+	$(TRAINER_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[trainer]' pytest
+	touch $@
+
+trainer: $(TRAINER_VENV)/.made
+	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(TRAINER_VENV)/bin/python -m pytest -m trainer tests/test_trainer.py
+
 FUZZ_S ?= 60
 fuzz: $(BIN)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
@@ -51,4 +61,4 @@ lock:
 	  --extra dev --extra local pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TRAINER_VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

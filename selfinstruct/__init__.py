@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         TeacherRefused,
         UsageError,
     )
-    from .export import to_dataset
+    from .export import Upload, plan_upload, push_to_hub, to_dataset
     from .generate import arun, run
     from .loop import Progress
     from .novelty import NoveltyIndex
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .strategies import Strategy
     from .teachers.fake import FakeTeacher
     from .text import tokenize
+    from .validate import Finding, Report, validate_dataset
 
 _HOMES = {
     "_version": ("__version__",),
@@ -60,7 +61,7 @@ _HOMES = {
         "ConfigChanged", "ConfigError", "RunLocked", "SeedError", "SelfInstructError", "StorageError",
         "TeacherDown", "TeacherError", "TeacherRefused", "UsageError",
     ),
-    "export": ("to_dataset",),
+    "export": ("Upload", "plan_upload", "push_to_hub", "to_dataset"),
     "generate": ("arun", "run"),
     "loop": ("Progress",),
     "novelty": ("NoveltyIndex",),
@@ -73,6 +74,7 @@ _HOMES = {
     "strategies": ("Strategy",),
     "teachers.fake": ("FakeTeacher",),
     "text": ("tokenize",),
+    "validate": ("Finding", "Report", "validate_dataset"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

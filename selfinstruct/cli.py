@@ -17,8 +17,10 @@ from .dedup_command import dedup
 from .errors import EXIT_CODES
 from .judge_command import judge_eval
 from .preflight import check_names, expectations, foresee, only_filters, warn_in_clear
+from .push_command import push
 from .spending import spending
 from .teacher_commands import serve_fake, teacher_app
+from .validate_command import validate
 
 if TYPE_CHECKING:
     from .config import RunConfig
@@ -38,6 +40,8 @@ app.command(epilog="Example: selfinstruct dedup alpaca.jsonl alpaca-distinct.jso
 app.command("judge-eval", epilog="Example: selfinstruct judge-eval configs/openai.yaml --set judge.min_score=3")(
     judge_eval
 )
+app.command(epilog="Example: selfinstruct validate data/openai/dataset --for trl-sft")(validate)
+app.command(epilog="Example: selfinstruct push data/openai owner/name --create-pr")(push)
 app.command("serve-fake", epilog="Example: selfinstruct serve-fake --port 8099 --latency-s 0.05")(serve_fake)
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's YAML file.", show_default=False)]
@@ -217,10 +221,12 @@ def export(
     format: Annotated[list[str] | None, typer.Option(help="A format, repeatable; the first is default.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder to write; the run's dataset/ by default.")] = None,
     test_share: Annotated[float | None, typer.Option(min=0, max=1, help="Share of the split 'test'.")] = None,
+    set_: Set = None,
     debug: Debug = False,
 ) -> None:
     """Write a run's dataset again, in other formats or another place. Asks nothing."""
     with plain_errors(debug):
+        from .config import RunConfig, overridden
         from .errors import UsageError
         from .export import write_dataset
         from .runs import Run
@@ -233,7 +239,11 @@ def export(
             changes["test_share"] = test_share
         if output is not None and output.exists() and not (output / "README.md").exists() and any(output.iterdir()):
             raise UsageError(f"--output {output}: holds other files; name a new folder")
-        settings = opened.config.dataset.model_copy(update=changes)
+        values = overridden(opened.config.model_dump(mode="json", exclude_unset=True), set_ or [])
+        config = RunConfig.parse(values, "export")
+        if config.model_copy(update={"dataset": opened.config.dataset}) != opened.config:
+            raise UsageError("--set: an export changes keys of the dataset only, such as dataset.system_prompt")
+        settings = config.dataset.model_copy(update=changes)
         print(write_dataset(opened, output, settings))
 
 

@@ -187,7 +187,16 @@ class DatasetConfig(Section):
 
     formats: Annotated[Names, Field(min_length=1)] = Field(
         ("messages", "prompt_completion", "alpaca"),
-        description="One dataset config each; the first is default.",
+        description="One dataset config each; the first is default: messages | prompt_completion | "
+        "prompt_completion_chat | alpaca | sharegpt | openai | text.",
+    )
+    system_prompt: Name | None = Field(None, description="What every row begins with; null: nothing.")
+    prompt_style: Literal["plain", "published"] = Field(
+        "plain", description="Of prompt_completion: one form, or Self-Instruct's published variety, drawn by the seed."
+    )
+    chat_template: Name = Field(
+        "chatml",
+        description="Of text: chatml | gemma | llama3 | mistral | zephyr | a .jinja file | a tokenizer_config.json.",
     )
     test_share: Share = Field(0.0, description="Share of records in the split 'test'; 0 writes 'train' only.")
     instances: Literal["first", "all"] = Field("first", description="Rows per record: one, or one per instance.")

@@ -18,7 +18,7 @@ def check_names(config: RunConfig) -> None:
     """Find a wrong name or price before anything is asked."""
     from .budget import Budget, price_of
     from .counting import bound_of
-    from .export.formats import check_format
+    from .export.formats import check_format, wording_of
     from .filters import instruction_filters
     from .journal import Totals
     from .plugins import load_named
@@ -27,6 +27,7 @@ def check_names(config: RunConfig) -> None:
 
     for name in config.dataset.formats:
         check_format(name)
+    wording_of(config)
     for each in config.all_teachers:
         load_named(each.kind, TEACHERS, "teacher.kind")
         bound_of(each)

@@ -14,10 +14,26 @@ from typing import Any
 import pytest
 
 from selfinstruct.config import RunConfig
+from selfinstruct.schema import Instance, Neighbour, Record
 
 ROOT = Path(__file__).parents[1]
 FIGURES: list[str] = []
 """What proofs have measured, printed under the tests' result."""
+RECORD = Record(
+    id="abc-0-1",
+    question=0,
+    index=1,
+    instruction="Name the capital.",
+    instances=(Instance("France", "Paris"), Instance("Peru", "Lima")),
+    is_classification=False,
+    strategy="self_instruct",
+    teacher="fake",
+    output_teacher="fake",
+    prompt_version="v1",
+    demos=("seed_task_3",),
+    nearest=Neighbour("seed_task_1", 0.25),
+)
+"""A finished record with two instances."""
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "selfinstruct"
 VALUES = set("_version errors schema text suggest config_file config_sections config_teachers config".split())
 LOOP = set("loop generations opening generate evaluate".split())
 FRONT = set(
-    "__init__ __main__ cli console teacher_commands dedup_command judge_command"
+    "__init__ __main__ cli console teacher_commands dedup_command judge_command validate_command push_command"
     " progress estimate starter preflight spending".split()
 )
 """The command line and what only it uses: these may import anything, and nothing below imports them."""
@@ -24,6 +24,7 @@ DRAWN = {
     "config": {"errors", "text", "config_file", "config_sections", "config_teachers"},
     "seeds": {"tables"},
     "dedup": {"exchange", "novelty", "tables"},
+    "validate": {"tables"},
     "filters": {"plugins"},
     "strategies": {"plugins"},
     "judge": set(),
@@ -44,10 +45,11 @@ DRAWN = {
 """Every arrow between two values, or two parts (which all may use values); a new one needs a reason and a line here."""
 
 HOMES = {
-    "tokenizers": {"counting"},
+    "tokenizers": {"counting", "validate"},
     "openai": {"teachers"},
     "datasets": {"export", "tables"},
     "pyarrow": {"export", "tables"},
+    "jinja2": {"export"},
 }
 
 

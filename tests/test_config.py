@@ -394,6 +394,9 @@ FREE: dict[str, Any] = {
     "dataset.license": "MIT",
     "dataset.title": "Other",
     "dataset.shard_rows": 7,
+    "dataset.system_prompt": "Be brief.",
+    "dataset.prompt_style": "published",
+    "dataset.chat_template": "zephyr",
 }
 MEANT: dict[str, Any] = {
     "strategy": "self_instruct",

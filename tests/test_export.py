@@ -13,29 +13,16 @@ import pytest
 import yaml
 from huggingface_hub import DatasetCard
 
+from conftest import RECORD
 from selfinstruct.config import RunConfig
 from selfinstruct.errors import ConfigError
 from selfinstruct.export import FORMATS, to_dataset, write_dataset
+from selfinstruct.export.columns import Columns
 from selfinstruct.export.dataset import split_of
 from selfinstruct.export.formats import rows_of
 from selfinstruct.generate import run
 from selfinstruct.runs import Run
-from selfinstruct.schema import Candidate, Completion, Development, Instance, Neighbour, Prompt, Record
-
-RECORD = Record(
-    id="abc-0-1",
-    question=0,
-    index=1,
-    instruction="Name the capital.",
-    instances=(Instance("France", "Paris"), Instance("Peru", "Lima")),
-    is_classification=False,
-    strategy="self_instruct",
-    teacher="fake",
-    output_teacher="fake",
-    prompt_version="v1",
-    demos=("seed_task_3",),
-    nearest=Neighbour("seed_task_1", 0.25),
-)
+from selfinstruct.schema import Candidate, Completion, Development, Instance, Prompt
 
 
 @pytest.fixture
@@ -44,7 +31,7 @@ def made(make_config: Callable[..., RunConfig]) -> Run:
     return run(make_config(dataset={"test_share": 0.25}))
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", ["messages", "prompt_completion", "alpaca"])
 def test_every_format_loads_with_its_own_features(made: Run, name: str) -> None:
     loaded = datasets.load_dataset(str(made.dataset_path), name)
     columns = set(loaded["train"].column_names)
@@ -77,7 +64,7 @@ def test_rows_of_a_record() -> None:
         ("abc-0-1", "France", "Paris"),
         ("abc-0-1.1", "Peru", "Lima"),
     ]
-    assert "most_similar" in rows_of(RECORD, FORMATS["alpaca"], neighbours=True)[0]
+    assert "most_similar" in rows_of(RECORD, FORMATS["alpaca"], columns=Columns(neighbours=True))[0]
 
 
 def test_a_record_never_changes_sides_when_the_run_grows(make_config: Callable[..., RunConfig]) -> None:

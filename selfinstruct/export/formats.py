@@ -1,83 +1,123 @@
 """One dataset row a record, in the columns that each kind of trainer reads.
 
-To add one: a function `(instruction, instance) -> dict` with its features, and a line in `FORMATS`.
+To add one: a function `(example, wording) -> dict` with its features, and a line in `FORMATS`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from ..config import RunConfig
 from ..errors import ConfigError
-from ..schema import Instance, Record, Scores
+from ..schema import Record
 from ..suggest import closest
+from .chat_template import ChatTemplate, load_chat_template
+from .columns import Columns, Row
+from .prompts import plain_prompt, published_prompt, user_text
 
-Row = dict[str, Any]
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One instance of a record, to become one row. `id` is the row's."""
+
+    id: str
+    instruction: str
+    input: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What the dataset's settings say of its rows.
+
+    published_prompts: `prompt_completion` draws from the published variety, by `random_seed` and the row's id.
+    template: what `text` is rendered with.
+    """
+
+    system_prompt: str | None = None
+    published_prompts: bool = False
+    random_seed: int = 0
+    template: ChatTemplate | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """The columns of one dataset config. `features` uses the names of `datasets.Value` types."""
+    """The columns of one dataset config. `features` uses the names of `datasets.Value` types.
 
-    row: Callable[[str, Instance], Row]
+    with_system: further columns where a system prompt is set.
+    traced: rows have an id and their provenance, too. lines: written as JSON Lines, too, a file a split.
+    """
+
+    row: Callable[[Example, Wording], Row]
     features: Mapping[str, Any]
+    with_system: Mapping[str, Any] = field(default_factory=dict)
+    traced: bool = True
+    lines: bool = False
+
+    def columns(self, wording: Wording) -> dict[str, Any]:
+        """The format's own columns under these settings."""
+        return {**self.features, **(self.with_system if wording.system_prompt else {})}
 
 
-def user_text(instruction: str, given: str) -> str:
-    """What the user says: the instruction, a blank line, the input where there is one."""
-    return f"{instruction}\n\n{given}" if given else instruction
+def _message(role: str, content: str) -> Row:
+    return {"role": role, "content": content}
 
 
-def _messages(instruction: str, instance: Instance) -> Row:
-    return {
-        "messages": [
-            {"role": "user", "content": user_text(instruction, instance.input)},
-            {"role": "assistant", "content": instance.output},
-        ]
-    }
+def _prompt_messages(example: Example, wording: Wording) -> list[Row]:
+    system = [_message("system", wording.system_prompt)] if wording.system_prompt else []
+    return [*system, _message("user", user_text(example.instruction, example.input))]
 
 
-def _prompt_completion(instruction: str, instance: Instance) -> Row:
-    return {"prompt": user_text(instruction, instance.input) + "\n\n", "completion": instance.output}
+def _messages(example: Example, wording: Wording) -> Row:
+    return {"messages": [*_prompt_messages(example, wording), _message("assistant", example.output)]}
 
 
-def _alpaca(instruction: str, instance: Instance) -> Row:
-    return {"instruction": instruction, "input": instance.input, "output": instance.output}
+def _prompt_completion(example: Example, wording: Wording) -> Row:
+    if wording.published_prompts:
+        pair = published_prompt(example.id, wording.random_seed, example.instruction, example.input, example.output)
+    else:
+        pair = plain_prompt(example.instruction, example.input, example.output)
+    system = f"{wording.system_prompt}\n\n" if wording.system_prompt else ""
+    return {"prompt": system + pair.prompt, "completion": pair.completion}
 
+
+def _prompt_completion_chat(example: Example, wording: Wording) -> Row:
+    return {"prompt": _prompt_messages(example, wording), "completion": [_message("assistant", example.output)]}
+
+
+def _alpaca(example: Example, wording: Wording) -> Row:
+    row = {"instruction": example.instruction, "input": example.input, "output": example.output}
+    return row | ({"system": wording.system_prompt} if wording.system_prompt else {})
+
+
+_SHAREGPT_ROLES = {"system": "system", "user": "human", "assistant": "gpt"}
+
+
+def _sharegpt(example: Example, wording: Wording) -> Row:
+    messages = _messages(example, wording)["messages"]
+    return {"conversations": [{"from": _SHAREGPT_ROLES[m["role"]], "value": m["content"]} for m in messages]}
+
+
+def _text(example: Example, wording: Wording) -> Row:
+    template = wording.template or load_chat_template("chatml")
+    return {"text": template.render(_messages(example, wording)["messages"])}
+
+
+_CHAT = [{"role": "string", "content": "string"}]
 
 FORMATS: dict[str, Format] = {
-    "messages": Format(_messages, {"messages": [{"role": "string", "content": "string"}]}),
+    "messages": Format(_messages, {"messages": _CHAT}),
     "prompt_completion": Format(_prompt_completion, {"prompt": "string", "completion": "string"}),
-    "alpaca": Format(_alpaca, {"instruction": "string", "input": "string", "output": "string"}),
+    "prompt_completion_chat": Format(_prompt_completion_chat, {"prompt": _CHAT, "completion": _CHAT}),
+    "alpaca": Format(
+        _alpaca, {"instruction": "string", "input": "string", "output": "string"}, with_system={"system": "string"}
+    ),
+    "sharegpt": Format(_sharegpt, {"conversations": [{"from": "string", "value": "string"}]}),
+    "openai": Format(_messages, {"messages": _CHAT}, traced=False, lines=True),
+    "text": Format(_text, {"text": "string"}),
 }
-
-PROVENANCE: dict[str, Any] = {
-    "is_classification": "bool",
-    "strategy": "string",
-    "teacher": "string",
-    "output_teacher": "string",
-    "prompt_version": "string",
-    "question": "int64",
-    "demonstrations": ["string"],
-    "nearest_id": "string",
-    "nearest_score": "float64",
-}
-"""Columns that say how a row came to be; every format has them. `nearest_score` is ROUGE-L F, 0 to 1."""
-
-NEIGHBOURS: dict[str, Any] = {
-    "most_similar": [{"id": "string", "score": "float64"}],
-    "mean_similarity": "float64",
-}
-"""Further columns where `neighbours` is set."""
-
-SCORES: dict[str, Any] = {
-    **{f"judge_{name}": "int8" for name in ("clarity", "correctness", "helpfulness", "safety")},
-    "judge_score": "float64",
-    "judge_reason": "string",
-    "judge": "string",
-}
-"""Further columns where there is a judge: its marks, 1 to 5, their mean, and the model that gave them."""
 
 
 def check_format(name: str) -> None:
@@ -88,36 +128,30 @@ def check_format(name: str) -> None:
         raise ConfigError(f"dataset.formats: {name!r} is unknown; {hint}")
 
 
+def wording_of(config: RunConfig) -> Wording:
+    """The wording that a run's configuration asks for. Raises ConfigError: a chat template that can't be used."""
+    settings = config.dataset
+    template = load_chat_template(settings.chat_template) if "text" in settings.formats else None
+    return Wording(settings.system_prompt, settings.prompt_style == "published", config.random_seed, template)
+
+
+def columns_of(format: Format, wording: Wording, columns: Columns) -> dict[str, Any]:
+    """All columns of a format's rows, in order, in the names of `datasets.Value` types."""
+    own = format.columns(wording)
+    return {"id": "string", **own, **columns.features} if format.traced else own
+
+
 def rows_of(
-    record: Record, format: Format, all_instances: bool = False, neighbours: bool = False, judged: bool = False
+    record: Record,
+    format: Format,
+    all_instances: bool = False,
+    columns: Columns = Columns(),
+    wording: Wording = Wording(),
 ) -> list[Row]:
     """The rows of one record: of its first instance, or of every one (ids then end in '.1', '.2' ...)."""
     rows = []
     for number, instance in enumerate(record.instances if all_instances else record.instances[:1]):
-        row: Row = {"id": record.id if number == 0 else f"{record.id}.{number}"}
-        row |= format.row(record.instruction, instance)
-        row |= {
-            "is_classification": record.is_classification,
-            "strategy": record.strategy,
-            "teacher": record.teacher,
-            "output_teacher": record.output_teacher,
-            "prompt_version": record.prompt_version,
-            "question": record.question,
-            "demonstrations": list(record.demos),
-            "nearest_id": record.nearest.id if record.nearest else None,
-            "nearest_score": record.nearest.score if record.nearest else None,
-        }
-        if neighbours:
-            row["most_similar"] = [{"id": n.id, "score": n.score} for n in record.neighbours]
-            row["mean_similarity"] = record.mean_similarity
-        if judged:
-            row |= _marks(record.scores[number] if number < len(record.scores) else None)
-        rows.append(row)
+        id = record.id if number == 0 else f"{record.id}.{number}"
+        row = format.row(Example(id, record.instruction, instance.input, instance.output), wording)
+        rows.append({"id": id, **row, **columns.row(record, number)} if format.traced else row)
     return rows
-
-
-def _marks(scores: Scores | None) -> Row:
-    if scores is None:
-        return dict.fromkeys(SCORES)
-    marks = {f"judge_{name}": getattr(scores, name) for name in ("clarity", "correctness", "helpfulness", "safety")}
-    return marks | {"judge_score": scores.mean, "judge_reason": scores.reason, "judge": scores.judge}

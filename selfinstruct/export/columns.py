@@ -1,0 +1,83 @@
+"""What stands beside a format's own columns: how the row came to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..config import RunConfig
+from ..schema import Record, Scores
+
+Row = dict[str, Any]
+
+PROVENANCE: dict[str, Any] = {
+    "is_classification": "bool",
+    "strategy": "string",
+    "teacher": "string",
+    "output_teacher": "string",
+    "prompt_version": "string",
+    "question": "int64",
+    "demonstrations": ["string"],
+    "nearest_id": "string",
+    "nearest_score": "float64",
+}
+"""Columns that say how a row came to be; every traced format has them. `nearest_score` is ROUGE-L F, 0 to 1."""
+
+NEIGHBOURS: dict[str, Any] = {
+    "most_similar": [{"id": "string", "score": "float64"}],
+    "mean_similarity": "float64",
+}
+"""Further columns where `neighbours` is set."""
+
+SCORES: dict[str, Any] = {
+    **{f"judge_{name}": "int8" for name in ("clarity", "correctness", "helpfulness", "safety")},
+    "judge_score": "float64",
+    "judge_reason": "string",
+    "judge": "string",
+}
+"""Further columns where there is a judge: its marks, 1 to 5, their mean, and the model that gave them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which of these columns a run's rows have: the most similar tasks, a judge's marks."""
+
+    neighbours: bool = False
+    judged: bool = False
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Columns:
+        """Those that a run with this configuration knows."""
+        return cls(config.neighbours > 0, config.judge is not None)
+
+    @property
+    def features(self) -> dict[str, Any]:
+        """In order, in the names of `datasets.Value` types."""
+        return PROVENANCE | (NEIGHBOURS if self.neighbours else {}) | (SCORES if self.judged else {})
+
+    def row(self, record: Record, number: int = 0) -> Row:
+        """Their values for the record's instance of that number."""
+        row: Row = {
+            "is_classification": record.is_classification,
+            "strategy": record.strategy,
+            "teacher": record.teacher,
+            "output_teacher": record.output_teacher,
+            "prompt_version": record.prompt_version,
+            "question": record.question,
+            "demonstrations": list(record.demos),
+            "nearest_id": record.nearest.id if record.nearest else None,
+            "nearest_score": record.nearest.score if record.nearest else None,
+        }
+        if self.neighbours:
+            row["most_similar"] = [{"id": n.id, "score": n.score} for n in record.neighbours]
+            row["mean_similarity"] = record.mean_similarity
+        if self.judged:
+            row |= _marks(record.scores[number] if number < len(record.scores) else None)
+        return row
+
+
+def _marks(scores: Scores | None) -> Row:
+    if scores is None:
+        return dict.fromkeys(SCORES)
+    marks = {f"judge_{name}": getattr(scores, name) for name in ("clarity", "correctness", "helpfulness", "safety")}
+    return marks | {"judge_score": scores.mean, "judge_reason": scores.reason, "judge": scores.judge}

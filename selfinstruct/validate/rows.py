@@ -1,0 +1,131 @@
+"""One row against one reading: which rules it breaks. Nothing here knows a trainer by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .contract import SAME_ANSWERS, UNREADABLE, Contract, Reading
+from .findings import Rule
+
+Defect = tuple[str, Rule, str]
+"""Code, rule, detail."""
+
+_SHOWN = 40
+
+
+def defects(values: Mapping[str, Any], reading: Reading, contract: Contract) -> Iterator[Defect]:
+    """What is wrong with a row, each code at most once."""
+    seen = set()
+    for defect in _defects(values, reading, contract):
+        if defect[0] not in seen:
+            seen.add(defect[0])
+            yield defect
+
+
+def texts(values: Mapping[str, Any], reading: Reading) -> str:
+    """All that the trainer reads of a row, as one text, to measure it; of two answers the longer one."""
+    layout = reading.layout
+
+    def text(name: str) -> str:
+        value = values.get(name)
+        if isinstance(value, list):
+            parts = [m.get(layout.keys[1]) for m in value if isinstance(m, dict)]
+            return "\n".join(part for part in parts if isinstance(part, str))
+        return value if isinstance(value, str) else ""
+
+    longest = max((text(name) for name in layout.answers), key=len)
+    return "\n".join([text(name) for name in layout.optional + layout.prompt if values.get(name)] + [longest])
+
+
+def _defects(values: Mapping[str, Any], reading: Reading, contract: Contract) -> Iterator[Defect]:
+    layout = reading.layout
+    if contract.others is not None and (more := sorted(values.keys() - {*layout.columns, *contract.others})):
+        yield "extra_columns", contract.unread, f"also holds {', '.join(more)}"
+    for name in layout.columns:
+        if name not in values or not isinstance(values[name], str if layout.kind == "text" else list):
+            yield "unreadable", UNREADABLE, f"{name!r} is {_kind(values.get(name))}"
+            return
+    if len(layout.answers) == 2 and values[layout.answers[0]] == values[layout.answers[1]]:
+        yield "same_answers", SAME_ANSWERS, "both answers are the same"
+    for answer in layout.answers:
+        if layout.kind == "chat":
+            prompt = [message for name in layout.prompt for message in values[name]]
+            yield from _chat(prompt + values[answer], reading, contract)
+        else:
+            yield from _text(values, layout.prompt, answer, contract)
+
+
+def _text(values: Mapping[str, Any], prompt: tuple[str, ...], answer: str, contract: Contract) -> Iterator[Defect]:
+    if not values[answer].strip():
+        yield "empty_answer", contract.empty_answer, f"{answer!r} is empty"
+    for name in prompt:
+        if not values[name].strip():
+            yield "empty_prompt", contract.empty_prompt, f"{name!r} is empty"
+    if contract.writes_bos and not prompt and (mark := _bos(values[answer])):
+        yield "twice_begun", _TWICE_BEGUN, f"begins with {mark}"
+
+
+def _chat(messages: list[Any], reading: Reading, contract: Contract) -> Iterator[Defect]:
+    role_key, content_key = reading.layout.keys
+    parts: list[str] = []
+    for number, message in enumerate(messages):
+        if not isinstance(message, dict) or role_key not in message:
+            yield "unreadable", UNREADABLE, f"message {number} has no {role_key!r}"
+            return
+        role, content = message[role_key], message.get(content_key)
+        part = reading.roles.get(role) if isinstance(role, str) else None
+        if part is None:
+            yield "foreign_role", contract.foreign_role, f"role {str(role)[:_SHOWN]!r}"
+            part = "foreign"
+        parts.append(part)
+        if content is None and (message.get("tool_calls") or message.get("function_call")):
+            continue
+        if not isinstance(content, str):
+            yield "unreadable", UNREADABLE, f"message {number}: {content_key!r} is {_kind(content)}"
+        elif not content.strip():
+            answer = part == "assistant"
+            rule = contract.empty_answer if answer else contract.empty_prompt
+            yield "empty_answer" if answer else "empty_prompt", rule, f"message {number} ({part}) is empty"
+    if not parts:
+        yield "no_answer", contract.no_answer, "no message"
+    elif "foreign" not in parts:
+        if parts[-1] != "assistant":
+            yield "no_answer", contract.no_answer, f"ends with the {parts[-1]}"
+        if detail := _out_of_turn(parts):
+            yield "alternation", contract.alternation, detail
+
+
+def _out_of_turn(parts: list[str]) -> str:
+    """Where a conversation leaves the order (a system message, then user and assistant in turn), or ''."""
+    before = "start"
+    for number, part in enumerate(parts):
+        if part == "system" and number:
+            return f"message {number} is the system's, not first"
+        if part == "assistant" and before not in ("user", "tool"):
+            return f"message {number} is the assistant's, after {_named(before)}"
+        if part == "user" and before == "user":
+            return f"message {number} is the user's, after the user's"
+        before = part
+    return ""
+
+
+def _named(part: str) -> str:
+    return "nothing" if part == "start" else f"the {part}'s"
+
+
+_TWICE_BEGUN = Rule(
+    "warning",
+    "the trainer's tokenizer writes its begin mark before it once more",
+    "leave the mark out of the text, or turn the tokenizer's own off",
+)
+_BEGIN_MARKS = ("<s>", "<|begin_of_text|>", "<bos>", "<|startoftext|>", "<｜begin▁of▁sentence｜>")
+
+
+def _bos(text: str) -> str:
+    return next((mark for mark in _BEGIN_MARKS if text.startswith(mark)), "")
+
+
+def _kind(value: object) -> str:
+    kinds = {dict: "an object", list: "a list", str: "text", int: "a number", float: "a number", bool: "true or false"}
+    return "missing" if value is None else kinds.get(type(value), type(value).__name__)

@@ -1,0 +1,17 @@
+"""One file a trainer: what it reads, what it does with the rest, and its configuration for a dataset."""
+
+from __future__ import annotations
+
+from ..contract import Contract
+from .axolotl import AXOLOTL
+from .llama_factory import LLAMA_FACTORY
+from .mlx_lm import MLX_LM
+from .openai import OPENAI
+from .torchtune import TORCHTUNE
+from .trl_dpo import TRL_DPO
+from .trl_sft import TRL_SFT
+
+TRAINERS: dict[str, Contract] = {
+    contract.name: contract for contract in (TRL_SFT, TRL_DPO, AXOLOTL, LLAMA_FACTORY, TORCHTUNE, MLX_LM, OPENAI)
+}
+"""By the name that `--for` takes."""

@@ -1,0 +1,74 @@
+"""Axolotl: a YAML file whose `datasets` say how columns and roles are called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..contract import Contract, Reading, Target
+from ..findings import Rule
+from ..layouts import ALPACA, CONVERSATIONS, MESSAGES, PAIR, SHAREGPT, TEXT
+from ..yaml_text import yaml_text
+
+_ROLES = {
+    "system": "system", "user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "tool": "tool",
+}  # fmt: skip
+
+
+def stub(target: Target) -> str:
+    """The `datasets` section and what goes with it; model and hyperparameters are the user's."""
+    entry: dict[str, Any] = {"path": target.path}
+    if target.is_file:
+        entry["ds_type"] = "parquet" if target.path.endswith(".parquet") else "json"
+    else:
+        entry |= {"name": target.config} if target.config else {}
+    entry |= {"split": target.train, **_type(target)}
+    values: dict[str, Any] = {
+        "base_model": "YOUR_MODEL",
+        "datasets": [entry],
+        "train_on_inputs": False,
+        "sequence_len": target.max_length,
+        "output_dir": "axolotl-output",
+    }
+    if target.test:
+        values["test_datasets"] = [entry | {"split": target.test}]
+    return yaml_text(values)
+
+
+def _type(target: Target) -> dict[str, Any]:
+    layout = target.layout
+    if layout.kind == "chat":
+        role, content = layout.keys
+        mapping = {"role": role, "content": content}
+        return {"type": "chat_template", "field_messages": layout.answers[0], "message_property_mappings": mapping}
+    if layout == ALPACA:
+        return {"type": "alpaca_w_system" if "system" in target.optional else "alpaca"}
+    if layout == TEXT:
+        return {"type": "completion", "field": "text"}
+    form = {"format": "{instruction}", "no_input_format": "{instruction}"}
+    return {"type": {"system_prompt": "", "field_instruction": "prompt", "field_output": "completion", **form}}
+
+
+AXOLOTL = Contract(
+    name="axolotl",
+    version="0.19",
+    docs="https://docs.axolotl.ai/docs/dataset-formats/conversation.html",
+    readings=tuple(Reading(layout, _ROLES) for layout in (MESSAGES, SHAREGPT, CONVERSATIONS, ALPACA, PAIR, TEXT)),
+    unread=Rule(
+        "error", "none of Axolotl's dataset types reads them as they are", "rename them, or describe them in the YAML"
+    ),
+    misses={
+        "prompt_completion_chat": Rule(
+            "error", "chat_template reads one column of messages, not two", "join them into 'messages'"
+        )
+    },
+    foreign_role=Rule(
+        "error",
+        "Axolotl's `roles` don't name it, so that the row is trained on with a role that the template doesn't know",
+        "rename the role, or name it under `roles`",
+    ),
+    too_long=Rule(
+        "warning", "Axolotl leaves rows above sequence_len out", "raise sequence_len (--max-length writes it)"
+    ),
+    stub=stub,
+    stub_name="axolotl.yaml",
+)

@@ -1,0 +1,68 @@
+"""torchtune: the `dataset` section of a recipe's YAML names a builder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..contract import CHAT_ROLES, Contract, Reading, Target
+from ..findings import Rule
+from ..layouts import ALPACA, MESSAGES, PAIR, SHAREGPT, TEXT
+from ..yaml_text import yaml_text
+
+_TRAINS_ON_INPUT = Rule(
+    "warning",
+    "alpaca_dataset takes the loss over the prompt, too",
+    "set train_on_input: False, as the configuration that --write-config writes does",
+)
+_STOPS = "torchtune's check of messages stops with a ValueError"
+
+
+def stub(target: Target) -> str:
+    """The `dataset` section of a recipe."""
+    layout = target.layout
+    section: dict[str, Any] = {"_component_": f"torchtune.datasets.{_builder(target)}_dataset"}
+    if target.is_file:
+        kind = "parquet" if target.path.endswith(".parquet") else "json"
+        section |= {"source": kind, "data_files": target.path}
+    else:
+        section |= {"source": target.path} | ({"name": target.config} if target.config else {})
+    section["split"] = target.train
+    if layout.kind == "chat":
+        style = "openai" if layout == MESSAGES else "sharegpt"
+        section |= {"conversation_column": layout.answers[0], "conversation_style": style}
+    elif layout == PAIR:
+        section["column_map"] = {"input": "prompt", "output": "completion"}
+    section |= {"column": "text"} if layout == TEXT else {"train_on_input": False}
+    return yaml_text({"dataset": section})
+
+
+def _builder(target: Target) -> str:
+    return {MESSAGES: "chat", SHAREGPT: "chat", PAIR: "instruct", ALPACA: "alpaca", TEXT: "text_completion"}[
+        target.layout
+    ]
+
+
+TORCHTUNE = Contract(
+    name="torchtune",
+    version="0.6.1",
+    docs="https://docs.pytorch.org/torchtune/stable/basics/chat_datasets.html",
+    readings=(
+        Reading(MESSAGES, {role: part for role, part in CHAT_ROLES.items() if role != "tool"} | {"ipython": "tool"}),
+        Reading(SHAREGPT, {"system": "system", "human": "user", "gpt": "assistant"}),
+        Reading(PAIR),
+        Reading(ALPACA, note=("whole_text_loss", _TRAINS_ON_INPUT), ignored=("system",)),
+        Reading(TEXT),
+    ),
+    unread=Rule("error", "no builder of torchtune reads them", "rename them, or map them with column_map"),
+    misses={
+        "prompt_completion_chat": Rule("error", "instruct_dataset wants text", "use messages"),
+        "conversations": Rule(
+            "error", "style sharegpt wants from/value, style openai a column 'messages'", "rename the column"
+        ),
+    },
+    foreign_role=Rule("error", "torchtune stops with a KeyError, or doesn't know the role", "rename the role"),
+    alternation=Rule("error", _STOPS, "let user and assistant speak in turn, after at most one system message"),
+    too_long=Rule("warning", "rows above the tokenizer's max_seq_len are cut off", "raise max_seq_len"),
+    stub=stub,
+    stub_name="torchtune.yaml",
+)
