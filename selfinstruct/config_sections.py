@@ -65,6 +65,9 @@ class TeacherConfig(Section):
     output_usd_per_mtok: Dollars | None = Field(
         None, description="Dollars per million generated tokens; null looks the model up."
     )
+    license: str | None = Field(
+        None, description="What its terms say of outputs, in your words or as an SPDX id; goes into the dataset's card."
+    )
     context: Annotated[int, Field(ge=256)] = Field(
         4096, description="Context tokens for one request of the embedded local server."
     )
@@ -108,13 +111,20 @@ class TeacherConfig(Section):
         return value
 
     @property
+    def host(self) -> str | None:
+        """The host of a teacher of kind openai ($OPENAI_BASE_URL apart); None for every other."""
+        if self.kind != "openai":
+            return None
+        return urlsplit(self.base_url).hostname if self.base_url else "api.openai.com"
+
+    @property
     def price_factor(self) -> float:
         """What a question costs by now as a share of the live price: a batch is cheaper where the provider says so."""
         if self.mode == "live":
             return 1.0
         if self.batch_price_factor is not None:
             return self.batch_price_factor
-        host = urlsplit(self.base_url).hostname or "" if self.base_url else "api.openai.com"
+        host = self.host or ""
         return 0.5 if host == "openai.com" or host.endswith(".openai.com") else 1.0
 
     @field_validator("base_url")

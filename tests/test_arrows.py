@@ -25,6 +25,7 @@ DRAWN = {
     "filters": {"plugins"},
     "strategies": {"plugins"},
     "limits": set(),
+    "terms": set(),
     "teachers": {"limits", "plugins"},
     "ledger": {"store"},
     "jobs": {"store"},

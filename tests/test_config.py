@@ -369,6 +369,8 @@ FREE: dict[str, Any] = {
     "max_failures_in_a_row": 7,
     "neighbours": 7,
     "egress": "local-only",
+    "seeds_license": "MIT",
+    "teacher.license": "MIT",
     "teacher.base_url": "http://other/v1",
     "teacher.api_key_env": "OTHER",
     "teacher.timeout_s": 7.0,
