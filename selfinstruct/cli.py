@@ -143,6 +143,7 @@ def generate(
     with plain_errors(debug):
         from .errors import UsageError
         from .generate import run
+        from .licensing import licensing
         from .progress import Reporter
 
         if log_format not in ("auto", "text", "json"):
@@ -165,6 +166,8 @@ def generate(
         say(f"{outcome.reason}: {outcome.detail}")
         for name, value in spending(done.status()).items():
             say(f"{name.strip()}: {value}")
+        for statement in licensing(done).warnings:
+            say(f"licence, {statement.line}")
         if done.dataset_path.exists():
             print(done.dataset_path)
         if outcome.exit_code:

@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from ._version import VERSION
 from .ask import Door, Teacher
 from .budget import Budget, price_of, stated_price
 from .config import RunConfig
 from .errors import StorageError, UsageError
-from .filters import Filter, instruction_filters
+from .filters import Filter, instruction_filters, name_of
 from .generations import Generations
 from .loop import GRACE_S, Loop, Progress
 from .pool import Pool
@@ -26,7 +27,7 @@ from .runs import Outcome, Run, note_outcome, open_run
 from .schema import Asking
 from .seeds import load_seeds, seeds_digest
 from .strategies import Strategy, build_strategy
-from .teachers import asking_of, build_teacher, by_batches
+from .teachers import asking_of, build_teacher, by_batches, hosts_of
 
 
 def run(config: RunConfig, **options: Any) -> Run:
@@ -71,10 +72,12 @@ async def arun(
     meaning = config.meaning(seeds_digest(seeds), build(config, asking).digest)
     price = price_of(config.teacher) if teacher is None else stated_price(config.teacher)
     checks = list(filters) if filters is not None else instruction_filters(config)
+    hosts = hosts_of(config) if teacher is None else None
     if teacher is None and not recall_only:
         teacher = build_teacher(config)
     with open_run(config, meaning, len(seeds), Path(fork_of) if fork_of else None) as opened:
         journal = opened.journal
+        journal.note_start(VERSION, hosts, [name_of(check) for check in checks])
         budget = Budget(config, price, journal.totals())
         if price is not None:
             journal.set_meta(price_source=price.source)

@@ -252,7 +252,7 @@ class Loop:
 
     async def _develop(self, admitted: Admitted) -> None:
         try:
-            found = await self._found(admitted)
+            found, asked = await self._found(admitted)
         except DoorClosed:
             self._unanswered += 1
             self._promising -= 1
@@ -261,6 +261,8 @@ class Loop:
         kept, refused = keep_instances(made, found.truncated)
         if found.error is not None:
             kept, refused = (), [as_verdict(found.error)]
+        if asked:
+            self._journal.ledger.developed(admitted.question, admitted.index, asked)
         text = admitted.candidate.instruction
         for part, verdict in enumerate(refused):
             self._pool.refuse(admitted.question, admitted.index, "instance", text, verdict, part)
@@ -273,23 +275,30 @@ class Loop:
             self._promising -= 1
         admitted.resolved = True
 
-    async def _found(self, admitted: Admitted) -> Development:
-        """As the generation that proposed it asks where the journal holds all of that, else as the current one does."""
+    async def _found(self, admitted: Admitted) -> tuple[Development, list[str]]:
+        """As the generation that proposed it asks where the journal holds all of that, else as the current one does.
+
+        With the keys of the questions that were asked.
+        """
+        keys: list[str] = []
 
         async def recall(prompt: Prompt) -> Completion:
-            known = self._door.recall(f"d:{prompt.digest()}")
+            keys.append(f"d:{prompt.digest()}")
+            known = self._door.recall(keys[-1])
             if known is None:
                 raise DoorClosed
             return known.completion
 
         async def ask(prompt: Prompt) -> Completion:
-            return (await self._door.ask(f"d:{prompt.digest()}", prompt)).completion
+            keys.append(f"d:{prompt.digest()}")
+            return (await self._door.ask(keys[-1], prompt)).completion
 
         then, now = self._generations.of(admitted.answer), self._generations.current
         if then is not now:
             with contextlib.suppress(DoorClosed):
-                return await then.develop(admitted.candidate, recall)
-        return await now.develop(admitted.candidate, ask)
+                return await then.develop(admitted.candidate, recall), keys
+            keys.clear()
+        return await now.develop(admitted.candidate, ask), keys
 
     def _record(self, admitted: Admitted, instances: tuple[Instance, ...], found: Development) -> Record:
         answer = admitted.answer

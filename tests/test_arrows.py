@@ -33,8 +33,10 @@ DRAWN = {
     "budget": {"journal"},
     "ask": {"budget", "journal", "limits"},
     "runs": {"journal"},
+    "provenance": {"journal", "runs"},
+    "licensing": {"journal", "provenance", "runs", "terms"},
     "pool": {"filters", "journal", "novelty", "strategies"},
-    "export": {"exchange", "runs"},
+    "export": {"exchange", "journal", "licensing", "provenance", "runs"},
 }
 """Every arrow between two values, or two parts (which all may use values); a new one needs a reason and a line here."""
 

@@ -127,7 +127,7 @@ def test_the_card_is_valid_and_says_only_what_is_known(made: Run) -> None:
     assert head["annotations_creators"] == ["machine-generated"]
     assert "synthetic" in head["tags"]
     assert head["language"] == ["en"]
-    assert [config["config_name"] for config in head["configs"]] == ["messages", "prompt_completion", "alpaca"]
+    assert [config["config_name"] for config in head["configs"]] == [*FORMATS, "provenance"]
     assert "None is stated" in card.text
     assert "not checked" in card.text.lower()
 

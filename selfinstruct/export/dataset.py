@@ -11,17 +11,18 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import DatasetConfig, RunConfig
 from ..errors import cannot_write
 from ..exchange import replace_folder
+from ..provenance import Trail
 from ..runs import Run
 from ..schema import Record
 from .card import Part, write_card
-from .formats import FORMATS, NEIGHBOURS, PROVENANCE, Row, check_format, rows_of
+from .formats import ASKING, FORMATS, NEIGHBOURS, PROVENANCE, PROVENANCE_CONFIG, Row, asking_of, check_format, rows_of
 
 if TYPE_CHECKING:
     import datasets
@@ -35,7 +36,7 @@ def to_dataset(run: Run | str | Path, format: str = "messages") -> datasets.Data
     import datasets
 
     run = run if isinstance(run, Run) else Run(run)
-    rows = list(_rows(run.records(), run.config, format))
+    rows = list(_rows(run.records(), run.config, format, Trail(run)))
     return datasets.Dataset.from_list(rows, features=_features(format, run.config))
 
 
@@ -55,8 +56,10 @@ def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig 
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-        parts = [part for name in settings.formats for part in _write_format(fresh, records, config, name)]
-        write_card(fresh, run, settings, records, parts)
+        trail = Trail(run)
+        parts = [part for name in settings.formats for part in _write_format(fresh, records, config, name, trail)]
+        parts += _write_provenance(fresh, records, config, trail)
+        write_card(fresh, run, settings, records, parts, trail)
         replace_folder(target, fresh)
     except OSError as error:
         raise cannot_write(target, error) from None
@@ -71,14 +74,22 @@ def split_of(record_id: str, test_share: float, random_seed: int) -> str:
     return "test" if int.from_bytes(digest[:8], "big") < test_share * 2**64 else "train"
 
 
-def _rows(records: Sequence[Record], config: RunConfig, format: str) -> Iterator[Row]:
+def _rows(records: Sequence[Record], config: RunConfig, format: str, trail: Trail) -> Iterator[Row]:
     check_format(format)
     every, neighbours = config.dataset.instances == "all", config.neighbours > 0
     for record in records:
-        yield from rows_of(record, FORMATS[format], every, neighbours)
+        yield from rows_of(record, FORMATS[format], every, neighbours, trail.of(record))
 
 
 def _features(format: str, config: RunConfig) -> datasets.Features:
+    columns = {"id": "string", **FORMATS[format].features, **PROVENANCE}
+    if config.neighbours:
+        columns |= NEIGHBOURS
+    return _typed(columns)
+
+
+def _typed(columns: Mapping[str, Any]) -> datasets.Features:
+    """Names of types into features: 'string', a list of one type, a dict of them."""
     import datasets
 
     def typed(value: Any) -> Any:
@@ -88,34 +99,48 @@ def _features(format: str, config: RunConfig) -> datasets.Features:
             return datasets.List(typed(value[0]))
         return {key: typed(item) for key, item in value.items()}
 
-    columns = {"id": "string", **FORMATS[format].features, **PROVENANCE}
-    if config.neighbours:
-        columns |= NEIGHBOURS
     return datasets.Features({name: typed(value) for name, value in columns.items()})
 
 
-def _write_format(folder: Path, records: list[Record], config: RunConfig, name: str) -> Iterator[Part]:
+def _write_format(folder: Path, records: list[Record], config: RunConfig, name: str, trail: Trail) -> Iterator[Part]:
     """Write one format's splits in shards; yields a part for each split that has rows."""
+    for split, chosen in _splits(records, config):
+        rows = list(_rows(chosen, config, name, trail))
+        if rows:
+            yield _write_split(folder, name, split, rows, _features(name, config), config.dataset.shard_rows)
+
+
+def _write_provenance(folder: Path, records: list[Record], config: RunConfig, trail: Trail) -> Iterator[Part]:
+    """Write the config `provenance`, in the same splits."""
+    for split, chosen in _splits(records, config):
+        rows = [asking_of(record, trail.of(record)) for record in chosen]
+        yield _write_split(folder, PROVENANCE_CONFIG, split, rows, _typed(ASKING), config.dataset.shard_rows)
+
+
+def _splits(records: list[Record], config: RunConfig) -> Iterator[tuple[str, list[Record]]]:
+    """The splits that have records."""
+    for split in ("train", "test"):
+        chosen = [r for r in records if split_of(r.id, config.dataset.test_share, config.random_seed) == split]
+        if chosen:
+            yield split, chosen
+
+
+def _write_split(
+    folder: Path, name: str, split: str, rows: list[Row], features: datasets.Features, shard_rows: int
+) -> Part:
     import datasets
 
-    features = _features(name, config)
-    settings = config.dataset
-    for split in ("train", "test"):
-        chosen = [r for r in records if split_of(r.id, settings.test_share, config.random_seed) == split]
-        rows = list(_rows(chosen, config, name))
-        if not rows:
-            continue
-        starts = range(0, len(rows), settings.shard_rows)
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        size = file_size = 0
-        for number, start in enumerate(starts):
-            path = folder / name / f"{split}-{number:05d}-of-{len(starts):05d}.parquet"
-            shard = datasets.Dataset.from_list(rows[start : start + settings.shard_rows], features=features)
-            with _no_bars():
-                shard.to_parquet(path)
-            size += shard.data.nbytes
-            file_size += path.stat().st_size
-        yield Part(name, split, len(rows), size, file_size, features)
+    starts = range(0, len(rows), shard_rows)
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    size = file_size = 0
+    for number, start in enumerate(starts):
+        path = folder / name / f"{split}-{number:05d}-of-{len(starts):05d}.parquet"
+        shard = datasets.Dataset.from_list(rows[start : start + shard_rows], features=features)
+        with _no_bars():
+            shard.to_parquet(path)
+        size += shard.data.nbytes
+        file_size += path.stat().st_size
+    return Part(name, split, len(rows), size, file_size, features)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfigError
+from ..provenance import Origin, iso
 from ..schema import Instance, Record
 from ..suggest import closest
 
@@ -61,8 +62,29 @@ PROVENANCE: dict[str, Any] = {
     "demonstrations": ["string"],
     "nearest_id": "string",
     "nearest_score": "float64",
+    "run_id": "string",
+    "questions": ["string"],
+    "config_digest": "string",
+    "checks_passed": ["string"],
+    "prompt_tokens": "float64",
+    "completion_tokens": "float64",
 }
-"""Columns that say how a row came to be; every format has them. `nearest_score` is ROUGE-L F, 0 to 1."""
+"""Columns that say how a row came to be; every format has them. `nearest_score` is ROUGE-L F, 0 to 1. Tokens are its
+share of what was asked, see `provenance`. All of it follows from the answers, whenever and wherever they were asked."""
+
+PROVENANCE_CONFIG = "provenance"
+ASKING: dict[str, Any] = {
+    "id": "string",
+    "run_id": "string",
+    "teacher": "string",
+    "teacher_host": "string",
+    "asked_at": "string",
+    "prompt_tokens": "float64",
+    "completion_tokens": "float64",
+    "cost_usd": "float64",
+}
+"""Columns of the config `provenance`, one row a record: who was asked where and when, at what price. They stand apart,
+so that the same answers give the same rows, byte for byte."""
 
 NEIGHBOURS: dict[str, Any] = {
     "most_similar": [{"id": "string", "score": "float64"}],
@@ -79,10 +101,21 @@ def check_format(name: str) -> None:
         raise ConfigError(f"dataset.formats: {name!r} is unknown; {hint}")
 
 
-def rows_of(record: Record, format: Format, all_instances: bool = False, neighbours: bool = False) -> list[Row]:
-    """The rows of one record: of its first instance, or of every one (ids then end in '.1', '.2' ...)."""
+def rows_of(
+    record: Record,
+    format: Format,
+    all_instances: bool = False,
+    neighbours: bool = False,
+    origin: Origin | None = None,
+) -> list[Row]:
+    """The rows of one record: of its first instance, or of every one (ids then end in '.1', '.2' ...).
+
+    What the record has cost is shared equally by its rows.
+    """
     rows = []
-    for number, instance in enumerate(record.instances if all_instances else record.instances[:1]):
+    instances = record.instances if all_instances else record.instances[:1]
+    share = origin.share.part(1, len(instances)) if origin and instances else None
+    for number, instance in enumerate(instances):
         row: Row = {"id": record.id if number == 0 else f"{record.id}.{number}"}
         row |= format.row(record.instruction, instance)
         row |= {
@@ -94,9 +127,29 @@ def rows_of(record: Record, format: Format, all_instances: bool = False, neighbo
             "demonstrations": list(record.demos),
             "nearest_id": record.nearest.id if record.nearest else None,
             "nearest_score": record.nearest.score if record.nearest else None,
+            "run_id": origin.run_id if origin else None,
+            "questions": list(origin.questions) if origin else None,
+            "config_digest": origin.config_digest if origin else None,
+            "checks_passed": list(origin.passed) if origin else None,
+            "prompt_tokens": share.prompt_tokens if share else None,
+            "completion_tokens": share.completion_tokens if share else None,
         }
         if neighbours:
             row["most_similar"] = [{"id": n.id, "score": n.score} for n in record.neighbours]
             row["mean_similarity"] = record.mean_similarity
         rows.append(row)
     return rows
+
+
+def asking_of(record: Record, origin: Origin) -> Row:
+    """The record's row in the config `provenance`."""
+    return {
+        "id": record.id,
+        "run_id": origin.run_id,
+        "teacher": record.teacher,
+        "teacher_host": origin.host,
+        "asked_at": iso(origin.asked_at),
+        "prompt_tokens": origin.share.prompt_tokens,
+        "completion_tokens": origin.share.completion_tokens,
+        "cost_usd": origin.share.cost_usd,
+    }

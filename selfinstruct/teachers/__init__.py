@@ -48,6 +48,14 @@ def build_teacher(config: RunConfig) -> Any:
     return load_named(config.teacher.kind, TEACHERS, "teacher.kind")(config)
 
 
+def hosts_of(config: RunConfig) -> dict[str, str]:
+    """The host that the configured model is asked at, by its name; empty where it isn't asked over HTTP."""
+    from .egress import host_of
+
+    host = host_of(config.teacher)
+    return {config.teacher.model: host} if host else {}
+
+
 def by_batches(teacher: Any, config: RunConfig, jobs: Notes, leave: Callable[[str], object] | None) -> Any:
     """`teacher` asked by batch jobs, where the configuration says so or earlier starts have left some open.
 

@@ -39,6 +39,11 @@ class Statement:
     detail: str = ""
     source: str = ""
 
+    @property
+    def line(self) -> str:
+        """Kind, sentence and source in one line."""
+        return f"{self.kind}: {self.text}" + (f" ({self.source})" if self.source else "")
+
 
 def consequences(seeds: SeedTerms, teachers: Sequence[TeacherTerms], stated: str | None) -> list[Statement]:
     """All that is to be said of the licence of a dataset; stated: `dataset.license`, or None. Gravest first."""
