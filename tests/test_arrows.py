@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parents[1] / "selfinstruct"
 VALUES = set("_version errors schema text suggest config_file config_sections config".split())
 LOOP = set("loop generations generate".split())
 FRONT = set(
-    "__init__ __main__ cli console teacher_commands dedup_command progress estimate starter preflight spending".split()
+    "__init__ __main__ cli console teacher_commands dedup_command explain_command progress estimate starter preflight"
+    " spending".split()
 )
 """The command line and what only it uses: these may import anything, and nothing below imports them."""
 
@@ -36,6 +37,7 @@ DRAWN = {
     "provenance": {"journal", "runs"},
     "licensing": {"journal", "provenance", "runs", "terms"},
     "pool": {"filters", "journal", "novelty", "strategies"},
+    "explain": {"journal", "licensing", "novelty", "provenance", "runs", "seeds", "terms"},
     "export": {"exchange", "journal", "licensing", "provenance", "runs"},
 }
 """Every arrow between two values, or two parts (which all may use values); a new one needs a reason and a line here."""

@@ -17,7 +17,19 @@ from conftest import ROOT
 from selfinstruct.starter import STARTERS
 
 HEAVY = {"aiohttp", "asyncio", "datasets", "numba", "numpy", "openai", "pyarrow", "pydantic", "rapidfuzz", "yaml"}
-COMMANDS = ["init", "check", "preview", "generate", "status", "export", "refilter", "dedup", "serve-fake", "teacher"]
+COMMANDS = [
+    "init",
+    "check",
+    "preview",
+    "generate",
+    "status",
+    "export",
+    "explain",
+    "refilter",
+    "dedup",
+    "serve-fake",
+    "teacher",
+]
 
 
 def cli(*arguments: str | Path, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
