@@ -1,7 +1,8 @@
 """The one door to the teacher: recall the answer, or pay for it once and commit it before anyone sees it.
 
-Everything that every question needs happens here, in this order: the journal, a free place among the
-requests in flight, the budget, the teacher, the journal again. Whoever asks knows nothing of it.
+Everything that every question needs happens here, in this order: the journal, whose turn it is among the teachers,
+a free place among that one's requests in flight, the budget, the teacher, the journal again. Whoever asks knows nothing
+of it.
 """
 
 from __future__ import annotations
@@ -9,51 +10,37 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import heapq
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from .budget import Budget, BudgetSpent
 from .errors import SelfInstructError, StorageError, TeacherDown, TeacherError, TeacherRefused
-from .journal import Answer, Journal
+from .gate import DoorClosed
+from .journal import Answer, Journal, aside
 from .limits import LEAVING
+from .roster import Roster, Seat, Teacher
 from .schema import Completion, Prompt, Question, Usage, storable
 
 
-class Teacher(Protocol):
-    """Whoever answers. Built-ins are in `teachers`; your own object needs no more than this.
-
-    One that must know a question's key has `async complete_question(question)`, which is called instead; what it has
-    under way from an earlier start, Questions, is in its `under_way`.
-    """
-
-    async def complete(self, prompt: Prompt) -> Completion:
-        """The answer. Raises TeacherError for what ends the run; all else is a Completion with `error`."""
-
-
-class DoorClosed(Exception):
-    """No question is sent any more; `Door.reason` says why."""
-
-
 class Door:
-    """Recalls from the start; once it is opened it asks, at most `concurrency` questions at a time, until it is closed.
+    """Recalls from the start; once it is opened it asks, as many questions at a time as there are places, until closed.
 
     reason: why it closed ('budget', 'interrupted', 'teacher_down' ...), None before; detail: the same in one line;
     error: the error behind it, where there is one. gave_up: failed questions were set aside, to be asked anew.
     """
 
-    def __init__(self, journal: Journal, budget: Budget, concurrency: int, max_failures: int) -> None:
+    def __init__(self, journal: Journal, budget: Budget, roster: Roster, max_failures: int) -> None:
         self._journal = journal
-        self._teacher: Teacher | None = None
         self._budget = budget
-        self._gate = _Gate(concurrency)
+        self._roster = roster
+        self._opened = False
         self._max_failures = max_failures
         self._failed: list[str] = []
         self.gave_up = False
         self._under_way: dict[str, asyncio.Task[Answer]] = {}
         self._expected: set[asyncio.Task[None]] = set()
+        self._waiting: dict[str, tuple[int, str]] = {}
         self._closing: list[Callable[[], object]] = []
         self.in_flight = 0
         self.reason: str | None = None
@@ -63,24 +50,32 @@ class Door:
     @property
     def asks(self) -> bool:
         """Whether a question that is not in the journal would be sent now."""
-        return self._teacher is not None and self.reason is None
+        return self._opened and self.reason is None
 
-    def open(self, teacher: Teacher) -> None:
-        """Send questions to `teacher` from here on; what an earlier start has under way with it is waited for again."""
-        self._teacher = teacher
-        for question in getattr(teacher, "under_way", ()):
-            task = asyncio.create_task(self._expect(question))
-            self._expected.add(task)
-            task.add_done_callback(self._expected.discard)
-            self._send(question.key, question.prompt, question.number)
+    def open(self, teachers: Mapping[str, Teacher]) -> None:
+        """Send questions to `teachers`, named as in the roster, from here on.
+
+        What an earlier start has under way with one of them is waited for again.
+        """
+        self._opened = True
+        for seat in self._roster.seats:
+            seat.teacher = teachers.get(seat.name)
+        for seat in self._roster.seats:
+            for question in getattr(seat.teacher, "under_way", ()):
+                task = asyncio.create_task(self._expect(question))
+                self._expected.add(task)
+                task.add_done_callback(self._expected.discard)
+                others = [other for other in self._draw(question.key, question.prompt) if other is not seat]
+                self._send(question.key, question.prompt, question.number, [seat, *others])
 
     def recall(self, key: str) -> Answer | None:
         """The committed answer, without asking."""
         return self._journal.recall(key)
 
-    async def ask(self, key: str, prompt: Prompt, *, question: int | None = None) -> Answer:
+    async def ask(self, key: str, prompt: Prompt, *, question: int | None = None, teacher: str | None = None) -> Answer:
         """The answer to `prompt` under `key`. Proposals bring their number and let all other questions go first.
 
+        teacher: who alone is to be asked; None: whoever's turn it is.
         Raises DoorClosed when it is not in the journal and nothing is sent (yet, or any more).
         """
         answer = self._journal.recall(key)
@@ -90,7 +85,8 @@ class Door:
         if task is None:
             if not self.asks:
                 raise DoorClosed
-            task = self._send(key, prompt, question)
+            seats = [seat for seat in self._roster.seats if seat.name == teacher]
+            task = self._send(key, prompt, question, seats or self._draw(key, prompt))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -98,8 +94,11 @@ class Door:
                 raise DoorClosed from None
             raise
 
-    def _send(self, key: str, prompt: Prompt, question: int | None) -> asyncio.Task[Answer]:
-        task = asyncio.create_task(self._pay(key, prompt, question))
+    def _draw(self, key: str, prompt: Prompt) -> list[Seat]:
+        return self._roster.draw(key, prompt.purpose)
+
+    def _send(self, key: str, prompt: Prompt, question: int | None, seats: Sequence[Seat]) -> asyncio.Task[Answer]:
+        task = asyncio.create_task(self._pay(key, prompt, question, seats))
         self._under_way[key] = task
         task.add_done_callback(lambda _: self._under_way.pop(key, None))
         return task
@@ -114,9 +113,27 @@ class Door:
         if self.reason is not None:
             return
         self.reason, self.detail, self.error = reason, detail, error
-        self._gate.close()
+        self._roster.close()
         for callback in self._closing:
             callback()
+
+    def lose(self, teacher: str, error: TeacherError) -> None:
+        """Don't ask `teacher` in this start, for the reason that `error` is."""
+        for seat in self._roster.seats:
+            if seat.name == teacher:
+                seat.lost = error
+
+    def leave(self, teacher: str, waiting: int, how: str) -> bool:
+        """Close as 'detached', and give up what is in flight, where all of that waits in batch jobs.
+
+        `teacher` says that so many questions wait with it, and how. Returns whether that was all.
+        """
+        self._waiting[teacher] = waiting, how
+        if sum(count for count, _ in self._waiting.values()) < self.in_flight:
+            return False
+        self.close("detached", "; ".join(how for _, how in self._waiting.values()))
+        self.abandon()
+        return True
 
     def when_closed(self, callback: Callable[[], object]) -> None:
         """Call `callback` when the door closes; at once when it is closed already."""
@@ -136,44 +153,83 @@ class Door:
         for task in list(self._under_way.values()):
             task.cancel()
 
-    async def _pay(self, key: str, prompt: Prompt, question: int | None) -> Answer:
-        await self._gate.enter(0 if question is None else 1)
+    async def _pay(self, key: str, prompt: Prompt, question: int | None, seats: Sequence[Seat]) -> Answer:
         try:
-            answer = await self._answer(key, prompt, question)
+            answer = await self._from_somebody(key, prompt, question, seats)
             self._watch(key, answer.completion)
         except BudgetSpent as cap:
             self.close("budget", str(cap))
         except TeacherError as error:
-            self.close(reason_of(error), str(error), error)
+            if all(seat.lost is not None for seat in self._draw(key, prompt)):
+                self.close(reason_of(error), str(error), error)
         except StorageError as error:
             self.close("storage", str(error), error)
         else:
             return answer
-        finally:
-            self._gate.leave()
         raise DoorClosed
 
-    async def _answer(self, key: str, prompt: Prompt, question: int | None) -> Answer:
-        """Ask within the budget and commit. What was reserved is settled whatever happens."""
-        assert self._teacher is not None
-        reservation = await self._budget.reserve(prompt)
+    async def _from_somebody(self, key: str, prompt: Prompt, question: int | None, seats: Sequence[Seat]) -> Answer:
+        """The answer of the first of `seats`, or of the next where that one has none; the last one's word stands.
+
+        Raises TeacherError when none of them can be asked any more.
+        """
+        untried = list(seats)
+        while left := [seat for seat in untried if seat.lost is None] or [seat for seat in seats if seat.lost is None]:
+            last = len(left) == 1 or left[0] not in untried
+            try:
+                answer = await self._from(left[0], key, prompt, question, last)
+            except TeacherError as error:
+                left[0].lost = error
+                continue
+            if last or not answer.completion.failed:
+                return answer
+            untried = left[1:]
+        raise seats[-1].lost or TeacherDown("nobody can be asked")
+
+    async def _from(self, seat: Seat, key: str, prompt: Prompt, question: int | None, last: bool) -> Answer:
+        """Ask when there is a place. last: nobody else is asked after this one."""
+        await seat.gate.enter(0 if question is None else 1)
+        try:
+            if seat.lost is not None:
+                raise seat.lost
+            return await self._answer(seat, Question(key, prompt, question), last)
+        finally:
+            seat.gate.leave()
+
+    async def _answer(self, seat: Seat, asked: Question, last: bool) -> Answer:
+        """Ask within the budget and commit; a failure that isn't the last word is set aside.
+
+        What was reserved is settled whatever happens.
+        """
+        reservation = await self._budget.reserve(asked.prompt, seat.name)
         LEAVING.set(functools.partial(self._budget.leaves, reservation))
         usage: Usage | None = None
         try:
-            if self.reason is not None:
+            if self.reason is not None or seat.teacher is None:
                 raise DoorClosed
             asked_at, started = time.time(), time.perf_counter()
             self.in_flight += 1
             try:
-                completion = _storable(await _completed(self._teacher, Question(key, prompt, question)))
+                completion = _storable(await _completed(seat.teacher, asked))
             finally:
                 self.in_flight -= 1
             latency_s = time.perf_counter() - started
             usage = completion.usage
         finally:
             cost = self._budget.settle(reservation, usage)
-        requests = max(1, reservation.requests)
-        return await self._journal.commit(key, question, prompt, completion, cost, asked_at, latency_s, requests)
+        self._roster.note(seat, failed=completion.failed)
+        passed_on = completion.failed and not last
+        return await self._journal.commit(
+            aside(asked.key) if passed_on else asked.key,
+            None if passed_on else asked.number,
+            asked.prompt,
+            completion,
+            cost,
+            asked_at,
+            latency_s,
+            max(1, reservation.requests),
+            seat.name,
+        )
 
     def _watch(self, key: str, completion: Completion) -> None:
         """Close after too many failures in a row. Those and the ones still to come are forgotten, to be asked anew."""
@@ -223,44 +279,3 @@ def _storable(completion: Completion) -> Completion:
         model=storable(completion.model),
         error=None if completion.error is None else storable(completion.error),
     )
-
-
-class _Gate:
-    """A semaphore whose waiters come in by priority, the lower first, then by arrival."""
-
-    def __init__(self, places: int) -> None:
-        self._free = places
-        self._closed = False
-        self._count = 0
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-
-    async def enter(self, priority: int) -> None:
-        if self._closed:
-            raise DoorClosed
-        if self._free > 0:
-            self._free -= 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._count += 1
-        heapq.heappush(self._waiting, (priority, self._count, turn))
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self.leave()
-            raise
-
-    def leave(self) -> None:
-        while self._waiting:
-            turn = heapq.heappop(self._waiting)[2]
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1
-
-    def close(self) -> None:
-        self._closed = True
-        while self._waiting:
-            turn = heapq.heappop(self._waiting)[2]
-            if not turn.done():
-                turn.set_exception(DoorClosed())

@@ -8,15 +8,14 @@ true usage may leave room) and ends the run when none is.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .config import RunConfig, TeacherConfig
+from .counting import Bound, bytes_bound
 from .errors import ConfigError
 from .journal import Totals
 from .schema import Prompt, Usage
-
-_TOKENS_A_MESSAGE = 16
-"""Upper bound for what a chat template adds around one message."""
 
 
 class BudgetSpent(Exception):
@@ -46,39 +45,50 @@ class Reservation:
 
     tokens: int
     cost_usd: float
+    price: Price | None = None
     requests: int = 0
 
 
 class Budget:
     """Caps in dollars, tokens and requests, and what has been spent of them.
 
-    Raises ConfigError when a cap in dollars is set and the price isn't known.
+    prices: what each teacher costs, by its name; None where nobody knows. bounds: the most tokens that a prompt can
+    have with it; by bytes where nothing else is said.
+    Raises ConfigError when a cap in dollars is set and a price isn't known.
     """
 
-    def __init__(self, config: RunConfig, price: Price | None, spent: Totals) -> None:
-        if config.max_cost_usd is not None and price is None:
+    def __init__(
+        self,
+        config: RunConfig,
+        prices: Mapping[str, Price | None],
+        spent: Totals,
+        bounds: Mapping[str, Bound] | None = None,
+    ) -> None:
+        unknown = [name for name, price in prices.items() if price is None]
+        if config.max_cost_usd is not None and unknown:
+            whose = "teacher." if config.teachers is None else "its "
             raise ConfigError(
-                f"max_cost_usd: the price of {config.teacher.model!r} is not known; set teacher.input_usd_per_mtok "
-                "and teacher.output_usd_per_mtok, or cap max_tokens instead"
+                f"max_cost_usd: the price of {unknown[0]!r} is not known; set {whose}input_usd_per_mtok "
+                f"and {whose}output_usd_per_mtok, or cap max_tokens instead"
             )
-        self.price = price
+        self._prices, self._bounds = prices, bounds or {}
+        self.priced = not unknown
         self.max_cost_usd = config.max_cost_usd
         self.max_tokens = config.max_tokens
         self.max_requests = config.max_requests
         self.requests = spent.requests
         self.tokens = spent.prompt_tokens + spent.completion_tokens
-        unpriced = Usage(spent.unpriced_prompt_tokens, spent.unpriced_completion_tokens)
-        self.cost_usd = spent.cost_usd + (price.cost(unpriced) if price else 0.0)
+        self.cost_usd = spent.cost_usd + sum(self._cost(name, usage) or 0.0 for name, usage in spent.unpriced.items())
         self._reserved = Reservation(0, 0.0)
         self._in_flight = 0
         self._settled = asyncio.Event()
 
-    async def reserve(self, prompt: Prompt) -> Reservation:
-        """Set the worst case of `prompt` aside. Raises BudgetSpent when it can't fit any more.
+    async def reserve(self, prompt: Prompt, teacher: str) -> Reservation:
+        """Set the worst case of putting `prompt` to `teacher` aside. Raises BudgetSpent when it can't fit any more.
 
         Raises ConfigError for a prompt without a token limit when tokens or dollars are capped: it has no worst case.
         """
-        worst = self._worst_case(prompt)
+        worst = self._worst_case(prompt, teacher)
         while (cap := self._passed(worst)) is not None:
             if self._in_flight == 0:
                 raise BudgetSpent(cap)
@@ -112,14 +122,17 @@ class Budget:
         self.requests += usage is not None or reservation.requests > 0
         if usage is None:
             return None
-        cost = self.price.cost(usage) if self.price else None
+        cost = reservation.price.cost(usage) if reservation.price else None
         self.tokens += usage.prompt_tokens + usage.completion_tokens
         self.cost_usd += cost or 0.0
         return cost
 
-    def _worst_case(self, prompt: Prompt) -> Reservation:
-        size = sum(len(m.content.encode("utf-8", "surrogatepass")) + _TOKENS_A_MESSAGE for m in prompt.messages)
-        size += len(str(prompt.schema)) if prompt.schema else 0
+    def _cost(self, teacher: str, usage: Usage) -> float | None:
+        price = self._prices.get(teacher)
+        return None if price is None else price.cost(usage)
+
+    def _worst_case(self, prompt: Prompt, teacher: str) -> Reservation:
+        price, size = self._prices.get(teacher), self._bounds.get(teacher, bytes_bound)(prompt)
         limit = prompt.sampling.max_tokens
         if limit is None and (self.max_tokens is not None or self.max_cost_usd is not None):
             raise ConfigError(
@@ -127,8 +140,8 @@ class Budget:
             )
         # A server that counts cached tokens dearer than fresh ones is priced as if all of them were.
         usage, cached = Usage(size, limit or 0), Usage(size, limit or 0, size)
-        cost = max(self.price.cost(usage), self.price.cost(cached)) if self.price else 0.0
-        return Reservation(usage.prompt_tokens + usage.completion_tokens, cost)
+        cost = max(price.cost(usage), price.cost(cached)) if price else 0.0
+        return Reservation(usage.prompt_tokens + usage.completion_tokens, cost, price)
 
     def _passed(self, worst: Reservation) -> str | None:
         """The cap that `worst` would pass, in words, or None."""

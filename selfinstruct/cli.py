@@ -72,7 +72,7 @@ def _root(
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path("."),
     teacher: Annotated[
-        str, typer.Option(help="Start from: openai, local, self_instruct, vllm, ollama or zh.")
+        str, typer.Option(help="Start from: openai, local, self_instruct, several, vllm, ollama or zh.")
     ] = "openai",
     force: Annotated[bool, typer.Option(help="Overwrite files that are there.")] = False,
     debug: Debug = False,
@@ -110,11 +110,11 @@ def preview(
         from .pool import demonstration, draw_demos
         from .seeds import load_seeds
         from .strategies import SelfInstruct, build_strategy
-        from .teachers import asking_of
+        from .teachers import asking_for
 
         loaded = _load(config, set_)
         seeds = load_seeds(loaded.seed_sources)
-        strategy = build_strategy(loaded, asking_of(loaded))
+        strategy = build_strategy(loaded, asking_for(loaded))
         shown = [demonstration(seed) for seed in seeds]
         for number in range(count):
             prompt = strategy.propose(draw_demos(loaded.random_seed, number, strategy, shown, ()))
@@ -123,7 +123,7 @@ def preview(
             _show_prompt("classification", strategy.classify(seeds[0].instruction))
             _show_prompt("instances, generation", strategy.request_instances(seeds[0].instruction, False))
             _show_prompt("instances, classification", strategy.request_instances(seeds[0].instruction, True))
-        if loaded.teacher.structured == "auto":
+        if any(each.structured == "auto" for each in loaded.all_teachers):
             say("note: shown as text; a server that follows JSON schemas is asked with one (teacher.structured)")
 
 
@@ -207,6 +207,7 @@ def status(
             "requests": f"{now.requests:,} ({now.failed_requests:,} without an answer)",
             "tokens": f"{now.prompt_tokens:,} in prompts, {now.completion_tokens:,} generated",
             **spending(now),
+            **{f"  waits, {number}": line for number, line in enumerate(now.waiting, 1)},
             "last start": f"{now.outcome.reason} {now.outcome.detail}".strip(),
         }
         rows |= {f"  refused, {reason}": f"{count:,}" for reason, count in now.refused.items()}

@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, Strict, ValidationError
 
 from .config_file import explain, find_seeds, overridden, read_yaml, sections_of, unusable_texts
 from .config_sections import (
@@ -33,12 +33,14 @@ from .config_sections import (
     Share,
     TeacherConfig,
 )
+from .config_teachers import ListedTeacher, defects_of
 from .errors import ConfigError
 from .text import TOKENIZER_VERSION
 
 __all__ = [
     "DatasetConfig",
     "FilterConfig",
+    "ListedTeacher",
     "RunConfig",
     "SamplingConfig",
     "TeacherConfig",
@@ -54,7 +56,7 @@ _FREE_KEYS = frozenset(
 _FREE_TEACHER_KEYS = frozenset(
     "base_url api_key_env timeout_s max_retries input_usd_per_mtok cached_usd_per_mtok output_usd_per_mtok "
     "threads max_rpm max_tpm max_input_tpm max_output_tpm patience_s mode batch_poll_s batch_quiet_s batch_questions "
-    "batch_price_factor license".split()
+    "batch_price_factor license tokenizer".split()
 )
 
 
@@ -73,6 +75,9 @@ class RunConfig(Section):
     language: Literal["en", "zh", "any"] = Field("en", description="Language of prompts and filters.")
     random_seed: int = Field(0, description="Draws of demonstrations and the test split.")
     teacher: TeacherConfig = TeacherConfig()
+    teachers: Annotated[tuple[ListedTeacher, ...], Strict(False), Field(min_length=1)] | None = Field(
+        None, description="Several teachers in place of `teacher`, each with its roles and its weight."
+    )
     propose: SamplingConfig = Field(SamplingConfig(), description="Sampling of questions for new tasks.")
     classify: SamplingConfig = Field(SamplingConfig(), description="Sampling of 'is it a classification'.")
     instances: SamplingConfig = Field(SamplingConfig(), description="Sampling of questions for instances.")
@@ -145,11 +150,35 @@ class RunConfig(Section):
             config = cls.model_validate(values)
         except ValidationError as error:
             for item in error.errors():
+                if item["type"] == "too_short" and item["input"]:
+                    continue  # a list is called too short, too, when its items are wrong
                 key, problem = explain(item, cls)
                 defects.setdefault(key, problem if item["type"] == "extra_forbidden" else texts.get(key, problem))
+        else:
+            defects = config._as_a_whole()
         if defects := texts | defects:
             raise ConfigError("\n".join(f"{source}: {key}: {problem}" for key, problem in defects.items()))
         return config
+
+    def _as_a_whole(self) -> dict[str, str]:
+        """What is wrong between keys that are right each for itself."""
+        if self.teachers is None:
+            return {}
+        found = defects_of(self.teachers, develops=self.strategy == "self_instruct")
+        if "teacher" in self.model_fields_set:
+            found.insert(0, "stands beside teacher; name one teacher there, or all of them here")
+        return {"teachers": "; ".join(found)} if found else {}
+
+    @property
+    def all_teachers(self) -> tuple[ListedTeacher, ...]:
+        """Everybody who may be asked: `teachers`, or the one in `teacher` with every role."""
+        if self.teachers is not None:
+            return self.teachers
+        return (ListedTeacher.model_construct(**dict(self.teacher), _fields_set=set(self.teacher.model_fields_set)),)
+
+    def asking_only(self, teacher: TeacherConfig) -> RunConfig:
+        """The same run with `teacher` as its only one: what a teacher's maker is called with."""
+        return self.model_copy(update={"teacher": teacher, "teachers": None})
 
     @property
     def seed_sources(self) -> tuple[str, ...]:
@@ -166,6 +195,8 @@ class RunConfig(Section):
         for key, value in self.model_dump(mode="json").items():
             if key in _FREE_KEYS or key in ("seeds", "prompts"):
                 continue
+            if key == "teachers" or (key == "teacher" and self.teachers is not None):
+                continue
             if isinstance(value, dict):
                 free = _FREE_TEACHER_KEYS if key == "teacher" else frozenset()
                 section = getattr(self, key)
@@ -177,6 +208,9 @@ class RunConfig(Section):
                     values[f"{key}.{name}"] = item
             else:
                 values[key] = value
+        for teacher in self.teachers or ():
+            for name, item in teacher.model_dump(mode="json", exclude={*_FREE_TEACHER_KEYS, "name"}).items():
+                values[f"teachers.{teacher.label}.{name}"] = item
         return values
 
 

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel
@@ -83,14 +83,29 @@ def _apply(values: Values, item: str) -> None:
         value = text
     *sections, last = key.strip().split(".")
     for section in sections:
+        values = _section(values, section, key)
+    if not isinstance(values, dict):
+        raise _no_section(key, f"{_shown_key(last)} is not the number of an entry, counted from 0")
+    values[last] = value
+
+
+def _section(values: Any, section: str, key: str) -> Any:
+    """The section or list called `section`, made where it is missing; or the entry of a list that has this number."""
+    if isinstance(values, list):
+        if not section.isdecimal() or int(section) >= len(values):
+            raise _no_section(key, f"{_shown_key(section)} is not the number of an entry, counted from 0")
+        inner = values[int(section)]
+    else:
         if values.get(section) is None:
             values[section] = {}
-        values = values[section]
-        if not isinstance(values, dict):
-            raise ConfigError(
-                f"--set {'.'.join(map(_shown_key, key.split('.')))}: {_shown_key(section)} is not a section"
-            )
-    values[last] = value
+        inner = values[section]
+    if not isinstance(inner, dict | list):
+        raise _no_section(key, f"{_shown_key(section)} is not a section")
+    return inner
+
+
+def _no_section(key: str, problem: str) -> ConfigError:
+    return ConfigError(f"--set {'.'.join(map(_shown_key, key.split('.')))}: {problem}")
 
 
 def find_seeds(values: Values, beside: Path) -> None:
@@ -120,9 +135,15 @@ _KIND |= dict.fromkeys((bool, int, float), "a number")
 
 
 def sections_of(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    """The keys of `model` that hold further keys."""
-    kinds = {name: field.annotation for name, field in model.model_fields.items()}
-    return {name: kind for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, BaseModel)}
+    """The keys of `model` that hold further keys, or a list of such."""
+    kinds = {name: _section_in(field.annotation) for name, field in model.model_fields.items()}
+    return {name: kind for name, kind in kinds.items() if kind is not None}
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_section_in, get_args(annotation))), None)
 
 
 def explain(error: Any, model: type[BaseModel]) -> tuple[str, str]:
@@ -165,7 +186,7 @@ def _unknown(path: list[str], model: type[BaseModel]) -> str:
     homes = [f"{section}.{name}" for section, inner in sections.items() if name in inner.model_fields]
     if name in model.model_fields:
         homes.insert(0, name)
-    home, beside = (f"{path[0]}.", sections[path[0]]) if path[0] in sections else ("", model)
+    home, beside = (".".join([*path[:-1], ""]), sections[path[0]]) if path[0] in sections else ("", model)
     guess = homes[0] if homes else closest(name, beside.model_fields)
     guess = home + guess if guess and not homes else guess
     hint = f"; did you mean {guess!r}?" if guess else ""

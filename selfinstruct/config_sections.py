@@ -68,6 +68,10 @@ class TeacherConfig(Section):
     license: str | None = Field(
         None, description="What its terms say of outputs, in your words or as an SPDX id; goes into the dataset's card."
     )
+    tokenizer: Name | None = Field(
+        None,
+        description="The model's tokenizer.json, to count prompts by; null: the one in the hub's cache, else by bytes.",
+    )
     context: Annotated[int, Field(ge=256)] = Field(
         4096, description="Context tokens for one request of the embedded local server."
     )

@@ -6,14 +6,14 @@ The only guesses are the constants below; `check` prints them beside the result.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .budget import price_of
-from .config import RunConfig
+from .config import ListedTeacher, RunConfig
 from .pool import demonstration, draw_demos
 from .runs import Status
-from .schema import Prompt, SeedTask, Usage
+from .schema import Prompt, Purpose, SeedTask, Usage
 from .strategies import Strategy
 
 ACCEPTED = 0.6
@@ -25,15 +25,39 @@ TOKENS_AN_ANSWER = 150
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """Expected totals for the whole target. `cost_usd` is None where the price isn't known."""
+class Share:
+    """What one purpose is expected to take. cost_usd: None where the price of one of its teachers isn't known."""
 
+    purpose: str
     requests: int
-    prompt_tokens: int
-    completion_tokens: int
+    usage: Usage
     cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Expected shares of the whole target by purpose; `basis` says what they were computed from."""
+
+    shares: tuple[Share, ...]
     price_source: str | None
     basis: str
+
+    @property
+    def requests(self) -> int:
+        """All requests."""
+        return sum(share.requests for share in self.shares)
+
+    @property
+    def usage(self) -> Usage:
+        """All tokens."""
+        prompts = sum(share.usage.prompt_tokens for share in self.shares)
+        return Usage(prompts, sum(share.usage.completion_tokens for share in self.shares))
+
+    @property
+    def cost_usd(self) -> float | None:
+        """All dollars, None where a price isn't known."""
+        costs = [share.cost_usd for share in self.shares if share.cost_usd is not None]
+        return sum(costs) if len(costs) == len(self.shares) else None
 
 
 def estimate(config: RunConfig, seeds: Sequence[SeedTask], strategy: Strategy, past: Status | None = None) -> Estimate:
@@ -41,34 +65,49 @@ def estimate(config: RunConfig, seeds: Sequence[SeedTask], strategy: Strategy, p
 
     past: the run so far; with at least 20 records in it, its own rates are used.
     """
-    price = price_of(config.teacher)
+    sources = dict.fromkeys(price.source for price in map(price_of, config.all_teachers) if price is not None)
+    source = "; ".join(sources) or None
     if past is not None and past.records >= 20:
         factor = config.target / past.records
-        usage = Usage(math.ceil(past.prompt_tokens * factor), math.ceil(past.completion_tokens * factor))
-        requests, basis = math.ceil(past.requests * factor), f"the run's own {past.records:,} records"
+        rates = [
+            (purpose, math.ceil(used["requests"] * factor), _scaled(used, factor))
+            for purpose, used in past.by_purpose.items()
+        ]
+        basis = f"the run's own {past.records:,} records"
     else:
-        usage, requests = _expected(config, seeds, strategy)
+        rates = list(_expected(config, seeds, strategy))
         basis = f"{ACCEPTED:.0%} of the tasks asked for are admitted (a guess until the run has 20 records)"
-    cost = price.cost(usage) if price else None
-    return Estimate(
-        requests, usage.prompt_tokens, usage.completion_tokens, cost, price.source if price else None, basis
-    )
+    shares = (Share(purpose, requests, usage, _cost(config, purpose, usage)) for purpose, requests, usage in rates)
+    return Estimate(tuple(shares), source, basis)
 
 
-def _expected(config: RunConfig, seeds: Sequence[SeedTask], strategy: Strategy) -> tuple[Usage, int]:
+def _scaled(used: dict[str, float], factor: float) -> Usage:
+    return Usage(math.ceil(used["prompt_tokens"] * factor), math.ceil(used["completion_tokens"] * factor))
+
+
+def _cost(config: RunConfig, purpose: str, usage: Usage) -> float | None:
+    """Dollars for `usage`, shared out among the purpose's teachers by their weights."""
+    having: Sequence[ListedTeacher] = [each for each in config.all_teachers if purpose in each.roles]
+    total, weights = 0.0, 0.0
+    for each in having or config.all_teachers:
+        price = price_of(each)
+        if price is None:
+            return None
+        total += each.weight * price.cost(usage)
+        weights += each.weight
+    return total / weights
+
+
+def _expected(config: RunConfig, seeds: Sequence[SeedTask], strategy: Strategy) -> Iterator[tuple[Purpose, int, Usage]]:
     shown = [demonstration(seed) for seed in seeds]
     samples = [strategy.propose(draw_demos(config.random_seed, n, strategy, shown, ())) for n in range(10)]
     questions = math.ceil(config.target / (strategy.tasks_per_question * ACCEPTED))
     written = strategy.tasks_per_question * TOKENS_A_TASK.get(strategy.name, 60)
     limit = samples[0].sampling.max_tokens or written
-    usage = Usage(questions * sum(map(tokens_of, samples)) // len(samples), questions * min(written, limit))
-    requests = questions + 1
+    prompt_tokens = questions * sum(map(tokens_of, samples)) // len(samples)
+    yield "propose", questions, Usage(prompt_tokens, questions * min(written, limit))
     for prompt, answer in _development(strategy, seeds):
-        requests += config.target
-        usage = Usage(
-            usage.prompt_tokens + config.target * tokens_of(prompt), usage.completion_tokens + config.target * answer
-        )
-    return usage, requests
+        yield prompt.purpose, config.target, Usage(config.target * tokens_of(prompt), config.target * answer)
 
 
 def _development(strategy: Strategy, seeds: Sequence[SeedTask]) -> list[tuple[Prompt, int]]:

@@ -9,25 +9,26 @@ import asyncio
 import contextlib
 import functools
 import signal
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from ._version import VERSION
-from .ask import Door, Teacher
+from .ask import Door
 from .budget import Budget, price_of, stated_price
 from .config import RunConfig
-from .errors import StorageError, UsageError
+from .counting import bound_of
+from .errors import ConfigError, StorageError, TeacherError, UsageError
 from .filters import Filter, instruction_filters, name_of
 from .generations import Generations
 from .loop import GRACE_S, Loop, Progress
 from .pool import Pool
+from .roster import Roster, Teacher
 from .runs import Outcome, Run, note_outcome, open_run
 from .schema import Asking
 from .seeds import load_seeds, seeds_digest
 from .strategies import Strategy, build_strategy
-from .teachers import asking_of, build_teacher, by_batches, hosts_of
+from .teachers import asked_together, asking_of, build_teachers, by_batches, hosts_of
 
 
 def run(config: RunConfig, **options: Any) -> Run:
@@ -54,8 +55,8 @@ async def arun(
 ) -> Run:
     """Run, or go on with, the run that `config` describes, and write its dataset.
 
-    teacher: an object with `async complete(prompt)` in place of the configured one; strategy: a class or
-    function called with (config, asking); filters: in place of the configured ones.
+    teacher: an object with `async complete(prompt)` in place of the configured one, or one for each name in `teachers`;
+    strategy: a class or function called with (config, asking); filters: in place of the configured ones.
     handle_signals: end cleanly on SIGINT and SIGTERM. fork_of: take over another run's answers first.
     recall_only: ask nothing, only replay what is in the journal. detach: where everything waits in batch jobs, end
     with the outcome 'detached'; the next start collects.
@@ -64,34 +65,35 @@ async def arun(
     interrupted). Raises TeacherRefused, TeacherDown and StorageError after everything that was
     answered is on disk and written out; SeedError, ConfigError, ConfigChanged and RunLocked before anything starts.
     """
-    if detach and config.teacher.mode != "batch":
+    listed = config.all_teachers
+    if detach and all(each.mode == "live" for each in listed):
         raise UsageError("detach: only batch jobs go on without us; set teacher.mode to batch")
     seeds = load_seeds(config.seed_sources)
     build = strategy or build_strategy
-    asking = getattr(teacher, "asking", None) or asking_of(config)
-    meaning = config.meaning(seeds_digest(seeds), build(config, asking).digest)
-    price = price_of(config.teacher) if teacher is None else stated_price(config.teacher)
+    own = _own_teachers(teacher, config)
+    askings = {each.label: getattr(own.get(each.label), "asking", None) or asking_of(each) for each in listed}
+    meaning = config.meaning(seeds_digest(seeds), build(config, asked_together(listed, askings)).digest)
+    prices = {each.label: stated_price(each) if own else price_of(each) for each in listed}
     checks = list(filters) if filters is not None else instruction_filters(config)
-    hosts = hosts_of(config) if teacher is None else None
-    if teacher is None and not recall_only:
-        teacher = build_teacher(config)
+    teachers = own or ({} if recall_only else build_teachers(config))
     with open_run(config, meaning, len(seeds), Path(fork_of) if fork_of else None) as opened:
         journal = opened.journal
-        journal.note_start(VERSION, hosts, [name_of(check) for check in checks])
-        budget = Budget(config, price, journal.totals())
-        if price is not None:
-            journal.set_meta(price_source=price.source)
-        places = config.concurrency if config.teacher.mode == "live" else sys.maxsize
-        door = Door(journal, budget, places, config.max_failures_in_a_row)
-        if teacher is not None:
-            leave = functools.partial(door.close, "detached") if detach else None
-            teacher = by_batches(teacher, config, journal.jobs, leave)
+        journal.note_start(VERSION, None if own else hosts_of(config), [name_of(check) for check in checks])
+        bounds = {each.label: bound_of(each) for each in listed}
+        budget = Budget(config, prices, journal.totals(), bounds)
+        sources = dict.fromkeys(price.source for price in prices.values() if price is not None)
+        if sources:
+            journal.set_meta(price_source="; ".join(sources))
+        door = Door(journal, budget, Roster(config), config.max_failures_in_a_row)
+        for each in listed if teachers else ():
+            leave = functools.partial(door.leave, each.label) if detach else None
+            teachers[each.label] = by_batches(teachers[each.label], each, journal.jobs.of(each.label), leave)
         pool = Pool(seeds, checks, config.max_similarity, config.refuse_equal, config.neighbours, journal, opened.id)
         async with contextlib.AsyncExitStack() as stack:
             if handle_signals:
                 stack.enter_context(_signals(door))
-            ready = None if recall_only else functools.partial(_enter, stack, teacher, door)
-            generations = Generations(opened.configs, build, asking)
+            ready = None if recall_only else functools.partial(_enter, stack, teachers, door)
+            generations = Generations(opened.configs, build, askings)
             try:
                 outcome = await Loop(opened, pool, door, budget, generations, ready, progress).grow()
             except StorageError as error:
@@ -108,18 +110,41 @@ async def arun(
     return Run(opened.path)
 
 
-async def _enter(stack: contextlib.AsyncExitStack, teacher: Any, door: Door) -> Teacher:
-    """The teacher, entered where it is a context manager; given up when the door closes meanwhile (a signal)."""
-    if not hasattr(teacher, "__aenter__"):
-        return cast(Teacher, teacher)
-    entering = asyncio.ensure_future(stack.enter_async_context(teacher))
-    door.when_closed(entering.cancel)
-    try:
-        return cast(Teacher, await entering)
-    except asyncio.CancelledError:
-        if door.reason is None:
-            raise
-        return cast(Teacher, teacher)
+def _own_teachers(given: Any, config: RunConfig) -> dict[str, Any]:
+    """The caller's own objects by the names in the configuration; empty where there are none. Raises ConfigError."""
+    names = [each.label for each in config.all_teachers]
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        given = dict.fromkeys(names[:1], given)
+    if given.keys() != set(names):
+        raise ConfigError(f"teacher: one object for each of {', '.join(names)} is needed; hand over a mapping of names")
+    return dict(given)
+
+
+async def _enter(stack: contextlib.AsyncExitStack, teachers: Mapping[str, Any], door: Door) -> dict[str, Teacher]:
+    """The teachers, entered where they are context managers; given up when the door closes meanwhile (a signal).
+
+    One that can't be had is lost to this start. Raises TeacherError where that leaves nobody.
+    """
+    ready: dict[str, Teacher] = {}
+    for name, teacher in teachers.items():
+        if not hasattr(teacher, "__aenter__"):
+            ready[name] = teacher
+            continue
+        entering = asyncio.ensure_future(stack.enter_async_context(teacher))
+        door.when_closed(entering.cancel)
+        try:
+            ready[name] = await entering
+        except asyncio.CancelledError:
+            if door.reason is None:
+                raise
+            return ready
+        except TeacherError as error:
+            door.lose(name, error)
+            if len(teachers) == 1:
+                raise
+    return ready
 
 
 @contextlib.contextmanager

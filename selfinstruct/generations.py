@@ -1,30 +1,38 @@
 """The strategies of a run: one for every configuration that it has had, so that each answer is read as it was asked.
 
-Whether the server follows JSON schemas is found out here: asked once a model, through the journal.
+Whether the server follows JSON schemas is found out here: asked once a teacher, through the journal.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from .ask import Door, DoorClosed
-from .config import RunConfig
+from .ask import Door
+from .config import ListedTeacher, RunConfig
+from .gate import DoorClosed
 from .journal import Answer, Journal
-from .schema import Asking
+from .schema import Asking, Purpose
 from .strategies import Strategy
-from .teachers import asking_of
+from .teachers import asked_together, asking_of
 from .teachers.probe import probe_prompt, speaks_schema
+
+_SHAPED: tuple[Purpose, ...] = ("propose", "instances")
+"""The purposes whose answers have a shape that a schema can give."""
 
 
 class Generations:
-    """Strategies by generation. asking: how the teacher of the current one, the last, is asked."""
+    """Strategies by generation. askings: how each teacher of the current one, the last, is asked, by its name."""
 
     def __init__(
-        self, configs: Sequence[RunConfig], build: Callable[[RunConfig, Asking], Strategy], asking: Asking
+        self,
+        configs: Sequence[RunConfig],
+        build: Callable[[RunConfig, Asking], Strategy],
+        askings: Mapping[str, Asking],
     ) -> None:
-        self._configs, self._build, self._asking = configs, build, asking
+        self._configs, self._build, self._askings = configs, build, askings
         self._strategies: list[Strategy] = []
 
     @property
@@ -39,28 +47,62 @@ class Generations:
     async def prepare(self, door: Door, journal: Journal) -> None:
         """Build them. Before the door is open, what the journal doesn't tell about schemas is taken as a no."""
         strategies = []
-        for config in self._configs:
-            current = config is self._configs[-1]
-            asking = self._asking if current else asking_of(config)
-            structured: bool | None = config.teacher.structured == "json_schema"
-            if config.teacher.structured == "auto" and "chat" in (asking.propose, asking.instances):
-                structured = asking.structured
-                if structured is None:
-                    structured = await _probe(f"probe:{config.teacher.model}", door, journal, current)
-            strategies.append(self._build(config, replace(asking, structured=structured)))
+        for number, config in enumerate(self._configs, 1):
+            current = number == len(self._configs)
+            askings = self._askings if current else {each.label: asking_of(each) for each in config.all_teachers}
+            asking = asked_together(config.all_teachers, askings)
+            note = f"schemas:{number}"
+            decided = journal.meta(note)
+            if decided is None:
+                found = await _by_schema(config.all_teachers, asking, askings, door, journal, may_ask=current)
+                if len(askings) > 1 and current and door.asks:
+                    journal.set_meta(**{note: json.dumps(sorted(found))})
+            else:
+                found = frozenset(json.loads(decided))
+            strategies.append(self._build(config, replace(asking, structured=found)))
         self._strategies = strategies
 
 
-async def _probe(key: str, door: Door, journal: Journal, may_ask: bool) -> bool:
-    """Whether JSON schemas are followed; False where nobody knows and nothing is asked.
+async def _by_schema(
+    teachers: Sequence[ListedTeacher],
+    asking: Asking,
+    askings: Mapping[str, Asking],
+    door: Door,
+    journal: Journal,
+    *,
+    may_ask: bool,
+) -> frozenset[Purpose]:
+    """The purposes whose answers are asked for by a JSON schema: those whose teachers all follow one.
 
-    A failure that doesn't tell is asked again, until the door closes.
+    Of several teachers, one that can't be asked now counts as following none. What was found when they were first asked
+    is written down, so that it doesn't change later how questions are worded.
     """
+    follows: dict[str, bool] = {}
+    purposes: list[Purpose] = [purpose for purpose in _SHAPED if replace(asking, structured=True).by_schema(purpose)]
+    for each in teachers:
+        if each.structured != "auto":
+            follows[each.label] = each.structured == "json_schema"
+        elif not set(purposes).isdisjoint(each.roles):
+            known = askings[each.label].structured
+            follows[each.label] = (
+                await _probe(each.label, door, journal, may_ask=may_ask, alone=len(teachers) == 1)
+                if known is None
+                else bool(known)
+            )
+    return frozenset(p for p in purposes if all(follows[each.label] for each in teachers if p in each.roles))
+
+
+async def _probe(teacher: str, door: Door, journal: Journal, *, may_ask: bool, alone: bool) -> bool:
+    """Whether `teacher` follows JSON schemas; False where nobody knows and nothing is asked.
+
+    alone: nobody else can be asked, so that a failure that doesn't tell is asked again, until the door closes.
+    """
+    key = f"probe:{teacher}"
     while True:
         known = door.recall(key)
         if known is None and may_ask:
             with contextlib.suppress(DoorClosed):
-                known = await door.ask(key, probe_prompt())
+                known = await door.ask(key, probe_prompt(), teacher=teacher)
         if known is None:
             return False
         completion = known.completion
@@ -69,3 +111,5 @@ async def _probe(key: str, door: Door, journal: Journal, may_ask: bool) -> bool:
         if not (may_ask and door.asks):
             return False
         journal.forget([key])
+        if not alone:
+            return False

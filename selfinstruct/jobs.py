@@ -18,8 +18,8 @@ from .store import Statement, Store
 
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS batch_jobs (
-    number INTEGER PRIMARY KEY, digest TEXT NOT NULL, planned_at REAL NOT NULL, questions INTEGER NOT NULL,
-    batch TEXT, note TEXT NOT NULL DEFAULT '')""",
+    number INTEGER PRIMARY KEY, teacher TEXT NOT NULL, digest TEXT NOT NULL, planned_at REAL NOT NULL,
+    questions INTEGER NOT NULL, batch TEXT, note TEXT NOT NULL DEFAULT '')""",
     """CREATE TABLE IF NOT EXISTS batch_questions (
     key TEXT PRIMARY KEY, job INTEGER NOT NULL, question INTEGER, tries INTEGER NOT NULL, prompt TEXT NOT NULL)
     WITHOUT ROWID""",
@@ -33,16 +33,33 @@ DROPPED: list[Statement] = [
 ]
 """The statements that take them out of a copy: a fork must not collect what another run has under way."""
 
-_INSERT_JOB = "INSERT INTO batch_jobs (number, digest, planned_at, questions) VALUES (?, ?, ?, ?)"
+_INSERT_JOB = "INSERT INTO batch_jobs (number, teacher, digest, planned_at, questions) VALUES (?, ?, ?, ?, ?)"
 _INSERT_QUESTION = "INSERT OR REPLACE INTO batch_questions VALUES (?, ?, ?, ?, ?)"
 _TOKEN = "batch_run"  # noqa: S105 - a key of `meta`
 
 
 class Jobs:
-    """The batch jobs of a run, as rows of its file."""
+    """The batch jobs of a run with one of its teachers, as rows of its file."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, teacher: str = "") -> None:
+        self._store, self._teacher = store, teacher
+
+    def of(self, teacher: str) -> Jobs:
+        """Those with the teacher that is called so."""
+        return Jobs(self._store, teacher)
+
+    def standing(self) -> list[str]:
+        """The open jobs of all teachers, oldest first, a line each: how many questions wait, and how it stood last."""
+        if not self._any():
+            return []
+        rows = self._store.rows(
+            "SELECT j.teacher, j.batch, j.note, count(*) FROM batch_jobs j JOIN batch_questions q ON q.job = j.number"
+            " GROUP BY j.number ORDER BY j.number"
+        )
+        return [
+            f"{waiting:,} questions at {teacher}: {batch or 'not made yet'}" + (f", {note}" if note else "")
+            for teacher, batch, note, waiting in rows
+        ]
 
     def run_token(self) -> str:
         """What the run is called at the provider: drawn once, so that no other run finds its jobs."""
@@ -55,13 +72,16 @@ class Jobs:
 
     def open(self) -> list[tuple[BatchJob, list[Question]]]:
         """Every job that has questions without an answer, oldest first, with those questions."""
-        if not self._store.row("SELECT 1 FROM sqlite_master WHERE name = 'batch_jobs'"):
+        if not self._any():
             return []
         found: dict[int, list[Question]] = {}
         rows = self._store.rows("SELECT job, key, prompt, question, tries FROM batch_questions ORDER BY job, key")
         for job, key, prompt, number, tries in rows:
             found.setdefault(job, []).append(Question(key, _prompt(json.loads(prompt)), number, tries))
-        jobs = self._store.rows("SELECT number, digest, planned_at, batch FROM batch_jobs ORDER BY number")
+        jobs = self._store.rows(
+            "SELECT number, digest, planned_at, batch FROM batch_jobs WHERE teacher = ? ORDER BY number",
+            (self._teacher,),
+        )
         return [(BatchJob(*row), found[row[0]]) for row in jobs if row[0] in found]
 
     def plan(self, digest: str, questions: Sequence[Question]) -> BatchJob:
@@ -69,12 +89,15 @@ class Jobs:
         self._store.at_once([(sql, ()) for sql in _TABLES])
         number = int(self._store.row("SELECT coalesce(max(number), 0) + 1 FROM batch_jobs")[0])
         job = BatchJob(number, digest, time.time())
-        rows: list[Statement] = [(_INSERT_JOB, (number, digest, job.planned_at, len(questions)))]
+        rows: list[Statement] = [(_INSERT_JOB, (number, self._teacher, digest, job.planned_at, len(questions)))]
         for asked in questions:
             row = (asked.key, number, asked.number, asked.tries, json.dumps(asdict(asked.prompt)))
             rows.append((_INSERT_QUESTION, row))
         self._store.at_once(rows)
         return job
+
+    def _any(self) -> bool:
+        return self._store.row("SELECT 1 FROM sqlite_master WHERE name = 'batch_jobs'") is not None
 
     def note(self, number: int, batch: str | None, note: str) -> None:
         """Write down the provider's id of a job, None where there is none (any more), and how it stands."""

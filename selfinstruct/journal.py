@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +35,20 @@ _TABLES = (
     key TEXT PRIMARY KEY, question INTEGER, generation INTEGER NOT NULL, purpose TEXT NOT NULL,
     prompt TEXT NOT NULL, demos TEXT NOT NULL, version TEXT NOT NULL,
     text TEXT NOT NULL, finish_reason TEXT NOT NULL, error TEXT, failed INTEGER NOT NULL, logprobs TEXT,
-    model TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+    teacher TEXT NOT NULL, model TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
     cached_tokens INTEGER NOT NULL, cost_usd REAL, asked_at REAL NOT NULL, latency_s REAL NOT NULL,
     requests INTEGER NOT NULL, inherited INTEGER NOT NULL DEFAULT 0)""",
     "CREATE INDEX answers_by_question ON answers (question) WHERE question IS NOT NULL",
     *TABLES,
 )
 _ANSWER_COLUMNS = (
-    "key question generation purpose prompt demos version text finish_reason error failed logprobs model "
+    "key question generation purpose prompt demos version text finish_reason error failed logprobs teacher model "
     "prompt_tokens completion_tokens cached_tokens cost_usd asked_at latency_s requests"
 ).split()
 _INSERT_ANSWER = f"INSERT INTO answers ({', '.join(_ANSWER_COLUMNS)}) VALUES ({', '.join('?' * len(_ANSWER_COLUMNS))})"
 _RECALL = (
     "SELECT text, finish_reason, prompt_tokens, completion_tokens, cached_tokens, model, error, failed,"
-    " logprobs, demos, version, generation FROM answers WHERE key = ?"
+    " logprobs, demos, version, generation, teacher FROM answers WHERE key = ?"
 )
 _FORGET = "UPDATE answers SET key = 'failed:' || rowid || ':' || key, question = NULL WHERE key = ? AND failed = 1"
 _INSERT_GENERATION = (
@@ -63,28 +63,28 @@ _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 class Answer:
     """An answered question as the journal keeps it: what was shown, under which wording, and what came back.
 
-    generation: the number of the configuration that it was asked under.
+    generation: the number of the configuration that it was asked under. teacher: what the one who answered is called.
     """
 
     completion: Completion
     demos: tuple[str, ...]
     version: str
     generation: int = 1
+    teacher: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
     """What a run has spent itself (answers taken over from another run are not counted).
 
-    unpriced_*: what of it was used while no price was known.
+    unpriced: what of it each teacher used while its price was not known.
     """
 
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float = 0.0
-    unpriced_prompt_tokens: int = 0
-    unpriced_completion_tokens: int = 0
+    unpriced: Mapping[str, Usage] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Journal:
             failed=bool(row[7]),
             logprobs=json.loads(row[8]) if row[8] else None,
         )
-        return Answer(completion, tuple(json.loads(row[9])), row[10], row[11])
+        return Answer(completion, tuple(json.loads(row[9])), row[10], row[11], row[12])
 
     async def commit(
         self,
@@ -143,10 +143,11 @@ class Journal:
         asked_at: float,
         latency_s: float,
         requests: int = 1,
+        teacher: str = "",
     ) -> Answer:
         """Put an answer on disk. Returns it when it is durable; raises StorageError when it can't be.
 
-        requests: how many were sent for it, the retries included.
+        requests: how many were sent for it, the retries included. teacher: what the one who gave it is called.
         """
         usage = completion.usage
         row = (
@@ -162,6 +163,7 @@ class Journal:
             completion.error,
             int(completion.failed),
             json.dumps(dict(completion.logprobs)) if completion.logprobs else None,
+            teacher,
             completion.model,
             usage.prompt_tokens,
             usage.completion_tokens,
@@ -172,7 +174,7 @@ class Journal:
             requests,
         )
         await self._store.commit((_INSERT_ANSWER, row))
-        return Answer(completion, prompt.demos, prompt.version, self._generation)
+        return Answer(completion, prompt.demos, prompt.version, self._generation, teacher)
 
     def forget(self, keys: Iterable[str]) -> None:
         """Set failed answers aside, so that a later start asks them anew. Only failures are ever forgotten.
@@ -185,10 +187,15 @@ class Journal:
         """What the run has spent so far."""
         row = self._store.row(
             "SELECT coalesce(sum(requests), 0), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),"
-            " coalesce(sum(cost_usd), 0.0), coalesce(sum(prompt_tokens) FILTER (WHERE cost_usd IS NULL), 0),"
-            " coalesce(sum(completion_tokens) FILTER (WHERE cost_usd IS NULL), 0) FROM answers WHERE inherited = 0"
+            " coalesce(sum(cost_usd), 0.0) FROM answers WHERE inherited = 0"
         )
-        return Totals(*row)
+        unpriced = self._store.rows(
+            "SELECT teacher, sum(prompt_tokens), sum(completion_tokens) FROM answers"
+            " WHERE inherited = 0 AND cost_usd IS NULL GROUP BY teacher"
+        )
+        requests, prompt_tokens, completion_tokens, cost_usd = row
+        by_teacher = {teacher: Usage(*tokens) for teacher, *tokens in unpriced}
+        return Totals(requests, prompt_tokens, completion_tokens, cost_usd, by_teacher)
 
     def _prompt_json(self, prompt: Prompt) -> str:
         """What was sent, as JSON; the fixed first part stands once in `texts` and is named by its hash."""
@@ -293,6 +300,11 @@ class Journal:
 
     def _latest_generation(self) -> int:
         return int(self._store.row("SELECT coalesce(max(number), 1) FROM generations")[0])
+
+
+def aside(key: str) -> str:
+    """A key for a failure that isn't the last word on question `key`: its row counts, and is nobody's answer."""
+    return f"failed:{time.time_ns()}:{key}"
 
 
 def _generation(digest: str, meaning: dict[str, Any], config: dict[str, Any], program: str) -> Statement:

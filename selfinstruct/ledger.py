@@ -22,8 +22,9 @@ TABLES = (
     """CREATE TABLE records (
     question INTEGER NOT NULL, idx INTEGER NOT NULL, id TEXT NOT NULL, instruction TEXT NOT NULL,
     instances TEXT NOT NULL, is_classification INTEGER, strategy TEXT NOT NULL, teacher TEXT NOT NULL,
-    prompt_version TEXT NOT NULL, demos TEXT NOT NULL, nearest TEXT, neighbours TEXT NOT NULL,
-    mean_similarity REAL, start INTEGER NOT NULL, PRIMARY KEY (question, idx)) WITHOUT ROWID""",
+    output_teacher TEXT NOT NULL, prompt_version TEXT NOT NULL, demos TEXT NOT NULL, nearest TEXT,
+    neighbours TEXT NOT NULL, mean_similarity REAL, start INTEGER NOT NULL,
+    PRIMARY KEY (question, idx)) WITHOUT ROWID""",
     """CREATE TABLE developments (
     question INTEGER NOT NULL, idx INTEGER NOT NULL, keys TEXT NOT NULL, start INTEGER NOT NULL,
     PRIMARY KEY (question, idx)) WITHOUT ROWID""",
@@ -39,7 +40,7 @@ _ADMISSIONS = (
     "WHERE (question, idx) > (?, ?) AND stage = 'admission' ORDER BY question, idx LIMIT 500"
 )
 _PUT_VERDICT = "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_PUT_RECORD = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_RECORD = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_DEVELOPMENT = "INSERT OR REPLACE INTO developments VALUES (?, ?, ?, ?)"
 
 
@@ -101,6 +102,7 @@ def _row_of(record: Record) -> tuple[Any, ...]:
         None if record.is_classification is None else int(record.is_classification),
         record.strategy,
         record.teacher,
+        record.output_teacher,
         record.prompt_version,
         json.dumps(record.demos),
         json.dumps([record.nearest.id, record.nearest.score]) if record.nearest else None,
@@ -110,7 +112,7 @@ def _row_of(record: Record) -> tuple[Any, ...]:
 
 
 def _record_of(row: Any) -> Record:
-    nearest = json.loads(row[10]) if row[10] else None
+    nearest = json.loads(row[11]) if row[11] else None
     return Record(
         id=row[2],
         question=row[0],
@@ -120,9 +122,10 @@ def _record_of(row: Any) -> Record:
         is_classification=None if row[5] is None else bool(row[5]),
         strategy=row[6],
         teacher=row[7],
-        prompt_version=row[8],
-        demos=tuple(json.loads(row[9])),
+        output_teacher=row[8],
+        prompt_version=row[9],
+        demos=tuple(json.loads(row[10])),
         nearest=Neighbour(*nearest) if nearest else None,
-        neighbours=tuple(Neighbour(*pair) for pair in json.loads(row[11])),
-        mean_similarity=row[12],
+        neighbours=tuple(Neighbour(*pair) for pair in json.loads(row[12])),
+        mean_similarity=row[13],
     )

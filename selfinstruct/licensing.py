@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .config import RunConfig, TeacherConfig
+from .config import ListedTeacher, RunConfig
 from .journal import Journal
-from .provenance import Start, starts_of, teacher_of
+from .provenance import starts_of, teacher_of
 from .runs import JOURNAL, Run
 from .terms import SeedTerms, Statement, TeacherTerms, consequences, seed_terms, terms_of
 
 _ANSWERS = (
-    "SELECT generation, (SELECT max(began_at) FROM starts WHERE began_at <= asked_at), model,"
-    " count(*), min(asked_at), max(asked_at) FROM answers WHERE failed = 0 GROUP BY 1, 2, 3 ORDER BY 5"
+    "SELECT generation, (SELECT max(began_at) FROM starts WHERE began_at <= asked_at), teacher, model, purpose,"
+    " count(*), min(asked_at), max(asked_at) FROM answers WHERE failed = 0 GROUP BY 1, 2, 3, 4, 5 ORDER BY 7"
 )
 
 
@@ -22,13 +22,14 @@ class UsedTeacher:
     """A teacher that answered questions of the run. model: as its answers name it, else as it is configured.
 
     host: where it was asked, None where it isn't a server. own: it was an object in the caller's code.
-    first_at, last_at: when it was asked, seconds of the epoch.
+    purposes: what it was asked for. first_at, last_at: when, seconds of the epoch.
     """
 
-    config: TeacherConfig
+    config: ListedTeacher
     model: str
     host: str | None
     own: bool
+    purposes: tuple[str, ...]
     answers: int
     first_at: float
     last_at: float
@@ -56,16 +57,13 @@ def used_teachers(run: Run) -> list[UsedTeacher]:
         rows = journal.query(_ANSWERS)
     configs = {generation.number: RunConfig.parse(generation.config) for generation in run.generations}
     found: dict[tuple[object, ...], UsedTeacher] = {}
-    for generation, began_at, model, answers, first_at, last_at in rows:
-        config = teacher_of(configs[generation])
-        used = _used(config, starts.get(began_at), model, answers, first_at, last_at)
-        key = (config.kind, config.model, config.license, used.model, used.host, used.own)
-        known = found.get(key)
-        if known is not None:
-            answers, first_at = known.answers + answers, known.first_at
-            last_at = max(known.last_at, last_at)
-            used = _used(config, starts.get(began_at), model, answers, first_at, last_at)
-        found[key] = used
+    for generation, began_at, name, model, purpose, answers, first_at, last_at in rows:
+        config, start = teacher_of(configs[generation], name), starts.get(began_at)
+        own = start is not None and start.hosts is None
+        host = start.hosts.get(name) if start is not None and start.hosts is not None else None
+        used = UsedTeacher(config, model or config.model, host, own, (purpose,), answers, first_at, last_at)
+        key = (config.kind, config.model, config.license, used.model, host, own)
+        found[key] = _both(found[key], used) if key in found else used
     return list(found.values())
 
 
@@ -79,12 +77,15 @@ def licensing(run: Run, stated: str | None = None) -> Licensing:
     return Licensing(seeds, teachers, stated, tuple(consequences(seeds, teachers, stated)))
 
 
-def _used(
-    config: TeacherConfig, start: Start | None, model: str, answers: int, first_at: float, last_at: float
-) -> UsedTeacher:
-    own = start is not None and start.hosts is None
-    host = start.hosts.get(config.model) if start is not None and start.hosts is not None else None
-    return UsedTeacher(config, model or config.model, host, own, answers, first_at, last_at)
+def _both(one: UsedTeacher, other: UsedTeacher) -> UsedTeacher:
+    """The same teacher at two times, or asked for two things."""
+    return replace(
+        one,
+        purposes=tuple(dict.fromkeys((*one.purposes, *other.purposes))),
+        answers=one.answers + other.answers,
+        first_at=min(one.first_at, other.first_at),
+        last_at=max(one.last_at, other.last_at),
+    )
 
 
 def _terms(used: UsedTeacher) -> TeacherTerms:

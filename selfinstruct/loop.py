@@ -11,16 +11,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from .ask import Door, DoorClosed, Teacher, reason_of
+from .ask import Door, reason_of
 from .budget import Budget
 from .errors import TeacherError
 from .filters import keep_instances
+from .gate import DoorClosed
 from .generations import Generations
 from .journal import Answer
 from .pool import Admitted, Pool, as_verdict, draw_demos
+from .roster import Teacher
 from .runs import OpenRun, Outcome
 from .schema import Completion, Development, Instance, Prompt, Record, storable
 
@@ -60,20 +62,21 @@ class Loop:
         door: Door,
         budget: Budget,
         generations: Generations,
-        teacher: Callable[[], Awaitable[Teacher]] | None,
+        teachers: Callable[[], Awaitable[Mapping[str, Teacher]]] | None,
         progress: Callable[[Progress], None] | None,
     ) -> None:
-        """teacher: makes it ready to answer; None when nothing is to be asked."""
+        """teachers: makes them ready to answer; None when nothing is to be asked."""
         self._journal, self._config = opened.journal, opened.configs[-1]
         self._pool, self._door, self._budget = pool, door, budget
-        self._generations, self._teacher, self._report = generations, teacher, progress
+        self._generations, self._teachers, self._report = generations, teachers, progress
         self._asked: dict[int, asyncio.Task[Answer] | Answer] = {}
         self._next_question = 0
         self._developing: set[asyncio.Task[None]] = set()
         self._next_developed = self._promising = 0
         self._complete = self._failed = self._unanswered = 0
         # A batch takes a day, however many questions are in it: all tasks are developed at once then.
-        self._abreast = self._config.lookahead if self._config.teacher.mode == "live" else self._config.target
+        batch = any(each.mode == "batch" for each in self._config.all_teachers)
+        self._abreast = self._config.target if batch else self._config.lookahead
         self._prefix = self._finished = 0
         self._exhausted: str | None = None
         self._stuck = False
@@ -122,13 +125,13 @@ class Loop:
             self._tell()
 
     async def _open(self) -> bool:
-        """Make the teacher ready and open the door to it; what is unresolved is then developed from the start."""
-        if self._teacher is None:
+        """Make the teachers ready and open the door to it; what is unresolved is then developed from the start."""
+        if self._teachers is None:
             self._door.close("recall_only", "")
-        if self._door.reason is not None or self._teacher is None:
+        if self._door.reason is not None or self._teachers is None:
             return False
         try:
-            self._door.open(await self._teacher())
+            self._door.open(await self._teachers())
         except TeacherError as error:
             self._door.close(reason_of(error), str(error), error)
         self._next_developed = self._promising = self._unanswered = 0
@@ -251,8 +254,10 @@ class Loop:
             development.add_done_callback(self._developed)
 
     async def _develop(self, admitted: Admitted) -> None:
+        answers: list[Answer] = []
+        asked: list[str] = []
         try:
-            found, asked = await self._found(admitted)
+            found = await self._found(admitted, answers, asked)
         except DoorClosed:
             self._unanswered += 1
             self._promising -= 1
@@ -267,7 +272,7 @@ class Loop:
         for part, verdict in enumerate(refused):
             self._pool.refuse(admitted.question, admitted.index, "instance", text, verdict, part)
         if kept:
-            admitted.record = self._record(admitted, kept, found)
+            admitted.record = self._record(admitted, kept, found, answers[-1] if answers else admitted.answer)
             self._journal.keep(admitted.record)
             self._complete += 1
         else:
@@ -275,32 +280,37 @@ class Loop:
             self._promising -= 1
         admitted.resolved = True
 
-    async def _found(self, admitted: Admitted) -> tuple[Development, list[str]]:
+    async def _found(self, admitted: Admitted, answers: list[Answer], asked: list[str]) -> Development:
         """As the generation that proposed it asks where the journal holds all of that, else as the current one does.
 
-        With the keys of the questions that were asked.
+        answers: gets the answers that it was made from; asked: the keys of their questions.
         """
-        keys: list[str] = []
 
         async def recall(prompt: Prompt) -> Completion:
-            keys.append(f"d:{prompt.digest()}")
-            known = self._door.recall(keys[-1])
+            asked.append(f"d:{prompt.digest()}")
+            known = self._door.recall(asked[-1])
             if known is None:
                 raise DoorClosed
+            answers.append(known)
             return known.completion
 
         async def ask(prompt: Prompt) -> Completion:
-            keys.append(f"d:{prompt.digest()}")
-            return (await self._door.ask(keys[-1], prompt)).completion
+            asked.append(f"d:{prompt.digest()}")
+            answer = await self._door.ask(asked[-1], prompt)
+            answers.append(answer)
+            return answer.completion
 
         then, now = self._generations.of(admitted.answer), self._generations.current
         if then is not now:
             with contextlib.suppress(DoorClosed):
-                return await then.develop(admitted.candidate, recall), keys
-            keys.clear()
-        return await now.develop(admitted.candidate, ask), keys
+                return await then.develop(admitted.candidate, recall)
+            answers.clear()
+            asked.clear()
+        return await now.develop(admitted.candidate, ask)
 
-    def _record(self, admitted: Admitted, instances: tuple[Instance, ...], found: Development) -> Record:
+    def _record(
+        self, admitted: Admitted, instances: tuple[Instance, ...], found: Development, developed: Answer
+    ) -> Record:
         answer = admitted.answer
         return Record(
             id=admitted.id,
@@ -310,7 +320,8 @@ class Loop:
             instances=instances,
             is_classification=found.is_classification,
             strategy=self._generations.of(answer).name,
-            teacher=answer.completion.model or self._config.teacher.model,
+            teacher=answer.completion.model or answer.teacher,
+            output_teacher=developed.completion.model or developed.teacher,
             prompt_version=answer.version,
             demos=answer.demos,
             nearest=admitted.nearest,
@@ -339,6 +350,6 @@ class Loop:
                 requests=budget.requests,
                 tokens=budget.tokens,
                 cost_usd=budget.cost_usd,
-                priced=budget.price is not None,
+                priced=budget.priced,
             )
         )

@@ -11,24 +11,29 @@ from .errors import UsageError
 
 if TYPE_CHECKING:
     from .config import RunConfig
+    from .estimate import Share
 
 
 def check_names(config: RunConfig) -> None:
     """Find a wrong name or price before anything is asked."""
     from .budget import Budget, price_of
+    from .counting import bound_of
     from .export.formats import check_format
     from .filters import instruction_filters
     from .journal import Totals
     from .plugins import load_named
-    from .teachers import TEACHERS
-    from .teachers.egress import check_teacher
+    from .teachers import TEACHERS, asking_for
+    from .teachers.egress import check_teachers
 
     for name in config.dataset.formats:
         check_format(name)
-    load_named(config.teacher.kind, TEACHERS, "teacher.kind")
-    check_teacher(config)
+    for each in config.all_teachers:
+        load_named(each.kind, TEACHERS, "teacher.kind")
+        bound_of(each)
+    asking_for(config)
+    check_teachers(config)
     instruction_filters(config)
-    Budget(config, price_of(config.teacher), Totals())
+    Budget(config, {each.label: price_of(each) for each in config.all_teachers}, Totals())
 
 
 def only_filters(source: RunConfig, config: RunConfig) -> None:
@@ -47,8 +52,7 @@ def warn_in_clear(config: RunConfig) -> None:
     """Say so where prompts and key would be readable on their way."""
     from .teachers.egress import in_clear
 
-    host = in_clear(config)
-    if host is not None:
+    for host in in_clear(config):
         say(f"warning: {host} is asked over http: prompts and key can be read on their way; use https, or a tunnel")
 
 
@@ -58,14 +62,10 @@ def foresee(config: RunConfig, cost_usd: float | None) -> None:
         say(f"note: concurrency {config.concurrency} is above lookahead {config.lookahead}; raise lookahead")
     if cost_usd is not None and config.max_cost_usd is not None and cost_usd > config.max_cost_usd:
         say(f"note: max_cost_usd {config.max_cost_usd:g} is below the expected cost; the run will end early")
-    variable = config.teacher.api_key_env
-    if (
-        config.teacher.kind == "openai"
-        and config.teacher.base_url is None
-        and variable
-        and not os.environ.get(variable)
-    ):
-        say(f"note: ${variable} is not set; `generate` needs the key in it")
+    for each in config.all_teachers:
+        variable = each.api_key_env
+        if each.kind == "openai" and each.base_url is None and variable and not os.environ.get(variable):
+            say(f"note: ${variable} is not set; `generate` needs the key in it")
 
 
 def expectations(config: RunConfig) -> tuple[dict[str, str], float | None]:
@@ -74,28 +74,45 @@ def expectations(config: RunConfig) -> tuple[dict[str, str], float | None]:
     from .runs import JOURNAL, Run
     from .seeds import load_seeds
     from .strategies import build_strategy
-    from .teachers import asking_of
+    from .teachers import asking_for
 
     seeds = load_seeds(config.seed_sources)
-    strategy = build_strategy(config, asking_of(config))
+    strategy = build_strategy(config, asking_for(config))
     folder = Path(config.run_dir)
     past = Run(folder).status() if (folder / JOURNAL).exists() else None
     expected = estimate(config, seeds, strategy, past)
+    usage = expected.usage
     classes = sum(bool(seed.is_classification) for seed in seeds)
     cost = "not known" if expected.cost_usd is None else f"${expected.cost_usd:,.2f} ({expected.price_source})"
     rows = {
         "seeds": f"{len(seeds):,} tasks, {classes:,} of them classifications",
         "strategy": f"{strategy.name}, prompts {strategy.digest}",
-        "teacher": f"{config.teacher.kind}: {config.teacher.model}",
+        **_teachers(config),
         "run": f"{folder}" + (f" (has {past.records:,} records)" if past else " (new)"),
         "target": f"{config.target:,} records",
         "expected requests": f"{expected.requests:,}",
-        "expected tokens": f"{expected.prompt_tokens:,} in prompts, {expected.completion_tokens:,} generated",
+        "expected tokens": f"{usage.prompt_tokens:,} in prompts, {usage.completion_tokens:,} generated",
         "expected cost": cost,
+        **{f"  for {share.purpose}": _share(share) for share in expected.shares},
         "caps": _caps(config),
         "assumed": expected.basis,
     }
     return rows, expected.cost_usd
+
+
+def _teachers(config: RunConfig) -> dict[str, str]:
+    """One row for the teacher, or one for each with what it is asked for and how often."""
+    if config.teachers is None:
+        return {"teacher": f"{config.teacher.kind}: {config.teacher.model}"}
+    return {
+        f"teacher {each.label}": f"{each.kind}: {each.model}, {', '.join(each.roles)}, weight {each.weight:g}"
+        for each in config.teachers
+    }
+
+
+def _share(share: Share) -> str:
+    usage, cost = share.usage, "" if share.cost_usd is None else f", ${share.cost_usd:,.2f}"
+    return f"{share.requests:,} requests, {usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens{cost}"
 
 
 def _caps(config: RunConfig) -> str:

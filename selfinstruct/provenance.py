@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from .config import RunConfig, TeacherConfig
+from .config import ListedTeacher, RunConfig
 from .journal import Journal
 from .runs import JOURNAL, Run
 from .schema import Record
@@ -45,7 +45,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A start of the run: when, by which version, at which host each model was asked, which checks tasks had to pass.
+    """A start of the run: when, by which version, at which host each teacher was asked, which checks tasks had to pass.
 
     hosts: None when the teacher was an object of the caller's own.
     """
@@ -61,13 +61,15 @@ class Start:
 class Origin:
     """What is known of one record beyond the record itself.
 
-    questions: keys in `answers`, the proposal's first. host: where the proposal was asked, None for a teacher that
-    isn't a server. asked_at: seconds of the epoch, of the proposal. passed: the checks, in order.
+    questions: keys in `answers`, the proposal's first. host, output_host: where the proposal was asked, and the last
+    question for its instances; None for a teacher that isn't a server. asked_at: seconds of the epoch, of the proposal.
+    passed: the checks, in order.
     """
 
     run_id: str
     questions: tuple[str, ...]
     host: str | None
+    output_host: str | None
     asked_at: float
     config_digest: str
     passed: tuple[str, ...]
@@ -95,9 +97,10 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """An answer's place in the run, and what it cost."""
+    """An answer's place in the run, and what it cost. teacher: what the one who gave it is called."""
 
     generation: int
+    teacher: str
     asked_at: float
     share: Share
 
@@ -108,7 +111,6 @@ class Trail:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._digests = {generation.number: generation.digest for generation in run.generations}
-        self._models = {g.number: teacher_of(RunConfig.parse(g.config)).model for g in run.generations}
         with contextlib.closing(Journal(run.path / JOURNAL, read_only=True)) as journal:
             self.starts = starts_of(journal)
             self._answers = dict(_answers(journal))
@@ -125,11 +127,13 @@ class Trail:
     def of(self, record: Record) -> Origin:
         """Where a record comes from."""
         keys = self.keys(record.question, record.index)
-        paid = self._answers.get(keys[0], Paid(1, 0.0, Share()))
+        paid = self._answers[keys[0]]
+        last = self._answers.get(keys[-1], paid)
         return Origin(
             run_id=self._run.id,
             questions=keys,
-            host=self.host(paid.asked_at, self._models[paid.generation]),
+            host=self.host(paid.asked_at, paid.teacher),
+            output_host=self.host(last.asked_at, last.teacher),
             asked_at=paid.asked_at,
             config_digest=self._digests[paid.generation],
             passed=self.checks,
@@ -158,10 +162,10 @@ class Trail:
         place = bisect_right([start.began_at for start in self.starts], moment)
         return self.starts[place - 1] if place else None
 
-    def host(self, moment: float, model: str) -> str | None:
-        """The host that `model` was asked at then."""
+    def host(self, moment: float, teacher: str) -> str | None:
+        """The host that the teacher of that name was asked at then."""
         start = self.start(moment)
-        return None if start is None or start.hosts is None else start.hosts.get(model)
+        return None if start is None or start.hosts is None else start.hosts.get(teacher)
 
     def spent(self, records: Iterable[Record]) -> Spent:
         """Where everything went, when these are the records."""
@@ -188,9 +192,9 @@ class Trail:
         return paid.share if paid else Share()
 
 
-def teacher_of(config: RunConfig, name: str = "") -> TeacherConfig:
-    """The teacher of a configuration that answers under `name`."""
-    return config.teacher
+def teacher_of(config: RunConfig, name: str) -> ListedTeacher:
+    """The teacher of a configuration that answers under `name`; names may change, then it is the first."""
+    return next((teacher for teacher in config.all_teachers if teacher.label == name), config.all_teachers[0])
 
 
 def starts_of(journal: Journal) -> list[Start]:
@@ -207,8 +211,8 @@ def iso(moment: float) -> str:
 def _answers(journal: Journal) -> Iterator[tuple[str, Paid]]:
     """Every answer by its key. One that failed and has no price cost nothing."""
     rows = journal.query(
-        "SELECT key, generation, asked_at, prompt_tokens, completion_tokens,"
+        "SELECT key, generation, teacher, asked_at, prompt_tokens, completion_tokens,"
         " CASE WHEN cost_usd IS NULL AND failed = 1 THEN 0.0 ELSE cost_usd END FROM answers"
     )
-    for key, generation, asked_at, prompt_tokens, completion_tokens, cost in rows:
-        yield key, Paid(generation, asked_at, Share(prompt_tokens, completion_tokens, cost))
+    for key, generation, teacher, asked_at, prompt_tokens, completion_tokens, cost in rows:
+        yield key, Paid(generation, teacher, asked_at, Share(prompt_tokens, completion_tokens, cost))

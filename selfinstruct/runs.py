@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from . import _version
 from .config import RunConfig, digest_of
@@ -44,6 +44,7 @@ class Status:
 
     questions: proposals answered. proposed: tasks read from them; admitted: those that entered the pool;
     records: those with their instances, at most `target`. refused: by reason, of tasks, answers and instances.
+    by_purpose, by_teacher: requests, tokens, dollars. waiting: open batch jobs, a line each.
     """
 
     run_dir: str
@@ -61,6 +62,8 @@ class Status:
     completion_tokens: int
     cost_usd: float | None
     by_purpose: dict[str, dict[str, float]]
+    by_teacher: dict[str, dict[str, float]]
+    waiting: list[str]
     outcome: Outcome
     running: bool
     generations: int = 1
@@ -137,10 +140,6 @@ class Run:
         refused = journal.query(
             "SELECT reason, count(*) FROM verdicts WHERE reason IS NOT NULL GROUP BY reason ORDER BY 2 DESC, 1"
         )
-        purposes = journal.query(
-            "SELECT purpose, sum(requests), sum(prompt_tokens), sum(completion_tokens), sum(cost_usd) FROM answers"
-            " WHERE inherited = 0 GROUP BY purpose ORDER BY purpose"
-        )
         totals = journal.totals()
         unpriced = count("SELECT count(*) FROM answers WHERE inherited = 0 AND cost_usd IS NULL AND failed = 0")
         target = _target(journal, self.config)
@@ -160,19 +159,13 @@ class Run:
             prompt_tokens=totals.prompt_tokens,
             completion_tokens=totals.completion_tokens,
             cost_usd=None if unpriced else totals.cost_usd,
-            by_purpose={
-                row[0]: {
-                    "requests": row[1],
-                    "prompt_tokens": row[2],
-                    "completion_tokens": row[3],
-                    "cost_usd": row[4] or 0.0,
-                }
-                for row in purposes
-            },
+            by_purpose=_used_by(journal, "purpose"),
+            by_teacher=_used_by(journal, "teacher"),
+            waiting=journal.jobs.standing(),
             outcome=_outcome(journal, running),
             running=running,
             generations=len(self.generations),
-            teacher=self.config.teacher.model,
+            teacher=", ".join(each.label for each in self.config.all_teachers),
             strategy=self.config.strategy,
             price_source=journal.meta("price_source"),
         )
@@ -293,6 +286,14 @@ def _check_meaning(path: Path, last: Generation, digest: str, meaning: dict[str,
 def _shown(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _used_by(journal: Journal, column: Literal["purpose", "teacher"]) -> dict[str, dict[str, float]]:
+    """What the run has used itself, by who or what it was for."""
+    names = ("requests", "prompt_tokens", "completion_tokens", "cost_usd")
+    sums = ", ".join(f"coalesce(sum({name}), 0)" for name in names)
+    rows = journal.query(f"SELECT {column}, {sums} FROM answers WHERE inherited = 0 GROUP BY 1 ORDER BY 1")  # noqa: S608
+    return {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}
 
 
 def _target(journal: Journal, config: RunConfig) -> int:

@@ -195,20 +195,26 @@ class Demonstration:
 class Asking:
     """How a teacher is asked: which endpoint for which purpose, and whether JSON schemas are used.
 
-    structured: None where that is still to be found out.
+    structured: for which purposes, True for all; None where that is still to be found out.
     direct: instances come from putting the instruction itself to the chat model, one answer a task.
     """
 
     propose: Endpoint = "chat"
     classify: Endpoint = "chat"
     instances: Endpoint = "chat"
-    structured: bool | None = None
+    structured: bool | frozenset[Purpose] | None = None
     direct: bool = False
 
     @classmethod
     def over(cls, endpoint: Endpoint) -> Asking:
         """Everything over one endpoint."""
         return cls(endpoint, endpoint, endpoint)
+
+    def by_schema(self, purpose: Purpose) -> bool:
+        """Whether answers for `purpose` are asked for by a JSON schema; completions endpoints have none."""
+        if {"propose": self.propose, "classify": self.classify, "instances": self.instances}.get(purpose) != "chat":
+            return False
+        return purpose in self.structured if isinstance(self.structured, frozenset) else bool(self.structured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +266,7 @@ class Record:
     """One finished task of the dataset, with everything needed to trace it.
 
     question, index: the proposal it came from and its place in that answer; they order the dataset.
+    teacher: the model that proposed it; output_teacher: the one that wrote its instances.
     demos: ids of the tasks that were shown. nearest: its nearest neighbour at admission.
     """
 
@@ -271,6 +278,7 @@ class Record:
     is_classification: bool | None
     strategy: str
     teacher: str
+    output_teacher: str
     prompt_version: str
     demos: tuple[str, ...]
     nearest: Neighbour | None = None

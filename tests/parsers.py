@@ -26,7 +26,7 @@ from selfinstruct.teachers.answer_body import read_answer
 from selfinstruct.teachers.batch_results import read_results
 from selfinstruct.teachers.bounded_client import BoundedClient
 from selfinstruct.teachers.catalogue import resolve
-from selfinstruct.teachers.egress import check_teacher
+from selfinstruct.teachers.egress import check_teachers
 from selfinstruct.teachers.faults import Faults
 from selfinstruct.teachers.probe import speaks_schema
 
@@ -53,7 +53,7 @@ def read_config(data: bytes) -> None:
     with contextlib.suppress(SelfInstructError):
         config = RunConfig.load(path)
         config.meaning("", "")
-        check_teacher(config)
+        check_teachers(config)
         instruction_filters(config)
 
 
@@ -76,7 +76,7 @@ def read_address(data: bytes) -> None:
         resolve(f"hf://{text}")
     with contextlib.suppress(SelfInstructError):
         config = RunConfig.parse(VALUES | {"egress": "local-only", "teacher": {"base_url": f"http://{text}"}})
-        check_teacher(config)
+        check_teachers(config)
         BoundedClient(config.teacher.base_url or "", timeout_s=1.0, concurrency=1)
 
 

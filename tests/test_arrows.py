@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "selfinstruct"
-VALUES = set("_version errors schema text suggest config_file config_sections config".split())
+VALUES = set("_version errors schema text suggest config_file config_sections config_teachers config".split())
 LOOP = set("loop generations generate".split())
 FRONT = set(
     "__init__ __main__ cli console teacher_commands dedup_command explain_command progress estimate starter preflight"
@@ -20,19 +20,23 @@ FRONT = set(
 DRAWN = {
     "config_file": {"errors", "suggest"},
     "config_sections": {"schema", "config_file"},
-    "config": {"errors", "text", "config_file", "config_sections"},
+    "config_teachers": {"config_sections"},
+    "config": {"errors", "text", "config_file", "config_sections", "config_teachers"},
     "seeds": {"tables"},
     "dedup": {"exchange", "novelty", "tables"},
     "filters": {"plugins"},
     "strategies": {"plugins"},
     "limits": set(),
+    "counting": set(),
     "terms": set(),
-    "teachers": {"limits", "plugins"},
+    "teachers": {"counting", "limits", "plugins"},
     "ledger": {"store"},
     "jobs": {"store"},
     "journal": {"jobs", "ledger", "store"},
-    "budget": {"journal"},
-    "ask": {"budget", "journal", "limits"},
+    "budget": {"counting", "journal"},
+    "gate": set(),
+    "roster": {"gate"},
+    "ask": {"budget", "gate", "journal", "limits", "roster"},
     "runs": {"journal"},
     "provenance": {"journal", "runs"},
     "licensing": {"journal", "provenance", "runs", "terms"},
@@ -42,7 +46,12 @@ DRAWN = {
 }
 """Every arrow between two values, or two parts (which all may use values); a new one needs a reason and a line here."""
 
-HOMES = {"openai": {"teachers"}, "datasets": {"export", "tables"}, "pyarrow": {"export", "tables"}}
+HOMES = {
+    "tokenizers": {"counting"},
+    "openai": {"teachers"},
+    "datasets": {"export", "tables"},
+    "pyarrow": {"export", "tables"},
+}
 
 
 def imports() -> Iterator[tuple[str, str, bool]]:

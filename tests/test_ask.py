@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from selfinstruct.ask import Door, DoorClosed
+from selfinstruct.ask import Door
 from selfinstruct.budget import Budget
 from selfinstruct.config import RunConfig
 from selfinstruct.errors import TeacherDown, TeacherRefused
+from selfinstruct.gate import DoorClosed
 from selfinstruct.journal import Answer, Journal
+from selfinstruct.roster import Roster
 from selfinstruct.schema import Completion, Message, Prompt, Sampling, Usage
+
+NAME = "gpt-4o-mini"
+"""What the one teacher of a configuration without one is called."""
 
 
 class Teacher:
@@ -47,10 +53,15 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def door_to(journal: Journal, teacher: Teacher, concurrency: int = 4, failures: int = 3, **caps: int) -> Door:
-    config = RunConfig.parse({"seeds": "s", "run_dir": "r", **caps})
-    door = Door(journal, Budget(config, None, journal.totals()), concurrency, failures)
-    door.open(teacher)
+    door = shut_door(journal, concurrency=concurrency, max_failures_in_a_row=failures, **caps)
+    door.open({NAME: teacher})
     return door
+
+
+def shut_door(journal: Journal, **values: Any) -> Door:
+    config = RunConfig.parse({"seeds": "s", "run_dir": "r", **values})
+    budget = Budget(config, dict.fromkeys((each.label for each in config.all_teachers), None), journal.totals())
+    return Door(journal, budget, Roster(config), config.max_failures_in_a_row)
 
 
 def within(course: Callable[[], Awaitable[None]]) -> None:
@@ -169,7 +180,7 @@ def test_no_more_in_flight_than_allowed(journal: Journal, concurrency: int) -> N
 def test_before_it_is_opened_it_only_recalls(journal: Journal) -> None:
     async def course() -> None:
         await door_to(journal, Teacher()).ask("k", prompt("one"))
-        shut = Door(journal, Budget(RunConfig.parse({"seeds": "s", "run_dir": "r"}), None, journal.totals()), 4, 3)
+        shut = shut_door(journal)
         assert (await shut.ask("k", prompt("one"))).completion.text == "one"
         with pytest.raises(DoorClosed):
             await shut.ask("other", prompt("two"))

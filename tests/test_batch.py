@@ -565,6 +565,40 @@ def test_a_lost_answer_to_the_creation_makes_no_second_job(
     assert len(server.asked()) == len(set(server.asked()))
 
 
+# --- several teachers -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("modes", [("batch", "batch"), ("live", "batch"), ("batch", "live")])
+def test_each_teachers_jobs_are_its_own_and_a_start_leaves_when_all_that_is_asked_waits(
+    provider: Callable[..., Provider], values: Callable[..., dict[str, Any]], modes: tuple[str, str]
+) -> None:
+    proposing, answering = provider(job_s=3600), provider(job_s=3600)
+    config = values(proposing, target=20)
+    alike = config.pop("teacher") | {"structured": "json_schema"}
+    roles = (["propose"], ["classify", "instances"])
+    config["teachers"] = [
+        alike | {"model": name, "base_url": server.base_url, "mode": mode, "roles": having}
+        for name, server, mode, having in zip("ab", (proposing, answering), modes, roles, strict=True)
+    ]
+    for _ in range(12):
+        done = run(RunConfig.parse(config), detach=True)
+        if done.outcome.reason == "target":
+            break
+        assert done.outcome.reason == "detached"
+        waiting = done.status().waiting
+        assert waiting
+        assert all(f"questions at {name}: batch_" in line for line in waiting for name in line.split()[3][:1])
+        proposing.finish_jobs()
+        answering.finish_jobs()
+    assert done.outcome.reason == "target"
+    assert done.status().waiting == []
+    for server, mode, proposes in ((proposing, modes[0], True), (answering, modes[1], False)):
+        keys = [key for job in server.batches.jobs.values() for key in server.inputs(job)]
+        assert bool(keys) == (mode == "batch")
+        assert all(key.startswith("p:") == proposes for key in keys)
+        assert len(server.asked()) == len(set(server.asked())), "nothing is asked twice"
+
+
 # --- another server ---------------------------------------------------------------------------
 
 

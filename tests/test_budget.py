@@ -16,6 +16,7 @@ from selfinstruct.errors import ConfigError
 from selfinstruct.journal import Totals
 from selfinstruct.schema import Message, Prompt, Sampling, Usage
 
+TEACHER = "gpt-4o-mini"
 PRICE = Price(1.5, 0.3, 6.0, "test")
 MakeConfig = Callable[..., RunConfig]
 
@@ -43,7 +44,7 @@ def test_no_cap_is_ever_passed(
     limits: dict[str, float | int | None], at_once: int, count: int, draw: random.Random
 ) -> None:
     """Random prompts, usages, retries, failures, cancellations and orders; checked after every step."""
-    budget = Budget(config(**limits), PRICE, Totals())
+    budget = Budget(config(**limits), {TEACHER: PRICE}, Totals())
     turned_away_with_others_in_flight = 0
     in_flight = sent = 0
 
@@ -57,7 +58,7 @@ def test_no_cap_is_ever_passed(
         size, limit = draw.randrange(200), draw.randrange(1, 400)
         async with places:
             try:
-                reservation = await budget.reserve(prompt(size, limit))
+                reservation = await budget.reserve(prompt(size, limit), TEACHER)
             except BudgetSpent:
                 turned_away_with_others_in_flight += in_flight > 0
                 return
@@ -91,18 +92,18 @@ def test_no_cap_is_ever_passed(
 
 def test_a_question_waits_while_others_may_leave_room() -> None:
     async def course() -> None:
-        budget = Budget(config(max_tokens=300), None, Totals())
-        first = await budget.reserve(prompt())  # 40 + 16 + 100 are set aside
-        second = asyncio.create_task(budget.reserve(prompt()))
+        budget = Budget(config(max_tokens=430), {TEACHER: None}, Totals())
+        first = await budget.reserve(prompt(), TEACHER)  # 40 + 16 + 64 + 100 are set aside
+        second = asyncio.create_task(budget.reserve(prompt(), TEACHER))
         await asyncio.sleep(0.01)
-        assert not second.done(), "156 more could pass 300"
+        assert not second.done(), "220 more could pass 430"
         budget.settle(first, Usage(10, 20))
         await asyncio.wait_for(second, 1)
         assert budget.tokens == 30
-        third = asyncio.create_task(budget.reserve(prompt(200)))
+        third = asyncio.create_task(budget.reserve(prompt(200), TEACHER))
         await asyncio.sleep(0.01)
         budget.settle(second.result(), Usage(56, 100))
-        with pytest.raises(BudgetSpent, match="max_tokens: 186 of 300 tokens are used"):
+        with pytest.raises(BudgetSpent, match="max_tokens: 186 of 430 tokens are used"):
             await asyncio.wait_for(third, 1)
 
     asyncio.run(course())
@@ -110,14 +111,14 @@ def test_a_question_waits_while_others_may_leave_room() -> None:
 
 def test_one_that_was_given_up_while_it_waited_leaves_nothing_behind() -> None:
     async def course() -> None:
-        budget = Budget(config(max_requests=1), None, Totals())
-        first = await budget.reserve(prompt())
-        waiting = asyncio.create_task(budget.reserve(prompt()))
+        budget = Budget(config(max_requests=1), {TEACHER: None}, Totals())
+        first = await budget.reserve(prompt(), TEACHER)
+        waiting = asyncio.create_task(budget.reserve(prompt(), TEACHER))
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         budget.settle(first, None)
-        await asyncio.wait_for(budget.reserve(prompt()), 1)
+        await asyncio.wait_for(budget.reserve(prompt(), TEACHER), 1)
 
     asyncio.run(course())
 
@@ -127,23 +128,23 @@ def test_earlier_starts_count() -> None:
         spent = Totals(requests=7, prompt_tokens=600, completion_tokens=350, cost_usd=0.5)
         for caps in ({"max_requests": 7}, {"max_tokens": 960}, {"max_cost_usd": 0.5001}):
             with pytest.raises(BudgetSpent, match=next(iter(caps))):
-                await Budget(config(**caps), PRICE, spent).reserve(prompt())
+                await Budget(config(**caps), {TEACHER: PRICE}, spent).reserve(prompt(), TEACHER)
 
     asyncio.run(course())
 
 
 def test_what_was_used_before_a_price_was_known_counts_once_it_is() -> None:
-    spent = Totals(2, 1_000_000, 500_000, 0.25, unpriced_prompt_tokens=400_000, unpriced_completion_tokens=100_000)
-    assert Budget(config(), PRICE, spent).cost_usd == pytest.approx(0.25 + 0.6 + 0.6)
-    assert Budget(config(), None, spent).cost_usd == 0.25
+    spent = Totals(2, 1_000_000, 500_000, 0.25, unpriced={TEACHER: Usage(400_000, 100_000)})
+    assert Budget(config(), {TEACHER: PRICE}, spent).cost_usd == pytest.approx(0.25 + 0.6 + 0.6)
+    assert Budget(config(), {TEACHER: None}, spent).cost_usd == 0.25
 
 
 def test_a_cap_needs_a_token_limit() -> None:
     async def course() -> None:
         for caps in ({"max_tokens": 10**9}, {"max_cost_usd": 10**6}):
             with pytest.raises(ConfigError, match=r"propose\.max_tokens"):
-                await Budget(config(**caps), PRICE, Totals()).reserve(prompt(limit=None))
-        await Budget(config(max_requests=1), PRICE, Totals()).reserve(prompt(limit=None))
+                await Budget(config(**caps), {TEACHER: PRICE}, Totals()).reserve(prompt(limit=None), TEACHER)
+        await Budget(config(max_requests=1), {TEACHER: PRICE}, Totals()).reserve(prompt(limit=None), TEACHER)
 
     asyncio.run(course())
 
@@ -153,7 +154,7 @@ def test_a_cap_needs_a_token_limit() -> None:
 
 def test_a_cap_in_dollars_needs_a_price() -> None:
     with pytest.raises(ConfigError, match=r"teacher\.input_usd_per_mtok"):
-        Budget(config(max_cost_usd=1.0), None, Totals())
+        Budget(config(max_cost_usd=1.0), {TEACHER: None}, Totals())
 
 
 def test_the_price_in_the_configuration_goes_first() -> None:

@@ -31,6 +31,7 @@ RECORD = Record(
     is_classification=False,
     strategy="self_instruct",
     teacher="fake",
+    output_teacher="fake",
     prompt_version="v1",
     demos=("seed_task_3",),
     nearest=Neighbour("seed_task_1", 0.25),

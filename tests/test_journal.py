@@ -41,6 +41,7 @@ RECORD = Record(
     is_classification=None,
     strategy="self_instruct",
     teacher="m-1",
+    output_teacher="m-2",
     prompt_version="0123456789ab",
     demos=("s1", "s2"),
     nearest=Neighbour("s1", 0.1 + 0.2),
@@ -212,7 +213,7 @@ def test_totals_tell_what_had_no_price(tmp_path: Path) -> None:
         journal = Journal(tmp_path / "j")
         await put(journal, "a", cost=None)
         await put(journal, "b")
-        assert journal.totals() == Totals(2, 20, 10, 0.25, 10, 5)
+        assert journal.totals() == Totals(2, 20, 10, 0.25, {"": Usage(10, 5)})
         journal.close()
 
     within(course)

@@ -38,6 +38,12 @@ def card(made: Run) -> str:
     return (made.dataset_path / "README.md").read_text(encoding="utf-8")
 
 
+def configured(made: Run) -> RunConfig:
+    """The configuration as it stands in the card."""
+    block = card(made).split("The configuration in full:\n\n")[1].split("\n\n")[0]
+    return RunConfig.parse(yaml.safe_load("\n".join(line[4:] for line in block.splitlines())))
+
+
 # --- a record's origin ----------------------------------------------------------------------------
 
 
@@ -201,10 +207,8 @@ def test_restrictions_stand_in_the_card_with_their_source(
 
 def test_the_configuration_in_the_card_is_the_same_run_again(make_config: MakeConfig) -> None:
     made = run(make_config(target=5, propose={"temperature": 0.5}, concurrency=3))
-    block = card(made).split("The configuration in full:\n\n")[1].split("\n\n")[0]
-    values = yaml.safe_load("\n".join(line[4:] for line in block.splitlines()))
-    config = RunConfig.parse(values)
-    assert set(values) == set(RunConfig.model_fields), "every key stands there"
+    config = configured(made)
+    assert config.model_fields_set == set(RunConfig.model_fields), "every key stands there"
     assert config.meaning("s", "p") == made.config.meaning("s", "p")
 
 
@@ -265,3 +269,25 @@ def test_an_export_in_other_formats_states_the_licence_that_it_is_given(
     settings = made.config.dataset.model_copy(update={"license": "cc-by-4.0", "formats": ("alpaca",)})
     text = (write_dataset(made, tmp_path / "out", settings) / "README.md").read_text()
     assert "Stated by the maker of this dataset: `cc-by-4.0`" in text
+
+
+def test_each_of_several_teachers_has_its_host_and_its_terms(
+    make_config: MakeConfig, loopback: Callable[..., Loopback]
+) -> None:
+    server = loopback().base_url
+    asked = {"kind": "openai", "base_url": server, "api_key_env": None}
+    teachers = [
+        asked | {"model": "llama3.3", "name": "writer", "roles": ["propose"]},
+        {"kind": "fake", "model": "fake", "roles": ["classify", "instances"]},
+    ]
+    values = make_config(strategy="self_instruct").model_dump(exclude_unset=True)
+    del values["teacher"]
+    made = run(RunConfig.parse(values | {"teachers": teachers}))
+    used = {each.config.label: each for each in used_teachers(made)}
+    assert (used["writer"].host, used["writer"].purposes) == ("127.0.0.1", ("probe", "propose"))
+    assert (used["fake"].host, used["fake"].purposes) == (None, ("probe", "classify", "instances"))
+    assert [terms.teacher for terms in licensing(made).teachers] == ["llama3.3", "fake"]
+    rows = datasets.load_dataset(str(made.dataset_path), "provenance", split="train")
+    assert {(row["teacher_host"], row["output_host"]) for row in rows} == {("127.0.0.1", None)}
+    assert '"Llama" at the beginning of the name' in card(made)
+    assert configured(made).all_teachers == made.config.all_teachers

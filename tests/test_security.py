@@ -382,7 +382,7 @@ def test_the_address_in_the_environment_is_looked_at_too(
     config = make_config(egress="local-only", teacher={"kind": "openai"})
     with pytest.raises(ConfigError, match=r"the teacher at gateway\.example\.com"):
         build_teacher(config)
-    assert in_clear(config) == "gateway.example.com"
+    assert in_clear(config) == ["gateway.example.com"]
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     build_teacher(config)
 

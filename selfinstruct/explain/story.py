@@ -24,7 +24,7 @@ from .values import Asked, Check, Nearest, QuestionStory, SeedStory, Shown, Stor
 
 _ANSWER = (
     "SELECT key, purpose, model, asked_at, latency_s, generation, version, prompt, prompt_tokens, completion_tokens,"
-    " cost_usd, requests, finish_reason, error, text, inherited, demos FROM answers WHERE key = ?"
+    " cost_usd, requests, finish_reason, error, text, inherited, demos, teacher FROM answers WHERE key = ?"
 )
 _ORDER = {"answer": 0, "filter": 1, "novelty": 2, "admission": 2, "instance": 3}
 
@@ -46,7 +46,7 @@ class _Reader:
         self._run, self._journal = run, journal
         self._trail = Trail(run)
         self._seeds = _seed_texts(run)
-        self._teachers = {g.number: teacher_of(RunConfig.parse(g.config)).model for g in run.generations}
+        self._configs = {g.number: RunConfig.parse(g.config) for g in run.generations}
         self._digests = {g.number: g.digest for g in run.generations}
 
     @property
@@ -166,13 +166,14 @@ class _Reader:
             return None, ()
         row = rows[0]
         sent = json.loads(row[7])
-        teacher = self._teachers[row[5]]
+        teacher = teacher_of(self._configs[row[5]], row[17])
         asked = Asked(
             key=row[0],
             purpose=row[1],
             model=row[2],
-            teacher=teacher,
-            host=self._trail.host(row[3], teacher),
+            teacher=row[17],
+            configured=teacher.model,
+            host=self._trail.host(row[3], row[17]),
             asked_at=row[3],
             latency_s=row[4],
             generation=row[5],

@@ -84,8 +84,9 @@ def _seed_story(story: SeedStory) -> Iterator[str]:
 
 def _asked(name: str, asked: Asked, full: bool) -> Iterator[str]:
     where = f" at {asked.host}" if asked.host else ""
-    model = _flat(asked.model or asked.teacher)
-    configured = f" (configured: {asked.teacher})" if asked.model not in ("", asked.teacher) else ""
+    model = _flat(asked.model or asked.configured)
+    names = dict.fromkeys(name for name in (asked.teacher, asked.configured) if name and name != asked.model)
+    configured = f" (configured: {', '.join(map(_flat, names))})" if names else ""
     cost = "" if asked.cost_usd is None else f", ${asked.cost_usd:.6f}"
     taken = ", taken over from another run" if asked.inherited else ""
     yield f"{name}  {asked.key}, {asked.purpose} over {asked.endpoint}, {iso(asked.asked_at)}"

@@ -15,14 +15,15 @@ from .find import Found
 class Asked:
     """A question that was answered. key: in `answers`; a proposal's is 'p:17', every other's the hash of what was sent.
 
-    model: as the answer names it; teacher: as configured. asked_at: seconds of the epoch. prompt: role and text of each
-    part. inherited: taken over from another run.
+    model: as the answer names it; teacher: what it is called; configured: its model's name. host: None where it isn't a
+    server. asked_at: seconds of the epoch. prompt: role and text of each part. inherited: taken over from another run.
     """
 
     key: str
     purpose: str
     model: str
     teacher: str
+    configured: str
     host: str | None
     asked_at: float
     latency_s: float

@@ -164,7 +164,7 @@ def _teacher(used: UsedTeacher) -> str:
     as_named = "" if used.model == used.config.model or used.own else f", answering as `{_plain(used.model)}`"
     return (
         f"`{_plain(used.model if used.own else used.config.model)}` ({_plain(kind)}){_plain(where)}{as_named}: "
-        f"{used.answers:,} answers, asked {iso(used.first_at)} to {iso(used.last_at)}"
+        f"{used.answers:,} answers ({', '.join(used.purposes)}), asked {iso(used.first_at)} to {iso(used.last_at)}"
     )
 
 
@@ -173,7 +173,7 @@ def _full(config: RunConfig) -> str:
 
     A sampling key that isn't set is the published one, not null: those stay unset.
     """
-    values = config.model_dump(mode="json")
+    values = config.model_dump(mode="json", exclude={"teacher"} if config.teachers else None)
     for key in values:
         section = getattr(config, key)
         if isinstance(section, SamplingConfig):

@@ -75,7 +75,7 @@ class Alpaca:
         """The rules first, the same for every question; then the demonstrations and what to add."""
         wording = self._wording
         completions = self._asking.propose == "completions"
-        structured = bool(self._asking.structured) and not completions
+        structured = self._asking.by_schema("propose")
         first = len(demos) + 1
         numbers = {
             "count": str(self.tasks_per_question),

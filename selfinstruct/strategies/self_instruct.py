@@ -89,7 +89,7 @@ class SelfInstruct:
     def propose(self, demos: Sequence[Demonstration]) -> Prompt:
         """A numbered list of the demonstrations that the model continues."""
         wording, completions = self._wording, self._asking.propose == "completions"
-        structured = bool(self._asking.structured) and not completions
+        structured = self._asking.by_schema("propose")
         line = "propose_text_line" if completions else "propose_line"
         shown = "".join(
             wording.fill(line, number=str(number), instruction=_one_line(demo.instruction))
@@ -205,7 +205,7 @@ class SelfInstruct:
         if self._asking.direct and not classification:
             return self._direct(instruction)
         wording, completions = self._wording, self._asking.instances == "completions"
-        structured = bool(self._asking.structured) and not completions
+        structured = self._asking.by_schema("instances")
         kind = "classification" if classification else "generation"
         messages = [Message("system", wording.fill(f"{kind}_json" if structured else kind, max=str(self._max)) + "\n")]
         for example in wording.examples(f"{kind}_examples"):

@@ -11,20 +11,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..config import RunConfig
+from ..config import RunConfig, TeacherConfig
 from ..errors import ConfigError
 from ..plugins import load_named
-from ..schema import Asking
+from .asking import asked_together, asking_for, asking_of
 
 if TYPE_CHECKING:
     from .batch_job import Notes
 
+__all__ = ["TEACHERS", "asked_together", "asking_for", "asking_of", "build_teacher", "build_teachers", "by_batches"]
+
 
 def _openai(config: RunConfig) -> Any:
-    from .egress import check_teacher
+    from .egress import check_teachers
     from .openai_api import OpenAITeacher
 
-    check_teacher(config)
+    check_teachers(config)
     return OpenAITeacher(config.teacher, concurrency=config.concurrency, direct=config.egress != "any")
 
 
@@ -48,39 +50,32 @@ def build_teacher(config: RunConfig) -> Any:
     return load_named(config.teacher.kind, TEACHERS, "teacher.kind")(config)
 
 
+def build_teachers(config: RunConfig) -> dict[str, Any]:
+    """Every teacher of the configuration by its name, not yet entered. Raises ConfigError."""
+    return {each.label: build_teacher(config.asking_only(each)) for each in config.all_teachers}
+
+
 def hosts_of(config: RunConfig) -> dict[str, str]:
-    """The host that the configured model is asked at, by its name; empty where it isn't asked over HTTP."""
+    """The hosts that the configured teachers are asked at, by their names; not of those that aren't servers."""
     from .egress import host_of
 
-    host = host_of(config.teacher)
-    return {config.teacher.model: host} if host else {}
+    hosts = {each.label: host_of(each) for each in config.all_teachers}
+    return {name: host for name, host in hosts.items() if host}
 
 
-def by_batches(teacher: Any, config: RunConfig, jobs: Notes, leave: Callable[[str], object] | None) -> Any:
+def by_batches(teacher: Any, settings: TeacherConfig, jobs: Notes, leave: Callable[[int, str], bool] | None) -> Any:
     """`teacher` asked by batch jobs, where the configuration says so or earlier starts have left some open.
 
-    jobs: where they are written down. leave: called with a line once everything waits in them; None: wait for them.
-    Raises ConfigError when that teacher can't be asked so.
+    jobs: where they are written down. leave: called when all its questions wait in them, see BatchTeacher; None: wait
+    for them. Raises ConfigError when that teacher can't be asked so.
     """
-    if config.teacher.mode == "live" and not jobs.open():
+    if settings.mode == "live" and not jobs.open():
         return teacher
     from .batch import BatchTeacher
     from .openai_api import OpenAITeacher
 
     if isinstance(teacher, OpenAITeacher):
-        return BatchTeacher(teacher, config.teacher, jobs, leave)
-    if config.teacher.mode == "batch":
+        return BatchTeacher(teacher, settings, jobs, leave)
+    if settings.mode == "batch":
         raise ConfigError("teacher.mode: batch needs OpenAI's protocol; an object of your own is asked live")
     return teacher
-
-
-def asking_of(config: RunConfig) -> Asking:
-    """How the configured teacher is asked, known before it is started: the config's endpoint, else the catalogue's."""
-    settings = config.teacher
-    if settings.endpoint is not None:
-        return Asking.over(settings.endpoint)
-    if settings.kind == "local":
-        from .local import catalogue_asking
-
-        return catalogue_asking(settings.model)
-    return Asking()

@@ -31,11 +31,12 @@ class BatchTeacher:
     """Answers by batch jobs what `live`, whose server and key it uses, would answer at once.
 
     In mode live only what an earlier start has left in jobs comes from there. The probe is always asked live: a day is
-    too much for it. leave: called with a line when everything that was asked waits in jobs, instead of waiting.
+    too much for it. leave: called when all its questions wait in jobs, with their number and a line; says whether that
+    ends this start. None: wait for the answers.
     """
 
     def __init__(
-        self, live: OpenAITeacher, config: TeacherConfig, notes: Notes, leave: Callable[[str], object] | None = None
+        self, live: OpenAITeacher, config: TeacherConfig, notes: Notes, leave: Callable[[int, str], bool] | None = None
     ) -> None:
         self._live, self._config, self._notes, self._leave = live, config, notes, leave
         self._courier = Courier(live.batches(), notes, config.batch_poll_s, self._goes_on)
@@ -121,10 +122,10 @@ class BatchTeacher:
         self._collected = []
         if collected:
             self._start(self._send(collected), 0)
-        elif self._leave is not None and self._running and self._standing.keys() >= set(self._running.values()):
-            self._leave(self._told())
-            for place in self._places.values():
-                place.cancel()
+            return
+        waits = self._running and self._standing.keys() >= set(self._running.values())
+        if self._leave is not None and waits and not self._leave(len(self._places), self._told()):
+            self._stir()  # others don't wait yet: ask again
 
     def _told(self) -> str:
         jobs = ", ".join(islice(self._standing.values(), 3)) + (", ..." if len(self._standing) > 3 else "")

@@ -55,19 +55,18 @@ def check_egress(egress: str | Sequence[str], address: str) -> None:
     raise ConfigError(f"egress: the teacher at {host} may not be asked; allowed: {allowed}")
 
 
-def check_teacher(config: RunConfig) -> None:
-    """Raises ConfigError when `egress` forbids the configured teacher."""
-    if config.teacher.kind == "openai":
-        check_egress(config.egress, address_of(config.teacher))
+def check_teachers(config: RunConfig) -> None:
+    """Raises ConfigError when `egress` forbids a configured teacher."""
+    for each in config.all_teachers:
+        if each.kind == "openai":
+            check_egress(config.egress, address_of(each))
 
 
-def in_clear(config: RunConfig) -> str | None:
-    """The host that prompts and key would go to unencrypted, or None."""
-    if config.teacher.kind != "openai":
-        return None
-    parts = _split(address_of(config.teacher))
-    host = parts.hostname or ""
-    return host if parts.scheme == "http" and not on_this_machine(host) else None
+def in_clear(config: RunConfig) -> list[str]:
+    """The hosts that prompts and keys would go to unencrypted."""
+    parts = [_split(address_of(each)) for each in config.all_teachers if each.kind == "openai"]
+    hosts = dict.fromkeys(part.hostname or "" for part in parts if part.scheme == "http")
+    return [host for host in hosts if not on_this_machine(host)]
 
 
 def _split(address: str) -> SplitResult:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..config import TeacherConfig
+from ..counting import bound_of
 from ..errors import ConfigError, TeacherRefused
 from ..limits import Allowance, Limits, Turn
 from ..schema import Asking, Completion, Prompt
@@ -53,6 +54,7 @@ class OpenAITeacher:
         self._key = _checked(api_key, "api_key") if api_key else _find_key(config)
         allowed = Allowance(config.max_rpm, config.max_tpm, config.max_input_tpm, config.max_output_tpm)
         self._limits = Limits(allowed, concurrency, config.patience_s)
+        self._bound = bound_of(config)
         self.model = config.model
         self.asking = Asking.over(config.endpoint or "chat")
         self._client = openai.AsyncOpenAI(
@@ -90,8 +92,9 @@ class OpenAITeacher:
         """
         from .http_client import TURN
 
-        size = sum(len(message.content.encode("utf-8", "surrogatepass")) + 16 for message in prompt.messages)
-        turn = Turn(prompt.purpose, size, prompt.sampling.max_tokens, priority=int(prompt.purpose == "propose"))
+        turn = Turn(
+            prompt.purpose, self._bound(prompt), prompt.sampling.max_tokens, priority=int(prompt.purpose == "propose")
+        )
         before = TURN.set(turn)
         try:
             while (completion := await self._ask(prompt)) is None:
