@@ -145,6 +145,11 @@ class Trail:
         """What every record has passed, in order: the filters of the last start, novelty, the checks of instances."""
         return (*(self.starts[-1].checks if self.starts else ()), "novelty", "instances")
 
+    @property
+    def last_at(self) -> float:
+        """When the last answer was asked for, seconds of the epoch."""
+        return max((paid.asked_at for paid in self._answers.values()), default=0.0)
+
     def keys(self, question: int, index: int) -> tuple[str, ...]:
         """The questions that a task came from: its proposal and what developed it."""
         return (f"p:{question}", *self._developments.get((question, index), ()))

@@ -395,6 +395,7 @@ FREE: dict[str, Any] = {
     "dataset.instances": "all",
     "dataset.license": "MIT",
     "dataset.title": "Other",
+    "dataset.croissant": True,
     "dataset.shard_rows": 7,
 }
 MEANT: dict[str, Any] = {

@@ -22,6 +22,7 @@ from ..provenance import Trail
 from ..runs import Run
 from ..schema import Record
 from .card import Part, write_card
+from .croissant import write_croissant
 from .formats import ASKING, FORMATS, NEIGHBOURS, PROVENANCE, PROVENANCE_CONFIG, Row, asking_of, check_format, rows_of
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig 
         parts = [part for name in settings.formats for part in _write_format(fresh, records, config, name, trail)]
         parts += _write_provenance(fresh, records, config, trail)
         write_card(fresh, run, settings, records, parts, trail)
+        if settings.croissant:
+            write_croissant(fresh, run, settings, parts, trail.last_at)
         replace_folder(target, fresh)
     except OSError as error:
         raise cannot_write(target, error) from None
