@@ -201,3 +201,12 @@ def test_seeds_restrict_too() -> None:
     assert kinds(said(SeedTerms("cc-by-nc-4.0"), "apache-2.0", **nothing))[:2] == ["restriction", "conflict"]
     assert "conflict" in kinds(said(SeedTerms("cc-by-sa-4.0"), "cc-by-4.0", **nothing))
     assert "conflict" not in kinds(said(SeedTerms("cc-by-sa-4.0"), "cc-by-sa-4.0", **nothing))
+
+
+def test_the_page_shows_the_table_as_it_is() -> None:
+    page = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
+    for row in (*TABLE.providers, *TABLE.models):
+        training = f"{row.training}{', non-commercial' if row.noncommercial else ''}"
+        cells = (row.name, training, row.license or "", str(row.stated or ""), str(row.read or "no"))
+        assert f"| {' | '.join(cells)} | [{row.document}]({row.address}) |" in page
+    assert page.count("](https://") == len(TABLE.providers) + len(TABLE.models)
