@@ -16,6 +16,7 @@ from .console import Debug, plain_errors, printable, printable_json, say, table
 from .dedup_command import dedup
 from .errors import EXIT_CODES
 from .explain_command import explain
+from .judge_command import judge_eval
 from .preflight import check_names, expectations, foresee, only_filters, warn_in_clear
 from .spending import spending
 from .teacher_commands import serve_fake, teacher_app
@@ -37,6 +38,9 @@ app.add_typer(teacher_app, name="teacher")
 app.command(epilog="Example: selfinstruct dedup alpaca.jsonl alpaca-distinct.jsonl --column instruction")(dedup)
 app.command(epilog="Example: selfinstruct explain data/openai q17.3; selfinstruct explain data/openai --text sonnet")(
     explain
+)
+app.command("judge-eval", epilog="Example: selfinstruct judge-eval configs/openai.yaml --set judge.min_score=3")(
+    judge_eval
 )
 app.command("serve-fake", epilog="Example: selfinstruct serve-fake --port 8099 --latency-s 0.05")(serve_fake)
 

@@ -26,6 +26,7 @@ from .config_sections import (
     DatasetConfig,
     Dollars,
     FilterConfig,
+    JudgeConfig,
     Name,
     Names,
     SamplingConfig,
@@ -40,6 +41,7 @@ from .text import TOKENIZER_VERSION
 __all__ = [
     "DatasetConfig",
     "FilterConfig",
+    "JudgeConfig",
     "ListedTeacher",
     "RunConfig",
     "SamplingConfig",
@@ -81,6 +83,9 @@ class RunConfig(Section):
     propose: SamplingConfig = Field(SamplingConfig(), description="Sampling of questions for new tasks.")
     classify: SamplingConfig = Field(SamplingConfig(), description="Sampling of 'is it a classification'.")
     instances: SamplingConfig = Field(SamplingConfig(), description="Sampling of questions for instances.")
+    judge: JudgeConfig | None = Field(
+        None, description="A model that grades each worked task; {} for marks alone; null: none."
+    )
     seed_demos: Annotated[int, Field(ge=1)] | None = Field(
         None, description="Seed tasks shown in a proposal; null: as published (alpaca 3, self_instruct 6)."
     )
@@ -164,7 +169,7 @@ class RunConfig(Section):
         """What is wrong between keys that are right each for itself."""
         if self.teachers is None:
             return {}
-        found = defects_of(self.teachers, develops=self.strategy == "self_instruct")
+        found = defects_of(self.teachers, develops=self.strategy == "self_instruct", judged=self.judge is not None)
         if "teacher" in self.model_fields_set:
             found.insert(0, "stands beside teacher; name one teacher there, or all of them here")
         return {"teachers": "; ".join(found)} if found else {}

@@ -160,8 +160,16 @@ class SamplingConfig(Section):
     def over(self, published: Sampling) -> Sampling:
         """`published` with every key that this section sets, null included."""
         values = {name: getattr(published, name) for name in Sampling.__slots__}
-        values.update({name: getattr(self, name) for name in self.model_fields_set})
+        values.update({name: getattr(self, name) for name in self.model_fields_set & values.keys()})
         return Sampling(**values)
+
+
+class JudgeConfig(SamplingConfig):
+    """A judge of worked tasks: the teachers with the role `judge`, or all of them where none has it."""
+
+    min_score: Annotated[float, Field(ge=1, le=5)] | None = Field(
+        None, description="Refuse a worked task whose mean mark, 1 to 5, is below it ('low_score'); null keeps all."
+    )
 
 
 class FilterConfig(Section):

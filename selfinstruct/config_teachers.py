@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field, Strict
 
 from .config_sections import Name, TeacherConfig
 
-Role = Literal["propose", "classify", "instances"]
-ROLES: tuple[Role, ...] = get_args(Role)
+Role = Literal["propose", "classify", "instances", "judge"]
+ROLES: tuple[Role, ...] = ("propose", "classify", "instances")
+"""The roles that one has where nothing is said; a judge is named."""
 
 
 class ListedTeacher(TeacherConfig):
@@ -25,7 +26,8 @@ class ListedTeacher(TeacherConfig):
         1.0, description="Share of its roles' questions, beside the weights of the others that have them."
     )
     roles: Annotated[tuple[Role, ...], Strict(False), Field(min_length=1)] = Field(
-        ROLES, description="What it is asked for: propose (new tasks), classify, instances (their inputs and outputs)."
+        ROLES,
+        description="What it is asked for: propose (new tasks), classify, instances (inputs and outputs), judge.",
     )
 
     @property
@@ -34,10 +36,16 @@ class ListedTeacher(TeacherConfig):
         return self.name or self.model
 
 
-def defects_of(teachers: Sequence[ListedTeacher], *, develops: bool) -> list[str]:
+def having(teachers: Sequence[ListedTeacher], purpose: str) -> list[ListedTeacher]:
+    """Those who are asked for `purpose`; everybody where it is nobody's role: the probe, a judge that nobody is."""
+    return [teacher for teacher in teachers if purpose in teacher.roles] or list(teachers)
+
+
+def defects_of(teachers: Sequence[ListedTeacher], *, develops: bool, judged: bool) -> list[str]:
     """What is wrong with a list of teachers as a whole, a line each.
 
-    develops: whether the strategy asks more than proposals, so that every role must be somebody's.
+    develops: whether the strategy asks more than proposals, so that every role must be somebody's; judged: whether
+    there is anything for a judge to do.
     """
     defects = [
         f"two are called {name!r}; give each a name of its own"
@@ -46,4 +54,9 @@ def defects_of(teachers: Sequence[ListedTeacher], *, develops: bool) -> list[str
     ]
     needed = ROLES if develops else ROLES[:1]
     missing = [role for role in needed if not any(role in teacher.roles for teacher in teachers)]
-    return defects + [f"none has the role {role!r}; add it to one's roles" for role in missing]
+    defects += [f"none has the role {role!r}; add it to one's roles" for role in missing]
+    if not judged and any("judge" in teacher.roles for teacher in teachers):
+        defects.append(
+            "one has the role 'judge', which nothing needs; add a section judge, such as judge: {min_score: 3}"
+        )
+    return defects

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .budget import price_of
-from .config import ListedTeacher, RunConfig
+from .config import RunConfig
+from .config_teachers import having
+from .judge import Judge
 from .pool import demonstration, draw_demos
 from .runs import Status
-from .schema import Prompt, Purpose, SeedTask, Usage
+from .schema import Instance, Prompt, Purpose, SeedTask, Usage
 from .strategies import Strategy
 
 ACCEPTED = 0.6
@@ -22,6 +24,8 @@ TOKENS_A_TASK = {"alpaca": 90, "self_instruct": 20}
 """Generated tokens for one proposed task: with input and output, or the instruction alone."""
 TOKENS_AN_ANSWER = 150
 """Generated tokens of one answer that holds a task's instances."""
+TOKENS_A_JUDGEMENT = 60
+"""Generated tokens of a judge's four marks and its reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +91,8 @@ def _scaled(used: dict[str, float], factor: float) -> Usage:
 
 def _cost(config: RunConfig, purpose: str, usage: Usage) -> float | None:
     """Dollars for `usage`, shared out among the purpose's teachers by their weights."""
-    having: Sequence[ListedTeacher] = [each for each in config.all_teachers if purpose in each.roles]
     total, weights = 0.0, 0.0
-    for each in having or config.all_teachers:
+    for each in having(config.all_teachers, purpose):
         price = price_of(each)
         if price is None:
             return None
@@ -108,6 +111,9 @@ def _expected(config: RunConfig, seeds: Sequence[SeedTask], strategy: Strategy) 
     yield "propose", questions, Usage(prompt_tokens, questions * min(written, limit))
     for prompt, answer in _development(strategy, seeds):
         yield prompt.purpose, config.target, Usage(config.target * tokens_of(prompt), config.target * answer)
+    if config.judge is not None:
+        sample = Judge(config, by_schema=False).prompt(seeds[0].instruction, Instance("", "x" * 4 * TOKENS_AN_ANSWER))
+        yield "judge", config.target, Usage(config.target * tokens_of(sample), config.target * TOKENS_A_JUDGEMENT)
 
 
 def _development(strategy: Strategy, seeds: Sequence[SeedTask]) -> list[tuple[Prompt, int]]:

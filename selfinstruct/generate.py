@@ -9,26 +9,25 @@ import asyncio
 import contextlib
 import functools
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ._version import VERSION
 from .ask import Door
-from .budget import Budget, price_of, stated_price
 from .config import RunConfig
-from .counting import bound_of
-from .errors import ConfigError, StorageError, TeacherError, UsageError
+from .errors import StorageError, UsageError
 from .filters import Filter, instruction_filters, name_of
 from .generations import Generations
+from .judge import rubric_digest
 from .loop import GRACE_S, Loop, Progress
+from .opening import enter, make_door, own_teachers
 from .pool import Pool
-from .roster import Roster, Teacher
 from .runs import Outcome, Run, note_outcome, open_run
 from .schema import Asking
 from .seeds import load_seeds, seeds_digest
 from .strategies import Strategy, build_strategy
-from .teachers import asked_together, asking_of, build_teachers, by_batches, hosts_of
+from .teachers import asked_together, asking_of, build_teachers, hosts_of
 
 
 def run(config: RunConfig, **options: Any) -> Run:
@@ -70,29 +69,23 @@ async def arun(
         raise UsageError("detach: only batch jobs go on without us; set teacher.mode to batch")
     seeds = load_seeds(config.seed_sources)
     build = strategy or build_strategy
-    own = _own_teachers(teacher, config)
+    own = own_teachers(teacher, config)
     askings = {each.label: getattr(own.get(each.label), "asking", None) or asking_of(each) for each in listed}
-    meaning = config.meaning(seeds_digest(seeds), build(config, asked_together(listed, askings)).digest)
-    prices = {each.label: stated_price(each) if own else price_of(each) for each in listed}
+    wording = build(config, asked_together(listed, askings)).digest
+    if config.judge is not None:
+        wording += f", judge {rubric_digest()}"
+    meaning = config.meaning(seeds_digest(seeds), wording)
     checks = list(filters) if filters is not None else instruction_filters(config)
     teachers = own or ({} if recall_only else build_teachers(config))
     with open_run(config, meaning, len(seeds), Path(fork_of) if fork_of else None) as opened:
         journal = opened.journal
         journal.note_start(VERSION, None if own else hosts_of(config), [name_of(check) for check in checks])
-        bounds = {each.label: bound_of(each) for each in listed}
-        budget = Budget(config, prices, journal.totals(), bounds)
-        sources = dict.fromkeys(price.source for price in prices.values() if price is not None)
-        if sources:
-            journal.set_meta(price_source="; ".join(sources))
-        door = Door(journal, budget, Roster(config), config.max_failures_in_a_row)
-        for each in listed if teachers else ():
-            leave = functools.partial(door.leave, each.label) if detach else None
-            teachers[each.label] = by_batches(teachers[each.label], each, journal.jobs.of(each.label), leave)
+        door, budget = make_door(config, journal, teachers, own=bool(own), detach=detach)
         pool = Pool(seeds, checks, config.max_similarity, config.refuse_equal, config.neighbours, journal, opened.id)
         async with contextlib.AsyncExitStack() as stack:
             if handle_signals:
                 stack.enter_context(_signals(door))
-            ready = None if recall_only else functools.partial(_enter, stack, teachers, door)
+            ready = None if recall_only else functools.partial(enter, stack, teachers, door)
             generations = Generations(opened.configs, build, askings)
             try:
                 outcome = await Loop(opened, pool, door, budget, generations, ready, progress).grow()
@@ -108,43 +101,6 @@ async def arun(
     if outcome.exit_code and door.error is not None:
         raise door.error
     return Run(opened.path)
-
-
-def _own_teachers(given: Any, config: RunConfig) -> dict[str, Any]:
-    """The caller's own objects by the names in the configuration; empty where there are none. Raises ConfigError."""
-    names = [each.label for each in config.all_teachers]
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        given = dict.fromkeys(names[:1], given)
-    if given.keys() != set(names):
-        raise ConfigError(f"teacher: one object for each of {', '.join(names)} is needed; hand over a mapping of names")
-    return dict(given)
-
-
-async def _enter(stack: contextlib.AsyncExitStack, teachers: Mapping[str, Any], door: Door) -> dict[str, Teacher]:
-    """The teachers, entered where they are context managers; given up when the door closes meanwhile (a signal).
-
-    One that can't be had is lost to this start. Raises TeacherError where that leaves nobody.
-    """
-    ready: dict[str, Teacher] = {}
-    for name, teacher in teachers.items():
-        if not hasattr(teacher, "__aenter__"):
-            ready[name] = teacher
-            continue
-        entering = asyncio.ensure_future(stack.enter_async_context(teacher))
-        door.when_closed(entering.cancel)
-        try:
-            ready[name] = await entering
-        except asyncio.CancelledError:
-            if door.reason is None:
-                raise
-            return ready
-        except TeacherError as error:
-            door.lose(name, error)
-            if len(teachers) == 1:
-                raise
-    return ready
 
 
 @contextlib.contextmanager

@@ -11,16 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from .ask import Door
-from .config import ListedTeacher, RunConfig
+from .config import RunConfig
+from .config_teachers import having
 from .gate import DoorClosed
 from .journal import Answer, Journal
+from .judge import Judge
 from .schema import Asking, Purpose
 from .strategies import Strategy
 from .teachers import asked_together, asking_of
 from .teachers.probe import probe_prompt, speaks_schema
-
-_SHAPED: tuple[Purpose, ...] = ("propose", "instances")
-"""The purposes whose answers have a shape that a schema can give."""
 
 
 class Generations:
@@ -34,6 +33,8 @@ class Generations:
     ) -> None:
         self._configs, self._build, self._askings = configs, build, askings
         self._strategies: list[Strategy] = []
+        self.judge: Judge | None = None
+        """The judge of the current configuration, where it has one."""
 
     @property
     def current(self) -> Strategy:
@@ -54,17 +55,19 @@ class Generations:
             note = f"schemas:{number}"
             decided = journal.meta(note)
             if decided is None:
-                found = await _by_schema(config.all_teachers, asking, askings, door, journal, may_ask=current)
+                found = await _by_schema(config, asking, askings, door, journal, may_ask=current)
                 if len(askings) > 1 and current and door.asks:
                     journal.set_meta(**{note: json.dumps(sorted(found))})
             else:
                 found = frozenset(json.loads(decided))
             strategies.append(self._build(config, replace(asking, structured=found)))
         self._strategies = strategies
+        if self._configs[-1].judge is not None:
+            self.judge = Judge(self._configs[-1], by_schema="judge" in found)
 
 
 async def _by_schema(
-    teachers: Sequence[ListedTeacher],
+    config: RunConfig,
     asking: Asking,
     askings: Mapping[str, Asking],
     door: Door,
@@ -77,19 +80,21 @@ async def _by_schema(
     Of several teachers, one that can't be asked now counts as following none. What was found when they were first asked
     is written down, so that it doesn't change later how questions are worded.
     """
-    follows: dict[str, bool] = {}
-    purposes: list[Purpose] = [purpose for purpose in _SHAPED if replace(asking, structured=True).by_schema(purpose)]
+    teachers, follows = config.all_teachers, dict[str, bool]()
+    shaped: list[Purpose] = ["propose", "instances"]
+    if config.judge is not None:
+        shaped.append("judge")
+    asked = {p: having(teachers, p) for p in shaped if replace(asking, structured=True).by_schema(p)}
     for each in teachers:
+        known = askings[each.label].structured
         if each.structured != "auto":
             follows[each.label] = each.structured == "json_schema"
-        elif not set(purposes).isdisjoint(each.roles):
-            known = askings[each.label].structured
-            follows[each.label] = (
-                await _probe(each.label, door, journal, may_ask=may_ask, alone=len(teachers) == 1)
-                if known is None
-                else bool(known)
-            )
-    return frozenset(p for p in purposes if all(follows[each.label] for each in teachers if p in each.roles))
+        elif known is not None:
+            follows[each.label] = bool(known)
+        elif any(each in those for those in asked.values()):
+            alone = len(teachers) == 1
+            follows[each.label] = await _probe(each.label, door, journal, may_ask=may_ask, alone=alone)
+    return frozenset(p for p, those in asked.items() if all(follows[each.label] for each in those))
 
 
 async def _probe(teacher: str, door: Door, journal: Journal, *, may_ask: bool, alone: bool) -> bool:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from .schema import Instance, Neighbour, Record, Verdict
+from .schema import Instance, Neighbour, Record, Scores, Verdict
 from .store import Statement, Store
 
 TABLES = (
@@ -23,7 +24,7 @@ TABLES = (
     question INTEGER NOT NULL, idx INTEGER NOT NULL, id TEXT NOT NULL, instruction TEXT NOT NULL,
     instances TEXT NOT NULL, is_classification INTEGER, strategy TEXT NOT NULL, teacher TEXT NOT NULL,
     output_teacher TEXT NOT NULL, prompt_version TEXT NOT NULL, demos TEXT NOT NULL, nearest TEXT,
-    neighbours TEXT NOT NULL, mean_similarity REAL, start INTEGER NOT NULL,
+    neighbours TEXT NOT NULL, mean_similarity REAL, scores TEXT NOT NULL, start INTEGER NOT NULL,
     PRIMARY KEY (question, idx)) WITHOUT ROWID""",
     """CREATE TABLE developments (
     question INTEGER NOT NULL, idx INTEGER NOT NULL, keys TEXT NOT NULL, start INTEGER NOT NULL,
@@ -40,7 +41,7 @@ _ADMISSIONS = (
     "WHERE (question, idx) > (?, ?) AND stage = 'admission' ORDER BY question, idx LIMIT 500"
 )
 _PUT_VERDICT = "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_PUT_RECORD = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_RECORD = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_DEVELOPMENT = "INSERT OR REPLACE INTO developments VALUES (?, ?, ?, ?)"
 
 
@@ -108,6 +109,7 @@ def _row_of(record: Record) -> tuple[Any, ...]:
         json.dumps([record.nearest.id, record.nearest.score]) if record.nearest else None,
         json.dumps([[n.id, n.score] for n in record.neighbours]),
         record.mean_similarity,
+        json.dumps([None if s is None else asdict(s) for s in record.scores], ensure_ascii=False),
     )
 
 
@@ -128,4 +130,5 @@ def _record_of(row: Any) -> Record:
         nearest=Neighbour(*nearest) if nearest else None,
         neighbours=tuple(Neighbour(*pair) for pair in json.loads(row[12])),
         mean_similarity=row[13],
+        scores=tuple(None if s is None else Scores(**s) for s in json.loads(row[14])),
     )

@@ -24,7 +24,7 @@ from .journal import Answer
 from .pool import Admitted, Pool, as_verdict, draw_demos
 from .roster import Teacher
 from .runs import OpenRun, Outcome
-from .schema import Completion, Development, Instance, Prompt, Record, storable
+from .schema import Completion, Development, Instance, Prompt, Record, Scores, storable
 
 HEARTBEAT_S = 5.0
 """Seconds after which progress is told again though nothing has come in."""
@@ -256,29 +256,43 @@ class Loop:
     async def _develop(self, admitted: Admitted) -> None:
         answers: list[Answer] = []
         asked: list[str] = []
+        text = admitted.candidate.instruction
+        scores: tuple[Scores | None, ...] = ()
         try:
             found = await self._found(admitted, answers, asked)
+            made = tuple(Instance(storable(i.input), storable(i.output)) for i in found.instances)
+            kept, refused = keep_instances(made, found.truncated)
+            if found.error is not None:
+                kept, refused = (), [as_verdict(found.error)]
+            elif self._generations.judge is not None:
+                kept, scores, low = await self._generations.judge.grade(text, kept, self._noting(asked))
+                refused += low
         except DoorClosed:
             self._unanswered += 1
             self._promising -= 1
             return
-        made = tuple(Instance(storable(i.input), storable(i.output)) for i in found.instances)
-        kept, refused = keep_instances(made, found.truncated)
-        if found.error is not None:
-            kept, refused = (), [as_verdict(found.error)]
         if asked:
             self._journal.ledger.developed(admitted.question, admitted.index, asked)
-        text = admitted.candidate.instruction
         for part, verdict in enumerate(refused):
             self._pool.refuse(admitted.question, admitted.index, "instance", text, verdict, part)
         if kept:
-            admitted.record = self._record(admitted, kept, found, answers[-1] if answers else admitted.answer)
+            by = answers[-1] if answers else admitted.answer
+            admitted.record = self._record(admitted, kept, found.is_classification, by, scores)
             self._journal.keep(admitted.record)
             self._complete += 1
         else:
             self._failed += 1
             self._promising -= 1
         admitted.resolved = True
+
+    def _noting(self, asked: list[str]) -> Callable[[Prompt], Awaitable[Completion]]:
+        """Asks, and puts the keys of the questions into `asked`."""
+
+        async def ask(prompt: Prompt) -> Completion:
+            asked.append(f"d:{prompt.digest()}")
+            return (await self._door.ask(asked[-1], prompt)).completion
+
+        return ask
 
     async def _found(self, admitted: Admitted, answers: list[Answer], asked: list[str]) -> Development:
         """As the generation that proposed it asks where the journal holds all of that, else as the current one does.
@@ -309,7 +323,12 @@ class Loop:
         return await now.develop(admitted.candidate, ask)
 
     def _record(
-        self, admitted: Admitted, instances: tuple[Instance, ...], found: Development, developed: Answer
+        self,
+        admitted: Admitted,
+        instances: tuple[Instance, ...],
+        is_classification: bool | None,
+        by: Answer,
+        scores: tuple[Scores | None, ...],
     ) -> Record:
         answer = admitted.answer
         return Record(
@@ -318,15 +337,16 @@ class Loop:
             index=admitted.index,
             instruction=admitted.candidate.instruction,
             instances=instances,
-            is_classification=found.is_classification,
+            is_classification=is_classification,
             strategy=self._generations.of(answer).name,
             teacher=answer.completion.model or answer.teacher,
-            output_teacher=developed.completion.model or developed.teacher,
+            output_teacher=by.completion.model or by.teacher,
             prompt_version=answer.version,
             demos=answer.demos,
             nearest=admitted.nearest,
             neighbours=admitted.neighbours,
             mean_similarity=admitted.mean_similarity,
+            scores=scores,
         )
 
     def _developed(self, task: asyncio.Task[None]) -> None:

@@ -36,11 +36,14 @@ def check_names(config: RunConfig) -> None:
     Budget(config, {each.label: price_of(each) for each in config.all_teachers}, Totals())
 
 
+_FILTERS = ("max_similarity", "refuse_equal", "judge.min_score")
+
+
 def only_filters(source: RunConfig, config: RunConfig) -> None:
     """Refuse a refilter that would claim other answers than the run has."""
     before, after = source.meaning("", ""), config.meaning("", "")
     changed = [key for key in after if before.get(key) != after[key]]
-    other = [key for key in changed if key not in ("max_similarity", "refuse_equal") and not key.startswith("filters.")]
+    other = [key for key in changed if key not in _FILTERS and not key.startswith("filters.")]
     if other:
         raise UsageError(
             f"refilter: {', '.join(other)} can't be changed here, the answers were asked with it; "
@@ -94,6 +97,7 @@ def expectations(config: RunConfig) -> tuple[dict[str, str], float | None]:
         "expected tokens": f"{usage.prompt_tokens:,} in prompts, {usage.completion_tokens:,} generated",
         "expected cost": cost,
         **{f"  for {share.purpose}": _share(share) for share in expected.shares},
+        **_judge(config),
         "caps": _caps(config),
         "assumed": expected.basis,
     }
@@ -108,6 +112,17 @@ def _teachers(config: RunConfig) -> dict[str, str]:
         f"teacher {each.label}": f"{each.kind}: {each.model}, {', '.join(each.roles)}, weight {each.weight:g}"
         for each in config.teachers
     }
+
+
+def _judge(config: RunConfig) -> dict[str, str]:
+    """Who grades, and what is kept."""
+    if config.judge is None:
+        return {}
+    from .config_teachers import having
+
+    names = ", ".join(each.label for each in having(config.all_teachers, "judge"))
+    least = config.judge.min_score
+    return {"judge": f"{names}, " + ("all kept" if least is None else f"kept from {least:g}")}
 
 
 def _share(share: Share) -> str:

@@ -99,6 +99,7 @@ class Spent:
 class Paid:
     """An answer's place in the run, and what it cost. teacher: what the one who gave it is called."""
 
+    purpose: str
     generation: int
     teacher: str
     asked_at: float
@@ -128,7 +129,8 @@ class Trail:
         """Where a record comes from."""
         keys = self.keys(record.question, record.index)
         paid = self._answers[keys[0]]
-        last = self._answers.get(keys[-1], paid)
+        made = (self._answers[key] for key in reversed(keys) if key in self._answers)
+        last = next(answer for answer in made if answer.purpose != "judge")
         return Origin(
             run_id=self._run.id,
             questions=keys,
@@ -142,8 +144,14 @@ class Trail:
 
     @property
     def checks(self) -> tuple[str, ...]:
-        """What every record has passed, in order: the filters of the last start, novelty, the checks of instances."""
-        return (*(self.starts[-1].checks if self.starts else ()), "novelty", "instances")
+        """What every record has passed, in order: the filters of the last start, novelty, its instances, a judge."""
+        judged = self._run.config.judge is not None and self._run.config.judge.min_score is not None
+        return (*self.filters, "novelty", "instances", *(["judge"] if judged else []))
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """The filters of the last start, in order."""
+        return self.starts[-1].checks if self.starts else ()
 
     @property
     def last_at(self) -> float:
@@ -216,8 +224,8 @@ def iso(moment: float) -> str:
 def _answers(journal: Journal) -> Iterator[tuple[str, Paid]]:
     """Every answer by its key. One that failed and has no price cost nothing."""
     rows = journal.query(
-        "SELECT key, generation, teacher, asked_at, prompt_tokens, completion_tokens,"
+        "SELECT key, purpose, generation, teacher, asked_at, prompt_tokens, completion_tokens,"
         " CASE WHEN cost_usd IS NULL AND failed = 1 THEN 0.0 ELSE cost_usd END FROM answers"
     )
-    for key, generation, teacher, asked_at, prompt_tokens, completion_tokens, cost in rows:
-        yield key, Paid(generation, teacher, asked_at, Share(prompt_tokens, completion_tokens, cost))
+    for key, purpose, generation, teacher, asked_at, prompt_tokens, completion_tokens, cost in rows:
+        yield key, Paid(purpose, generation, teacher, asked_at, Share(prompt_tokens, completion_tokens, cost))

@@ -14,6 +14,7 @@ from random import Random
 from typing import Protocol
 
 from .config import ListedTeacher, RunConfig
+from .config_teachers import having
 from .errors import TeacherError
 from .gate import Gate
 from .schema import Completion, Prompt, Purpose
@@ -58,17 +59,21 @@ class Roster:
     def __init__(self, config: RunConfig) -> None:
         self._random_seed, self._most_failures = config.random_seed, config.max_failures_in_a_row
         self.seats = [Seat(each, Gate(_places(each, config))) for each in config.all_teachers]
+        self._asked_for: dict[str, list[Seat]] = {}
 
     def draw(self, key: str, purpose: Purpose) -> list[Seat]:
         """Those whose turn it is for `key`, in order: by chance that follows from the key, weighted; resting ones last.
 
-        A purpose that is nobody's role (the probe, or one of a strategy of your own) is everybody's.
+        A purpose that is nobody's role (the probe, a judge, one of a strategy of your own) is everybody's.
         """
-        having = [seat for seat in self.seats if purpose in seat.settings.roles] or self.seats
-        if len(having) > 1:
-            having = sorted(having, key=lambda seat: self._chance(key, seat), reverse=True)
-            having.sort(key=self._rests)
-        return having
+        those = self._asked_for.get(purpose)
+        if those is None:
+            named = {teacher.label for teacher in having([seat.settings for seat in self.seats], purpose)}
+            those = self._asked_for[purpose] = [seat for seat in self.seats if seat.name in named]
+        if len(those) > 1:
+            those = sorted(those, key=lambda seat: self._chance(key, seat), reverse=True)
+            those.sort(key=self._rests)
+        return those
 
     def note(self, seat: Seat, *, failed: bool) -> None:
         """Whether a question got an answer from `seat`, any answer."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Purpose = Literal["probe", "propose", "classify", "instances"]
+Purpose = Literal["probe", "propose", "classify", "instances", "judge"]
 Endpoint = Literal["chat", "completions"]
 Role = Literal["system", "user", "assistant"]
 
@@ -212,7 +212,8 @@ class Asking:
 
     def by_schema(self, purpose: Purpose) -> bool:
         """Whether answers for `purpose` are asked for by a JSON schema; completions endpoints have none."""
-        if {"propose": self.propose, "classify": self.classify, "instances": self.instances}.get(purpose) != "chat":
+        endpoints = {"propose": self.propose, "classify": self.classify, "instances": self.instances}
+        if endpoints.get(purpose, "chat") != "chat":
             return False
         return purpose in self.structured if isinstance(self.structured, frozenset) else bool(self.structured)
 
@@ -262,12 +263,30 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
+class Scores:
+    """A judge's marks for one worked task, each 1 to 5, with a sentence of reason; judge: the model that gave them."""
+
+    clarity: int
+    correctness: int
+    helpfulness: int
+    safety: int
+    reason: str = ""
+    judge: str = ""
+
+    @property
+    def mean(self) -> float:
+        """The mean of the four marks, 1 to 5."""
+        return (self.clarity + self.correctness + self.helpfulness + self.safety) / 4
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One finished task of the dataset, with everything needed to trace it.
 
     question, index: the proposal it came from and its place in that answer; they order the dataset.
     teacher: the model that proposed it; output_teacher: the one that wrote its instances.
     demos: ids of the tasks that were shown. nearest: its nearest neighbour at admission.
+    scores: a judge's, one for each instance, None where it gave none; empty without a judge.
     """
 
     id: str
@@ -284,3 +303,4 @@ class Record:
     nearest: Neighbour | None = None
     neighbours: tuple[Neighbour, ...] = ()
     mean_similarity: float | None = None
+    scores: tuple[Scores | None, ...] = ()

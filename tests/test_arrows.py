@@ -10,10 +10,10 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "selfinstruct"
 VALUES = set("_version errors schema text suggest config_file config_sections config_teachers config".split())
-LOOP = set("loop generations generate".split())
+LOOP = set("loop generations opening generate evaluate".split())
 FRONT = set(
-    "__init__ __main__ cli console teacher_commands dedup_command explain_command progress estimate starter preflight"
-    " spending".split()
+    "__init__ __main__ cli console teacher_commands dedup_command explain_command judge_command"
+    " progress estimate starter preflight spending".split()
 )
 """The command line and what only it uses: these may import anything, and nothing below imports them."""
 
@@ -26,6 +26,7 @@ DRAWN = {
     "dedup": {"exchange", "novelty", "tables"},
     "filters": {"plugins"},
     "strategies": {"plugins"},
+    "judge": set(),
     "limits": set(),
     "counting": set(),
     "terms": set(),

@@ -416,6 +416,7 @@ MEANT: dict[str, Any] = {
     "teacher.max_tokens_param": "max_completion_tokens",
     "teacher.context": 777,
     "teachers": [{"model": "other"}],
+    "judge": {"min_score": 3.0},
     "filters.min_words": 7,
     "filters.max_words": 77,
     "filters.keywords": ["other"],

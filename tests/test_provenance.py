@@ -137,6 +137,18 @@ def test_rows_of_one_record_share_its_cost(make_config: MakeConfig) -> None:
     assert sum(rows["prompt_tokens"]) == pytest.approx(Trail(made).spent(made.records()).records.prompt_tokens)
 
 
+def test_a_judges_questions_are_the_tasks_own_too(make_config: MakeConfig) -> None:
+    made = run(make_config(strategy="self_instruct", teacher=PRICED, judge={"min_score": 1.0}), export=False)
+    trail = Trail(made)
+    purposes = dict(query(made, "SELECT key, purpose FROM answers"))
+    for record in made.records():
+        origin = trail.of(record)
+        assert [purposes[key] for key in origin.questions][:4] == ["propose", "classify", "instances", "judge"]
+        assert origin.passed[-3:] == ("novelty", "instances", "judge")
+    total = query(made, "SELECT sum(cost_usd) FROM answers")[0][0]
+    assert trail.spent(made.records()).total.cost_usd == pytest.approx(total)
+
+
 class NoPoems:
     def check(self, candidate: Any) -> Any:
         from selfinstruct.schema import PASS
@@ -208,7 +220,8 @@ def test_restrictions_stand_in_the_card_with_their_source(
 def test_the_configuration_in_the_card_is_the_same_run_again(make_config: MakeConfig) -> None:
     made = run(make_config(target=5, propose={"temperature": 0.5}, concurrency=3))
     config = configured(made)
-    assert config.model_fields_set == RunConfig.model_fields.keys() - {"teachers"}, "every key stands there"
+    paths = {"seeds", "run_dir"}
+    assert config.model_dump(exclude=paths) == made.config.model_dump(exclude=paths)
     assert config.meaning("s", "p") == made.config.meaning("s", "p")
 
 

@@ -50,7 +50,15 @@ def fake(name: str, **values: Any) -> dict[str, Any]:
         ({"teachers": ["gpt"]}, "teachers.0: is a section: its keys stand below it, indented"),
         ({"teachers": [{"modl": "a"}]}, "teachers.0.modl: unknown key; did you mean 'teachers.0.model'?"),
         ({"teachers": [{"weight": 0}]}, "teachers.0.weight: must be greater than 0 (it is 0)"),
-        ({"teachers": [{"roles": ["judge"]}]}, "teachers.0.roles.0: must be 'propose', 'classify' or 'instances'"),
+        (
+            {"teachers": [{"roles": ["jury"]}]},
+            "teachers.0.roles.0: must be 'propose', 'classify', 'instances' or 'judge'",
+        ),
+        (
+            {"teachers": [{}, {"name": "b", "roles": ["judge"]}]},
+            "teachers: one has the role 'judge', which nothing needs; add a section judge, such as "
+            "judge: {min_score: 3}",
+        ),
         ({"teachers": [{"target": 5}]}, "teachers.0.target: unknown key; did you mean 'target'?"),
         ({"teachers": [{}, {}]}, "teachers: two are called 'gpt-4o-mini'; give each a name of its own"),
         ({"teachers": [{"roles": ["classify"]}]}, "teachers: none has the role 'propose'; add it to one's roles"),

@@ -103,7 +103,7 @@ class _Reader:
     def _checks(self, rows: list[Any], kept: bool) -> list[Check]:
         """What each stage said, in order; those that had nothing to object wrote no row of their own."""
         by_stage = {row[0]: row for row in rows}
-        filters = self._trail.checks[:-2]
+        filters = self._trail.filters
         refused = by_stage.get("filter")
         if refused:
             return [Check("filter", False, refused[3], refused[4], refused[5], filters)]

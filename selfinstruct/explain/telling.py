@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from unicodedata import east_asian_width
 
 from ..provenance import Share, iso
+from ..schema import Record
 from ..terms import Statement
 from .alignment import Alignment
 from .find import Found
@@ -58,8 +59,17 @@ def _task_story(story: Story, width: int, bold: bool, full: bool) -> Iterator[st
         for number, instance in enumerate(story.record.instances, 1):
             yield from _block(f"instance {number}, input", instance.input or "(none)")
             yield from _block(f"instance {number}, output", instance.output)
+            yield from _marks(number, story.record)
     yield f"cost  {_share(story.share)}"
     yield from _licence(story.licence)
+
+
+def _marks(number: int, record: Record) -> Iterator[str]:
+    scores = record.scores[number - 1] if number <= len(record.scores) else None
+    if scores is not None:
+        marks = f"clarity {scores.clarity}, correctness {scores.correctness}, helpfulness {scores.helpfulness}"
+        yield f"instance {number}, judged by {_flat(scores.judge)}: {marks}, safety {scores.safety}"
+        yield from _block("reason", scores.reason)
 
 
 def _question_story(story: QuestionStory, full: bool) -> Iterator[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .card import Part
 
 CROISSANT = "croissant.json"
-_TYPES = {"string": "sc:Text", "bool": "sc:Boolean", "int64": "sc:Integer", "float64": "sc:Float"}
+_TYPES = {"bool": "sc:Boolean", "int8": "sc:Integer", "int64": "sc:Integer", "float64": "sc:Float"}
 _CROISSANT_TERMS = (
     "citeAs column equivalentProperty extract field fileProperty fileObject fileSet format includes isLiveDataset"
     " jsonPath key md5 parentField path recordSet references regex repeated replace samplingRate separator source"

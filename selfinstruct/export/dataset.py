@@ -23,7 +23,18 @@ from ..runs import Run
 from ..schema import Record
 from .card import Part, write_card
 from .croissant import write_croissant
-from .formats import ASKING, FORMATS, NEIGHBOURS, PROVENANCE, PROVENANCE_CONFIG, Row, asking_of, check_format, rows_of
+from .formats import (
+    ASKING,
+    FORMATS,
+    NEIGHBOURS,
+    PROVENANCE,
+    PROVENANCE_CONFIG,
+    SCORES,
+    Row,
+    asking_of,
+    check_format,
+    rows_of,
+)
 
 if TYPE_CHECKING:
     import datasets
@@ -81,13 +92,15 @@ def _rows(records: Sequence[Record], config: RunConfig, format: str, trail: Trai
     check_format(format)
     every, neighbours = config.dataset.instances == "all", config.neighbours > 0
     for record in records:
-        yield from rows_of(record, FORMATS[format], every, neighbours, trail.of(record))
+        yield from rows_of(record, FORMATS[format], every, neighbours, config.judge is not None, trail.of(record))
 
 
 def _features(format: str, config: RunConfig) -> datasets.Features:
     columns = {"id": "string", **FORMATS[format].features, **PROVENANCE}
     if config.neighbours:
         columns |= NEIGHBOURS
+    if config.judge is not None:
+        columns |= SCORES
     return _typed(columns)
 
 

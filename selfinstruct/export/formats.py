@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..provenance import Origin, iso
-from ..schema import Instance, Record
+from ..schema import Instance, Record, Scores
 from ..suggest import closest
 
 Row = dict[str, Any]
@@ -95,6 +95,14 @@ NEIGHBOURS: dict[str, Any] = {
 }
 """Further columns where `neighbours` is set."""
 
+SCORES: dict[str, Any] = {
+    **{f"judge_{name}": "int8" for name in ("clarity", "correctness", "helpfulness", "safety")},
+    "judge_score": "float64",
+    "judge_reason": "string",
+    "judge": "string",
+}
+"""Further columns where there is a judge: its marks, 1 to 5, their mean, and the model that gave them."""
+
 
 def check_format(name: str) -> None:
     """Raises ConfigError when no format has this name."""
@@ -109,6 +117,7 @@ def rows_of(
     format: Format,
     all_instances: bool = False,
     neighbours: bool = False,
+    judged: bool = False,
     origin: Origin | None = None,
 ) -> list[Row]:
     """The rows of one record: of its first instance, or of every one (ids then end in '.1', '.2' ...).
@@ -141,6 +150,8 @@ def rows_of(
         if neighbours:
             row["most_similar"] = [{"id": n.id, "score": n.score} for n in record.neighbours]
             row["mean_similarity"] = record.mean_similarity
+        if judged:
+            row |= _marks(record.scores[number] if number < len(record.scores) else None)
         rows.append(row)
     return rows
 
@@ -159,3 +170,10 @@ def asking_of(record: Record, origin: Origin) -> Row:
         "completion_tokens": origin.share.completion_tokens,
         "cost_usd": origin.share.cost_usd,
     }
+
+
+def _marks(scores: Scores | None) -> Row:
+    if scores is None:
+        return dict.fromkeys(SCORES)
+    marks = {f"judge_{name}": getattr(scores, name) for name in ("clarity", "correctness", "helpfulness", "safety")}
+    return marks | {"judge_score": scores.mean, "judge_reason": scores.reason, "judge": scores.judge}

@@ -65,6 +65,9 @@ class FakeTeacher:
 def fake_answer(prompt: str, schema: Any = None, repeat: float = 0.0) -> str:
     """What the grammar answers to a prompt's text, as JSON when a schema is given."""
     draw = random.Random(hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest())
+    if '"correctness": 1' in prompt:  # a judge is asked for its marks
+        marks = {name: draw.choice((2, 3, 4, 5, 5)) for name in ("clarity", "correctness", "helpfulness", "safety")}
+        return json.dumps({"reason": _sentence(draw, prompt), **marks}, ensure_ascii=False)
     if schema:
         return _as_json(str(schema.get("title", "")), schema, draw, prompt, repeat)
     if re.search(r"(?:Classification|是否分类)[:：]\s*$|\nClassification\?\s*$|\n是分类任务吗？\s*$", prompt):
