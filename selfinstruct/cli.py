@@ -15,6 +15,7 @@ import typer
 from .console import Debug, plain_errors, printable, printable_json, say, table
 from .dedup_command import dedup
 from .errors import EXIT_CODES
+from .explain_command import explain
 from .judge_command import judge_eval
 from .preflight import check_names, expectations, foresee, only_filters, warn_in_clear
 from .push_command import push
@@ -37,6 +38,9 @@ app = typer.Typer(
 )
 app.add_typer(teacher_app, name="teacher")
 app.command(epilog="Example: selfinstruct dedup alpaca.jsonl alpaca-distinct.jsonl --column instruction")(dedup)
+app.command(epilog="Example: selfinstruct explain data/openai q17.3; selfinstruct explain data/openai --text sonnet")(
+    explain
+)
 app.command("judge-eval", epilog="Example: selfinstruct judge-eval configs/openai.yaml --set judge.min_score=3")(
     judge_eval
 )
@@ -151,6 +155,7 @@ def generate(
     with plain_errors(debug):
         from .errors import UsageError
         from .generate import run
+        from .licensing import licensing
         from .progress import Reporter
 
         if log_format not in ("auto", "text", "json"):
@@ -173,6 +178,8 @@ def generate(
         say(f"{outcome.reason}: {outcome.detail}")
         for name, value in spending(done.status()).items():
             say(f"{name.strip()}: {value}")
+        for statement in licensing(done).warnings:
+            say(f"licence, {statement.line}")
         if done.dataset_path.exists():
             print(done.dataset_path)
         if outcome.exit_code:

@@ -53,12 +53,12 @@ __all__ = [
 
 _FREE_KEYS = frozenset(
     "run_dir target concurrency max_cost_usd max_requests max_tokens min_yield min_yield_window "
-    "max_failures_in_a_row neighbours dataset egress".split()
+    "max_failures_in_a_row neighbours dataset egress seeds_license".split()
 )
 _FREE_TEACHER_KEYS = frozenset(
     "base_url api_key_env timeout_s max_retries input_usd_per_mtok cached_usd_per_mtok output_usd_per_mtok "
     "threads max_rpm max_tpm max_input_tpm max_output_tpm patience_s mode batch_poll_s batch_quiet_s batch_questions "
-    "batch_price_factor tokenizer".split()
+    "batch_price_factor license tokenizer".split()
 )
 
 
@@ -67,6 +67,9 @@ class RunConfig(Section):
 
     seeds: Name | Annotated[Names, Field(min_length=1)] = Field(
         description="Seed file: JSONL, JSON, CSV, Parquet, a dataset folder, hub name, or '-'."
+    )
+    seeds_license: str | None = Field(
+        None, description="The seeds' licence, as an SPDX id; those that come with the program are known."
     )
     run_dir: Name = Field(description="The run's folder: journal, log, dataset/.")
     target: Annotated[int, Field(ge=1)] = Field(100, description="Records that the dataset shall have.")

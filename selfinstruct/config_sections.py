@@ -65,6 +65,9 @@ class TeacherConfig(Section):
     output_usd_per_mtok: Dollars | None = Field(
         None, description="Dollars per million generated tokens; null looks the model up."
     )
+    license: str | None = Field(
+        None, description="What its terms say of outputs, in your words or as an SPDX id; goes into the dataset's card."
+    )
     tokenizer: Name | None = Field(
         None,
         description="The model's tokenizer.json, to count prompts by; null: the one in the hub's cache, else by bytes.",
@@ -112,13 +115,20 @@ class TeacherConfig(Section):
         return value
 
     @property
+    def host(self) -> str | None:
+        """The host of a teacher of kind openai ($OPENAI_BASE_URL apart); None for every other."""
+        if self.kind != "openai":
+            return None
+        return urlsplit(self.base_url).hostname if self.base_url else "api.openai.com"
+
+    @property
     def price_factor(self) -> float:
         """What a question costs by now as a share of the live price: a batch is cheaper where the provider says so."""
         if self.mode == "live":
             return 1.0
         if self.batch_price_factor is not None:
             return self.batch_price_factor
-        host = urlsplit(self.base_url).hostname or "" if self.base_url else "api.openai.com"
+        host = self.host or ""
         return 0.5 if host == "openai.com" or host.endswith(".openai.com") else 1.0
 
     @field_validator("base_url")
@@ -202,6 +212,7 @@ class DatasetConfig(Section):
     instances: Literal["first", "all"] = Field("first", description="Rows per record: one, or one per instance.")
     license: str | None = Field(None, description="Stands in the card only when you state it here.")
     title: str | None = Field(None, description="The card's heading; null: the run's folder name.")
+    croissant: bool = Field(False, description="Write croissant.json (mlcommons Croissant 1.0) beside the card, too.")
     shard_rows: Annotated[int, Field(ge=1)] = Field(100_000, description="Rows in one Parquet file.")
 
     @field_validator("formats")

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ._version import VERSION
 from .ask import Door
 from .config import RunConfig
 from .errors import StorageError, UsageError
-from .filters import Filter, instruction_filters
+from .filters import Filter, instruction_filters, name_of
 from .generations import Generations
 from .judge import rubric_digest
 from .loop import GRACE_S, Loop, Progress
@@ -26,7 +27,7 @@ from .runs import Outcome, Run, note_outcome, open_run
 from .schema import Asking
 from .seeds import load_seeds, seeds_digest
 from .strategies import Strategy, build_strategy
-from .teachers import asked_together, asking_of, build_teachers
+from .teachers import asked_together, asking_of, build_teachers, hosts_of
 
 
 def run(config: RunConfig, **options: Any) -> Run:
@@ -78,6 +79,7 @@ async def arun(
     teachers = own or ({} if recall_only else build_teachers(config))
     with open_run(config, meaning, len(seeds), Path(fork_of) if fork_of else None) as opened:
         journal = opened.journal
+        journal.note_start(VERSION, None if own else hosts_of(config), [name_of(check) for check in checks])
         door, budget = make_door(config, journal, teachers, own=bool(own), detach=detach)
         pool = Pool(seeds, checks, config.max_similarity, config.refuse_equal, config.neighbours, journal, opened.id)
         async with contextlib.AsyncExitStack() as stack:

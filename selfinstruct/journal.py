@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ _TABLES = (
     """CREATE TABLE generations (
     number INTEGER PRIMARY KEY, first_question INTEGER NOT NULL, digest TEXT NOT NULL,
     meaning TEXT NOT NULL, config TEXT NOT NULL, program TEXT NOT NULL)""",
+    """CREATE TABLE starts (
+    number INTEGER PRIMARY KEY, began_at REAL NOT NULL, program TEXT NOT NULL, hosts TEXT NOT NULL,
+    checks TEXT NOT NULL)""",
     "CREATE TABLE texts (hash TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID",
     """CREATE TABLE answers (
     key TEXT PRIMARY KEY, question INTEGER, generation INTEGER NOT NULL, purpose TEXT NOT NULL,
@@ -52,6 +55,7 @@ _INSERT_GENERATION = (
     "INSERT INTO generations (first_question, digest, meaning, config, program)"
     " SELECT coalesce(max(question) + 1, 0), ?, ?, ?, ? FROM answers"
 )
+_INSERT_START = "INSERT INTO starts (began_at, program, hosts, checks) VALUES (?, ?, ?, ?)"
 _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
 
@@ -246,6 +250,14 @@ class Journal:
         self.ledger.trusted = self.meta("program") == program
         self.ledger.start = int(self.meta("starts") or 0) + 1
         self.set_meta(starts=str(self.ledger.start), program=program, **notes)
+
+    def note_start(self, program: str, hosts: Mapping[str, str] | None, checks: Sequence[str]) -> None:
+        """Write down that a start began now: the host that each model is asked at, and the checks that tasks must pass.
+
+        hosts: None when the teacher is an object of the caller's own. An answer belongs to the last start before it.
+        """
+        row = (time.time(), program, json.dumps(hosts), json.dumps(checks))
+        self._store.at_once([(_INSERT_START, row)])
 
     def generations(self) -> list[Generation]:
         """The configurations of this run, oldest first; empty for a new journal."""

@@ -1,4 +1,4 @@
-"""What became of the answers, as rows of the journal: a verdict for every candidate, and the finished records.
+"""What became of the answers, as rows of the journal: a verdict for every candidate, what developed it, the records.
 
 All of it follows from the answers and is made anew at every start; `start` says by which one, so that rows
 which an earlier program, filter or teacher left behind can be told apart and swept away. Only the nearest texts of
@@ -8,7 +8,7 @@ admitted tasks, dear to find, are read back (`admissions`), while program and po
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -26,8 +26,15 @@ TABLES = (
     output_teacher TEXT NOT NULL, prompt_version TEXT NOT NULL, demos TEXT NOT NULL, nearest TEXT,
     neighbours TEXT NOT NULL, mean_similarity REAL, scores TEXT NOT NULL, start INTEGER NOT NULL,
     PRIMARY KEY (question, idx)) WITHOUT ROWID""",
+    """CREATE TABLE developments (
+    question INTEGER NOT NULL, idx INTEGER NOT NULL, keys TEXT NOT NULL, start INTEGER NOT NULL,
+    PRIMARY KEY (question, idx)) WITHOUT ROWID""",
 )
-EMPTY: tuple[Statement, ...] = (("DELETE FROM verdicts", ()), ("DELETE FROM records", ()))
+EMPTY: tuple[Statement, ...] = (
+    ("DELETE FROM verdicts", ()),
+    ("DELETE FROM records", ()),
+    ("DELETE FROM developments", ()),
+)
 """Take every row out again, as a copy of the journal does that begins anew."""
 _ADMISSIONS = (
     "SELECT question, idx, instruction, nearest, score FROM verdicts "
@@ -35,6 +42,7 @@ _ADMISSIONS = (
 )
 _PUT_VERDICT = "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_RECORD = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_DEVELOPMENT = "INSERT OR REPLACE INTO developments VALUES (?, ?, ?, ?)"
 
 
 class Ledger:
@@ -55,10 +63,13 @@ class Ledger:
         """Write a finished record with the next commit."""
         self._store.note((_PUT_RECORD, (*_row_of(record), self.start)))
 
+    def developed(self, question: int, index: int, keys: Sequence[str]) -> None:
+        """Write, with the next commit, which questions an admitted task was developed by; their keys in `answers`."""
+        self._store.note((_PUT_DEVELOPMENT, (question, index, json.dumps(keys), self.start)))
+
     def sweep(self) -> None:
         """Take out what earlier starts said and this one did not say again."""
-        statements = ("DELETE FROM verdicts WHERE start <> ?", "DELETE FROM records WHERE start <> ?")
-        self._store.at_once([(statement, (self.start,)) for statement in statements])
+        self._store.at_once([(f"{statement} WHERE start <> ?", (self.start,)) for statement, _ in EMPTY])
 
     def admissions(self) -> Iterator[tuple[Any, ...]]:
         """What the start before this one admitted, in order: question, index, instruction, nearest text's id, score.

@@ -255,21 +255,24 @@ class Loop:
 
     async def _develop(self, admitted: Admitted) -> None:
         answers: list[Answer] = []
+        asked: list[str] = []
         text = admitted.candidate.instruction
         scores: tuple[Scores | None, ...] = ()
         try:
-            found = await self._found(admitted, answers)
+            found = await self._found(admitted, answers, asked)
             made = tuple(Instance(storable(i.input), storable(i.output)) for i in found.instances)
             kept, refused = keep_instances(made, found.truncated)
             if found.error is not None:
                 kept, refused = (), [as_verdict(found.error)]
             elif self._generations.judge is not None:
-                kept, scores, low = await self._generations.judge.grade(text, kept, self._ask)
+                kept, scores, low = await self._generations.judge.grade(text, kept, self._noting(asked))
                 refused += low
         except DoorClosed:
             self._unanswered += 1
             self._promising -= 1
             return
+        if asked:
+            self._journal.ledger.developed(admitted.question, admitted.index, asked)
         for part, verdict in enumerate(refused):
             self._pool.refuse(admitted.question, admitted.index, "instance", text, verdict, part)
         if kept:
@@ -282,24 +285,32 @@ class Loop:
             self._promising -= 1
         admitted.resolved = True
 
-    async def _ask(self, prompt: Prompt) -> Completion:
-        return (await self._door.ask(f"d:{prompt.digest()}", prompt)).completion
+    def _noting(self, asked: list[str]) -> Callable[[Prompt], Awaitable[Completion]]:
+        """Asks, and puts the keys of the questions into `asked`."""
 
-    async def _found(self, admitted: Admitted, answers: list[Answer]) -> Development:
+        async def ask(prompt: Prompt) -> Completion:
+            asked.append(f"d:{prompt.digest()}")
+            return (await self._door.ask(asked[-1], prompt)).completion
+
+        return ask
+
+    async def _found(self, admitted: Admitted, answers: list[Answer], asked: list[str]) -> Development:
         """As the generation that proposed it asks where the journal holds all of that, else as the current one does.
 
-        answers: gets the answers that it was made from.
+        answers: gets the answers that it was made from; asked: the keys of their questions.
         """
 
         async def recall(prompt: Prompt) -> Completion:
-            known = self._door.recall(f"d:{prompt.digest()}")
+            asked.append(f"d:{prompt.digest()}")
+            known = self._door.recall(asked[-1])
             if known is None:
                 raise DoorClosed
             answers.append(known)
             return known.completion
 
         async def ask(prompt: Prompt) -> Completion:
-            answer = await self._door.ask(f"d:{prompt.digest()}", prompt)
+            asked.append(f"d:{prompt.digest()}")
+            answer = await self._door.ask(asked[-1], prompt)
             answers.append(answer)
             return answer.completion
 
@@ -308,6 +319,7 @@ class Loop:
             with contextlib.suppress(DoorClosed):
                 return await then.develop(admitted.candidate, recall)
             answers.clear()
+            asked.clear()
         return await now.develop(admitted.candidate, ask)
 
     def _record(

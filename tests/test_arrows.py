@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).parents[1] / "selfinstruct"
 VALUES = set("_version errors schema text suggest config_file config_sections config_teachers config".split())
 LOOP = set("loop generations opening generate evaluate".split())
 FRONT = set(
-    "__init__ __main__ cli console teacher_commands dedup_command judge_command validate_command push_command"
-    " progress estimate starter preflight spending".split()
+    "__init__ __main__ cli console progress estimate starter preflight spending teacher_commands dedup_command"
+    " explain_command judge_command validate_command push_command".split()
 )
 """The command line and what only it uses: these may import anything, and nothing below imports them."""
 
@@ -30,6 +30,7 @@ DRAWN = {
     "judge": set(),
     "limits": set(),
     "counting": set(),
+    "terms": set(),
     "teachers": {"counting", "limits", "plugins"},
     "ledger": {"store"},
     "jobs": {"store"},
@@ -39,8 +40,11 @@ DRAWN = {
     "roster": {"gate"},
     "ask": {"budget", "gate", "journal", "limits", "roster"},
     "runs": {"journal"},
+    "provenance": {"journal", "runs"},
+    "licensing": {"journal", "provenance", "runs", "terms"},
     "pool": {"filters", "journal", "novelty", "strategies"},
-    "export": {"exchange", "runs"},
+    "explain": {"journal", "licensing", "novelty", "provenance", "runs", "seeds", "terms"},
+    "export": {"exchange", "journal", "licensing", "provenance", "runs"},
 }
 """Every arrow between two values, or two parts (which all may use values); a new one needs a reason and a line here."""
 

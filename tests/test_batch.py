@@ -155,7 +155,8 @@ def live_rows(provider: Callable[..., Provider], values: Callable[..., dict[str,
 
 
 def rows_of(done: Run) -> dict[str, bytes]:
-    files = sorted(done.dataset_path.rglob("*.parquet"))
+    """Every file of rows. `provenance` apart: it says when each record was asked for, and at which price."""
+    files = [path for path in sorted(done.dataset_path.rglob("*.parquet")) if path.parent.name != "provenance"]
     return {str(file.relative_to(done.path)): file.read_bytes() for file in files}
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,23 @@ import datasets
 import pytest
 import yaml
 
-from conftest import ROOT
+from conftest import ROOT, Loopback
 from selfinstruct.starter import STARTERS
 
 HEAVY = {"aiohttp", "asyncio", "datasets", "numba", "numpy", "openai", "pyarrow", "pydantic", "rapidfuzz", "yaml"}
-COMMANDS = ["init", "check", "preview", "generate", "status", "export", "refilter", "dedup", "serve-fake", "teacher"]
+COMMANDS = [
+    "init",
+    "check",
+    "preview",
+    "generate",
+    "status",
+    "export",
+    "explain",
+    "refilter",
+    "dedup",
+    "serve-fake",
+    "teacher",
+]
 
 
 def cli(*arguments: str | Path, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
@@ -232,3 +245,20 @@ def test_terminal_escapes_of_a_model_are_not_printed(tmp_path: Path, config_file
     done = cli("check", _changed(config_file, seeds=str(seeds)))
     assert done.returncode == 2
     assert "\x1b" not in done.stderr + done.stdout
+
+
+def test_the_end_of_a_run_says_what_restricts_its_use(config_file: Path, loopback: Callable[..., Loopback]) -> None:
+    changes = ["teacher.kind=openai", f"teacher.base_url={loopback().base_url}", "teacher.api_key_env=null", "target=5"]
+    settings = [argument for change in changes for argument in ("--set", change)]
+    done = cli("generate", config_file, *settings, "--set", "teacher.model=llama3:8b", "--set", "dataset.license=mit")
+    assert done.returncode == 0, done.stderr
+    (restriction,) = [line for line in done.stderr.splitlines() if "licence, restriction" in line]
+    assert "llama3:8b: the terms of Llama 3 forbid using outputs to improve any other language model" in restriction
+    assert "read 2026-11-25, https://github.com/meta-llama/llama3/blob/main/LICENSE" in restriction
+    assert "licence, conflict: The stated licence, mit, passes none" in done.stderr
+    assert (
+        "licence"
+        not in cli(
+            "generate", config_file, "--set", "target=5", "--set", "run_dir=" + str(config_file.parent / "free")
+        ).stderr
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,20 @@ def test_every_format_loads_with_its_own_features(made: Run, name: str) -> None:
     others = {column for other in FORMATS if other != name for column in FORMATS[other].features}
     assert not columns & (others - set(FORMATS[name].features)), "formats are never mixed in one schema"
     assert loaded["train"].num_rows + loaded["test"].num_rows == 40
+
+
+def test_rows_of_another_revision_are_never_taken_from_the_librarys_cache(made: Run) -> None:
+    """`datasets` caches a local folder by the text of its card: equal sizes and counts must not hide other rows."""
+    for revision in range(2):
+        answers = sqlite3.connect(made.path / "journal.sqlite")
+        answers.execute("UPDATE answers SET asked_at = asked_at + 100")
+        answers.commit()
+        answers.close()
+        write_dataset(made)
+        loaded = datasets.load_dataset(str(made.dataset_path), "provenance")
+        for split, rows in loaded.items():
+            written = pd.concat(map(pd.read_parquet, sorted((made.dataset_path / "provenance").glob(f"{split}-*"))))
+            assert rows["asked_at"][:] == written["asked_at"].tolist(), revision
 
 
 def test_the_first_format_is_the_default(made: Run) -> None:
@@ -115,7 +130,8 @@ def test_the_card_is_valid_and_says_only_what_is_known(made: Run) -> None:
     assert head["annotations_creators"] == ["machine-generated"]
     assert "synthetic" in head["tags"]
     assert head["language"] == ["en"]
-    assert [config["config_name"] for config in head["configs"]] == ["messages", "prompt_completion", "alpaca"]
+    names = [config["config_name"] for config in head["configs"]]
+    assert names == ["messages", "prompt_completion", "alpaca", "provenance"]
     assert "None is stated" in card.text
     assert "not checked" in card.text.lower()
 

@@ -1,4 +1,7 @@
-"""The dataset's card: YAML that the hub and `load_dataset` read, and a text that says only what is known."""
+"""The dataset's card: YAML that the hub and `load_dataset` read, and a text that says only what is known.
+
+Every figure comes from the run's journal. What a model or a server wrote is shown so that it can't act as markup.
+"""
 
 from __future__ import annotations
 
@@ -11,36 +14,37 @@ from typing import Any
 import yaml
 
 from .. import _version
-from ..config import DatasetConfig, RunConfig
+from ..config import DatasetConfig, RunConfig, SamplingConfig
+from ..licensing import Licensing, UsedTeacher, licensing, used_teachers
+from ..provenance import Trail, iso
 from ..runs import Run, Status
 from ..schema import Record
+from . import card_figures as figures
+from .card_words import CITATIONS, METHODS, NOT_CHECKED, RISKS, TERMS
+from .columns import PROVENANCE_CONFIG
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-_METHODS = {
-    "alpaca": "Stanford Alpaca's way of asking (Taori et al. 2023): one question brings whole tasks.",
-    "self_instruct": "Self-Instruct (Wang et al. 2022, arXiv 2212.10560): instructions, then is it a classification, "
-    "then instances.",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One split of one format, as it was written: its rows, bytes in memory and bytes on disk."""
+    """One split of one format, as it was written: its rows, bytes in memory and on disk, the files' SHA-256 as one."""
 
     format: str
     split: str
     rows: int
     bytes: int
     file_bytes: int
+    sha256: str
     features: Any
 
 
 def write_card(
-    folder: Path, run: Run, settings: DatasetConfig, records: Sequence[Record], parts: Sequence[Part]
+    folder: Path, run: Run, settings: DatasetConfig, records: Sequence[Record], parts: Sequence[Part], trail: Trail
 ) -> None:
     """Write README.md into the dataset's folder."""
     head = yaml.safe_dump(_metadata(run, settings, records, parts), sort_keys=False, allow_unicode=True, width=100)
-    text = _text(run, settings, records, parts)
+    text = _text(run, settings, records, parts, trail)
     (folder / "README.md").write_text(f"---\n{head}---\n\n{text}", encoding="utf-8")
 
 
@@ -50,21 +54,30 @@ def _metadata(run: Run, settings: DatasetConfig, records: Sequence[Record], part
         metadata["license"] = settings.license
     if run.config.language != "any":
         metadata["language"] = [run.config.language]
+    names = list(dict.fromkeys(part.format for part in parts))
     metadata |= {
         "pretty_name": settings.title or run.name,
         "size_categories": [next((name for most, name in _SIZES if len(records) < most), "1M<n<10M")],
         "task_categories": ["text-generation"],
         "annotations_creators": ["machine-generated"],
         "tags": ["synthetic", "instruction-tuning", "self-instruct"],
-        "configs": [_config(name, parts, name == settings.formats[0]) for name in settings.formats],
-        "dataset_info": [_info(name, parts) for name in settings.formats],
+        "configs": [_config(name, parts, name == settings.formats[0]) for name in names],
+        "dataset_info": [_info(name, parts) for name in names],
     }
     return metadata
 
 
 def _config(name: str, parts: Sequence[Part], default: bool) -> dict[str, Any]:
-    files = [{"split": p.split, "path": f"{name}/{p.split}-*.parquet"} for p in parts if p.format == name]
-    return {"config_name": name, **({"default": True} if default else {}), "data_files": files}
+    """A config as `load_dataset` reads it.
+
+    Its description names the content: of a local folder, the library's cache knows this text and not the files, and
+    would take rows of an earlier revision, or of another run, for those that lie there.
+    """
+    own = [part for part in parts if part.format == name]
+    files = [{"split": part.split, "path": f"{name}/{part.split}-*.parquet"} for part in own]
+    content = ", ".join(f"{part.split} {part.sha256[:16]}" for part in own)
+    first = {"config_name": name, "description": f"SHA-256 of the rows: {content}"}
+    return {**first, **({"default": True} if default else {}), "data_files": files}
 
 
 def _info(name: str, parts: Sequence[Part]) -> dict[str, Any]:
@@ -79,99 +92,138 @@ def _info(name: str, parts: Sequence[Part]) -> dict[str, Any]:
     }
 
 
-def _text(run: Run, settings: DatasetConfig, records: Sequence[Record], parts: Sequence[Part]) -> str:
+def _text(run: Run, settings: DatasetConfig, records: Sequence[Record], parts: Sequence[Part], trail: Trail) -> str:
     config, status = run.config, run.status()
     default = settings.formats[0]
-    return f"""# {settings.title or run.name}
+    sections = [
+        _head(settings.title or run.name, len(records), default, parts),
+        f"## How it was made\n\n{_made(run, status, records, trail)}",
+        f"## Counts at every stage\n\n{figures.counts(run, status)}",
+        f"## Distributions\n\n{figures.distributions(records, config.max_similarity)}",
+        f"### Languages\n\n{_languages(config)}\n\n{figures.scripts(records)}",
+        f"### First words of the instructions\n\n{figures.openings(records)}",
+        f"## Cost\n\n{figures.costs(status, trail.spent(records))}",
+        f"## Licence\n\n{_licence(licensing(run, settings.license))}",
+        f"## Limits and risks of the teacher\n\n{RISKS}",
+        f"## Not checked\n\n{NOT_CHECKED}",
+        f"## How to reproduce it\n\n{_reproduce(run, trail)}",
+        f"## Sample rows\n\n{_samples(records)}",
+        f"## Methods to cite\n\n{_citations(config)}",
+    ]
+    return "\n\n".join(section.rstrip("\n") for section in sections) + "\n"
 
-{len(records):,} instruction records, written by a language model and not checked by people.
+
+def _head(title: str, records: int, default: str, parts: Sequence[Part]) -> str:
+    return f"""# {_plain(title)}
+
+{records:,} instruction records, written by a language model and not checked by people.
 
     from datasets import load_dataset
     rows = load_dataset("path/to/this/folder", "{default}", split="train")
 
-| config | {" | ".join(part.split for part in parts if part.format == default)} |
-|---|{"---|" * sum(part.format == default for part in parts)}
-{_sizes(settings.formats, parts)}
+{_sizes(parts)}
+Each row says which question and which demonstrations it came from; `{PROVENANCE_CONFIG}` says when and where each
+record was asked for, and its share of the cost."""
 
-## How it was made
 
-{_METHODS.get(config.strategy, f"Strategy `{config.strategy}`.")}
+def _sizes(parts: Sequence[Part]) -> str:
+    splits = list(dict.fromkeys(part.split for part in parts))
+    lines = [f"| config | {' | '.join(splits)} |", f"|---|{'---|' * len(splits)}"]
+    for name in dict.fromkeys(part.format for part in parts):
+        rows = {part.split: f"{part.rows:,}" for part in parts if part.format == name}
+        lines.append(f"| `{name}` | {' | '.join(rows.get(split, '0') for split in splits)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _made(run: Run, status: Status, records: Sequence[Record], trail: Trail) -> str:
+    config, limit = run.config, "from" if run.config.refuse_equal else "above"
+    rows = [
+        *[("teacher", _teacher(used)) for used in used_teachers(run)],
+        ("seed tasks", f"{status.seed_tasks:,}"),
+        ("prompt wording", ", ".join(sorted({record.prompt_version for record in records}))),
+        ("random seed", str(config.random_seed)),
+        ("novelty", f"refused {limit} ROUGE-L F {config.max_similarity:g} to seeds and pool"),
+        ("checks, in order", ", ".join(trail.checks)),
+        ("configuration", ", ".join(generation.digest[:16] for generation in run.generations)),
+    ]
+    if status.outcome.reason != "target":
+        rows.append(("ended early", f"{status.outcome.reason}: {_plain(status.outcome.detail)}"))
+    table = "".join(f"| {name} | {value} |\n" for name, value in rows)
+    older = (
+        "" if len(run.generations) == 1 else " of the newest generation; answers of the earlier ones were taken over"
+    )
+    return f"""{METHODS.get(config.strategy, f"Strategy `{_plain(config.strategy)}`.")}
 Program: selfinstruct {_version.VERSION}, run {run.id}.
 
 | | |
 |---|---|
-{_teachers(config)}
-| seed tasks | {status.seed_tasks:,} |
-| prompt wording | {", ".join(sorted({record.prompt_version for record in records}))} |
-| random seed | {config.random_seed} |
-| novelty | refused {"from" if config.refuse_equal else "above"} ROUGE-L F {config.max_similarity:g} to seeds and pool |
-{_counts(status)}
+{table}
+The configuration in full{older}:
 
-{_refusals(status)}
-## Licence
+{_indented(_full(config))}
 
-{_licence(settings)}
+What was sent, by purpose (stops apart):
 
-## Limits and risks
-
-- Instructions, inputs and outputs are a model's. They hold errors of fact and of arithmetic, and the teacher's
-  stereotypes. Nobody has read them all.
-- Novelty is a matter of wording: two tasks that ask for the same thing in other words may both be here.
-- Not checked: truth of the outputs, safety, personal data, overlap with evaluation sets.
-
-## Sample rows
-
-{_samples(records)}
-## Methods to cite
-
-Self-Instruct: Wang et al. 2022, arXiv 2212.10560. Alpaca: Taori et al. 2023. ROUGE: Lin 2004.
-"""
+{figures.sampling(run)}"""
 
 
-def _teachers(config: RunConfig) -> str:
-    """A row for the teacher, or one for each with what it was asked for."""
-    return "\n".join(
-        f"| teacher | `{each.model}` ({each.kind})" + (f", for {', '.join(each.roles)} |" if config.teachers else " |")
-        for each in config.all_teachers
-    )
-
-
-def _sizes(formats: Sequence[str], parts: Sequence[Part]) -> str:
-    return "\n".join(
-        f"| `{name}` | " + " | ".join(f"{part.rows:,}" for part in parts if part.format == name) + " |"
-        for name in formats
-    )
-
-
-def _counts(status: Status) -> str:
-    cost = "not known" if status.cost_usd is None else f"${status.cost_usd:,.4f}"
-    ended = (
-        ""
-        if status.outcome.reason == "target"
-        else f"\n| ended early | {status.outcome.reason}: {_plain(status.outcome.detail)} |"
-    )
-    return f"""| proposed, admitted, records | {status.proposed:,}, {status.admitted:,}, {status.records:,} |
-| acceptance | {status.acceptance:.1%} of the proposed tasks |
-| requests | {status.requests:,} ({status.failed_requests:,} without an answer) |
-| tokens | {status.prompt_tokens:,} in prompts, {status.completion_tokens:,} generated |
-| cost | {cost} |{ended}"""
-
-
-def _refusals(status: Status) -> str:
-    if not status.refused:
-        return ""
-    rows = "\n".join(f"| `{reason}` | {count:,} |" for reason, count in status.refused.items())
-    return f"Refused, by reason (every one is in the run's journal):\n\n| reason | count |\n|---|---|\n{rows}\n"
-
-
-def _licence(settings: DatasetConfig) -> str:
-    stated = settings.license
-    if stated is not None:
-        return f"Stated by the maker of this dataset: `{stated}`."
+def _teacher(used: UsedTeacher) -> str:
+    where = f" at {used.host}" if used.host else ""
+    kind = "an object in the maker's code" if used.own else used.config.kind
+    as_named = "" if used.model == used.config.model or used.own else f", answering as `{_plain(used.model)}`"
     return (
-        "None is stated. Terms of the teacher's provider and of the seed tasks may restrict what the dataset "
-        "may be used for; read them before you publish or train."
+        f"`{_plain(used.model if used.own else used.config.model)}` ({_plain(kind)}){_plain(where)}{as_named}: "
+        f"{used.answers:,} answers ({', '.join(used.purposes)}), asked {iso(used.first_at)} to {iso(used.last_at)}"
     )
+
+
+def _full(config: RunConfig) -> str:
+    """The configuration with every default, without the home folder of who made it.
+
+    A sampling key that isn't set is the published one, not null: those stay unset.
+    """
+    values = config.model_dump(mode="json", exclude={"teacher"} if config.teachers else None)
+    for key in values:
+        section = getattr(config, key)
+        if isinstance(section, SamplingConfig):
+            values[key] = section.model_dump(mode="json", exclude_unset=True)
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+    return text.replace(str(Path.home()) + "/", "~/")
+
+
+def _languages(config: RunConfig) -> str:
+    asked = "no particular language" if config.language == "any" else f"`{config.language}`"
+    return f"Prompts and filters were for {asked}. Records by the script that most of their letters are of:"
+
+
+def _licence(found: Licensing) -> str:
+    maker = f"Stated by the maker of this dataset: `{_plain(found.stated)}`." if found.stated else "None is stated."
+    text = f"{maker} {TERMS}\n\n"
+    shown: set[str] = set()
+    for statement in found.statements:
+        detail = "" if not statement.detail or statement.source in shown else f" {_plain(statement.detail)}"
+        source = f" ({_plain(statement.source)})" if statement.source else ""
+        text += f"- **{statement.kind}** {_plain(statement.text)}{detail}{source}\n"
+        shown.add(statement.source)
+    return text
+
+
+def _reproduce(run: Run, trail: Trail) -> str:
+    seeds = str(run.generations[-1].meaning.get("seeds", ""))
+    programs = ", ".join(dict.fromkeys(start.program for start in trail.starts)) or _version.VERSION
+    return f"""With the run's folder, `selfinstruct export` writes the same rows again, byte for byte, and asks nothing;
+`selfinstruct explain` tells the story of any record and of any refused task. Without it, put the configuration above
+into a file, take the same seeds (digest `{seeds}`), and
+
+    selfinstruct generate config.yaml
+
+asks the same first questions. A teacher that draws at random answers otherwise. Versions of the program that worked on
+it: {programs}. Config digest: `{run.generations[-1].digest}`."""
+
+
+def _citations(config: RunConfig) -> str:
+    names = [name for name in ("self_instruct", "alpaca") if config.strategy in (name, "alpaca")]
+    return "\n\n".join(_indented(CITATIONS[name]) for name in [*names, "rouge"])
 
 
 def _samples(records: Sequence[Record]) -> str:
@@ -183,6 +235,11 @@ def _samples(records: Sequence[Record]) -> str:
         text = json.dumps({k: v if len(v) <= 600 else v[:600] + " ..." for k, v in row.items()}, ensure_ascii=False)
         shown.append("    " + _escaped(text))
     return "\n".join(shown) + "\n"
+
+
+def _indented(text: str) -> str:
+    """As indented code, in which nothing acts as markup."""
+    return "\n".join(f"    {_escaped(line)}" if line else "" for line in text.split("\n")).rstrip()
 
 
 def _plain(text: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config import RunConfig
+from ..provenance import Origin, iso
 from ..schema import Record, Scores
 
 Row = dict[str, Any]
@@ -20,8 +21,32 @@ PROVENANCE: dict[str, Any] = {
     "demonstrations": ["string"],
     "nearest_id": "string",
     "nearest_score": "float64",
+    "run_id": "string",
+    "questions": ["string"],
+    "config_digest": "string",
+    "checks_passed": ["string"],
+    "prompt_tokens": "float64",
+    "completion_tokens": "float64",
 }
-"""Columns that say how a row came to be; every traced format has them. `nearest_score` is ROUGE-L F, 0 to 1."""
+"""Columns that say how a row came to be; every traced format has them. `nearest_score` is ROUGE-L F, 0 to 1. Tokens are
+its share of what was asked, see `provenance`. All of it follows from the answers, whenever and wherever they were
+asked."""
+
+PROVENANCE_CONFIG = "provenance"
+ASKING: dict[str, Any] = {
+    "id": "string",
+    "run_id": "string",
+    "teacher": "string",
+    "teacher_host": "string",
+    "output_teacher": "string",
+    "output_host": "string",
+    "asked_at": "string",
+    "prompt_tokens": "float64",
+    "completion_tokens": "float64",
+    "cost_usd": "float64",
+}
+"""Columns of the config `provenance`, one row a record: who was asked where and when, at what price. They stand apart,
+so that the same answers give the same rows, byte for byte."""
 
 NEIGHBOURS: dict[str, Any] = {
     "most_similar": [{"id": "string", "score": "float64"}],
@@ -55,8 +80,9 @@ class Columns:
         """In order, in the names of `datasets.Value` types."""
         return PROVENANCE | (NEIGHBOURS if self.neighbours else {}) | (SCORES if self.judged else {})
 
-    def row(self, record: Record, number: int = 0) -> Row:
-        """Their values for the record's instance of that number."""
+    def row(self, record: Record, number: int = 0, rows: int = 1, origin: Origin | None = None) -> Row:
+        """Their values for the record's instance of that number, one of `rows`, which share its cost equally."""
+        share = origin.share.part(1, rows) if origin else None
         row: Row = {
             "is_classification": record.is_classification,
             "strategy": record.strategy,
@@ -67,6 +93,12 @@ class Columns:
             "demonstrations": list(record.demos),
             "nearest_id": record.nearest.id if record.nearest else None,
             "nearest_score": record.nearest.score if record.nearest else None,
+            "run_id": origin.run_id if origin else None,
+            "questions": list(origin.questions) if origin else None,
+            "config_digest": origin.config_digest if origin else None,
+            "checks_passed": list(origin.passed) if origin else None,
+            "prompt_tokens": share.prompt_tokens if share else None,
+            "completion_tokens": share.completion_tokens if share else None,
         }
         if self.neighbours:
             row["most_similar"] = [{"id": n.id, "score": n.score} for n in record.neighbours]
@@ -74,6 +106,22 @@ class Columns:
         if self.judged:
             row |= _marks(record.scores[number] if number < len(record.scores) else None)
         return row
+
+
+def asking_of(record: Record, origin: Origin) -> Row:
+    """The record's row in the config `provenance`."""
+    return {
+        "id": record.id,
+        "run_id": origin.run_id,
+        "teacher": record.teacher,
+        "teacher_host": origin.host,
+        "output_teacher": record.output_teacher,
+        "output_host": origin.output_host,
+        "asked_at": iso(origin.asked_at),
+        "prompt_tokens": origin.share.prompt_tokens,
+        "completion_tokens": origin.share.completion_tokens,
+        "cost_usd": origin.share.cost_usd,
+    }
 
 
 def _marks(scores: Scores | None) -> Row:

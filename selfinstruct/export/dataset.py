@@ -12,17 +12,20 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import DatasetConfig, RunConfig
 from ..errors import cannot_write
 from ..exchange import replace_folder
+from ..provenance import Trail
 from ..runs import Run
 from ..schema import Record
 from .card import Part, write_card
-from .columns import Columns, Row
+from .columns import ASKING, PROVENANCE_CONFIG, Columns, Row, asking_of
+from .croissant import write_croissant
 from .formats import FORMATS, Wording, check_format, columns_of, rows_of, wording_of
 
 if TYPE_CHECKING:
@@ -38,10 +41,8 @@ def to_dataset(run: Run | str | Path, format: str = "messages") -> datasets.Data
 
     run = run if isinstance(run, Run) else Run(run)
     check_format(format)
-    config = _with_formats(run.config, (format,))
-    wording = wording_of(config)
-    rows = list(_rows(run.records(), config, format, wording))
-    return datasets.Dataset.from_list(rows, features=_features(format, config, wording))
+    source = _Source.of(run, run.config.dataset.model_copy(update={"formats": (format,)}))
+    return datasets.Dataset.from_list(list(source.rows(run.records(), format)), features=source.features(format))
 
 
 def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig | None = None) -> Path:
@@ -52,18 +53,20 @@ def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig 
     permissions do.
     """
     target = run.dataset_path if target is None else target
-    config = run.config if settings is None else run.config.model_copy(update={"dataset": settings})
-    settings = config.dataset
+    settings = run.config.dataset if settings is None else settings
     for name in settings.formats:
         check_format(name)
-    wording = wording_of(config)
+    source = _Source.of(run, settings)
     records = run.records()
     fresh = target.with_name(f".{target.name}-{os.getpid()}")
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-        parts = [part for name in settings.formats for part in _write_format(fresh, records, config, name, wording)]
-        write_card(fresh, run, settings, records, parts)
+        parts = [part for name in settings.formats for part in _write_format(fresh, records, source, name)]
+        parts += _write_provenance(fresh, records, source)
+        write_card(fresh, run, settings, records, parts, source.trail)
+        if settings.croissant:
+            write_croissant(fresh, run, settings, parts, source.trail.last_at)
         replace_folder(target, fresh)
     except OSError as error:
         raise cannot_write(target, error) from None
@@ -78,17 +81,38 @@ def split_of(record_id: str, test_share: float, random_seed: int) -> str:
     return "test" if int.from_bytes(digest[:8], "big") < test_share * 2**64 else "train"
 
 
-def _with_formats(config: RunConfig, formats: tuple[str, ...]) -> RunConfig:
-    return config.model_copy(update={"dataset": config.dataset.model_copy(update={"formats": formats})})
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What rows are made from, beside the records: the run's configuration, the dataset's wording, the run's trail."""
+
+    config: RunConfig
+    wording: Wording
+    trail: Trail
+
+    @classmethod
+    def of(cls, run: Run, settings: DatasetConfig) -> _Source:
+        config = run.config.model_copy(update={"dataset": settings})
+        return cls(config, wording_of(config), Trail(run))
+
+    def rows(self, records: Sequence[Record], format: str) -> Iterator[Row]:
+        every, columns = self.config.dataset.instances == "all", Columns.of(self.config)
+        for record in records:
+            yield from rows_of(record, FORMATS[format], every, columns, self.wording, self.trail.of(record))
+
+    def features(self, format: str) -> datasets.Features:
+        return _typed(columns_of(FORMATS[format], self.wording, Columns.of(self.config)))
+
+    def splits(self, records: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
+        """The splits that have records."""
+        for split in ("train", "test"):
+            share, seed = self.config.dataset.test_share, self.config.random_seed
+            chosen = [record for record in records if split_of(record.id, share, seed) == split]
+            if chosen:
+                yield split, chosen
 
 
-def _rows(records: Sequence[Record], config: RunConfig, format: str, wording: Wording) -> Iterator[Row]:
-    every, columns = config.dataset.instances == "all", Columns.of(config)
-    for record in records:
-        yield from rows_of(record, FORMATS[format], every, columns, wording)
-
-
-def _features(format: str, config: RunConfig, wording: Wording) -> datasets.Features:
+def _typed(columns: Mapping[str, Any]) -> datasets.Features:
+    """Names of types into features: 'string', a list of one type, a dict of them."""
     import datasets
 
     def typed(value: Any) -> Any:
@@ -98,36 +122,45 @@ def _features(format: str, config: RunConfig, wording: Wording) -> datasets.Feat
             return datasets.List(typed(value[0]))
         return {key: typed(item) for key, item in value.items()}
 
-    columns = columns_of(FORMATS[format], wording, Columns.of(config))
     return datasets.Features({name: typed(value) for name, value in columns.items()})
 
 
-def _write_format(
-    folder: Path, records: list[Record], config: RunConfig, name: str, wording: Wording
-) -> Iterator[Part]:
+def _write_format(folder: Path, records: Sequence[Record], source: _Source, name: str) -> Iterator[Part]:
     """Write one format's splits in shards; yields a part for each split that has rows."""
+    for split, chosen in source.splits(records):
+        rows = list(source.rows(chosen, name))
+        if rows:
+            yield _write_split(folder, name, split, rows, source.features(name), source.config.dataset.shard_rows)
+            if FORMATS[name].lines:
+                _write_lines(folder / name / f"{split}.jsonl", rows)
+
+
+def _write_provenance(folder: Path, records: Sequence[Record], source: _Source) -> Iterator[Part]:
+    """Write the config `provenance`, in the same splits."""
+    for split, chosen in source.splits(records):
+        rows = [asking_of(record, source.trail.of(record)) for record in chosen]
+        yield _write_split(folder, PROVENANCE_CONFIG, split, rows, _typed(ASKING), source.config.dataset.shard_rows)
+
+
+def _write_split(
+    folder: Path, name: str, split: str, rows: list[Row], features: datasets.Features, shard_rows: int
+) -> Part:
     import datasets
 
-    features = _features(name, config, wording)
-    settings = config.dataset
-    for split in ("train", "test"):
-        chosen = [r for r in records if split_of(r.id, settings.test_share, config.random_seed) == split]
-        rows = list(_rows(chosen, config, name, wording))
-        if not rows:
-            continue
-        starts = range(0, len(rows), settings.shard_rows)
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        size = file_size = 0
-        if FORMATS[name].lines:
-            _write_lines(folder / name / f"{split}.jsonl", rows)
-        for number, start in enumerate(starts):
-            path = folder / name / f"{split}-{number:05d}-of-{len(starts):05d}.parquet"
-            shard = datasets.Dataset.from_list(rows[start : start + settings.shard_rows], features=features)
-            with _no_bars():
-                shard.to_parquet(path)
-            size += shard.data.nbytes
-            file_size += path.stat().st_size
-        yield Part(name, split, len(rows), size, file_size, features)
+    starts = range(0, len(rows), shard_rows)
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    size = file_size = 0
+    digest = hashlib.sha256()
+    for number, start in enumerate(starts):
+        path = folder / name / f"{split}-{number:05d}-of-{len(starts):05d}.parquet"
+        shard = datasets.Dataset.from_list(rows[start : start + shard_rows], features=features)
+        with _no_bars():
+            shard.to_parquet(path)
+        size += shard.data.nbytes
+        written = path.read_bytes()
+        file_size += len(written)
+        digest.update(written)
+    return Part(name, split, len(rows), size, file_size, digest.hexdigest(), features)
 
 
 def _write_lines(path: Path, rows: Sequence[Row]) -> None:

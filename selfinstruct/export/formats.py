@@ -11,6 +11,7 @@ from typing import Any
 
 from ..config import RunConfig
 from ..errors import ConfigError
+from ..provenance import Origin
 from ..schema import Record
 from ..suggest import closest
 from .chat_template import ChatTemplate, load_chat_template
@@ -147,11 +148,18 @@ def rows_of(
     all_instances: bool = False,
     columns: Columns = Columns(),
     wording: Wording = Wording(),
+    origin: Origin | None = None,
 ) -> list[Row]:
-    """The rows of one record: of its first instance, or of every one (ids then end in '.1', '.2' ...)."""
+    """The rows of one record: of its first instance, or of every one (ids then end in '.1', '.2' ...).
+
+    What the record has cost is shared equally by its rows.
+    """
     rows = []
-    for number, instance in enumerate(record.instances if all_instances else record.instances[:1]):
+    instances = record.instances if all_instances else record.instances[:1]
+    for number, instance in enumerate(instances):
         id = record.id if number == 0 else f"{record.id}.{number}"
         row = format.row(Example(id, record.instruction, instance.input, instance.output), wording)
-        rows.append({"id": id, **row, **columns.row(record, number)} if format.traced else row)
+        if format.traced:
+            row = {"id": id, **row, **columns.row(record, number, len(instances), origin)}
+        rows.append(row)
     return rows

@@ -6,6 +6,7 @@ the configuration under `filters.custom` as `package.module:Name`. It is called 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -16,7 +17,7 @@ from ..schema import Candidate, Verdict
 from .instances import keep_instances
 from .instruction import AsciiStart, Keywords, Length, Prefixes, PunctuationStart, Truncated
 
-__all__ = ["Filter", "instruction_filters", "keep_instances"]
+__all__ = ["Filter", "instruction_filters", "keep_instances", "name_of"]
 
 
 class Filter(Protocol):
@@ -44,6 +45,11 @@ def instruction_filters(config: RunConfig) -> list[Filter]:
     if settings.ascii_start if settings.ascii_start is not None else language == "en":
         filters.append(AsciiStart())
     return filters + [_custom(name, config) for name in settings.custom]
+
+
+def name_of(check: Filter) -> str:
+    """What a filter is called where it is listed: its class in snake_case, 'punctuation_start'."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(check).__name__).lower()
 
 
 def _listed(setting: bool | Sequence[str]) -> Sequence[str] | None:

@@ -55,6 +55,14 @@ def build_teachers(config: RunConfig) -> dict[str, Any]:
     return {each.label: build_teacher(config.asking_only(each)) for each in config.all_teachers}
 
 
+def hosts_of(config: RunConfig) -> dict[str, str]:
+    """The hosts that the configured teachers are asked at, by their names; not of those that aren't servers."""
+    from .egress import host_of
+
+    hosts = {each.label: host_of(each) for each in config.all_teachers}
+    return {name: host for name, host in hosts.items() if host}
+
+
 def by_batches(teacher: Any, settings: TeacherConfig, jobs: Notes, leave: Callable[[int, str], bool] | None) -> Any:
     """`teacher` asked by batch jobs, where the configuration says so or earlier starts have left some open.
 

@@ -19,6 +19,11 @@ def address_of(teacher: TeacherConfig) -> str:
     return teacher.base_url or os.environ.get("OPENAI_BASE_URL", "").strip() or _PUBLIC
 
 
+def host_of(teacher: TeacherConfig) -> str | None:
+    """The host of that address; None for a teacher of another kind."""
+    return _split(address_of(teacher)).hostname if teacher.kind == "openai" else None
+
+
 def on_this_machine(host: str) -> bool:
     """Whether `host` is a loopback address, or the name localhost where it stands for nothing else."""
     host = host.strip("[]").lower().rstrip(".")
