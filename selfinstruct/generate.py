@@ -8,17 +8,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from .ask import Door, Teacher
 from .budget import Budget, price_of, stated_price
 from .config import RunConfig
+from .decontaminate import load_sets
 from .errors import StorageError, UsageError
-from .filters import Filter, instruction_filters
+from .filters import Filter, build_checks, warnings_about
 from .generations import Generations
 from .loop import GRACE_S, Loop, Progress
 from .pool import Pool
@@ -27,6 +30,8 @@ from .schema import Asking
 from .seeds import load_seeds, seeds_digest
 from .strategies import Strategy, build_strategy
 from .teachers import asking_of, build_teacher, by_batches
+
+_log = logging.getLogger(__name__)
 
 
 def run(config: RunConfig, **options: Any) -> Run:
@@ -54,7 +59,7 @@ async def arun(
     """Run, or go on with, the run that `config` describes, and write its dataset.
 
     teacher: an object with `async complete(prompt)` in place of the configured one; strategy: a class or
-    function called with (config, asking); filters: in place of the configured ones.
+    function called with (config, asking); filters: in place of the configured ones of instructions.
     handle_signals: end cleanly on SIGINT and SIGTERM. fork_of: take over another run's answers first.
     recall_only: ask nothing, only replay what is in the journal. detach: where everything waits in batch jobs, end
     with the outcome 'detached'; the next start collects.
@@ -68,9 +73,15 @@ async def arun(
     seeds = load_seeds(config.seed_sources)
     build = strategy or build_strategy
     asking = getattr(teacher, "asking", None) or asking_of(config)
-    meaning = config.meaning(seeds_digest(seeds), build(config, asking).digest)
+    if not recall_only:
+        for line in warnings_about(seeds, config.language):
+            _log.warning("selfinstruct: warning: %s", line)
+    sets = load_sets(config.filters.decontaminate, config.filters.eval_columns)
+    meaning = config.meaning(seeds_digest(seeds), build(config, asking).digest, sets.digest)
     price = price_of(config.teacher) if teacher is None else stated_price(config.teacher)
-    checks = list(filters) if filters is not None else instruction_filters(config)
+    checks = build_checks(config, sets)
+    if filters is not None:
+        checks = replace(checks, instructions=list(filters))
     if teacher is None and not recall_only:
         teacher = build_teacher(config)
     with open_run(config, meaning, len(seeds), Path(fork_of) if fork_of else None) as opened:

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from .ask import Door, DoorClosed, Teacher, reason_of
 from .budget import Budget
 from .errors import TeacherError
-from .filters import keep_instances
 from .generations import Generations
 from .journal import Answer
 from .pool import Admitted, Pool, as_verdict, draw_demos
@@ -258,10 +257,10 @@ class Loop:
             self._promising -= 1
             return
         made = tuple(Instance(storable(i.input), storable(i.output)) for i in found.instances)
-        kept, refused = keep_instances(made, found.truncated)
+        text = admitted.candidate.instruction
+        kept, refused = self._pool.checks.keep(text, made, found.truncated)
         if found.error is not None:
             kept, refused = (), [as_verdict(found.error)]
-        text = admitted.candidate.instruction
         for part, verdict in enumerate(refused):
             self._pool.refuse(admitted.question, admitted.index, "instance", text, verdict, part)
         if kept:
