@@ -94,7 +94,7 @@ class CutOff:
             return Verdict("cut_off", f"ends in {words[-1]!r}")
         *sentences, rest = _ENDS.split(last)
         fragment = rest.strip()
-        plain = fragment[-1:].isalpha() and not regex.search(r"[#@:/\\|=—–-]", fragment)
+        plain = fragment[-1:].isalpha() and not regex.search(r"[#@:/\\|=—–-]|\b\p{Lu}\w*$", fragment)  # no name, no tag
         if len([s for s in sentences if len(tokenize(s)) >= 3]) >= 2 and plain and len(tokenize(fragment)) >= 3:
             return Verdict("cut_off", f"ends in {_told(fragment)!r}")
         return PASS

@@ -2,8 +2,8 @@
 but the four operations and powers, by the few lines below, in whole numbers and fractions.
 
 An equation is read only where it stands for itself: from the beginning of a line, or after a word or mark that
-introduces it ('so', ':', '共'), to the end of the line or a stop. So variables, units, money, percentages, functions, code
-and binary numbers are passed over, and with them wrong equations in such company.
+introduces it ('so', ':', '共'), to the end of the line or a stop. So variables, units, money, percentages, functions,
+code and binary numbers are passed over, and with them wrong equations in such company.
 """
 
 from __future__ import annotations
