@@ -1,4 +1,4 @@
-"""What overlaps with an evaluation set is refused, with the hit; what many of its questions have in common is no hit."""
+"""What overlaps with an evaluation set is refused, with the hit; what many of its questions share is no hit."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ def told(found: Overlap, text: str) -> str | None:
         (CLIPS, "13-gram"),
         (CLIPS.upper().replace(",", " --"), "13-gram"),
         (f"Continue this story for children and give it a happy end. {CLIPS}", "13-gram"),
-        ("Tell of the day when a market woman sold 48 hair clips to her neighbours in April, and I was there.", "13-gram"),
+        (
+            "Tell of the day when a market woman sold 48 hair clips to her neighbours in April, and I was there.",
+            "13-gram",
+        ),
         ("Why would she sell half as many? Say: 'she sold half as many clips in May.' And then?", "8-gram"),
         ("Why would anyone say 'she sold half as many clips in June' of a good friend?", None),
         ("Write a poem about a market woman and her hair clips.", None),
@@ -294,7 +297,7 @@ def test_instruction_input_and_both_are_compared(test_set: Path) -> None:
     run = "a market woman sold 48 hair clips to her neighbours in april and"
     assert check.check(Candidate(CLIPS)) == Verdict("contaminated", f"instruction: 13-gram: {run}", None, where)
     assert check.check(Candidate("Solve it.", CLIPS)).detail == f"input: 13-gram: {run}"
-    assert check.check(Candidate(half, rest)).detail== f"instruction and input: 13-gram: {run}"
+    assert check.check(Candidate(half, rest)).detail == f"instruction and input: 13-gram: {run}"
     assert check.check(Candidate("Solve it.", "", CLIPS)).ok  # an answer is no question
     alike = check.check(Candidate("What is a noun"))
     assert (alike.detail, alike.score, alike.nearest) == ("instruction: alike: What is a noun?", 1.0, f"{test_set}:1")

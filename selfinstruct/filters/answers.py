@@ -14,9 +14,9 @@ import yaml
 from ..schema import PASS, Instance, Verdict
 from ..text import tokenize
 
-_FENCE = regex.compile(r"^[ \t]*(```+|~~~+)[^\n]*$", regex.MULTILINE)
+_FENCE = regex.compile(r"^[ \t]*+(`{3,}+|~{3,}+)[^\n]*+$", regex.MULTILINE)
 _FENCED = regex.compile(
-    r"^[ \t]*(```+|~~~+)[^\n]*\n.*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)|`[^`\n]+`", regex.MULTILINE | regex.DOTALL
+    r"^[ \t]*+(`{3,}+|~{3,}+)[^\n]*+\n.*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)|`[^`\n]+`", regex.MULTILINE | regex.DOTALL
 )
 _LEADING = regex.compile(r"""^[\s"'“‘«「*_>#-]+""")
 _ENDS = regex.compile(r"""[.!?…。！？][)"'”’»」』）]*""")

@@ -34,7 +34,7 @@ _OPENED_BY = re.compile(
     re.IGNORECASE,
 )
 _CLOSED_BY = re.compile(r"\s*(?:$|[.,;!?。，；！？](?!\d)|[)）])")
-_BOLD = re.compile(r"(?<![\w)])\*\*(?=\S)([^*\n]+)\*\*(?!\w)")
+_BOLD = re.compile(r"(?<![\w)])\*\*(?=\S)(.+?)(?<=\S)\*\*(?!\w)")
 _BULLET = re.compile(r"^\s*(?:[-*•+]\s+|\(?\d{1,3}[.)、]\s+|[>#]+\s*)+")
 
 

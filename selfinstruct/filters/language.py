@@ -47,7 +47,7 @@ class Language:
         self._wanted = _checked("languages", wanted)
 
     def check(self, candidate: Candidate) -> Verdict:
-        text = _QUOTED.sub(" ", without_code(candidate.instruction)).strip()
+        text = _QUOTED.sub(" ", without_code(candidate.instruction[:_MOST_CHARACTERS])).strip()
         lead = _LEAD.split(text, maxsplit=1)[0]
         return _judge("instruction", lead if len(tokenize(lead)) > LEAST_TOKENS else text, self._wanted, LEAST_TOKENS)
 

@@ -44,6 +44,7 @@ _ISSUERS = re.compile(
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d\d(?: ?[A-Z0-9]{1,4}){3,9}(?!\w)", re.ASCII)
 _PHONE = re.compile(r"[+＋(（]?\d(?:[\s().\-–/]{0,3}\d){6,}", re.ASCII)
 _LOGIN = re.compile(r"""(?<=://)[^\s:/@'"<>{}$]{1,64}:[^\s:/@'"<>{}$]{3,64}(?=@[\w.-])""")
+_USER = re.compile(r"://[^\s/@]*\Z")
 _NO_LOGIN = re.compile(r"(?:user|username|login|name):(?:pass|password|passwd|pwd|secret|xxx+|\*+)", re.IGNORECASE)
 _FILM = re.compile(r"\+1\d{3}555\d{4}|\+44(?:2079460|7700900|1632960|1914980|1144960)\d{3}")
 """Reserved for drama: North America's 555, the United Kingdom's as Ofcom lists them."""
@@ -97,8 +98,9 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text without personal data; what is left holds none, so that redacting again changes nothing."""
-        for one in reversed(find_personal(text, self._region)):
-            text = f"{text[: one.start]}[{one.kind.upper()}]{text[one.end :]}"
+        while found := find_personal(text, self._region):  # again: what overlapped with a piece may be left
+            for one in reversed(found):
+                text = f"{text[: one.start]}[{one.kind.upper()}]{text[one.end :]}"
         return text
 
     def candidate(self, candidate: Candidate) -> Candidate:
@@ -147,7 +149,8 @@ def _emails(text: str) -> Iterator[Found]:
         return
     for match in _EMAIL.finditer(text):
         domain = match.group().rpartition("@")[2].lower()
-        if not any(domain == known or domain.endswith(f".{known}") for known in _known().domains):
+        in_address = _USER.search(text, max(0, match.start() - 80), match.start())
+        if not in_address and not any(domain == known or domain.endswith(f".{known}") for known in _known().domains):
             yield Found(match.start(), match.end(), "email")
 
 

@@ -40,7 +40,7 @@ class Repetition:
             often = length >= LEAST_TIMES * size and length >= LEAST_TOKENS
             if often or (length >= LONG_TIMES * size and length >= LONG_TOKENS):
                 piece = tokens[end - run : end - run + size]
-                if any(token.isalpha() for token in piece):
+                if any(char.isalpha() for token in piece for char in token):
                     return Verdict("repetition", f"{length // size} times: {' '.join(piece)[:80]}", float(length))
         return PASS
 
