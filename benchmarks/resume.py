@@ -44,7 +44,7 @@ class CorpusTeacher:
         tasks = []
         for text, _ in zip(self._texts, range(TASKS), strict=False):
             words = text.split()
-            output = " ".join(self._draw.choices(words, k=60))
+            output = " ".join(self._draw.choices(words, k=60)) + "."
             tasks.append({"instruction": text, "input": "", "output": output})
         await asyncio.sleep(0)
         return Completion(json.dumps({"tasks": tasks}), "stop", Usage(900, 1500), "corpus")

@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict, ValidationError
 
-from .config_file import explain, find_seeds, overridden, read_yaml, sections_of, unusable_texts
+from .config_file import explain, find_tables, overridden, read_yaml, sections_of, unusable_texts
 from .config_sections import (
     DatasetConfig,
     Dollars,
@@ -60,6 +60,8 @@ _FREE_TEACHER_KEYS = frozenset(
     "threads max_rpm max_tpm max_input_tpm max_output_tpm patience_s mode batch_poll_s batch_quiet_s batch_questions "
     "batch_price_factor license tokenizer".split()
 )
+_FREE_IN_SECTION = {"teacher": _FREE_TEACHER_KEYS, "filters": frozenset(("decontaminate", "eval_columns"))}
+"""An evaluation set counts by its content, as the seeds do."""
 
 
 class RunConfig(Section):
@@ -129,16 +131,16 @@ class RunConfig(Section):
     def load(cls, path: str | Path, overrides: list[str] | None = None, **changes: Any) -> RunConfig:
         """Read a YAML file; `overrides` ('a.b=value') replace its values, `changes` (top-level keys) theirs.
 
-        A relative `seeds` path that doesn't exist from the working directory is looked for beside the file and
-        in the folder above; `~` is the home folder. Raises ConfigError, one line a defect: unreadable file,
-        unknown key, wrong value.
+        A relative path of seeds or evaluation sets that doesn't exist from the working directory is looked for
+        beside the file and in the folder above; `~` is the home folder. Raises ConfigError, one line a defect:
+        unreadable file, unknown key, wrong value.
         """
         path = Path(path)
         values = overridden(read_yaml(path), overrides or [])
         values |= {key: os.fspath(v) if isinstance(v, os.PathLike) else v for key, v in changes.items()}
         if isinstance(values.get("run_dir"), str):
             values["run_dir"] = os.path.expanduser(values["run_dir"])
-        find_seeds(values, path.resolve().parent)
+        find_tables(values, path.resolve().parent)
         return cls.parse(values, str(path))
 
     @classmethod
@@ -190,12 +192,17 @@ class RunConfig(Section):
         """The seed files, one or several."""
         return (self.seeds,) if isinstance(self.seeds, str) else tuple(self.seeds)
 
-    def meaning(self, seeds_digest: str, prompts_digest: str) -> dict[str, Any]:
-        """The values that give the answers their meaning, flat: 'teacher.model' -> ...; they make the digest."""
+    def meaning(self, seeds_digest: str, prompts_digest: str, questions_digest: str = "") -> dict[str, Any]:
+        """The values that give the answers their meaning, flat: 'teacher.model' -> ...; they make the digest.
+
+        The three digests stand for the content of seeds, prompts and evaluation sets ('' for none), whatever
+        the files are called.
+        """
         values: dict[str, Any] = {
             "tokenizer": TOKENIZER_VERSION,
             "seeds": seeds_digest,
             "prompts": prompts_digest,
+            "filters.decontaminate": questions_digest,
         }
         for key, value in self.model_dump(mode="json").items():
             if key in _FREE_KEYS or key in ("seeds", "prompts"):
@@ -203,7 +210,7 @@ class RunConfig(Section):
             if key == "teachers" or (key == "teacher" and self.teachers is not None):
                 continue
             if isinstance(value, dict):
-                free = _FREE_TEACHER_KEYS if key == "teacher" else frozenset()
+                free = _FREE_IN_SECTION.get(key, frozenset())
                 section = getattr(self, key)
                 for name, item in value.items():
                     if name in free:

@@ -108,8 +108,9 @@ def _no_section(key: str, problem: str) -> ConfigError:
     return ConfigError(f"--set {'.'.join(map(_shown_key, key.split('.')))}: {problem}")
 
 
-def find_seeds(values: Values, beside: Path) -> None:
-    """Turn relative seed paths that exist only beside the config file, or its parent, into ones that exist."""
+def find_tables(values: Values, beside: Path) -> None:
+    """Turn relative paths of seeds and evaluation sets that exist only beside the config file, or its parent, into
+    ones that exist."""
 
     def find(source: Any) -> Any:
         if not isinstance(source, str) or source == "-":
@@ -121,6 +122,9 @@ def find_seeds(values: Values, beside: Path) -> None:
     seeds = values.get("seeds")
     if seeds is not None:
         values["seeds"] = [find(s) for s in seeds] if isinstance(seeds, list | tuple) else find(seeds)
+    filters = values.get("filters")
+    if isinstance(filters, dict) and isinstance(filters.get("decontaminate"), list):
+        values["filters"] = filters | {"decontaminate": [find(s) for s in filters["decontaminate"]]}
 
 
 # --- what is wrong, in one line and without any secret ------------------------------------------
@@ -129,6 +133,7 @@ _UNION = {
     "seeds": "must be a path, or a list of paths",
     "filters.keywords": "must be true, false, or a list of words",
     "filters.prefixes": "must be true, false, or a list of texts",
+    "filters.decontaminate": "must be a list of paths",
 }
 _KIND = {str: "a text", list: "a list", tuple: "a list", dict: "a section", type(None): "null"}
 _KIND |= dict.fromkeys((bool, int, float), "a number")

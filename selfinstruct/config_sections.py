@@ -173,7 +173,7 @@ class JudgeConfig(SamplingConfig):
 
 
 class FilterConfig(Section):
-    """The instruction filters, on as published; `null` turns a number off, `false` or an empty list the others."""
+    """What is refused, and why: docs/filters.md. `null` turns a number off, `false` or an empty list the others."""
 
     min_words: Annotated[int, Field(ge=0)] | None = Field(
         4, description="Fewer words are refused as 'too_short' (published: 3 or fewer)."
@@ -190,6 +190,36 @@ class FilterConfig(Section):
         None, description="'not_ascii_start': first character outside ASCII; null: only when language is en."
     )
     custom: Names = Field((), description="Your own, each as package.module:Name.")
+
+    languages: Names = Field(
+        (), description="'language': instructions in another one, such as [zh]; ISO 639-1; needs the extra 'language'."
+    )
+    answer_languages: Names = Field(
+        (), description="'language': outputs in another one; name all that translations may have, such as [zh, en]."
+    )
+    personal_data: Literal["redact", "refuse", "keep"] = Field(
+        "keep",
+        description="E-mail, phone, card, IBAN, keys in what the teacher wrote: [EMAIL], 'personal_data', or kept.",
+    )
+    decontaminate: Names = Field(
+        (), description="'contaminated': evaluation sets that tasks must not overlap with: files, folders, hub names."
+    )
+    eval_columns: Annotated[Names, Field(min_length=1)] = Field(
+        ("question", "prompt", "problem", "instruction"),
+        description="Columns of these sets that are compared, each for itself; a row needs one of them.",
+    )
+    eval_similarity: Share = Field(0.7, description="Refuse above this ROUGE-L F to a question of these sets.")
+    eval_template: Annotated[int, Field(ge=1)] = Field(
+        3, description="Wording that more questions than these have in common is a template, not a hit."
+    )
+
+    answer_refusal: bool = Field(True, description="'answer_refusal': 'As an AI language model ...' for an answer.")
+    scaffolding: bool = Field(True, description="'scaffolding': marks of the prompt in the answer, '<|im_end|>'.")
+    echo: bool = Field(True, description="'echo': the answer is the instruction, or begins with all of it.")
+    repetition: bool = Field(True, description="'repetition': the same words over and over.")
+    cut_off: bool = Field(True, description="'cut_off': the answer stops in the middle of a sentence or code block.")
+    bad_code: bool = Field(True, description="'bad_code': a Python or JSON block that can't be parsed.")
+    wrong_arithmetic: bool = Field(True, description="'wrong_arithmetic': an equation such as 2 + 2 = 5.")
 
 
 class DatasetConfig(Section):

@@ -8,16 +8,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ._version import VERSION
 from .ask import Door
 from .config import RunConfig
+from .decontaminate import load_sets
 from .errors import StorageError, UsageError
-from .filters import Filter, instruction_filters, name_of
+from .filters import Filter, build_checks, warnings_about
 from .generations import Generations
 from .judge import rubric_digest
 from .loop import GRACE_S, Loop, Progress
@@ -28,6 +31,8 @@ from .schema import Asking
 from .seeds import load_seeds, seeds_digest
 from .strategies import Strategy, build_strategy
 from .teachers import asked_together, asking_of, build_teachers, hosts_of
+
+_log = logging.getLogger(__name__)
 
 
 def run(config: RunConfig, **options: Any) -> Run:
@@ -55,7 +60,7 @@ async def arun(
     """Run, or go on with, the run that `config` describes, and write its dataset.
 
     teacher: an object with `async complete(prompt)` in place of the configured one, or one for each name in `teachers`;
-    strategy: a class or function called with (config, asking); filters: in place of the configured ones.
+    strategy: a class or function called with (config, asking). filters: of instructions, in place of the configured.
     handle_signals: end cleanly on SIGINT and SIGTERM. fork_of: take over another run's answers first.
     recall_only: ask nothing, only replay what is in the journal. detach: where everything waits in batch jobs, end
     with the outcome 'detached'; the next start collects.
@@ -69,17 +74,23 @@ async def arun(
         raise UsageError("detach: only batch jobs go on without us; set teacher.mode to batch")
     seeds = load_seeds(config.seed_sources)
     build = strategy or build_strategy
+    if not recall_only:
+        for line in warnings_about(seeds, config.language):
+            _log.warning("selfinstruct: warning: %s", line)
     own = own_teachers(teacher, config)
     askings = {each.label: getattr(own.get(each.label), "asking", None) or asking_of(each) for each in listed}
     wording = build(config, asked_together(listed, askings)).digest
     if config.judge is not None:
         wording += f", judge {rubric_digest()}"
-    meaning = config.meaning(seeds_digest(seeds), wording)
-    checks = list(filters) if filters is not None else instruction_filters(config)
+    sets = load_sets(config.filters.decontaminate, config.filters.eval_columns)
+    meaning = config.meaning(seeds_digest(seeds), wording, sets.digest)
+    checks = build_checks(config, sets)
+    if filters is not None:
+        checks = replace(checks, instructions=list(filters))
     teachers = own or ({} if recall_only else build_teachers(config))
     with open_run(config, meaning, len(seeds), Path(fork_of) if fork_of else None) as opened:
         journal = opened.journal
-        journal.note_start(VERSION, None if own else hosts_of(config), [name_of(check) for check in checks])
+        journal.note_start(VERSION, None if own else hosts_of(config), checks.names)
         door, budget = make_door(config, journal, teachers, own=bool(own), detach=detach)
         pool = Pool(seeds, checks, config.max_similarity, config.refuse_equal, config.neighbours, journal, opened.id)
         async with contextlib.AsyncExitStack() as stack:

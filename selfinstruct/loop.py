@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from .ask import Door, reason_of
 from .budget import Budget
 from .errors import TeacherError
-from .filters import keep_instances
 from .gate import DoorClosed
 from .generations import Generations
 from .journal import Answer
@@ -261,7 +260,7 @@ class Loop:
         try:
             found = await self._found(admitted, answers, asked)
             made = tuple(Instance(storable(i.input), storable(i.output)) for i in found.instances)
-            kept, refused = keep_instances(made, found.truncated)
+            kept, refused = self._pool.checks.keep(text, made, found.truncated)
             if found.error is not None:
                 kept, refused = (), [as_verdict(found.error)]
             elif self._generations.judge is not None:

@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .filters import Filter
+from .filters import Checks
 from .journal import Answer, Journal
 from .novelty import NoveltyIndex
 from .schema import Candidate, Demonstration, Neighbour, Record, SeedTask, Verdict, storable
@@ -42,7 +42,7 @@ class Pool:
     def __init__(
         self,
         seeds: Sequence[SeedTask],
-        filters: Sequence[Filter],
+        checks: Checks,
         max_similarity: float,
         refuse_equal: bool,
         neighbours: int,
@@ -54,7 +54,7 @@ class Pool:
         self.refused = 0
         self.yields: list[int] = []
         """Tasks admitted from each question that got an answer, in order. A failure says nothing about the yield."""
-        self._filters, self._neighbours = filters, neighbours
+        self.checks, self._neighbours = checks, neighbours
         self._journal, self._run_id = journal, run_id
         self._index = NoveltyIndex(max_similarity, refuse_equal=refuse_equal, nearest="refused")
         self._before = journal.ledger.admissions() if journal.ledger.trusted else iter(())
@@ -85,7 +85,7 @@ class Pool:
                 start = " ".join(completion.text.split())[:120]
                 self.refuse(question, -1, "answer", "", Verdict("unparsable", start))
             for index, candidate in enumerate(candidates):
-                self._judge(question, index, _storable(candidate), answer)
+                self._judge(question, index, self.checks.prepared(_storable(candidate)), answer)
         self._sizes.append(len(self._shown))
         if not completion.failed:
             self.yields.append(len(self.admitted) - before)
@@ -98,7 +98,7 @@ class Pool:
     def _judge(self, question: int, index: int, candidate: Candidate, answer: Answer) -> None:
         """Filters, then novelty; a candidate that passes enters the pool."""
         text = candidate.instruction
-        for check in self._filters:
+        for check in self.checks.instructions:
             verdict = check.check(candidate)
             if not verdict.ok:
                 self.refuse(question, index, "filter", text, verdict)

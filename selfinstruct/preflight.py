@@ -10,8 +10,11 @@ from .console import say
 from .errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .config import RunConfig
     from .estimate import Share
+    from .schema import SeedTask
 
 
 def check_names(config: RunConfig) -> None:
@@ -19,7 +22,7 @@ def check_names(config: RunConfig) -> None:
     from .budget import Budget, price_of
     from .counting import bound_of
     from .export.formats import check_format, wording_of
-    from .filters import instruction_filters
+    from .filters import build_checks
     from .journal import Totals
     from .plugins import load_named
     from .teachers import TEACHERS, asking_for
@@ -33,7 +36,7 @@ def check_names(config: RunConfig) -> None:
         bound_of(each)
     asking_for(config)
     check_teachers(config)
-    instruction_filters(config)
+    build_checks(config)
     Budget(config, {each.label: price_of(each) for each in config.all_teachers}, Totals())
 
 
@@ -72,15 +75,27 @@ def foresee(config: RunConfig, cost_usd: float | None) -> None:
             say(f"note: ${variable} is not set; `generate` needs the key in it")
 
 
+def warn_personal(seeds: Sequence[SeedTask], config: RunConfig) -> None:
+    """Say which seeds hold personal data or secrets, and never which."""
+    from .filters import warnings_about
+
+    for line in warnings_about(seeds, config.language):
+        say(f"warning: {line}")
+
+
 def expectations(config: RunConfig) -> tuple[dict[str, str], float | None]:
     """What the run will ask and cost, as `check` tells it, and that cost in dollars, None when it isn't known."""
+    from .decontaminate import load_sets
     from .estimate import estimate
+    from .filters import told
     from .runs import JOURNAL, Run
     from .seeds import load_seeds
     from .strategies import build_strategy
     from .teachers import asking_for
 
     seeds = load_seeds(config.seed_sources)
+    warn_personal(seeds, config)
+    sets = load_sets(config.filters.decontaminate, config.filters.eval_columns)
     strategy = build_strategy(config, asking_for(config))
     folder = Path(config.run_dir)
     past = Run(folder).status() if (folder / JOURNAL).exists() else None
@@ -92,6 +107,7 @@ def expectations(config: RunConfig) -> tuple[dict[str, str], float | None]:
         "seeds": f"{len(seeds):,} tasks, {classes:,} of them classifications",
         "strategy": f"{strategy.name}, prompts {strategy.digest}",
         **_teachers(config),
+        **told(config, sets),
         "run": f"{folder}" + (f" (has {past.records:,} records)" if past else " (new)"),
         "target": f"{config.target:,} records",
         "expected requests": f"{expected.requests:,}",

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 
 from .config import ListedTeacher, RunConfig
 from .journal import Journal
@@ -144,14 +145,15 @@ class Trail:
 
     @property
     def checks(self) -> tuple[str, ...]:
-        """What every record has passed, in order: the filters of the last start, novelty, its instances, a judge."""
+        """What every record has passed, in order: the checks of the last start, and a judge."""
         judged = self._run.config.judge is not None and self._run.config.judge.min_score is not None
-        return (*self.filters, "novelty", "instances", *(["judge"] if judged else []))
+        named = self.starts[-1].checks if self.starts else ()
+        return (*named, *(["judge"] if judged else []))
 
     @property
     def filters(self) -> tuple[str, ...]:
         """The filters of the last start, in order."""
-        return self.starts[-1].checks if self.starts else ()
+        return tuple(takewhile(lambda name: name != "novelty", self.checks))
 
     @property
     def last_at(self) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 
 from selfinstruct.config import RunConfig, overridden
 from selfinstruct.errors import SelfInstructError
-from selfinstruct.filters import instruction_filters, keep_instances
+from selfinstruct.filters import build_checks, instruction_filters, keep_instances
 from selfinstruct.journal import Answer, Journal
 from selfinstruct.pool import Pool
 from selfinstruct.schema import Asking, Completion, Instance, Message, Prompt, Sampling, SeedTask, storable
@@ -180,6 +180,6 @@ class _Pools:
     @classmethod
     def next(cls) -> Pool:
         if cls._pool is None or cls._pool.consumed >= A_POOL:
-            filters = instruction_filters(RunConfig.parse(VALUES))
-            cls._pool = Pool([SEED], filters, 0.7, True, 3, cls.journal(), "fuzz")
+            checks = build_checks(RunConfig.parse(VALUES))
+            cls._pool = Pool([SEED], checks, 0.7, True, 3, cls.journal(), "fuzz")
         return cls._pool

@@ -427,6 +427,18 @@ MEANT: dict[str, Any] = {
     "filters.punctuation_start": False,
     "filters.ascii_start": True,
     "filters.custom": ["a.b:C"],
+    "filters.languages": ["zh"],
+    "filters.answer_languages": ["zh"],
+    "filters.personal_data": "redact",
+    "filters.eval_similarity": 0.6,
+    "filters.eval_template": 9,
+    "filters.answer_refusal": False,
+    "filters.scaffolding": False,
+    "filters.echo": False,
+    "filters.repetition": False,
+    "filters.cut_off": False,
+    "filters.bad_code": False,
+    "filters.wrong_arithmetic": False,
 } | {
     f"{purpose}.{name}": value
     for purpose in ("propose", "classify", "instances")
@@ -435,6 +447,9 @@ MEANT: dict[str, Any] = {
         "stop": ["7"],
     }.items()
 }  # fmt: skip
+
+CONTENT: dict[str, Any] = {"filters": {"decontaminate": ["test.jsonl"], "eval_columns": ["text"]}}
+"""What of the filters stands in the meaning by what it reads."""
 
 
 def changed(key: str, value: Any) -> RunConfig:
@@ -458,8 +473,10 @@ def test_a_key_that_gives_the_answers_their_meaning_changes_the_digest(key: str)
 
 
 def test_content_counts_and_not_the_path_to_it() -> None:
-    assert digest(parsed(seeds="elsewhere.jsonl", prompts="mine.yaml")) == digest(parsed())
-    assert len({digest(parsed()), digest(parsed(), seeds="t"), digest(parsed(), prompts="q")}) == 3
+    elsewhere = parsed(seeds="elsewhere.jsonl", prompts="mine.yaml", filters=CONTENT["filters"])
+    assert digest(elsewhere) == digest(parsed())
+    contents = [("s", "p", ""), ("t", "p", ""), ("s", "q", ""), ("s", "p", "questions")]
+    assert len({digest_of(parsed().meaning(*content)) for content in contents}) == 4
 
 
 def test_left_out_of_the_request_is_not_the_published_value() -> None:
@@ -474,7 +491,8 @@ def test_every_key_is_either_free_or_meant() -> None:
             keys |= {f"{name}.{inner}" for inner in kind.model_fields}
         else:
             keys.add(name)
-    assert keys == FREE.keys() | MEANT.keys() | {"seeds", "prompts"}
+    content = {f"filters.{name}" for name in CONTENT["filters"]}
+    assert keys == FREE.keys() | MEANT.keys() | {"seeds", "prompts"} | content
 
 
 def test_a_stored_configuration_reads_as_the_same() -> None:

@@ -167,7 +167,7 @@ class _Hostile:
 
 
 def test_what_a_model_wrote_cannot_act_in_the_card(make_config: Callable[..., RunConfig]) -> None:
-    made = run(make_config(target=1), strategy=_Hostile)
+    made = run(make_config(target=1, filters={"cut_off": False}), strategy=_Hostile)
     text = (made.dataset_path / "README.md").read_text(encoding="utf-8")
     assert "license" not in _metadata(made)
     assert "\x1b" not in text

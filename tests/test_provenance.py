@@ -26,6 +26,8 @@ from selfinstruct.teachers.fake import FakeTeacher
 
 MakeConfig = Callable[..., RunConfig]
 both = pytest.mark.parametrize("strategy", ["alpaca", "self_instruct"])
+PUBLISHED = "truncated length keywords prefixes punctuation_start ascii_start".split()
+ANSWER_CHECKS = "answer_refusal scaffolding echo repetition cut_off bad_code wrong_arithmetic".split()
 PRICED = {"kind": "fake", "model": "fake", "input_usd_per_mtok": 1.0, "output_usd_per_mtok": 4.0}
 
 
@@ -122,7 +124,7 @@ def test_columns_of_rows_and_of_the_config_provenance(
         assert row["questions"][0] == f"p:{record.question}"
         assert len(row["questions"]) == 3
         assert row["config_digest"] == made.generations[0].digest
-        assert row["checks_passed"][-2:] == ["novelty", "instances"]
+        assert row["checks_passed"] == [*PUBLISHED, "novelty", "instances", *ANSWER_CHECKS]
         assert row["prompt_tokens"] == place["prompt_tokens"] > 0
         assert (place["teacher"], place["teacher_host"]) == ("fake", "127.0.0.1")
         assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", place["asked_at"])
@@ -144,7 +146,7 @@ def test_a_judges_questions_are_the_tasks_own_too(make_config: MakeConfig) -> No
     for record in made.records():
         origin = trail.of(record)
         assert [purposes[key] for key in origin.questions][:4] == ["propose", "classify", "instances", "judge"]
-        assert origin.passed[-3:] == ("novelty", "instances", "judge")
+        assert origin.passed == (*PUBLISHED, "novelty", "instances", *ANSWER_CHECKS, "judge")
     total = query(made, "SELECT sum(cost_usd) FROM answers")[0][0]
     assert trail.spent(made.records()).total.cost_usd == pytest.approx(total)
 
@@ -158,7 +160,7 @@ class NoPoems:
 
 def test_checks_of_ones_own_are_named(make_config: MakeConfig) -> None:
     made = run(make_config(target=5), filters=[NoPoems()], export=False)
-    assert Trail(made).checks == ("no_poems", "novelty", "instances")
+    assert Trail(made).checks == ("no_poems", "novelty", "instances", *ANSWER_CHECKS)
 
 
 # --- whose terms ----------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from ..provenance import Trail, iso
 from ..runs import Run, Status
 from ..schema import Record
 from . import card_figures as figures
-from .card_words import CITATIONS, METHODS, NOT_CHECKED, RISKS, TERMS
+from .card_words import CITATIONS, METHODS, RISKS, TERMS
 from .columns import PROVENANCE_CONFIG
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -105,12 +105,28 @@ def _text(run: Run, settings: DatasetConfig, records: Sequence[Record], parts: S
         f"## Cost\n\n{figures.costs(status, trail.spent(records))}",
         f"## Licence\n\n{_licence(licensing(run, settings.license))}",
         f"## Limits and risks of the teacher\n\n{RISKS}",
-        f"## Not checked\n\n{NOT_CHECKED}",
+        f"## Not checked\n\n{_not_checked(config)}",
         f"## How to reproduce it\n\n{_reproduce(run, trail)}",
         f"## Sample rows\n\n{_samples(records)}",
         f"## Methods to cite\n\n{_citations(config)}",
     ]
     return "\n\n".join(section.rstrip("\n") for section in sections) + "\n"
+
+
+def _not_checked(config: RunConfig) -> str:
+    filters = config.filters
+    lines = ["whether outputs are true, complete, or follow their instruction"]
+    lines += ["safety: harmful, offensive or dangerous content"]
+    if filters.personal_data == "keep":
+        lines += ["personal data"]
+    lines += ["rights of others in what the teacher repeats"]
+    if not filters.decontaminate:
+        lines += ["overlap with evaluation sets"]
+    if not (filters.languages and filters.answer_languages):
+        lines += ["the language of each text (only its script, above)"]
+    lines += ["by people: nobody has read all of it"]
+    judge = "\n\nA model has marked each worked task; its marks are no proof of any of this." if config.judge else ""
+    return "\n".join(f"- {line}" for line in lines) + judge
 
 
 def _head(title: str, records: int, default: str, parts: Sequence[Part]) -> str:

@@ -29,13 +29,6 @@ RISKS = """\
 - What the teacher knows ends at some date. Nothing here was brought up to date.
 - Novelty is a matter of wording: two tasks that ask for the same thing in other words may both be here.
 - A teacher can repeat texts that it was trained on, rights of others and personal data included."""
-NOT_CHECKED = """\
-- whether outputs are true, complete, or follow their instruction
-- safety: harmful, offensive or dangerous content
-- personal data, and rights of others in what the teacher repeats
-- overlap with evaluation sets
-- the language of each text (only its script, above)
-- by people: nobody has read all of it"""
 TERMS = """\
 What follows are published terms in the program's words, as read on the dates given. Terms change, and this is no legal
 advice: read them before you publish or train."""

@@ -1,23 +1,53 @@
-"""Cheap checks on what a teacher wrote, each with the name of its reason.
+"""Cheap checks on what a teacher wrote, each with the name of its reason; docs/filters.md describes them all.
 
-To add one: a class like those in `instruction`, and a line in `instruction_filters`; or name your own in
-the configuration under `filters.custom` as `package.module:Name`. It is called with the configuration.
+To add one: a class like those in `instruction` or `answers`, and a line in `instruction_filters` or `ANSWER_CHECKS`; or
+name your own in the configuration under `filters.custom` as `package.module:Name`. It is called with the configuration.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from ..config import RunConfig
+from ..decontaminate import EvaluationSets, Overlap
 from ..errors import ConfigError
 from ..plugins import load_named
-from ..schema import Candidate, Verdict
-from .instances import keep_instances
+from ..schema import Candidate, Instance, Verdict
+from .answers import CutOff, Echo, AnswerRefusal, Scaffolding
+from .arithmetic import WrongArithmetic
+from .code import BadCode
+from .contamination import Contaminated
+from .instances import AnswerCheck, keep_instances
 from .instruction import AsciiStart, Keywords, Length, Prefixes, PunctuationStart, Truncated
+from .language import AnswerLanguage, Language
+from .personal import PersonalData, Redactor, warnings_about
+from .repetition import Repetition
 
-__all__ = ["Filter", "instruction_filters", "keep_instances", "name_of"]
+__all__ = [
+    "AnswerCheck",
+    "Checks",
+    "Filter",
+    "build_checks",
+    "instruction_filters",
+    "keep_instances",
+    "name_of",
+    "told",
+    "warnings_about",
+]
+
+ANSWER_CHECKS: dict[str, Callable[[], AnswerCheck]] = {
+    "answer_refusal": AnswerRefusal,
+    "scaffolding": Scaffolding,
+    "echo": Echo,
+    "repetition": Repetition,
+    "cut_off": CutOff,
+    "bad_code": BadCode,
+    "wrong_arithmetic": WrongArithmetic,
+}
+"""In the order in which they are tried. The names are their reasons, and the keys of `filters` that turn them off."""
 
 
 class Filter(Protocol):
@@ -27,8 +57,51 @@ class Filter(Protocol):
         """`PASS`, or a verdict that names its reason in snake_case."""
 
 
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """Everything that `config.filters` asks for. redactor: what is done to texts before they are judged, or None."""
+
+    instructions: Sequence[Filter]
+    answers: Sequence[AnswerCheck] = ()
+    redactor: Redactor | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """What every record has passed, in order: filters of the instruction, novelty, checks of the instances."""
+        return [*map(name_of, self.instructions), "novelty", "instances", *map(name_of, self.answers)]
+
+    def prepared(self, candidate: Candidate) -> Candidate:
+        """The candidate as it is judged, shown and kept."""
+        return self.redactor.candidate(candidate) if self.redactor else candidate
+
+    def keep(
+        self, instruction: str, instances: Sequence[Instance], truncated: bool
+    ) -> tuple[tuple[Instance, ...], list[Verdict]]:
+        """`keep_instances` with the configured checks, of instances without personal data where that is asked for."""
+        if self.redactor:
+            instances = [self.redactor.instance(instance) for instance in instances]
+        return keep_instances(instances, truncated, instruction, self.answers)
+
+
+def build_checks(config: RunConfig, sets: EvaluationSets | None = None) -> Checks:
+    """The checks of `config.filters`. sets: the evaluation sets that it names; None leaves 'contaminated' out.
+
+    Raises ConfigError as `instruction_filters` does, and for a language that nobody knows.
+    """
+    settings = config.filters
+    questions = sets.questions if sets else ()
+    overlap = Overlap(questions, max_similarity=settings.eval_similarity, template=settings.eval_template)
+    contaminated = [Contaminated(overlap)] if questions else []
+    personal = [PersonalData(config.language)] if settings.personal_data == "refuse" else []
+    return Checks(
+        [*instruction_filters(config), *personal, *contaminated],
+        [*answer_checks(config), *personal, *contaminated],
+        Redactor(config.language) if settings.personal_data == "redact" else None,
+    )
+
+
 def instruction_filters(config: RunConfig) -> list[Filter]:
-    """The filters that `config.filters` asks for, in the order in which they are tried.
+    """The filters of instructions that need nothing but the configuration, in the order in which they are tried.
 
     Raises ConfigError for a custom one that can't be imported or built.
     """
@@ -44,12 +117,40 @@ def instruction_filters(config: RunConfig) -> list[Filter]:
         filters.append(PunctuationStart())
     if settings.ascii_start if settings.ascii_start is not None else language == "en":
         filters.append(AsciiStart())
+    if settings.languages:
+        filters.append(Language(settings.languages))
     return filters + [_custom(name, config) for name in settings.custom]
 
 
-def name_of(check: Filter) -> str:
+def name_of(check: object) -> str:
     """What a filter is called where it is listed: its class in snake_case, 'punctuation_start'."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(check).__name__).lower()
+
+
+def answer_checks(config: RunConfig) -> list[AnswerCheck]:
+    """The checks of instances that need nothing but the configuration, in the order in which they are tried."""
+    settings = config.filters
+    chosen = [build() for name, build in ANSWER_CHECKS.items() if getattr(settings, name)]
+    return [*chosen, AnswerLanguage(settings.answer_languages)] if settings.answer_languages else chosen
+
+
+def told(config: RunConfig, sets: EvaluationSets) -> dict[str, str]:
+    """What is on, in words, for people."""
+    settings = config.filters
+    published = "min_words max_words keywords prefixes punctuation_start".split()
+    on = [name for name in published if getattr(settings, name) not in (None, False, ())]
+    if settings.ascii_start if settings.ascii_start is not None else config.language == "en":
+        on.append("ascii_start")
+    on += [f"languages {', '.join(settings.languages)}"] if settings.languages else []
+    answers = [name for name in ANSWER_CHECKS if getattr(settings, name)]
+    answers += [f"answer_languages {', '.join(settings.answer_languages)}"] if settings.answer_languages else []
+    sizes = [f"{name} ({rows:,} rows)" for name, rows in (sets.sizes or {}).items()]
+    return {
+        "instruction filters": ", ".join([*on, *settings.custom]) or "none",
+        "answer checks": ", ".join(answers) or "none",
+        "personal data": {"redact": "redacted", "refuse": "refused", "keep": "kept"}[settings.personal_data],
+        "decontaminated": ", ".join(sizes) or "no evaluation set is named (filters.decontaminate)",
+    }
 
 
 def _listed(setting: bool | Sequence[str]) -> Sequence[str] | None:

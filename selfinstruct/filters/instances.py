@@ -8,17 +8,28 @@ dropped; so is one whose output is empty or equals its input, one of which eithe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
 
 from ..schema import PASS, Instance, Verdict
 
 
-def keep_instances(instances: Sequence[Instance], truncated: bool) -> tuple[tuple[Instance, ...], list[Verdict]]:
+class AnswerCheck(Protocol):
+    """A check of one instance, beyond the published ones."""
+
+    def check_instance(self, instruction: str, instance: Instance) -> Verdict:
+        """`PASS`, or a verdict that names its reason in snake_case."""
+
+
+def keep_instances(
+    instances: Sequence[Instance], truncated: bool, instruction: str = "", checks: Sequence[AnswerCheck] = ()
+) -> tuple[tuple[Instance, ...], list[Verdict]]:
     """The instances to keep, in order, and a verdict for each one refused (its `detail` begins with its number).
 
-    Blanks around a text don't make it another. With nothing left the task is incomplete; the last
-    verdict then says why.
+    Blanks around a text don't make it another. What passes as published goes through `checks`, told the
+    instruction. With nothing left the task is incomplete; the last verdict then says why.
     """
-    verdicts = [_check(instance) for instance in instances]
+    verdicts = [_first_objection(instruction, instance, checks) for instance in instances]
     if truncated and verdicts:
         verdicts[-1] = Verdict("truncated")
     outputs: dict[str, set[str]] = {}
@@ -34,7 +45,7 @@ def keep_instances(instances: Sequence[Instance], truncated: bool) -> tuple[tupl
             clash = clash or number + 1
         known.add(output)
     refused = [
-        Verdict(verdict.reason, f"{number}{': ' if verdict.detail else ''}{verdict.detail}")
+        replace(verdict, detail=f"{number}{': ' if verdict.detail else ''}{verdict.detail}")
         for number, verdict in enumerate(verdicts, 1)
         if not verdict.ok
     ]
@@ -42,6 +53,15 @@ def keep_instances(instances: Sequence[Instance], truncated: bool) -> tuple[tupl
         return (), [*refused, Verdict("conflicting_outputs", f"{clash}: the same input has two outputs")]
     kept = tuple(instance for instance, verdict in zip(instances, verdicts, strict=True) if verdict.ok)
     return kept, refused or ([] if instances else [Verdict("no_instance")])
+
+
+def _first_objection(instruction: str, instance: Instance, checks: Sequence[AnswerCheck]) -> Verdict:
+    verdict = _check(instance)
+    for check in checks:
+        if not verdict.ok:
+            break
+        verdict = check.check_instance(instruction, instance)
+    return verdict
 
 
 def _check(instance: Instance) -> Verdict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,12 @@ from .chunks import BATCH_ROWS, Chunk, Columns, first_line
 _HUB_TIMEOUT_S = 5.0
 
 
-def folder_chunks(source: str, suffixes: tuple[str, ...], columns: Collection[str] | None = None) -> Iterator[Chunk]:
+def folder_chunks(
+    source: str,
+    suffixes: tuple[str, ...],
+    columns: Collection[str] | None = None,
+    splits: Sequence[str] = ("train",),
+) -> Iterator[Chunk]:
     """Chunks of a dataset folder; `suffixes` are those of data files."""
     folder = Path(source)
     saved = (folder / "dataset_info.json").exists() or (folder / "dataset_dict.json").exists()
@@ -24,14 +29,17 @@ def folder_chunks(source: str, suffixes: tuple[str, ...], columns: Collection[st
 
     try:
         if saved:
-            yield from _split_chunks(source, datasets.load_from_disk(source), columns)
+            yield from _split_chunks(source, datasets.load_from_disk(source), columns, splits)
         else:  # streaming leaves no copy of the user's files in the library's cache
-            yield from _split_chunks(source, datasets.load_dataset(os.path.abspath(source), streaming=True), columns)
+            data = datasets.load_dataset(os.path.abspath(source), streaming=True)
+            yield from _split_chunks(source, data, columns, splits)
     except Exception as error:  # whatever the library raises on foreign data ends as one line
         raise UsageError(f"{source}: `datasets` can't read this folder: {first_line(error)}") from error
 
 
-def hub_chunks(name: str, columns: Collection[str] | None = None) -> Iterator[Chunk]:
+def hub_chunks(
+    name: str, columns: Collection[str] | None = None, splits: Sequence[str] = ("train",)
+) -> Iterator[Chunk]:
     """Chunks of a dataset on the hub, or of its copy in the cache when the hub can't be reached.
 
     The hub is asked for the name first, once and with a short timeout: `load_dataset` alone tries again for
@@ -53,7 +61,7 @@ def hub_chunks(name: str, columns: Collection[str] | None = None) -> Iterator[Ch
         silence = error
     try:
         with _offline(silence is not None):
-            yield from _split_chunks(name, datasets.load_dataset(name), columns)
+            yield from _split_chunks(name, datasets.load_dataset(name), columns, splits)
     except Exception as error:
         why = f"the hub can't be reached ({first_line(silence)})" if silence else first_line(error)
         raise UsageError(
@@ -74,11 +82,11 @@ def _offline(wanted: bool) -> Iterator[None]:
         config.HF_HUB_OFFLINE = before
 
 
-def _split_chunks(name: str, data: Any, columns: Collection[str] | None) -> Iterator[Chunk]:
-    """The rows of the split 'train', or of the first one."""
+def _split_chunks(name: str, data: Any, columns: Collection[str] | None, splits: Sequence[str]) -> Iterator[Chunk]:
+    """The rows of the first split of `splits` that is there, or of the first one at all."""
     from datasets.features.features import require_decoding
 
-    split = data.get("train", next(iter(data.values()))) if isinstance(data, dict) else data
+    split = data[next((s for s in splits if s in data), next(iter(data)))] if isinstance(data, dict) else data
     number = 1
     for table in split.with_format("arrow").iter(BATCH_ROWS):
         schema, features = table.schema, split.features

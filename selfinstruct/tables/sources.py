@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -53,17 +53,20 @@ def read_rows(source: str) -> Iterator[Row]:
         yield from chunk.rows()
 
 
-def read_chunks(source: Source, columns: Collection[str] | None = None) -> Iterator[Chunk]:
+def read_chunks(
+    source: Source, columns: Collection[str] | None = None, splits: Sequence[str] = ("train",)
+) -> Iterator[Chunk]:
     """Yield the rows of `source` in order, some at a time; raises as `read_rows`.
 
     columns: names that suffice; others may be missing from the rows where leaving them out saves time.
+    splits: of a dataset the first one of these that it has, or else its first split.
     """
     if source.kind == "stdin":
         yield from json_chunks(source.name, sys.stdin.buffer)
     elif source.kind == "folder":
-        yield from folder_chunks(source.path, DATA_SUFFIXES, columns)
+        yield from folder_chunks(source.path, DATA_SUFFIXES, columns, splits)
     elif source.kind == "hub":
-        yield from hub_chunks(source.path, columns)
+        yield from hub_chunks(source.path, columns, splits)
     else:
         yield from _file_chunks(source, columns)
 

@@ -1,0 +1,115 @@
+"""'language': an instruction, or an output, in a language that wasn't asked for. Needs the extra `language` (lingua).
+
+Lingua is right on a few words, where smaller detectors guess. It compares the languages wanted and some twenty that
+models write most, for the memory that all of its 75 would take. In doubt nothing is refused.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import regex
+
+from ..errors import ConfigError
+from ..schema import PASS, Candidate, Instance, Verdict
+from ..text import tokenize
+from .answers import without_code
+
+if TYPE_CHECKING:
+    from lingua import LanguageDetector
+
+COMPARED = "en zh ja ko es fr de pt it nl ru ar hi tr vi id th pl uk fa sv".split()
+"""ISO 639-1 codes of what is always compared with."""
+SURE, UNLIKELY = 0.5, 0.2
+"""Refused is what is another language with at least the first confidence, and one asked for with at most the second.
+What can't be one asked for, because it has no letter of it, needs no such confidence."""
+LEAST_TOKENS, LEAST_ANSWER_TOKENS = 3, 8
+_MOST_CHARACTERS = 2000
+
+_QUOTED = regex.compile(
+    r"""“[^”]*”|‘[^’]*’|«[^»]*»|「[^」]*」|『[^』]*』|《[^》]*》|"[^"\n]*"|(?<!\w)'[^'\n]*'(?!\w)|https?://\S+"""
+)
+_LEAD = regex.compile(r"[:：\n]")
+_HAN, _KANA = regex.compile(r"\p{Script=Han}"), regex.compile(r"[\p{Script=Hiragana}\p{Script=Katakana}]")
+
+
+class Language:
+    """The instruction's own words: without quotations and code, and only as far as the first colon or line end.
+
+    So a task may bring a text in any language along.
+    """
+
+    def __init__(self, wanted: Sequence[str]) -> None:
+        """wanted: ISO 639-1 codes. Raises ConfigError for one that is none, and without the extra."""
+        self._wanted = _checked("languages", wanted)
+
+    def check(self, candidate: Candidate) -> Verdict:
+        text = _QUOTED.sub(" ", without_code(candidate.instruction[:_MOST_CHARACTERS])).strip()
+        lead = _LEAD.split(text, maxsplit=1)[0]
+        return _judge("instruction", lead if len(tokenize(lead)) > LEAST_TOKENS else text, self._wanted, LEAST_TOKENS)
+
+
+class AnswerLanguage:
+    """The whole output but for its code, from eight words on."""
+
+    def __init__(self, wanted: Sequence[str]) -> None:
+        """As `Language`."""
+        self._wanted = _checked("answer_languages", wanted)
+
+    def check_instance(self, instruction: str, instance: Instance) -> Verdict:
+        return _judge("output", without_code(instance.output), self._wanted, LEAST_ANSWER_TOKENS)
+
+
+def _judge(part: str, text: str, wanted: tuple[str, ...], least: int) -> Verdict:
+    text = text[:_MOST_CHARACTERS]
+    words = [token for token in tokenize(text) if token.isalpha()]
+    if len(words) < least:
+        return PASS
+    code, confidence, hope = _most_likely(text, words, wanted)
+    if code in wanted or hope > UNLIKELY or confidence < (SURE if hope else 0.01):
+        return PASS
+    return Verdict("language", f"{part}: {code}, not {' or '.join(wanted)}", confidence)
+
+
+def _most_likely(text: str, words: Sequence[str], wanted: tuple[str, ...]) -> tuple[str, float, float]:
+    """The likeliest language, its confidence, and that of all languages wanted; rounded, so that no last bit decides.
+
+    What is half Han characters, without kana, is Chinese, whatever terms in Latin letters stand between them.
+    """
+    if 2 * sum(_HAN.match(word) is not None for word in words) >= len(words) and not _KANA.search(text):
+        return "zh", 1.0, float("zh" in wanted)
+    values = _detector(wanted).compute_language_confidence_values(text)
+    found = {value.language.iso_code_639_1.name.lower(): round(value.value, 4) for value in values}
+    code = next(iter(found))
+    return code, found[code], sum(found.get(one, 0.0) for one in wanted)
+
+
+def _checked(key: str, codes: Sequence[str]) -> tuple[str, ...]:
+    if importlib.util.find_spec("lingua") is None:
+        raise ConfigError(f"filters.{key}: needs lingua; pip install 'selfinstruct[language]'")
+    known = _known()
+    for code in codes:
+        if code.lower() not in known:
+            raise ConfigError(f"filters.{key}: {code!r} is no language that can be told; one of {', '.join(known)}")
+    return tuple(code.lower() for code in codes)
+
+
+@lru_cache
+def _known() -> tuple[str, ...]:
+    from lingua import Language as Known
+
+    return tuple(sorted(language.iso_code_639_1.name.lower() for language in Known.all()))
+
+
+@lru_cache
+def _detector(wanted: tuple[str, ...]) -> LanguageDetector:
+    """Made at the first text; the models of a language are loaded when it is first compared."""
+    from lingua import IsoCode639_1, LanguageDetectorBuilder
+
+    codes = dict.fromkeys([*wanted, *COMPARED])
+    return LanguageDetectorBuilder.from_iso_codes_639_1(
+        *(getattr(IsoCode639_1, code.upper()) for code in codes)
+    ).build()
