@@ -16,7 +16,7 @@ from ..decontaminate import EvaluationSets, Overlap
 from ..errors import ConfigError
 from ..plugins import load_named
 from ..schema import Candidate, Instance, Verdict
-from .answers import CutOff, Echo, AnswerRefusal, Scaffolding
+from .answers import AnswerRefusal, CutOff, Echo, Scaffolding
 from .arithmetic import WrongArithmetic
 from .code import BadCode
 from .contamination import Contaminated
