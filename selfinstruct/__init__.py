@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from .export import Upload, plan_upload, push_to_hub, to_dataset
     from .generate import arun, run
+    from .job import reporting
     from .loop import Progress
     from .novelty import NoveltyIndex
     from .runs import Outcome, Run, Status
@@ -63,6 +64,7 @@ _HOMES = {
     ),
     "export": ("Upload", "plan_upload", "push_to_hub", "to_dataset"),
     "generate": ("arun", "run"),
+    "job": ("reporting",),
     "loop": ("Progress",),
     "novelty": ("NoveltyIndex",),
     "runs": ("Outcome", "Run", "Status"),

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "selfinstruct"
-VALUES = set("_version errors schema text suggest config_file config_sections config_teachers config".split())
-LOOP = set("loop generations opening generate evaluate".split())
+VALUES = set("_version errors durations schema text suggest config_file config_sections config_teachers config".split())
+LOOP = set("loop generations opening stopping generate evaluate".split())
 FRONT = set(
     "__init__ __main__ cli console progress estimate starter preflight spending teacher_commands dedup_command"
-    " explain_command judge_command validate_command push_command generate_command".split()
+    " explain_command judge_command validate_command push_command generate_command job".split()
 )
 """The command line and what only it uses: these may import anything, and nothing below imports them."""
 
 DRAWN = {
+    "durations": {"errors"},
     "config_file": {"errors", "suggest"},
     "config_sections": {"schema", "config_file"},
     "config_teachers": {"config_sections"},
@@ -41,6 +42,8 @@ DRAWN = {
     "roster": {"gate"},
     "ask": {"budget", "gate", "journal", "limits", "roster"},
     "runs": {"journal"},
+    "seal": {"journal", "runs"},
+    "signals": {"journal", "runs", "teachers"},
     "provenance": {"journal", "runs"},
     "licensing": {"journal", "provenance", "runs", "terms"},
     "pool": {"filters", "journal", "novelty", "strategies"},
@@ -55,6 +58,8 @@ HOMES = {
     "datasets": {"export", "tables"},
     "pyarrow": {"export", "tables"},
     "jinja2": {"export"},
+    "opentelemetry": {"signals"},
+    "prometheus_client": {"signals"},
 }
 
 
