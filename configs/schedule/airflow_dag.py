@@ -1,7 +1,7 @@
 """The job as an Airflow DAG (Airflow 3 with apache-airflow-providers-standard): copy it into the DAGs folder.
 
-The key is the password of the connection `openai`, so Airflow masks it. Variables: `selfinstruct_home`, the folder of the
-project, /srv/selfinstruct by default.
+The key is the password of the connection `openai`, so Airflow masks it. The variable `selfinstruct_home` is the
+folder of the project, /srv/selfinstruct by default.
 """
 
 from __future__ import annotations
