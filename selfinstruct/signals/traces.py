@@ -121,9 +121,9 @@ class _Complaints(logging.Handler):
         self._logger.addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Addresses are left out: they may hold a token."""
+        """Whatever has a slash in it is an address or a part of one, which may hold a token, and is left out."""
         if self._first is None:
-            self._first = re.sub(r"\w+://\S+", "[address]", " ".join(record.getMessage().split()))[:200]
+            self._first = re.sub(r"\S*/\S*", "[address]", " ".join(record.getMessage().split()))[:200]
 
     def take(self) -> str | None:
         self._logger.removeHandler(self)
