@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Completion,
         Demonstration,
         Development,
+        Exchange,
         Instance,
         Message,
         Prompt,
@@ -69,7 +70,7 @@ _HOMES = {
     "novelty": ("NoveltyIndex",),
     "runs": ("Outcome", "Run", "Status"),
     "schema": (
-        "Asking", "Candidate", "Completion", "Demonstration", "Development", "Instance", "Message", "Prompt",
+        "Asking", "Candidate", "Completion", "Demonstration", "Development", "Exchange", "Instance", "Message", "Prompt",
         "Record", "Sampling", "SeedTask", "Usage", "Verdict",
     ),
     "seeds": ("load_seeds",),

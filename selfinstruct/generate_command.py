@@ -46,7 +46,12 @@ def generate(
         Path | None, typer.Option(metavar="FILE.prom", help="Write the run's numbers for Prometheus when it ends.")
     ] = None,
     notify_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Post a JSON summary there when it ends, however it ends.")
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="SELFINSTRUCT_NOTIFY_URL",
+            help="Post a JSON summary there when it ends, however it ends.",
+        ),
     ] = None,
     log_format: Annotated[str, typer.Option(help="auto (a bar on a terminal), text or json.")] = "auto",
     debug: Debug = False,

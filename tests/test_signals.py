@@ -259,6 +259,10 @@ def test_a_summary_is_posted_at_the_end(config_file: Config, tmp_path: Path) -> 
     assert summary["text"] == "selfinstruct run: target, 30 records", "what a chat shows"
     assert len(post.body) < 4096
     assert TOKEN not in done.stderr + done.stdout
+    with receiving() as hook:
+        assert generate(config_file(), SELFINSTRUCT_NOTIFY_URL=f"{hook.address}/{TOKEN}").returncode == 0
+    (again,) = told(hook)
+    assert again["nothing_to_do"], "and so it is out of the process's arguments"
 
 
 def test_it_is_posted_however_a_start_ends(
