@@ -70,8 +70,8 @@ _HOMES = {
     "novelty": ("NoveltyIndex",),
     "runs": ("Outcome", "Run", "Status"),
     "schema": (
-        "Asking", "Candidate", "Completion", "Demonstration", "Development", "Exchange", "Instance", "Message", "Prompt",
-        "Record", "Sampling", "SeedTask", "Usage", "Verdict",
+        "Asking", "Candidate", "Completion", "Demonstration", "Development", "Exchange", "Instance", "Message",
+        "Prompt", "Record", "Sampling", "SeedTask", "Usage", "Verdict",
     ),
     "seeds": ("load_seeds",),
     "strategies": ("Strategy",),
