@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "selfinstruct"
 VALUES = set("_version errors schema text suggest config_file config_sections config_teachers config".split())
-LOOP = set("loop generations opening generate evaluate".split())
+LOOP = set("loop developer generations opening generate evaluate".split())
 FRONT = set(
     "__init__ __main__ cli console progress estimate starter preflight spending teacher_commands dedup_command"
     " explain_command judge_command validate_command push_command".split()
