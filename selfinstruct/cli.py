@@ -16,6 +16,7 @@ from .console import Debug, plain_errors, printable, printable_json, say, table
 from .dedup_command import dedup
 from .errors import EXIT_CODES
 from .preflight import check_names, expectations, foresee, only_filters, warn_in_clear
+from .report_command import compare, report
 from .spending import spending
 from .teacher_commands import serve_fake, teacher_app
 
@@ -34,6 +35,8 @@ app = typer.Typer(
 )
 app.add_typer(teacher_app, name="teacher")
 app.command(epilog="Example: selfinstruct dedup alpaca.jsonl alpaca-distinct.jsonl --column instruction")(dedup)
+app.command(epilog="Example: selfinstruct report data/openai --output openai.html")(report)
+app.command(epilog="Example: selfinstruct compare data/openai data/zh --html compared.html")(compare)
 app.command("serve-fake", epilog="Example: selfinstruct serve-fake --port 8099 --latency-s 0.05")(serve_fake)
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's YAML file.", show_default=False)]
