@@ -93,6 +93,8 @@ def languages(figures: Figures) -> BarTable:
     first = figures.languages[0] if total else None
     title = f"{_share(first.count, total)} are in the language {first.name}" if first else "No records yet"
     note = "As py3langid takes instruction, input and output together; short texts may be taken for another language."
+    if total < figures.status.records:
+        note += f" In a fixed draw of {total:,} of the {figures.status.records:,} records."
     shown = figures.languages[:12]
     rest = total - sum(language.count for language in shown)
     counts = [(language.name, language.count) for language in shown] + ([("others", rest)] if rest else [])
