@@ -106,6 +106,7 @@ def _answer(model: Any, question: int, at: float, draw: random.Random) -> tuple[
     """A row of `answers` like `model`, of another question, time and usage."""
     row = list(model)
     row[0], row[1] = f"p:{question}", question
+    row[5] = json.dumps([f"seed_task_{number}" for number in draw.sample(range(175), 3)])
     row[13], row[14], row[16], row[17] = draw.randrange(700, 1100), draw.randrange(1200, 2000), 0.0012, at
     return tuple(row)
 

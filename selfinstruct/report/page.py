@@ -49,7 +49,7 @@ def report_page(figures: Figures, selection: Selection | None) -> str:
         figures=figures,
         now=now,
         pairs=figures.pairs,
-        state="running" if now.running else f"{now.outcome.reason} {now.outcome.detail}".strip(),
+        state="running" if now.running else f"{now.outcome.reason}: {now.outcome.detail}".rstrip(": "),
         measured=moment(figures.measured_at),
         keys=key_figures(figures),
         charts=charts,

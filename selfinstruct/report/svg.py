@@ -85,7 +85,7 @@ def frame(x: Axis, y: Axis) -> Markup:
     for value, words in x.ticks:
         parts.append(element("text", words, class_="tick", x=x.at(value), y=y.start + 18, text_anchor="middle"))
     parts.append(element("text", x.label, class_="label", x=x.end, y=y.start + 37, text_anchor="end"))
-    parts.append(element("text", y.label, class_="label", x=4.0, y=y.end - 12))
+    parts.append(element("text", y.label, class_="label", x=4.0, y=y.end - 18))
     return joined(parts)
 
 

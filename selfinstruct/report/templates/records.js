@@ -227,12 +227,13 @@
     if (!row) return;
     const title = $("detail-title"), facts = $("detail-facts"), texts = $("detail-texts");
     title.replaceChildren();
-    put(title, status(row));
+    const what = row.kind === "refused" ? `refused: ${row.reason}` : row.kind === "waiting" ? "admitted, no record" : row.kind;
+    put(title, what);
     facts.replaceChildren();
     const where = row.question === null ? "" : `question ${row.question}`;
     put(facts, [where, row.detail].filter(Boolean).join(" · "));
     texts.replaceChildren();
-    side(texts, row.kind === "refused" ? "Refused" : row.kind === "seed" ? "Seed task" : "Record", row);
+    side(texts, "This task", row);
     const score = row.score === null ? "" : `, F ${row.score.toFixed(3)}`;
     side(texts, `Nearest neighbour${score}`, near(row),
       row.nearest === null ? "It was not compared with others." : `${row.nearest}: its text is not in this page.`);
