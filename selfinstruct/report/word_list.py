@@ -41,8 +41,8 @@ def _in_english(text: str) -> VerbNoun:
     before = None
     for place, token in enumerate(tokens):
         begins = before is None or before in words["before"] or not before[0].isalnum() or before.endswith("ly")
-        if begins and token in words["verbs"]:
-            verb = words["spelling"].get(token, token)
+        verb = words["spelling"].get(token, token)
+        if begins and verb in words["verbs"]:
             return VerbNoun(verb, _object(tokens[place + 1 :]))
         before = token
     return VerbNoun()
