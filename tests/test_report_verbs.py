@@ -39,7 +39,7 @@ def test_the_word_list_finds_verb_and_object(text: str, verb: str | None, noun: 
 
 
 def test_hostile_text_brings_only_words() -> None:
-    texts = ["Write <script>alert(1)</script> now", "Write a poem</script><b>", "Give me \u202eevil names", "List 'a&b'"]
+    texts = ["Write <script>alert(1)</script> now", "Write a poem</script><b>", "Give me \u202eevil names", "List a&b"]
     found = verb_nouns(texts, WordList())
     words = [verb.verb for verb in found.verbs] + [noun for verb in found.verbs for noun, _ in verb.nouns]
     assert "poem" in words
@@ -97,7 +97,11 @@ def test_spacy_finds_verb_and_object_in_the_first_sentence() -> None:
     finder = spacy_finder()
     assert finder is not None
     assert "spaCy" in finder.name
-    texts = ["Write a short story about a fox.", "Sum up the news report in one sentence. Name the author.", "", "Why?"]
-    assert list(finder.find(texts)) == [
-        VerbNoun("write", "story"), VerbNoun("sum", "report"), VerbNoun(), VerbNoun()
-    ]  # fmt: skip
+    texts = [
+        "Write a short story about a fox.",
+        "Sum up the news report in one sentence. Name the author.",
+        "",
+        "写首诗",
+    ]
+    found = [VerbNoun("write", "story"), VerbNoun("sum", "report"), VerbNoun(), VerbNoun("写", "诗")]
+    assert list(finder.find(texts)) == found

@@ -32,7 +32,12 @@ class WordList:
     def find(self, texts: Sequence[str]) -> Iterator[VerbNoun]:
         """One answer for each text, in order."""
         for text in texts:
-            yield _in_chinese(text[:_CHARS]) if _HAN.search(text) else _in_english(text[:_CHARS])
+            yield _in_chinese(text[:_CHARS]) if is_chinese(text) else _in_english(text[:_CHARS])
+
+
+def is_chinese(text: str) -> bool:
+    """Whether a Chinese character stands where the request does."""
+    return _HAN.search(text[:_CHARS]) is not None
 
 
 def _in_english(text: str) -> VerbNoun:
