@@ -1,4 +1,4 @@
-"""The server that everybody in `loop.py` is measured against: the fake teacher's answers, as lean as Python serves them.
+"""The server that everybody in `loop.py` is measured against: the fake teacher's answers, as lean as can be.
 
     python benchmarks/loop_server.py [--latency-s 0.05]
 
@@ -32,6 +32,7 @@ class Score:
     coming in to the last answer; cpu_s: of the server in those."""
 
     answered: int = 0
+    trials: int = TRIALS
     in_flight: int = 0
     most_in_flight: int = 0
     seconds: float = 0.0

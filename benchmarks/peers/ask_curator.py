@@ -1,4 +1,4 @@
-"""bespokelabs-curator, as its guide has it: an LLM with the openai backend and its backend_params, called with the prompts.
+"""bespokelabs-curator, as its guide has it: an LLM with the openai backend and its backend_params.
 
 Two things are stubbed so that it runs without the network: the tokenizer `cl100k_base`, which it downloads to foresee
 tokens (here: a token for four characters), and its telemetry. The limits a minute are put out of the way.
@@ -9,7 +9,10 @@ from __future__ import annotations
 import logging
 import os
 
+os.environ |= {"TELEMETRY_ENABLED": "false", "CURATOR_VIEWER": "0"}
+
 import tiktoken
+from bespokelabs import curator
 from loop_task import Task, measure
 
 
@@ -22,10 +25,8 @@ class FourCharacters:
 
 
 def _ask(task: Task) -> None:
-    os.environ |= {"CURATOR_CACHE_DIR": str(task.folder), "TELEMETRY_ENABLED": "0", "CURATOR_VIEWER": "0"}
+    os.environ["CURATOR_CACHE_DIR"] = str(task.folder)
     tiktoken.get_encoding = lambda name: FourCharacters()
-    from bespokelabs import curator
-
     logging.getLogger("bespokelabs").setLevel(logging.WARNING)
     teacher = curator.LLM(
         model_name="fake",

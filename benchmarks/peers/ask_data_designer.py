@@ -1,6 +1,7 @@
 """data-designer, as its guide has it: a provider and a model of one's own, a seed table and one column of model text.
 
-Telemetry and the check of the model beforehand are switched off, early shutdown as well; all else is as it comes.
+Telemetry, metrics and the check of the model beforehand are switched off. One thing is stubbed so that it runs without
+the network: the tokenizer `cl100k_base`, which it downloads to describe the finished column (here: one token a text).
 """
 
 from __future__ import annotations
@@ -11,14 +12,22 @@ os.environ["NEMO_TELEMETRY_ENABLED"] = "false"
 
 import data_designer.config as dd
 import pandas as pd
+import tiktoken
 from data_designer.interface import DataDesigner
 from loop_task import Task, measure
 
 
+class OneToken:
+    """Stands in for a tokenizer."""
+
+    def encode(self, text: str, **options: object) -> list[int]:
+        """One number."""
+        return [0]
+
+
 def _ask(task: Task) -> None:
-    provider = dd.ModelProvider(
-        name="loop", endpoint=task.base_url, provider_type="openai", api_key="none"
-    )
+    tiktoken.get_encoding = lambda name: OneToken()
+    provider = dd.ModelProvider(name="loop", endpoint=task.base_url, provider_type="openai", api_key="none")
     model = dd.ModelConfig(
         alias="teacher",
         model="fake",

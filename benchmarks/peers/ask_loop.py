@@ -1,7 +1,7 @@
 """The whole loop of this project: prompts, limits, budget, journal, parsing, filters, novelty; all but the dataset.
 
-It asks questions of its own, as many as the task has. Variants: `full`, and `off`, whose journal doesn't wait for the
-disk (`PRAGMA synchronous=OFF`): what a power cut would take, and the price of not losing it.
+It asks questions of its own, as many as the task has. Variants are the strategies; `-off` behind one means a journal
+that doesn't wait for the disk (`PRAGMA synchronous=OFF`): what is faster then is the price of durability.
 """
 
 from __future__ import annotations
@@ -9,22 +9,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy  # noqa: F401  what a run imports when it needs it isn't measured, for nobody here
 from loop_task import Task, measure
 
-import selfinstruct as si
+import selfinstruct.teachers.http_client  # noqa: F401
+from selfinstruct import RunConfig, run
 from selfinstruct.store import Store
 
 SEEDS = Path(__file__).parents[2] / "seeds" / "en.jsonl"
 
 
 def _ask(task: Task) -> None:
-    if task.variant == "off":
+    strategy, _, careless = task.variant.partition("-")
+    if careless:
         _forget_the_disk()
-    config = si.RunConfig.parse(
+    config = RunConfig.parse(
         {
             "seeds": str(SEEDS),
             "run_dir": str(task.folder / "run"),
-            "strategy": "self_instruct",
+            "strategy": strategy,
             "target": 10 * len(task.questions),  # never met: the cap ends the run
             "max_requests": len(task.questions),
             "concurrency": task.in_flight,
@@ -32,8 +35,8 @@ def _ask(task: Task) -> None:
             "teacher": {"kind": "openai", "model": "fake", "base_url": task.base_url, "api_key_env": None},
         }
     )
-    run = si.run(config, export=False)
-    assert run.status().requests == len(task.questions), run.outcome
+    made = run(config, export=False)
+    assert made.status().requests == len(task.questions), made.outcome
 
 
 def _forget_the_disk() -> None:
@@ -41,7 +44,8 @@ def _forget_the_disk() -> None:
 
     def open_carelessly(self: Store, *given: Any) -> None:
         opened(self, *given)
-        self._writer.execute("PRAGMA synchronous=OFF")
+        if hasattr(self, "_writer"):  # not where it only reads
+            self._writer.execute("PRAGMA synchronous=OFF")
 
     Store._open = open_carelessly  # type: ignore[method-assign]
 
