@@ -45,8 +45,9 @@ DRAWN = {
     "licensing": {"journal", "provenance", "runs", "terms"},
     "pool": {"filters", "journal", "novelty", "strategies"},
     "explain": {"journal", "licensing", "novelty", "provenance", "runs", "seeds", "terms"},
-    "export": {"exchange", "journal", "licensing", "provenance", "runs"},
-    "report": {"journal", "novelty", "runs", "seeds"},
+    "linguistics": set(),
+    "export": {"exchange", "journal", "licensing", "linguistics", "provenance", "runs"},
+    "report": {"journal", "linguistics", "novelty", "runs", "seeds"},
 }
 """Every arrow between two values, or two parts (which all may use values); a new one needs a reason and a line here."""
 
@@ -56,8 +57,8 @@ HOMES = {
     "datasets": {"export", "tables"},
     "pyarrow": {"export", "tables"},
     "jinja2": {"export", "report"},
-    "py3langid": {"report"},
-    "spacy": {"report"},
+    "py3langid": {"linguistics"},
+    "spacy": {"linguistics"},
 }
 
 

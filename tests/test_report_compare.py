@@ -14,9 +14,9 @@ from rouge_score.rouge_scorer import RougeScorer
 import selfinstruct as si
 from conftest import ROOT
 from selfinstruct.config import RunConfig
+from selfinstruct.linguistics import WordList
 from selfinstruct.report import compare, write_comparison
 from selfinstruct.report.diversity import diversity_of, draw
-from selfinstruct.report.word_list import WordList
 
 
 def cli(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -6,11 +6,10 @@ import importlib.util
 
 import pytest
 
-from selfinstruct.report.figures import VerbNouns
-from selfinstruct.report.parsing import MODELS, spacy_finder
-from selfinstruct.report.verb_noun import VerbNoun, finder_for, verb_nouns
+from selfinstruct.linguistics import VerbNouns, WordList
+from selfinstruct.linguistics.parsing import MODELS, spacy_finder
+from selfinstruct.linguistics.verb_noun import VerbNoun, finder_for, verb_nouns
 from selfinstruct.report.wheel import wheel
-from selfinstruct.report.word_list import WordList
 
 CASES = [
     ("Write a short story about a fox.", "write", "story"),

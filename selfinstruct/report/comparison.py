@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..linguistics import Finder, finder_for
 from ..runs import Run
 from .charts import dollars
 from .diversity import SAMPLE, Diversity, diversity_of, draw
 from .figures import Figures
 from .measure import measure
 from .snapshot import taken_of
-from .verb_noun import Finder, finder_for
 
 
 @dataclass(frozen=True, slots=True)

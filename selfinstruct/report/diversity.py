@@ -7,9 +7,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..linguistics import Finder
 from ..novelty import NoveltyIndex
 from ..text import tokenize
-from .verb_noun import Finder
 
 SAMPLE = 1000
 """Texts that are compared with each other: half a million pairs, about 2 seconds."""

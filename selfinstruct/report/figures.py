@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..linguistics import VerbNouns
 from ..runs import Status
 
 
@@ -72,33 +73,6 @@ class Scores:
     admitted: tuple[int, ...]
     refused: tuple[int, ...]
     mean_novelty: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """A root verb, how many instructions have it, and its direct objects, the most frequent first."""
-
-    verb: str
-    count: int
-    nouns: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class VerbNouns:
-    """Root verbs and their direct objects (Self-Instruct, Figure 3), the most frequent verbs first.
-
-    found_by: the parser or word list that found them, in words. parsed: instructions looked at, of `records`.
-    with_verb, with_noun: of them, those with a root verb, and with an object, too.
-    distinct: different verb-noun pairs.
-    """
-
-    found_by: str
-    records: int
-    parsed: int
-    with_verb: int
-    with_noun: int
-    distinct: int
-    verbs: tuple[Verb, ...]
 
 
 @dataclass(frozen=True, slots=True)

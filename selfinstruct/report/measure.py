@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ..journal import Journal
-from .figures import Figures, Reason, Scores, SeedYield
+from ..linguistics import Finder, languages, verb_nouns
+from .figures import Count, Figures, Reason, Scores, SeedYield
 from .snapshot import Snapshot
-from .texts import languages, lengths
+from .texts import lengths
 from .timeline import moments, stretches, yields
-from .verb_noun import Finder, verb_nouns
 
 SCORE_BINS = 40
 _STAGES = ("answer", "filter", "novelty", "instance")
@@ -42,7 +42,7 @@ def measure(snapshot: Snapshot, finder: Finder) -> Figures:
         lengths=lengths(records),
         pairs=verb_nouns([record.instruction for record in records], finder),
         classification=(sorts[True], sorts[False], sorts[None]),
-        languages=languages(records),
+        languages=tuple(Count(*found) for found in languages(records)),
         seeds=_seed_yields(snapshot, by_question),
         seeds_read=bool(snapshot.seeds),
         inherited=int(journal.query("SELECT count(*) FROM answers WHERE inherited = 1")[0][0]),

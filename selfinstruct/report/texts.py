@@ -1,20 +1,15 @@
-"""What the records' texts are like: how long, in which language."""
+"""What the records' texts are like: how long they are."""
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from ..schema import Record
 from ..text import tokenize
-from .figures import Count, Histogram, Length
+from .figures import Histogram, Length
 
 _BINS = 40
-LANGUAGES_OF = 5000
-"""Records whose language is looked at: about 2 seconds."""
-_LANGUAGE_CHARS = 150
-"""So much of each text is enough to tell a record's language."""
 
 
 def histogram(values: Sequence[int], bins: int = _BINS) -> Histogram:
@@ -54,19 +49,3 @@ def lengths(records: Iterable[Record]) -> tuple[Length, ...]:
     return tuple(
         Length(part, histogram([count for count in counts if count]), counts.count(0)) for part, counts in found.items()
     )
-
-
-def languages(records: Sequence[Record]) -> tuple[Count, ...]:
-    """Languages by their ISO 639-1 code, the most frequent first, as `py3langid` takes the beginnings of texts to be.
-
-    Of more than `LANGUAGES_OF` records, those of a draw with a fixed seed.
-    """
-    import py3langid
-
-    drawn = records if len(records) <= LANGUAGES_OF else random.Random("languages").sample(records, LANGUAGES_OF)
-    found: Counter[str] = Counter()
-    for record in drawn:
-        first = record.instances[0] if record.instances else None
-        texts = (record.instruction, first.input, first.output) if first else (record.instruction,)
-        found[str(py3langid.classify("\n".join(text[:_LANGUAGE_CHARS] for text in texts))[0])] += 1
-    return tuple(Count(name, count) for name, count in sorted(found.items(), key=lambda item: (-item[1], item[0])))

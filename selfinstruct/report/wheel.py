@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from ..linguistics import Verb, VerbNouns
 from .charts import Chart
-from .figures import Verb, VerbNouns
 from .svg import element, joined, picture, sector
 
 _SIZE = 640.0

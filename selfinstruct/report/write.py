@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from ..linguistics import finder_for
 from ..runs import Run
 from .figures import Figures
 from .measure import measure
 from .page import report_page, write_page
 from .rows import select
 from .snapshot import taken_of
-from .verb_noun import finder_for
 
 Parser = Literal["auto", "word-list"]
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
-
-from .figures import Verb, VerbNouns
 
 VERBS, NOUNS = 20, 4
 """What the paper's figure shows: the 20 most frequent verbs and the 4 most frequent objects of each."""
@@ -22,6 +21,33 @@ class VerbNoun(NamedTuple):
 
     verb: str | None = None
     noun: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A root verb, how many instructions have it, and its direct objects, the most frequent first."""
+
+    verb: str
+    count: int
+    nouns: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VerbNouns:
+    """Root verbs and their direct objects (Self-Instruct, Figure 3), the most frequent verbs first.
+
+    found_by: the parser or word list that found them, in words. parsed: instructions looked at, of `records`.
+    with_verb, with_noun: of them, those with a root verb, and with an object, too.
+    distinct: different verb-noun pairs.
+    """
+
+    found_by: str
+    records: int
+    parsed: int
+    with_verb: int
+    with_noun: int
+    distinct: int
+    verbs: tuple[Verb, ...]
 
 
 class Finder(Protocol):
