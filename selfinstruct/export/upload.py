@@ -28,7 +28,7 @@ _DATA = (".parquet", ".jsonl")
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What would be sent: the card, Croissant metadata and data files of a folder, as paths in the repository with their bytes."""
+    """What would be sent: a folder's card, Croissant metadata and data, as paths in the repository with their bytes."""
 
     folder: Path
     repo: str
