@@ -16,14 +16,14 @@ from dataclasses import dataclass
 
 from .ask import Door, reason_of
 from .budget import Budget
+from .developer import Developer
 from .errors import TeacherError
 from .gate import DoorClosed
 from .generations import Generations
 from .journal import Answer
-from .pool import Admitted, Pool, as_verdict, draw_demos
+from .pool import Admitted, Pool, draw_demos
 from .roster import Teacher
 from .runs import OpenRun, Outcome
-from .schema import Completion, Development, Instance, Prompt, Record, Scores, storable
 
 HEARTBEAT_S = 5.0
 """Seconds after which progress is told again though nothing has come in."""
@@ -72,6 +72,7 @@ class Loop:
         self._generations, self._teachers, self._report = generations, teachers, progress
         self._asked: dict[int, asyncio.Task[Answer] | Answer] = {}
         self._next_question = 0
+        self._developer = Developer(pool, door, generations, opened.journal)
         self._developing: set[asyncio.Task[None]] = set()
         self._next_developed = self._promising = 0
         self._complete = self._failed = self._unanswered = 0
@@ -255,100 +256,17 @@ class Loop:
             development.add_done_callback(self._developed)
 
     async def _develop(self, admitted: Admitted) -> None:
-        answers: list[Answer] = []
-        asked: list[str] = []
-        text = admitted.candidate.instruction
-        scores: tuple[Scores | None, ...] = ()
         try:
-            found = await self._found(admitted, answers, asked)
-            made = tuple(Instance(storable(i.input), storable(i.output)) for i in found.instances)
-            kept, refused = self._pool.checks.keep(text, made, found.truncated)
-            if found.error is not None:
-                kept, refused = (), [as_verdict(found.error)]
-            elif self._generations.judge is not None:
-                kept, scores, low = await self._generations.judge.grade(text, kept, self._noting(asked))
-                refused += low
+            await self._developer.develop(admitted)
         except DoorClosed:
             self._unanswered += 1
             self._promising -= 1
             return
-        if asked:
-            self._journal.ledger.developed(admitted.question, admitted.index, asked)
-        for part, verdict in enumerate(refused):
-            self._pool.refuse(admitted.question, admitted.index, "instance", text, verdict, part)
-        if kept:
-            by = answers[-1] if answers else admitted.answer
-            admitted.record = self._record(admitted, kept, found.is_classification, by, scores)
-            self._journal.keep(admitted.record)
+        if admitted.record is not None:
             self._complete += 1
         else:
             self._failed += 1
             self._promising -= 1
-        admitted.resolved = True
-
-    def _noting(self, asked: list[str]) -> Callable[[Prompt], Awaitable[Completion]]:
-        """Asks, and puts the keys of the questions into `asked`."""
-
-        async def ask(prompt: Prompt) -> Completion:
-            asked.append(f"d:{prompt.digest()}")
-            return (await self._door.ask(asked[-1], prompt)).completion
-
-        return ask
-
-    async def _found(self, admitted: Admitted, answers: list[Answer], asked: list[str]) -> Development:
-        """As the generation that proposed it asks where the journal holds all of that, else as the current one does.
-
-        answers: gets the answers that it was made from; asked: the keys of their questions.
-        """
-
-        async def recall(prompt: Prompt) -> Completion:
-            asked.append(f"d:{prompt.digest()}")
-            known = self._door.recall(asked[-1])
-            if known is None:
-                raise DoorClosed
-            answers.append(known)
-            return known.completion
-
-        async def ask(prompt: Prompt) -> Completion:
-            asked.append(f"d:{prompt.digest()}")
-            answer = await self._door.ask(asked[-1], prompt)
-            answers.append(answer)
-            return answer.completion
-
-        then, now = self._generations.of(admitted.answer), self._generations.current
-        if then is not now:
-            with contextlib.suppress(DoorClosed):
-                return await then.develop(admitted.candidate, recall)
-            answers.clear()
-            asked.clear()
-        return await now.develop(admitted.candidate, ask)
-
-    def _record(
-        self,
-        admitted: Admitted,
-        instances: tuple[Instance, ...],
-        is_classification: bool | None,
-        by: Answer,
-        scores: tuple[Scores | None, ...],
-    ) -> Record:
-        answer = admitted.answer
-        return Record(
-            id=admitted.id,
-            question=admitted.question,
-            index=admitted.index,
-            instruction=admitted.candidate.instruction,
-            instances=instances,
-            is_classification=is_classification,
-            strategy=self._generations.of(answer).name,
-            teacher=answer.completion.model or answer.teacher,
-            output_teacher=by.completion.model or by.teacher,
-            prompt_version=answer.version,
-            demos=answer.demos,
-            nearest=admitted.nearest,
-            neighbours=admitted.neighbours,
-            mean_similarity=admitted.mean_similarity,
-            scores=scores,
-        )
 
     def _developed(self, task: asyncio.Task[None]) -> None:
         self._developing.discard(task)

@@ -10,10 +10,10 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "selfinstruct"
 VALUES = set("_version errors durations schema text suggest config_file config_sections config_teachers config".split())
-LOOP = set("loop generations opening stopping generate evaluate".split())
+LOOP = set("loop developer generations opening stopping generate evaluate".split())
 FRONT = set(
     "__init__ __main__ cli console progress estimate starter preflight spending teacher_commands dedup_command"
-    " explain_command judge_command validate_command push_command generate_command job".split()
+    " explain_command judge_command validate_command push_command generate_command job report_command".split()
 )
 """The command line and what only it uses: these may import anything, and nothing below imports them."""
 
@@ -48,7 +48,9 @@ DRAWN = {
     "licensing": {"journal", "provenance", "runs", "terms"},
     "pool": {"filters", "journal", "novelty", "strategies"},
     "explain": {"journal", "licensing", "novelty", "provenance", "runs", "seeds", "terms"},
-    "export": {"exchange", "journal", "licensing", "provenance", "runs"},
+    "linguistics": set(),
+    "export": {"exchange", "journal", "licensing", "linguistics", "provenance", "runs"},
+    "report": {"journal", "linguistics", "novelty", "runs", "seeds"},
 }
 """Every arrow between two values, or two parts (which all may use values); a new one needs a reason and a line here."""
 
@@ -57,7 +59,9 @@ HOMES = {
     "openai": {"teachers"},
     "datasets": {"export", "tables"},
     "pyarrow": {"export", "tables"},
-    "jinja2": {"export"},
+    "jinja2": {"export", "report"},
+    "py3langid": {"linguistics"},
+    "spacy": {"linguistics"},
     "opentelemetry": {"signals"},
     "prometheus_client": {"signals"},
 }

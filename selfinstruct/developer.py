@@ -1,0 +1,108 @@
+"""From an admitted task to its record, or to what refused it: its instances, their checks, a judge's marks."""
+
+from __future__ import annotations
+
+import contextlib
+
+from .ask import Door
+from .gate import DoorClosed
+from .generations import Generations
+from .journal import Answer, Journal
+from .pool import Admitted, Pool, as_verdict
+from .schema import Completion, Development, Instance, Prompt, Record, Scores, storable
+
+
+class Developer:
+    """Develops admitted tasks. What it concludes follows from the answers alone, in whatever order they come."""
+
+    def __init__(self, pool: Pool, door: Door, generations: Generations, journal: Journal) -> None:
+        self._pool, self._door, self._generations, self._journal = pool, door, generations, journal
+
+    async def develop(self, admitted: Admitted) -> None:
+        """Resolve a task: its record goes into the journal and stands in `admitted.record`, or its refusals do.
+
+        Raises DoorClosed when a question that it needs is not to be asked; the task stays unresolved.
+        """
+        trail = _Trail(self._door)
+        text = admitted.candidate.instruction
+        scores: tuple[Scores | None, ...] = ()
+        found = await self._found(admitted, trail)
+        made = tuple(Instance(storable(i.input), storable(i.output)) for i in found.instances)
+        kept, refused = self._pool.checks.keep(text, made, found.truncated)
+        by = trail.answers[-1] if trail.answers else admitted.answer
+        if found.error is not None:
+            kept, refused = (), [as_verdict(found.error)]
+        elif self._generations.judge is not None:
+            kept, scores, low = await self._generations.judge.grade(text, kept, trail.ask)
+            refused += low
+        if trail.keys:
+            self._journal.ledger.developed(admitted.question, admitted.index, trail.keys)
+        for part, verdict in enumerate(refused):
+            self._pool.refuse(admitted.question, admitted.index, "instance", text, verdict, part)
+        if kept:
+            admitted.record = self._record(admitted, kept, found.is_classification, by, scores)
+            self._journal.keep(admitted.record)
+        admitted.resolved = True
+
+    async def _found(self, admitted: Admitted, trail: _Trail) -> Development:
+        """As the generation that proposed it asks where the journal holds all of that, else as the current one does."""
+        then, now = self._generations.of(admitted.answer), self._generations.current
+        if then is not now:
+            with contextlib.suppress(DoorClosed):
+                return await then.develop(admitted.candidate, trail.recall)
+            trail.forget()
+        return await now.develop(admitted.candidate, trail.ask)
+
+    def _record(
+        self,
+        admitted: Admitted,
+        instances: tuple[Instance, ...],
+        is_classification: bool | None,
+        by: Answer,
+        scores: tuple[Scores | None, ...],
+    ) -> Record:
+        answer = admitted.answer
+        return Record(
+            id=admitted.id,
+            question=admitted.question,
+            index=admitted.index,
+            instruction=admitted.candidate.instruction,
+            instances=instances,
+            is_classification=is_classification,
+            strategy=self._generations.of(answer).name,
+            teacher=answer.completion.model or answer.teacher,
+            output_teacher=by.completion.model or by.teacher,
+            prompt_version=answer.version,
+            demos=answer.demos,
+            nearest=admitted.nearest,
+            neighbours=admitted.neighbours,
+            mean_similarity=admitted.mean_similarity,
+            scores=scores,
+        )
+
+
+class _Trail:
+    """The questions that a task was developed with, by their keys, and the answers to them."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self.keys: list[str] = []
+        self.answers: list[Answer] = []
+
+    async def ask(self, prompt: Prompt) -> Completion:
+        self.keys.append(f"d:{prompt.digest()}")
+        self.answers.append(await self._door.ask(self.keys[-1], prompt))
+        return self.answers[-1].completion
+
+    async def recall(self, prompt: Prompt) -> Completion:
+        """The journal's answer. Raises DoorClosed where it has none."""
+        self.keys.append(f"d:{prompt.digest()}")
+        known = self._door.recall(self.keys[-1])
+        if known is None:
+            raise DoorClosed
+        self.answers.append(known)
+        return known.completion
+
+    def forget(self) -> None:
+        self.keys.clear()
+        self.answers.clear()
