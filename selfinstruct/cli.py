@@ -25,6 +25,7 @@ from .validate_command import validate
 
 if TYPE_CHECKING:
     from .config import RunConfig
+    from .runs import Status
 
 _EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 
@@ -145,6 +146,13 @@ def generate(
         Path | None,
         typer.Option(metavar="NEW_DIR", help="Take the run's answers over into NEW_DIR and go on there as configured."),
     ] = None,
+    new_generation: Annotated[
+        bool,
+        typer.Option(
+            "--new-generation",
+            help="Go on in the same run with another teacher, other prompts or sampling; what was made stays.",
+        ),
+    ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Leave batch jobs to themselves (code 3); the next start collects.")
     ] = False,
@@ -163,7 +171,7 @@ def generate(
         loaded = _load(config, set_)
         check_names(loaded)
         warn_in_clear(loaded)
-        options: dict[str, Any] = {"detach": detach}
+        options: dict[str, Any] = {"detach": detach, "new_generation": new_generation}
         if fork is not None:
             options["fork_of"] = loaded.run_dir
             loaded = loaded.model_copy(update={"run_dir": str(fork)})
@@ -211,6 +219,7 @@ def status(
             "run": f"{now.run_dir} ({now.run_id}), {'running' if now.running else 'not running'}",
             "strategy, teacher": f"{now.strategy}, {now.teacher}",
             "records": f"{now.records:,} of {now.target:,}",
+            **_grown(now),
             "admitted": f"{now.admitted:,} of {now.proposed:,} proposed ({now.acceptance:.1%})",
             "requests": f"{now.requests:,} ({now.failed_requests:,} without an answer)",
             "tokens": f"{now.prompt_tokens:,} in prompts, {now.completion_tokens:,} generated",
@@ -286,6 +295,19 @@ def refilter(
             print(done.dataset_path)
         if outcome.exit_code:
             raise typer.Exit(outcome.exit_code)
+
+
+def _grown(now: Status) -> dict[str, str]:
+    """What each start adds, where one does, and a line for each generation where there are several."""
+    rows = {}
+    if now.aim is not None and now.aim.more is not None:
+        rows["growth"] = f"{now.aim.words}, " + ("met: the next start adds more" if now.aim.met else "under way")
+    for each in now.by_generation if now.generations > 1 else ():
+        seeds = f", {each.new_seeds:,} new seeds" if each.new_seeds else ""
+        seeds += f" ({each.near:,} of them nearly the same as earlier tasks)" if each.near else ""
+        who = f"{each.strategy}, {each.teacher}{seeds}"
+        rows[f"  generation {each.number}"] = f"from q{each.first_question} on: {who}; {each.records:,} records"
+    return rows
 
 
 def _load(path: Path, overrides: list[str] | None) -> RunConfig:

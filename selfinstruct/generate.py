@@ -22,6 +22,7 @@ from .decontaminate import load_sets
 from .errors import StorageError, UsageError
 from .filters import Filter, build_checks, warnings_about
 from .generations import Generations
+from .growth import note_met
 from .judge import rubric_digest
 from .loop import GRACE_S, Loop, Progress
 from .opening import enter, make_door, own_teachers
@@ -56,6 +57,7 @@ async def arun(
     export: bool = True,
     recall_only: bool = False,
     detach: bool = False,
+    new_generation: bool = False,
 ) -> Run:
     """Run, or go on with, the run that `config` describes, and write its dataset.
 
@@ -63,7 +65,8 @@ async def arun(
     strategy: a class or function called with (config, asking). filters: of instructions, in place of the configured.
     handle_signals: end cleanly on SIGINT and SIGTERM. fork_of: take over another run's answers first.
     recall_only: ask nothing, only replay what is in the journal. detach: where everything waits in batch jobs, end
-    with the outcome 'detached'; the next start collects.
+    with the outcome 'detached'; the next start collects. new_generation: go on in the same run with another teacher,
+    other prompts or sampling; what was made stays as it is.
 
     Returns the run; `run.outcome` says whether the target was met and if not why (budget, exhausted,
     interrupted). Raises TeacherRefused, TeacherDown and StorageError after everything that was
@@ -88,16 +91,20 @@ async def arun(
     if filters is not None:
         checks = replace(checks, instructions=list(filters))
     teachers = own or ({} if recall_only else build_teachers(config))
-    with open_run(config, meaning, len(seeds), Path(fork_of) if fork_of else None) as opened:
+    source = Path(fork_of) if fork_of else None
+    with open_run(config, meaning, seeds, source, new_generation=new_generation) as opened:
         journal = opened.journal
+        for line in opened.said:
+            _log.warning("selfinstruct: %s", line)
         journal.note_start(VERSION, None if own else hosts_of(config), checks.names)
         door, budget = make_door(config, journal, teachers, own=bool(own), detach=detach)
-        pool = Pool(seeds, checks, config.max_similarity, config.refuse_equal, config.neighbours, journal, opened.id)
+        rules = config.max_similarity, config.refuse_equal, config.neighbours
+        pool = Pool(opened.arrivals, checks, *rules, journal, opened.id)
         async with contextlib.AsyncExitStack() as stack:
             if handle_signals:
                 stack.enter_context(_signals(door))
             ready = None if recall_only else functools.partial(enter, stack, teachers, door)
-            generations = Generations(opened.configs, build, askings)
+            generations = Generations(opened.configs, build, askings, own)
             try:
                 outcome = await Loop(opened, pool, door, budget, generations, ready, progress).grow()
             except StorageError as error:
@@ -109,6 +116,8 @@ async def arun(
             from .export import write_dataset
 
             write_dataset(Run(opened.path))
+        if outcome.reason == "target":
+            note_met(journal)
     if outcome.exit_code and door.error is not None:
         raise door.error
     return Run(opened.path)

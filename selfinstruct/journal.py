@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .arrivals import FORGOTTEN, Arrivals, coming
 from .jobs import DROPPED, Jobs
 from .ledger import EMPTY, TABLES, Ledger
-from .schema import Completion, Prompt, Record, Usage, Verdict
+from .schema import Completion, Prompt, Record, SeedTask, Usage, Verdict
 from .store import Statement, Store
 
 FORMAT = 4
@@ -89,7 +90,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """A stretch of questions asked under one configuration. A run has one; a fork adds another.
+    """A stretch of questions asked under one configuration. New seeds, a new teacher and a fork begin another.
 
     number: counted from 1. first_question: one more than the highest number answered before it.
     """
@@ -112,6 +113,7 @@ class Journal:
         self._store = Store(path, _TABLES, FORMAT, read_only=read_only)
         self.ledger = Ledger(self._store)
         self.jobs = Jobs(self._store)
+        self.arrivals = Arrivals(self._store)
         self._texts: set[str] = set()
         self._generation = self._latest_generation()
 
@@ -266,27 +268,54 @@ class Journal:
         )
         return [Generation(r[0], r[1], r[2], json.loads(r[3]), json.loads(r[4])) for r in rows]
 
-    def begin_generation(self, digest: str, meaning: dict[str, Any], config: dict[str, Any], program: str) -> None:
-        """Questions that are asked from here on belong to a new configuration."""
-        self._store.at_once([_generation(digest, meaning, config, program)])
+    def begin_generation(
+        self,
+        digest: str,
+        meaning: dict[str, Any],
+        config: dict[str, Any],
+        program: str,
+        seeds: Sequence[SeedTask] = (),
+    ) -> None:
+        """Questions that are asked from here on belong to a new configuration. seeds: those that come with it."""
+        self._store.at_once([_generation(digest, meaning, config, program), *coming(seeds)])
         self._generation = self._latest_generation()
+
+    def name_seeds(self, seeds: Sequence[SeedTask]) -> None:
+        """Write down the seeds that a journal of an earlier program was begun with."""
+        self._store.at_once(coming(seeds, at_first=True))
 
     def refresh_config(self, config: dict[str, Any]) -> None:
         """Keep the latest values of the keys that may change freely with the current generation."""
         statement = "UPDATE generations SET config = ? WHERE number = (SELECT max(number) FROM generations)"
         self._store.at_once([(statement, (json.dumps(config),))])
 
-    def copy_to(self, path: Path, digest: str, meaning: dict[str, Any], config: dict[str, Any], program: str) -> None:
+    def copy_to(
+        self,
+        path: Path,
+        digest: str,
+        meaning: dict[str, Any],
+        config: dict[str, Any],
+        program: str,
+        seeds: Sequence[SeedTask] = (),
+        *,
+        afresh: bool = False,
+        notes: Mapping[str, str] | None = None,
+    ) -> None:
         """Copy the journal to a new file, its answers marked as taken over, and begin a generation there.
 
+        seeds: those that come with it; afresh: in place of the run's own, from its first question on. notes: the new
+        file's first ones.
         The new file is there whole or not at all.
         """
         taken_over: list[Statement] = [
             ("UPDATE answers SET inherited = 1", ()),
             ("DELETE FROM meta", ()),
+            *((_SET_META, note) for note in (notes or {}).items()),
             *EMPTY,
             *DROPPED,
             _generation(digest, meaning, config, program),
+            *(FORGOTTEN if afresh else []),
+            *coming(seeds, at_first=afresh),
         ]
         self._store.backup(path, taken_over)
 
