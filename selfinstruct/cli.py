@@ -303,7 +303,7 @@ def _grown(now: Status) -> dict[str, str]:
     if now.aim is not None and now.aim.more is not None:
         rows["growth"] = f"{now.aim.words}, " + ("met: the next start adds more" if now.aim.met else "under way")
     for each in now.by_generation if now.generations > 1 else ():
-        seeds = f", {each.new_seeds:,} new seeds" if each.new_seeds else ""
+        seeds = f", {each.new_seeds:,} {'new ' if each.number > 1 else ''}seeds" if each.new_seeds else ""
         seeds += f" ({each.near:,} of them nearly the same as earlier tasks)" if each.near else ""
         who = f"{each.strategy}, {each.teacher}{seeds}"
         rows[f"  generation {each.number}"] = f"from q{each.first_question} on: {who}; {each.records:,} records"

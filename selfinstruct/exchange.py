@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import filecmp
 import os
 import shutil
 from pathlib import Path
@@ -18,6 +19,14 @@ def replace_folder(target: Path, fresh: Path) -> None:
         target.rename(old)
         fresh.rename(target)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def same_folders(one: Path, other: Path) -> bool:
+    """Whether both are there and hold the same files, byte for byte."""
+    files, others = (
+        {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()} for folder in (one, other)
+    )
+    return files == others != set() and all(filecmp.cmp(one / file, other / file, shallow=False) for file in files)
 
 
 def _exchange(one: Path, other: Path) -> bool:

@@ -66,7 +66,7 @@ class Generations:
             if decided is None:
                 keys = {each.label: self._probe_key(each, number) for each in config.all_teachers}
                 found = await _by_schema(config, asking, askings, keys, door, journal, may_ask=current)
-                if len(askings) > 1 and current and door.asks:
+                if current and door.asks:
                     journal.set_meta(**{note: json.dumps(sorted(found))})
             else:
                 found = frozenset(json.loads(decided))

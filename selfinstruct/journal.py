@@ -309,7 +309,7 @@ class Journal:
         """
         taken_over: list[Statement] = [
             ("UPDATE answers SET inherited = 1", ()),
-            ("DELETE FROM meta", ()),
+            ("DELETE FROM meta WHERE key NOT LIKE 'schemas:%'", ()),  # how each generation asks stays what it was
             *((_SET_META, note) for note in (notes or {}).items()),
             *EMPTY,
             *DROPPED,

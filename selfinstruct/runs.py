@@ -48,7 +48,8 @@ class Outcome:
 class GenerationStatus:
     """One generation of a run: the question it begins with, who is asked and how, its seeds and records of the dataset.
 
-    new_seeds: those that came with it. near: of these, the ones that tasks made before are nearly the same as.
+    new_seeds: those that came with it, of the first one all that it had.
+    near: those of them that earlier tasks are nearly the same as.
     """
 
     number: int
