@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import filecmp
+import glob
 import os
 import shutil
+import time
 from pathlib import Path
+
+_LEFT_S = 86400.0
+"""Seconds after which a folder beside the target is nobody's work any more."""
+
+
+def beside(target: Path) -> Path:
+    """Where to write what shall take the place of `target`; what writers that were killed have left there goes."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}-*"):
+        with contextlib.suppress(OSError):  # somebody else may just take it away
+            if time.time() - left.stat().st_mtime > _LEFT_S:
+                shutil.rmtree(left, ignore_errors=True)
+    return target.with_name(f".{target.name}-{os.getpid()}")
 
 
 def replace_folder(target: Path, fresh: Path) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import DatasetConfig, RunConfig
 from ..errors import cannot_write
-from ..exchange import replace_folder, same_folders
+from ..exchange import beside, replace_folder, same_folders
 from ..provenance import Trail
 from ..runs import Run
 from ..schema import Record
@@ -60,7 +59,7 @@ def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig 
         check_format(name)
     source = _Source.of(run, settings)
     records = run.records()
-    fresh = target.with_name(f".{target.name}-{os.getpid()}")
+    fresh = beside(target)
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
