@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_cli import cli
 from test_loop import Recorder, changed, grow
 
 from selfinstruct.config import RunConfig
@@ -415,6 +416,41 @@ def test_a_seed_tells_with_which_generation_it_came(make_config: MakeConfig, fol
     since = run.generations[1].first_question
     assert (story.generation, story.first_question, story.instruction) == (2, since, seed(20)["instruction"])
     assert f"came with generation 2, counts from q{since} on" in tell(story)
+
+
+def test_the_command_line(make_config: MakeConfig, folder: Path, tmp_path: Path) -> None:
+    config = tmp_path / "growing.yaml"
+    config.write_text(
+        f"seeds: {folder}\nrun_dir: {tmp_path / 'run'}\ntarget: +15\nteacher: {{kind: fake, model: one}}\n"
+    )
+    assert cli("generate", config).returncode == 0
+    (folder / "n.jsonl").write_text(lines(*map(seed, range(20, 22))))
+    checked = cli("check", config).stdout
+    assert '10 tasks, 0 of them classifications; 2 new: "more_20", "more_21"' in checked
+    assert "30 records (+15: from 15 on)" in checked
+    done = cli("generate", config)
+    assert (done.returncode, '2 new seeds, "more_20", "more_21": a new generation' in done.stderr) == (0, True)
+    refused = cli("generate", config, "--set", "teacher.model=two")
+    assert (refused.returncode, "--new-generation" in refused.stderr) == (2, True)
+    assert cli("generate", config, "--set", "teacher.model=two", "--new-generation").returncode == 0
+    told = cli("status", tmp_path / "run").stdout
+    assert "45 records (+15: from 30 on), met: the next start adds more" in told
+    assert "from q0 on: alpaca, one, 8 seeds; " in told
+    assert ": alpaca, one, 2 new seeds; " in told
+    assert ": alpaca, two; " in told
+    status = json.loads(cli("status", tmp_path / "run", "--json").stdout)
+    assert status["aim"] == {"target": 45, "more": 15, "met": True}
+    assert [each["number"] for each in status["by_generation"]] == [1, 2, 3]
+    assert sum(each["records"] for each in status["by_generation"]) == 45
+    (folder / "n.jsonl").unlink()
+    gone = cli("generate", config, "--set", "teacher.model=two")
+    assert (gone.returncode, 'seeds: "more_20", "more_21" gone' in gone.stderr) == (2, True)
+    assert "Traceback" not in gone.stderr
+    out = tmp_path / "out"
+    assert cli("export", tmp_path / "run", "--output", out).returncode == 0
+    assert "revision: 1\n" in (out / "README.md").read_text()
+    strict = cli("refilter", tmp_path / "run", tmp_path / "strict", "--set", f"seeds={folder}")
+    assert strict.returncode in (0, 3), strict.stderr
 
 
 # --- the values behind it -----------------------------------------------------------------------
