@@ -7,16 +7,20 @@ import json
 import random
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from test_cli import cli
+from test_kill import answers_in, start
 from test_loop import Recorder, changed, grow
 
+from conftest import Loopback
 from selfinstruct.config import RunConfig
-from selfinstruct.errors import ConfigChanged, ConfigError, SeedError, UsageError
+from selfinstruct.errors import ConfigChanged, ConfigError, SeedError, TeacherDown, UsageError
 from selfinstruct.explain import SeedStory, explain
 from selfinstruct.journal import Journal
 from selfinstruct.provenance import Trail
@@ -133,6 +137,23 @@ def test_what_is_taken_on_is_seen_before_and_after(make_config: MakeConfig) -> N
     aim = Run(config.run_dir).status().aim
     assert aim is not None
     assert (aim.base, aim.target, aim.met) == (30, 60, False)
+
+
+def test_two_starts_at_the_same_time_do_not_add_twice(
+    make_config: MakeConfig, loopback: Callable[..., Loopback], tmp_path: Path
+) -> None:
+    server = loopback(latency_s=0.05)
+    teacher = {"kind": "openai", "model": "fake", "base_url": server.base_url, "api_key_env": None}
+    config, log = tmp_path / "growing.yaml", tmp_path / "log"
+    values = make_config(target="+150", teacher=teacher, concurrency=1).model_dump(exclude_unset=True, mode="json")
+    config.write_text(yaml.safe_dump(values))
+    first = start(config, log)
+    while first.poll() is None and answers_in(tmp_path / "run") == 0:
+        time.sleep(0.01)
+    second = cli("generate", config)
+    assert second.returncode == 4, second.stderr
+    assert first.wait(60) == 0, log.read_text()
+    assert len(Run(tmp_path / "run").records()) == 150
 
 
 def test_a_fork_adds_to_what_it_took_over(make_config: MakeConfig) -> None:
@@ -290,6 +311,45 @@ def test_new_seeds_wait_for_batch_jobs_under_way(
     with contextlib.closing(sqlite3.connect(run.path / "journal.sqlite")) as db, db:
         db.execute("DELETE FROM batch_questions")
     assert len(grow(config).generations) == 2
+
+
+@both
+def test_a_question_left_open_is_shown_the_seeds_of_its_place(
+    make_config: MakeConfig, folder: Path, strategy: str
+) -> None:
+    """It lies before the new generation's first: novelty doesn't know the new seeds there yet."""
+    config = make_config(seeds=str(folder), target="+60", strategy=strategy, max_failures_in_a_row=4)
+    gaps = Recorder(bad=lambda p, n: TeacherDown("gone") if n == 3 else None, latencies=random.Random(4))
+    with pytest.raises(TeacherDown):
+        grow(config, gaps)
+    answered = {row[0] for row in stored(Run(config.run_dir), "SELECT question FROM answers")}
+    (folder / "n.jsonl").write_text(lines(*map(seed, range(20, 28))))
+    run = grow(config)
+    since = run.generations[1].first_question
+    left = set(range(since)) - answered
+    assert left, "nothing was left open: the test shows nothing"
+    late = {f"more_{n}" for n in range(20, 28)}
+    assert not demos(run, range(since)) & late
+    assert demos(run, range(since, 10_000)) & late
+    again = Recorder()
+    assert grow(changed(config, target=60), again).records() == run.records()
+    assert again.asked == []
+
+
+def test_generations_that_ask_nothing_are_no_trouble(make_config: MakeConfig, folder: Path) -> None:
+    """Seeds that come while there is nothing to do count from the next question on, whenever that is."""
+    config = make_config(seeds=str(folder), target=15)
+    made = grow(config).records()
+    for night in (1, 2):
+        (folder / f"{night}.jsonl").write_text(lines(*map(seed, range(20 * night, 20 * night + 4))))
+        teacher = Recorder()
+        assert grow(config, teacher).records() == made
+        assert teacher.asked == []
+    run = grow(changed(config, target=60))
+    assert run.records()[:15] == made
+    assert [each.new_seeds for each in run.status().by_generation] == [8, 4, 4]
+    assert len({generation.first_question for generation in run.generations[1:]}) == 1
+    assert grow(changed(config, target=60), Recorder()).records() == run.records()
 
 
 def test_a_refilter_and_a_fork_keep_the_time_at_which_seeds_came(make_config: MakeConfig, folder: Path) -> None:
