@@ -281,7 +281,7 @@ def test_a_task_like_a_new_seed_is_refused_after_it(make_config: MakeConfig, fol
 
 
 def test_an_exhausted_run_goes_on_with_new_seeds(make_config: MakeConfig, folder: Path) -> None:
-    config = make_config(seeds=str(folder), target="+60", min_yield=0.5, min_yield_window=6)
+    config = make_config(seeds=str(folder), target="+60", min_yield=5.0, min_yield_window=6)
     worn_out = grow(config, FakeTeacher(repeat=1.0))
     assert (worn_out.outcome.reason, worn_out.outcome.exit_code) == ("exhausted", 3)
     asked = Recorder()
@@ -431,20 +431,54 @@ def test_what_would_judge_anew_what_is_there_is_no_generation(make_config: MakeC
 def test_a_task_is_developed_once_whatever_generations_come(make_config: MakeConfig) -> None:
     """Also one that an earlier generation proposed and a later one developed, in its own words."""
     config = make_config(strategy="self_instruct", target="+20", teacher={"kind": "fake", "model": "one"}, judge={})
-    first = grow(config, Recorder(latencies=random.Random(1)))
-    records, asked = first.records(), set[str]()
+    teacher = Recorder(latencies=random.Random(1))
+    records = grow(config, teacher).records()
+    asked, judged = sent(teacher, "classify", "instances"), sent(teacher, "judge")
     for number, words in enumerate(("text", "json_schema", "text"), 2):
         teacher = Recorder(latencies=random.Random(number))
         section = {"kind": "fake", "model": f"m{number}", "structured": words}
         run = grow(changed(config, teacher=section), teacher, new_generation=True)
         assert run.records()[: len(records)] == records
         records = run.records()
-        digests = {f"d:{prompt.digest()}" for prompt in teacher.asked if prompt.purpose != "propose"}
-        assert not digests & asked, "nothing is paid for twice"
-        asked |= digests
+        assert not sent(teacher, "classify", "instances") & asked, "nothing is paid for twice"
+        assert not sent(teacher, "judge") & judged, "nor judged twice, in whatever form the judge answers"
+        asked |= sent(teacher, "classify", "instances")
+        judged |= sent(teacher, "judge")
         again = Recorder()
         assert grow(changed(config, teacher=section, target=len(records)), again).records() == records
         assert again.asked == []
+
+
+def test_a_fork_knows_how_the_generation_before_asked(make_config: MakeConfig) -> None:
+    config = make_config(strategy="self_instruct", target=20, teacher={"kind": "fake", "model": "one"}, judge={})
+    made = grow(config).records()
+    teacher = {"kind": "fake", "model": "two", "structured": "text"}
+    forked = Recorder()
+    fork = grow(changed(config, teacher=teacher, run_dir=config.run_dir + "-fork"), forked, fork_of=config.run_dir)
+    assert [record.instances for record in fork.records()] == [record.instances for record in made]
+    assert forked.asked == []
+
+
+def sent(teacher: Recorder, *purposes: str) -> set[str]:
+    """The last message of what a teacher was asked: the task itself."""
+    return {prompt.messages[-1].content for prompt in teacher.asked if prompt.purpose in purposes}
+
+
+def test_another_model_of_the_same_name_is_asked_itself_whether_it_follows_schemas(make_config: MakeConfig) -> None:
+    values = make_config(target="+10").model_dump(exclude_unset=True)
+    del values["teacher"]
+
+    def config(model: str) -> RunConfig:
+        return RunConfig.parse(values | {"teachers": [{"kind": "fake", "model": model, "name": "a"}]})
+
+    made = grow(config("one"), FakeTeacher()).records()
+    for model in ("two", "two", "one"):
+        run = grow(config(model), FakeTeacher(), new_generation=True)
+    assert [row[0] for row in stored(run, "SELECT key FROM answers WHERE purpose = 'probe'")] == [
+        "probe:a",
+        "probe:a:2",
+    ]
+    assert (len(run.generations), run.records()[:10]) == (3, made)
 
 
 def test_another_strategy_and_several_teachers_go_on_in_the_same_pool(make_config: MakeConfig) -> None:
