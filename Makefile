@@ -25,7 +25,7 @@ demo:
 	$(BIN)/python -c "import datasets; rows = datasets.load_dataset('data/demo/dataset', split='train'); print(rows); print(rows[0]['messages'])"
 
 test: $(BIN)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(BIN)/.dev
 	$(BIN)/ruff check .

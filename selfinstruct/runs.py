@@ -153,10 +153,19 @@ class Run:
         with contextlib.closing(self._journal()) as journal:
             return list(journal.records(_target(journal, self.config)))
 
-    def status(self) -> Status:
-        """The run in numbers, also while another process works on it."""
+    @contextlib.contextmanager
+    def at_one_instant(self) -> Iterator[Journal]:
+        """The journal, open for reading, as it is now: what another process commits meanwhile doesn't show."""
         with contextlib.closing(self._journal()) as journal:
+            journal.query("BEGIN")  # all that is read before the file is closed is one transaction
+            yield journal
+
+    def status(self, journal: Journal | None = None) -> Status:
+        """The run in numbers, also while another process works on it. journal: one that is open for reading."""
+        if journal is not None:
             return self._status(journal)
+        with contextlib.closing(self._journal()) as opened:
+            return self._status(opened)
 
     def _by_generation(self, journal: Journal, target: int) -> list[GenerationStatus]:
         made = dict(journal.query(_RECORDS_BY_GENERATION, (target,)))

@@ -426,3 +426,33 @@ def test_every_retry_is_a_request_and_is_counted_before_it_leaves(httpserver: HT
     with pytest.raises(Enough):
         asyncio.run(once())
     assert len(httpserver.log) == 3
+
+
+def test_the_sdk_would_have_sent_the_same_requests(httpserver: HTTPServer) -> None:
+    """Headers and address are taken from the first request to a path; body and length are each request's own."""
+    import openai
+
+    from selfinstruct.teachers.sdk_client import AsyncOpenAI
+
+    seen: list[tuple[Any, ...]] = []
+
+    def note(request: Request) -> Response:
+        headers = sorted((name.lower(), value) for name, value in request.headers.items())
+        seen.append((request.method, request.url, headers, request.get_json()))
+        status = 503 if len(seen) % 4 == 3 else 200  # the third is tried again
+        return Response(json.dumps(body()), status, SOON | {"content-type": "application/json"})
+
+    httpserver.expect_request(CHAT).respond_with_handler(note)
+    httpserver.expect_request("/v1/completions").respond_with_handler(note)
+
+    async def send(kind: type[openai.AsyncOpenAI]) -> list[tuple[Any, ...]]:
+        seen.clear()
+        async with kind(api_key=KEY, base_url=httpserver.url_for("/v1"), timeout=7.0) as client:
+            for text in ("one", "deux – 二", "three", "four"):
+                await client.post("/chat/completions", body={"model": "m", "text": text}, cast_to=object)
+                await client.post("/completions", body={"model": "m", "prompt": [text, None, 1.5]}, cast_to=object)
+        return list(seen)
+
+    own = asyncio.run(send(AsyncOpenAI))
+    assert own == asyncio.run(send(openai.AsyncOpenAI))
+    assert [dict(headers)["x-stainless-retry-count"] for _, _, headers, _ in own].count("1") > 0

@@ -244,9 +244,9 @@ def test_every_section_is_there_and_says_what_was_not_checked(make_config: MakeC
     text = card(run(make_config(target=5)))
     sections = re.findall(r"^##+ (.+)$", text, re.MULTILINE)
     assert sections == [
-        "Changelog", "How it was made", "Counts at every stage", "Distributions", "Languages",
-        "First words of the instructions", "Cost", "Licence", "Limits and risks of the teacher", "Not checked",
-        "How to reproduce it", "Sample rows", "Methods to cite",
+        "Changelog", "How it was made", "Counts at every stage", "Distributions", "Languages", "Verbs and nouns",
+        "Cost", "Licence", "Limits and risks of the teacher", "Not checked", "How to reproduce it", "Sample rows",
+        "Methods to cite",
     ]  # fmt: skip
     assert "stereotypes" in text
     assert "overlap with evaluation sets" in text

@@ -33,7 +33,8 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def made(make_config: Callable[..., RunConfig]) -> Run:
-    return run(make_config(dataset={"formats": ["messages", "openai"], "test_share": 0.25, "shard_rows": 10}))
+    dataset = {"formats": ["messages", "openai"], "test_share": 0.25, "shard_rows": 10, "croissant": True}
+    return run(make_config(dataset=dataset))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import yaml
 from .. import _version
 from ..config import DatasetConfig, RunConfig, SamplingConfig
 from ..licensing import Licensing, UsedTeacher, licensing, used_teachers
+from ..linguistics import LANGUAGES_OF
 from ..provenance import Trail, iso
 from ..runs import GenerationStatus, Run, Status
 from ..schema import Record
@@ -121,8 +122,8 @@ def _text(
         f"## How it was made\n\n{_made(run, status, records, trail)}",
         f"## Counts at every stage\n\n{figures.counts(run, status)}",
         f"## Distributions\n\n{figures.distributions(records, config.max_similarity)}",
-        f"### Languages\n\n{_languages(config)}\n\n{figures.scripts(records)}",
-        f"### First words of the instructions\n\n{figures.openings(records)}",
+        f"### Languages\n\n{_languages(config, records)}",
+        f"### Verbs and nouns\n\n{figures.verbs(records)}",
         f"## Cost\n\n{figures.costs(status, trail.spent(records))}",
         f"## Licence\n\n{_licence(licensing(run, settings.license))}",
         f"## Limits and risks of the teacher\n\n{RISKS}",
@@ -144,7 +145,7 @@ def _not_checked(config: RunConfig) -> str:
     if not filters.decontaminate:
         lines += ["overlap with evaluation sets"]
     if not (filters.languages and filters.answer_languages):
-        lines += ["the language of each text (only its script, above)"]
+        lines += ["the language of each text (only guessed, above)"]
     lines += ["by people: nobody has read all of it"]
     judge = "\n\nA model has marked each worked task; its marks are no proof of any of this." if config.judge else ""
     return "\n".join(f"- {line}" for line in lines) + judge
@@ -244,9 +245,16 @@ def _full(config: RunConfig) -> str:
     return text.replace(str(Path.home()) + "/", "~/")
 
 
-def _languages(config: RunConfig) -> str:
+def _languages(config: RunConfig, records: Sequence[Record]) -> str:
     asked = "no particular language" if config.language == "any" else f"`{config.language}`"
-    return f"Prompts and filters were for {asked}. Records by the script that most of their letters are of:"
+    drawn = f", of {LANGUAGES_OF:,} drawn" if len(records) > LANGUAGES_OF else ""
+    return f"""Prompts and filters were for {asked}. Records by language, as `py3langid` guesses it{drawn}:
+
+{figures.guessed_languages(records)}
+
+By the script that most of their letters are of:
+
+{figures.scripts(records)}"""
 
 
 def _licence(found: Licensing) -> str:

@@ -12,6 +12,7 @@ from functools import lru_cache
 import regex
 
 from ..journal import Journal
+from ..linguistics import WordList, languages, verb_nouns
 from ..provenance import Share, Spent
 from ..runs import JOURNAL, Run, Status
 from ..schema import Record
@@ -92,10 +93,23 @@ def scripts(records: Sequence[Record]) -> str:
     return _counted(Counter(map(_script, records)), len(records))
 
 
-def openings(records: Sequence[Record], most: int = 20) -> str:
-    """Markdown: the most frequent first words of instructions; in English that is mostly the verb."""
-    first = Counter(words[0] for record in records if (words := tokenize(record.instruction)))
-    return _counted(Counter(dict(first.most_common(most))), len(records))
+def verbs(records: Sequence[Record]) -> str:
+    """Markdown: the root verbs of the instructions and their most frequent objects, as the word list finds them."""
+    found = verb_nouns([record.instruction for record in records], WordList())
+    objects = [", ".join(_word(noun) for noun, _ in each.nouns) for each in found.verbs]
+    rows = [(_word(each.verb), f"{each.count:,}", nouns) for each, nouns in zip(found.verbs, objects, strict=True)]
+    text = (
+        f"{found.with_noun:,} of {found.records:,} instructions have a verb and a direct object that were found by "
+        f"{found.found_by}; {found.distinct:,} pairs are distinct."
+    )
+    return f"{text}\n\n{_table(('verb', 'records', 'objects'), rows)}" if rows else text
+
+
+def guessed_languages(records: Sequence[Record], most: int = 12) -> str:
+    """Markdown: records by language."""
+    found = languages(records)
+    total = sum(count for _, count in found)
+    return _counted(Counter(dict(found[:most])), total)
 
 
 def sampling(run: Run) -> str:

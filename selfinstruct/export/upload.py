@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 from ..errors import SelfInstructError, StorageError, UsageError
 from ..runs import JOURNAL
+from .croissant import CROISSANT
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -27,7 +28,7 @@ _DATA = (".parquet", ".jsonl")
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What would be sent: the card and the data files of a folder, as paths in the repository with their bytes."""
+    """What would be sent: a folder's card, Croissant metadata and data, as paths in the repository with their bytes."""
 
     folder: Path
     repo: str
@@ -57,9 +58,10 @@ def plan_upload(
     folder = source / "dataset" if (source / JOURNAL).exists() else source
     if not (folder / "README.md").is_file():
         raise UsageError(f"{source}: neither a run that has its dataset nor a dataset's folder (no README.md in it)")
-    found = [folder / "README.md", *sorted(p for p in folder.glob("*/*") if p.suffix in _DATA)]
-    if len(found) == 1:
+    data = sorted(p for p in folder.glob("*/*") if p.suffix in _DATA)
+    if not data:
         raise UsageError(f"{folder}: holds no data files; `selfinstruct export` writes them")
+    found = [p for p in (folder / "README.md", folder / CROISSANT) if p.is_file()] + data
     files = tuple((path.relative_to(folder).as_posix(), path.stat().st_size) for path in found)
     return Upload(folder, repo, files, public, create_pr, revision)
 

@@ -24,6 +24,7 @@ class BruteEngine:
     def __init__(self, cutoff: float) -> None:
         self._cutoff = cutoff
         self._by_length: dict[int, tuple[list[str], list[int]]] = {}
+        self._orders: dict[int, list[tuple[float, int]]] = {}
         self._size = 0
         self.postings = 0
         self.compared = 0
@@ -35,11 +36,11 @@ class BruteEngine:
         """The highest F and the first position that has it; (0.0, -1) when F is 0 or, without `always`, not above."""
         m, text = len(tokens), _as_string(tokens)
         best, nearest = (0.0 if always else self._cutoff), -1
-        for n in sorted(self._by_length, key=lambda n: -rouge_l(min(m, n), max(m, 1), max(n, 1))):
-            if min(m, n) == 0 or rouge_l(min(m, n), m, n) < best:
-                continue
+        for bound, n in self._order(m):
+            if bound < best:
+                break
             texts, positions = self._by_length[n]
-            row = _lcs(text, texts)
+            row = _lcs(text, texts, int(best * (m + n) / 2))
             self.compared += len(texts)
             longest = max(row)
             score = rouge_l(longest, m, n)
@@ -50,10 +51,20 @@ class BruteEngine:
 
     def add(self, tokens: Sequence[int]) -> None:
         """Put a text at the next position."""
-        texts, positions = self._by_length.setdefault(len(tokens), ([], []))
+        if len(tokens) not in self._by_length:
+            self._by_length[len(tokens)] = [], []
+            self._orders.clear()
+        texts, positions = self._by_length[len(tokens)]
         texts.append(_as_string(tokens))
         positions.append(self._size)
         self._size += 1
+
+    def _order(self, m: int) -> list[tuple[float, int]]:
+        """The lengths of the pool's texts with the highest F that one of m tokens can have with them, best first."""
+        if m not in self._orders:
+            bounds = [(rouge_l(min(m, n), m, n), n) for n in self._by_length if min(m, n) > 0]
+            self._orders[m] = sorted(bounds, reverse=True)
+        return self._orders[m]
 
     def common_with_all(self, tokens: Sequence[int]) -> tuple[Array, Array]:
         """LCS with every text and every text's length, by position."""
@@ -83,8 +94,9 @@ def _as_string(tokens: Sequence[int]) -> str:
     return "".join(map(chr, tokens))
 
 
-def _lcs(text: str, texts: list[str]) -> list[int]:
+def _lcs(text: str, texts: list[str], least: int = 0) -> list[int]:
+    """LCS with each of `texts`; 0 where it is below `least`, which is found out sooner."""
     if not text:
         return [0] * len(texts)
-    row: list[int] = cdist([text], texts, scorer=LCSseq.similarity)[0].tolist()
+    row: list[int] = cdist([text], texts, scorer=LCSseq.similarity, score_cutoff=least)[0].tolist()
     return row

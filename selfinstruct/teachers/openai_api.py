@@ -48,6 +48,7 @@ class OpenAITeacher:
         import openai
 
         from .http_client import LimitedClient
+        from .sdk_client import AsyncOpenAI
 
         self._config = config
         self._openai = openai
@@ -57,7 +58,7 @@ class OpenAITeacher:
         self._bound = bound_of(config)
         self.model = config.model
         self.asking = Asking.over(config.endpoint or "chat")
-        self._client = openai.AsyncOpenAI(
+        self._client = AsyncOpenAI(
             api_key=self._key,
             base_url=address_of(config),
             timeout=config.timeout_s,

@@ -1,0 +1,9 @@
+"""What texts are like: their languages, and what they ask for, by verb and object."""
+
+from __future__ import annotations
+
+from .languages import LANGUAGES_OF, languages
+from .verb_noun import Finder, Verb, VerbNouns, finder_for, verb_nouns
+from .word_list import WordList
+
+__all__ = ["LANGUAGES_OF", "Finder", "Verb", "VerbNouns", "WordList", "finder_for", "languages", "verb_nouns"]
