@@ -55,12 +55,8 @@ def change_of(
     if not generations:
         return Change(meaning, list(seeds))
     last, said, found, known = generations[-1], list[str](), SeedChange(), known_seeds(journal, seeds)
-    waiting = journal.jobs.standing()
     if known:
         found = compare_seeds(known, seeds)
-        if found.added and waiting and not (found.removed or found.edited):
-            said.append(f"{len(found.added):,} new seeds come in when the batch jobs under way are collected")
-            found = SeedChange(list(known))
         meaning = meaning | {"seeds": seeds_digest(found.tasks)}
     changed = [key for key in sorted(last.meaning.keys() | meaning.keys()) if last.meaning.get(key) != meaning.get(key)]
     by_itself = set(changed) <= {"seeds"} and known is not None
@@ -68,7 +64,8 @@ def change_of(
     possible = possible and known is not None and not (found.removed or found.edited)
     if not possible or not (by_itself or new_generation):
         raise _refused(path, changed, last.meaning, meaning, found, possible)
-    if changed and waiting:
+    waiting = journal.jobs.standing()
+    if waiting and not by_itself:
         raise UsageError(
             f"{path}: {len(waiting)} batch jobs are under way; start with the configuration that asked them until they"
             " are collected, then --new-generation"

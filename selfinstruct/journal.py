@@ -54,9 +54,10 @@ _RECALL = (
 _FORGET = "UPDATE answers SET key = 'failed:' || rowid || ':' || key, question = NULL WHERE key = ? AND failed = 1"
 _INSERT_GENERATION = (
     "INSERT INTO generations (first_question, digest, meaning, config, program)"
-    " SELECT coalesce(max(question) + 1, 0), ?, ?, ?, ? FROM answers"
+    " SELECT max(coalesce(max(question) + 1, 0), ?), ?, ?, ?, ? FROM answers"
 )
 _INSERT_START = "INSERT INTO starts (began_at, program, hosts, checks) VALUES (?, ?, ?, ?)"
+_ASKED_UNDER = "asked_under"
 _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
 
@@ -92,7 +93,7 @@ class Totals:
 class Generation:
     """A stretch of questions asked under one configuration. New seeds, a new teacher and a fork begin another.
 
-    number: counted from 1. first_question: one more than the highest number answered before it.
+    number: counted from 1. first_question: one more than the highest number answered, or under way, before it.
     """
 
     number: int
@@ -116,6 +117,8 @@ class Journal:
         self.arrivals = Arrivals(self._store)
         self._texts: set[str] = set()
         self._generation = self._latest_generation()
+        self._asked_under: dict[str, int] = json.loads(self.meta(_ASKED_UNDER) or "{}")
+        """Questions that were under way when a generation began, and the one they belong to."""
 
     # --- answers ------------------------------------------------------------------------------
 
@@ -152,10 +155,11 @@ class Journal:
         requests: how many were sent for it, the retries included. teacher: what the one who gave it is called.
         """
         usage = completion.usage
+        generation = self._asked_under.get(key, self._generation)
         row = (
             key,
             question,
-            self._generation,
+            generation,
             prompt.purpose,
             self._prompt_json(prompt),
             json.dumps(prompt.demos),
@@ -176,7 +180,7 @@ class Journal:
             requests,
         )
         await self._store.commit((_INSERT_ANSWER, row))
-        return Answer(completion, prompt.demos, prompt.version, self._generation, teacher)
+        return Answer(completion, prompt.demos, prompt.version, generation, teacher)
 
     def forget(self, keys: Iterable[str]) -> None:
         """Set failed answers aside, so that a later start asks them anew. Only failures are ever forgotten.
@@ -276,8 +280,16 @@ class Journal:
         program: str,
         seeds: Sequence[SeedTask] = (),
     ) -> None:
-        """Questions that are asked from here on belong to a new configuration. seeds: those that come with it."""
-        self._store.at_once([_generation(digest, meaning, config, program), *coming(seeds)])
+        """Questions that are asked from here on belong to a new configuration. seeds: those that come with it.
+
+        What is under way in batch jobs stays with the one that asked it.
+        """
+        under_way = self.jobs.under_way()
+        for key in under_way:
+            self._asked_under.setdefault(key, self._generation)
+        after = max((number + 1 for number in under_way.values() if number is not None), default=0)
+        note: Statement = (_SET_META, (_ASKED_UNDER, json.dumps(self._asked_under)))
+        self._store.at_once([_generation(digest, meaning, config, program, after), *coming(seeds), note])
         self._generation = self._latest_generation()
 
     def name_seeds(self, seeds: Sequence[SeedTask]) -> None:
@@ -336,8 +348,11 @@ def aside(key: str) -> str:
     return f"failed:{time.time_ns()}:{key}"
 
 
-def _generation(digest: str, meaning: dict[str, Any], config: dict[str, Any], program: str) -> Statement:
-    return _INSERT_GENERATION, (digest, json.dumps(meaning), json.dumps(config), program)
+def _generation(
+    digest: str, meaning: dict[str, Any], config: dict[str, Any], program: str, after: int = 0
+) -> Statement:
+    """The statement that begins a generation, with question `after` or a later one."""
+    return _INSERT_GENERATION, (after, digest, json.dumps(meaning), json.dumps(config), program)
 
 
 def _name_of(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import random
@@ -293,24 +294,31 @@ def test_an_exhausted_run_goes_on_with_new_seeds(make_config: MakeConfig, folder
     assert run.records()[: len(worn_out.records())] == worn_out.records()
 
 
-def test_new_seeds_wait_for_batch_jobs_under_way(
-    make_config: MakeConfig, folder: Path, caplog: pytest.LogCaptureFixture
+def test_what_is_under_way_in_batch_jobs_stays_with_the_generation_that_asked(
+    make_config: MakeConfig, folder: Path
 ) -> None:
-    """What such a job asked would come back into another generation."""
     config = make_config(seeds=str(folder), target="+10")
     run = grow(config)
-    prompt = Prompt("classify", (Message("user", "Is it?"),), Sampling())
+    prompt = Prompt("propose", (Message("user", "Tasks, please."),), Sampling())
     with contextlib.closing(Journal(run.path / "journal.sqlite")) as journal:
-        journal.jobs.of("fake").plan("digest", [Question("d:open", prompt)])
+        journal.jobs.of("fake").plan("digest", [Question("p:40", prompt, 40), Question("d:open", prompt)])
     (folder / "n.jsonl").write_text(lines(*map(seed, range(20, 22))))
-    waits = grow(config)
-    assert (len(waits.generations), len(waits.records())) == (1, 20)
-    assert "2 new seeds come in when the batch jobs under way are collected" in caplog.text
+    assert grow(config).generations[1].first_question == 41
+    (folder / "o.jsonl").write_text(lines(*map(seed, range(22, 24))))
+    assert len(grow(config).generations) == 3
+
+    async def collect() -> list[int]:
+        answer = Completion("none")
+        with contextlib.closing(Journal(run.path / "journal.sqlite")) as journal:
+            arrived = [await journal.commit(key, None, prompt, answer, None, 0.0, 0.0) for key in ("d:open", "d:new")]
+        return [each.generation for each in arrived]
+
+    assert asyncio.run(collect()) == [1, 3]
     with pytest.raises(UsageError, match="1 batch jobs are under way"):
         grow(changed(config, teacher={"kind": "fake", "model": "two"}), new_generation=True)
     with contextlib.closing(sqlite3.connect(run.path / "journal.sqlite")) as db, db:
         db.execute("DELETE FROM batch_questions")
-    assert len(grow(config).generations) == 2
+    assert len(grow(changed(config, teacher={"kind": "fake", "model": "two"}), new_generation=True).generations) == 4
 
 
 @both
