@@ -131,5 +131,5 @@ def _some(ids: Sequence[str]) -> str:
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in json.dumps(value, ensure_ascii=False))
     return text if len(text) <= 60 else text[:57] + "..."

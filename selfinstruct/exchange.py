@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import filecmp
-import glob
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -17,9 +17,10 @@ _LEFT_S = 86400.0
 
 def beside(target: Path) -> Path:
     """Where to write what shall take the place of `target`; what writers that were killed have left there goes."""
-    for left in target.parent.glob(f".{glob.escape(target.name)}-*"):
-        with contextlib.suppress(OSError):  # somebody else may just take it away
-            if time.time() - left.stat().st_mtime > _LEFT_S:
+    ours = re.compile(rf"\.{re.escape(target.name)}-(old-)?\d+")
+    with contextlib.suppress(OSError):  # somebody else may just take one away
+        for left in target.parent.iterdir():
+            if ours.fullmatch(left.name) and time.time() - left.stat().st_mtime > _LEFT_S:
                 shutil.rmtree(left, ignore_errors=True)
     return target.with_name(f".{target.name}-{os.getpid()}")
 

@@ -214,7 +214,10 @@ def test_a_writer_that_is_killed_leaves_one_whole_revision(make_config: MakeConf
         rows = datasets.load_dataset(str(made.dataset_path), "messages", split="train")
         assert len(rows) == 10
         assert len({row[0]["content"] for row in rows["messages"]}) == 1, "all rows are of one revision"
+    for name in (".dataset-mine", ".dataset-99999999"):
+        (made.path / name).mkdir()
     for left in made.path.glob(".dataset-*"):
         os.utime(left, (0, 0))
     write_dataset(made)
-    assert not list(made.path.glob(".dataset-*")), "what a killed writer left is swept a day later"
+    left_there = [path.name for path in made.path.glob(".dataset-*")]
+    assert left_there == [".dataset-mine"], "what a killed writer left is swept a day later, and nothing else"
