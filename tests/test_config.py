@@ -350,6 +350,17 @@ def test_seeds_are_looked_for_here_then_beside_the_file_then_above_it(
         assert RunConfig.load(config).seeds == (str(found / "s.jsonl") if found else "s.jsonl")
     several = RunConfig.load(config, seeds=("s.jsonl", "configs", "-", "none"))
     assert several.seed_sources == ("s.jsonl", str(project / "configs"), "-", "none")
+    assert RunConfig.load(config, seeds="?onfigs/*.jsonl").seeds == str(project / "?onfigs/*.jsonl")
+    assert RunConfig.load(config, seeds="none/*.jsonl").seeds == "none/*.jsonl"
+
+
+@pytest.mark.parametrize("written", ["+500", "'+500'", '"+500"', " +500 # each night"])
+def test_a_target_keeps_its_sign(load: Load, written: str) -> None:
+    """YAML alone reads +500 as 500."""
+    config = load(f"seeds: a\nrun_dir: b\ntarget: {written}\n")
+    assert (config.target, config.more) == ("+500", 500)
+    assert RunConfig.parse(config.model_dump(mode="json", exclude_unset=True)) == config
+    assert load(f"seeds: a\nrun_dir: b\ntarget: {written}\n", "target=7").more is None
 
 
 def test_the_home_folder(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
