@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from .export import Upload, plan_upload, push_to_hub, to_dataset
     from .generate import arun, run
+    from .job import reporting
     from .loop import Progress
     from .novelty import NoveltyIndex
     from .runs import Outcome, Run, Status
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         Completion,
         Demonstration,
         Development,
+        Exchange,
         Instance,
         Message,
         Prompt,
@@ -63,12 +65,13 @@ _HOMES = {
     ),
     "export": ("Upload", "plan_upload", "push_to_hub", "to_dataset"),
     "generate": ("arun", "run"),
+    "job": ("reporting",),
     "loop": ("Progress",),
     "novelty": ("NoveltyIndex",),
     "runs": ("Outcome", "Run", "Status"),
     "schema": (
-        "Asking", "Candidate", "Completion", "Demonstration", "Development", "Instance", "Message", "Prompt",
-        "Record", "Sampling", "SeedTask", "Usage", "Verdict",
+        "Asking", "Candidate", "Completion", "Demonstration", "Development", "Exchange", "Instance", "Message",
+        "Prompt", "Record", "Sampling", "SeedTask", "Usage", "Verdict",
     ),
     "seeds": ("load_seeds",),
     "strategies": ("Strategy",),

@@ -20,7 +20,7 @@ from .gate import DoorClosed
 from .journal import Answer, Journal, aside
 from .limits import LEAVING
 from .roster import Roster, Seat, Teacher
-from .schema import Completion, Prompt, Question, Usage, storable
+from .schema import Completion, Exchange, Prompt, Question, Usage, storable
 
 
 class Door:
@@ -28,6 +28,7 @@ class Door:
 
     reason: why it closed ('budget', 'interrupted', 'teacher_down' ...), None before; detail: the same in one line;
     error: the error behind it, where there is one. gave_up: failed questions were set aside, to be asked anew.
+    on_exchange: told of every question that a teacher was asked, once it is over.
     """
 
     def __init__(self, journal: Journal, budget: Budget, roster: Roster, max_failures: int) -> None:
@@ -42,6 +43,7 @@ class Door:
         self._expected: set[asyncio.Task[None]] = set()
         self._waiting: dict[str, tuple[int, str]] = {}
         self._closing: list[Callable[[], object]] = []
+        self.on_exchange: Callable[[Exchange], object] | None = None
         self.in_flight = 0
         self.reason: str | None = None
         self.detail = ""
@@ -211,12 +213,17 @@ class Door:
             self.in_flight += 1
             try:
                 completion = _storable(await _completed(seat.teacher, asked))
+            except TeacherError as error:
+                latency_s = time.perf_counter() - started
+                self._told(Exchange(asked, seat.name, asked_at, latency_s, None, error=reason_of(error)))
+                raise
             finally:
                 self.in_flight -= 1
             latency_s = time.perf_counter() - started
             usage = completion.usage
         finally:
             cost = self._budget.settle(reservation, usage)
+        self._told(Exchange(asked, seat.name, asked_at, latency_s, completion, cost))
         self._roster.note(seat, failed=completion.failed)
         passed_on = completion.failed and not last
         return await self._journal.commit(
@@ -230,6 +237,10 @@ class Door:
             max(1, reservation.requests),
             seat.name,
         )
+
+    def _told(self, exchange: Exchange) -> None:
+        if self.on_exchange is not None:
+            self.on_exchange(exchange)
 
     def _watch(self, key: str, completion: Completion) -> None:
         """Close after too many failures in a row. Those and the ones still to come are forgotten, to be asked anew."""

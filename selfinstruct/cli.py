@@ -6,7 +6,6 @@ Heavy imports stand inside the commands that need them, so that `--help` answers
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +15,7 @@ from .console import Debug, plain_errors, printable, printable_json, say, table
 from .dedup_command import dedup
 from .errors import EXIT_CODES
 from .explain_command import explain
+from .generate_command import generate
 from .judge_command import judge_eval
 from .preflight import check_names, expectations, foresee, only_filters, warn_in_clear
 from .push_command import push
@@ -43,6 +43,9 @@ app.command(epilog="Example: selfinstruct dedup alpaca.jsonl alpaca-distinct.jso
 app.command(epilog="Example: selfinstruct explain data/openai q17.3; selfinstruct explain data/openai --text sonnet")(
     explain
 )
+app.command(
+    epilog="Examples: selfinstruct generate configs/openai.yaml; the same command goes on with a run that ended early."
+)(generate)
 app.command("judge-eval", epilog="Example: selfinstruct judge-eval configs/openai.yaml --set judge.min_score=3")(
     judge_eval
 )
@@ -58,12 +61,6 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as teacher.model=gpt-4o-mini. Repeatable."),
 ]
-
-_FIRST = {
-    "detached": ", when the jobs have ended",
-    "budget": ", raise the cap, then",
-    "exhausted": ", add seeds, raise the temperature or lower min_yield, then",
-}
 
 
 @app.callback(invoke_without_command=True)
@@ -137,68 +134,6 @@ def preview(
             _show_prompt("instances, classification", strategy.request_instances(seeds[0].instruction, True))
         if any(each.structured == "auto" for each in loaded.all_teachers):
             say("note: shown as text; a server that follows JSON schemas is asked with one (teacher.structured)")
-
-
-@app.command(
-    epilog="Examples: selfinstruct generate configs/openai.yaml; the same command goes on with a run that ended early."
-)
-def generate(
-    config: ConfigPath,
-    set_: Set = None,
-    fork: Annotated[
-        Path | None,
-        typer.Option(metavar="NEW_DIR", help="Take the run's answers over into NEW_DIR and go on there as configured."),
-    ] = None,
-    new_generation: Annotated[
-        bool,
-        typer.Option(
-            "--new-generation",
-            help="Go on in the same run with another teacher, other prompts or sampling; what was made stays.",
-        ),
-    ] = False,
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Leave batch jobs to themselves (code 3); the next start collects.")
-    ] = False,
-    log_format: Annotated[str, typer.Option(help="auto (a bar on a terminal), text or json.")] = "auto",
-    debug: Debug = False,
-) -> None:
-    """Run, or go on with a run, until its target is met; write its dataset and print the dataset's path."""
-    with plain_errors(debug):
-        from .errors import UsageError
-        from .generate import run
-        from .licensing import licensing
-        from .progress import Reporter
-
-        if log_format not in ("auto", "text", "json"):
-            raise UsageError(f"--log-format {log_format}: one of auto, text, json")
-        loaded = _load(config, set_)
-        check_names(loaded)
-        warn_in_clear(loaded)
-        options: dict[str, Any] = {"detach": detach, "new_generation": new_generation}
-        if fork is not None:
-            options["fork_of"] = loaded.run_dir
-            loaded = loaded.model_copy(update={"run_dir": str(fork)})
-        reporter = Reporter(log_format)
-        try:
-            done = run(loaded, progress=reporter, handle_signals=True, **options)
-        finally:
-            reporter.close()
-        outcome = done.outcome
-        if reporter.first_record_s is not None:
-            say(f"first record after {reporter.first_record_s:.1f} s")
-        say(f"{outcome.reason}: {outcome.detail}")
-        for name, value in spending(done.status()).items():
-            say(f"{name.strip()}: {value}")
-        for statement in licensing(done).warnings:
-            say(f"licence, {statement.line}")
-        if done.dataset_path.exists():
-            print(done.dataset_path)
-        if outcome.exit_code:
-            changed = [*(set_ or []), *([f"run_dir={fork}"] if fork else [])]
-            again = " ".join([f"selfinstruct generate {config}", *(f"--set {shlex.quote(item)}" for item in changed)])
-            again += " --detach" if detach else ""
-            say(f"to go on{_FIRST.get(outcome.reason, '')}: {again}")
-            raise typer.Exit(outcome.exit_code)
 
 
 @app.command(epilog="Example: selfinstruct status data/openai --json")

@@ -9,14 +9,20 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .errors import SelfInstructError
 
+if TYPE_CHECKING:
+    from .signals.logs import JsonLines
+
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_json_lines: ContextVar[JsonLines | None] = ContextVar("json_lines", default=None)
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -35,6 +41,9 @@ def plain_errors(debug: bool) -> Iterator[None]:
         if debug:
             _show_traceback()
         first, *more = printable(str(error)).splitlines() or [type(error).__name__]
+        if (lines := _json_lines.get()) is not None:
+            lines.write("error", "error", message=first, more=[line.strip() for line in more])
+            raise typer.Exit(error.exit_code) from None
         say(f"error: {first}")
         for line in more:
             say(line if line.startswith(" ") else f"  {line}")
@@ -68,6 +77,9 @@ def _give_up_output() -> None:
 
 
 def _show_traceback() -> None:
+    if (lines := _json_lines.get()) is not None:
+        lines.write("traceback", "error", lines=printable(traceback.format_exc()).splitlines())
+        return
     print(printable(traceback.format_exc()), file=sys.stderr, end="")
 
 
@@ -90,8 +102,28 @@ def table(rows: dict[str, str]) -> None:
 
 def say(line: str) -> None:
     """Print one line to standard error, if it takes one: a full disk under a log ends no run."""
+    if (lines := _json_lines.get()) is not None:
+        lines.say(printable(line))
+        return
     with contextlib.suppress(OSError):
         print(f"selfinstruct: {printable(line)}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def speaking_json(on: bool = True) -> Iterator[None]:
+    """Everything that goes to standard error in here, of Python's libraries, too, is a JSON object a line; if `on`."""
+    if not on:
+        yield
+        return
+    from .signals.logs import JsonLines
+
+    lines = JsonLines()
+    before = _json_lines.set(lines)
+    try:
+        with lines.of_libraries():
+            yield
+    finally:
+        _json_lines.reset(before)
 
 
 def printable_json(value: object) -> str:

@@ -24,10 +24,12 @@ EXIT_CODES: dict[int, str] = {
     0: "the target is met",
     1: "a defect in the program",
     2: "usage, configuration or seeds",
-    3: "ended early and can go on (budget, interrupted, exhausted, detached, not finished)",
+    3: "ended early and can go on (budget, interrupted, out of time, exhausted, detached, not finished)",
     4: "the run is locked by another process",
     5: "the teacher refuses (key, quota, model)",
+    99: "nothing to do, with --skip-code",
 }
+"""What a command ends with; 99 is what Airflow's `skip_on_exit_code` takes for a skipped task."""
 
 
 class SelfInstructError(Exception):

@@ -10,14 +10,12 @@ import contextlib
 import functools
 import gc
 import logging
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ._version import VERSION
-from .ask import Door
 from .config import RunConfig
 from .decontaminate import load_sets
 from .errors import StorageError, UsageError
@@ -25,12 +23,14 @@ from .filters import Filter, build_checks, warnings_about
 from .generations import Generations
 from .growth import note_met
 from .judge import rubric_digest
-from .loop import GRACE_S, Loop, Progress
+from .loop import Loop, Progress
 from .opening import enter, make_door, own_teachers
 from .pool import Pool
 from .runs import Outcome, Run, note_outcome, open_run
-from .schema import Asking
+from .schema import Asking, Exchange
+from .seal import is_sealed, seal_of, set_seal
 from .seeds import load_seeds, seeds_digest
+from .stopping import check_max_runtime, max_runtime, signals
 from .strategies import Strategy, build_strategy
 from .teachers import asked_together, asking_of, build_teachers, hosts_of
 
@@ -53,26 +53,34 @@ async def arun(
     strategy: Callable[[RunConfig, Asking], Strategy] | None = None,
     filters: Sequence[Filter] | None = None,
     progress: Callable[[Progress], None] | None = None,
+    on_exchange: Callable[[Exchange], object] | None = None,
     handle_signals: bool = False,
     fork_of: str | Path | None = None,
     export: bool = True,
     recall_only: bool = False,
     detach: bool = False,
+    max_runtime_s: float | None = None,
     new_generation: bool = False,
 ) -> Run:
     """Run, or go on with, the run that `config` describes, and write its dataset.
 
     teacher: an object with `async complete(prompt)` in place of the configured one, or one for each name in `teachers`;
     strategy: a class or function called with (config, asking). filters: of instructions, in place of the configured.
+    progress: told where the run stands; on_exchange: told of every question that a teacher was asked.
     handle_signals: end cleanly on SIGINT and SIGTERM. fork_of: take over another run's answers first.
     recall_only: ask nothing, only replay what is in the journal. detach: where everything waits in batch jobs, end
-    with the outcome 'detached'; the next start collects. new_generation: go on in the same run with another teacher,
-    other prompts or sampling; what was made stays as it is.
+    with the outcome 'detached'; the next start collects. max_runtime_s: ask nothing more after so many seconds and end
+    with the outcome 'max_runtime', once what is in flight has had its grace. new_generation: go on in the same run with
+    another teacher, other prompts or sampling; what was made stays as it is.
 
     Returns the run; `run.outcome` says whether the target was met and if not why (budget, exhausted,
-    interrupted). Raises TeacherRefused, TeacherDown and StorageError after everything that was
-    answered is on disk and written out; SeedError, ConfigError, ConfigChanged and RunLocked before anything starts.
+    interrupted), `run.idle` whether there was nothing to do: the target was met before and the dataset stood, so
+    nothing was asked and no file was touched. Raises TeacherRefused, TeacherDown and StorageError after everything
+    that was answered is on disk and written out; SeedError, ConfigError, ConfigChanged and RunLocked before anything
+    starts.
     """
+    began = asyncio.get_running_loop().time()
+    check_max_runtime(max_runtime_s)
     listed = config.all_teachers
     if detach and all(each.mode == "live" for each in listed):
         raise UsageError("detach: only batch jobs go on without us; set teacher.mode to batch")
@@ -88,6 +96,9 @@ async def arun(
         wording += f", judge {rubric_digest()}"
     sets = load_sets(config.filters.decontaminate, config.filters.eval_columns)
     meaning = config.meaning(seeds_digest(seeds), wording, sets.digest)
+    seal = seal_of(config, meaning) if export and filters is None and strategy is None else None
+    if fork_of is None and not recall_only and is_sealed(config, seal):
+        return Run(config.run_dir, idle=True)
     checks = build_checks(config, sets)
     if filters is not None:
         checks = replace(checks, instructions=list(filters))
@@ -99,11 +110,14 @@ async def arun(
             _log.warning("selfinstruct: %s", line)
         journal.note_start(VERSION, None if own else hosts_of(config), checks.names)
         door, budget = make_door(config, journal, teachers, own=bool(own), detach=detach)
+        door.on_exchange = on_exchange
         rules = config.max_similarity, config.refuse_equal, config.neighbours
         pool = Pool(opened.arrivals, checks, *rules, journal, opened.id)
         async with contextlib.AsyncExitStack() as stack:
             if handle_signals:
-                stack.enter_context(_signals(door))
+                stack.enter_context(signals(door))
+            if max_runtime_s is not None:
+                stack.enter_context(max_runtime(door, max_runtime_s, began))
             ready = None if recall_only else functools.partial(enter, stack, teachers, door)
             generations = Generations(opened.configs, build, askings, own)
             try:
@@ -117,7 +131,9 @@ async def arun(
         if export and journal.ledger.finished():
             from .export import write_dataset
 
-            write_dataset(Run(opened.path))
+            dataset = write_dataset(Run(opened.path))
+            if outcome.reason == "target":
+                set_seal(journal, dataset, seal)
         if outcome.reason == "target":
             note_met(journal)
     if outcome.exit_code and door.error is not None:
@@ -137,28 +153,3 @@ def _seldom_collected() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-
-
-@contextlib.contextmanager
-def _signals(door: Door) -> Iterator[None]:
-    """SIGINT and SIGTERM close the door; a second one gives up what is in flight."""
-    loop = asyncio.get_running_loop()
-
-    came = False
-
-    def stop() -> None:
-        nonlocal came
-        if came:
-            door.abandon()
-        came = True
-        door.close("interrupted", "stopped by a signal; the same command goes on")
-        loop.call_later(GRACE_S, door.abandon)
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        loop.add_signal_handler(number, stop)
-    try:
-        yield
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)

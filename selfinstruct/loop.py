@@ -29,6 +29,8 @@ HEARTBEAT_S = 5.0
 """Seconds after which progress is told again though nothing has come in."""
 GRACE_S = 5.0
 """Seconds that answers in flight are waited for when somebody wants the run to end."""
+CUT_SHORT = ("interrupted", "max_runtime")
+"""Reasons to close that end a replay, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +103,14 @@ class Loop:
             raise self._defect
         self._tell()
         self._journal.flush()
-        if self._door.reason != "interrupted":  # a replay that was cut short has not said everything again
+        if self._door.reason not in CUT_SHORT:  # a replay that was cut short has not said everything again
             self._journal.ledger.sweep()
         return self._outcome()
 
     async def _advance(self) -> None:
         """Propose, consume and develop until the target is met or nothing can be done without an answer to come."""
         self._stuck = False
-        while not self._met() and self._door.reason != "interrupted":
+        while not self._met() and self._door.reason not in CUT_SHORT:
             self._propose_ahead()
             self._develop_ahead()
             if self._consume_next():

@@ -6,13 +6,13 @@ Everything here goes to standard error; standard output belongs to what was aske
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import time
 from collections import deque
 from typing import Any, TextIO
 
 from .loop import Progress
+from .signals.logs import JsonLines
 
 LINE_EVERY_S = 30.0
 
@@ -85,9 +85,7 @@ class Reporter:
     def _print(self, progress: Progress) -> None:
         self._written = progress
         if self._form == "json":
-            values = {
-                "event": "progress",
-                "time": round(time.time(), 3),
+            values: dict[str, Any] = {
                 "records": progress.records,
                 "target": progress.target,
                 "admitted": progress.admitted,
@@ -99,7 +97,7 @@ class Reporter:
                 "cost_usd": round(progress.cost_usd, 6) if progress.priced else None,
                 "records_per_min": round(self._per_minute(), 2),
             }
-            print(json.dumps(values), file=self._stream, flush=True)
+            JsonLines(self._stream).write("progress", **values)
         else:
             clock = time.strftime("%H:%M:%S")
             count = f"{progress.records:,}/{progress.target:,} records"

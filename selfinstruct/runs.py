@@ -34,7 +34,7 @@ _RECORDS_BY_GENERATION = (
 class Outcome:
     """How a run's last start ended.
 
-    reason: 'target', 'budget', 'exhausted', 'interrupted', 'teacher_down', 'teacher_refused', 'storage',
+    reason: 'target', 'budget', 'exhausted', 'interrupted', 'max_runtime', 'teacher_down', 'teacher_refused', 'storage',
     'detached' (questions wait in batch jobs), 'recall_only' (a refilter), 'running' or 'killed'.
     exit_code: what the command line ends with.
     """
@@ -114,11 +114,12 @@ class Status:
 
 
 class Run:
-    """A run on disk, for reading. Opening one never changes it."""
+    """A run on disk, for reading. Opening one never changes it. idle: the start that returns it had nothing to do."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, idle: bool = False) -> None:
         """Raises UsageError when `path` is not a run's folder."""
         self.path = Path(path)
+        self.idle = idle
         if not (self.path / JOURNAL).exists():
             raise UsageError(f"{self.path}: not a run's folder (no {JOURNAL} in it)")
         with contextlib.closing(self._journal()) as journal:

@@ -169,6 +169,23 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question that was put to a teacher and what came of it, told to whoever watches a run.
+
+    teacher: its name in the configuration. asked_at: seconds of the epoch. cost_usd: None where no price is known.
+    completion: None where the teacher could not go on at all; `error` says why then, a reason in snake_case.
+    """
+
+    question: Question
+    teacher: str
+    asked_at: float
+    latency_s: float
+    completion: Completion | None
+    cost_usd: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BatchJob:
     """A file of questions on its way. Its number counts the run's jobs; digest: the SHA-256 of the file.
 

@@ -45,14 +45,14 @@ def _is_loopback(text: str) -> bool:
     return bool((mapped or address).is_loopback)
 
 
-def check_egress(egress: str | Sequence[str], address: str) -> None:
-    """Raises ConfigError when `egress` doesn't let a teacher be at `address`."""
+def check_egress(egress: str | Sequence[str], address: str, what: str = "the teacher at {}") -> None:
+    """Raises ConfigError when `egress` doesn't let a teacher, or `what` else, be at `address`."""
     host = (_split(address).hostname or "").rstrip(".")
     listed = () if isinstance(egress, str) else tuple(name.strip("[]").lower().rstrip(".") for name in egress)
     if egress == "any" or host in listed or on_this_machine(host):
         return
     allowed = "this machine" + "".join(f", {name}" for name in listed)
-    raise ConfigError(f"egress: the teacher at {host} may not be asked; allowed: {allowed}")
+    raise ConfigError(f"egress: {what.format(host)} may not be asked; allowed: {allowed}")
 
 
 def check_teachers(config: RunConfig) -> None:
