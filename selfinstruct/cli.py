@@ -20,6 +20,7 @@ from .judge_command import judge_eval
 from .preflight import check_names, expectations, foresee, only_filters, warn_in_clear
 from .push_command import push
 from .report_command import compare, report
+from .serve_command import serve
 from .spending import spending
 from .teacher_commands import serve_fake, teacher_app
 from .validate_command import validate
@@ -53,6 +54,7 @@ app.command(epilog="Example: selfinstruct validate data/openai/dataset --for trl
 app.command(epilog="Example: selfinstruct push data/openai owner/name --create-pr")(push)
 app.command(epilog="Example: selfinstruct report data/openai --output openai.html")(report)
 app.command(epilog="Example: selfinstruct compare data/openai data/zh --html compared.html")(compare)
+app.command(epilog="Example: selfinstruct serve data/openai --port 8080")(serve)
 app.command("serve-fake", epilog="Example: selfinstruct serve-fake --port 8099 --latency-s 0.05")(serve_fake)
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's YAML file.", show_default=False)]

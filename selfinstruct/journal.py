@@ -116,6 +116,7 @@ class Journal:
         self.jobs = Jobs(self._store)
         self.arrivals = Arrivals(self._store)
         self._texts: set[str] = set()
+        self._in_flight = (0, 0.0)
         self._generation = self._latest_generation()
         self._asked_under: dict[str, int] = json.loads(self.meta(_ASKED_UNDER) or "{}")
         """Questions that were under way when a generation began, and the one they belong to."""
@@ -250,6 +251,14 @@ class Journal:
     def set_meta(self, **notes: str) -> None:
         """Write some of the run's own notes at once."""
         self._store.at_once([(_SET_META, note) for note in notes.items()])
+
+    def note_in_flight(self, count: int) -> None:
+        """Write down, with the next commit, how many questions are with the teachers; at most once a second, and 0."""
+        last, noted_at = self._in_flight
+        now = time.monotonic()
+        if count != last and (count == 0 or now - noted_at >= 1):
+            self._in_flight = (count, now)
+            self._store.note((_SET_META, ("in_flight", str(count))))
 
     def begin_start(self, program: str, **notes: str) -> None:
         """Count a start of the run, by a version of the program; what the ledger gets from here on is its."""

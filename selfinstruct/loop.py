@@ -282,6 +282,7 @@ class Loop:
         self._changed.set()
 
     def _tell(self) -> None:
+        self._journal.note_in_flight(self._door.in_flight)
         if self._report is None:
             return
         budget = self._budget
