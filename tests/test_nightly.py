@@ -204,11 +204,11 @@ def test_what_is_written_back_is_read_again(seconds: int) -> None:
 
 
 def test_time_that_is_up_ends_a_run_cleanly_and_a_later_start_goes_on(job: Callable[..., Any], tmp_path: Path) -> None:
-    config, server = job(latency_s=0.05, target=5000, concurrency=8)
-    code, said = ended(config, "--max-runtime", "3s")
+    config, server = job(latency_s=0.3, target=50_000, concurrency=8)
+    code, said = ended(config, "--max-runtime", "8s")
     assert code == 3, said
     assert "max_runtime: " in said
-    assert "the 3s it was given are over" in said
+    assert "the 8s it was given are over" in said
     assert "to go on: selfinstruct generate" in said
     run = si.Run(tmp_path / "run")
     assert run.outcome.reason == "max_runtime"
