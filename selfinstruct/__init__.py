@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .export import Upload, plan_upload, push_to_hub, to_dataset
     from .generate import arun, run
     from .loop import Progress
+    from .merge import Merged, merge_datasets
     from .novelty import NoveltyIndex
     from .runs import Outcome, Run, Status
     from .schema import (
@@ -64,6 +65,7 @@ _HOMES = {
     "export": ("Upload", "plan_upload", "push_to_hub", "to_dataset"),
     "generate": ("arun", "run"),
     "loop": ("Progress",),
+    "merge": ("Merged", "merge_datasets"),
     "novelty": ("NoveltyIndex",),
     "runs": ("Outcome", "Run", "Status"),
     "schema": (

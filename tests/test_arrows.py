@@ -13,7 +13,7 @@ VALUES = set("_version errors schema text suggest config_file config_sections co
 LOOP = set("loop developer generations opening generate evaluate".split())
 FRONT = set(
     "__init__ __main__ cli console progress estimate starter preflight spending teacher_commands dedup_command"
-    " explain_command judge_command validate_command push_command report_command".split()
+    " explain_command judge_command validate_command push_command report_command merge_command".split()
 )
 """The command line and what only it uses: these may import anything, and nothing below imports them."""
 
@@ -24,6 +24,7 @@ DRAWN = {
     "config": {"errors", "text", "config_file", "config_sections", "config_teachers"},
     "seeds": {"tables"},
     "dedup": {"exchange", "novelty", "tables"},
+    "merge": {"dedup", "novelty", "runs", "tables"},
     "validate": {"tables"},
     "decontaminate": {"novelty", "tables"},
     "filters": {"decontaminate", "plugins"},
