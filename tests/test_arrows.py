@@ -59,6 +59,7 @@ HOMES = {
     "pyarrow": {"export", "tables"},
     "jinja2": {"export", "report"},
     "py3langid": {"linguistics"},
+    "ray": {"merge"},
     "spacy": {"linguistics"},
 }
 
