@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import random
+import socket
 import subprocess
 import sys
 import threading
@@ -33,6 +34,13 @@ EXAMPLES = 300 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 12
 NODE = {"num_cpus": 1, "object_store_memory": 200 * 2**20}
 
 
+def free_port() -> int:
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        port: int = opened.getsockname()[1]
+        return port
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A head node that runs no task, and two nodes that do; the process is connected to it."""
@@ -40,7 +48,9 @@ def cluster() -> Iterator[Any]:
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
-    made = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False})
+    head = {**NODE, "num_cpus": 0, "include_dashboard": False, "ray_client_server_port": free_port()}
+    made = Cluster(initialize_head=True, head_node_args=head)
+    made.door = f"ray://127.0.0.1:{head['ray_client_server_port']}"
     for _ in range(2):
         made.add_node(**NODE)
     made.wait_for_nodes()
@@ -98,7 +108,7 @@ def test_a_node_that_is_killed_in_the_middle_changes_nothing(cluster: Any, after
     """What it held of the lots, or of the pieces, is made again by the others; what it was doing is begun anew."""
     import ray
 
-    texts = corpus(12_000, seed=2)
+    texts = corpus(8_000, seed=2)
     victim = cluster.add_node(**NODE)
     cluster.wait_for_nodes()
     join = RayJoin(0.7, lot=500, shards=6)
@@ -119,22 +129,22 @@ def test_a_node_that_is_killed_in_the_middle_changes_nothing(cluster: Any, after
 
 
 def test_workers_that_are_killed_all_the_time_change_nothing(cluster: Any) -> None:
-    texts = corpus(8_000, seed=3)
+    texts = corpus(5_000, seed=3)
     stop = threading.Event()
     killed: list[int] = []
 
     def kill() -> None:
-        while not stop.is_set() and len(killed) < 6:
+        while not stop.is_set() and len(killed) < 3:
             for process in Path("/proc").glob("[0-9]*/cmdline"):
                 with_task = b"ray::_find_pairs_in" in process.read_bytes() if process.exists() else False
-                if with_task and len(killed) < 6:
+                if with_task and len(killed) < 3:
                     os.kill(int(process.parent.name), 9)
                     killed.append(int(process.parent.name))
             time.sleep(0.01)
 
     thread = threading.Thread(target=kill)
     thread.start()
-    found = on_ray(texts, 0.7, lot=300, shards=12)
+    found = on_ray(texts, 0.7, lot=300, shards=8)
     stop.set()
     thread.join()
     assert killed
@@ -150,7 +160,7 @@ def test_merge_through_the_clusters_door(cluster: Any, tmp_path: Path) -> None:
     inputs = [str(tmp_path / f"{number}.jsonl") for number in range(3)]
     whole = merge_datasets(inputs, tmp_path / "local.jsonl", explain=tmp_path / "local-refused.jsonl")
     command = [sys.executable, "-m", "selfinstruct", "merge", *inputs, str(tmp_path / "ray.jsonl")]
-    command += ["--engine", "ray", "--address", cluster.address, "--explain", str(tmp_path / "ray-refused.jsonl")]
+    command += ["--engine", "ray", "--address", cluster.door, "--explain", str(tmp_path / "ray-refused.jsonl")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert whole.digest in done.stdout
@@ -162,10 +172,9 @@ def test_nobody_at_the_address(tmp_path: Path) -> None:
     (tmp_path / "one.jsonl").write_text('{"instruction": "Sing."}\n')
     command = [sys.executable, "-m", "selfinstruct", "merge", str(tmp_path / "one.jsonl"), str(tmp_path / "o.jsonl")]
     command += ["--engine", "ray", "--address", "ray://127.0.0.1:1"]
-    env = os.environ | {"RAY_CLIENT_MAX_RETRIES": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=80, env=env)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert "Ray can't be reached" in done.stderr
+    assert "--address ray://127.0.0.1:1: nobody answers" in done.stderr
     assert "Traceback" not in done.stderr
 
 

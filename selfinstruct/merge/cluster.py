@@ -1,4 +1,4 @@
-"""The engine on Ray: a task for each lot of texts cuts it into the shards' pieces, a task for each shard finds its pairs.
+"""The engine on Ray: a task a lot of texts cuts it into the shards' pieces, a task a shard finds its pairs.
 
 Every task is a pure function of what it is given, so Ray may run it again when a worker or a node dies, anywhere, and
 what is lost of its results is made again. Only this process decides: who is admitted follows from the pairs, and those
@@ -8,11 +8,13 @@ are few.
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from .. import _version
 from ..errors import SelfInstructError, StorageError, UsageError
@@ -24,9 +26,6 @@ from .order import settle
 from .pairs import Pairs, find_pairs
 from .pieces import Piece, cut
 
-if TYPE_CHECKING:
-    pass
-
 Result = TypeVar("Result")
 
 LOT = 1 << 16
@@ -35,6 +34,7 @@ TEXTS_A_SHARD = 150_000
 """A shard's task holds the texts of about five times as many places in its index: some 100 MB."""
 LEAST_SHARDS = 8
 _FEWEST_SHARDS = 2  # a task with one result doesn't give a list
+_DOOR_TIMEOUT_S = 5.0
 _RETRIES = 20
 """How often a task is begun anew when its worker or node dies under it."""
 _SAME_EVERYWHERE = (_version.VERSION, TOKENIZER_VERSION, unicodedata.unidata_version)
@@ -51,6 +51,7 @@ def connected(address: str | None, workers: int | None) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    _check_door(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
         quiet |= {"num_cpus": workers or min(2, os.cpu_count() or 1), "include_dashboard": False, "address": "local"}
@@ -66,6 +67,18 @@ def connected(address: str | None, workers: int | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_door(address: str | None) -> None:
+    """Raise UsageError when nobody answers at a ray:// address; Ray itself would try for half a minute."""
+    if address is None or not address.startswith("ray://"):
+        return
+    parts = urlsplit(address)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 10001), _DOOR_TIMEOUT_S).close()
+    except (OSError, ValueError) as error:
+        what = f"--address {address}: nobody answers ({error})"
+        raise UsageError(f"{what}; check that the cluster's head node runs there with Ray's client server") from None
 
 
 class RayJoin:
