@@ -4,7 +4,8 @@
 
 Every measurement runs in a process of its own over the same file of `corpora.py`, with the nearest text of each
 refused one. Time is measured inside, from opening the file to the last answer, after a first run over WARM_UP texts,
-so that neither compiling nor Ray's start is counted. Memory is that of the process and of all that it has started
+so that neither compiling nor Ray's start is counted. CPU seconds are those of all processes meanwhile; where others
+use the machine, too, they say more than the seconds do. Memory is that of the process and of all that it has started
 (Ray's own included), together, shared pages counted once (PSS), sampled from outside every SAMPLE_S: the most that
 was seen. A row that takes longer than the limit is stopped and says so. Exit code 1 when two rows of a size differ.
 Reading the table: docs/scale.md.
@@ -32,7 +33,9 @@ HERE = Path(__file__).parent
 WARM_UP = 5000
 SAMPLE_S = 0.5
 BATCH = 8192
-COLUMNS = f"{'texts':>12}  {'engine':<8}{'workers':>7}{'seconds':>10}{'µs/text':>9}{'peak MB':>10}{'pairs':>14}  answer"
+COLUMNS = (
+    f"{'texts':>12}  {'engine':<8}{'workers':>7}{'seconds':>10}{'CPU s':>10}{'CPU µs':>9}{'peak MB':>10}{'pairs':>14}"
+)
 
 Result = dict[str, Any]
 
@@ -43,7 +46,7 @@ def main() -> int:
         print(json.dumps(_run(options.one, options.workers[0], options.file)))
         return 0
     print(f"Python {platform.python_version()}; {os.cpu_count()} cores, load before the start {os.getloadavg()[0]:.1f}")
-    print(COLUMNS)
+    print(f"{COLUMNS}  answer")
     table: dict[tuple[str, int], dict[int, Result]] = {}
     with tempfile.TemporaryDirectory(prefix="selfinstruct-scale-") as temporary:
         for size, file in _corpora(options, options.cache or Path(temporary)):
@@ -71,19 +74,20 @@ def _run(engine: str, workers: int, file: Path) -> Result:
                 join.add(batch)
         return join.run()
 
-    def timed() -> tuple[float, Any]:
+    def timed() -> tuple[float, float, Any]:
         decide(WARM_UP)
-        started = time.perf_counter()
+        started, before = time.perf_counter(), _cpu_s(os.getpid())
         joined = decide(None)
-        return time.perf_counter() - started, joined
+        seconds, after = time.perf_counter() - started, _cpu_s(os.getpid())
+        return seconds, sum(used - before.get(pid, 0.0) for pid, used in after.items()), joined
 
     if engine == "local":
-        seconds, joined = timed()
+        seconds, cpu_s, joined = timed()
     else:
         with connected(None, workers):
-            seconds, joined = timed()
+            seconds, cpu_s, joined = timed()
     answer = hashlib.sha256(joined.admitted.tobytes() + joined.nearest.tobytes() + joined.score.tobytes())
-    return {"seconds": seconds, "answer": answer.hexdigest()[:12], "pairs": joined.work.compared}
+    return {"seconds": seconds, "cpu_s": cpu_s, "answer": answer.hexdigest()[:12], "pairs": joined.work.compared}
 
 
 def _measured(engine: str, workers: int, file: Path, limit_s: float) -> Result:
@@ -140,6 +144,18 @@ def _offspring(root: int) -> list[int]:
     return found
 
 
+def _cpu_s(root: int) -> dict[int, float]:
+    """CPU seconds so far of a process and of each that descends from it."""
+    found = {}
+    for pid in [root, *_offspring(root)]:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        found[pid] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return found
+
+
 def _memory_mb(root: int) -> float:
     """Proportional set size of a process and all that descend from it."""
     total = 0
@@ -168,8 +184,9 @@ def _line(size: int, engine: str, workers: int, row: Result) -> str:
     start = f"{size:>12,}  {engine:<8}{workers:>7}"
     if "failed" in row:
         return f"{start}  {row['failed']}; {row['peak_mb']:,.0f} MB until then"
-    seconds = row["seconds"]
-    cells = f"{seconds:>10,.1f}{seconds / size * 1e6:>9,.1f}{row['peak_mb']:>10,.0f}{row['pairs']:>14,}"
+    cpu_s = row["cpu_s"]
+    cells = f"{row['seconds']:>10,.1f}{cpu_s:>10,.1f}{cpu_s / size * 1e6:>9,.1f}"
+    cells += f"{row['peak_mb']:>10,.0f}{row['pairs']:>14,}"
     return f"{start}{cells}  {row['answer']}"
 
 
@@ -179,14 +196,11 @@ def _print_growth(table: dict[tuple[str, int], dict[int, Result]]) -> None:
     for (engine, workers), rows in table.items():
         done = {size: row for size, row in rows.items() if "seconds" in row}
         for size, later in itertools.pairwise(done):
-            grown = {
-                key: math.log(done[later][key] / done[size][key]) / math.log(later / size)
-                for key in ("seconds", "peak_mb", "pairs")
-            }
-            print(
-                f"  {engine:<6}{workers} worker{'s' if workers > 1 else ' '}  {size:>10,} to {later:>10,}: "
-                f"time {grown['seconds']:.2f}, memory {grown['peak_mb']:.2f}, pairs compared {grown['pairs']:.2f}"
-            )
+            grown = [
+                f"{name} {math.log(done[later][key] / done[size][key]) / math.log(later / size):.2f}"
+                for name, key in (("seconds", "seconds"), ("CPU s", "cpu_s"), ("memory", "peak_mb"), ("pairs", "pairs"))
+            ]
+            print(f"  {engine:<6}{workers:>2} {size:>12,} to {later:>12,}: {', '.join(grown)}")
 
 
 def _agreement(table: dict[tuple[str, int], dict[int, Result]]) -> int:

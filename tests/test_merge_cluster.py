@@ -103,11 +103,8 @@ def test_adversarial_texts(cluster: Any, seed: int, cutoff: float, equal: bool, 
     assert said(found) == said(local(texts, cutoff, equal))
 
 
-@pytest.mark.parametrize("after", ["lots", "pieces"])
-def test_a_node_that_is_killed_in_the_middle_changes_nothing(cluster: Any, after: str, tmp_path: Path) -> None:
-    """What it held of the lots, or of the pieces, is made again by the others; what it was doing is begun anew."""
-    import ray
-
+def test_a_node_that_is_killed_in_the_middle_changes_nothing(cluster: Any) -> None:
+    """What it held, lots and pieces, is made again by the others; what it was doing is begun anew."""
     texts = corpus(8_000, seed=2)
     victim = cluster.add_node(**NODE)
     cluster.wait_for_nodes()
@@ -120,11 +117,8 @@ def test_a_node_that_is_killed_in_the_middle_changes_nothing(cluster: Any, after
             killed.append(done)
             cluster.remove_node(victim, allow_graceful=False)
 
-    if after == "lots":
-        ray.wait(join._blocks, num_returns=len(join._blocks), fetch_local=False)
-        kill(0, 0)
     found = join.run(kill)
-    assert killed
+    assert 0 < killed[0] < len(texts)
     assert said(found) == said(local(texts, 0.7))
 
 
