@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -219,3 +220,11 @@ def test_mistakes_are_one_line(tmp_path: Path, two: list[Path], arguments: list[
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out.jsonl").exists()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed here")
+def test_without_ray_its_engine_says_how_to_get_it(tmp_path: Path, two: list[Path]) -> None:
+    done = cli(*two, tmp_path / "merged", "--engine", "ray")
+    assert done.returncode == 2
+    assert "pip install 'selfinstruct[ray]'" in done.stderr
+    assert not (tmp_path / "merged").exists()
