@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,25 @@ def test_a_task_that_finds_a_mistake_of_the_users_says_so(cluster: Any, monkeypa
 
     monkeypatch.setattr(room, "_find_pairs_in", _refuses)
     with pytest.raises(UsageError, match="use --engine local"):
+        on_ray(["a", "b"], 0.7)
+
+
+def test_a_node_with_another_version_is_told(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from selfinstruct.merge import cluster as room
+
+    monkeypatch.setattr(room, "_SAME_EVERYWHERE", ("0.0.9", "1", "15.0.0"))
+    with pytest.raises(UsageError, match=r"here is selfinstruct 0\.0\.9.*install the same on all"):
+        on_ray(["a", "b"], 0.7)
+
+
+def test_a_node_without_the_package_is_told(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from selfinstruct.merge import cluster as room
+
+    here_only = types.ModuleType("here_only")
+    exec("def search(cutoff, *pieces): ...", here_only.__dict__)
+    monkeypatch.setitem(sys.modules, "here_only", here_only)
+    monkeypatch.setattr(room, "_find_pairs_in", here_only.search)
+    with pytest.raises(UsageError, match="a node of the cluster can't import selfinstruct; install"):
         on_ray(["a", "b"], 0.7)
 
 

@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 LOT = 1 << 16
 """Texts of one lot."""
 TEXTS_A_SHARD = 150_000
-"""A shard's task holds the texts of about five times as many places in its index: some 100 MB."""
+"""Of the whole set, for each shard. A text goes to about four of them, so that a shard's task takes some 200 MB."""
 LEAST_SHARDS = 8
 _FEWEST_SHARDS = 2  # a task with one result doesn't give a list
 _DOOR_TIMEOUT_S = 5.0
@@ -185,8 +185,8 @@ def _plainly(work: Callable[[], Result]) -> Result:
     except exceptions.RayTaskError as error:
         if isinstance(error.cause, SelfInstructError):
             raise error.cause from None
-        if isinstance(error.cause, ImportError):
-            said = f"a node of the cluster can't import {error.cause.name}"
+        if isinstance(error.cause, ImportError) or "failed to import on the worker" in str(error):
+            said = "a node of the cluster can't import selfinstruct"
             raise UsageError(f"{said}; install selfinstruct[ray] {_version.VERSION} on all of them") from None
         raise
     except (exceptions.RayError, ConnectionError) as error:

@@ -13,7 +13,7 @@ from ..novelty.common import Scratch, scratch_for
 from .kernel import Lists, Owned, Texts, find_twins, scan, sign
 from .pieces import Piece
 
-MOST_PAIRS = 200_000_000
+MOST_PAIRS = 50_000_000
 """Pairs above the cutoff that one shard may have; they take 24 bytes each."""
 _ROOM = 1 << 20
 
