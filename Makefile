@@ -4,13 +4,14 @@
 # make proof  the slow proofs in full
 # make trainer  a real trl.SFTTrainer on the exported folder, in an environment of its own (torch for the CPU)
 # make schedule  cron for three minutes (as root, where cron is installed) and the DAG under Airflow
+# make ray    the merge engine on a real Ray cluster of several nodes, in an environment of its own
 # make fuzz   every parser under atheris, FUZZ_S seconds each
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types proof trainer schedule fuzz lock clean
+.PHONY: demo test check lint types proof trainer ray schedule fuzz lock clean
 
 $(BIN)/.dev: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -58,6 +59,15 @@ $(AIRFLOW_VENV)/.made:
 schedule: $(BIN)/.dev $(AIRFLOW_VENV)/.made
 	AIRFLOW_PYTHON=$(abspath $(AIRFLOW_VENV))/bin/python $(BIN)/python -m pytest -m schedule tests/test_schedule.py
 
+RAY_VENV ?= .venv-ray
+$(RAY_VENV)/.made: pyproject.toml
+	$(PYTHON) -m venv $(RAY_VENV)
+	$(RAY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[ray]' hypothesis pytest
+	touch $@
+
+ray: $(RAY_VENV)/.made
+	$(RAY_VENV)/bin/python -m pytest -m ray tests/test_merge_cluster.py
+
 FUZZ_S ?= 60
 fuzz: $(BIN)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
@@ -71,4 +81,4 @@ lock:
 	  --extra dev --extra local pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) $(TRAINER_VENV) $(AIRFLOW_VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TRAINER_VENV) $(RAY_VENV) $(AIRFLOW_VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

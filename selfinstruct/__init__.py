@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .generate import arun, run
     from .job import reporting
     from .loop import Progress
+    from .merge import Merged, merge_datasets
     from .novelty import NoveltyIndex
     from .runs import Outcome, Run, Status
     from .schema import (
@@ -67,6 +68,7 @@ _HOMES = {
     "generate": ("arun", "run"),
     "job": ("reporting",),
     "loop": ("Progress",),
+    "merge": ("Merged", "merge_datasets"),
     "novelty": ("NoveltyIndex",),
     "runs": ("Outcome", "Run", "Status"),
     "schema": (

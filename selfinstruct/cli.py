@@ -17,6 +17,7 @@ from .errors import EXIT_CODES
 from .explain_command import explain
 from .generate_command import generate
 from .judge_command import judge_eval
+from .merge_command import merge
 from .preflight import check_names, expectations, foresee, only_filters, warn_in_clear
 from .push_command import push
 from .report_command import compare, report
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(teacher_app, name="teacher")
 app.command(epilog="Example: selfinstruct dedup alpaca.jsonl alpaca-distinct.jsonl --column instruction")(dedup)
+app.command(epilog="Example: selfinstruct merge data/machine-1 data/machine-2 bought.jsonl data/all")(merge)
 app.command(epilog="Example: selfinstruct explain data/openai q17.3; selfinstruct explain data/openai --text sonnet")(
     explain
 )

@@ -54,7 +54,7 @@ def dedup(
         *inputs, out = paths
         if not inputs:
             raise UsageError(f"{out}: name the inputs first and the output last")
-        shown = _Shown()
+        shown = Shown()
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             from .dedup import deduplicate
@@ -86,14 +86,14 @@ def dedup(
         rows |= {
             "time": f"{done.seconds:.1f} s, {done.rows / done.seconds:,.0f} rows/s",
             "work": f"{done.work.postings:,} postings read, {done.work.compared:,} pairs compared",
-            "peak memory": f"{_peak_mb():,.0f} MB",
+            "peak memory": f"{peak_mb():,.0f} MB",
             "admitted set": done.digest,
             "written": str(done.out) + (f", refused rows: {explain}" if explain else ""),
         }
         table(rows)
 
 
-class _Shown:
+class Shown:
     """Where the work stands, on standard error: a bar for each step on a terminal, a line every 30 s elsewhere."""
 
     def __init__(self) -> None:
@@ -125,7 +125,7 @@ class _Shown:
         self._bar = tqdm(total=total or None, desc=f"{step:<9}", unit=" rows", file=sys.stderr, dynamic_ncols=True)
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     """The most memory that this process has had."""
     import resource
 

@@ -13,7 +13,7 @@ VALUES = set("_version errors durations schema text suggest config_file config_s
 LOOP = set("loop developer generations opening stopping generate evaluate".split())
 FRONT = set(
     "__init__ __main__ cli console progress estimate starter preflight spending teacher_commands dedup_command"
-    " explain_command judge_command validate_command push_command generate_command job report_command"
+    " explain_command judge_command validate_command push_command generate_command job report_command merge_command"
     " serve_command".split()
 )
 """The command line and what only it uses: these may import anything, and nothing below imports them."""
@@ -26,6 +26,7 @@ DRAWN = {
     "config": {"errors", "text", "config_file", "config_sections", "config_teachers"},
     "seeds": {"tables"},
     "dedup": {"exchange", "novelty", "tables"},
+    "merge": {"dedup", "novelty", "runs", "tables"},
     "validate": {"tables"},
     "decontaminate": {"novelty", "tables"},
     "filters": {"decontaminate", "plugins"},
@@ -66,6 +67,7 @@ HOMES = {
     "pyarrow": {"export", "tables"},
     "jinja2": {"export", "report"},
     "py3langid": {"linguistics"},
+    "ray": {"merge"},
     "spacy": {"linguistics"},
     "opentelemetry": {"signals"},
     "prometheus_client": {"signals"},

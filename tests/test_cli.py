@@ -28,6 +28,7 @@ COMMANDS = [
     "explain",
     "refilter",
     "dedup",
+    "merge",
     "serve-fake",
     "teacher",
 ]

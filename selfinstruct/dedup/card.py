@@ -11,6 +11,9 @@ from ..text import TOKENIZER_VERSION
 from .inputs import Input
 
 _PROGRAM = "deduplicated by"
+_STORY = """\
+Rows of another dataset without near-duplicates: in order, a row is left out when its text is too similar, by ROUGE-L
+F over tokens, to a row before it that stayed. Wording is compared, not meaning."""
 
 
 def write_card(
@@ -23,14 +26,19 @@ def write_card(
 ) -> None:
     """Write README.md into `folder`. rule: in words, what was refused."""
     rows = [
-        ("inputs", _names(given.name for given in inputs)),
-        ("compared with, besides", _names(given.name for given in against)),
-        ("columns compared", _names(column.path for column in inputs[0].columns)),
+        ("inputs", names_of(given.name for given in inputs)),
+        ("compared with, besides", names_of(given.name for given in against)),
+        ("columns compared", names_of(column.path for column in inputs[0].columns)),
         ("refused", rule),
         *((label, f"{count:,}") for label, count in counts.items()),
-        (_PROGRAM, f"selfinstruct {_version.VERSION}, tokens of version {TOKENIZER_VERSION}"),
     ]
-    table = "\n".join(f"| {label} | {value} |" for label, value in rows if value)
+    write_readme(folder, name, _STORY, rows)
+
+
+def write_readme(folder: Path, name: str, story: str, rows: Iterable[tuple[str, str]], more: str = "") -> None:
+    """Write README.md into `folder`: what `load_dataset` needs, the story, the rows that have a value, then `more`."""
+    program = (_PROGRAM, f"selfinstruct {_version.VERSION}, tokens of version {TOKENIZER_VERSION}")
+    table = "\n".join(f"| {label} | {value} |" for label, value in [*rows, program] if value)
     text = f"""---
 configs:
 - config_name: default
@@ -42,8 +50,7 @@ configs:
 
 # {name}
 
-Rows of another dataset without near-duplicates: in order, a row is left out when its text is too similar, by ROUGE-L
-F over tokens, to a row before it that stayed. Wording is compared, not meaning.
+{story}
 
     from datasets import load_dataset
     rows = load_dataset("path/to/this/folder", split="train")
@@ -51,7 +58,7 @@ F over tokens, to a row before it that stayed. Wording is compared, not meaning.
 | | |
 |---|---|
 {table}
-
+{more}
 Licence and contents are those of the inputs.
 """
     (folder / "README.md").write_text(text, encoding="utf-8")
@@ -74,5 +81,6 @@ def _digest(folder: Path) -> str:
     return sha.hexdigest()[:16]
 
 
-def _names(names: Iterable[str]) -> str:
+def names_of(names: Iterable[str]) -> str:
+    """Names as code in a table's cell, commas between them."""
     return ", ".join("`" + name.replace("`", "'").replace("|", "\\|").replace("\n", " ") + "`" for name in names)

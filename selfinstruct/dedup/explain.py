@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..novelty.join import Joined
-from ..tables import Chunk, Column, Row, Rows, Writer, text_of
+from ..tables import Chunk, Row, Rows, Writer
 from .inputs import Input
 
 _SAMPLE = {
@@ -42,7 +43,7 @@ class Explainer:
         self._writer.survey(Rows([Row("", _SAMPLE)]), [_SAMPLE])
         self._writer.open(path)
 
-    def show(self, start: int, chunk: Chunk, columns: Sequence[Column]) -> None:
+    def show(self, start: int, chunk: Chunk, text_of: Callable[[Mapping[str, Any]], str | None]) -> None:
         """Take the next rows, of which the first has the number `start`."""
         positions = np.flatnonzero(self._wanted[start : start + len(chunk)])
         if not len(positions):
@@ -50,7 +51,7 @@ class Explainer:
         refused: list[Row] = []
         objects = chunk.take(positions.tolist()).objects()
         for number, values in zip((positions + start).tolist(), objects, strict=True):
-            text = (values and text_of(values, columns)) or ""
+            text = (values and text_of(values)) or ""
             if self._joined.admitted[number]:
                 self._texts.put(text)
             else:

@@ -6,12 +6,13 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from ..errors import StorageError, UsageError
-from ..tables import Chunk, Column, Source, find_source, read_chunks
+from ..tables import Chunk, Column, Source, find_source, read_chunks, text_of, texts_of
 
 _MOST_DEFECTS = 10
 
@@ -41,9 +42,22 @@ class Input:
         path = Path(self.source.path)
         return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
 
+    def texts(self, objects: Sequence[Mapping[str, Any] | None]) -> list[str | None]:
+        """What is compared of the rows of a chunk of the first pass; None for a row without a text."""
+        return texts_of(objects, self.columns)
+
+    def text(self, values: Mapping[str, Any]) -> str | None:
+        """What is compared of one row."""
+        return text_of(values, self.columns)
+
+    @property
+    def needed(self) -> set[str]:
+        """The columns that the first pass can't do without; none: all of them."""
+        return {column.top for column in self.columns}
+
     def first_pass(self) -> Iterator[Chunk]:
         """All rows, of Arrow tables the columns that count only; counts the rows."""
-        for chunk in read_chunks(self.source, {column.top for column in self.columns}):
+        for chunk in read_chunks(self.source, self.needed):
             self.rows += len(chunk)
             yield chunk
         self.check_unchanged()

@@ -81,3 +81,19 @@ class Output:
             shutil.rmtree(self.fresh, ignore_errors=True)
         else:
             self.fresh.unlink(missing_ok=True)
+
+
+def open_outputs(
+    out: str | os.PathLike[str], explain: str | os.PathLike[str] | None, reads: Sequence[str], overwrite: bool
+) -> tuple[Output, Output | None]:
+    """Where the rows go that stay, and where the refused ones; raises UsageError where one is in the other's way."""
+    output = Output(os.fspath(out), reads, overwrite=overwrite)
+    if explain is None:
+        return output, None
+    explained = Output(os.fspath(explain), reads, folder=False, overwrite=overwrite)
+    own, other = output.path.resolve(), explained.path.resolve()
+    if own == other:
+        raise UsageError(f"{explained.path}: is named for the rows that stay and for the refused ones")
+    if output.is_folder and other.is_relative_to(own):
+        raise UsageError(f"{explained.path}: lies in the output {output.path}; write elsewhere")
+    return output, explained

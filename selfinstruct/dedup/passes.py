@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import UsageError
-from ..novelty.join import Join, Joined
-from ..tables import Chunk, texts_of, why_no_text
+from ..novelty.join import Joined
+from ..tables import Chunk, why_no_text
 from .explain import Explainer
 from .inputs import Defects, Input
 from .output import Output
 
 Progress = Callable[[str, int, int], None]
 """Is told what is done, 'reading', 'comparing' or 'writing', how many rows of it, and of how many (0: not known)."""
+
+
+class Decider(Protocol):
+    """What decides over all texts, references first: `novelty.Join`, or something that answers as it does."""
+
+    def add(self, texts: Sequence[str]) -> None: ...
+    def add_references(self, texts: Sequence[str]) -> None: ...
+    def run(self, progress: Callable[[int, int], None]) -> Joined: ...
 
 
 class Passes:
@@ -39,7 +47,7 @@ class Passes:
         self._defects = Defects()
         self.dropped: list[int] = []
 
-    def read(self, join: Join) -> None:
+    def read(self, join: Decider) -> None:
         """All texts into `join`; raises UsageError for rows without one, and when there is no row at all."""
         for source in self.references:
             for chunk in source.first_pass():
@@ -54,7 +62,7 @@ class Passes:
         if self._seen == self.first:
             raise UsageError(f"{', '.join(source.name for source in self.sources)}: no row to read")
 
-    def write(self, join: Join) -> tuple[Joined, npt.NDArray[np.bool_]]:
+    def write(self, join: Decider) -> tuple[Joined, npt.NDArray[np.bool_]]:
         """Decide, and write the rows that stay, and the refused ones with their nearest where that is asked for."""
         self._output.writer.open(self._output.fresh)
         joined = join.run(lambda done, total: self._progress("comparing", done, total))
@@ -73,7 +81,7 @@ class Passes:
             for source in self.sources:
                 for chunk in source.second_pass():
                     if explainer:
-                        explainer.show(number, chunk, source.columns)
+                        explainer.show(number, chunk, source.text)
                     self._write(chunk, stay[number : number + len(chunk)])
                     number += len(chunk)
                     self._progress("writing", number - self.first, len(stay) - self.first)
@@ -84,8 +92,8 @@ class Passes:
     def _show_references(self, explainer: Explainer) -> None:
         number = 0
         for source in self.references:
-            for chunk in source.second_pass({column.top for column in source.columns}):
-                explainer.show(number, chunk, source.columns)
+            for chunk in source.second_pass(source.needed):
+                explainer.show(number, chunk, source.text)
                 number += len(chunk)
 
     def _write(self, chunk: Chunk, stay: npt.NDArray[np.bool_]) -> None:
@@ -97,7 +105,7 @@ class Passes:
     def _texts(self, chunk: Chunk, objects: Sequence[dict[str, Any] | None], source: Input) -> list[str]:
         """The text of each row. One without text becomes a text without a token, which is like no other."""
         columns = source.columns
-        texts = texts_of(objects, columns)
+        texts = source.texts(objects)
         for position in [position for position, text in enumerate(texts) if text is None]:
             if objects[position] is None or self._missing == "fail":
                 row = next(chunk.take([position]).rows())

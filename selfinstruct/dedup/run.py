@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import StorageError, UsageError
 from ..novelty import Work
@@ -22,7 +23,7 @@ from ..novelty.join import Join
 from ..tables import parse_columns
 from .card import write_card
 from .inputs import Input
-from .output import Output
+from .output import Output, open_outputs
 from .passes import Passes, Progress
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -70,16 +71,13 @@ def deduplicate(
     input changes meanwhile.
     """
     started = time.perf_counter()
-    if not 0.0 < threshold <= 1.0:
-        raise UsageError(f"threshold: {threshold:g} is not above 0 and at most 1")
-    if missing not in ("fail", "keep", "drop"):
-        raise UsageError(f"missing: {missing!r} is none of fail, keep, drop")
+    check_rule(threshold, missing)
     sources, references = _names(inputs), _names(against)
     if not sources:
         raise UsageError("no input is named; give at least one")
     if [*sources, *references].count("-") > 1:
         raise UsageError("standard input is named twice; it can be read once")
-    output, explained = _outputs(out, explain, [*sources, *references], overwrite)
+    output, explained = open_outputs(out, explain, [*sources, *references], overwrite)
     join = Join(
         threshold,
         refuse_equal=refuse_equal,
@@ -116,28 +114,26 @@ def deduplicate(
         dropped=dropped,
         references=passes.first,
         seconds=time.perf_counter() - started,
-        digest=hashlib.sha256(np.flatnonzero(stay).astype("<i8").tobytes()).hexdigest(),
+        digest=digest_of_stay(stay),
         work=joined.work,
     )
 
 
+def check_rule(threshold: float, missing: str) -> None:
+    """Raise UsageError for a threshold or a treatment of rows without text that isn't one."""
+    if not 0.0 < threshold <= 1.0:
+        raise UsageError(f"threshold: {threshold:g} is not above 0 and at most 1")
+    if missing not in ("fail", "keep", "drop"):
+        raise UsageError(f"missing: {missing!r} is none of fail, keep, drop")
+
+
+def digest_of_stay(stay: npt.NDArray[np.bool_]) -> str:
+    """`Deduplicated.digest`."""
+    return hashlib.sha256(np.flatnonzero(stay).astype("<i8").tobytes()).hexdigest()
+
+
 def _names(sources: Paths) -> list[str]:
     return [os.fspath(one) for one in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
-
-
-def _outputs(
-    out: str | os.PathLike[str], explain: str | os.PathLike[str] | None, reads: Sequence[str], overwrite: bool
-) -> tuple[Output, Output | None]:
-    output = Output(os.fspath(out), reads, overwrite=overwrite)
-    if explain is None:
-        return output, None
-    explained = Output(os.fspath(explain), reads, folder=False, overwrite=overwrite)
-    own, other = output.path.resolve(), explained.path.resolve()
-    if own == other:
-        raise UsageError(f"{explained.path}: is named for the rows that stay and for the refused ones")
-    if output.is_folder and other.is_relative_to(own):
-        raise UsageError(f"{explained.path}: lies in the output {output.path}; write elsewhere")
-    return output, explained
 
 
 def _opened(sources: Sequence[str], columns: Sequence[str], output: Output, stack: ExitStack) -> list[Input]:

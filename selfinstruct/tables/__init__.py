@@ -7,12 +7,13 @@ megabytes. A defect in a row is a value (`Row.problem`), so that a reader can re
 
 from __future__ import annotations
 
-from .chunks import Chunk, Row, Rows
+from .chunks import Chunk, Columns, Row, Rows, has_column, with_column
 from .columns import Column, parse_columns, text_of, texts_of, why_no_text
 from .sources import Source, find_source, plain_files, read_chunks, read_rows
 from .writers import CsvWriter, JsonLinesWriter, ParquetWriter, Writer
 
 __all__ = [
-    "Chunk", "Column", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Row", "Rows", "Source", "Writer",
-    "find_source", "parse_columns", "plain_files", "read_chunks", "read_rows", "text_of", "texts_of", "why_no_text",
+    "Chunk", "Column", "Columns", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Row", "Rows", "Source", "Writer",
+    "find_source", "has_column", "parse_columns", "plain_files", "read_chunks", "read_rows", "text_of", "texts_of",
+    "why_no_text", "with_column",
 ]  # fmt: skip

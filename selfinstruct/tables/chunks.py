@@ -130,6 +130,54 @@ class Columns:
         return Columns(self.name, self.batch.take(positions), self.schema, numbers, self.decode)
 
 
+def with_column(chunk: Chunk, name: str, value: str) -> Chunk:
+    """The rows with one more column, which is the same in all. None of them has one of that name yet."""
+    if isinstance(chunk, Columns):
+        return _more_columns(chunk, name, value)
+    if isinstance(chunk, Lines):
+        end = json.dumps({name: value}, ensure_ascii=False).encode("utf-8", "replace")[1:]
+        return Lines(chunk.name, [_longer_line(line, end) for line in chunk.lines], chunk.numbers)
+    return Rows([row if row.problem else Row(row.where, row.values | {name: value}) for row in chunk.rows()])
+
+
+def has_column(chunk: Chunk, name: str) -> bool:
+    """Whether one of the rows has a column of that name."""
+    if isinstance(chunk, Columns):
+        return name in chunk.schema.names
+    if isinstance(chunk, Lines):  # few lines have the word in them at all, and only they are read
+        quoted = json.dumps(name, ensure_ascii=False).encode("utf-8", "replace")
+        chunk = chunk.take([position for position, line in enumerate(chunk.lines) if quoted in line])
+    return any(name in values for values in chunk.objects() if values)
+
+
+def _more_columns(chunk: Columns, name: str, value: str) -> Columns:
+    """The schema loses its metadata, which wouldn't describe the whole any more."""
+    import pyarrow as pa
+
+    column = pa.repeat(pa.scalar(value, pa.string()), len(chunk))
+    decode = chunk.decode
+
+    def decoded(row: dict[str, Any]) -> dict[str, Any]:
+        assert decode is not None
+        return decode({key: item for key, item in row.items() if key != name}) | {name: value}
+
+    return Columns(
+        chunk.name,
+        chunk.batch.append_column(name, column),
+        chunk.schema.append(pa.field(name, pa.string())).remove_metadata(),
+        chunk.numbers,
+        decoded if decode else None,
+    )
+
+
+def _longer_line(line: bytes, end: bytes) -> bytes:
+    """A JSON object with more at its end; a line that holds none stays as it is, and is told of as it is."""
+    inner = line.strip(b" \t\r\n")
+    if len(inner) < 2 or inner[:1] != b"{" or inner[-1:] != b"}":
+        return line
+    return inner[:-1] + (b", " if inner[1:-1].strip(b" \t") else b"") + end
+
+
 def object_row(where: str, values: object) -> Row:
     """A row of what one JSON value holds: an object, or a problem."""
     if isinstance(values, dict):

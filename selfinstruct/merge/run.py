@@ -1,0 +1,142 @@
+"""Several datasets into one, in order: two passes over them, as `dedup` makes them, with any engine that decides."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..dedup.output import open_outputs
+from ..dedup.passes import Decider, Passes, Progress
+from ..dedup.run import check_rule, digest_of_stay
+from ..errors import StorageError, UsageError
+from ..novelty import Join, Work
+from .card import SourceCount, write_merge_card
+from .inputs import MergeInput, check_same_columns, labels_of
+from .tasks import TaskDecider
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What was done. digest: as that of `Deduplicated`, over the rows of all sources in order."""
+
+    out: Path
+    sources: tuple[SourceCount, ...]
+    seconds: float
+    digest: str
+    work: Work
+
+    @property
+    def rows(self) -> int:
+        """Rows read."""
+        return sum(count.rows for count in self.sources)
+
+    @property
+    def admitted(self) -> int:
+        """Rows written."""
+        return sum(count.admitted for count in self.sources)
+
+    @property
+    def refused(self) -> int:
+        """Near-duplicates."""
+        return sum(count.refused for count in self.sources)
+
+
+def merge_datasets(
+    inputs: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    columns: Sequence[str] = (),
+    threshold: float = 0.7,
+    refuse_equal: bool = False,
+    missing: Literal["fail", "keep", "drop"] = "fail",
+    fill: bool = False,
+    source_column: str = "source",
+    explain: str | os.PathLike[str] | None = None,
+    engine: Literal["local", "ray"] = "local",
+    address: str | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Progress = lambda what, done, total: None,
+) -> Merged:
+    """Write the rows of `inputs` to `out`, in order, without those that are near-duplicates of an earlier one.
+
+    The options are those of `selfinstruct merge`; docs/scale.md describes them. The engine never shows in the result.
+    Raises UsageError for wrong arguments, rows that can't be used and inputs with different columns, StorageError when
+    the disk or the cluster refuses or an input changes meanwhile. Nothing is left at `out` when it doesn't end well.
+    """
+    started = time.perf_counter()
+    check_rule(threshold, missing)
+    sources = [os.fspath(one) for one in inputs]
+    if not sources:
+        raise UsageError("no input is named; give at least one")
+    labels = labels_of(sources)
+    output, explained = open_outputs(out, explain, sources, overwrite)
+    rule = f"ROUGE-L F {'of at least' if refuse_equal else 'above'} {threshold:g}"
+    try:
+        with ExitStack() as stack:
+            decider = _decider(threshold, refuse_equal, explain is not None, engine, address, workers, stack)
+            paths = [columns] if isinstance(columns, str) else columns
+            given = [
+                MergeInput(source, label, source_column, paths, output.path.parent, stack)
+                for source, label in zip(sources, labels, strict=True)
+            ]
+            passes = Passes(given, [], output, explained, missing, progress)
+            deciding = TaskDecider(decider, given)
+            passes.read(deciding)
+            if not fill:
+                check_same_columns(given)
+            with output.writing():
+                joined, stay = passes.write(deciding)
+                counts = _counts(given, stay, passes.dropped)
+                if output.is_folder:
+                    write_merge_card(output.fresh, output.path.name, source_column, rule, counts)
+    except OSError as error:
+        what = f"{error.filename or output.path}: {error.strerror or error}"
+        raise StorageError(f"{what}; nothing was written; make room, or write elsewhere") from None
+    return Merged(output.path, counts, time.perf_counter() - started, digest_of_stay(stay), joined.work)
+
+
+def _decider(
+    threshold: float,
+    refuse_equal: bool,
+    explain: bool,
+    engine: str,
+    address: str | None,
+    workers: int | None,
+    stack: ExitStack,
+) -> Decider:
+    """The engine by its name, made ready."""
+    if engine not in ("local", "ray"):
+        raise UsageError(f"engine: {engine!r} is none of local, ray")
+    if engine == "local":
+        if address is not None:
+            raise UsageError("--address names a Ray cluster; add --engine ray")
+        count = workers or min(2, os.cpu_count() or 1)
+        return Join(threshold, refuse_equal=refuse_equal, workers=count, explain=explain)
+    from .cluster import RayJoin, connected
+
+    stack.enter_context(connected(address, workers))
+    return RayJoin(threshold, refuse_equal=refuse_equal, explain=explain)
+
+
+def _counts(
+    inputs: Sequence[MergeInput], stay: npt.NDArray[np.bool_], dropped: Sequence[int]
+) -> tuple[SourceCount, ...]:
+    without = np.zeros(len(stay), np.bool_)
+    without[list(dropped)] = True
+    counts, start = [], 0
+    for given in inputs:
+        end = start + given.rows
+        admitted, out = int(stay[start:end].sum()), int(without[start:end].sum())
+        paths = tuple(column.path for column in given.columns)
+        counts.append(SourceCount(given.label, paths, given.rows, admitted, given.rows - admitted - out, out))
+        start = end
+    return tuple(counts)

@@ -1,0 +1,38 @@
+"""Rows that are several instances of one task share its fate, whoever decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..dedup.passes import Decider
+from ..novelty.join import Joined
+from .inputs import MergeInput
+
+
+class TaskDecider:
+    """Decides by another one, then lets each input's followers follow."""
+
+    def __init__(self, decider: Decider, inputs: Sequence[MergeInput]) -> None:
+        self._decider, self._inputs = decider, inputs
+
+    def add(self, texts: Sequence[str]) -> None:
+        """As that of `Decider`."""
+        self._decider.add(texts)
+
+    def add_references(self, texts: Sequence[str]) -> None:
+        """As that of `Decider`."""
+        self._decider.add_references(texts)
+
+    def run(self, progress: Callable[[int, int], None]) -> Joined:
+        """As that of `Decider`."""
+        joined = self._decider.run(progress)
+        start = 0
+        for given in self._inputs:
+            if given.followers:
+                rows, leaders = (np.array(given.followers, np.int64) + start).T
+                for values in (joined.admitted, joined.nearest, joined.score):
+                    values[rows] = values[leaders]
+            start += given.rows
+        return joined

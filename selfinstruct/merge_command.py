@@ -1,0 +1,92 @@
+"""The command `merge`: datasets of many machines into one."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import Debug, plain_errors, printable, say, table
+from .dedup_command import Shown, peak_mb
+
+
+def merge(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN_OR_DATASET... OUT",
+            help="Run folders, dataset folders, files or hub names, in the order that decides what stays. The last one "
+            "is the output: a name without suffix for a dataset folder, or .jsonl, .parquet, .csv, .tsv.",
+            show_default=False,
+        ),
+    ],
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="Column that is compared; the instruction where that is known. Repeatable."),
+    ] = None,
+    threshold: Annotated[float, typer.Option(help="Refuse above this ROUGE-L F: above 0, at most 1.")] = 0.7,
+    refuse_equal: Annotated[bool, typer.Option("--refuse-equal", help="Refuse what equals it, too.")] = False,
+    missing: Annotated[str, typer.Option(help="Rows without a text: fail, keep or drop.")] = "fail",
+    fill: Annotated[bool, typer.Option("--fill", help="Leave empty what rows of some inputs lack.")] = False,
+    source_column: Annotated[str, typer.Option(metavar="NAME", help="Column with a row's origin.")] = "source",
+    explain: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write refused rows with their nearest: .parquet, .jsonl, .csv.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="What compares: local, or ray. The result is the same.")] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of a Ray cluster: ray://HOST:10001, or auto; without it, Ray starts here.", metavar="URL"),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads or Ray's workers here; the cores, at most 2.", show_default=False)
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that is there.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Write the rows of several runs or datasets to OUT, without near-duplicates, as if one run had made them."""
+    with plain_errors(debug):
+        from .errors import UsageError
+
+        *inputs, out = paths
+        if not inputs:
+            raise UsageError(f"{out}: name the inputs first and the output last")
+        shown = Shown()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            from .merge import merge_datasets
+
+            done = merge_datasets(
+                inputs,
+                out,
+                columns=column or [],
+                threshold=threshold,
+                refuse_equal=refuse_equal,
+                missing=missing,  # type: ignore[arg-type]  # checked there
+                fill=fill,
+                source_column=source_column,
+                explain=explain,
+                engine=engine,  # type: ignore[arg-type]  # checked there
+                address=address,
+                workers=workers,
+                overwrite=overwrite,
+                progress=shown,
+            )
+        except KeyboardInterrupt:
+            shown.close()
+            say("interrupted; nothing was written")
+            raise typer.Exit(3) from None
+        finally:
+            shown.close()
+        rows = {"rows read": f"{done.rows:,}", "admitted": f"{done.admitted:,}", "refused": f"{done.refused:,}"}
+        for count in done.sources:
+            left_out = f", {count.dropped:,} without a text" if count.dropped else ""
+            rows[f"  {printable(count.label)}"] = f"{count.admitted:,} of {count.rows:,}{left_out}"
+        rows |= {
+            "time": f"{done.seconds:.1f} s, {done.rows / done.seconds:,.0f} rows/s",
+            "peak memory": f"{peak_mb():,.0f} MB" + (" here" if engine == "ray" else ""),
+            "admitted set": done.digest,
+            "written": str(done.out) + (f", refused rows: {explain}" if explain else ""),
+        }
+        table(rows)

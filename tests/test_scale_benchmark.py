@@ -1,0 +1,35 @@
+"""The benchmark of the merge runs, and says when two engines differ."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from scale import _agreement
+
+
+def test_it_prints_a_row_for_each_size_and_number_of_workers(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "scale.py"), "--sizes", "300,600", "--engines", "local"]
+    done = subprocess.run(
+        [*command, "--cache", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.split() for line in done.stdout.splitlines() if line.strip().startswith(("300 ", "600 "))]
+    assert [row[:3] for row in rows[:4]] == [[size, "local", workers] for size in ("300", "600") for workers in "12"]
+    assert "All rows of a size agree." in done.stdout
+
+
+def test_rows_that_differ_are_told() -> None:
+    row = {"answer": "aa"}
+    assert _agreement({("local", 1): {5: row}, ("ray", 1): {5: row}}) == 0
+    assert _agreement({("local", 1): {5: row}, ("ray", 1): {5: {"answer": "bb"}}}) == 1
+    assert _agreement({("local", 1): {5: row}, ("ray", 1): {5: {"failed": "not done in 600 s"}}}) == 0
