@@ -34,6 +34,8 @@ MOST_FREQUENT = 8192
 """At most this many tokens are treated as frequent, which bounds the memory of their lists' heads (36 MB)."""
 PLACE_BITS, LENGTH_BITS = 8, 24
 """A posting's parts, low bits first: the place in the prefix, at most 255; the row's length; the row's number."""
+LANES = 8
+"""Postings that are read at a time; so many places behind the last one may be read, too."""
 LONGEST_TEXT = (1 << LENGTH_BITS) - 1
 """Tokens of the longest text that can be held."""
 
@@ -49,7 +51,8 @@ class Arrays(NamedTuple):
     frequency int32[V]: how often each token stood in the texts when the order was made; 0 for later ones.
     first_list int32[V]: number of the token's list, or ~number of the first of its LISTS lists.
     heads int32[L,4]: where a list starts, its size, its capacity; the last marks a list that was cleaned for a block.
-    signatures uint64[P,2], posting int64[P]: the postings. used int64[1]: places given out to lists.
+    low, high uint64[P+LANES]: the postings' signatures, in halves. posting int64[P]: what else they say.
+    used int64[1]: places given out to lists.
     bounds int16[3,EXACT_LENGTHS,EXACT_LENGTHS]: see `bounds.fill_bounds`.
     """
 
@@ -63,7 +66,8 @@ class Arrays(NamedTuple):
     frequency: Array
     first_list: Array
     heads: Array
-    signatures: Array
+    low: Array
+    high: Array
     posting: Array
     used: Array
     bounds: Array
@@ -82,7 +86,8 @@ def empty_arrays(rows: int, tokens: int, vocabulary: int, postings: int) -> Arra
         frequency=np.zeros(vocabulary, np.int32),
         first_list=np.arange(vocabulary, dtype=np.int32),
         heads=np.zeros((vocabulary, 4), np.int32),
-        signatures=np.empty((postings, 2), np.uint64),
+        low=np.zeros(postings + LANES, np.uint64),
+        high=np.zeros(postings + LANES, np.uint64),
         posting=np.empty(postings, np.int64),
         used=np.zeros(1, np.int64),
         bounds=np.zeros((3, EXACT_LENGTHS, EXACT_LENGTHS), np.int16),

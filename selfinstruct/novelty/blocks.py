@@ -11,14 +11,15 @@ from .bounds import length_class
 from .common import Scratch, same_sequence
 from .jit import compiled, i64, u64
 from .postings import append, copy_posting, list_of
-from .search import NONE, Found, Visits, compare
+from .search import NONE, Found, Visits, compare, fetch_ahead
 
 
 @compiled
 def insert_block(arrays: Arrays, visits: Visits) -> None:
     """Put postings into their lists, which have room."""
-    for key in visits.order:
-        entry = key & 0xFFFFFFFF
+    for number in range(len(visits.order)):
+        fetch_ahead(arrays, visits.order, number, True)
+        entry = visits.order[number] & 0xFFFFFFFF
         row, place = i64(visits.row[entry]), i64(visits.place[entry])
         append(arrays, _list(arrays, row, place), row, place)
 
@@ -27,8 +28,9 @@ def insert_block(arrays: Arrays, visits: Visits) -> None:
 def remove_refused(arrays: Arrays, visits: Visits, first: int) -> None:
     """Take the postings of refused rows out of their lists, whose last ones are those of rows from `first` on."""
     heads, posting, state = arrays.heads, arrays.posting, arrays.state
-    for key in visits.order:
-        entry = key & 0xFFFFFFFF
+    for number in range(len(visits.order)):
+        fetch_ahead(arrays, visits.order, number, True)
+        entry = visits.order[number] & 0xFFFFFFFF
         row = i64(visits.row[entry])
         if state[row] != REFUSED:
             continue
@@ -43,7 +45,7 @@ def remove_refused(arrays: Arrays, visits: Visits, first: int) -> None:
         kept = at
         for k in range(at, top):
             if state[posting[k] >> (LENGTH_BITS + PLACE_BITS)] != REFUSED:
-                copy_posting(arrays.signatures, posting, k, kept)
+                copy_posting(arrays, k, kept)
                 kept += 1
         heads[which, 1] = kept - heads[which, 0]
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from .arrays import ADMITTED, Array, Arrays
 from .bounds import score_of
 from .common import WORD, Scratch, clear_masks, common_subsequence, set_masks
-from .jit import compiled, i64, popcount
+from .instructions import popcount
+from .jit import compiled, i64
 
 STEPS = 254
 """Bounds are kept as whole 254ths, rounded up."""

@@ -10,6 +10,7 @@ import numpy as np
 from .arrays import (
     ADMITTED,
     FREQUENT,
+    LANES,
     LISTS,
     MOST_FREQUENT,
     UNDECIDED,
@@ -169,7 +170,9 @@ class OnlineEngine:
     def _grow_postings(self, postings: int) -> None:
         arrays = self._arrays
         self._arrays = arrays._replace(
-            **{name: grown(getattr(arrays, name), postings) for name in ("signatures", "posting")}
+            low=grown(arrays.low, postings + LANES),
+            high=grown(arrays.high, postings + LANES),
+            posting=grown(arrays.posting, postings),
         )
 
     def _renew(self) -> None:
@@ -201,4 +204,8 @@ def ordered(tokens: Array, vocabulary: int) -> tuple[Array, Array, Array]:
 
 def with_postings(arrays: Arrays, places: int) -> Arrays:
     """`arrays` with new, unwritten postings."""
-    return arrays._replace(signatures=np.empty((places, 2), np.uint64), posting=np.empty(places, np.int64))
+    return arrays._replace(
+        low=np.empty(places + LANES, np.uint64),
+        high=np.empty(places + LANES, np.uint64),
+        posting=np.empty(places, np.int64),
+    )

@@ -132,7 +132,7 @@ def insert(arrays: Arrays, row: int) -> bool:
         which = list_of(first_list, prefix, start, end, place, kind)
         if which >= 0:
             if heads[which, 1] == heads[which, 2]:
-                _move(heads, arrays.signatures, arrays.posting, arrays.used, which)
+                _move(arrays, which)
             append(arrays, which, row, place)
     return True
 
@@ -147,27 +147,28 @@ def insert_all(arrays: Arrays, rows: int) -> None:
 @compiled
 def append(arrays: Arrays, which: int, row: int, place: int) -> None:
     """Put a posting behind the last one of a list that has room."""
-    heads, signature, signatures = arrays.heads, arrays.signature, arrays.signatures
+    heads = arrays.heads
     at = heads[which, 0] + heads[which, 1]
-    signatures[at, 0], signatures[at, 1] = signature[row, 0], signature[row, 1]
+    arrays.low[at], arrays.high[at] = arrays.signature[row, 0], arrays.signature[row, 1]
     m = arrays.begin[row + 1] - arrays.begin[row]
     arrays.posting[at] = (i64(row) << (LENGTH_BITS + PLACE_BITS)) | (m << PLACE_BITS) | min(place, _LAST_PLACE)
     heads[which, 1] += 1
 
 
 @compiled
-def _move(heads: Array, signatures: Array, posting: Array, used: Array, which: int) -> None:
+def _move(arrays: Arrays, which: int) -> None:
     """Give a full list new places, twice as many."""
+    heads, used = arrays.heads, arrays.used
     start, size, moved = heads[which, 0], heads[which, 1], used[0]
     for k in range(size):
-        copy_posting(signatures, posting, start + k, moved + k)
+        copy_posting(arrays, start + k, moved + k)
     heads[which, 0] = moved
     heads[which, 2] = 2 * size + 1
     used[0] += 2 * size + 1
 
 
 @compiled
-def copy_posting(signatures: Array, posting: Array, source: int, target: int) -> None:
+def copy_posting(arrays: Arrays, source: int, target: int) -> None:
     """Copy a posting to another place."""
-    signatures[target, 0], signatures[target, 1] = signatures[source, 0], signatures[source, 1]
-    posting[target] = posting[source]
+    arrays.low[target], arrays.high[target] = arrays.low[source], arrays.high[source]
+    arrays.posting[target] = arrays.posting[source]
