@@ -6,7 +6,7 @@ threads that take a stretch of tokens each never touch the same list.
 
 from __future__ import annotations
 
-from .arrays import ADMITTED, LENGTH_BITS, PLACE_BITS, REFUSED, Array, Arrays
+from .arrays import ADMITTED, LENGTH_BITS, REFUSED, Array, Arrays
 from .bounds import length_class
 from .common import Scratch, same_sequence
 from .jit import compiled, i64, u64
@@ -40,11 +40,11 @@ def remove_refused(arrays: Arrays, visits: Visits, first: int) -> None:
         heads[which, 3] = first + 1
         top = heads[which, 0] + heads[which, 1]
         at = top
-        while at > heads[which, 0] and posting[at - 1] >> (LENGTH_BITS + PLACE_BITS) >= first:
+        while at > heads[which, 0] and posting[at - 1] >> LENGTH_BITS >= first:
             at -= 1
         kept = at
         for k in range(at, top):
-            if state[posting[k] >> (LENGTH_BITS + PLACE_BITS)] != REFUSED:
+            if state[posting[k] >> LENGTH_BITS] != REFUSED:
                 copy_posting(arrays, k, kept)
                 kept += 1
         heads[which, 1] = kept - heads[which, 0]

@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .arrays import LANES, Array
+from .arrays import LANES, MARK_BITS, Array
 
 _helpers: Any = cgutils
 _BYTE, _INT, _WORD = ir.IntType(8), ir.IntType(32), ir.IntType(64)
@@ -48,7 +48,7 @@ def _fetch(typing_context: Any, array: Any, at: Any) -> Any:
     return types.void(array, types.int64), generate
 
 
-def _compare(typing_context: Any, low: Any, high: Any, at: Any, own_low: Any, own_high: Any, limit: Any) -> Any:
+def _compare(typing_context: Any, marks: Any, at: Any, own: Any, limit: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         first = ir.Constant(ir.VectorType(_INT, LANES), None)
         count = _helpers.get_or_insert_function(
@@ -59,16 +59,16 @@ def _compare(typing_context: Any, low: Any, high: Any, at: Any, own_low: Any, ow
             nothing = ir.Constant(_WORDS, ir.Undefined)
             return builder.shuffle_vector(builder.insert_element(nothing, word, _INT(0)), nothing, first)
 
-        def unshared(which: int, own: Any) -> Any:
-            array = context.make_array(signature.args[which])(context, builder, arguments[which])
-            place = builder.bitcast(builder.gep(array.data, [arguments[2]]), _WORDS.as_pointer())
-            return builder.call(count, [builder.xor(builder.load(place, align=8), everywhere(own))])
-
-        ones = builder.add(unshared(0, arguments[3]), unshared(1, arguments[4]))
-        bits = builder.bitcast(builder.icmp_signed("<=", ones, everywhere(arguments[5])), ir.IntType(LANES))
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        there = builder.bitcast(builder.gep(array.data, [arguments[1]]), _WORDS.as_pointer())
+        differing = builder.xor(builder.load(there, align=8), everywhere(arguments[2]))
+        signatures = builder.and_(differing, everywhere(_WORD((1 << MARK_BITS) - 1)))
+        places = builder.lshr(differing, everywhere(_WORD(MARK_BITS)))
+        unshared = builder.add(builder.call(count, [signatures]), places)
+        bits = builder.bitcast(builder.icmp_signed("<=", unshared, everywhere(arguments[3])), ir.IntType(LANES))
         return builder.zext(bits, _WORD)
 
-    return types.uint64(low, high, types.int64, types.uint64, types.uint64, types.int64), generate
+    return types.uint64(marks, types.int64, types.uint64, types.int64), generate
 
 
 popcount = cast(Callable[[Any], int], intrinsic(_count_ones))
@@ -80,6 +80,6 @@ first_one = cast(Callable[[Any], int], intrinsic(_find_one))
 prefetch = cast(Callable[[Array, int], None], intrinsic(_fetch))
 """Bring an array's entry into the cache, without waiting for it. Any place will do, even one outside of the array."""
 
-within = cast(Callable[[Array, Array, int, Any, Any, int], Any], intrinsic(_compare))
-"""Compare the signatures at LANES places, from one place on, with one: bit k of the answer says whether at most `limit`
-of the 128 bits differ at the kth. low, high uint64: the halves of the signatures, contiguous."""
+within = cast(Callable[[Array, int, Any, int], Any], intrinsic(_compare))
+"""Compare the marks at LANES places, from one place on, with one that has no place: bit k of the answer says whether at
+most `limit` tokens are unshared by the kth: those before its place, and one for each differing bit of the signature."""

@@ -155,9 +155,7 @@ class OnlineEngine:
 
     def _grow_rows(self, rows: int, tokens: int, vocabulary: int) -> Arrays:
         arrays, scratch = self._arrays, self._desk.scratch
-        changes: dict[str, Any] = {
-            name: grown(getattr(arrays, name), rows) for name in ("signature", "details", "state")
-        }
+        changes: dict[str, Any] = {name: grown(getattr(arrays, name), rows) for name in ("details", "state")}
         scratch = scratch_for(0, 0, len(changes["state"]), scratch)
         changes |= {name: grown(getattr(arrays, name), rows + 1) for name in ("begin", "prefix_begin")}
         changes |= {name: grown(getattr(arrays, name), tokens) for name in ("tokens", "prefix")}
@@ -175,8 +173,7 @@ class OnlineEngine:
     def _grow_postings(self, postings: int) -> None:
         arrays = self._arrays
         self._arrays = arrays._replace(
-            low=grown(arrays.low, postings + LANES),
-            high=grown(arrays.high, postings + LANES),
+            marks=grown(arrays.marks, postings + LANES),
             posting=grown(arrays.posting, postings),
         )
 
@@ -210,7 +207,6 @@ def ordered(tokens: Array, vocabulary: int) -> tuple[Array, Array, Array]:
 def with_postings(arrays: Arrays, places: int) -> Arrays:
     """`arrays` with new, unwritten postings."""
     return arrays._replace(
-        low=np.empty(places + LANES, np.uint64),
-        high=np.empty(places + LANES, np.uint64),
+        marks=np.empty(places + LANES, np.uint64),
         posting=np.empty(places, np.int64),
     )

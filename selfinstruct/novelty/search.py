@@ -151,8 +151,7 @@ def fetch_ahead(arrays: Arrays, order: Array, number: int, end: bool) -> None:
             start = i64(arrays.heads[which, 0])
             if end:
                 start += arrays.heads[which, 1]
-            prefetch(arrays.low, start)
-            prefetch(arrays.high, start)
+            prefetch(arrays.marks, start)
             prefetch(arrays.posting, start)
 
 

@@ -7,12 +7,13 @@ None drops a row that is above the cutoff, unless a rarer token of the prefix me
 
 from __future__ import annotations
 
-from .arrays import EXACT_LENGTHS, GROUPS, LANES, LENGTH_BITS, LONGEST_TEXT, NEEDED, PLACE_BITS, READ, Array, Arrays
+from .arrays import EXACT_LENGTHS, GROUPS, LANES, LENGTH_BITS, LONGEST_TEXT, MARK_BITS, NEEDED, READ, Array, Arrays
 from .bounds import least_common, length_class, place_group, shortest_partner
 from .instructions import first_one, popcount, prefetch, within
 from .jit import compiled, i64, u64
+from .postings import mark_of
 
-_PLACE_MASK = (1 << PLACE_BITS) - 1
+_SIGNATURE = u64((1 << MARK_BITS) - 1)
 
 
 @compiled
@@ -26,20 +27,20 @@ def near_postings(
     """
     heads = arrays.heads
     m = arrays.begin[row + 1] - arrays.begin[row]
-    limit = _unshared(m + longest, cutoff)
+    limit, own = _unshared(m + longest, cutoff), mark_of(arrays, row, place)
+    ahead, own = i64(own >> u64(MARK_BITS)), own & _SIGNATURE
     base = i64(arrays.first_list[arrays.prefix[arrays.prefix_begin[row] + place]])
     if base >= 0:
-        return _scan(arrays, row, base, limit, near, i64(0)), i64(heads[base, 1])
+        return _scan(arrays, base, own, limit - ahead, near, i64(0)), i64(heads[base, 1])
     base = ~base
     first_class, last_class = length_class(shortest), length_class(longest)
     for which in range(base + first_class * GROUPS, base + (last_class + 1) * GROUPS):
-        prefetch(arrays.low, i64(heads[which, 0]))
-        prefetch(arrays.high, i64(heads[which, 0]))
+        prefetch(arrays.marks, i64(heads[which, 0]))
     count, read = i64(0), i64(0)
     for kind in range(first_class, last_class + 1):
         allowed, lists = _lists(arrays.bounds, m, kind, limit, cutoff)
         for which in range(base + kind * GROUPS, base + kind * GROUPS + lists):
-            count = _scan(arrays, row, which, allowed, near, count)
+            count = _scan(arrays, which, own, allowed - ahead, near, count)
             read += heads[which, 1]
     return count, read
 
@@ -55,23 +56,22 @@ def fitting_rows(
     Place: if the token is the rarest that the two have in common, at most what stands from it on in either
     prefix order can be in common. A pair that needs more is met by a rarer token, too, or fails.
     """
-    low, high, postings, bounds = arrays.low, arrays.high, arrays.posting, arrays.bounds
-    own_low, own_high = arrays.signature[row, 0], arrays.signature[row, 1]
-    m, kept = arrays.begin[row + 1] - arrays.begin[row], 0
+    marks, postings, bounds, own = arrays.marks, arrays.posting, arrays.bounds, mark_of(arrays, row, place)
+    m, ahead, kept = arrays.begin[row + 1] - arrays.begin[row], i64(own >> u64(MARK_BITS)), 0
     for k in range(count):
         at = near[k]
-        posting = postings[at]
-        n = (posting >> PLACE_BITS) & LONGEST_TEXT
+        posting, mark = postings[at], marks[at]
+        n, other_place = posting & LONGEST_TEXT, i64(mark >> u64(MARK_BITS))
         needed = least(bounds, m, n, cutoff)
-        unshared = popcount(low[at] ^ own_low) + popcount(high[at] ^ own_high)
+        unshared = ahead + other_place + popcount((mark ^ own) & _SIGNATURE)
         fits = (
-            (posting >> (LENGTH_BITS + PLACE_BITS) < row)
+            (posting >> LENGTH_BITS < row)
             & (n >= shortest)
             & (n <= longest)
             & (unshared <= m + n - 2 * needed)
-            & (max(place - m, (posting & _PLACE_MASK) - n) <= -needed)
+            & (max(place - m, other_place - n) <= -needed)
         )
-        near[kept] = posting >> PLACE_BITS
+        near[kept] = posting
         kept += int(fits)
     return kept
 
@@ -101,13 +101,15 @@ def least(bounds: Array, m: int, n: int, cutoff: float) -> int:
 
 
 @compiled
-def _scan(arrays: Arrays, row: int, which: int, limit: int, near: Array, count: int) -> int:
-    """Write behind the first `count` of `near` which postings of a list leave at most `limit` tokens unshared."""
-    low, high, heads = arrays.low, arrays.high, arrays.heads
-    own_low, own_high = arrays.signature[row, 0], arrays.signature[row, 1]
+def _scan(arrays: Arrays, which: int, own: int, limit: int, near: Array, count: int) -> int:
+    """Write behind the first `count` of `near` which postings of a list leave at most `limit` tokens unshared.
+
+    own: the mark to compare with, without a place.
+    """
+    marks, heads = arrays.marks, arrays.heads
     start, end = i64(heads[which, 0]), i64(heads[which, 0]) + heads[which, 1]
     for at in range(start, end, LANES):
-        bits = within(low, high, at, own_low, own_high, limit)
+        bits = within(marks, at, own, limit)
         if end - at < LANES:
             bits &= (u64(1) << u64(end - at)) - u64(1)
         while bits:
