@@ -1,7 +1,7 @@
 """Compiled: machine instructions that Python has no word for. Each becomes one or a few wherever it is called.
 
-They are written as LLVM's own operations, not for one processor: `within` is four instructions with AVX-512, some
-dozen with AVX2 or NEON, and gives the same bits everywhere.
+They are written as LLVM's own operations, not for one processor: `within` is seven instructions with AVX-512, some
+two dozen with AVX2 or NEON, and gives the same bits everywhere.
 """
 
 from __future__ import annotations
