@@ -289,6 +289,18 @@ def test_it_is_posted_however_a_start_ends(
     assert all(each["detail"] for each in told(hook))
 
 
+def test_what_a_server_says_is_one_harmless_line(make_config: Callable[..., si.RunConfig]) -> None:
+    config, hostile = make_config(), "\x1b[2J\u202eowned\n" * 200
+    with receiving() as hook, pytest.raises(si.TeacherRefused), si.reporting(config, notify_url=hook.address):
+        raise si.TeacherRefused(hostile)
+    (summary,) = told(hook)
+    assert (summary["outcome"], summary["exit_code"]) == ("teacher_refused", 5)
+    assert "owned" in summary["detail"]
+    assert summary["detail"].isprintable()
+    assert summary["text"].isprintable()
+    assert len(summary["detail"]) <= 500
+
+
 def test_no_redirect_is_followed(config_file: Config) -> None:
     with receiving() as elsewhere, receiving(code=307, location=f"{elsewhere.address}/stolen") as hook:
         done = generate(config_file(), "--notify-url", f"{hook.address}/{TOKEN}")

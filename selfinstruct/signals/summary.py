@@ -14,6 +14,7 @@ from typing import Any
 from ..errors import SelfInstructError
 from ..journal import Journal
 from ..runs import JOURNAL, Outcome, Run, Status
+from .logs import one_line
 
 DETAIL_CHARS = 500
 """The most of an outcome's detail that leaves the process; servers have a word in it."""
@@ -48,7 +49,7 @@ class Summary:
     @property
     def detail(self) -> str:
         """The outcome's detail in one bounded line."""
-        return " ".join(self.outcome.detail.split())[:DETAIL_CHARS]
+        return one_line(self.outcome.detail, DETAIL_CHARS)
 
     def fields(self) -> dict[str, Any]:
         """It as values for JSON, bounded: what the event 'outcome' and a notice have in common."""
