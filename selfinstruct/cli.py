@@ -26,6 +26,7 @@ from .validate_command import validate
 
 if TYPE_CHECKING:
     from .config import RunConfig
+    from .runs import Status
 
 _EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 
@@ -156,6 +157,7 @@ def status(
             "run": f"{now.run_dir} ({now.run_id}), {'running' if now.running else 'not running'}",
             "strategy, teacher": f"{now.strategy}, {now.teacher}",
             "records": f"{now.records:,} of {now.target:,}",
+            **_grown(now),
             "admitted": f"{now.admitted:,} of {now.proposed:,} proposed ({now.acceptance:.1%})",
             "requests": f"{now.requests:,} ({now.failed_requests:,} without an answer)",
             "tokens": f"{now.prompt_tokens:,} in prompts, {now.completion_tokens:,} generated",
@@ -231,6 +233,19 @@ def refilter(
             print(done.dataset_path)
         if outcome.exit_code:
             raise typer.Exit(outcome.exit_code)
+
+
+def _grown(now: Status) -> dict[str, str]:
+    """What each start adds, where one does, and a line for each generation where there are several."""
+    rows = {}
+    if now.aim is not None and now.aim.more is not None:
+        rows["growth"] = f"{now.aim.words}, " + ("met: the next start adds more" if now.aim.met else "under way")
+    for each in now.by_generation if now.generations > 1 else ():
+        seeds = f", {each.new_seeds:,} {'new ' if each.number > 1 else ''}seeds" if each.new_seeds else ""
+        seeds += f" ({each.near:,} of them nearly the same as earlier tasks)" if each.near else ""
+        who = f"{each.strategy}, {each.teacher}{seeds}"
+        rows[f"  generation {each.number}"] = f"from q{each.first_question} on: {who}; {each.records:,} records"
+    return rows
 
 
 def _load(path: Path, overrides: list[str] | None) -> RunConfig:

@@ -32,6 +32,7 @@ from .config_sections import (
     SamplingConfig,
     Section,
     Share,
+    Target,
     TeacherConfig,
 )
 from .config_teachers import ListedTeacher, defects_of
@@ -68,13 +69,13 @@ class RunConfig(Section):
     """Everything that one run is made from. See `configs/` for complete examples."""
 
     seeds: Name | Annotated[Names, Field(min_length=1)] = Field(
-        description="Seed file: JSONL, JSON, CSV, Parquet, a dataset folder, hub name, or '-'."
+        description="Seeds: JSONL, JSON, CSV, Parquet; a folder, a pattern such as seeds/*.jsonl, a hub name, or '-'."
     )
     seeds_license: str | None = Field(
         None, description="The seeds' licence, as an SPDX id; those that come with the program are known."
     )
     run_dir: Name = Field(description="The run's folder: journal, log, dataset/.")
-    target: Annotated[int, Field(ge=1)] = Field(100, description="Records that the dataset shall have.")
+    target: Target = Field(100, description="Records that the dataset shall have; +500: so many more at each start.")
     strategy: Name = Field("alpaca", description="alpaca | self_instruct | package.module:Name")
     language: Literal["en", "zh", "any"] = Field("en", description="Language of prompts and filters.")
     random_seed: int = Field(0, description="Draws of demonstrations and the test split.")
@@ -186,6 +187,11 @@ class RunConfig(Section):
     def asking_only(self, teacher: TeacherConfig) -> RunConfig:
         """The same run with `teacher` as its only one: what a teacher's maker is called with."""
         return self.model_copy(update={"teacher": teacher, "teachers": None})
+
+    @property
+    def more(self) -> int | None:
+        """Records that every start adds, of a target such as +500; None where the target is a number of its own."""
+        return int(self.target) if isinstance(self.target, str) else None
 
     @property
     def seed_sources(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Only `config` uses this room. No message repeats a text that was given as a valu
 from __future__ import annotations
 
 import copy
+import glob
 import json
 import os
 import re
@@ -23,14 +24,16 @@ Values = dict[str, Any]
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key that stands twice in one mapping is an error."""
+    """YAML in which a key that stands twice in one mapping is an error, and the sign of `target: +500` is kept."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+        for key, value in ((key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, "the same key stands here twice", key.start_mark)
             seen.add(key.value)
+            if key.value == "target" and isinstance(value, yaml.ScalarNode) and value.value.startswith("+"):
+                value.tag = "tag:yaml.org,2002:str"
         return super().construct_mapping(node, deep)
 
 
@@ -77,8 +80,9 @@ def _apply(values: Values, item: str) -> None:
     key, mark, text = item.partition("=")
     if not mark or not key.strip():
         raise ConfigError("--set: write it as key=value, such as --set teacher.model=gpt-4o-mini")
+    signed = key.strip() == "target" and text.strip().startswith("+")
     try:
-        value = text if text == "-" else yaml.load(text, _Loader)  # noqa: S506 (a safe loader)
+        value = text.strip() if signed else text if text == "-" else yaml.load(text, _Loader)  # noqa: S506 (a safe loader)
     except (yaml.YAMLError, ValueError, RecursionError):
         value = text
     *sections, last = key.strip().split(".")
@@ -117,7 +121,7 @@ def find_tables(values: Values, beside: Path) -> None:
             return source
         source = os.path.expanduser(source)
         places = (os.path.join(base, source) for base in ("", beside, beside.parent))
-        return next(filter(os.path.exists, places), source)
+        return next((place for place in places if os.path.exists(place) or glob.glob(place)), source)
 
     seeds = values.get("seeds")
     if seeds is not None:
@@ -131,6 +135,7 @@ def find_tables(values: Values, beside: Path) -> None:
 
 _UNION = {
     "seeds": "must be a path, or a list of paths",
+    "target": "must be a number of records such as 500, or +500 for so many more at each start",
     "filters.keywords": "must be true, false, or a list of words",
     "filters.prefixes": "must be true, false, or a list of texts",
     "filters.decontaminate": "must be a list of paths",

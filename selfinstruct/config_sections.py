@@ -16,6 +16,7 @@ from .schema import Endpoint, Sampling
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Dollars = Annotated[float, Field(ge=0.0)]
+Target = Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^\+[1-9][0-9]*$")]
 PerMinute = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"\S")]
 Names = Annotated[tuple[Name, ...], Strict(False)]  # a YAML list

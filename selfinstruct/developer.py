@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 
 from .ask import Door
 from .gate import DoorClosed
 from .generations import Generations
 from .journal import Answer, Journal
 from .pool import Admitted, Pool, as_verdict
-from .schema import Completion, Development, Instance, Prompt, Record, Scores, storable
+from .schema import Completion, Development, Instance, Prompt, Record, Scores, Verdict, storable
 
 
 class Developer:
@@ -32,8 +33,8 @@ class Developer:
         by = trail.answers[-1] if trail.answers else admitted.answer
         if found.error is not None:
             kept, refused = (), [as_verdict(found.error)]
-        elif self._generations.judge is not None:
-            kept, scores, low = await self._generations.judge.grade(text, kept, trail.ask)
+        elif self._generations.judges:
+            kept, scores, low = await self._graded(admitted, kept, trail)
             refused += low
         if trail.keys:
             self._journal.ledger.developed(admitted.question, admitted.index, trail.keys)
@@ -45,13 +46,28 @@ class Developer:
         admitted.resolved = True
 
     async def _found(self, admitted: Admitted, trail: _Trail) -> Development:
-        """As the generation that proposed it asks where the journal holds all of that, else as the current one does."""
-        then, now = self._generations.of(admitted.answer), self._generations.current
-        if then is not now:
+        """As the first generation since its proposal asks that the journal holds all of; else as the current one does.
+
+        So a task is developed once, whatever generations come after.
+        """
+        *earlier, now = self._generations.since(admitted.answer)
+        for then in earlier:
             with contextlib.suppress(DoorClosed):
                 return await then.develop(admitted.candidate, trail.recall)
             trail.forget()
         return await now.develop(admitted.candidate, trail.ask)
+
+    async def _graded(
+        self, admitted: Admitted, made: Sequence[Instance], trail: _Trail
+    ) -> tuple[tuple[Instance, ...], tuple[Scores | None, ...], list[Verdict]]:
+        """The same for its marks."""
+        *earlier, now = self._generations.judges
+        text, developed = admitted.candidate.instruction, len(trail.keys)
+        for then in earlier:
+            with contextlib.suppress(DoorClosed):
+                return await then.grade(text, made, trail.recall)
+            trail.forget(developed)
+        return await now.grade(text, made, trail.ask)
 
     def _record(
         self,
@@ -103,6 +119,6 @@ class _Trail:
         self.answers.append(known)
         return known.completion
 
-    def forget(self) -> None:
-        self.keys.clear()
-        self.answers.clear()
+    def forget(self, after: int = 0) -> None:
+        del self.keys[after:]
+        del self.answers[after:]

@@ -64,22 +64,24 @@ class Estimate:
         return sum(costs) if len(costs) == len(self.shares) else None
 
 
-def estimate(config: RunConfig, seeds: Sequence[SeedTask], strategy: Strategy, past: Status | None = None) -> Estimate:
-    """Expected requests, tokens and dollars for `config.target` records.
+def estimate(
+    config: RunConfig, seeds: Sequence[SeedTask], strategy: Strategy, past: Status | None = None, *, records: int
+) -> Estimate:
+    """Expected requests, tokens and dollars for so many records.
 
     past: the run so far; with at least 20 records in it, its own rates are used.
     """
     sources = dict.fromkeys(price.source for price in map(price_of, config.all_teachers) if price is not None)
     source = "; ".join(sources) or None
     if past is not None and past.records >= 20:
-        factor = config.target / past.records
+        factor = records / past.records
         rates = [
             (purpose, math.ceil(used["requests"] * factor), _scaled(used, factor))
             for purpose, used in past.by_purpose.items()
         ]
         basis = f"the run's own {past.records:,} records"
     else:
-        rates = list(_expected(config, seeds, strategy))
+        rates = list(_expected(config, seeds, strategy, records))
         basis = f"{ACCEPTED:.0%} of the tasks asked for are admitted (a guess until the run has 20 records)"
     shares = (Share(purpose, requests, usage, _cost(config, purpose, usage)) for purpose, requests, usage in rates)
     return Estimate(tuple(shares), source, basis)
@@ -101,19 +103,21 @@ def _cost(config: RunConfig, purpose: str, usage: Usage) -> float | None:
     return total / weights
 
 
-def _expected(config: RunConfig, seeds: Sequence[SeedTask], strategy: Strategy) -> Iterator[tuple[Purpose, int, Usage]]:
+def _expected(
+    config: RunConfig, seeds: Sequence[SeedTask], strategy: Strategy, records: int
+) -> Iterator[tuple[Purpose, int, Usage]]:
     shown = [demonstration(seed) for seed in seeds]
     samples = [strategy.propose(draw_demos(config.random_seed, n, strategy, shown, ())) for n in range(10)]
-    questions = math.ceil(config.target / (strategy.tasks_per_question * ACCEPTED))
+    questions = math.ceil(records / (strategy.tasks_per_question * ACCEPTED))
     written = strategy.tasks_per_question * TOKENS_A_TASK.get(strategy.name, 60)
     limit = samples[0].sampling.max_tokens or written
     prompt_tokens = questions * sum(map(tokens_of, samples)) // len(samples)
     yield "propose", questions, Usage(prompt_tokens, questions * min(written, limit))
     for prompt, answer in _development(strategy, seeds):
-        yield prompt.purpose, config.target, Usage(config.target * tokens_of(prompt), config.target * answer)
+        yield prompt.purpose, records, Usage(records * tokens_of(prompt), records * answer)
     if config.judge is not None:
         sample = Judge(config, by_schema=False).prompt(seeds[0].instruction, Instance("", "x" * 4 * TOKENS_AN_ANSWER))
-        yield "judge", config.target, Usage(config.target * tokens_of(sample), config.target * TOKENS_A_JUDGEMENT)
+        yield "judge", records, Usage(records * tokens_of(sample), records * TOKENS_A_JUDGEMENT)
 
 
 def _development(strategy: Strategy, seeds: Sequence[SeedTask]) -> list[tuple[Prompt, int]]:

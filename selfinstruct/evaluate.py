@@ -50,14 +50,13 @@ async def _marks(
     askings = {
         each.label: getattr(own.get(each.label), "asking", None) or asking_of(each) for each in config.all_teachers
     }
-    with open_run(config, meaning, 0) as opened:
+    with open_run(config, meaning, ()) as opened:
         door, _ = make_door(config, opened.journal, teachers, own=bool(own))
         generations = Generations(opened.configs, build_strategy, askings)
         async with contextlib.AsyncExitStack() as stack:
             door.open(await enter(stack, teachers, door))
             await generations.prepare(door, opened.journal)
-            judge = generations.judge
-            assert judge is not None
+            judge = generations.judges[-1]
 
             async def ask(prompt: Prompt) -> Completion:
                 return (await door.ask(f"d:{prompt.digest()}", prompt)).completion

@@ -21,6 +21,7 @@ from .decontaminate import load_sets
 from .errors import StorageError, UsageError
 from .filters import Filter, build_checks, warnings_about
 from .generations import Generations
+from .growth import note_met
 from .judge import rubric_digest
 from .loop import Loop, Progress
 from .opening import enter, make_door, own_teachers
@@ -59,6 +60,7 @@ async def arun(
     recall_only: bool = False,
     detach: bool = False,
     max_runtime_s: float | None = None,
+    new_generation: bool = False,
 ) -> Run:
     """Run, or go on with, the run that `config` describes, and write its dataset.
 
@@ -68,7 +70,8 @@ async def arun(
     handle_signals: end cleanly on SIGINT and SIGTERM. fork_of: take over another run's answers first.
     recall_only: ask nothing, only replay what is in the journal. detach: where everything waits in batch jobs, end
     with the outcome 'detached'; the next start collects. max_runtime_s: ask nothing more after so many seconds and end
-    with the outcome 'max_runtime', once what is in flight has had its grace.
+    with the outcome 'max_runtime', once what is in flight has had its grace. new_generation: go on in the same run with
+    another teacher, other prompts or sampling; what was made stays as it is.
 
     Returns the run; `run.outcome` says whether the target was met and if not why (budget, exhausted,
     interrupted), `run.idle` whether there was nothing to do: the target was met before and the dataset stood, so
@@ -100,19 +103,23 @@ async def arun(
     if filters is not None:
         checks = replace(checks, instructions=list(filters))
     teachers = own or ({} if recall_only else build_teachers(config))
-    with open_run(config, meaning, len(seeds), Path(fork_of) if fork_of else None) as opened:
+    source = Path(fork_of) if fork_of else None
+    with open_run(config, meaning, seeds, source, new_generation=new_generation) as opened:
         journal = opened.journal
+        for line in opened.said:
+            _log.warning("selfinstruct: %s", line)
         journal.note_start(VERSION, None if own else hosts_of(config), checks.names)
         door, budget = make_door(config, journal, teachers, own=bool(own), detach=detach)
         door.on_exchange = on_exchange
-        pool = Pool(seeds, checks, config.max_similarity, config.refuse_equal, config.neighbours, journal, opened.id)
+        rules = config.max_similarity, config.refuse_equal, config.neighbours
+        pool = Pool(opened.arrivals, checks, *rules, journal, opened.id)
         async with contextlib.AsyncExitStack() as stack:
             if handle_signals:
                 stack.enter_context(signals(door))
             if max_runtime_s is not None:
                 stack.enter_context(max_runtime(door, max_runtime_s, began))
             ready = None if recall_only else functools.partial(enter, stack, teachers, door)
-            generations = Generations(opened.configs, build, askings)
+            generations = Generations(opened.configs, build, askings, own)
             try:
                 stack.enter_context(_seldom_collected())
                 outcome = await Loop(opened, pool, door, budget, generations, ready, progress).grow()
@@ -127,6 +134,8 @@ async def arun(
             dataset = write_dataset(Run(opened.path))
             if outcome.reason == "target":
                 set_seal(journal, dataset, seal)
+        if outcome.reason == "target":
+            note_met(journal)
     if outcome.exit_code and door.error is not None:
         raise door.error
     return Run(opened.path)

@@ -33,6 +33,13 @@ def generate(
         Path | None,
         typer.Option(metavar="NEW_DIR", help="Take the run's answers over into NEW_DIR and go on there as configured."),
     ] = None,
+    new_generation: Annotated[
+        bool,
+        typer.Option(
+            "--new-generation",
+            help="Go on in the same run with another teacher, other prompts or sampling; what was made stays.",
+        ),
+    ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Leave batch jobs to themselves (code 3); the next start collects.")
     ] = False,
@@ -64,7 +71,7 @@ def generate(
         from .job import reporting
         from .preflight import check_names, warn_in_clear
 
-        options: dict[str, Any] = {"detach": detach}
+        options: dict[str, Any] = {"detach": detach, "new_generation": new_generation}
         if max_runtime is not None:
             options["max_runtime_s"] = seconds_of(max_runtime, "--max-runtime")
         with reporting(

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from .ask import Door
 from .config import RunConfig
-from .config_teachers import having
+from .config_teachers import ListedTeacher, having
 from .gate import DoorClosed
 from .journal import Answer, Journal
 from .judge import Judge
@@ -23,18 +23,23 @@ from .teachers.probe import probe_prompt, speaks_schema
 
 
 class Generations:
-    """Strategies by generation. askings: how each teacher of the current one, the last, is asked, by its name."""
+    """Strategies by generation. askings: how each teacher of the current one, the last, is asked, by its name.
+
+    own: the names of those that are objects of the caller's; they are asked alike in every generation.
+    """
 
     def __init__(
         self,
         configs: Sequence[RunConfig],
         build: Callable[[RunConfig, Asking], Strategy],
         askings: Mapping[str, Asking],
+        own: Collection[str] = (),
     ) -> None:
         self._configs, self._build, self._askings = configs, build, askings
+        self._own = {name: askings[name] for name in own}
         self._strategies: list[Strategy] = []
-        self.judge: Judge | None = None
-        """The judge of the current configuration, where it has one."""
+        self.judges: list[Judge] = []
+        """Where the current configuration has a judge: every way in which one has asked, the current one's last."""
 
     @property
     def current(self) -> Strategy:
@@ -45,31 +50,53 @@ class Generations:
         """The one that asked for `answer`, and so the one to read it."""
         return self._strategies[answer.generation - 1]
 
+    def since(self, answer: Answer) -> Sequence[Strategy]:
+        """The one that asked for `answer` and all that came after it; the last is the current one."""
+        return self._strategies[answer.generation - 1 :]
+
     async def prepare(self, door: Door, journal: Journal) -> None:
         """Build them. Before the door is open, what the journal doesn't tell about schemas is taken as a no."""
-        strategies = []
+        strategies, by_schema = [], list[bool]()
         for number, config in enumerate(self._configs, 1):
             current = number == len(self._configs)
-            askings = self._askings if current else {each.label: asking_of(each) for each in config.all_teachers}
+            askings = self._askings if current else {e.label: asking_of(e) for e in config.all_teachers} | self._own
             asking = asked_together(config.all_teachers, askings)
             note = f"schemas:{number}"
             decided = journal.meta(note)
             if decided is None:
-                found = await _by_schema(config, asking, askings, door, journal, may_ask=current)
-                if len(askings) > 1 and current and door.asks:
+                keys = {each.label: self._probe_key(each, number) for each in config.all_teachers}
+                found = await _by_schema(config, asking, askings, keys, door, journal, may_ask=current)
+                if current and door.asks:
                     journal.set_meta(**{note: json.dumps(sorted(found))})
             else:
                 found = frozenset(json.loads(decided))
             strategies.append(self._build(config, replace(asking, structured=found)))
+            if config.judge is not None:
+                by_schema.append("judge" in found)
         self._strategies = strategies
         if self._configs[-1].judge is not None:
-            self.judge = Judge(self._configs[-1], by_schema="judge" in found)
+            now = by_schema[-1]
+            ways = [*([not now] if (not now) in by_schema else []), now]
+            self.judges = [Judge(self._configs[-1], by_schema=way) for way in ways]
+
+    def _probe_key(self, teacher: ListedTeacher, number: int) -> str:
+        """Under which the journal keeps whether a teacher follows schemas; another model of that name has its own."""
+        named = [
+            (n, each)
+            for n, config in enumerate(self._configs, 1)
+            for each in config.all_teachers
+            if each.label == teacher.label
+        ]
+        first = named[0][0]
+        same = next(n for n, each in named if (each.kind, each.model) == (teacher.kind, teacher.model))
+        return f"probe:{teacher.label}" if same == first else f"probe:{teacher.label}:{same}"
 
 
 async def _by_schema(
     config: RunConfig,
     asking: Asking,
     askings: Mapping[str, Asking],
+    keys: Mapping[str, str],
     door: Door,
     journal: Journal,
     *,
@@ -93,16 +120,17 @@ async def _by_schema(
             follows[each.label] = bool(known)
         elif any(each in those for those in asked.values()):
             alone = len(teachers) == 1
-            follows[each.label] = await _probe(each.label, door, journal, may_ask=may_ask, alone=alone)
+            follows[each.label] = await _probe(
+                each.label, keys[each.label], door, journal, may_ask=may_ask, alone=alone
+            )
     return frozenset(p for p, those in asked.items() if all(follows[each.label] for each in those))
 
 
-async def _probe(teacher: str, door: Door, journal: Journal, *, may_ask: bool, alone: bool) -> bool:
+async def _probe(teacher: str, key: str, door: Door, journal: Journal, *, may_ask: bool, alone: bool) -> bool:
     """Whether `teacher` follows JSON schemas; False where nobody knows and nothing is asked.
 
     alone: nobody else can be asked, so that a failure that doesn't tell is asked again, until the door closes.
     """
-    key = f"probe:{teacher}"
     while True:
         known = door.recall(key)
         if known is None and may_ask:

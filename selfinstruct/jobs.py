@@ -84,6 +84,10 @@ class Jobs:
         )
         return [(BatchJob(*row), found[row[0]]) for row in jobs if row[0] in found]
 
+    def under_way(self) -> dict[str, int | None]:
+        """The keys of all questions that have no answer yet, whoever was asked, with the numbers of proposals."""
+        return dict(self._store.rows("SELECT key, question FROM batch_questions")) if self._any() else {}
+
     def plan(self, digest: str, questions: Sequence[Question]) -> BatchJob:
         """Write down a job before anything of it leaves. Its questions are its own from here on."""
         self._store.at_once([(sql, ()) for sql in _TABLES])

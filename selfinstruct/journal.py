@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .arrivals import FORGOTTEN, Arrivals, coming
 from .jobs import DROPPED, Jobs
 from .ledger import EMPTY, TABLES, Ledger
-from .schema import Completion, Prompt, Record, Usage, Verdict
+from .schema import Completion, Prompt, Record, SeedTask, Usage, Verdict
 from .store import Statement, Store
 
 FORMAT = 4
@@ -53,9 +54,10 @@ _RECALL = (
 _FORGET = "UPDATE answers SET key = 'failed:' || rowid || ':' || key, question = NULL WHERE key = ? AND failed = 1"
 _INSERT_GENERATION = (
     "INSERT INTO generations (first_question, digest, meaning, config, program)"
-    " SELECT coalesce(max(question) + 1, 0), ?, ?, ?, ? FROM answers"
+    " SELECT max(coalesce(max(question) + 1, 0), ?), ?, ?, ?, ? FROM answers"
 )
 _INSERT_START = "INSERT INTO starts (began_at, program, hosts, checks) VALUES (?, ?, ?, ?)"
+_ASKED_UNDER = "asked_under"
 _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
 
@@ -89,9 +91,9 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """A stretch of questions asked under one configuration. A run has one; a fork adds another.
+    """A stretch of questions asked under one configuration. New seeds, a new teacher and a fork begin another.
 
-    number: counted from 1. first_question: one more than the highest number answered before it.
+    number: counted from 1. first_question: one more than the highest number answered, or under way, before it.
     """
 
     number: int
@@ -112,8 +114,11 @@ class Journal:
         self._store = Store(path, _TABLES, FORMAT, read_only=read_only)
         self.ledger = Ledger(self._store)
         self.jobs = Jobs(self._store)
+        self.arrivals = Arrivals(self._store)
         self._texts: set[str] = set()
         self._generation = self._latest_generation()
+        self._asked_under: dict[str, int] = json.loads(self.meta(_ASKED_UNDER) or "{}")
+        """Questions that were under way when a generation began, and the one they belong to."""
 
     # --- answers ------------------------------------------------------------------------------
 
@@ -150,10 +155,11 @@ class Journal:
         requests: how many were sent for it, the retries included. teacher: what the one who gave it is called.
         """
         usage = completion.usage
+        generation = self._asked_under.get(key, self._generation)
         row = (
             key,
             question,
-            self._generation,
+            generation,
             prompt.purpose,
             self._prompt_json(prompt),
             json.dumps(prompt.demos),
@@ -174,7 +180,7 @@ class Journal:
             requests,
         )
         await self._store.commit((_INSERT_ANSWER, row))
-        return Answer(completion, prompt.demos, prompt.version, self._generation, teacher)
+        return Answer(completion, prompt.demos, prompt.version, generation, teacher)
 
     def forget(self, keys: Iterable[str]) -> None:
         """Set failed answers aside, so that a later start asks them anew. Only failures are ever forgotten.
@@ -266,27 +272,62 @@ class Journal:
         )
         return [Generation(r[0], r[1], r[2], json.loads(r[3]), json.loads(r[4])) for r in rows]
 
-    def begin_generation(self, digest: str, meaning: dict[str, Any], config: dict[str, Any], program: str) -> None:
-        """Questions that are asked from here on belong to a new configuration."""
-        self._store.at_once([_generation(digest, meaning, config, program)])
+    def begin_generation(
+        self,
+        digest: str,
+        meaning: dict[str, Any],
+        config: dict[str, Any],
+        program: str,
+        seeds: Sequence[SeedTask] = (),
+    ) -> None:
+        """Questions that are asked from here on belong to a new configuration. seeds: those that come with it.
+
+        What is under way in batch jobs stays with the one that asked it.
+        """
+        under_way = self.jobs.under_way()
+        for key in under_way:
+            self._asked_under.setdefault(key, self._generation)
+        after = max((number + 1 for number in under_way.values() if number is not None), default=0)
+        note: Statement = (_SET_META, (_ASKED_UNDER, json.dumps(self._asked_under)))
+        self._store.at_once([_generation(digest, meaning, config, program, after), *coming(seeds), note])
         self._generation = self._latest_generation()
+
+    def name_seeds(self, seeds: Sequence[SeedTask]) -> None:
+        """Write down the seeds that a journal of an earlier program was begun with."""
+        self._store.at_once(coming(seeds, at_first=True))
 
     def refresh_config(self, config: dict[str, Any]) -> None:
         """Keep the latest values of the keys that may change freely with the current generation."""
         statement = "UPDATE generations SET config = ? WHERE number = (SELECT max(number) FROM generations)"
         self._store.at_once([(statement, (json.dumps(config),))])
 
-    def copy_to(self, path: Path, digest: str, meaning: dict[str, Any], config: dict[str, Any], program: str) -> None:
+    def copy_to(
+        self,
+        path: Path,
+        digest: str,
+        meaning: dict[str, Any],
+        config: dict[str, Any],
+        program: str,
+        seeds: Sequence[SeedTask] = (),
+        *,
+        afresh: bool = False,
+        notes: Mapping[str, str] | None = None,
+    ) -> None:
         """Copy the journal to a new file, its answers marked as taken over, and begin a generation there.
 
+        seeds: those that come with it; afresh: in place of the run's own, from its first question on. notes: the new
+        file's first ones.
         The new file is there whole or not at all.
         """
         taken_over: list[Statement] = [
             ("UPDATE answers SET inherited = 1", ()),
-            ("DELETE FROM meta", ()),
+            ("DELETE FROM meta WHERE key NOT LIKE 'schemas:%'", ()),  # how each generation asks stays what it was
+            *((_SET_META, note) for note in (notes or {}).items()),
             *EMPTY,
             *DROPPED,
             _generation(digest, meaning, config, program),
+            *(FORGOTTEN if afresh else []),
+            *coming(seeds, at_first=afresh),
         ]
         self._store.backup(path, taken_over)
 
@@ -307,8 +348,11 @@ def aside(key: str) -> str:
     return f"failed:{time.time_ns()}:{key}"
 
 
-def _generation(digest: str, meaning: dict[str, Any], config: dict[str, Any], program: str) -> Statement:
-    return _INSERT_GENERATION, (digest, json.dumps(meaning), json.dumps(config), program)
+def _generation(
+    digest: str, meaning: dict[str, Any], config: dict[str, Any], program: str, after: int = 0
+) -> Statement:
+    """The statement that begins a generation, with question `after` or a later one."""
+    return _INSERT_GENERATION, (after, digest, json.dumps(meaning), json.dumps(config), program)
 
 
 def _name_of(text: str) -> str:

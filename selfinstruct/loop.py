@@ -67,7 +67,8 @@ class Loop:
         progress: Callable[[Progress], None] | None,
     ) -> None:
         """teachers: makes them ready to answer; None when nothing is to be asked."""
-        self._journal, self._config = opened.journal, opened.configs[-1]
+        self._journal, self._config, self._target = opened.journal, opened.configs[-1], opened.target
+        self._since, self._yields_before = opened.first_question, 0
         self._pool, self._door, self._budget = pool, door, budget
         self._generations, self._teachers, self._report = generations, teachers, progress
         self._asked: dict[int, asyncio.Task[Answer] | Answer] = {}
@@ -78,7 +79,7 @@ class Loop:
         self._complete = self._failed = self._unanswered = 0
         # A batch takes a day, however many questions are in it: all tasks are developed at once then.
         batch = any(each.mode == "batch" for each in self._config.all_teachers)
-        self._abreast = self._config.target if batch else self._config.lookahead
+        self._abreast = self._target if batch else self._config.lookahead
         self._prefix = self._finished = 0
         self._exhausted: str | None = None
         self._stuck = False
@@ -145,13 +146,13 @@ class Loop:
         Never where the door gave up on the teacher: the failures it has forgotten are still open questions.
         """
         admitted = self._pool.admitted
-        while self._finished < self._config.target and self._prefix < len(admitted) and admitted[self._prefix].resolved:
+        while self._finished < self._target and self._prefix < len(admitted) and admitted[self._prefix].resolved:
             self._finished += admitted[self._prefix].record is not None
             self._prefix += 1
-        return self._finished >= self._config.target and not self._door.gave_up
+        return self._finished >= self._target and not self._door.gave_up
 
     def _outcome(self) -> Outcome:
-        target = self._config.target
+        target = self._target
         if self._met():
             return Outcome("target", f"{target:,} records", 0)
         reason, detail = self._door.reason or "", self._door.detail
@@ -188,7 +189,7 @@ class Loop:
                 strategy = self._generations.current
                 seen = self._pool.seen_by(number, self._config.lookahead)
                 prompt = strategy.propose(
-                    draw_demos(self._config.random_seed, number, strategy, self._pool.seeds, seen)
+                    draw_demos(self._config.random_seed, number, strategy, self._pool.seeds_of(number), seen)
                 )
                 task = asyncio.create_task(self._door.ask(f"p:{number}", prompt, question=number))
                 task.add_done_callback(lambda _: self._changed.set())
@@ -199,7 +200,7 @@ class Loop:
         under_way = self._next_question - self._pool.consumed
         if under_way >= self._config.lookahead:
             return False
-        missing = self._config.target - (len(self._pool.admitted) - self._failed)
+        missing = self._target - (len(self._pool.admitted) - self._failed)
         return missing > 0 and under_way < math.ceil(missing / self._expected_yield())
 
     def _expected_yield(self) -> float:
@@ -224,14 +225,20 @@ class Loop:
                 self._stuck = True
                 return False
         del self._asked[number]
+        if number == self._since:
+            self._yields_before = len(self._pool.yields)
         self._pool.consume(number, head, self._generations.of(head))
-        self._watch_yield()
+        if number >= self._since:
+            self._watch_yield()
         return True
 
     def _watch_yield(self) -> None:
-        """End a run whose teacher only repeats itself. Nothing after this question is consumed."""
+        """End a run whose teacher only repeats itself. Nothing after this question is consumed.
+
+        What an earlier generation brought says nothing about this one.
+        """
         window, least = self._config.min_yield_window, self._config.min_yield
-        if len(self._pool.yields) >= window:
+        if len(self._pool.yields) - self._yields_before >= window:
             rate = sum(self._pool.yields[-window:]) / window
             if rate < least:
                 brought = f"the last {window} questions brought {rate:.3f} new tasks each"
@@ -243,7 +250,7 @@ class Loop:
         """Develop admitted tasks in order, no more than the target can take."""
         admitted = self._pool.admitted
         while self._next_developed < len(admitted) and len(self._developing) < self._abreast:
-            if self._promising >= self._config.target:
+            if self._promising >= self._target:
                 return
             task = admitted[self._next_developed]
             self._next_developed += 1
@@ -280,8 +287,8 @@ class Loop:
         budget = self._budget
         self._report(
             Progress(
-                records=min(self._complete, self._config.target),
-                target=self._config.target,
+                records=min(self._complete, self._target),
+                target=self._target,
                 admitted=len(self._pool.admitted),
                 refused=self._pool.refused,
                 consumed=self._pool.consumed,

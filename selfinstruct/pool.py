@@ -6,15 +6,23 @@ It only ever grows, in the order of the questions. `seen_by` gives a question th
 
 from __future__ import annotations
 
+import json
+import logging
 import random
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .filters import Checks
 from .journal import Answer, Journal
 from .novelty import NoveltyIndex
-from .schema import Candidate, Demonstration, Neighbour, Record, SeedTask, Verdict, storable
+from .schema import Arrival, Candidate, Demonstration, Neighbour, Record, SeedTask, Verdict, storable
 from .strategies import Strategy
+
+_log = logging.getLogger(__name__)
+
+_NEAR = 10
+"""Texts most similar to a new seed among which a task is looked for: some of them may be seeds."""
 
 
 @dataclass(slots=True)
@@ -37,11 +45,14 @@ class Admitted:
 
 
 class Pool:
-    """Seeds and admitted tasks. neighbours: how many of the most similar texts are kept with each, 0 for none."""
+    """Seeds and admitted tasks. neighbours: how many of the most similar texts are kept with each, 0 for none.
+
+    A seed counts from its generation's first question on, whenever that is consumed: what was admitted before stays.
+    """
 
     def __init__(
         self,
-        seeds: Sequence[SeedTask],
+        seeds: Sequence[Arrival],
         checks: Checks,
         max_similarity: float,
         refuse_equal: bool,
@@ -49,7 +60,8 @@ class Pool:
         journal: Journal,
         run_id: str,
     ) -> None:
-        self.seeds = [demonstration(seed) for seed in seeds]
+        self._seeds = [demonstration(seed) for arrival in seeds for seed in arrival.tasks]
+        self._from = [arrival.first_question for arrival in seeds for _ in arrival.tasks]
         self.admitted: list[Admitted] = []
         self.refused = 0
         self.yields: list[int] = []
@@ -58,8 +70,8 @@ class Pool:
         self._journal, self._run_id = journal, run_id
         self._index = NoveltyIndex(max_similarity, refuse_equal=refuse_equal, nearest="refused")
         self._before = journal.ledger.admissions() if journal.ledger.trusted else iter(())
-        for seed in seeds:
-            self._index.admit(seed.id, seed.instruction)
+        self._coming = list(seeds)
+        self._arrive(0)
         self._shown: list[Demonstration] = []
         self._sizes: list[int] = []
 
@@ -73,8 +85,38 @@ class Pool:
         before = question - lookahead
         return self._shown[: self._sizes[before]] if before >= 0 else ()
 
+    def seeds_of(self, question: int) -> Sequence[Demonstration]:
+        """The seeds that `question` may be shown: those that were there when its generation began."""
+        there = bisect_right(self._from, question)
+        return self._seeds if there == len(self._seeds) else self._seeds[:there]
+
+    def _arrive(self, question: int) -> None:
+        """Let in the seeds that count from `question` on."""
+        while self._coming and self._coming[0].first_question <= question:
+            arrival = self._coming.pop(0)
+            if question > 0:
+                self._tell_near(arrival)
+            for seed in arrival.tasks:
+                self._index.admit(seed.id, seed.instruction)
+
+    def _tell_near(self, arrival: Arrival) -> None:
+        """Say once which tasks are there already that these seeds would have refused."""
+        note = f"near_seeds:{arrival.generation}"
+        if self._journal.meta(note) is not None:
+            return
+        near = []
+        for seed in arrival.tasks:
+            if not self._index.check(seed.instruction).ok:
+                found = self._index.most_similar(seed.instruction, _NEAR).neighbours
+                near += [(seed.id, n.id, n.score) for n in found if n.id.startswith(f"{self._run_id}-")][:1]
+        for seed_id, task, score in near:
+            said = "the new seed %s is nearly the same as the task %s (ROUGE-L F %.2f), which stays"
+            _log.warning(f"selfinstruct: {said}", json.dumps(seed_id), task, score)
+        self._journal.set_meta(**{note: json.dumps(near)})
+
     def consume(self, question: int, answer: Answer, strategy: Strategy) -> None:
         """Read the next answer in order and judge what it proposes."""
+        self._arrive(question)
         before = len(self.admitted)
         completion = answer.completion
         if completion.error is not None:

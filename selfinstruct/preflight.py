@@ -88,7 +88,7 @@ def expectations(config: RunConfig) -> tuple[dict[str, str], float | None]:
     from .decontaminate import load_sets
     from .estimate import estimate
     from .filters import told
-    from .runs import JOURNAL, Run
+    from .runs import JOURNAL, Run, foresee_start
     from .seeds import load_seeds
     from .strategies import build_strategy
     from .teachers import asking_for
@@ -99,18 +99,20 @@ def expectations(config: RunConfig) -> tuple[dict[str, str], float | None]:
     strategy = build_strategy(config, asking_for(config))
     folder = Path(config.run_dir)
     past = Run(folder).status() if (folder / JOURNAL).exists() else None
-    expected = estimate(config, seeds, strategy, past)
+    aim, new_seeds = foresee_start(config, seeds)
+    there = past.records if past is not None and aim.more is not None else 0
+    expected = estimate(config, seeds, strategy, past, records=aim.target - there)
     usage = expected.usage
     classes = sum(bool(seed.is_classification) for seed in seeds)
     cost = "not known" if expected.cost_usd is None else f"${expected.cost_usd:,.2f} ({expected.price_source})"
     rows = {
-        "seeds": f"{len(seeds):,} tasks, {classes:,} of them classifications",
+        "seeds": f"{len(seeds):,} tasks, {classes:,} of them classifications{new_seeds}",
         "strategy": f"{strategy.name}, prompts {strategy.digest}",
         **_teachers(config),
         **told(config, sets),
         "run": f"{folder}" + (f" (has {past.records:,} records)" if past else " (new)"),
-        "target": f"{config.target:,} records",
-        "expected requests": f"{expected.requests:,}",
+        "target": aim.words,
+        "expected requests": f"{expected.requests:,}" + (f" for {aim.target - there:,} records" if there else ""),
         "expected tokens": f"{usage.prompt_tokens:,} in prompts, {usage.completion_tokens:,} generated",
         "expected cost": cost,
         **{f"  for {share.purpose}": _share(share) for share in expected.shares},
@@ -118,6 +120,8 @@ def expectations(config: RunConfig) -> tuple[dict[str, str], float | None]:
         "caps": _caps(config),
         "assumed": expected.basis,
     }
+    if there and past is not None and past.cost_usd is not None and expected.cost_usd is not None:
+        return rows, past.cost_usd + expected.cost_usd  # caps are the whole run's
     return rows, expected.cost_usd
 
 

@@ -63,8 +63,8 @@ class Origin:
     """What is known of one record beyond the record itself.
 
     questions: keys in `answers`, the proposal's first. host, output_host: where the proposal was asked, and the last
-    question for its instances; None for a teacher that isn't a server. asked_at: seconds of the epoch, of the proposal.
-    passed: the checks, in order.
+    question for its instances; None for a teacher that isn't a server. asked_at: of the proposal, seconds of the epoch;
+    generation: of the proposal. passed: the checks, in order.
     """
 
     run_id: str
@@ -72,6 +72,7 @@ class Origin:
     host: str | None
     output_host: str | None
     asked_at: float
+    generation: int
     config_digest: str
     passed: tuple[str, ...]
     share: Share
@@ -138,6 +139,7 @@ class Trail:
             host=self.host(paid.asked_at, paid.teacher),
             output_host=self.host(last.asked_at, last.teacher),
             asked_at=paid.asked_at,
+            generation=paid.generation,
             config_digest=self._digests[paid.generation],
             passed=self.checks,
             share=self.share(record.question, record.index),

@@ -10,18 +10,24 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from . import _version
-from .config import RunConfig, digest_of
-from .errors import ConfigChanged, RunLocked, UsageError, cannot_write
-from .journal import Generation, Journal
-from .schema import Record
+from .changes import change_of, change_of_fork, seeds_in_words
+from .config import RunConfig
+from .errors import RunLocked, UsageError, cannot_write
+from .growth import Aim, aim_of, made, next_aim
+from .journal import Journal
+from .schema import Arrival, Record, SeedTask
 
 JOURNAL = "journal.sqlite"
+_RECORDS_BY_GENERATION = (
+    "SELECT a.generation, count(*) FROM (SELECT question FROM records ORDER BY question, idx LIMIT ?) r"
+    " JOIN answers a ON a.key = 'p:' || r.question GROUP BY 1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,23 @@ class Outcome:
     reason: str
     detail: str
     exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationStatus:
+    """One generation of a run: the question it begins with, who is asked and how, its seeds and records of the dataset.
+
+    new_seeds: those that came with it, of the first one all that it had.
+    near: those of them that earlier tasks are nearly the same as.
+    """
+
+    number: int
+    first_question: int
+    teacher: str
+    strategy: str
+    new_seeds: int
+    near: int
+    records: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +90,8 @@ class Status:
     outcome: Outcome
     running: bool
     generations: int = 1
+    by_generation: list[GenerationStatus] = field(default_factory=list)
+    aim: Aim | None = None
     teacher: str = ""
     strategy: str = ""
     price_source: str | None = None
@@ -143,6 +168,18 @@ class Run:
         with contextlib.closing(self._journal()) as opened:
             return self._status(opened)
 
+    def _by_generation(self, journal: Journal, target: int) -> list[GenerationStatus]:
+        made = dict(journal.query(_RECORDS_BY_GENERATION, (target,)))
+        came = {arrival.generation: len(arrival.tasks) for arrival in journal.arrivals.all()}
+        rows = []
+        for generation in self.generations:
+            number, config = generation.number, RunConfig.parse(generation.config)
+            near = json.loads(journal.meta(f"near_seeds:{number}") or "[]")
+            teacher = ", ".join(each.label for each in config.all_teachers)
+            numbers = came.get(number, 0), len(near), made.get(number, 0)
+            rows.append(GenerationStatus(number, generation.first_question, teacher, config.strategy, *numbers))
+        return rows
+
     def _status(self, journal: Journal) -> Status:
         def count(sql: str) -> int:
             return int(journal.query(sql)[0][0])
@@ -175,6 +212,8 @@ class Run:
             outcome=_outcome(journal, running),
             running=running,
             generations=len(self.generations),
+            by_generation=self._by_generation(journal, target),
+            aim=aim_of(journal),
             teacher=", ".join(each.label for each in self.config.all_teachers),
             strategy=self.config.strategy,
             price_source=journal.meta("price_source"),
@@ -190,36 +229,85 @@ class OpenRun:
     id: str
     configs: list[RunConfig] = field(default_factory=list)
     """The configuration of every generation, the first has number 1; the last is the current one."""
+    arrivals: list[Arrival] = field(default_factory=list)
+    """The run's seeds, with the question from which each of them counts."""
+    first_question: int = 0
+    """Of the current generation."""
+    target: int = 0
+    """Records that this start works towards."""
+    said: tuple[str, ...] = ()
+    """What has changed in the run with this start, a line each."""
 
 
 @contextlib.contextmanager
 def open_run(
-    config: RunConfig, meaning: dict[str, Any], seed_tasks: int, fork_of: Path | None = None
+    config: RunConfig,
+    meaning: dict[str, Any],
+    seeds: Sequence[SeedTask],
+    fork_of: Path | None = None,
+    *,
+    new_generation: bool = False,
 ) -> Iterator[OpenRun]:
-    """Make the run's folder or open it, hold its lock, and check that the configuration still means the same.
+    """Make the run's folder or open it, hold its lock, and see what the configuration changes in it.
 
     fork_of: another run whose answers are taken over at no cost; the new configuration begins where they end.
+    new_generation: another teacher, other prompts or sampling begin a generation here; seeds that are added always do.
     Raises RunLocked, ConfigChanged (with what differs), StorageError.
     """
     path = Path(config.run_dir)
-    digest, values = digest_of(meaning), config.model_dump(mode="json", exclude_unset=True)
+    values = config.model_dump(mode="json", exclude_unset=True)
     _make_folder(path)
     with _lock(path):
         if fork_of is not None:
             _check_fork(fork_of, path)
-            with contextlib.closing(Journal(fork_of / JOURNAL, read_only=True)) as source:
-                source.copy_to(path / JOURNAL, digest, meaning, values, _version.VERSION)
+            _fork(fork_of, path, config, meaning, values, seeds)
         with contextlib.closing(Journal(path / JOURNAL)) as journal:
-            if not journal.generations():
-                journal.begin_generation(digest, meaning, values, _version.VERSION)
+            change = change_of(path, journal, meaning, seeds, new_generation=new_generation)
+            if change.begins:
+                journal.begin_generation(change.digest, change.meaning, values, _version.VERSION, change.added)
             generations = journal.generations()
-            _check_meaning(path, generations[-1], digest, meaning)
             if generations[-1].config != values:
                 journal.refresh_config(values)
-            configs = [RunConfig.parse(g.config, str(path / JOURNAL)) for g in generations[:-1]]
-            notes = {"target": str(config.target), "seed_tasks": str(seed_tasks)}
+            aim, arrivals = next_aim(config, journal), journal.arrivals.all()
+            notes = aim.notes | {"seed_tasks": str(sum(len(arrival.tasks) for arrival in arrivals))}
             journal.begin_start(_version.VERSION, outcome=json.dumps(["running", "", 3]), **notes)
-            yield OpenRun(path, journal, generations[0].digest[:8], [*configs, config])
+            yield OpenRun(
+                path=path,
+                journal=journal,
+                id=generations[0].digest[:8],
+                configs=[*(RunConfig.parse(g.config, str(path / JOURNAL)) for g in generations[:-1]), config],
+                arrivals=arrivals,
+                first_question=generations[-1].first_question,
+                target=aim.target,
+                said=change.said,
+            )
+
+
+def _fork(
+    source: Path,
+    path: Path,
+    config: RunConfig,
+    meaning: dict[str, Any],
+    values: dict[str, Any],
+    seeds: Sequence[SeedTask],
+) -> None:
+    """Copy a run's journal. What it aims at stands in the copy from the first: a start that is killed counts, too."""
+    with contextlib.closing(Journal(source / JOURNAL, read_only=True)) as journal:
+        change = change_of_fork(journal, meaning, seeds)
+        aim = next_aim(config, None)
+        if aim.more is not None:
+            aim = Aim(made(journal) + aim.more, aim.more)
+        copied = (path / JOURNAL, change.digest, change.meaning, values, _version.VERSION, change.added)
+        journal.copy_to(*copied, afresh=change.afresh, notes=aim.notes)
+
+
+def foresee_start(config: RunConfig, seeds: Sequence[SeedTask]) -> tuple[Aim, str]:
+    """What the next start with `config` would work towards, and in words which of `seeds` are new to its run."""
+    path = Path(config.run_dir) / JOURNAL
+    if not path.exists():
+        return next_aim(config, None), ""
+    with contextlib.closing(Journal(path, read_only=True)) as journal:
+        return next_aim(config, journal), seeds_in_words(journal, seeds)
 
 
 def note_outcome(journal: Journal, outcome: Outcome) -> None:
@@ -276,28 +364,6 @@ def _check_fork(source: Path, path: Path) -> None:
         raise UsageError(f"{source}: not a run's folder (no {JOURNAL} in it)")
 
 
-def _check_meaning(path: Path, last: Generation, digest: str, meaning: dict[str, Any]) -> None:
-    if last.digest == digest:
-        return
-    keys = sorted(last.meaning.keys() | meaning.keys())
-    changes = [
-        f"{key}: was {_shown(last.meaning.get(key))}, now {_shown(meaning.get(key))}"
-        for key in keys
-        if last.meaning.get(key) != meaning.get(key)
-    ]
-    raise ConfigChanged(
-        f"{path}: this run was made with another configuration:\n  "
-        + "\n  ".join(changes)
-        + "\nstart a new run (another run_dir), or `generate --fork NEW_DIR` to take its answers over and go on there",
-        changes,
-    )
-
-
-def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def _used_by(journal: Journal, column: Literal["purpose", "teacher"]) -> dict[str, dict[str, float]]:
     """What the run has used itself, by who or what it was for."""
     names = ("requests", "prompt_tokens", "completion_tokens", "cost_usd")
@@ -307,7 +373,7 @@ def _used_by(journal: Journal, column: Literal["purpose", "teacher"]) -> dict[st
 
 
 def _target(journal: Journal, config: RunConfig) -> int:
-    return int(journal.meta("target") or config.target)
+    return int(journal.meta("target") or config.target)  # a journal that was never started has no aim yet
 
 
 def _outcome(journal: Journal, running: bool) -> Outcome:

@@ -34,7 +34,10 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class SeedTask:
-    """A task written by a person: an instruction and at least one instance of it."""
+    """A task written by a person: an instruction and at least one instance of it.
+
+    numbered: it brought no id; the one it has says its place.
+    """
 
     id: str
     instruction: str
@@ -42,6 +45,16 @@ class SeedTask:
     is_classification: bool | None = None
     name: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    numbered: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Seeds that came to a run with a generation: shown and compared with from `first_question` on, and not before."""
+
+    generation: int
+    first_question: int
+    tasks: tuple[SeedTask, ...]
 
 
 @dataclass(frozen=True, slots=True)

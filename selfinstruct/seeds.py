@@ -11,16 +11,19 @@ Keys that nothing here reads are kept in `SeedTask.extra`.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count as counted
 from typing import Any
 
 from .errors import SeedError, UsageError
 from .schema import Instance, SeedTask
 from .suggest import closest
-from .tables import Row, read_rows
+from .tables import Row, plain_files, read_rows
 
 _KNOWN = frozenset({"id", "name", "instruction", "instances", "is_classification", "input", "output", "messages"})
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": None}
@@ -36,7 +39,7 @@ def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
     defects: list[str] = []
     ids: dict[str, str] = {}
     instructions: dict[str, str] = {}
-    for source in [sources] if isinstance(sources, str | os.PathLike) else sources:
+    for source in seed_files(sources):
         count = 0
         try:
             for row in read_rows(os.fspath(source)):
@@ -67,14 +70,87 @@ def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
     return tasks
 
 
+def seed_files(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Each source by itself: the files that a pattern fits, and those of a folder of seed files, by their names.
+
+    A folder that looks like a dataset (with a card, in splits, or in folders) is one source. A pattern that fits
+    nothing stays what it is, and is found missing when it is read.
+    """
+    found: list[str] = []
+    for named in [sources] if isinstance(sources, str | os.PathLike) else sources:
+        source = os.fspath(named)
+        fits = sorted(glob.glob(source)) if glob.has_magic(source) and not os.path.exists(source) else []
+        for path in fits or [source]:
+            found += plain_files(path) or [path]
+    return found
+
+
 def seeds_digest(tasks: Iterable[SeedTask]) -> str:
     """Hash of what the teacher may see of the seeds; moving or renaming the file doesn't change it."""
+    return [hashlib.sha256().hexdigest()[:32], *_digests(tasks)][-1]
+
+
+def first_of(seeds: Sequence[SeedTask], digest: str) -> list[SeedTask] | None:
+    """As many of the first of `seeds` as have this digest; None where no number of them has."""
+    return next((list(seeds[:n]) for n, found in enumerate(_digests(seeds), 1) if found == digest), None)
+
+
+@dataclass(frozen=True, slots=True)
+class SeedChange:
+    """Seeds beside those that a run has. tasks: the run's that are still there, in its order, then the new ones.
+
+    added: the new ones. removed, edited: ids of the run's that are gone, or aren't what they were.
+    """
+
+    tasks: list[SeedTask] = field(default_factory=list)
+    added: list[SeedTask] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    edited: list[str] = field(default_factory=list)
+
+
+def compare_seeds(known: Sequence[SeedTask], seeds: Sequence[SeedTask]) -> SeedChange:
+    """What has come, gone or changed since `known`. Files and the order in them don't count.
+
+    A seed that brought no id is known by its instruction, and keeps the number it got when it came.
+    """
+    if not known:
+        return SeedChange(list(seeds), list(seeds))
+    by_text, by_id = {_words(t): t for t in known}, {t.id: t for t in known}
+    kept: dict[str, SeedTask] = {}
+    added, edited = [], []
+    for task in seeds:
+        same = by_text.get(_words(task))
+        if same is not None and _content(same) == _content(task) and (task.numbered or task.id == same.id):
+            kept[same.id] = replace(task, id=same.id)
+        elif same is not None:
+            edited.append(same.id)
+        elif not task.numbered and task.id in by_id:
+            edited.append(task.id)
+        else:
+            added.append(task)
+    taken = by_id.keys() | {task.id for task in added if not task.numbered}
+    free = (id for id in (f"seed_{n}" for n in counted(len(known))) if id not in taken)
+    added = [replace(task, id=next(free)) if task.numbered else task for task in added]
+    removed = [task.id for task in known if task.id not in kept and task.id not in edited]
+    return SeedChange([kept[t.id] for t in known if t.id in kept] + added, added, removed, edited)
+
+
+def _words(task: SeedTask) -> str:
+    return " ".join(task.instruction.split())
+
+
+def _content(task: SeedTask) -> tuple[object, ...]:
+    return task.instruction, task.instances, task.is_classification
+
+
+def _digests(tasks: Iterable[SeedTask]) -> Iterator[str]:
+    """The digest of the first task, of the first two, and so on."""
     sha = hashlib.sha256()
     for task in tasks:
         instances = [[i.input, i.output] for i in task.instances]
         row = [task.id, task.instruction, instances, task.is_classification]
         sha.update(json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
-    return sha.hexdigest()[:32]
+        yield sha.hexdigest()[:32]
 
 
 def _read(row: Row, position: int, defects: list[str]) -> SeedTask | None:
@@ -90,7 +166,8 @@ def _read(row: Row, position: int, defects: list[str]) -> SeedTask | None:
     instances = _instances(values, problems)
     name = _text(values, "name", problems)
     task_id = values.get("id")
-    if task_id is None or task_id == "":
+    numbered = task_id is None or task_id == ""
+    if numbered:
         task_id = f"seed_{position}"
     elif not isinstance(task_id, str | int) or isinstance(task_id, bool):
         problems.append("'id' must be a string")
@@ -105,7 +182,7 @@ def _read(row: Row, position: int, defects: list[str]) -> SeedTask | None:
         defects.extend(f"{row.where}: {problem}" for problem in problems)
         return None
     extra = {key: value for key, value in values.items() if key not in _KNOWN}
-    return SeedTask(str(task_id), instruction, instances, classification, name, extra)
+    return SeedTask(str(task_id), instruction, instances, classification, name, extra, numbered)
 
 
 def _text(values: Mapping[str, Any], key: str, problems: list[str], needed: bool = False) -> str:

@@ -18,7 +18,7 @@ from selfinstruct.errors import SelfInstructError
 from selfinstruct.filters import build_checks, instruction_filters, keep_instances
 from selfinstruct.journal import Answer, Journal
 from selfinstruct.pool import Pool
-from selfinstruct.schema import Asking, Completion, Instance, Message, Prompt, Sampling, SeedTask, storable
+from selfinstruct.schema import Arrival, Asking, Completion, Instance, Message, Prompt, Sampling, SeedTask, storable
 from selfinstruct.seeds import load_seeds
 from selfinstruct.strategies import build_strategy
 from selfinstruct.strategies.self_instruct import SelfInstruct
@@ -181,5 +181,5 @@ class _Pools:
     def next(cls) -> Pool:
         if cls._pool is None or cls._pool.consumed >= A_POOL:
             checks = build_checks(RunConfig.parse(VALUES))
-            cls._pool = Pool([SEED], checks, 0.7, True, 3, cls.journal(), "fuzz")
+            cls._pool = Pool([Arrival(1, 0, (SEED,))], checks, 0.7, True, 3, cls.journal(), "fuzz")
         return cls._pool

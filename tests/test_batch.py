@@ -335,6 +335,29 @@ def test_detach_leaves_and_the_next_start_collects(
     assert len(server.asked()) == len(set(server.asked()))
 
 
+def test_seeds_that_come_while_jobs_are_under_way(
+    provider: Callable[..., Provider], values: Callable[..., dict[str, Any]], seed_file: Path
+) -> None:
+    """What waits was asked without them, is collected all the same, and says so; a replay is the same."""
+    server = provider(job_s=0.3)
+    config = RunConfig.parse(values(server, target="+200"))
+    assert run(config, detach=True).outcome.reason == "detached"
+    waiting = {key for (key,) in query(Path(config.run_dir), "SELECT key FROM batch_questions")}
+    row = {"id": "late", "instruction": "Count the windows of a house that nobody lives in.", "output": "Nine."}
+    seed_file.write_text(seed_file.read_text() + json.dumps(row) + "\n")
+    done = run(config)
+    assert done.outcome.reason == "target"
+    server.assert_paid_once()
+    by_key = {key: (generation, "late" in demos) for key, generation, demos in
+              query(done.path, "SELECT key, generation, demos FROM answers")}  # fmt: skip
+    assert waiting
+    assert {by_key[key] for key in waiting} == {(1, False)}
+    assert (2, True) in by_key.values()
+    asked, records = len(server.asked()), done.records()
+    again = run(RunConfig.parse(values(server, target=200)))
+    assert (again.records(), len(server.asked())) == (records, asked)
+
+
 def test_detach_needs_batch_jobs(provider: Callable[..., Provider], values: Callable[..., dict[str, Any]]) -> None:
     with pytest.raises(UsageError, match=r"set teacher\.mode to batch"):
         run(RunConfig.parse(values(provider(), teacher={"mode": "live"})), detach=True)

@@ -102,6 +102,8 @@ def test_an_empty_section_has_its_defaults(load: Load) -> None:
 
 # --- keys and values -----------------------------------------------------------------------------
 
+TARGET = "target: must be a number of records such as 500, or +500 for so many more at each start"
+
 
 @pytest.mark.parametrize(
     ("values", "expected"),
@@ -122,10 +124,11 @@ def test_an_empty_section_has_its_defaults(load: Load) -> None:
         ({"run_dir": 2024}, "run_dir: must be a text (it is 2024); put it in quotes"),
         ({"run_dir": "a\0b"}, "run_dir: holds a character that can't be stored; write it anew"),
         ({"run_dir": "a\ud800"}, "run_dir: holds a character that can't be stored; write it anew"),
-        ({"target": 0}, "target: must be greater than or equal to 1 (it is 0)"),
-        ({"target": True}, "target: must be a valid integer (it is true)"),
-        ({"target": 1.5}, "target: must be a valid integer (it is 1.5)"),
-        ({"target": "5"}, "target: must be a valid integer (it is a text)"),
+        ({"target": 0}, TARGET),
+        ({"target": True}, TARGET),
+        ({"target": 1.5}, TARGET),
+        ({"target": "5"}, TARGET),
+        ({"target": "+0"}, TARGET),
         ({"max_similarity": 1.5}, "max_similarity: must be less than or equal to 1 (it is 1.5)"),
         ({"max_cost_usd": float("inf")}, "max_cost_usd: must be a finite number (it is Infinity)"),
         ({"max_cost_usd": True}, "max_cost_usd: must be a valid number (it is true)"),
@@ -273,6 +276,7 @@ def test_pydantic_itself_repeats_no_value() -> None:
     ("override", "key", "value"),
     [
         ("target=500", "target", 500),
+        ("target=+500", "target", "+500"),
         (" target = 500", "target", 500),
         ("teacher.model=gpt-4o", "teacher.model", "gpt-4o"),
         ("teacher.base_url=http://127.0.0.1:8000/v1", "teacher.base_url", "http://127.0.0.1:8000/v1"),
@@ -346,6 +350,17 @@ def test_seeds_are_looked_for_here_then_beside_the_file_then_above_it(
         assert RunConfig.load(config).seeds == (str(found / "s.jsonl") if found else "s.jsonl")
     several = RunConfig.load(config, seeds=("s.jsonl", "configs", "-", "none"))
     assert several.seed_sources == ("s.jsonl", str(project / "configs"), "-", "none")
+    assert RunConfig.load(config, seeds="?onfigs/*.jsonl").seeds == str(project / "?onfigs/*.jsonl")
+    assert RunConfig.load(config, seeds="none/*.jsonl").seeds == "none/*.jsonl"
+
+
+@pytest.mark.parametrize("written", ["+500", "'+500'", '"+500"', " +500 # each night"])
+def test_a_target_keeps_its_sign(load: Load, written: str) -> None:
+    """YAML alone reads +500 as 500."""
+    config = load(f"seeds: a\nrun_dir: b\ntarget: {written}\n")
+    assert (config.target, config.more) == ("+500", 500)
+    assert RunConfig.parse(config.model_dump(mode="json", exclude_unset=True)) == config
+    assert load(f"seeds: a\nrun_dir: b\ntarget: {written}\n", "target=7").more is None
 
 
 def test_the_home_folder(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -192,7 +194,16 @@ def test_a_seed_tells_where_it_was_shown_and_whom_it_refused(made: Run) -> None:
     assert found.refused + found.admitted == nearest
 
 
-def test_without_the_seed_file_everything_else_is_told(made: Run, seed_file: Path) -> None:
+def test_a_seed_is_told_as_it_was_shown_whatever_became_of_its_file(made: Run, seed_file: Path) -> None:
+    seed_file.write_text(seed_file.read_text().replace("enjoy", "like"))
+    found = explain(made, "seed_task_3")
+    assert isinstance(found, SeedStory)
+    assert found.instruction == "Classify something about reviews that a child of 9 would enjoy."
+
+
+def test_a_journal_of_an_earlier_program_holds_no_seeds_and_tells_everything_else(made: Run, seed_file: Path) -> None:
+    with contextlib.closing(sqlite3.connect(made.path / "journal.sqlite")) as db:
+        db.execute("DROP TABLE seeds")
     seed_file.write_text(seed_file.read_text().replace("enjoy", "like"))
     found = explain(made, "seed_task_3")
     assert isinstance(found, SeedStory)

@@ -193,8 +193,9 @@ def test_readers_never_see_half_a_dataset(made: Run) -> None:
 
     reader = threading.Thread(target=read)
     reader.start()
-    for _ in range(20):
-        write_dataset(made)
+    for number in range(20):  # other rows each time: the same ones would be left as they lie
+        settings = made.config.dataset.model_copy(update={"system_prompt": f"Be brief. {number}"})
+        write_dataset(made, settings=settings)
     stop.set()
     reader.join()
     assert looks > 20

@@ -244,7 +244,7 @@ def test_every_section_is_there_and_says_what_was_not_checked(make_config: MakeC
     text = card(run(make_config(target=5)))
     sections = re.findall(r"^##+ (.+)$", text, re.MULTILINE)
     assert sections == [
-        "How it was made", "Counts at every stage", "Distributions", "Languages", "Verbs and nouns",
+        "Changelog", "How it was made", "Counts at every stage", "Distributions", "Languages", "Verbs and nouns",
         "Cost", "Licence", "Limits and risks of the teacher", "Not checked", "How to reproduce it", "Sample rows",
         "Methods to cite",
     ]  # fmt: skip

@@ -1,7 +1,7 @@
 """A task's whole story, from the question to the record or to the check that refused it.
 
-All of it is read from the journal. Only the texts of seeds stand in their file; where that is gone or has changed
-since, they are left out.
+All of it is read from the journal. One of an earlier program doesn't hold the seeds: their texts are then those of
+their file, and are left out where that is gone or has changed since.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ class _Reader:
     def __init__(self, run: Run, journal: Journal) -> None:
         self._run, self._journal = run, journal
         self._trail = Trail(run)
-        self._seeds = _seed_texts(run)
+        arrivals = journal.arrivals.all()
+        self._came = {task.id: arrival for arrival in arrivals for task in arrival.tasks}
+        named = {task.id: task.instruction for arrival in arrivals for task in arrival.tasks}
+        self._seeds = named or _seed_texts(run)
         self._configs = {g.number: RunConfig.parse(g.config) for g in run.generations}
         self._digests = {g.number: g.digest for g in run.generations}
 
@@ -149,6 +152,8 @@ class _Reader:
             id=id,
             run_id=self._run.id,
             instruction=self._seeds.get(id),
+            generation=self._came[id].generation if id in self._came else None,
+            first_question=self._came[id].first_question if id in self._came else 0,
             shown_in=len(shown),
             first_shown_in=tuple(f"q{row[0]}" for row in shown[:10]),
             refused=refused,
@@ -216,7 +221,7 @@ class _Reader:
 
 
 def _seed_texts(run: Run) -> dict[str, str]:
-    """The instructions of the seeds by their ids; empty where their file isn't as it was."""
+    """The instructions of the seeds by their ids, from their file; empty where that isn't as it was."""
     try:
         tasks = load_seeds(run.config.seed_sources) if "-" not in run.config.seed_sources else []
     except SelfInstructError:

@@ -85,6 +85,8 @@ def _question_story(story: QuestionStory, full: bool) -> Iterator[str]:
 def _seed_story(story: SeedStory) -> Iterator[str]:
     yield f"{story.id}: seed task"
     yield from _block("instruction", story.instruction or "(its file is not at hand, or has changed since)")
+    if story.generation is not None and story.generation > 1:
+        yield f"came with generation {story.generation}, counts from q{story.first_question} on"
     first = f", first in {', '.join(story.first_shown_in)}" if story.first_shown_in else ""
     yield f"shown as a demonstration in {story.shown_in:,} questions{first}"
     yield f"nearest text of {story.refused:,} refused and {story.admitted:,} admitted tasks"

@@ -118,11 +118,16 @@ class QuestionStory:
 
 @dataclass(frozen=True, slots=True)
 class SeedStory:
-    """A seed task: the questions that showed it, and the tasks, refused and admitted, that it was the nearest to."""
+    """A seed task: the questions that showed it, and the tasks, refused and admitted, that it was the nearest to.
+
+    generation: the one that it came with, None where the journal doesn't tell; first_question: from which on it counts.
+    """
 
     id: str
     run_id: str
     instruction: str | None
+    generation: int | None
+    first_question: int
     shown_in: int
     first_shown_in: tuple[str, ...]
     refused: int

@@ -18,18 +18,22 @@ from ..config import DatasetConfig, RunConfig, SamplingConfig
 from ..licensing import Licensing, UsedTeacher, licensing, used_teachers
 from ..linguistics import LANGUAGES_OF
 from ..provenance import Trail, iso
-from ..runs import Run, Status
+from ..runs import GenerationStatus, Run, Status
 from ..schema import Record
 from . import card_figures as figures
 from .card_words import CITATIONS, METHODS, RISKS, TERMS
 from .columns import PROVENANCE_CONFIG
+from .revisions import Revision
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One split of one format, as it was written: its rows, bytes in memory and on disk, the files' SHA-256 as one."""
+    """One split of one format, as it was written: its rows, bytes in memory and on disk, the files' SHA-256 as one.
+
+    content: SHA-256 of the rows, whatever the files look like.
+    """
 
     format: str
     split: str
@@ -37,15 +41,24 @@ class Part:
     bytes: int
     file_bytes: int
     sha256: str
+    content: str
     features: Any
 
 
 def write_card(
-    folder: Path, run: Run, settings: DatasetConfig, records: Sequence[Record], parts: Sequence[Part], trail: Trail
+    folder: Path,
+    run: Run,
+    settings: DatasetConfig,
+    records: Sequence[Record],
+    parts: Sequence[Part],
+    trail: Trail,
+    revisions: Sequence[Revision],
 ) -> None:
-    """Write README.md into the dataset's folder."""
+    """Write README.md into the dataset's folder. revisions: oldest first, the last is the one that is written."""
     head = yaml.safe_dump(_metadata(run, settings, records, parts), sort_keys=False, allow_unicode=True, width=100)
-    text = _text(run, settings, records, parts, trail)
+    history = {"revision": revisions[-1].number, "revisions": [revision.metadata for revision in revisions]}
+    head += yaml.safe_dump(history, sort_keys=False, width=100)  # teachers name themselves: nothing but ASCII here
+    text = _text(run, settings, records, parts, trail, revisions)
     (folder / "README.md").write_text(f"---\n{head}---\n\n{text}", encoding="utf-8")
 
 
@@ -93,11 +106,19 @@ def _info(name: str, parts: Sequence[Part]) -> dict[str, Any]:
     }
 
 
-def _text(run: Run, settings: DatasetConfig, records: Sequence[Record], parts: Sequence[Part], trail: Trail) -> str:
+def _text(
+    run: Run,
+    settings: DatasetConfig,
+    records: Sequence[Record],
+    parts: Sequence[Part],
+    trail: Trail,
+    revisions: Sequence[Revision],
+) -> str:
     config, status = run.config, run.status()
     default = settings.formats[0]
     sections = [
-        _head(settings.title or run.name, len(records), default, parts),
+        _head(settings.title or run.name, len(records), default, parts, revisions[-1].number),
+        f"## Changelog\n\n{_changelog(revisions)}",
         f"## How it was made\n\n{_made(run, status, records, trail)}",
         f"## Counts at every stage\n\n{figures.counts(run, status)}",
         f"## Distributions\n\n{figures.distributions(records, config.max_similarity)}",
@@ -130,10 +151,10 @@ def _not_checked(config: RunConfig) -> str:
     return "\n".join(f"- {line}" for line in lines) + judge
 
 
-def _head(title: str, records: int, default: str, parts: Sequence[Part]) -> str:
+def _head(title: str, records: int, default: str, parts: Sequence[Part], revision: int) -> str:
     return f"""# {_plain(title)}
 
-{records:,} instruction records, written by a language model and not checked by people.
+{records:,} instruction records, written by a language model and not checked by people. Revision {revision}.
 
     from datasets import load_dataset
     rows = load_dataset("path/to/this/folder", "{default}", split="train")
@@ -141,6 +162,17 @@ def _head(title: str, records: int, default: str, parts: Sequence[Part]) -> str:
 {_sizes(parts)}
 Each row says which question and which demonstrations it came from; `{PROVENANCE_CONFIG}` says when and where each
 record was asked for, and its share of the cost."""
+
+
+def _changelog(revisions: Sequence[Revision]) -> str:
+    """A line a revision, the newest first."""
+    lines = ["| revision | asked until | records | added | removed | by |", "|---|---|---|---|---|---|"]
+    for revision in reversed(revisions):
+        made = (f"generation {m.generation}, {_plain(m.teacher)}: {m.records:,}" for m in revision.by)
+        by = "; ".join(made) or "the same records in other rows"
+        figures = f"{revision.records:,} | {revision.added:,} | {revision.removed:,}"
+        lines.append(f"| {revision.number} | {_plain(revision.at)} | {figures} | {by} |")
+    return "\n".join(lines) + "\n"
 
 
 def _sizes(parts: Sequence[Part]) -> str:
@@ -162,13 +194,12 @@ def _made(run: Run, status: Status, records: Sequence[Record], trail: Trail) -> 
         ("novelty", f"refused {limit} ROUGE-L F {config.max_similarity:g} to seeds and pool"),
         ("checks, in order", ", ".join(trail.checks)),
         ("configuration", ", ".join(generation.digest[:16] for generation in run.generations)),
+        *[(f"generation {each.number}", _generation(each)) for each in status.by_generation if status.generations > 1],
     ]
     if status.outcome.reason != "target":
         rows.append(("ended early", f"{status.outcome.reason}: {_plain(status.outcome.detail)}"))
     table = "".join(f"| {name} | {value} |\n" for name, value in rows)
-    older = (
-        "" if len(run.generations) == 1 else " of the newest generation; answers of the earlier ones were taken over"
-    )
+    older = "" if len(run.generations) == 1 else " of the newest generation; what came before was asked under another"
     return f"""{METHODS.get(config.strategy, f"Strategy `{_plain(config.strategy)}`.")}
 Program: selfinstruct {_version.VERSION}, run {run.id}.
 
@@ -182,6 +213,12 @@ The configuration in full{older}:
 What was sent, by purpose (stops apart):
 
 {figures.sampling(run)}"""
+
+
+def _generation(each: GenerationStatus) -> str:
+    seeds = f"; {each.new_seeds:,} {'new ' if each.number > 1 else ''}seeds" if each.new_seeds else ""
+    asked = f"from question {each.first_question} on, `{_plain(each.strategy)}` with `{_plain(each.teacher)}`"
+    return f"{asked}{seeds}; {each.records:,} records"
 
 
 def _teacher(used: UsedTeacher) -> str:

@@ -17,6 +17,7 @@ PROVENANCE: dict[str, Any] = {
     "teacher": "string",
     "output_teacher": "string",
     "prompt_version": "string",
+    "generation": "int64",
     "question": "int64",
     "demonstrations": ["string"],
     "nearest_id": "string",
@@ -28,14 +29,15 @@ PROVENANCE: dict[str, Any] = {
     "prompt_tokens": "float64",
     "completion_tokens": "float64",
 }
-"""Columns that say how a row came to be; every traced format has them. `nearest_score` is ROUGE-L F, 0 to 1. Tokens are
-its share of what was asked, see `provenance`. All of it follows from the answers, whenever and wherever they were
-asked."""
+"""Columns that say how a row came to be; every traced format has them. `nearest_score` is ROUGE-L F, 0 to 1. Generation
+is that of the proposal. Tokens are its share of what was asked, see `provenance`. All of it follows from the
+answers, whenever and wherever they were asked."""
 
 PROVENANCE_CONFIG = "provenance"
 ASKING: dict[str, Any] = {
     "id": "string",
     "run_id": "string",
+    "generation": "int64",
     "teacher": "string",
     "teacher_host": "string",
     "output_teacher": "string",
@@ -89,6 +91,7 @@ class Columns:
             "teacher": record.teacher,
             "output_teacher": record.output_teacher,
             "prompt_version": record.prompt_version,
+            "generation": origin.generation if origin else None,
             "question": record.question,
             "demonstrations": list(record.demos),
             "nearest_id": record.nearest.id if record.nearest else None,
@@ -113,6 +116,7 @@ def asking_of(record: Record, origin: Origin) -> Row:
     return {
         "id": record.id,
         "run_id": origin.run_id,
+        "generation": origin.generation,
         "teacher": record.teacher,
         "teacher_host": origin.host,
         "output_teacher": record.output_teacher,

@@ -2,7 +2,8 @@
 
 Each format is a config (subset) of its own with explicit features, never two in one schema. A record's
 split follows from its id alone, so it never changes sides when the run grows. The folder is
-written beside and exchanged in one step: a reader sees the old one or the new one, whole.
+written beside and exchanged in one step: a reader sees the old one or the new one, whole. It has a revision, which
+goes up when rows change (`revisions`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import DatasetConfig, RunConfig
 from ..errors import cannot_write
-from ..exchange import replace_folder
+from ..exchange import beside, replace_folder, same_folders
 from ..provenance import Trail
 from ..runs import Run
 from ..schema import Record
@@ -27,6 +27,7 @@ from .card import Part, write_card
 from .columns import ASKING, PROVENANCE_CONFIG, Columns, Row, asking_of
 from .croissant import write_croissant
 from .formats import FORMATS, Wording, check_format, columns_of, rows_of, wording_of
+from .revisions import revisions_after, rows_digest
 
 if TYPE_CHECKING:
     import datasets
@@ -58,16 +59,19 @@ def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig 
         check_format(name)
     source = _Source.of(run, settings)
     records = run.records()
-    fresh = target.with_name(f".{target.name}-{os.getpid()}")
+    fresh = beside(target)
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
         parts = [part for name in settings.formats for part in _write_format(fresh, records, source, name)]
         parts += _write_provenance(fresh, records, source)
-        write_card(fresh, run, settings, records, parts, source.trail)
+        contents = {f"{part.format}/{part.split}": part.content for part in parts}
+        revisions = revisions_after(target, records, contents, source.trail)
+        write_card(fresh, run, settings, records, parts, source.trail, revisions)
         if settings.croissant:
-            write_croissant(fresh, run, settings, parts, source.trail.last_at)
-        replace_folder(target, fresh)
+            write_croissant(fresh, run, settings, parts, source.trail.last_at, revisions[-1].number)
+        if not same_folders(target, fresh):  # who reads it keeps the very files
+            replace_folder(target, fresh)
     except OSError as error:
         raise cannot_write(target, error) from None
     finally:
@@ -160,7 +164,7 @@ def _write_split(
         written = path.read_bytes()
         file_size += len(written)
         digest.update(written)
-    return Part(name, split, len(rows), size, file_size, digest.hexdigest(), features)
+    return Part(name, split, len(rows), size, file_size, digest.hexdigest(), rows_digest(rows), features)
 
 
 def _write_lines(path: Path, rows: Sequence[Row]) -> None:

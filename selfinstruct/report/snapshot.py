@@ -30,11 +30,12 @@ def taken_of(run: Run) -> Iterator[Snapshot]:
     """A snapshot of a run that may be in progress; its journal is closed at the end."""
     with run.at_one_instant() as journal:
         status = run.status(journal)
-        yield Snapshot(run, journal, status, tuple(journal.records(status.target)), _seeds(run))
+        seeds = tuple(journal.arrivals.known()) or _seeds(run)
+        yield Snapshot(run, journal, status, tuple(journal.records(status.target)), seeds)
 
 
 def _seeds(run: Run) -> tuple[SeedTask, ...]:
-    """The seed tasks that the run was made from: none where the file is gone, has changed, or isn't a local one."""
+    """Those that a journal without seeds was made from: none where the file is gone, has changed, or isn't local."""
     sources = run.config.seed_sources
     if not all(Path(source).exists() for source in sources):  # neither standard input nor the hub is asked
         return ()

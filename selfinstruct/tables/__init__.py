@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from .chunks import Chunk, Row, Rows
 from .columns import Column, parse_columns, text_of, texts_of, why_no_text
-from .sources import Source, find_source, read_chunks, read_rows
+from .sources import Source, find_source, plain_files, read_chunks, read_rows
 from .writers import CsvWriter, JsonLinesWriter, ParquetWriter, Writer
 
 __all__ = [
     "Chunk", "Column", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Row", "Rows", "Source", "Writer",
-    "find_source", "parse_columns", "read_chunks", "read_rows", "text_of", "texts_of", "why_no_text",
+    "find_source", "parse_columns", "plain_files", "read_chunks", "read_rows", "text_of", "texts_of", "why_no_text",
 ]  # fmt: skip

@@ -19,6 +19,8 @@ from .parquet import parquet_chunks
 
 DATA_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
+_OF_DATASETS = frozenset(("README.md", "dataset_info.json", "dataset_dict.json"))
+_SPLIT = re.compile(r"(train|test|validation|valid|dev)(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,19 @@ def find_source(source: str) -> Source:
     if _HUB_NAME.fullmatch(source) and not source.lower().endswith(DATA_SUFFIXES):
         return Source(source, source, "hub")
     raise UsageError(f"{source}: no such file or folder; check the path ('-' reads standard input)")
+
+
+def plain_files(folder: str) -> list[str]:
+    """The data files that lie in a folder, by their names, where it holds nothing that makes it a dataset; else none.
+
+    Other files don't count. Names that begin like a split's make it a dataset.
+    """
+    if not os.path.isdir(folder):
+        return []
+    paths = [path for path in sorted(Path(folder).iterdir()) if not path.name.startswith(".")]
+    if any(path.is_dir() or path.name in _OF_DATASETS or _SPLIT.match(path.name) for path in paths):
+        return []
+    return [str(path) for path in paths if path.suffix.lower() in DATA_SUFFIXES]
 
 
 def read_rows(source: str) -> Iterator[Row]:
