@@ -1,7 +1,7 @@
 """Compiled: from the lists of one token to the few rows that are worth an LCS, in three sieves.
 
 Each sieve goes over all that the one before let through and writes what it lets through itself to the front of
-`near`. None branches on what it reads, so the processor fetches the next entries while it waits for one.
+`near`. They hardly branch on what they read, so the processor fetches the next entries while it waits for one.
 None drops a row that is above the cutoff, unless a rarer token of the prefix meets it as well.
 """
 
@@ -20,7 +20,7 @@ _SIGNATURE = u64((1 << MARK_BITS) - 1)
 def near_postings(
     arrays: Arrays, row: int, place: int, shortest: int, longest: int, cutoff: float, near: Array
 ) -> tuple[int, int]:
-    """First sieve: the postings whose signature is near that of `row`; their number, and that of all read.
+    """First sieve: the postings whose mark is near that of `row`; their number, and that of all read.
 
     Reads the lists of the token at `place` of the row's prefix, as far as its texts have `shortest` to `longest`
     tokens. near int64: room for as many postings as a token can have.
@@ -49,7 +49,7 @@ def near_postings(
 def fitting_rows(
     arrays: Arrays, row: int, place: int, shortest: int, longest: int, cutoff: float, near: Array, count: int
 ) -> int:
-    """Second sieve: the rows of the first `count` postings in `near`, as far as length, signature and place may fit.
+    """Second sieve: the rows of the first `count` postings in `near`, as far as length, mark and place may fit.
 
     Writes `number << LENGTH_BITS | length` of earlier rows only, and gives how many.
 
@@ -78,7 +78,7 @@ def fitting_rows(
 
 @compiled
 def alike_rows(arrays: Arrays, row: int, cutoff: float, near: Array, count: int) -> int:
-    """Third sieve: those of the first `count` rows in `near` that may be above by the second signature, too."""
+    """Third sieve: those of the first `count` rows in `near` that may be above by the 128 bits of `details`, too."""
     details, bounds = arrays.details, arrays.bounds
     own_low, own_high = details[row, 0], details[row, 1]
     m, kept = arrays.begin[row + 1] - arrays.begin[row], 0
