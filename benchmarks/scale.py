@@ -24,8 +24,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +78,11 @@ def _run(engine: str, workers: int, file: Path) -> Result:
 
     def timed() -> tuple[float, float, Any]:
         decide(WARM_UP)
-        started, before = time.perf_counter(), _cpu_s(os.getpid())
-        joined = decide(None)
-        seconds, after = time.perf_counter() - started, _cpu_s(os.getpid())
-        return seconds, sum(used - before.get(pid, 0.0) for pid, used in after.items()), joined
+        with _cpu_counted() as used:
+            started = time.perf_counter()
+            joined = decide(None)
+            seconds = time.perf_counter() - started
+        return seconds, sum(used), joined
 
     if engine == "local":
         seconds, cpu_s, joined = timed()
@@ -154,6 +157,28 @@ def _cpu_s(root: int) -> dict[int, float]:
             continue
         found[pid] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return found
+
+
+@contextmanager
+def _cpu_counted() -> Iterator[list[float]]:
+    """Fill a list with the CPU seconds of this process and of each that descends from it, also of those that end."""
+    used: list[float] = []
+    before = _cpu_s(os.getpid())
+    latest, done = dict(before), threading.Event()
+
+    def look() -> None:
+        while not done.wait(SAMPLE_S):
+            latest.update(_cpu_s(os.getpid()))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield used
+    finally:
+        done.set()
+        thread.join()
+        latest.update(_cpu_s(os.getpid()))
+        used += [seconds - before.get(pid, 0.0) for pid, seconds in latest.items()]
 
 
 def _memory_mb(root: int) -> float:

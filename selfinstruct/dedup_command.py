@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +15,14 @@ import typer
 from .console import Debug, plain_errors, say, table
 
 _LINE_EVERY_S = 30.0
+
+Threshold = Annotated[float, typer.Option(help="Refuse above this ROUGE-L F: above 0, at most 1.")]
+RefuseEqual = Annotated[bool, typer.Option("--refuse-equal", help="Refuse what equals it, too.")]
+Missing = Annotated[str, typer.Option(help="Rows without a text: fail, keep or drop.")]
+ExplainTo = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write refused rows with their nearest: .parquet, .jsonl, .csv.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that is there.")]
 
 
 def dedup(
@@ -35,16 +45,14 @@ def dedup(
     against_column: Annotated[
         list[str] | None, typer.Option(metavar="PATH", help="Column of --against, where it isn't that of the inputs.")
     ] = None,
-    threshold: Annotated[float, typer.Option(help="Refuse above this ROUGE-L F: above 0, at most 1.")] = 0.7,
-    refuse_equal: Annotated[bool, typer.Option("--refuse-equal", help="Refuse what equals it, too.")] = False,
-    missing: Annotated[str, typer.Option(help="Rows without a text: fail, keep or drop.")] = "fail",
-    explain: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write refused rows with their nearest: .parquet, .jsonl, .csv.")
-    ] = None,
+    threshold: Threshold = 0.7,
+    refuse_equal: RefuseEqual = False,
+    missing: Missing = "fail",
+    explain: ExplainTo = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads that compare; the cores, at most 2.", show_default=False)
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that is there.")] = False,
+    overwrite: Overwrite = False,
     debug: Debug = False,
 ) -> None:
     """Write the rows of IN to OUT, in order, without those that are near-duplicates of an earlier row."""
@@ -54,9 +62,7 @@ def dedup(
         *inputs, out = paths
         if not inputs:
             raise UsageError(f"{out}: name the inputs first and the output last")
-        shown = Shown()
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
+        with shown_work() as shown:
             from .dedup import deduplicate
 
             done = deduplicate(
@@ -73,12 +79,6 @@ def dedup(
                 overwrite=overwrite,
                 progress=shown,
             )
-        except KeyboardInterrupt:
-            shown.close()
-            say("interrupted; nothing was written")
-            raise typer.Exit(3) from None
-        finally:
-            shown.close()
         rows = {"rows read": f"{done.rows:,}" + (f", and {done.references:,} to compare with" if against else "")}
         rows |= {"admitted": f"{done.admitted:,}", "refused": f"{done.refused:,}"}
         if missing != "fail":
@@ -91,6 +91,21 @@ def dedup(
             "written": str(done.out) + (f", refused rows: {explain}" if explain else ""),
         }
         table(rows)
+
+
+@contextmanager
+def shown_work() -> Iterator[Shown]:
+    """Work that says where it stands, and ends with exit code 3 when it is interrupted."""
+    shown = Shown()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield shown
+    except KeyboardInterrupt:
+        shown.close()
+        say("interrupted; nothing was written")
+        raise typer.Exit(3) from None
+    finally:
+        shown.close()
 
 
 class Shown:

@@ -114,7 +114,7 @@ class Signals:
                 self._say(f"warning: no {what}: {said}")
         if self._lines is not None:
             level = "error" if error is not None else "warning" if summary.outcome.exit_code == 3 else "info"
-            self._lines.write("outcome", level, **_fields(summary))
+            self._lines.write("outcome", level, **summary.fields())
 
     def _end_traces(self, summary: Summary) -> None:
         if self._tracer is not None and (warning := self._tracer.close(summary)) is not None:
@@ -158,27 +158,3 @@ def reporting(
         signals.end(error)
         raise
     signals.end(None)
-
-
-def _fields(summary: Summary) -> dict[str, object]:
-    """The event 'outcome'."""
-    now = summary.status
-    told: dict[str, object] = {
-        "run": summary.run,
-        "reason": summary.outcome.reason,
-        "detail": summary.detail,
-        "exit_code": summary.outcome.exit_code,
-        "nothing_to_do": summary.idle,
-        "seconds": round(summary.seconds, 3),
-    }
-    if now is not None:
-        told |= {
-            "records": now.records,
-            "target": now.target,
-            "admitted": now.admitted,
-            "refused": now.refused,
-            "requests": dict(summary.requests),
-            "tokens": dict(summary.tokens),
-            "cost_usd": now.cost_usd,
-        }
-    return told

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .console import Debug, plain_errors, printable, say, table
-from .dedup_command import Shown, peak_mb
+from .console import Debug, plain_errors, printable, table
+from .dedup_command import ExplainTo, Missing, Overwrite, RefuseEqual, Threshold, peak_mb, shown_work
 
 
 def merge(
@@ -26,14 +24,12 @@ def merge(
         list[str] | None,
         typer.Option(metavar="PATH", help="Column that is compared; the instruction where that is known. Repeatable."),
     ] = None,
-    threshold: Annotated[float, typer.Option(help="Refuse above this ROUGE-L F: above 0, at most 1.")] = 0.7,
-    refuse_equal: Annotated[bool, typer.Option("--refuse-equal", help="Refuse what equals it, too.")] = False,
-    missing: Annotated[str, typer.Option(help="Rows without a text: fail, keep or drop.")] = "fail",
+    threshold: Threshold = 0.7,
+    refuse_equal: RefuseEqual = False,
+    missing: Missing = "fail",
     fill: Annotated[bool, typer.Option("--fill", help="Leave empty what rows of some inputs lack.")] = False,
     source_column: Annotated[str, typer.Option(metavar="NAME", help="Column with a row's origin.")] = "source",
-    explain: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write refused rows with their nearest: .parquet, .jsonl, .csv.")
-    ] = None,
+    explain: ExplainTo = None,
     engine: Annotated[str, typer.Option(help="What compares: local, or ray. The result is the same.")] = "local",
     address: Annotated[
         str | None,
@@ -42,7 +38,7 @@ def merge(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads or Ray's workers here; the cores, at most 2.", show_default=False)
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that is there.")] = False,
+    overwrite: Overwrite = False,
     debug: Debug = False,
 ) -> None:
     """Write the rows of several runs or datasets to OUT, without near-duplicates, as if one run had made them."""
@@ -52,9 +48,7 @@ def merge(
         *inputs, out = paths
         if not inputs:
             raise UsageError(f"{out}: name the inputs first and the output last")
-        shown = Shown()
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
+        with shown_work() as shown:
             from .merge import merge_datasets
 
             done = merge_datasets(
@@ -73,12 +67,6 @@ def merge(
                 overwrite=overwrite,
                 progress=shown,
             )
-        except KeyboardInterrupt:
-            shown.close()
-            say("interrupted; nothing was written")
-            raise typer.Exit(3) from None
-        finally:
-            shown.close()
         rows = {"rows read": f"{done.rows:,}", "admitted": f"{done.admitted:,}", "refused": f"{done.refused:,}"}
         for count in done.sources:
             left_out = f", {count.dropped:,} without a text" if count.dropped else ""

@@ -9,8 +9,6 @@ import random
 import socket
 import subprocess
 import sys
-import threading
-import time
 import types
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,6 +24,9 @@ from selfinstruct import merge_datasets
 from selfinstruct.errors import UsageError
 from selfinstruct.merge.cluster import RayJoin, connected
 from selfinstruct.novelty import Join, Joined
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from scale import _offspring
 
 pytestmark = [
     pytest.mark.ray,
@@ -123,27 +124,32 @@ def test_a_node_that_is_killed_in_the_middle_changes_nothing(cluster: Any) -> No
     assert said(found) == said(local(texts, 0.7))
 
 
-def test_workers_that_are_killed_all_the_time_change_nothing(cluster: Any) -> None:
+def test_workers_that_are_killed_in_the_middle_change_nothing(cluster: Any) -> None:
+    """All workers that there are, busy or not, after each of the first three shards."""
     texts = corpus(5_000, seed=3)
-    stop = threading.Event()
     killed: list[int] = []
 
-    def kill() -> None:
-        while not stop.is_set() and len(killed) < 3:
-            for process in Path("/proc").glob("[0-9]*/cmdline"):
-                with_task = b"ray::_find_pairs_in" in process.read_bytes() if process.exists() else False
-                if with_task and len(killed) < 3:
-                    os.kill(int(process.parent.name), 9)
-                    killed.append(int(process.parent.name))
-            time.sleep(0.01)
+    def kill(done: int, total: int) -> None:
+        if done * 8 <= 3 * total:
+            for pid in _offspring(os.getpid()):
+                if _is_worker(pid):
+                    os.kill(pid, 9)
+                    killed.append(pid)
 
-    thread = threading.Thread(target=kill)
-    thread.start()
-    found = on_ray(texts, 0.7, lot=300, shards=8)
-    stop.set()
-    thread.join()
+    join = RayJoin(0.7, lot=300, shards=8)
+    join.add(texts)
+    found = join.run(kill)
     assert killed
     assert said(found) == said(local(texts, 0.7))
+
+
+def _is_worker(pid: int) -> bool:
+    """Whether a process of this test's cluster runs tasks; its agents and servers stay."""
+    try:
+        name = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return name.startswith((b"ray::IDLE", b"ray::_find_pairs_in", b"ray::cut"))
 
 
 def test_merge_through_the_clusters_door(cluster: Any, tmp_path: Path) -> None:

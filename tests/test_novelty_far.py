@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,22 @@ def test_the_nearest_of_a_very_long_text() -> None:
         engine.add([5])
     brute, compiled = (engine.find(list(range(600_000)), always=True) for engine in engines)
     assert compiled == brute
+
+
+@pytest.mark.parametrize("cutoff", [0.3, 0.7])
+def test_prefixes_longer_than_a_mark_can_say(cutoff: float) -> None:
+    draw = random.Random(7)
+    engines = BruteEngine(cutoff), OnlineEngine(cutoff)
+    texts = [draw.choices(range(40_000 if number % 2 else 300), k=draw.randrange(600, 1500)) for number in range(30)]
+    for number in range(120):
+        text = list(draw.choice(texts))
+        for _ in range(draw.randrange(len(text) // 2)):
+            text[draw.randrange(len(text))] = draw.randrange(40_000)
+        brute, compiled = (engine.find(text, always=False) for engine in engines)
+        assert compiled == brute
+        if number % 3:
+            for engine in engines:
+                engine.add(text)
 
 
 @pytest.mark.parametrize("cutoff", [1e-19, 5e-324])

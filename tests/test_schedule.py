@@ -337,7 +337,7 @@ def test_cron_fires_the_job_for_three_minutes(
     finally:
         os.killpg(cron.pid, signal.SIGTERM)
         out, _ = cron.communicate(timeout=30)
-    ends = [(each["reason"], each["exit_code"]) for each in outcomes(log)]
+    ends = [(each["outcome"], each["exit_code"]) for each in outcomes(log)]
     print(ends)
     assert len(ends) >= 6, (ends, out)
     assert ends[0] == ("run_locked", 4)

@@ -78,7 +78,7 @@ def test_every_line_is_an_object_from_start_to_outcome(config_file: Config, tmp_
         assert event["level"] == "info"
     start, progress, outcome = events
     assert start["target"] == progress["records"] == outcome["records"] == 30
-    assert (outcome["reason"], outcome["exit_code"], outcome["nothing_to_do"]) == ("target", 0, False)
+    assert (outcome["outcome"], outcome["exit_code"], outcome["nothing_to_do"]) == ("target", 0, False)
     assert sum(outcome["requests"].values()) == progress["requests"] == si.Run(tmp_path / "run").status().requests
     again = lines(generate(config_file(), "--log-format", "json").stderr)
     assert [event["event"] for event in again] == ["start", "outcome"]
@@ -124,7 +124,7 @@ def test_an_early_end_is_a_warning(config_file: Config) -> None:
     events = lines(done.stderr)
     (outcome,) = [event for event in events if event["event"] == "outcome"]
     assert done.returncode == outcome["exit_code"] == 3
-    assert (outcome["level"], outcome["reason"]) == ("warning", "budget")
+    assert (outcome["level"], outcome["outcome"]) == ("warning", "budget")
     assert events[-1]["message"].startswith("to go on")
 
 
@@ -154,7 +154,7 @@ def test_metrics_are_those_of_the_run(config_file: Config, loopback: Callable[..
     assert done.returncode == 0, done.stderr
     now, found = si.Run(tmp_path / "run").status(), metrics(path)
     assert found["selfinstruct_records"] == found["selfinstruct_target_records"] == 60
-    assert found["selfinstruct_accepted_tasks"] == now.admitted
+    assert found["selfinstruct_admitted_tasks"] == now.admitted
     assert labelled(found, "selfinstruct_refused") == now.refused != {}
     requests = labelled(found, "selfinstruct_requests_total")
     assert sum(requests.values()) == now.requests
@@ -287,6 +287,18 @@ def test_it_is_posted_however_a_start_ends(
     ends = [(each["outcome"], each["exit_code"]) for each in told(hook)]
     assert ends == [("run_locked", 4), ("interrupted", 3), ("max_runtime", 3), ("teacher_down", 3), ("config", 2)]
     assert all(each["detail"] for each in told(hook))
+
+
+def test_what_a_server_says_is_one_harmless_line(make_config: Callable[..., si.RunConfig]) -> None:
+    config, hostile = make_config(), "\x1b[2J\u202eowned\n" * 200
+    with receiving() as hook, pytest.raises(si.TeacherRefused), si.reporting(config, notify_url=hook.address):
+        raise si.TeacherRefused(hostile)
+    (summary,) = told(hook)
+    assert (summary["outcome"], summary["exit_code"]) == ("teacher_refused", 5)
+    assert "owned" in summary["detail"]
+    assert summary["detail"].isprintable()
+    assert summary["text"].isprintable()
+    assert len(summary["detail"]) <= 500
 
 
 def test_no_redirect_is_followed(config_file: Config) -> None:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from ..novelty.arrays import Array
 from ..novelty.bounds import least_common, longest_partner, score_of
 from ..novelty.common import WORD, Scratch, clear_masks, common_subsequence, same_sequence, set_masks
-from ..novelty.jit import compiled, i64, popcount, u64
+from ..novelty.instructions import popcount
+from ..novelty.jit import compiled, i64, u64
 
 
 class Texts(NamedTuple):

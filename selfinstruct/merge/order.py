@@ -8,7 +8,7 @@ import numpy as np
 
 from ..novelty import Joined, Work
 from .kernel import decide
-from .pairs import Pairs, once
+from .pairs import Pairs, once, order_of
 
 
 def settle(texts: int, found: Sequence[Pairs], *, references: int = 0, explain: bool = True) -> Joined:
@@ -23,7 +23,7 @@ def settle(texts: int, found: Sequence[Pairs], *, references: int = 0, explain: 
     owner = np.concatenate((later, earlier[ahead]))
     other = np.concatenate((earlier, later[ahead]))
     both = np.concatenate((score, score[ahead]))
-    order = np.lexsort((other, owner))
+    order = order_of(owner, other)
     begin = np.searchsorted(owner[order], np.arange(texts + 1)).astype(np.int64)
     admitted = np.zeros(texts, np.bool_)
     nearest, best = np.full(texts, -1, np.int64), np.zeros(texts)

@@ -65,11 +65,18 @@ def once(parts: Iterable[tuple[Array, Array, Array]]) -> tuple[Array, Array, Arr
     if not found:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
     earlier, later, score = (np.concatenate([part[k] for part in found]) for k in range(3))
-    order = np.lexsort((earlier, later))
+    order = order_of(later, earlier)
     earlier, later, score = earlier[order], later[order], score[order]
     new = np.ones(len(order), np.bool_)
     new[1:] = (earlier[1:] != earlier[:-1]) | (later[1:] != later[:-1])
     return earlier[new], later[new], score[new]
+
+
+def order_of(first: Array, second: Array) -> Array:
+    """What sorts rows by `first`, then by `second`. One key is sorted several times as fast as two."""
+    if max(first.max(initial=0), second.max(initial=0)) < 1 << 31:
+        return np.argsort((first << 32) | second, kind="stable")
+    return np.lexsort((second, first))
 
 
 def _together(pieces: Sequence[Piece]) -> tuple[Array, ...]:

@@ -32,8 +32,11 @@ FREQUENT = 1024
 """A token that stands at least this often in the texts is frequent. Below, splitting costs more than it saves."""
 MOST_FREQUENT = 8192
 """At most this many tokens are treated as frequent, which bounds the memory of their lists' heads (36 MB)."""
-PLACE_BITS, LENGTH_BITS = 8, 24
-"""A posting's parts, low bits first: the place in the prefix, at most 255; the row's length; the row's number."""
+MARK_BITS, LENGTH_BITS = 56, 24
+"""A posting is two words. The mark, low bits first: signature; the token's place in the prefix, at most 255. And: the
+row's length; the row's number."""
+LANES = 8
+"""Postings that are read at a time; so many places behind the last one may be read, too."""
 LONGEST_TEXT = (1 << LENGTH_BITS) - 1
 """Tokens of the longest text that can be held."""
 
@@ -43,13 +46,15 @@ class Arrays(NamedTuple):
 
     tokens int32: the rows' tokens, one row after the other; begin int64[R+1]: where each row begins there.
     prefix int32, prefix_begin int64[R+1]: the same for the rows' prefixes.
-    signature uint64[R,2]: for each of 128 hash values whether the row has an odd number of tokens with it.
-    details uint64[R,4]: the same for 128 other hash values, then where the row begins: one line of the cache.
+    details uint64[R,4]: for each of 128 hash values whether the row has an odd number of tokens with it; where the row
+    begins; the same for MARK_BITS other hash values.
     state uint8[R]: REFUSED, ADMITTED or UNDECIDED.
     frequency int32[V]: how often each token stood in the texts when the order was made; 0 for later ones.
     first_list int32[V]: number of the token's list, or ~number of the first of its LISTS lists.
     heads int32[L,4]: where a list starts, its size, its capacity; the last marks a list that was cleaned for a block.
-    signatures uint64[P,2], posting int64[P]: the postings. used int64[1]: places given out to lists.
+    marks uint64[P+LANES], posting int64[P]: the two words of the postings. The signature of a mark is that of the
+    tokens from its place on, in the row's rarest-first order.
+    used int64[1]: places given out to lists.
     bounds int16[3,EXACT_LENGTHS,EXACT_LENGTHS]: see `bounds.fill_bounds`.
     """
 
@@ -57,13 +62,12 @@ class Arrays(NamedTuple):
     begin: Array
     prefix: Array
     prefix_begin: Array
-    signature: Array
     details: Array
     state: Array
     frequency: Array
     first_list: Array
     heads: Array
-    signatures: Array
+    marks: Array
     posting: Array
     used: Array
     bounds: Array
@@ -76,13 +80,12 @@ def empty_arrays(rows: int, tokens: int, vocabulary: int, postings: int) -> Arra
         begin=np.zeros(rows + 1, np.int64),
         prefix=np.empty(tokens, np.int32),
         prefix_begin=np.zeros(rows + 1, np.int64),
-        signature=np.empty((rows, 2), np.uint64),
         details=np.zeros((rows, 4), np.uint64),
         state=np.zeros(rows, np.uint8),
         frequency=np.zeros(vocabulary, np.int32),
         first_list=np.arange(vocabulary, dtype=np.int32),
         heads=np.zeros((vocabulary, 4), np.int32),
-        signatures=np.empty((postings, 2), np.uint64),
+        marks=np.zeros(postings + LANES, np.uint64),
         posting=np.empty(postings, np.int64),
         used=np.zeros(1, np.int64),
         bounds=np.zeros((3, EXACT_LENGTHS, EXACT_LENGTHS), np.int16),

@@ -6,19 +6,20 @@ threads that take a stretch of tokens each never touch the same list.
 
 from __future__ import annotations
 
-from .arrays import ADMITTED, LENGTH_BITS, PLACE_BITS, REFUSED, Array, Arrays
+from .arrays import ADMITTED, LENGTH_BITS, REFUSED, Array, Arrays
 from .bounds import length_class
 from .common import Scratch, same_sequence
 from .jit import compiled, i64, u64
 from .postings import append, copy_posting, list_of
-from .search import NONE, Found, Visits, compare
+from .search import NONE, Found, Visits, compare, fetch_ahead
 
 
 @compiled
 def insert_block(arrays: Arrays, visits: Visits) -> None:
     """Put postings into their lists, which have room."""
-    for key in visits.order:
-        entry = key & 0xFFFFFFFF
+    for number in range(len(visits.order)):
+        fetch_ahead(arrays, visits.order, number, True)
+        entry = visits.order[number] & 0xFFFFFFFF
         row, place = i64(visits.row[entry]), i64(visits.place[entry])
         append(arrays, _list(arrays, row, place), row, place)
 
@@ -27,8 +28,9 @@ def insert_block(arrays: Arrays, visits: Visits) -> None:
 def remove_refused(arrays: Arrays, visits: Visits, first: int) -> None:
     """Take the postings of refused rows out of their lists, whose last ones are those of rows from `first` on."""
     heads, posting, state = arrays.heads, arrays.posting, arrays.state
-    for key in visits.order:
-        entry = key & 0xFFFFFFFF
+    for number in range(len(visits.order)):
+        fetch_ahead(arrays, visits.order, number, True)
+        entry = visits.order[number] & 0xFFFFFFFF
         row = i64(visits.row[entry])
         if state[row] != REFUSED:
             continue
@@ -38,12 +40,12 @@ def remove_refused(arrays: Arrays, visits: Visits, first: int) -> None:
         heads[which, 3] = first + 1
         top = heads[which, 0] + heads[which, 1]
         at = top
-        while at > heads[which, 0] and posting[at - 1] >> (LENGTH_BITS + PLACE_BITS) >= first:
+        while at > heads[which, 0] and posting[at - 1] >> LENGTH_BITS >= first:
             at -= 1
         kept = at
         for k in range(at, top):
-            if state[posting[k] >> (LENGTH_BITS + PLACE_BITS)] != REFUSED:
-                copy_posting(arrays.signatures, posting, k, kept)
+            if state[posting[k] >> LENGTH_BITS] != REFUSED:
+                copy_posting(arrays, k, kept)
                 kept += 1
         heads[which, 1] = kept - heads[which, 0]
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .arrays import Array, grown
-from .jit import compiled, i64, popcount, u64
+from .instructions import popcount
+from .jit import compiled, i64, u64
 
 _ALL_ONES = u64(0xFFFFFFFFFFFFFFFF)
 WORD = 64
@@ -27,21 +28,31 @@ class Scratch(NamedTuple):
     masks uint64[65]: for a token of the query the places where it stands, as bits; the first one is empty.
     carries uint8[T]: the carry that comes in at each token of the other text, for texts of up to T tokens.
     seen int64[R]: for each row which long query was last compared with it.
+    near int64[R]: what the sieves let through.
     """
 
     spots: Array
     masks: Array
     carries: Array
     seen: Array
+    near: Array
 
 
 def scratch_for(vocabulary: int, longest: int, rows: int, before: Scratch | None = None) -> Scratch:
     """Scratch for tokens below `vocabulary`, texts of up to `longest` tokens and so many rows: `before`, grown."""
     before = before or Scratch(
-        np.zeros(0, np.int32), np.zeros(WORD + 1, np.uint64), np.zeros(0, np.uint8), np.zeros(0, np.int64)
+        np.zeros(0, np.int32),
+        np.zeros(WORD + 1, np.uint64),
+        np.zeros(0, np.uint8),
+        np.zeros(0, np.int64),
+        np.zeros(0, np.int64),
     )
     return Scratch(
-        grown(before.spots, vocabulary), before.masks, grown(before.carries, longest), grown(before.seen, rows)
+        grown(before.spots, vocabulary),
+        before.masks,
+        grown(before.carries, longest),
+        grown(before.seen, rows),
+        grown(before.near, rows),
     )
 
 

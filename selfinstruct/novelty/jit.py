@@ -1,4 +1,4 @@
-"""Compiled functions: the one place that imports `numba`. Import this room's other compiled files only through it.
+"""Compiled functions: the one place that compiles. `instructions` and `handover` import `numba`, too.
 
 Compiled code is kept between starts: where NUMBA_CACHE_DIR says, else beside the package where that can be
 written, else in the user's cache folder, else not at all. numba itself would look only at the file of a function, not
@@ -16,8 +16,6 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -56,16 +54,6 @@ def _folder() -> str:
         parent = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "selfinstruct"
     return str(parent / f"compiled-{sources.hexdigest()[:12]}")
 
-
-def _count_ones(typing_context: Any, word: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.ctpop(arguments[0])
-
-    return types.int64(types.uint64), generate
-
-
-popcount = cast(Callable[[Any], int], intrinsic(_count_ones))
-"""The number of ones in a 64-bit word, as one machine instruction."""
 
 i64: Any = np.int64
 u64: Any = np.uint64

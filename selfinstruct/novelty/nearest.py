@@ -9,7 +9,8 @@ from __future__ import annotations
 from .arrays import ADMITTED, Array, Arrays
 from .bounds import score_of
 from .common import WORD, Scratch, clear_masks, common_subsequence, set_masks
-from .jit import compiled, i64, popcount
+from .instructions import popcount
+from .jit import compiled, i64
 
 STEPS = 254
 """Bounds are kept as whole 254ths, rounded up."""
@@ -56,16 +57,15 @@ def nearest_of(
 @compiled
 def _bound(arrays: Arrays, row: int, rows: int, levels: Array, histogram: Array, scale: Array) -> None:
     """Bound every row's F from above, in whole steps; 0 where F is 0 or the row is not admitted."""
-    begin, signature, details, state = arrays.begin, arrays.signature, arrays.details, arrays.state
+    begin, details, state = arrays.begin, arrays.details, arrays.state
     m = begin[row + 1] - begin[row]
-    low, high, third, fourth = signature[row, 0], signature[row, 1], details[row, 0], details[row, 1]
+    low, high = details[row, 0], details[row, 1]
     histogram[:] = 0
     for n in range(256):
         scale[n] = 2.0 * STEPS / (m + n)
     for other in range(rows):
         n = begin[other + 1] - begin[other]
-        unshared = popcount(signature[other, 0] ^ low) + popcount(signature[other, 1] ^ high)
-        unshared = max(unshared, popcount(details[other, 0] ^ third) + popcount(details[other, 1] ^ fourth))
+        unshared = popcount(details[other, 0] ^ low) + popcount(details[other, 1] ^ high)
         common = min((m + n - unshared) >> 1, m, n)
         factor = scale[n] if n < 256 else 2.0 * STEPS / (m + n)
         level = min(int(common * factor) + 1, STEPS) if common > 0 and state[other] == ADMITTED else 0

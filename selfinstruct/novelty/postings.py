@@ -8,11 +8,12 @@ so t = `least_lcs(m, n)` loses nothing. It holds for any order; a good one only 
 
 from __future__ import annotations
 
-from .arrays import GROUPS, LENGTH_BITS, PLACE_BITS, REFUSED, Array, Arrays
+from .arrays import GROUPS, LENGTH_BITS, MARK_BITS, REFUSED, Array, Arrays
 from .bounds import length_class, place_group, shortest_partner
 from .jit import compiled, i64, u64
 
-_LAST_PLACE = (1 << PLACE_BITS) - 1
+_LAST_PLACE = (1 << (64 - MARK_BITS)) - 1
+"""Later places count as this one, so that a mark takes no longer for them."""
 
 
 @compiled
@@ -31,30 +32,50 @@ def prepare(arrays: Arrays, first: int, last: int, keys: Array) -> None:
     keys int64: room for the longest row's tokens.
 
     Bit h of a signature is the parity of the number of tokens with hash h. So the ones in the exclusive-or of two
-    signatures are at most the tokens that the two texts don't have in common: m + n - 2 * common.
+    signatures are at most the tokens that the two don't have in common: m + n - 2 * common.
     """
-    tokens, begin, signature, details = arrays.tokens, arrays.begin, arrays.signature, arrays.details
+    tokens, begin, details = arrays.tokens, arrays.begin, arrays.details
     prefix, prefix_begin, frequency = arrays.prefix, arrays.prefix_begin, arrays.frequency
     for row in range(first, last):
-        low, high, third, fourth = u64(0), u64(0), u64(0), u64(0)
+        low, high, mark = u64(0), u64(0), u64(0)
         for k in range(begin[row], begin[row + 1]):
-            mixed = u64(tokens[k] + 1) * u64(0x9E3779B97F4A7C15)
-            mixed = (mixed ^ (mixed >> u64(32))) * u64(0xD6E8FEB86659FD93)
-            bit, other = u64(1) << ((mixed >> u64(57)) & u64(63)), u64(1) << ((mixed >> u64(49)) & u64(63))
-            if mixed >> u64(63):
+            mixed = _mixed(tokens[k])
+            mark ^= _bit(mixed)
+            bit = u64(1) << ((mixed >> u64(26)) & u64(63))
+            if mixed >> u64(25) & u64(1):
                 high ^= bit
             else:
                 low ^= bit
-            if (mixed >> u64(55)) & u64(1):
-                fourth ^= other
-            else:
-                third ^= other
-        signature[row, 0], signature[row, 1] = low, high
-        details[row, 0], details[row, 1], details[row, 2] = third, fourth, u64(begin[row])
+        details[row, 0], details[row, 1], details[row, 2], details[row, 3] = low, high, u64(begin[row]), mark
         _sort_rarest_first(tokens, frequency, begin[row], begin[row + 1], keys)
         start = prefix_begin[row]
         for place in range(prefix_begin[row + 1] - start):
             prefix[start + place] = keys[place] & 0xFFFFFFFF
+
+
+@compiled
+def mark_of(arrays: Arrays, row: int, place: int) -> int:
+    """A mark: the place, at most 255, and the signature of the tokens from there on, rarest first."""
+    place = min(place, _LAST_PLACE)
+    prefix, start = arrays.prefix, arrays.prefix_begin[row]
+    mark: int = arrays.details[row, 3] | (u64(place) << u64(MARK_BITS))
+    for k in range(start, start + place):
+        mark ^= _bit(_mixed(prefix[k]))
+    return mark
+
+
+@compiled
+def _mixed(token: int) -> int:
+    mixed = u64(token + 1) * u64(0x9E3779B97F4A7C15)
+    hashed: int = (mixed ^ (mixed >> u64(32))) * u64(0xD6E8FEB86659FD93)
+    return hashed
+
+
+@compiled
+def _bit(mixed: int) -> int:
+    """One of MARK_BITS bits, by the upper half of a token's hash."""
+    bit: int = u64(1) << (((mixed >> u64(32)) * u64(MARK_BITS)) >> u64(32))
+    return bit
 
 
 @compiled
@@ -132,7 +153,7 @@ def insert(arrays: Arrays, row: int) -> bool:
         which = list_of(first_list, prefix, start, end, place, kind)
         if which >= 0:
             if heads[which, 1] == heads[which, 2]:
-                _move(heads, arrays.signatures, arrays.posting, arrays.used, which)
+                _move(arrays, which)
             append(arrays, which, row, place)
     return True
 
@@ -147,27 +168,26 @@ def insert_all(arrays: Arrays, rows: int) -> None:
 @compiled
 def append(arrays: Arrays, which: int, row: int, place: int) -> None:
     """Put a posting behind the last one of a list that has room."""
-    heads, signature, signatures = arrays.heads, arrays.signature, arrays.signatures
+    heads = arrays.heads
     at = heads[which, 0] + heads[which, 1]
-    signatures[at, 0], signatures[at, 1] = signature[row, 0], signature[row, 1]
-    m = arrays.begin[row + 1] - arrays.begin[row]
-    arrays.posting[at] = (i64(row) << (LENGTH_BITS + PLACE_BITS)) | (m << PLACE_BITS) | min(place, _LAST_PLACE)
+    arrays.marks[at] = mark_of(arrays, row, place)
+    arrays.posting[at] = (i64(row) << LENGTH_BITS) | (arrays.begin[row + 1] - arrays.begin[row])
     heads[which, 1] += 1
 
 
 @compiled
-def _move(heads: Array, signatures: Array, posting: Array, used: Array, which: int) -> None:
+def _move(arrays: Arrays, which: int) -> None:
     """Give a full list new places, twice as many."""
+    heads, used = arrays.heads, arrays.used
     start, size, moved = heads[which, 0], heads[which, 1], used[0]
     for k in range(size):
-        copy_posting(signatures, posting, start + k, moved + k)
+        copy_posting(arrays, start + k, moved + k)
     heads[which, 0] = moved
     heads[which, 2] = 2 * size + 1
     used[0] += 2 * size + 1
 
 
 @compiled
-def copy_posting(signatures: Array, posting: Array, source: int, target: int) -> None:
+def copy_posting(arrays: Arrays, source: int, target: int) -> None:
     """Copy a posting to another place."""
-    signatures[target, 0], signatures[target, 1] = signatures[source, 0], signatures[source, 1]
-    posting[target] = posting[source]
+    arrays.marks[target], arrays.posting[target] = arrays.marks[source], arrays.posting[source]

@@ -1,8 +1,7 @@
 """Compiled: which rows are above the cutoff with a given one, and which is nearest.
 
-For every token of a row's prefix its lists are read. A posting costs one exclusive-or, one count of ones and one
-comparison: the tokens that two texts don't share number at least the ones in the exclusive-or of their signatures.
-What passes is compared by its longest common subsequence.
+For every token of a row's prefix its lists are read; what comes through the sieves is compared by its longest common
+subsequence.
 """
 
 from __future__ import annotations
@@ -11,30 +10,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arrays import (
-    ADMITTED,
-    EXACT_LENGTHS,
-    GROUPS,
-    LENGTH_BITS,
-    LONGEST,
-    LONGEST_TEXT,
-    NEEDED,
-    PLACE_BITS,
-    READ,
-    UNDECIDED,
-    Array,
-    Arrays,
-)
-from .bounds import least_common, length_class, longest_partner, place_group, score_of, shortest_partner
+from .arrays import ADMITTED, EXACT_LENGTHS, LENGTH_BITS, LONGEST, LONGEST_TEXT, UNDECIDED, Array, Arrays
+from .bounds import longest_partner, score_of
 from .common import WORD, Scratch, clear_masks, common_subsequence, set_masks
-from .jit import compiled, i64, popcount
+from .instructions import prefetch
+from .jit import compiled, i64
 from .postings import place_prefixes, prepare
+from .sieves import alike_rows, fitting_rows, least, near_postings
 
 NONE = -1
 
 _TABLED = 0.01
 """Below this cutoff any text may be a partner of a short one, and lengths don't fit into the table."""
-_PLACE_MASK = (1 << PLACE_BITS) - 1
+_AHEAD = 8
+"""So many visits ahead a list is fetched into the cache, and its head twice as many."""
 
 
 class Visits(NamedTuple):
@@ -99,17 +88,15 @@ def compare(
     A pair that shares several tokens is met several times. Short ones are compared every time, which costs less
     than remembering them; long ones once, if the row's visits come one after the other.
     """
-    tokens, begin, prefix, prefix_begin = arrays.tokens, arrays.begin, arrays.prefix, arrays.prefix_begin
-    first_list, heads, signatures, postings = arrays.first_list, arrays.heads, arrays.signatures, arrays.posting
-    signature, details, state, bounds = arrays.signature, arrays.details, arrays.state, arrays.bounds
-    visit_row, visit_place, order, first = visits.row, visits.place, visits.order, visits.first
+    tokens, begin, prefix_begin, details = arrays.tokens, arrays.begin, arrays.prefix_begin, arrays.details
+    state, bounds, order, near = arrays.state, arrays.bounds, visits.order, scratch.near
     best, nearest, undecided = found.score, found.nearest, found.undecided
     spots, masks, carries, seen = scratch.spots, scratch.masks, scratch.carries, scratch.seen
-    read, compared = 0, 0
-    for key in order:
-        entry = key & 0xFFFFFFFF
-        row, place = i64(visit_row[entry]), i64(visit_place[entry])
-        at = row - first
+    for number in range(len(order)):
+        fetch_ahead(arrays, order, number, False)
+        entry = order[number] & 0xFFFFFFFF
+        row, place = i64(visits.row[entry]), i64(visits.place[entry])
+        at = row - visits.first
         if stop and nearest[at] >= 0:
             continue
         m, query = begin[row + 1] - begin[row], begin[row]
@@ -117,63 +104,55 @@ def compare(
         longest = _longest(bounds, m, place, cutoff)
         if longest < shortest:
             continue
-        low, high = signature[row, 0], signature[row, 1]
-        third, fourth = details[row, 0], details[row, 1]
-        base = i64(first_list[prefix[prefix_begin[row] + place]])
-        first_class, last_class = (length_class(shortest), length_class(longest)) if base < 0 else (0, 0)
-        ready = False
-        for kind in range(first_class, last_class + 1):
-            limit, which, lists = _unshared(m + longest, cutoff), base, 1
-            if base < 0:
-                which = ~base + kind * GROUPS
-                limit, lists = _lists(bounds, m, kind, limit, cutoff)
-            for number in range(which, which + lists):
-                k = i64(heads[number, 0]) - 1
-                end = k + heads[number, 1]
-                read += end - k
-                while k < end:
-                    k += 1
-                    unshared = popcount(signatures[k, 0] ^ low) + popcount(signatures[k, 1] ^ high)
-                    if unshared > limit:
-                        continue
-                    posting = postings[k]
-                    other, n = posting >> (LENGTH_BITS + PLACE_BITS), (posting >> PLACE_BITS) & LONGEST_TEXT
-                    if other >= row:
-                        break
-                    if n < shortest or n > longest:
-                        continue
-                    needed = _needed(bounds, m, n, cutoff)
-                    if unshared > m + n - 2 * needed or max(place - m, (posting & _PLACE_MASK) - n) > -needed:
-                        continue
-                    unshared = popcount(details[other, 0] ^ third) + popcount(details[other, 1] ^ fourth)
-                    if unshared > m + n - 2 * needed:
-                        continue
-                    if stop and undecided[at] and state[other] == UNDECIDED:
-                        continue
-                    if m > WORD:
-                        if seen[other] == (i64(turn) << 32) | row:
-                            continue
-                        seen[other] = (i64(turn) << 32) | row
-                    elif not ready:
-                        set_masks(tokens, query, query + m, spots, masks)
-                        ready = True
-                    compared += 1
-                    common = common_subsequence(tokens, query, m, i64(details[other, 2]), n, spots, masks, carries)
-                    if common < needed:
-                        continue
-                    if state[other] == UNDECIDED:
-                        undecided[at] = 1
-                    elif state[other] == ADMITTED:
-                        score = score_of(common, m, n)
-                        if stop:
-                            nearest[at] = other
-                            break
-                        if score > best[at] or (score == best[at] and 0 <= other < nearest[at]):
-                            best[at], nearest[at] = score, other
-        if ready:
+        count, read = near_postings(arrays, row, place, shortest, longest, cutoff, near)
+        counts[0] += read
+        count = fitting_rows(arrays, row, place, shortest, longest, cutoff, near, count)
+        count = alike_rows(arrays, row, cutoff, near, count)
+        if count == 0:
+            continue
+        for k in range(count):
+            prefetch(tokens, i64(details[near[k] >> LENGTH_BITS, 2]))
+        if m <= WORD:
+            set_masks(tokens, query, query + m, spots, masks)
+        for k in range(count):
+            other, n = near[k] >> LENGTH_BITS, near[k] & LONGEST_TEXT
+            if stop and undecided[at] and state[other] == UNDECIDED:
+                continue
+            if m > WORD:
+                if seen[other] == (i64(turn) << 32) | row:
+                    continue
+                seen[other] = (i64(turn) << 32) | row
+            counts[1] += 1
+            common = common_subsequence(tokens, query, m, i64(details[other, 2]), n, spots, masks, carries)
+            if common < least(bounds, m, n, cutoff):
+                continue
+            if state[other] == UNDECIDED:
+                undecided[at] = 1
+            elif state[other] == ADMITTED:
+                score = score_of(common, m, n)
+                if stop:
+                    nearest[at] = other
+                    break
+                if score > best[at] or (score == best[at] and 0 <= other < nearest[at]):
+                    best[at], nearest[at] = score, other
+        if m <= WORD:
             clear_masks(tokens, query, query + m, spots)
-    counts[0] += read
-    counts[1] += compared
+
+
+@compiled
+def fetch_ahead(arrays: Arrays, order: Array, number: int, end: bool) -> None:
+    """Fetch a list that a later visit than the `number`th will read, or write at its `end`, into the cache."""
+    if number + 2 * _AHEAD < len(order):
+        which = i64(arrays.first_list[-(order[number + 2 * _AHEAD] >> 32)])
+        prefetch(arrays.heads, which if which >= 0 else ~which)
+    if number + _AHEAD < len(order):
+        which = i64(arrays.first_list[-(order[number + _AHEAD] >> 32)])
+        if which >= 0:
+            start = i64(arrays.heads[which, 0])
+            if end:
+                start += arrays.heads[which, 1]
+            prefetch(arrays.marks, start)
+            prefetch(arrays.posting, start)
 
 
 @compiled
@@ -211,33 +190,8 @@ def check_one(
 
 
 @compiled
-def _unshared(both: int, cutoff: float) -> int:
-    """F above the cutoff leaves fewer of the `both` = m + n tokens unshared than this lets pass."""
-    return int((1.0 - cutoff) * both + 1e-6)
-
-
-@compiled
-def _lists(bounds: Array, m: int, kind: int, limit: int, cutoff: float) -> tuple[int, int]:
-    """For the lists of a class of lengths: how many tokens may be unshared, and how many lists are to be read."""
-    if kind >= EXACT_LENGTHS:
-        return limit, GROUPS
-    needed = _needed(bounds, m, kind, cutoff)
-    if m < EXACT_LENGTHS:
-        return m + kind - 2 * needed, i64(bounds[READ, m, kind])
-    return m + kind - 2 * needed, place_group(kind - needed, kind - shortest_partner(kind, cutoff) + 1) + 1
-
-
-@compiled
 def _longest(bounds: Array, m: int, place: int, cutoff: float) -> int:
     if m < EXACT_LENGTHS and cutoff >= _TABLED:
         longest: int = i64(bounds[LONGEST, m, place])
         return longest
     return longest_partner(m, m - place, cutoff)
-
-
-@compiled
-def _needed(bounds: Array, m: int, n: int, cutoff: float) -> int:
-    if m < EXACT_LENGTHS and n < EXACT_LENGTHS:
-        needed: int = i64(bounds[NEEDED, m, n])
-        return needed
-    return least_common(m, n, cutoff)

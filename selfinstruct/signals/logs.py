@@ -16,6 +16,12 @@ from typing import Any, TextIO
 _LINE_CHARS = 2000
 
 
+def one_line(text: str, chars: int) -> str:
+    """The text in one line of at most so many characters, without any that can't be printed, whoever wrote it."""
+    line = " ".join(text.split())[:chars]
+    return "".join(char if char.isprintable() else "\ufffd" for char in line)
+
+
 class JsonLines:
     """Writes events to a stream, standard error by default. A stream that takes nothing more ends no run."""
 
@@ -57,7 +63,7 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Our own warnings read as everything else that is said; a library's carry its name."""
-        said = record.getMessage()[:_LINE_CHARS]
+        said = one_line(record.getMessage(), _LINE_CHARS)
         if record.name.partition(".")[0] == "selfinstruct":
             self._lines.say(said.removeprefix("selfinstruct: "))
         else:

@@ -69,7 +69,7 @@ def _of_the_run(name: str, summary: Summary) -> Iterator[Metric]:
         return
     yield _gauge("records", "Finished records.", name, now.records)
     yield _gauge("target_records", "Records asked for.", name, now.target)
-    yield _gauge("accepted_tasks", "Proposed tasks that entered the pool.", name, now.admitted)
+    yield _gauge("admitted_tasks", "Proposed tasks that entered the pool.", name, now.admitted)
     yield _gauge("refused", "Tasks, answers and instances refused, by reason.", name, now.refused, "reason")
     yield _counter("requests", "Requests to teachers, by outcome.", name, summary.requests, "outcome")
     yield _counter("tokens", "Tokens, by kind; cached ones are a part of the prompts'.", name, summary.tokens, "kind")

@@ -23,8 +23,6 @@ from .summary import Summary
 
 TIMEOUT_S = 10.0
 """Seconds that a notification may take, looking up the host and all."""
-_REASONS = 50
-_NAME_CHARS = 80
 
 
 def check_notify_url(url: str, egress: str | Sequence[str] = "any") -> None:
@@ -57,31 +55,13 @@ def post_summary(url: str, summary: Summary, *, direct: bool = False) -> str | N
 
 def payload(summary: Summary) -> dict[str, Any]:
     """What is posted. `text` is the line that chat services show; counts are of the whole run."""
-    outcome, now = summary.outcome, summary.status
-    told: dict[str, Any] = {
+    return {
         "event": "selfinstruct.ended",
-        "text": f"selfinstruct {summary.run}: {outcome.reason}, {summary.detail}"[:300],
+        "text": f"selfinstruct {summary.run}: {summary.outcome.reason}, {summary.detail}"[:300],
         "version": VERSION,
-        "run": summary.run,
-        "outcome": outcome.reason,
-        "detail": summary.detail,
-        "exit_code": outcome.exit_code,
-        "nothing_to_do": summary.idle,
         "began_at": datetime.fromtimestamp(summary.began_at, UTC).isoformat(timespec="seconds"),
-        "seconds": round(summary.seconds, 3),
+        **summary.fields(),
     }
-    if now is not None:
-        refused = sorted(now.refused.items(), key=lambda each: -each[1])[:_REASONS]
-        told |= {
-            "records": now.records,
-            "target": now.target,
-            "accepted": now.admitted,
-            "refused": {reason[:_NAME_CHARS]: count for reason, count in refused},
-            "requests": dict(summary.requests),
-            "tokens": dict(summary.tokens),
-            "cost_usd": None if now.cost_usd is None else round(now.cost_usd, 6),
-        }
-    return told
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -9,13 +9,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..errors import SelfInstructError
 from ..journal import Journal
 from ..runs import JOURNAL, Outcome, Run, Status
+from .logs import one_line
 
 DETAIL_CHARS = 500
 """The most of an outcome's detail that leaves the process; servers have a word in it."""
+REASONS = 50
+"""The most reasons of refusals that are told, those with the most refusals."""
+_NAME_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,31 @@ class Summary:
     @property
     def detail(self) -> str:
         """The outcome's detail in one bounded line."""
-        return " ".join(self.outcome.detail.split())[:DETAIL_CHARS]
+        return one_line(self.outcome.detail, DETAIL_CHARS)
+
+    def fields(self) -> dict[str, Any]:
+        """It as values for JSON, bounded: what the event 'outcome' and a notice have in common."""
+        told: dict[str, Any] = {
+            "run": self.run,
+            "outcome": self.outcome.reason,
+            "detail": self.detail,
+            "exit_code": self.outcome.exit_code,
+            "nothing_to_do": self.idle,
+            "seconds": round(self.seconds, 3),
+        }
+        now = self.status
+        if now is not None:
+            refused = sorted(now.refused.items(), key=lambda each: -each[1])[:REASONS]
+            told |= {
+                "records": now.records,
+                "target": now.target,
+                "admitted": now.admitted,
+                "refused": {reason[:_NAME_CHARS]: count for reason, count in refused},
+                "requests": dict(self.requests),
+                "tokens": dict(self.tokens),
+                "cost_usd": None if now.cost_usd is None else round(now.cost_usd, 6),
+            }
+        return told
 
 
 def summarise(

@@ -23,6 +23,7 @@ from ..config_teachers import ListedTeacher
 from ..errors import ConfigError
 from ..schema import Exchange
 from ..teachers.egress import address_of, check_egress
+from .logs import one_line
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -123,7 +124,7 @@ class _Complaints(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Whatever has a slash in it is an address or a part of one, which may hold a token, and is left out."""
         if self._first is None:
-            self._first = re.sub(r"\S*/\S*", "[address]", " ".join(record.getMessage().split()))[:200]
+            self._first = one_line(re.sub(r"\S*/\S*", "[address]", record.getMessage()), 200)
 
     def take(self) -> str | None:
         self._logger.removeHandler(self)
