@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from dataclasses import dataclass
 
 from ..budget import Budget, BudgetSpent, Reservation, price_of
@@ -61,23 +62,27 @@ class Purse:
         self._numbers = itertools.count(1)
         self._left = asyncio.Condition()
         self._reserved_requests = 0
+        self._lives: Counter[int] = Counter()
         self._records: dict[int, int] = {}
 
     async def enter(self, stream: int, teacher: str, prompt: Prompt) -> Ticket | str:
-        """Wait until the question may leave. Gives a ticket, or the cap that it doesn't fit under, in words."""
-        tries = self._tries[teacher]
+        """Wait until the question may leave. Gives a ticket, or the cap that leaves no room for it."""
+        tries, life = self._tries[teacher], self._lives[stream]
         if (cap := await self._request_room(tries)) is not None:
             return cap
         self._reserved_requests += tries
         try:
             reservation = await self._budget.reserve(prompt, teacher)
         except BudgetSpent as spent:
-            self._reserved_requests -= tries
+            await self._give_back(tries)
             return str(spent)
         turn = Turn(prompt.purpose, self._bounds[teacher](prompt), prompt.sampling.max_tokens)
+        await self._limits[teacher].enter(turn)
         number = next(self._numbers)
         self._under_way[number] = _UnderWay(stream, teacher, reservation, turn, tries)
-        await self._limits[teacher].enter(turn)
+        if life != self._lives[stream]:  # whoever asked is gone
+            await self.leave(number, None, 0)
+            return "the stream was begun anew"
         return Ticket(number, None if self._max_requests is None else tries)
 
     async def leave(self, number: int, usage: Usage | None, requests: int) -> None:
@@ -95,15 +100,14 @@ class Purse:
         under_way.reservation.requests = requests
         self._budget.settle(under_way.reservation, usage)
         self._budget.requests += max(0, requests - 1)
-        self._reserved_requests -= under_way.tries
-        async with self._left:
-            self._left.notify_all()
+        await self._give_back(under_way.tries)
 
-    async def begin(self, stream: int) -> None:
-        """The stream starts anew: what an earlier life of it had under way won't be answered to anybody.
+    async def renew(self, stream: int) -> None:
+        """The stream begins or has ended: what an earlier life of it had under way is answered to nobody any more.
 
         Its requests may have reached the server all the same; so they count.
         """
+        self._lives[stream] += 1
         for number in [number for number, each in self._under_way.items() if each.stream == stream]:
             await self.leave(number, None, 1)
 
@@ -118,6 +122,11 @@ class Purse:
     async def spent(self) -> tuple[int, int, float]:
         """Requests, tokens and dollars so far."""
         return self._budget.requests, self._budget.tokens, self._budget.cost_usd
+
+    async def _give_back(self, tries: int) -> None:
+        self._reserved_requests -= tries
+        async with self._left:
+            self._left.notify_all()
 
     async def _request_room(self, tries: int) -> str | None:
         """Wait until so many requests fit under the cap. Gives the cap in words when they never will."""

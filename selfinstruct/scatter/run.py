@@ -93,13 +93,10 @@ def _merge(config: RunConfig, ended: Sequence[Ended]) -> Merged | None:
     return merge_datasets(made, out, threshold=config.max_similarity, refuse_equal=config.refuse_equal, overwrite=True)
 
 
-def spent_so_far(config: RunConfig, shards: int) -> Totals:
-    """What the journals of all streams say."""
+def spent_so_far(config: RunConfig) -> Totals:
+    """What the journals of all streams say, those included that an earlier start had more of."""
     whole, unpriced = Totals(), dict[str, Usage]()
-    for stream in range(shards):
-        path = folder_of(config, stream) / JOURNAL
-        if not path.exists():
-            continue
+    for path in sorted(folder_of(config, 0).parent.glob(f"*/{JOURNAL}")):
         with contextlib.closing(Journal(path, read_only=True)) as journal:
             own = journal.totals()
         for teacher, usage in own.unpriced.items():
@@ -123,12 +120,14 @@ class _Crew:
 
     def __init__(self, config: RunConfig, shards: int) -> None:
         import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         self._ray: Any = ray
         self._config, self._shards = config, shards
         Purse(config, Totals())  # a price that isn't known is told here, in our own words
-        actor = self._ray.remote(num_cpus=0, max_concurrency=10_000)(Purse)
-        self._purse = actor.remote(config, spent_so_far(config, shards))
+        here = NodeAffinitySchedulingStrategy(self._ray.get_runtime_context().get_node_id(), soft=False)
+        actor = self._ray.remote(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here)(Purse)
+        self._purse = actor.remote(config, spent_so_far(config))
 
     def grow(self, wanted: Sequence[int], progress: Progress) -> list[Ended]:
         """All streams towards as many records as are wanted of each, until each has ended."""
@@ -172,8 +171,10 @@ def grow_on_a_worker(values: dict[str, Any], stream: int, purse: Any) -> Ended:
     import ray
 
     got: Any = ray.get
-    got(purse.begin.remote(stream))
-    return grow(values, stream, _FarPurse(purse, stream), lambda records: purse.note.remote(stream, records))
+    got(purse.renew.remote(stream))
+    ended = grow(values, stream, _FarPurse(purse, stream), lambda records: purse.note.remote(stream, records))
+    got(purse.renew.remote(stream))
+    return ended
 
 
 class _FarPurse:
