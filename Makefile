@@ -62,11 +62,11 @@ schedule: $(BIN)/.dev $(AIRFLOW_VENV)/.made
 RAY_VENV ?= .venv-ray
 $(RAY_VENV)/.made: pyproject.toml
 	$(PYTHON) -m venv $(RAY_VENV)
-	$(RAY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[ray]' hypothesis pytest
+	$(RAY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[ray,approximate]' hypothesis pytest
 	touch $@
 
 ray: $(RAY_VENV)/.made
-	$(RAY_VENV)/bin/python -m pytest -m ray tests/test_merge_cluster.py tests/test_scatter_cluster.py
+	$(RAY_VENV)/bin/python -m pytest -m ray tests/test_merge_cluster.py tests/test_merge_bands.py tests/test_scatter_cluster.py
 
 FUZZ_S ?= 60
 fuzz: $(BIN)/.dev

@@ -31,6 +31,9 @@ def merge(
     source_column: Annotated[str, typer.Option(metavar="NAME", help="Column with a row's origin.")] = "source",
     explain: ExplainTo = None,
     engine: Annotated[str, typer.Option(help="What compares: local, or ray. The result is the same.")] = "local",
+    approximate: Annotated[
+        bool, typer.Option("--approximate", help="With ray: look by MinHash-LSH, which misses some.")
+    ] = False,
     address: Annotated[
         str | None,
         typer.Option(help="Of a Ray cluster: ray://HOST:10001, or auto; without it, Ray starts here.", metavar="URL"),
@@ -62,6 +65,7 @@ def merge(
                 source_column=source_column,
                 explain=explain,
                 engine=engine,  # type: ignore[arg-type]  # checked there
+                approximate=approximate,
                 address=address,
                 workers=workers,
                 overwrite=overwrite,

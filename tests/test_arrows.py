@@ -68,6 +68,7 @@ HOMES = {
     "jinja2": {"export", "report"},
     "py3langid": {"linguistics"},
     "ray": {"merge", "scatter"},
+    "rensa": {"merge"},
     "spacy": {"linguistics"},
     "opentelemetry": {"signals"},
     "prometheus_client": {"signals"},

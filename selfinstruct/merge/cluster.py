@@ -21,6 +21,7 @@ from ..errors import SelfInstructError, StorageError, UsageError
 from ..novelty.join import Joined
 from ..novelty.score import refusal_cutoff
 from ..text import TOKENIZER_VERSION
+from .bands import check_installed, cut_by_bands
 from .blocks import Block, Vocabulary, Words, encode
 from .order import settle
 from .pairs import Pairs, find_pairs
@@ -84,8 +85,9 @@ def _check_door(address: str | None) -> None:
 class RayJoin:
     """As `novelty.Join`, with the same answers, by the tasks of a Ray cluster that the process is connected to.
 
-    max_similarity, refuse_equal, explain: as `Join`. shards: parts of the index; by default as the texts need it. They
-    never change the answer, and neither do workers and nodes, how many there are and which of them die.
+    max_similarity, refuse_equal, explain: as `Join`. approximate: pairs are looked for by MinHash, which misses some.
+    shards: parts of the index; by default as the texts need it. They never change the answer, and neither do workers
+    and nodes, how many there are and which of them die.
     """
 
     def __init__(
@@ -94,11 +96,15 @@ class RayJoin:
         *,
         refuse_equal: bool = False,
         explain: bool = True,
+        approximate: bool = False,
         shards: int | None = None,
         lot: int = LOT,
     ) -> None:
         self._cutoff = refusal_cutoff(max_similarity, refuse_equal)
         self._explain, self._lot = explain, lot
+        if approximate:
+            check_installed()
+        self._cut = cut_by_bands if approximate else cut
         self._shards = shards and max(shards, _FEWEST_SHARDS)
         self._references = 0
         self._held: list[str] = []
@@ -141,7 +147,7 @@ class RayJoin:
             vocabulary.add(lot)
         self._words.clear()
         shards = self._shards or max(LEAST_SHARDS, -(-texts // TEXTS_A_SHARD))
-        cut_lot, search = self._task(cut, shards), self._task(_find_pairs_in, 1)
+        cut_lot, search = self._task(self._cut, shards), self._task(_find_pairs_in, 1)
         pieces: list[list[Any]] = []
         for block, ranks, first in zip(self._blocks, vocabulary.ranks(), self._begin, strict=False):
             made = cut_lot.remote(block, ranks, first, self._cutoff, shards)

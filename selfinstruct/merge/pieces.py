@@ -48,7 +48,14 @@ def cut(block: Block, ranks: Array, first_row: int, cutoff: float, shards: int) 
     check_length(int(lengths.max(initial=0)))
     begin = np.concatenate(([0], np.cumsum(lengths)))
     tokens = ranks[block.tokens]
-    row, token, place = _prefixes(tokens, lengths, begin, cutoff)
+    return pieces_of(first_row, lengths, tokens, *_prefixes(tokens, lengths, begin, cutoff), shards)
+
+
+def pieces_of(
+    first_row: int, lengths: Array, tokens: Array, row: Array, token: Array, place: Array, shards: int
+) -> list[Piece]:
+    """The pieces of a lot whose postings are given, by row: each goes to its token's shard, and with it the text."""
+    begin = np.concatenate(([0], np.cumsum(lengths)))
     shard = shard_of(token, shards)
     order = np.argsort(shard, kind="stable")
     ends = np.searchsorted(shard[order], np.arange(1, shards + 1))

@@ -61,6 +61,7 @@ def merge_datasets(
     source_column: str = "source",
     explain: str | os.PathLike[str] | None = None,
     engine: Literal["local", "ray"] = "local",
+    approximate: bool = False,
     address: str | None = None,
     workers: int | None = None,
     overwrite: bool = False,
@@ -68,7 +69,8 @@ def merge_datasets(
 ) -> Merged:
     """Write the rows of `inputs` to `out`, in order, without those that are near-duplicates of an earlier one.
 
-    The options are those of `selfinstruct merge`; docs/scale.md describes them. The engine never shows in the result.
+    The options are those of `selfinstruct merge`; docs/scale.md describes them. The engine never shows in the result,
+    unless near-duplicates are looked for approximately.
     Raises UsageError for wrong arguments, rows that can't be used and inputs with different columns, StorageError when
     the disk or the cluster refuses or an input changes meanwhile. Nothing is left at `out` when it doesn't end well.
     """
@@ -80,9 +82,12 @@ def merge_datasets(
     labels = labels_of(sources)
     output, explained = open_outputs(out, explain, sources, overwrite)
     rule = f"ROUGE-L F {'of at least' if refuse_equal else 'above'} {threshold:g}"
+    rule += ", looked for by MinHash-LSH: some are missed" if approximate else ""
     try:
         with ExitStack() as stack:
-            decider = _decider(threshold, refuse_equal, explain is not None, engine, address, workers, stack)
+            decider = _decider(
+                threshold, refuse_equal, explain is not None, engine, approximate, address, workers, stack
+            )
             paths = [columns] if isinstance(columns, str) else columns
             given = [
                 MergeInput(source, label, source_column, paths, output.path.parent, stack)
@@ -109,6 +114,7 @@ def _decider(
     refuse_equal: bool,
     explain: bool,
     engine: str,
+    approximate: bool,
     address: str | None,
     workers: int | None,
     stack: ExitStack,
@@ -119,12 +125,14 @@ def _decider(
     if engine == "local":
         if address is not None:
             raise UsageError("--address names a Ray cluster; add --engine ray")
+        if approximate:
+            raise UsageError("--approximate is for sets that one machine can't hold; add --engine ray")
         count = workers or min(2, os.cpu_count() or 1)
         return Join(threshold, refuse_equal=refuse_equal, workers=count, explain=explain)
     from .cluster import RayJoin, connected
 
     stack.enter_context(connected(address, workers))
-    return RayJoin(threshold, refuse_equal=refuse_equal, explain=explain)
+    return RayJoin(threshold, refuse_equal=refuse_equal, explain=explain, approximate=approximate)
 
 
 def _counts(
