@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,3 +101,18 @@ def test_the_cap_of_all_streams_ends_them_and_the_command_says_how_to_go_on(
     assert "to go on: selfinstruct scatter" in done.stderr
     assert 10 <= len(server.events("asked")) <= 20
     assert Path(done.stdout.strip().splitlines()[-1]).is_dir()
+
+
+def test_scatter_through_the_clusters_door(
+    cluster: Any,  # noqa: F811
+    job: tuple[RunConfig, Loopback],
+    tmp_path: Path,
+) -> None:
+    """The command in a process of its own, by the cluster's address."""
+    command = [sys.executable, "-m", "selfinstruct", "scatter", str(tmp_path / "job.yaml"), "--shards", "2"]
+    command += ["--set", "target=20", "--address", cluster.door]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    rows = datasets.load_dataset(done.stdout.strip(), split="train")
+    assert len(rows) >= 20
+    assert "stream 1: " in done.stderr
