@@ -4,7 +4,7 @@
 # make proof  the slow proofs in full
 # make trainer  a real trl.SFTTrainer on the exported folder, in an environment of its own (torch for the CPU)
 # make schedule  cron for three minutes (as root, where cron is installed) and the DAG under Airflow
-# make ray    the merge engine on a real Ray cluster of several nodes, in an environment of its own
+# make ray    merging and generating on a real Ray cluster of several nodes, in an environment of its own
 # make fuzz   every parser under atheris, FUZZ_S seconds each
 
 PYTHON ?= python3
@@ -66,7 +66,7 @@ $(RAY_VENV)/.made: pyproject.toml
 	touch $@
 
 ray: $(RAY_VENV)/.made
-	$(RAY_VENV)/bin/python -m pytest -m ray tests/test_merge_cluster.py
+	$(RAY_VENV)/bin/python -m pytest -m ray tests/test_merge_cluster.py tests/test_scatter_cluster.py
 
 FUZZ_S ?= 60
 fuzz: $(BIN)/.dev

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .merge import Merged, merge_datasets
     from .novelty import NoveltyIndex
     from .runs import Outcome, Run, Status
+    from .scatter import Scattered, run_scattered
     from .schema import (
         Asking,
         Candidate,
@@ -71,6 +72,7 @@ _HOMES = {
     "merge": ("Merged", "merge_datasets"),
     "novelty": ("NoveltyIndex",),
     "runs": ("Outcome", "Run", "Status"),
+    "scatter": ("Scattered", "run_scattered"),
     "schema": (
         "Asking", "Candidate", "Completion", "Demonstration", "Development", "Exchange", "Instance", "Message",
         "Prompt", "Record", "Sampling", "SeedTask", "Usage", "Verdict",

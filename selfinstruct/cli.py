@@ -21,6 +21,7 @@ from .merge_command import merge
 from .preflight import check_names, expectations, foresee, only_filters, warn_in_clear
 from .push_command import push
 from .report_command import compare, report
+from .scatter_command import scatter
 from .serve_command import serve
 from .spending import spending
 from .teacher_commands import serve_fake, teacher_app
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.add_typer(teacher_app, name="teacher")
 app.command(epilog="Example: selfinstruct dedup alpaca.jsonl alpaca-distinct.jsonl --column instruction")(dedup)
 app.command(epilog="Example: selfinstruct merge data/machine-1 data/machine-2 bought.jsonl data/all")(merge)
+app.command(epilog="Example: selfinstruct scatter configs/vllm.yaml --shards 8 --address ray://head:10001")(scatter)
 app.command(epilog="Example: selfinstruct explain data/openai q17.3; selfinstruct explain data/openai --text sonnet")(
     explain
 )

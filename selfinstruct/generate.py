@@ -26,6 +26,7 @@ from .judge import rubric_digest
 from .loop import Loop, Progress
 from .opening import enter, make_door, own_teachers
 from .pool import Pool
+from .roster import Teacher
 from .runs import Outcome, Run, note_outcome, open_run
 from .schema import Asking, Exchange
 from .seal import is_sealed, seal_of, set_seal
@@ -61,6 +62,7 @@ async def arun(
     detach: bool = False,
     max_runtime_s: float | None = None,
     new_generation: bool = False,
+    around: Callable[[str, Teacher], Teacher] | None = None,
 ) -> Run:
     """Run, or go on with, the run that `config` describes, and write its dataset.
 
@@ -71,7 +73,8 @@ async def arun(
     recall_only: ask nothing, only replay what is in the journal. detach: where everything waits in batch jobs, end
     with the outcome 'detached'; the next start collects. max_runtime_s: ask nothing more after so many seconds and end
     with the outcome 'max_runtime', once what is in flight has had its grace. new_generation: go on in the same run with
-    another teacher, other prompts or sampling; what was made stays as it is.
+    another teacher, other prompts or sampling; what was made stays as it is. around: called with the name of each
+    configured teacher and that teacher; what it gives is asked in its place.
 
     Returns the run; `run.outcome` says whether the target was met and if not why (budget, exhausted,
     interrupted), `run.idle` whether there was nothing to do: the target was met before and the dataset stood, so
@@ -103,6 +106,8 @@ async def arun(
     if filters is not None:
         checks = replace(checks, instructions=list(filters))
     teachers = own or ({} if recall_only else build_teachers(config))
+    if around is not None:
+        teachers = {name: around(name, each) for name, each in teachers.items()}
     source = Path(fork_of) if fork_of else None
     with open_run(config, meaning, seeds, source, new_generation=new_generation) as opened:
         journal = opened.journal

@@ -1,0 +1,60 @@
+"""The command `scatter`: one job as several streams on the machines of a Ray cluster."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import Debug, plain_errors, say
+
+_LINE_EVERY_S = 10.0
+
+
+def scatter(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's YAML file.", show_default=False)],
+    shards: Annotated[int, typer.Option(min=1, help="Streams, each a run of its own.", show_default=False)],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as target=5000. Repeatable."),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of a Ray cluster: ray://HOST:10001, or auto; without it, Ray starts here.", metavar="URL"),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Ray's cores on this machine; at most 2 by default.", show_default=False)
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Run, or go on with, one job as several streams that share its caps and limits; merge what they make."""
+    with plain_errors(debug):
+        from .config import RunConfig
+        from .preflight import check_names, warn_in_clear
+        from .scatter import run_scattered
+
+        loaded = RunConfig.load(config, set_)
+        check_names(loaded)
+        warn_in_clear(loaded)
+        told = time.monotonic()
+
+        def progress(records: int, target: int) -> None:
+            nonlocal told
+            if time.monotonic() - told >= _LINE_EVERY_S:
+                told = time.monotonic()
+                say(f"{records:,} of {target:,} records")
+
+        done = run_scattered(loaded, shards, address=address, workers=workers, progress=progress)
+        for each in done.streams:
+            say(f"stream {each.stream}: {each.records:,} records, {each.reason} {each.detail}".rstrip())
+        say(f"requests: {done.requests:,}, tokens: {done.tokens:,}, cost: ${done.cost_usd:.4f}")
+        if done.merged is not None:
+            say(f"{done.merged.admitted:,} of {done.merged.rows:,} records stay, of {done.target:,} that were wanted")
+            print(done.merged.out)
+        if done.short is not None:
+            say(f"{done.short.reason}: {done.short.detail}")
+            say(f"to go on: selfinstruct scatter {config} --shards {shards}")
+        if done.exit_code:
+            raise typer.Exit(done.exit_code)
