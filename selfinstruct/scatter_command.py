@@ -32,8 +32,11 @@ def scatter(
     """Run, or go on with, one job as several streams that share its caps and limits; merge what they make."""
     with plain_errors(debug):
         from .config import RunConfig
+        from .licensing import licensing
         from .preflight import check_names, warn_in_clear
+        from .runs import Run
         from .scatter import run_scattered
+        from .scatter.plan import folder_of
 
         loaded = RunConfig.load(config, set_)
         check_names(loaded)
@@ -53,6 +56,9 @@ def scatter(
         if done.merged is not None:
             say(f"{done.merged.admitted:,} of {done.merged.rows:,} records stay, of {done.target:,} that were wanted")
             print(done.merged.out)
+            made = next(each for each in done.streams if each.records)
+            for statement in licensing(Run(folder_of(loaded, made.stream))).warnings:
+                say(f"licence, {statement.line}")
         if done.short is not None:
             say(f"{done.short.reason}: {done.short.detail}")
             say(f"to go on: selfinstruct scatter {config} --shards {shards}")

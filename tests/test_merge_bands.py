@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import random
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from test_merge_pairs import CUTOFFS, EXAMPLES, adversarial, sharded
 from typer.testing import CliRunner
 
+from conftest import ROOT
 from selfinstruct.cli import app
 from selfinstruct.errors import UsageError
 from selfinstruct.merge.bands import bands_of, check_installed, cut_by_bands
@@ -76,6 +79,20 @@ class TestBands:
         exact = found_in(sharded(texts, cutoff, 2, 1000))
         assert len(exact) > 200
         assert 0.75 < len(found_in(by_bands(texts, cutoff, 4, 500))) / len(exact) < 1
+
+    def test_the_benchmark_prints_a_row_for_each_cutoff(self) -> None:
+        command = [sys.executable, str(ROOT / "benchmarks" / "approximate.py"), "--sizes", "2000", "--languages", "zh"]
+        env = os.environ | {"PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=100)
+        assert done.returncode == 0, done.stderr
+        header, *rows = done.stdout.splitlines()
+        assert header.endswith("refused: recall  precision")
+        assert [row.split()[:3] for row in rows] == [["2,000", "zh", cutoff] for cutoff in ("0.5", "0.7", "0.9")]
+        for row in rows:
+            found, recall, precision = map(float, row.replace(",", "").split()[-3:])
+            assert 0.6 < found <= 1
+            assert 0.6 < recall <= 1
+            assert 0.6 < precision <= 1
 
     @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra 'ray': `make ray`")
     def test_the_command_looks_by_bands_and_the_card_says_so(self, tmp_path: Path) -> None:
