@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from .errors import UsageError
 
 STARTERS = {"openai": "openai.yaml", "local": "demo.yaml", "self_instruct": "self_instruct.yaml",
             "several": "several.yaml", "vllm": "vllm.yaml", "ollama": "ollama.yaml", "zh": "zh.yaml"}  # fmt: skip
+
+
+_RUN_DIR = re.compile(r"^(run_dir: data/)\S+", re.MULTILINE)
+_PLAIN = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
 
 
 def shipped(kind: str, name: str) -> str:
@@ -30,6 +35,10 @@ def write_starter(folder: Path, kind: str, force: bool = False) -> list[Path]:
     seeds = next(line.split("seeds/")[1].split()[0] for line in config.splitlines() if line.startswith("seeds: "))
     config = config.replace(f"seeds/{seeds}", seeds)
     config = config.replace("# yaml-language-server: $schema=schema.json\n", "")
+    config = config.replace(f"configs/{STARTERS[kind]}", (folder / "selfinstruct.yaml").as_posix())
+    name = folder.resolve().name
+    if _PLAIN.fullmatch(name):  # so that two of them, started in one place, are two runs
+        config = _RUN_DIR.sub(lambda found: f"{found[1]}{name}", config, count=1)
     files = {folder / "selfinstruct.yaml": config, folder / seeds: shipped("seeds", seeds)}
     taken = [path for path in files if path.exists()]
     if taken and not force:

@@ -164,6 +164,9 @@ def test_init_writes_what_check_accepts(start: str, tmp_path: Path) -> None:
     done = cli("init", tmp_path / "new", "--teacher", start)
     assert done.returncode == 0, done.stderr
     assert cli("check", "selfinstruct.yaml", cwd=tmp_path / "new").returncode == 0
+    written = (tmp_path / "new" / "selfinstruct.yaml").read_text()
+    assert "run_dir: data/new" in written, "two of them, started in one place, are two runs"
+    assert "configs/" not in written
     assert cli("init", tmp_path / "new").returncode == 2, "nothing is overwritten"
 
 
