@@ -11,6 +11,7 @@ sum over all answers (`Spent`). Answers taken over from another run count with w
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from bisect import bisect_right
 from collections import Counter
@@ -64,11 +65,12 @@ class Origin:
 
     questions: keys in `answers`, the proposal's first. host, output_host: where the proposal was asked, and the last
     question for its instances; None for a teacher that isn't a server. asked_at: of the proposal, seconds of the epoch;
-    generation: of the proposal. passed: the checks, in order.
+    generation, prompt_hash (see `_prompt_hashes`): of the proposal. passed: the checks, in order.
     """
 
     run_id: str
     questions: tuple[str, ...]
+    prompt_hash: str
     host: str | None
     output_host: str | None
     asked_at: float
@@ -117,6 +119,7 @@ class Trail:
         with contextlib.closing(Journal(run.path / JOURNAL, read_only=True)) as journal:
             self.starts = starts_of(journal)
             self._answers = dict(_answers(journal))
+            self._prompts = dict(_prompt_hashes(journal))
             tasks = journal.query(
                 "SELECT question, count(DISTINCT idx) FROM verdicts WHERE idx >= 0 AND stage <> 'instance' GROUP BY 1"
             )
@@ -136,6 +139,7 @@ class Trail:
         return Origin(
             run_id=self._run.id,
             questions=keys,
+            prompt_hash=self._prompts[keys[0]],
             host=self.host(paid.asked_at, paid.teacher),
             output_host=self.host(last.asked_at, last.teacher),
             asked_at=paid.asked_at,
@@ -223,6 +227,15 @@ def starts_of(journal: Journal) -> list[Start]:
 def iso(moment: float) -> str:
     """Seconds of the epoch as UTC in ISO 8601, to the second."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _prompt_hashes(journal: Journal) -> Iterator[tuple[str, str]]:
+    """Of every proposal, by its key: 32 hex digits of the SHA-256 of its prompt as `answers` holds it.
+
+    A system text that many share stands there by a name that is made from its content.
+    """
+    for key, prompt in journal.query("SELECT key, prompt FROM answers WHERE purpose = 'propose'"):
+        yield key, hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _answers(journal: Journal) -> Iterator[tuple[str, Paid]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 import sqlite3
 from collections.abc import Callable
@@ -118,12 +119,15 @@ def test_columns_of_rows_and_of_the_config_provenance(
         assert loaded[split]["id"] == asked[split]["id"]
     rows = {row["id"]: row for split in loaded.values() for row in split}
     by_id = {row["id"]: row for split in asked.values() for row in split}
+    prompts = dict(query(made, "SELECT key, prompt FROM answers"))
+    assert len({row["prompt_hash"] for row in rows.values()}) == len({row["question"] for row in rows.values()}) > 1
     for record in made.records():
         row, place = rows[record.id], by_id[record.id]
         assert row["run_id"] == place["run_id"] == made.id
         assert row["questions"][0] == f"p:{record.question}"
         assert len(row["questions"]) == 3
         assert row["config_digest"] == made.generations[0].digest
+        assert row["prompt_hash"] == hashlib.sha256(prompts[f"p:{record.question}"].encode()).hexdigest()[:32]
         assert row["checks_passed"] == [*PUBLISHED, "novelty", "instances", *ANSWER_CHECKS]
         assert row["prompt_tokens"] == place["prompt_tokens"] > 0
         assert (place["teacher"], place["teacher_host"]) == ("fake", "127.0.0.1")
