@@ -6,11 +6,12 @@ import time
 import unicodedata
 
 import pytest
+import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rouge_score import tokenize as rouge
 
-from selfinstruct.text import is_ascii_lettered, tokenize
+from selfinstruct.text import _COMMON_LETTERS, is_ascii_lettered, tokenize
 
 ascii_letters = st.text(alphabet=st.characters(exclude_categories=["Cs", "Cn", "L", "M"], include_characters="aZ kK'"))
 """Texts whose letters are all ASCII and bear no mark; digits, signs and symbols are of any script."""
@@ -60,6 +61,13 @@ def test_case_does_not_matter(text: str) -> None:
     folded = unicodedata.normalize("NFKC", text).casefold()
     if not is_ascii_lettered(text):
         assert tokenize(folded) == tokenize(text)
+
+
+def test_the_letters_told_apart_early_are_letters() -> None:
+    every = [chr(code) for code in range(0x110000)]
+    early = [character for character in every if _COMMON_LETTERS.match(character)]
+    assert len(early) > 30_000
+    assert all(regex.fullmatch(r"\p{L}", character) and not character.isascii() for character in early)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from queue import SimpleQueue
 from typing import Any
 
@@ -29,7 +29,7 @@ _FIRST_BLOCK, _BLOCK = 1024, 8192
 """Rows of a block: small at first, while most pairs are within the block."""
 _ALL, _AGAIN, _NEAREST = 1, 2, 3
 """Why a row is compared."""
-_STRETCHES, _PIECES = 8, 6
+_STRETCHES, _PIECES = 4, 4
 """Pieces of a block for each thread, so that the threads end together."""
 
 
@@ -41,12 +41,14 @@ class BatchEngine:
         self._cutoff, self._references, self._workers = cutoff, references, workers
         vocabulary = int(tokens.max()) + 1 if len(tokens) else 0
         self._lengths = np.diff(begin)
-        longest = int(self._lengths.max()) if rows else 0
+        self._longest = longest = int(self._lengths.max()) if rows else 0
         check_length(longest)
+        self._pool = ThreadPoolExecutor(workers)
         self._twins = np.full(rows, NONE, np.int32)
-        if cutoff < 1.0:
-            find_twins(tokens, begin, np.zeros(1 << max(2 * rows, 1).bit_length(), np.uint64), self._twins)
+        slots = np.zeros(1 << max(2 * rows, 1).bit_length(), np.uint64)
+        twins = self._beside(find_twins, tokens, begin, slots, self._twins) if cutoff < 1.0 else tuple
         frequency, first_list, heads = ordered(tokens, vocabulary)
+        twins()
         self._arrays = empty_arrays(rows, 0, 0, 0)._replace(
             tokens=tokens, begin=begin, frequency=frequency, first_list=first_list, heads=heads
         )
@@ -54,7 +56,6 @@ class BatchEngine:
         self._arrays.state[:] = np.where(self._twins < 0, UNDECIDED, REFUSED)
         self._found = nothing_found(rows, cutoff)
         self._counts = np.zeros(2, np.int64)
-        self._pool = ThreadPoolExecutor(workers)
         self._scratches: SimpleQueue[tuple[Scratch, Array]] = SimpleQueue()
         for _ in range(workers):
             self._scratches.put((scratch_for(vocabulary, longest, rows), np.zeros(2, np.int64)))
@@ -63,25 +64,22 @@ class BatchEngine:
     def decide(self, progress: Callable[[int, int], None]) -> Array:
         """Which rows are admitted, bool[rows]."""
         arrays, rows = self._arrays, len(self._arrays.state)
-        done = 0
-        while done < rows:
-            end = min(rows, done + max(_FIRST_BLOCK, min(_BLOCK, done // 4)))
-            if done < self._references:
-                end = self._references
-            block = done + np.flatnonzero(arrays.state[done:end] == UNDECIDED)
-            visits, ends = self._visits(block)
-            stretches = self._stretches(visits)
+        blocks = list(self._blocks())
+        prepared: Callable[[], Any] = partial(self._work, *blocks[0]) if blocks else tuple
+        for (first, end), following in zip_longest(blocks, blocks[1:]):
+            block, visits, ends, stretches = prepared()
+            if following:  # what it reads depends on no decision: a free thread lists it while this one is decided
+                prepared = self._beside(self._work, *following)
             self._each(partial(insert_block, arrays), stretches)
-            if done < self._references:
+            if first < self._references:
                 arrays.state[block] = ADMITTED
             else:
                 finer = [piece for part in stretches for piece in self._pieces(part)]
                 self._compare(self._one_long_row_after_the_other(finer, visits), True, _ALL)
                 with self._scratch() as (scratch, counts):
                     settle(arrays, block, visits, ends, self._cutoff, self._found, scratch, _AGAIN, counts)
-                self._each(partial(remove_refused, arrays, first=done), stretches)
-            done = end
-            progress(done, rows)
+                self._each(partial(remove_refused, arrays, first=first), stretches)
+            progress(end, rows)
         admitted: Array = arrays.state == ADMITTED
         admitted[: self._references] = True
         return admitted
@@ -135,6 +133,21 @@ class BatchEngine:
         )
         self._arrays = with_postings(self._arrays, reserve(self._arrays, 0, rows, 0))
 
+    def _blocks(self) -> Iterator[tuple[int, int]]:
+        """The blocks' first rows and ends; the references are the first one."""
+        rows, done = len(self._arrays.state), 0
+        while done < rows:
+            end = min(rows, done + max(_FIRST_BLOCK, min(_BLOCK, done // 4)))
+            end = self._references if done < self._references else end
+            yield done, end
+            done = end
+
+    def _work(self, first: int, end: int) -> tuple[Array, Visits, Array, list[Visits]]:
+        """The rows of a block that are to be decided, their visits, where each one's end, and the stretches of them."""
+        rows = first + np.flatnonzero(self._twins[first:end] < 0)
+        visits, ends = self._visits(rows)
+        return rows, visits, ends, self._stretches(visits)
+
     def _visits(self, rows: Array) -> tuple[Visits, Array]:
         """The visits of rows, one row after the other, and where each row's end."""
         begin = self._arrays.prefix_begin
@@ -164,6 +177,8 @@ class BatchEngine:
 
     def _one_long_row_after_the_other(self, stretches: list[Visits], visits: Visits) -> list[Visits]:
         """The stretches without those of long rows, which come row by row in stretches of their own."""
+        if self._longest <= WORD:
+            return stretches
         long = self._lengths[visits.row[: len(visits.order)]] > WORD
         if not long.any():
             return stretches
@@ -185,6 +200,12 @@ class BatchEngine:
                 task(part)
         else:
             list(self._pool.map(task, parts))
+
+    def _beside(self, task: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+        """Let a thread do it meanwhile, if there is one; gives a function that waits for the result."""
+        if self._workers == 1:
+            return partial(task, *arguments)
+        return self._pool.submit(task, *arguments).result
 
     @contextmanager
     def _scratch(self) -> Iterator[tuple[Scratch, Array]]:

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from .arrays import Array
+from .postings import count_tokens
 from .tokens import Folded, Interner
 
 _BATCH = 8192
@@ -46,7 +47,7 @@ class Encoder:
         often = np.zeros(len(first), np.int64)
         for turn, (tokens, _) in enumerate(batches):
             local = numbers[turn % len(numbers)]
-            often += np.bincount(local[tokens], minlength=len(often))
+            count_tokens(local[tokens], often)
         rank = np.empty(len(often), np.int32)
         rank[np.argsort(-often, kind="stable")] = np.arange(len(often), dtype=np.int32)
         ranks = [rank[local] for local in numbers]

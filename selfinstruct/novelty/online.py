@@ -24,7 +24,7 @@ from .bounds import fill_bounds
 from .common import scratch_for
 from .handover import Desk, check_at, desk_for, insert_at, table_of
 from .nearest import common_with_all, nearest_of
-from .postings import insert_all, place_prefixes, prepare, reserve
+from .postings import count_tokens, insert_all, place_prefixes, prepare, reserve
 from .search import NONE
 
 _LENGTH = 256
@@ -194,7 +194,9 @@ class OnlineEngine:
 
 def ordered(tokens: Array, vocabulary: int) -> tuple[Array, Array, Array]:
     """`Arrays.frequency`, `first_list` and empty `heads` for the frequencies of the tokens given."""
-    frequency = np.bincount(tokens, minlength=vocabulary).astype(np.int32)
+    often = np.zeros(vocabulary, np.int64)
+    count_tokens(tokens, often)
+    frequency = often.astype(np.int32)
     frequent = np.flatnonzero(frequency >= FREQUENT)
     if len(frequent) > MOST_FREQUENT:
         frequent = frequent[np.argsort(-frequency[frequent], kind="stable")[:MOST_FREQUENT]]

@@ -17,6 +17,13 @@ _LAST_PLACE = (1 << (64 - MARK_BITS)) - 1
 
 
 @compiled
+def count_tokens(tokens: Array, often: Array) -> None:
+    """Add to `often`, int64[V], how often each token stands in `tokens`, int32."""
+    for k in range(len(tokens)):
+        often[tokens[k]] += 1
+
+
+@compiled
 def place_prefixes(arrays: Arrays, first: int, last: int, cutoff: float) -> None:
     """Set where the prefixes of rows `first` to `last` - 1 stand, from prefix_begin[first] on."""
     begin, prefix_begin = arrays.begin, arrays.prefix_begin
