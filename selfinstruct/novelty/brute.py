@@ -1,88 +1,109 @@
-"""The engine for small pools: every text is compared, by `rapidfuzz`. It needs no compiling and says the same."""
+"""The engine for small pools: every text is looked at, the promising ones compared by `rapidfuzz`. Nothing is compiled.
+
+What is looked at is a signature: the parity of how many of the text's tokens have each of 128 hash values. The bits in
+which two signatures differ are at most the tokens that the two texts don't have in common, which bounds F from above.
+The texts with the highest bounds are compared first, and those whose bound is below the best F found never.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rapidfuzz.distance import LCSseq
-from rapidfuzz.process import cdist
-
 from ..errors import UsageError
-from .score import rouge_l
+from .score import rouge_l_of_each
 
 if TYPE_CHECKING:
     from .arrays import Array
 
 MOST_WORDS = 0x110000
 """Different tokens that this engine can tell apart: as many as there are characters."""
+_BITS = 128
+_ROUND = 0.8
+"""Texts are compared at once whose bounds are at least this share of the highest one."""
+_ROUNDING = 1e-9
+"""More than the floating-point expressions of a bound and of F can differ by where the two are equal."""
 
 
 class BruteEngine:
-    """Texts as strings of one character a token, by length. cutoff: F above it refuses."""
+    """Texts as strings of one character a token. cutoff: F above it refuses."""
 
     def __init__(self, cutoff: float) -> None:
+        import numpy as np
+
         self._cutoff = cutoff
-        self._by_length: dict[int, tuple[list[str], list[int]]] = {}
-        self._orders: dict[int, list[tuple[float, int]]] = {}
-        self._size = 0
+        self._strings: list[str] = []
+        self._lengths = np.zeros(64, np.int64)
+        self._signatures = np.zeros((_BITS // 64, 64), np.uint64)
         self.postings = 0
         self.compared = 0
 
     def __len__(self) -> int:
-        return self._size
+        return len(self._strings)
 
     def find(self, tokens: Sequence[int], always: bool) -> tuple[float, int]:
         """The highest F and the first position that has it; (0.0, -1) when F is 0 or, without `always`, not above."""
-        m, text = len(tokens), _as_string(tokens)
         best, nearest = (0.0 if always else self._cutoff), -1
-        for bound, n in self._order(m):
-            if bound < best:
-                break
-            texts, positions = self._by_length[n]
-            row = _lcs(text, texts, int(best * (m + n) / 2))
-            self.compared += len(texts)
-            longest = max(row)
-            score = rouge_l(longest, m, n)
-            position = positions[row.index(longest)]
-            if score > best or (score == best and -1 < position < nearest):
+        if not tokens or not self._strings:
+            return 0.0, -1
+        text, bounds = _as_string(tokens), self._bounds(tokens)
+        while (highest := float(bounds.max())) >= best - _ROUNDING and highest > 0.0:
+            some = (bounds >= max(best, _ROUND * highest) - _ROUNDING).nonzero()[0]
+            bounds[some] = -1.0
+            common = self._lcs(text, some.tolist())
+            scores = rouge_l_of_each(common, len(tokens), self._lengths[some])
+            first = int(scores.argmax())
+            score, position = float(scores[first]), int(some[first])
+            if score > best or (score == best and position < nearest):
                 best, nearest = score, position
         return (best, nearest) if nearest >= 0 else (0.0, -1)
 
     def add(self, tokens: Sequence[int]) -> None:
         """Put a text at the next position."""
-        if len(tokens) not in self._by_length:
-            self._by_length[len(tokens)] = [], []
-            self._orders.clear()
-        texts, positions = self._by_length[len(tokens)]
-        texts.append(_as_string(tokens))
-        positions.append(self._size)
-        self._size += 1
+        import numpy as np
 
-    def _order(self, m: int) -> list[tuple[float, int]]:
-        """The lengths of the pool's texts with the highest F that one of m tokens can have with them, best first."""
-        if m not in self._orders:
-            bounds = [(rouge_l(min(m, n), m, n), n) for n in self._by_length if min(m, n) > 0]
-            self._orders[m] = sorted(bounds, reverse=True)
-        return self._orders[m]
+        size = len(self._strings)
+        if size == len(self._lengths):
+            self._lengths = np.concatenate((self._lengths, np.zeros_like(self._lengths)))
+            self._signatures = np.concatenate((self._signatures, np.zeros_like(self._signatures)), axis=1)
+        self._strings.append(_as_string(tokens))
+        self._lengths[size] = len(tokens)
+        self._signatures[:, size] = _signature(tokens)
 
     def common_with_all(self, tokens: Sequence[int]) -> tuple[Array, Array]:
         """LCS with every text and every text's length, by position."""
         import numpy as np
 
-        common, lengths = np.zeros(self._size, np.int32), np.zeros(self._size, np.int32)
-        for n, (texts, positions) in self._by_length.items():
-            common[positions] = _lcs(_as_string(tokens), texts)
-            lengths[positions] = n
-        return common, lengths
+        every = range(len(self._strings))
+        common = self._lcs(_as_string(tokens), every) if tokens else np.zeros(len(every), np.int32)
+        return common.astype(np.int32), self._lengths[: len(every)].astype(np.int32)
 
     def texts(self) -> list[list[int]]:
         """The tokens of every text, by position."""
-        found: list[list[int]] = [[] for _ in range(self._size)]
-        for texts, positions in self._by_length.values():
-            for text, position in zip(texts, positions, strict=True):
-                found[position] = [ord(char) for char in text]
-        return found
+        return [list(map(ord, string)) for string in self._strings]
+
+    def _bounds(self, tokens: Sequence[int]) -> Array:
+        """For every text the highest F that its signature leaves possible, 0.0 where it has no token."""
+        import numpy as np
+
+        size = len(self._strings)
+        self.postings += size
+        lengths = self._lengths[:size]
+        differing = np.zeros(size, np.int64)
+        for own, others in zip(_signature(tokens), self._signatures, strict=True):
+            differing += np.bitwise_count(others[:size] ^ np.uint64(own))
+        both = lengths + len(tokens)
+        common = np.minimum(both - differing, 2 * np.minimum(lengths, len(tokens)))
+        bounds: Array = common / both
+        return bounds
+
+    def _lcs(self, text: str, positions: Sequence[int]) -> Array:
+        from rapidfuzz.distance import LCSseq
+        from rapidfuzz.process import cdist
+
+        self.compared += len(positions)
+        row: Array = cdist([text], [self._strings[p] for p in positions], scorer=LCSseq.similarity)[0]
+        return row
 
 
 def _as_string(tokens: Sequence[int]) -> str:
@@ -94,9 +115,9 @@ def _as_string(tokens: Sequence[int]) -> str:
     return "".join(map(chr, tokens))
 
 
-def _lcs(text: str, texts: list[str], least: int = 0) -> list[int]:
-    """LCS with each of `texts`; 0 where it is below `least`, which is found out sooner."""
-    if not text:
-        return [0] * len(texts)
-    row: list[int] = cdist([text], texts, scorer=LCSseq.similarity, score_cutoff=least)[0].tolist()
-    return row
+def _signature(tokens: Sequence[int]) -> list[int]:
+    """Words of 64 bits."""
+    bits = 0
+    for token in tokens:
+        bits ^= 1 << (token * 0x9E3779B1 >> 15) % _BITS
+    return [bits >> at & (1 << 64) - 1 for at in range(0, _BITS, 64)]
