@@ -449,8 +449,11 @@ def test_the_sdk_would_have_sent_the_same_requests(httpserver: HTTPServer) -> No
         seen.clear()
         async with kind(api_key=KEY, base_url=httpserver.url_for("/v1"), timeout=7.0) as client:
             for text in ("one", "deux – 二", "three", "four"):
-                await client.post("/chat/completions", body={"model": "m", "text": text}, cast_to=object)
-                await client.post("/completions", body={"model": "m", "prompt": [text, None, 1.5]}, cast_to=object)
+                for path, asked in (("/chat/completions", {"text": text}), ("/completions", {"n": [text, None, 1.5]})):
+                    if isinstance(client, AsyncOpenAI):
+                        assert await client.ask(path, asked) == body()
+                    else:
+                        await client.post(path, body=asked, cast_to=object)
         return list(seen)
 
     own = asyncio.run(send(AsyncOpenAI))

@@ -120,7 +120,7 @@ class OpenAITeacher:
 
         errors = self._openai
         try:
-            body = await self._client.post(PATHS[prompt.endpoint], body=self.body(prompt), cast_to=object)
+            body = await self._client.ask(PATHS[prompt.endpoint], self.body(prompt))
         except errors.APIStatusError as error:
             return self._read_status(error)
         except (errors.APITimeoutError, TimeoutError) as error:
