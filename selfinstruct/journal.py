@@ -11,13 +11,16 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import to_json
 
 from .arrivals import FORGOTTEN, Arrivals, coming
 from .jobs import DROPPED, Jobs
 from .ledger import EMPTY, TABLES, Ledger
-from .schema import Completion, Prompt, Record, SeedTask, Usage, Verdict
+from .schema import Completion, Prompt, Record, Sampling, SeedTask, Usage, Verdict
 from .store import Statement, Store
 
 FORMAT = 4
@@ -217,11 +220,11 @@ class Journal:
         sent = {
             "endpoint": prompt.endpoint,
             "messages": messages,
-            "sampling": {k: v for k, v in asdict(prompt.sampling).items() if v is not None},
+            "sampling": _stated(prompt.sampling),
         }
         if prompt.schema is not None:
             sent["schema"] = prompt.schema.get("title", "")
-        return json.dumps(sent, ensure_ascii=False)
+        return to_json(sent).decode()
 
     # --- what became of them ------------------------------------------------------------------
 
@@ -364,5 +367,11 @@ def _generation(
     return _INSERT_GENERATION, (after, digest, json.dumps(meaning), json.dumps(config), program)
 
 
+@lru_cache(64)  # every question of a kind has the same
+def _stated(sampling: Sampling) -> dict[str, Any]:
+    return {name: value for name, value in asdict(sampling).items() if value is not None}
+
+
+@lru_cache(64)
 def _name_of(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -53,10 +53,17 @@ class Keywords:
     """
 
     def __init__(self, language: str, words: Sequence[str] | None = None) -> None:
-        self._pattern = _any_of(words if words is not None else _shipped(language, "keywords"))
+        words = words if words is not None else _shipped(language, "keywords")
+        self._folded = [word.casefold() for word in words]
+        self._pattern = _any_of(words)
 
     def check(self, candidate: Candidate) -> Verdict:
-        found = self._pattern.search(candidate.instruction) if self._pattern else None
+        text = candidate.instruction
+        if text.isascii():  # most texts have none of the letters of a word in a row, which is found out much sooner
+            folded = text.lower()
+            if not any(word in folded for word in self._folded):
+                return PASS
+        found = self._pattern.search(text) if self._pattern else None
         return Verdict("keyword", found.group().lower()) if found else PASS
 
 

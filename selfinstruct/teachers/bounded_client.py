@@ -18,6 +18,7 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 """The largest body that is read, unpacked: some six times what the longest answers of today's models take."""
 MAX_FILE_BYTES = 2 * 1024 * 1024 * 1024
 """The same for the content of a file, which holds the answers of a whole batch: 50,000 of 40 kB each."""
+_PACKING = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 
 class TooLarge(Exception):
@@ -51,8 +52,7 @@ class BoundedClient(openai.DefaultAioHttpClient):
             return response
         most = MAX_FILE_BYTES if request.url.path.endswith("/content") else MAX_BODY_BYTES
         body = await _read(response, most)
-        packing = ("content-encoding", "content-length", "transfer-encoding")
-        headers = [(name, value) for name, value in response.headers.multi_items() if name not in packing]
+        headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _PACKING]
         return httpx2.Response(response.status_code, headers=headers, content=body, request=response.request)
 
     async def _stay(self, request: httpx2.Request) -> None:
@@ -67,8 +67,9 @@ class BoundedClient(openai.DefaultAioHttpClient):
 
 async def _read(response: httpx2.Response, most: int) -> bytes:
     body = bytearray()
+    packed = "content-encoding" in response.headers
     try:
-        async for part in response.aiter_bytes():
+        async for part in response.aiter_bytes() if packed else response.aiter_raw():
             body += part
             if len(body) > most:
                 raise TooLarge(f"more than {most / 1e6:.1f} MB came back")
