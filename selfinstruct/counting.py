@@ -26,7 +26,12 @@ Bound = Callable[[Prompt], int]
 
 def bytes_bound(prompt: Prompt) -> int:
     """As many tokens as there are bytes: no tokenizer makes more of a text."""
-    return _bound(prompt, lambda text: len(text.encode("utf-8", "surrogatepass")))
+    return _bound(prompt, _bytes)
+
+
+@functools.lru_cache(64)  # the fixed first part of prompts is the longest
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def bound_of(teacher: TeacherConfig) -> Bound:

@@ -29,6 +29,10 @@ HEARTBEAT_S = 5.0
 """Seconds after which progress is told again though nothing has come in."""
 GRACE_S = 5.0
 """Seconds that answers in flight are waited for when somebody wants the run to end."""
+_AT_A_TIME = 8
+"""Questions that are made ready before the answers that came in meanwhile are looked at."""
+_ENOUGH = 2
+"""Tasks in development for each place, above which no more answers are consumed: that would only be work in a burst."""
 CUT_SHORT = ("interrupted", "max_runtime")
 """Reasons to close that end a replay, too."""
 
@@ -80,6 +84,7 @@ class Loop:
         # A batch takes a day, however many questions are in it: all tasks are developed at once then.
         batch = any(each.mode == "batch" for each in self._config.all_teachers)
         self._abreast = self._target if batch else self._config.lookahead
+        self._enough = math.inf if batch else _ENOUGH * self._config.concurrency
         self._prefix = self._finished = 0
         self._exhausted: str | None = None
         self._stuck = False
@@ -111,11 +116,9 @@ class Loop:
         """Propose, consume and develop until the target is met or nothing can be done without an answer to come."""
         self._stuck = False
         while not self._met() and self._door.reason not in CUT_SHORT:
-            self._propose_ahead()
-            self._develop_ahead()
-            if self._consume_next():
-                if self._pool.consumed % 16 == 0:
-                    await asyncio.sleep(0)
+            busy = [self._propose_ahead(), self._develop_ahead(), self._consume_next()]
+            if any(busy):
+                await asyncio.sleep(0)  # what comes in meanwhile is not kept waiting, nor what goes out
             elif self._developing or self._head() is not None:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(HEARTBEAT_S):
@@ -176,15 +179,20 @@ class Loop:
 
     # --- proposals ----------------------------------------------------------------------------
 
-    def _propose_ahead(self) -> None:
-        """Ask (or recall) as many questions ahead as the window allows and the target may need."""
-        while self._exhausted is None and self._may_propose():
+    def _propose_ahead(self) -> bool:
+        """Ask (or recall) as many questions ahead as the window allows and the target may need, some at a time.
+
+        Returns whether there may be more to ask right now.
+        """
+        for _ in range(_AT_A_TIME):
+            if self._exhausted is not None or not self._may_propose():
+                return False
             number = self._next_question
             answer = self._door.recall(f"p:{number}")
             if answer is not None:
                 self._asked[number] = answer
             elif not self._door.asks:
-                return
+                return False
             else:
                 strategy = self._generations.current
                 seen = self._pool.seen_by(number, self._config.lookahead)
@@ -195,6 +203,7 @@ class Loop:
                 task.add_done_callback(lambda _: self._changed.set())
                 self._asked[number] = task
             self._next_question += 1
+        return True
 
     def _may_propose(self) -> bool:
         under_way = self._next_question - self._pool.consumed
@@ -213,9 +222,13 @@ class Loop:
         return None if self._stuck or self._exhausted else self._asked.get(self._pool.consumed)
 
     def _consume_next(self) -> bool:
-        """Consume the next answer in order, if it is there."""
+        """Consume the next answer in order, if it is there and its tasks have something to do soon."""
         head = self._head()
-        if head is None or (isinstance(head, asyncio.Task) and not head.done()):
+        if (
+            head is None
+            or len(self._developing) >= self._enough
+            or (isinstance(head, asyncio.Task) and not head.done())
+        ):
             return False
         number = self._pool.consumed
         if isinstance(head, asyncio.Task):
@@ -246,12 +259,17 @@ class Loop:
 
     # --- development --------------------------------------------------------------------------
 
-    def _develop_ahead(self) -> None:
-        """Develop admitted tasks in order, no more than the target can take."""
+    def _develop_ahead(self) -> bool:
+        """Develop admitted tasks in order, no more than the target can take, some at a time.
+
+        Returns whether there may be more to develop right now.
+        """
         admitted = self._pool.admitted
-        while self._next_developed < len(admitted) and len(self._developing) < self._abreast:
+        for _ in range(_AT_A_TIME):
+            if self._next_developed >= len(admitted) or len(self._developing) >= self._abreast:
+                return False
             if self._promising >= self._target:
-                return
+                return False
             task = admitted[self._next_developed]
             self._next_developed += 1
             if task.resolved:
@@ -261,6 +279,7 @@ class Loop:
             development = asyncio.create_task(self._develop(task))
             self._developing.add(development)
             development.add_done_callback(self._developed)
+        return True
 
     async def _develop(self, admitted: Admitted) -> None:
         try:

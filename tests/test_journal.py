@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import shutil
@@ -466,3 +467,15 @@ def test_a_folder_that_can_only_be_read(read_only_folder: Path) -> None:
         with pytest.raises(UsageError, match=r"can't be written .* make .*writable") as caught:
             Journal(read_only_folder / name)
         assert caught.value.exit_code == 2
+
+
+@given(st.text(st.characters(exclude_categories=())), st.floats(allow_nan=False, allow_infinity=False))
+def test_a_prompts_digest_is_that_of_its_canonical_json(text: str, temperature: float) -> None:
+    """It names answers in journals that are there already."""
+    schema = {"title": text, "b": [1.5], "a": None}
+    sampling = Sampling(temperature, None, 0.1, -2.0, 300, (text, "\n"))
+    prompt = Prompt("classify", (Message("user", text), Message("assistant", "ü")), sampling, "chat", schema=schema)
+    sent = ["classify", "chat", [["user", text], ["assistant", "ü"]]]
+    sent += [[temperature, None, 0.1, -2.0, 300, [text, "\n"]], schema, None]
+    whole = json.dumps(sent, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    assert prompt.digest() == hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]

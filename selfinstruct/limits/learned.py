@@ -33,6 +33,7 @@ _SLOT_S = 1.0
 """Accepted requests are counted by such stretches."""
 _LEAST_PER_MIN = 1.0
 _START_WIDTH = 16
+_START_GROWTH = 3
 
 
 class Pace:
@@ -142,7 +143,7 @@ class Pace:
 
 
 class Width:
-    """Requests in flight: doubles every round until the first overload, then halves on overloads and grows by one."""
+    """Requests in flight: four times as many a round until the first overload; halves on each, grows by one a round."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -159,7 +160,7 @@ class Width:
     def accepted(self) -> None:
         """A request was answered."""
         self._in_a_row = 0
-        self._width = min(self._most, self._width + (1 if self._starting else 1 / self._width))
+        self._width = min(self._most, self._width + (_START_GROWTH if self._starting else 1 / self._width))
 
     def overloaded(self, sent_at: float, now: float) -> bool:
         """No answer in time, or a status that says overload; halves once for all that were in flight together.

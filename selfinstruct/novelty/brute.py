@@ -35,6 +35,8 @@ class BruteEngine:
         self._strings: list[str] = []
         self._lengths = np.zeros(64, np.int64)
         self._signatures = np.zeros((_BITS // 64, 64), np.uint64)
+        self._last: tuple[Sequence[int], Array] = (), np.zeros(0)
+        """The text asked last and its bounds: the nearest one of a text that passed is looked for next."""
         self.postings = 0
         self.compared = 0
 
@@ -83,19 +85,18 @@ class BruteEngine:
         return [list(map(ord, string)) for string in self._strings]
 
     def _bounds(self, tokens: Sequence[int]) -> Array:
-        """For every text the highest F that its signature leaves possible, 0.0 where it has no token."""
+        """For every text the highest F that its signature leaves possible."""
         import numpy as np
 
         size = len(self._strings)
+        if self._last[0] is tokens and len(self._last[1]) == size:
+            return self._last[1].copy()
         self.postings += size
-        lengths = self._lengths[:size]
-        differing = np.zeros(size, np.int64)
-        for own, others in zip(_signature(tokens), self._signatures, strict=True):
-            differing += np.bitwise_count(others[:size] ^ np.uint64(own))
-        both = lengths + len(tokens)
-        common = np.minimum(both - differing, 2 * np.minimum(lengths, len(tokens)))
-        bounds: Array = common / both
-        return bounds
+        ours, (low, high) = _signature(tokens), self._signatures[:, :size]
+        differing = np.bitwise_count(low ^ np.uint64(ours[0])) + np.bitwise_count(high ^ np.uint64(ours[1]))
+        bounds: Array = 1.0 - differing / (self._lengths[:size] + len(tokens))
+        self._last = tokens, bounds
+        return bounds.copy()
 
     def _lcs(self, text: str, positions: Sequence[int]) -> Array:
         from rapidfuzz.distance import LCSseq

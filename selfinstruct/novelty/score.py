@@ -32,7 +32,7 @@ def rouge_l_of_each(lcs: Array, m: int, n: Array) -> Array:
     import numpy as np
 
     common = np.maximum(lcs, 1)
-    precision, recall = common / m, common / n
+    precision, recall = common / m, common / np.maximum(n, 1)
     scores: Array = np.where(lcs == 0, 0.0, 2 * precision * recall / (precision + recall))
     return scores
 

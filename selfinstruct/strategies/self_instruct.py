@@ -8,12 +8,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
 
 from ..config import RunConfig
 from ..schema import (
@@ -29,6 +28,7 @@ from ..schema import (
     Sampling,
 )
 from .blocks import LABELLED, read_blocks, read_examples
+from .few_shot import INSTANCES, INSTRUCTIONS, before_classify, before_instances
 from .loose_json import fields_of, read_json
 from .reading import clean_item, is_nothing, read_list, without_numbers, without_thoughts
 from .wording import load_wording
@@ -41,32 +41,6 @@ PUBLISHED = {
 """The published decoding parameters. top_p is 0 there beside temperature 0: it changes nothing, and some
 servers refuse it, so it is left out. The published stops are added over the completions endpoint only, in the
 words of the prompt: a chat answer may open with a sentence and a blank line."""
-
-
-def _schema(name: str, *keys: str) -> dict[str, object]:
-    item: dict[str, object] = {"type": "string"}
-    if keys:
-        properties = {key: {"type": "string"} for key in keys}
-        item = {
-            "type": "object",
-            "properties": properties,
-            "required": [*keys],
-            "additionalProperties": False,
-        }
-    return {
-        "title": name,
-        "type": "object",
-        "properties": {name: {"type": "array", "items": item}},
-        "required": [name],
-        "additionalProperties": False,
-    }
-
-
-_INSTRUCTIONS = _schema("instructions")
-_INSTANCES = {
-    "generation": _schema("instances", "input", "output"),
-    "classification": _schema("instances", "label", "input"),
-}
 
 
 class SelfInstruct:
@@ -117,7 +91,7 @@ class SelfInstruct:
             endpoint=self._asking.propose,
             demos=tuple(demo.id for demo in demos),
             version=self.digest,
-            schema=_INSTRUCTIONS if structured else None,
+            schema=INSTRUCTIONS if structured else None,
         )
 
     def parse(self, completion: Completion) -> list[Candidate]:
@@ -152,28 +126,25 @@ class SelfInstruct:
 
     def classify(self, instruction: str) -> Prompt:
         """The few-shot question whether `instruction` is a classification task."""
-        wording, examples = self._wording, self._wording.examples("classify_examples")
-        if self._asking.classify == "completions":
-            rules = wording["classify"] + "\n"
-            for example in examples:
-                rules += wording.fill("classify_line", instruction=example["task"], answer=example["answer"])
-            user = wording.fill("classify_cue", instruction=_one_line(instruction))
-            messages = [Message("system", rules), Message("user", user)]
-        else:
-            words = {"yes": wording["yes"], "no": wording["no"]}
-            messages = [Message("system", wording["classify"] + wording.fill("classify_chat_rules", **words))]
-            for example in examples:
-                asked = wording.fill("classify_chat", instruction=example["task"])
-                messages += [Message("user", asked + "\n"), Message("assistant", example["answer"] + "\n")]
-            messages.append(Message("user", wording.fill("classify_chat", instruction=_one_line(instruction))))
+        completions = self._asking.classify == "completions"
+        cue = "classify_cue" if completions else "classify_chat"
+        asked = Message("user", self._wording.fill(cue, instruction=_one_line(instruction)))
         return Prompt(
             purpose="classify",
-            messages=tuple(messages),
-            sampling=self._sampling("classify", self._asking.classify, "\n", wording.before("classify_cue")),
+            messages=(*self._before_classify, asked),
+            sampling=self._classify_sampling,
             endpoint=self._asking.classify,
             version=self.digest,
-            top_logprobs=10 if self._asking.classify == "completions" else None,
+            top_logprobs=10 if completions else None,
         )
+
+    @cached_property
+    def _before_classify(self) -> tuple[Message, ...]:
+        return before_classify(self._wording, completions=self._asking.classify == "completions")
+
+    @cached_property
+    def _classify_sampling(self) -> Sampling:
+        return self._sampling("classify", self._asking.classify, "\n", self._wording.before("classify_cue"))
 
     def is_classification(self, completion: Completion) -> bool:
         """Read the answer: by the probabilities of yes and no where they came along, else by the word it says first.
@@ -205,23 +176,27 @@ class SelfInstruct:
         if self._asking.direct and not classification:
             return self._direct(instruction)
         wording, completions = self._wording, self._asking.instances == "completions"
-        structured = self._asking.by_schema("instances")
         kind = "classification" if classification else "generation"
-        messages = [Message("system", wording.fill(f"{kind}_json" if structured else kind, max=str(self._max)) + "\n")]
-        for example in wording.examples(f"{kind}_examples"):
-            messages.append(Message("user", wording.fill("task", instruction=example["task"])))
-            messages.append(Message("assistant", self._show(example["examples"], classification, structured) + "\n"))
         user = wording.fill("task", instruction=_one_line(instruction) if completions else instruction.strip())
         if completions and classification:
             user += wording.fill("example", number="1")
         return Prompt(
             purpose="instances",
-            messages=(*messages, Message("user", user)),
-            sampling=self._sampling("instances", self._asking.instances, wording.before("task")),
+            messages=(*self._before_instances[kind], Message("user", user)),
+            sampling=self._instances_sampling,
             endpoint=self._asking.instances,
             version=self.digest,
-            schema=_INSTANCES[kind] if structured else None,
+            schema=INSTANCES[kind] if self._asking.by_schema("instances") else None,
         )
+
+    @cached_property
+    def _before_instances(self) -> dict[str, tuple[Message, ...]]:
+        structured = self._asking.by_schema("instances")
+        return {kind: before_instances(self._wording, kind, self._max, structured=structured) for kind in INSTANCES}
+
+    @cached_property
+    def _instances_sampling(self) -> Sampling:
+        return self._sampling("instances", self._asking.instances, self._wording.before("task"))
 
     def read_instances(self, completion: Completion, classification: bool) -> Development:
         """The instances of an answer, at most `max_instances`.
@@ -275,22 +250,6 @@ class SelfInstruct:
             endpoint="chat",
             version=self.digest,
         )
-
-    def _show(self, examples: list[dict[str, str]], classification: bool, structured: bool) -> str:
-        """Few-shot examples in the shape that the answer shall have."""
-        wording, order = self._wording, ("label", "input") if classification else ("input", "output")
-        if structured:
-            rows: list[dict[str, Any]] = [{name: example[name] for name in order} for example in examples]
-            return json.dumps({"instances": rows}, ensure_ascii=False) + "\n"
-        text = ""
-        for number, example in enumerate(examples, 1):
-            if not classification and not example["input"]:
-                text += wording.fill("output", output=example["output"])
-                continue
-            text += wording.fill("example", number=str(number))
-            for name in order:
-                text += wording.fill(name, **{name: example[name] or wording["no_input"]})
-        return text
 
     def _sampling(self, purpose: str, endpoint: Endpoint, *stops: str) -> Sampling:
         """The published parameters with what the configuration sets; stops over the completions endpoint only."""

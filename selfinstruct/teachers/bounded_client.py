@@ -18,7 +18,7 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 """The largest body that is read, unpacked: some six times what the longest answers of today's models take."""
 MAX_FILE_BYTES = 2 * 1024 * 1024 * 1024
 """The same for the content of a file, which holds the answers of a whole batch: 50,000 of 40 kB each."""
-_PACKING = (b"content-encoding", b"content-length", b"transfer-encoding")
+_PACKING = ("content-encoding", "content-length", "transfer-encoding")
 
 
 class TooLarge(Exception):
@@ -47,13 +47,31 @@ class BoundedClient(openai.DefaultAioHttpClient):
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
         """Send, and read the body up to the bound."""
-        response = await super().send(request, stream=True, **options)
+        if stream or options:
+            response = await super().send(request, stream=True, **options)
+        else:
+            response = await self._straight(request)
         if stream:
             return response
         most = MAX_FILE_BYTES if request.url.path.endswith("/content") else MAX_BODY_BYTES
-        body = await _read(response, most)
-        headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _PACKING]
+        packed = "content-encoding" in response.headers
+        body = await _read(response, response.aiter_bytes() if packed else response.stream, most)
+        headers = response.headers.copy()
+        for name in _PACKING if packed else ():
+            headers.pop(name, None)
         return httpx2.Response(response.status_code, headers=headers, content=body, request=response.request)
+
+    async def _straight(self, request: httpx2.Request) -> httpx2.Response:
+        """The response to come, by way of the transport alone; a redirect by way of the client, which follows it.
+
+        The client's way there leads past cookies and credentials, of which a teacher has none.
+        """
+        await self._stay(request)
+        response = await self._transport_for_url(request.url).handle_async_request(request)
+        if not response.has_redirect_location:
+            return response
+        await response.aclose()
+        return await super().send(request, stream=True)
 
     async def _stay(self, request: httpx2.Request) -> None:
         """Before every request, those of a redirect included."""
@@ -65,11 +83,10 @@ class BoundedClient(openai.DefaultAioHttpClient):
             )
 
 
-async def _read(response: httpx2.Response, most: int) -> bytes:
+async def _read(response: httpx2.Response, parts: Any, most: int) -> bytes:
     body = bytearray()
-    packed = "content-encoding" in response.headers
     try:
-        async for part in response.aiter_bytes() if packed else response.aiter_raw():
+        async for part in parts:
             body += part
             if len(body) > most:
                 raise TooLarge(f"more than {most / 1e6:.1f} MB came back")

@@ -5,7 +5,9 @@ Imported only when a teacher is made, as it imports `openai`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -27,16 +29,16 @@ class AsyncOpenAI(openai.AsyncOpenAI):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._first: dict[str, httpx2.Request] = {}
+        self._alike: dict[str, Callable[..., httpx2.Request]] = {}
 
     async def ask(self, path: str, body: dict[str, Any]) -> Any:
         """What `post(path, body=body, cast_to=object)` gives and raises."""
-        first = self._first.get(path)
-        if first is None:
+        alike = self._alike.get(path)
+        if alike is None:
             return await self.post(path, body=body, cast_to=object)
         tried: httpx2.Response | Exception
         try:
-            tried = await self._client.send(_with_body(first, body))
+            tried = await self._client.send(alike(content=to_json(body)))
         except Exception as error:
             tried = error
         else:
@@ -52,7 +54,10 @@ class AsyncOpenAI(openai.AsyncOpenAI):
     def _build_request(self, options: Any, *, retries_taken: int = 0) -> httpx2.Request:
         request = super()._build_request(options, retries_taken=retries_taken)
         if not retries_taken and options.method == "post" and isinstance(options.json_data, dict):
-            self._first.setdefault(options.url, request)
+            headers = request.headers.copy()
+            headers.pop("content-length", None)
+            alike = partial(httpx2.Request, request.method, request.url, headers=headers, extensions=request.extensions)
+            self._alike.setdefault(options.url, alike)
         return request
 
     async def _send_request(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
@@ -64,10 +69,3 @@ class AsyncOpenAI(openai.AsyncOpenAI):
         if isinstance(tried, Exception):
             raise tried
         return tried
-
-
-def _with_body(first: httpx2.Request, body: dict[str, Any]) -> httpx2.Request:
-    content = to_json(body)
-    headers = [(name, value) for name, value in first.headers.raw if name.lower() != b"content-length"]
-    headers.append((b"Content-Length", b"%d" % len(content)))
-    return httpx2.Request(first.method, first.url, headers=headers, content=content, extensions=dict(first.extensions))
