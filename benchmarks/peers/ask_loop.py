@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy  # noqa: F401  what a run imports when it needs it isn't measured, for nobody here
+import phonenumbers  # noqa: F401
 from loop_task import Task, measure
 
 import selfinstruct.teachers.http_client  # noqa: F401

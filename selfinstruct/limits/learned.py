@@ -32,7 +32,7 @@ nothing until so many more requests are answered."""
 _SLOT_S = 1.0
 """Accepted requests are counted by such stretches."""
 _LEAST_PER_MIN = 1.0
-_START_WIDTH = 16
+_START_WIDTH = 32
 _START_GROWTH = 3
 
 
