@@ -124,7 +124,7 @@ class Limits:
             if self._width.overloaded(turn.sent_at, now) and said.retry_after_s:
                 self._pace.hold(now + said.retry_after_s)
         else:
-            self._width.accepted()
+            self._width.accepted(limited=bool(self._buckets) or said != NOTHING)
             self._pace.accepted(now)
             if status >= 400:
                 self._give(turn, turn.input, turn.output, now)

@@ -32,8 +32,7 @@ nothing until so many more requests are answered."""
 _SLOT_S = 1.0
 """Accepted requests are counted by such stretches."""
 _LEAST_PER_MIN = 1.0
-_START_WIDTH = 32
-_START_GROWTH = 3
+_START_WIDTH, _UNLIMITED_WIDTH, _START_GROWTH = 32, 64, 3
 
 
 class Pace:
@@ -157,10 +156,13 @@ class Width:
         """How many may be in flight now."""
         return max(1, int(self._width))
 
-    def accepted(self) -> None:
-        """A request was answered."""
+    def accepted(self, limited: bool) -> None:
+        """A request was answered; by a server whose limits are known, or by one that says nothing of any."""
         self._in_a_row = 0
-        self._width = min(self._most, self._width + (_START_GROWTH if self._starting else 1 / self._width))
+        grown = self._width + (_START_GROWTH if self._starting else 1 / self._width)
+        if self._starting and not limited:
+            grown = max(grown, _UNLIMITED_WIDTH)
+        self._width = min(self._most, grown)
 
     def overloaded(self, sent_at: float, now: float) -> bool:
         """No answer in time, or a status that says overload; halves once for all that were in flight together.
