@@ -104,22 +104,18 @@ class Prompt:
 
     def digest(self) -> str:
         """Hash of everything that is sent to the teacher; 32 hex digits."""
-        sampling = self.sampling
-        head: list[object] = [self.purpose, self.endpoint]
-        tail: list[object] = [
-            [
-                sampling.temperature,
-                sampling.top_p,
-                sampling.presence_penalty,
-                sampling.frequency_penalty,
-                sampling.max_tokens,
-                sampling.stop,
-            ],
-            self.schema,
-            self.top_logprobs,
-        ]
         messages = [[message.role, message.content] for message in self.messages]
-        text = f"{_canonical(head)[:-1]},{_canonical_strings(messages)},{_canonical(tail)[1:]}"
+        sampling = self.sampling
+        how = [
+            sampling.temperature,
+            sampling.top_p,
+            sampling.presence_penalty,
+            sampling.frequency_penalty,
+            sampling.max_tokens,
+            sampling.stop,
+        ]
+        rest = _canonical([how, self.schema, self.top_logprobs])
+        text = f"{_canonical_strings([self.purpose, self.endpoint, messages])[:-1]},{rest[1:]}"
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

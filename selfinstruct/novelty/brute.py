@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from .score import rouge_l_of_each
+from .score import rouge_l
 
 if TYPE_CHECKING:
     from .arrays import Array
@@ -53,11 +53,12 @@ class BruteEngine:
             some = (bounds >= max(best, _ROUND * highest) - _ROUNDING).nonzero()[0]
             bounds[some] = -1.0
             common = self._lcs(text, some.tolist())
-            scores = rouge_l_of_each(common, len(tokens), self._lengths[some])
-            first = int(scores.argmax())
-            score, position = float(scores[first]), int(some[first])
-            if score > best or (score == best and position < nearest):
-                best, nearest = score, position
+            shares = common / (self._lengths[some] + len(tokens))
+            for k in (shares >= shares.max() - _ROUNDING).nonzero()[0].tolist():
+                position = int(some[k])
+                score = rouge_l(int(common[k]), len(tokens), len(self._strings[position]))
+                if score > best or (score == best and position < nearest):
+                    best, nearest = score, position
         return (best, nearest) if nearest >= 0 else (0.0, -1)
 
     def add(self, tokens: Sequence[int]) -> None:

@@ -9,10 +9,6 @@ So 'above' is always decided by this expression, never by a rounded fraction.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .arrays import Array
 
 
 def rouge_l(lcs: int, m: int, n: int) -> float:
@@ -25,16 +21,6 @@ def rouge_l(lcs: int, m: int, n: int) -> float:
         return 0.0
     precision, recall = lcs / m, lcs / n
     return 2 * precision * recall / (precision + recall)
-
-
-def rouge_l_of_each(lcs: Array, m: int, n: Array) -> Array:
-    """The same floats for many texts of `n` tokens each."""
-    import numpy as np
-
-    common = np.maximum(lcs, 1)
-    precision, recall = common / m, common / np.maximum(n, 1)
-    scores: Array = np.where(lcs == 0, 0.0, 2 * precision * recall / (precision + recall))
-    return scores
 
 
 def least_lcs(m: int, n: int, cutoff: float) -> int:
