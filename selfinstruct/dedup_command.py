@@ -37,7 +37,7 @@ def dedup(
     ],
     column: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATH", help="Column that is compared, such as messages[0].content. Repeatable; joined."),
+        typer.Option(metavar="PATH", help="Column that is compared; the instruction where that is known. Repeatable."),
     ] = None,
     against: Annotated[
         list[str] | None, typer.Option(metavar="SRC", help="Refuse what is like its rows, too. Repeatable.")
@@ -68,7 +68,7 @@ def dedup(
             done = deduplicate(
                 inputs,
                 out,
-                columns=column or ["instruction"],
+                columns=column or [],
                 against=against or [],
                 against_columns=against_column,
                 threshold=threshold,

@@ -54,7 +54,7 @@ def scatter(
             say(f"stream {each.stream}: {each.records:,} records, {each.reason} {each.detail}".rstrip())
         say(f"requests: {done.requests:,}, tokens: {done.tokens:,}, cost: ${done.cost_usd:.4f}")
         if done.merged is not None:
-            say(f"{done.merged.admitted:,} of {done.merged.rows:,} records stay, of {done.target:,} that were wanted")
+            say(f"{done.merged.records:,} records, of {done.target:,} that were wanted")
             print(done.merged.out)
             made = next(each for each in done.streams if each.records)
             for statement in licensing(Run(folder_of(loaded, made.stream))).warnings:

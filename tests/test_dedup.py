@@ -449,8 +449,17 @@ def test_a_mistake_ends_in_one_line_and_code_2(tmp_path: Path, monkeypatch: pyte
 def test_no_input_from_python(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no input is named"):
         deduplicate([], tmp_path / "out.jsonl")
-    with pytest.raises(UsageError, match="columns: none is named"):
-        deduplicate(holed(tmp_path), tmp_path / "out.jsonl", columns=[])
+
+
+def test_without_a_column_the_instruction_is_looked_for(tmp_path: Path) -> None:
+    talk = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Name three rivers in France."}]
+    other = [*talk[:1], {"role": "user", "content": "Explain how a kettle works."}]
+    source = tmp_path / "talks.jsonl"
+    source.write_text(lines(*({"messages": each} for each in (talk, other, talk))))
+    held = tmp_path / "held-out.jsonl"
+    held.write_text(lines({"id": 7, "instruction": "Explain how a kettle works!"}))
+    done = deduplicate(source, tmp_path / "out.jsonl", against=held)
+    assert (done.rows, done.admitted, done.refused) == (3, 1, 2)
 
 
 # --- two passes ----------------------------------------------------------------------------------

@@ -183,6 +183,27 @@ def test_all_instances_of_a_task_stay_together(tmp_path: Path, make_run: Callabl
     assert [(count.admitted, count.refused) for count in merged.sources] == [(len(rows), 0), (0, len(rows))]
 
 
+def test_so_many_tasks_and_no_more(tmp_path: Path, make_run: Callable[..., Path]) -> None:
+    """The first ones that stay, each with all its instances; the counts of every input add up."""
+    shape = {"strategy": "self_instruct", "dataset": {"instances": "all", "formats": ["alpaca"]}}
+    runs = [make_run(f"run-{seed}", random_seed=seed, **shape) for seed in (7, 0)]
+    whole = merge_datasets(runs, tmp_path / "whole")
+    ids = [row["id"] for row in load(tmp_path / "whole")]
+    tasks = list(dict.fromkeys(id.partition(".")[0] for id in ids))
+    assert whole.records == len(tasks) < whole.admitted
+    for most in (1, 12, 15, 1000):
+        cut = merge_datasets(runs, tmp_path / f"cut-{most}", max_records=most)
+        kept = tasks[:most]
+        assert [row["id"] for row in load(cut.out)] == [id for id in ids if id.partition(".")[0] in kept]
+        assert cut.records == len(kept)
+        for count in cut.sources:
+            assert count.rows == count.admitted + count.refused + count.dropped + count.beyond
+            assert (
+                f"| {count.refused:,} | {count.dropped:,} | {count.beyond:,} |" in (cut.out / "README.md").read_text()
+            )
+        assert sum(count.beyond for count in cut.sources) == whole.admitted - cut.admitted
+
+
 def test_a_run_without_a_dataset(tmp_path: Path, make_run: Callable[..., Path]) -> None:
     one = make_run("one")
     (one / "dataset").rename(tmp_path / "moved")

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StorageError, UsageError
-from ..tables import Chunk, Column, Source, find_source, read_chunks, text_of, texts_of
+from ..tables import Chunk, Column, Source, find_source, parse_columns, read_chunks, text_of, texts_of
 
 _MOST_DEFECTS = 10
 
 
 class Input:
-    """One source and the columns whose text counts."""
+    """One source and the columns whose text counts; none: the usual one of its rows."""
 
     def __init__(self, source: str, columns: Sequence[Column], scratch: Path, stack: ExitStack) -> None:
         """Find the source; what can be read once only goes into a file in the folder `scratch` until `stack` ends."""
@@ -26,9 +26,10 @@ class Input:
         if found.kind == "stdin" or (found.kind == "file" and not os.path.isfile(source)):
             found = Source(found.name, _spooled(found, scratch, stack), "file")
         self.source = found
-        self.columns = columns
         self.rows = 0
         self._stamps = self._look()
+        self.columns: Sequence[Column] = ()
+        self.columns = columns or parse_columns([usual_column(self.head())])
 
     @property
     def name(self) -> str:
@@ -54,6 +55,12 @@ class Input:
     def needed(self) -> set[str]:
         """The columns that the first pass can't do without; none: all of them."""
         return {column.top for column in self.columns}
+
+    def head(self) -> Mapping[str, Any]:
+        """The first row; nothing when it can't be read, which the first pass will tell."""
+        for chunk in read_chunks(self.source):
+            return chunk.take([0]).objects()[0] or {}
+        return {}
 
     def first_pass(self) -> Iterator[Chunk]:
         """All rows, of Arrow tables the columns that count only; counts the rows."""
@@ -89,6 +96,16 @@ class Input:
 
     def _say_changed(self) -> None:
         raise StorageError(f"{self.name}: changed while it was read; nothing was written, start again")
+
+
+def usual_column(head: Mapping[str, Any]) -> str:
+    """Where rows like this one usually have their instruction."""
+    messages = head.get("messages")
+    if "instruction" not in head and isinstance(messages, list):
+        roles = [message.get("role") for message in messages if isinstance(message, dict)]
+        if "user" in roles:
+            return f"messages[{roles.index('user')}].content"
+    return "instruction"
 
 
 class Defects:

@@ -62,12 +62,18 @@ class Passes:
         if self._seen == self.first:
             raise UsageError(f"{', '.join(source.name for source in self.sources)}: no row to read")
 
-    def write(self, join: Decider) -> tuple[Joined, npt.NDArray[np.bool_]]:
-        """Decide, and write the rows that stay, and the refused ones with their nearest where that is asked for."""
+    def write(
+        self, join: Decider, end: Callable[[npt.NDArray[np.bool_]], int] = len
+    ) -> tuple[Joined, npt.NDArray[np.bool_]]:
+        """Decide, and write the rows that stay, and the refused ones with their nearest where that is asked for.
+
+        end: given which rows would stay, the number of the first of those that are no longer wanted.
+        """
         self._output.writer.open(self._output.fresh)
         joined = join.run(lambda done, total: self._progress("comparing", done, total))
         stay = joined.admitted.copy()
         stay[self.dropped] = False
+        stay[end(stay) :] = False
         with ExitStack() as stack:
             explainer = None
             if self._explained is not None:

@@ -52,7 +52,7 @@ def deduplicate(
     inputs: Paths,
     out: str | os.PathLike[str],
     *,
-    columns: Sequence[str] = ("instruction",),
+    columns: Sequence[str] = (),
     against: Paths = (),
     against_columns: Sequence[str] | None = None,
     threshold: float = 0.7,
@@ -138,6 +138,4 @@ def _names(sources: Paths) -> list[str]:
 
 def _opened(sources: Sequence[str], columns: Sequence[str], output: Output, stack: ExitStack) -> list[Input]:
     parsed = parse_columns([columns] if isinstance(columns, str) else columns)
-    if not parsed:
-        raise UsageError("columns: none is named; give at least one")
     return [Input(source, parsed, output.path.parent, stack) for source in sources]

@@ -15,7 +15,11 @@ text is too similar, by ROUGE-L F over tokens, to a row before it that stayed, w
 
 @dataclass(frozen=True, slots=True)
 class SourceCount:
-    """What became of one input's rows: `rows` = `admitted` + `refused` + `dropped` (rows without a text, as asked)."""
+    """What became of one input's rows: `rows` = `admitted` + `refused` + `dropped` + `beyond`.
+
+    dropped: rows without a text, as asked. beyond: those that would stay, had there not been enough before them.
+    records: tasks among the admitted rows; several rows of a run may be instances of one.
+    """
 
     label: str
     columns: tuple[str, ...]
@@ -23,6 +27,8 @@ class SourceCount:
     admitted: int
     refused: int
     dropped: int
+    beyond: int
+    records: int
 
 
 def write_merge_card(folder: Path, name: str, column: str, rule: str, counts: Sequence[SourceCount]) -> None:
@@ -35,8 +41,11 @@ def write_merge_card(folder: Path, name: str, column: str, rule: str, counts: Se
     ]
     lines = [
         f"| {names_of([count.label])} | {names_of(count.columns)} | {count.rows:,} | {count.admitted:,} "
-        f"| {count.refused:,} | {count.dropped:,} |"
+        f"| {count.refused:,} | {count.dropped:,} | {count.beyond:,} |"
         for count in counts
     ]
-    header = "\n| source | compared | rows | here | near-duplicates | without a text |\n|---|---|---|---|---|---|\n"
+    header = (
+        "\n| source | compared | rows | here | near-duplicates | without a text | beyond what was wanted |"
+        "\n|---|---|---|---|---|---|---|\n"
+    )
     write_readme(folder, name, _STORY, rows, header + "\n".join(lines) + "\n")

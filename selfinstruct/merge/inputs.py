@@ -39,10 +39,12 @@ class MergeInput(Input):
             source = str(run.dataset_path)
             if not paths:
                 self._instructions = {record.id: record.instruction for record in run.records()}
+        self._traced: set[str] = set()
         super().__init__(source, (), scratch, stack)
-        head = self._head()
-        self.columns = parse_columns(paths or [_usual_column(head)])
-        self._traced = {"id", "run_id"} if {"id", "run_id"} <= head.keys() else set()
+        head = self.head()
+        if paths:
+            self.columns = parse_columns(paths)
+        self._traced |= {"id", "run_id"} if {"id", "run_id"} <= head.keys() else set()
         self._seen = 0
         self._leader = "", 0
 
@@ -95,13 +97,6 @@ class MergeInput(Input):
         self._leader = id, row
         return self._instructions.get(id, text)
 
-    def _head(self) -> Mapping[str, Any]:
-        """The first row; nothing when it can't be read, which the first pass will tell."""
-        for chunk in super().first_pass():
-            self.rows = 0
-            return chunk.take([0]).objects()[0] or {}
-        return {}
-
 
 def labels_of(sources: Sequence[str]) -> list[str]:
     """What each is called: as few of the last parts of its path as tell it from the others.
@@ -144,16 +139,6 @@ def _run_in(source: str) -> Run | None:
     if not run.dataset_path.is_dir():
         raise UsageError(f"{source}: the run has no dataset yet; `selfinstruct export {source}` writes it")
     return run
-
-
-def _usual_column(head: Mapping[str, Any]) -> str:
-    """Where rows like this one usually have their instruction."""
-    messages = head.get("messages")
-    if "instruction" not in head and isinstance(messages, list):
-        roles = [message.get("role") for message in messages if isinstance(message, dict)]
-        if "user" in roles:
-            return f"messages[{roles.index('user')}].content"
-    return "instruction"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -44,6 +44,11 @@ class Merged:
         return sum(count.admitted for count in self.sources)
 
     @property
+    def records(self) -> int:
+        """Tasks among them."""
+        return sum(count.records for count in self.sources)
+
+    @property
     def refused(self) -> int:
         """Near-duplicates."""
         return sum(count.refused for count in self.sources)
@@ -64,6 +69,7 @@ def merge_datasets(
     approximate: bool = False,
     address: str | None = None,
     workers: int | None = None,
+    max_records: int | None = None,
     overwrite: bool = False,
     progress: Progress = lambda what, done, total: None,
 ) -> Merged:
@@ -95,12 +101,18 @@ def merge_datasets(
             ]
             passes = Passes(given, [], output, explained, missing, progress)
             deciding = TaskDecider(decider, given)
+
+            def end(stay: npt.NDArray[np.bool_]) -> int:
+                wanted = len(stay) if max_records is None else max_records
+                beyond = np.flatnonzero(stay & deciding.firsts())[wanted:]
+                return int(beyond[0]) if len(beyond) else len(stay)
+
             passes.read(deciding)
             if not fill:
                 check_same_columns(given)
             with output.writing():
-                joined, stay = passes.write(deciding)
-                counts = _counts(given, stay, passes.dropped)
+                joined, stay = passes.write(deciding, end)
+                counts = _counts(given, joined.admitted, stay, passes.dropped, deciding.firsts())
                 if output.is_folder:
                     write_merge_card(output.fresh, output.path.name, source_column, rule, counts)
     except OSError as error:
@@ -136,15 +148,22 @@ def _decider(
 
 
 def _counts(
-    inputs: Sequence[MergeInput], stay: npt.NDArray[np.bool_], dropped: Sequence[int]
+    inputs: Sequence[MergeInput],
+    admitted: npt.NDArray[np.bool_],
+    stay: npt.NDArray[np.bool_],
+    dropped: Sequence[int],
+    firsts: npt.NDArray[np.bool_],
 ) -> tuple[SourceCount, ...]:
     without = np.zeros(len(stay), np.bool_)
     without[list(dropped)] = True
     counts, start = [], 0
     for given in inputs:
         end = start + given.rows
-        admitted, out = int(stay[start:end].sum()), int(without[start:end].sum())
+        part = slice(start, end)
+        out, refused = without[part], ~admitted[part] & ~without[part]
+        beyond = ~stay[part] & ~out & ~refused
         paths = tuple(column.path for column in given.columns)
-        counts.append(SourceCount(given.label, paths, given.rows, admitted, given.rows - admitted - out, out))
+        numbers = (each.sum() for each in (stay[part], refused, out, beyond, stay[part] & firsts[part]))
+        counts.append(SourceCount(given.label, paths, given.rows, *map(int, numbers)))
         start = end
     return tuple(counts)

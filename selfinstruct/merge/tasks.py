@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from ..dedup.passes import Decider
 from ..novelty.join import Joined
@@ -36,3 +37,11 @@ class TaskDecider:
                     values[rows] = values[leaders]
             start += given.rows
         return joined
+
+    def firsts(self) -> npt.NDArray[np.bool_]:
+        """Which rows are the first, or the only one, of their task."""
+        firsts, start = np.ones(sum(given.rows for given in self._inputs), np.bool_), 0
+        for given in self._inputs:
+            firsts[[start + row for row, _ in given.followers]] = False
+            start += given.rows
+        return firsts

@@ -61,7 +61,7 @@ def run_scattered(
 ) -> Scattered:
     """Run, or go on with, `shards` streams of the job that `config` describes, and write their merged dataset.
 
-    The dataset, at `<run_dir>/dataset`, has at least `target` records unless `short` says why not: streams that met
+    The dataset, at `<run_dir>/dataset`, has exactly `target` records unless `short` says why not: streams that met
     their shares go on when what they made was too much alike. address, workers: the Ray cluster, as `merge_datasets`.
     The folder of the run must be the same on all machines. Raises UsageError for what can't be scattered and when there
     is no such cluster, StorageError when the cluster fails for good; no answer is lost by that.
@@ -73,7 +73,7 @@ def run_scattered(
         while True:
             ended = crew.grow(wanted, progress)
             merged = _merge(config, ended)
-            have = merged.admitted if merged else 0
+            have = merged.records if merged else 0
             short = next((each for each in ended if each.reason != "target"), None)
             if have >= int(config.target) or short is not None:
                 break
@@ -90,7 +90,14 @@ def _merge(config: RunConfig, ended: Sequence[Ended]) -> Merged | None:
     if not made:
         return None
     out = Path(config.run_dir).resolve() / "dataset"
-    return merge_datasets(made, out, threshold=config.max_similarity, refuse_equal=config.refuse_equal, overwrite=True)
+    return merge_datasets(
+        made,
+        out,
+        threshold=config.max_similarity,
+        refuse_equal=config.refuse_equal,
+        max_records=int(config.target),
+        overwrite=True,
+    )
 
 
 def spent_so_far(config: RunConfig) -> Totals:
