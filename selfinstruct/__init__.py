@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .loop import Progress
     from .merge import Merged, merge_datasets
     from .novelty import NoveltyIndex
-    from .runs import Outcome, Run, Status
+    from .runs import Run
     from .scatter import Scattered, run_scattered
     from .schema import (
         Asking,
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         Verdict,
     )
     from .seeds import load_seeds
+    from .status import Outcome, Status
     from .strategies import Strategy
     from .teachers.fake import FakeTeacher
     from .text import tokenize

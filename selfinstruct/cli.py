@@ -29,7 +29,7 @@ from .validate_command import validate
 
 if TYPE_CHECKING:
     from .config import RunConfig
-    from .runs import Status
+    from .status import Status
 
 _EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 
@@ -165,11 +165,12 @@ def status(
             "records": f"{now.records:,} of {now.target:,}",
             **_grown(now),
             "admitted": f"{now.admitted:,} of {now.proposed:,} proposed ({now.acceptance:.1%})",
-            "requests": f"{now.requests:,} ({now.failed_requests:,} without an answer)",
+            "requests": f"{now.requests:,} for {now.asked:,} questions ({now.unanswered:,} without an answer)",
             "tokens": f"{now.prompt_tokens:,} in prompts, {now.completion_tokens:,} generated",
             **spending(now),
+            **({"taken over": f"{now.taken_over:,} answers of another run"} if now.taken_over else {}),
             **{f"  waits, {number}": line for number, line in enumerate(now.waiting, 1)},
-            "last start": f"{now.outcome.reason} {now.outcome.detail}".strip(),
+            "last start": now.last_start,
         }
         rows |= {f"  refused, {reason}": f"{count:,}" for reason, count in now.refused.items()}
         table(rows)

@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -142,12 +143,13 @@ class RunConfig(Section):
         if isinstance(values.get("run_dir"), str):
             values["run_dir"] = os.path.expanduser(values["run_dir"])
         find_tables(values, path.resolve().parent)
-        return cls.parse(values, str(path))
+        return cls.parse(values, str(path), [item.partition("=")[0].strip() for item in overrides or []])
 
     @classmethod
-    def parse(cls, values: dict[str, Any], source: str = "config") -> RunConfig:
+    def parse(cls, values: dict[str, Any], source: str = "config", set_: Sequence[str] = ()) -> RunConfig:
         """Validate plain values; ConfigError names `source`, each key's path and what to do.
 
+        set_: the keys that come from --set, not from `source`.
         A section that is null, as YAML reads one without keys, has its defaults.
         """
         sections = sections_of(cls)
@@ -165,7 +167,9 @@ class RunConfig(Section):
         else:
             defects = config._as_a_whole()
         if defects := texts | defects:
-            raise ConfigError("\n".join(f"{source}: {key}: {problem}" for key, problem in defects.items()))
+            given = tuple(f"{key}." for key in set_)
+            where = {key: "--set" if f"{key}.".startswith(given) else f"{source}:" for key in defects}
+            raise ConfigError("\n".join(f"{where[key]} {key}: {problem}" for key, problem in defects.items()))
         return config
 
     def _as_a_whole(self) -> dict[str, str]:

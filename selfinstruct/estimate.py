@@ -14,8 +14,8 @@ from .config import RunConfig
 from .config_teachers import having
 from .judge import Judge
 from .pool import demonstration, draw_demos
-from .runs import Status
 from .schema import Instance, Prompt, Purpose, SeedTask, Usage
+from .status import Status
 from .strategies import Strategy
 
 ACCEPTED = 0.6

@@ -18,8 +18,9 @@ from .gate import DoorClosed
 from .generations import Generations
 from .judge import Agreement, Pair, agreement, rubric_digest
 from .opening import enter, make_door, own_teachers
-from .runs import Outcome, note_outcome, open_run
+from .runs import open_run
 from .schema import Completion, Prompt, Scores
+from .status import Outcome, note_outcome
 from .strategies import build_strategy
 from .teachers import asking_of, build_teachers
 

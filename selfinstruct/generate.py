@@ -27,10 +27,11 @@ from .loop import Loop, Progress
 from .opening import enter, make_door, own_teachers
 from .pool import Pool
 from .roster import Teacher
-from .runs import Outcome, Run, note_outcome, open_run
+from .runs import Run, open_run
 from .schema import Asking, Exchange
 from .seal import is_sealed, seal_of, set_seal
 from .seeds import load_seeds, seeds_digest
+from .status import Outcome, note_outcome
 from .stopping import check_max_runtime, max_runtime, signals
 from .strategies import Strategy, build_strategy
 from .teachers import asked_together, asking_of, build_teachers, hosts_of

@@ -23,7 +23,8 @@ from .generations import Generations
 from .journal import Answer
 from .pool import Admitted, Pool, draw_demos
 from .roster import Teacher
-from .runs import OpenRun, Outcome
+from .runs import OpenRun
+from .status import Outcome
 
 HEARTBEAT_S = 5.0
 """Seconds after which progress is told again though nothing has come in."""
@@ -44,6 +45,7 @@ class Progress:
     records: int
     target: int
     admitted: int
+    proposed: int
     refused: int
     consumed: int
     in_flight: int
@@ -136,6 +138,7 @@ class Loop:
             self._door.close("recall_only", "")
         if self._door.reason is not None or self._teachers is None:
             return False
+        self._tell()  # what comes from here on is asked, not recalled
         try:
             self._door.open(await self._teachers())
         except TeacherError as error:
@@ -310,6 +313,7 @@ class Loop:
                 records=min(self._complete, self._target),
                 target=self._target,
                 admitted=len(self._pool.admitted),
+                proposed=self._pool.proposed,
                 refused=self._pool.refused,
                 consumed=self._pool.consumed,
                 in_flight=self._door.in_flight,

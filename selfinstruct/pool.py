@@ -63,7 +63,7 @@ class Pool:
         self._seeds = [demonstration(seed) for arrival in seeds for seed in arrival.tasks]
         self._from = [arrival.first_question for arrival in seeds for _ in arrival.tasks]
         self.admitted: list[Admitted] = []
-        self.refused = 0
+        self.refused = self.proposed = 0
         self.yields: list[int] = []
         """Tasks admitted from each question that got an answer, in order. A failure says nothing about the yield."""
         self.checks, self._neighbours = checks, neighbours
@@ -139,6 +139,7 @@ class Pool:
 
     def _judge(self, question: int, index: int, candidate: Candidate, answer: Answer) -> None:
         """Filters, then novelty; a candidate that passes enters the pool."""
+        self.proposed += 1
         text = candidate.instruction
         for check in self.checks.instructions:
             verdict = check.check(candidate)

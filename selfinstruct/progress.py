@@ -88,6 +88,7 @@ class Reporter:
             values: dict[str, Any] = {
                 "records": progress.records,
                 "target": progress.target,
+                "proposed": progress.proposed,
                 "admitted": progress.admitted,
                 "refused": progress.refused,
                 "questions": progress.consumed,
@@ -104,7 +105,7 @@ class Reporter:
             print(f"{clock} {count}, {self._words(progress)}{self._left(progress)}", file=self._stream, flush=True)
 
     def _words(self, progress: Progress) -> str:
-        seen = progress.admitted + progress.refused
+        seen = progress.proposed
         accepted = f"{progress.admitted / seen:.0%} accepted" if seen else "none read yet"
         spent = f"${progress.cost_usd:.4f}" if progress.priced and progress.cost_usd else f"{progress.tokens:,} tokens"
         return f"{accepted}, {self._per_minute():.1f} rec/min, {spent}, {progress.in_flight} in flight"

@@ -13,104 +13,18 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from . import _version
 from .changes import change_of, change_of_fork, seeds_in_words
 from .config import RunConfig
 from .errors import RunLocked, UsageError, cannot_write
-from .growth import Aim, aim_of, made, next_aim
+from .growth import Aim, made, next_aim
 from .journal import Journal
 from .schema import Arrival, Record, SeedTask
+from .status import Outcome, Status, outcome_of, status_of, target_of
 
 JOURNAL = "journal.sqlite"
-_RECORDS_BY_GENERATION = (
-    "SELECT a.generation, count(*) FROM (SELECT question FROM records ORDER BY question, idx LIMIT ?) r"
-    " JOIN answers a ON a.key = 'p:' || r.question GROUP BY 1"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run's last start ended.
-
-    reason: 'target', 'budget', 'exhausted', 'interrupted', 'max_runtime', 'teacher_down', 'teacher_refused', 'storage',
-    'detached' (questions wait in batch jobs), 'recall_only' (a refilter), 'running' or 'killed'.
-    exit_code: what the command line ends with.
-    """
-
-    reason: str
-    detail: str
-    exit_code: int
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationStatus:
-    """One generation of a run: the question it begins with, who is asked and how, its seeds and records of the dataset.
-
-    new_seeds: those that came with it, of the first one all that it had.
-    near: those of them that earlier tasks are nearly the same as.
-    """
-
-    number: int
-    first_question: int
-    teacher: str
-    strategy: str
-    new_seeds: int
-    near: int
-    records: int
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """A run in numbers. Counts are of the whole run, all starts together; tokens and dollars are its own.
-
-    questions: proposals answered. proposed: tasks read from them; admitted: those that entered the pool;
-    records: those with their instances, at most `target`. refused: by reason, of tasks, answers and instances.
-    by_purpose, by_teacher: requests, tokens, dollars. waiting: open batch jobs, a line each.
-    """
-
-    run_dir: str
-    run_id: str
-    target: int
-    records: int
-    proposed: int
-    admitted: int
-    questions: int
-    seed_tasks: int
-    refused: dict[str, int]
-    requests: int
-    failed_requests: int
-    prompt_tokens: int
-    completion_tokens: int
-    cost_usd: float | None
-    by_purpose: dict[str, dict[str, float]]
-    by_teacher: dict[str, dict[str, float]]
-    waiting: list[str]
-    outcome: Outcome
-    running: bool
-    generations: int = 1
-    by_generation: list[GenerationStatus] = field(default_factory=list)
-    aim: Aim | None = None
-    teacher: str = ""
-    strategy: str = ""
-    price_source: str | None = None
-
-    @property
-    def acceptance(self) -> float:
-        """Share of the proposed tasks that were admitted, 0 to 1."""
-        return self.admitted / self.proposed if self.proposed else 0.0
-
-    @property
-    def cost_per_record_usd(self) -> float | None:
-        """Dollars for one record so far, everything that was refused for it included; None where nobody knows."""
-        return self.cost_usd / self.records if self.cost_usd is not None and self.records else None
-
-    @property
-    def target_cost_usd(self) -> float | None:
-        """Dollars for the whole target at the rate so far."""
-        each = self.cost_per_record_usd
-        return None if each is None else each * self.target
 
 
 class Run:
@@ -147,12 +61,12 @@ class Run:
     def outcome(self) -> Outcome:
         """How the last start ended."""
         with contextlib.closing(self._journal()) as journal:
-            return _outcome(journal, is_locked(self.path))
+            return outcome_of(journal, is_locked(self.path))
 
     def records(self) -> list[Record]:
         """The dataset's records: the first `target` finished ones in admission order."""
         with contextlib.closing(self._journal()) as journal:
-            return list(journal.records(_target(journal, self.config)))
+            return list(journal.records(target_of(journal, self.config)))
 
     @contextlib.contextmanager
     def at_one_instant(self) -> Iterator[Journal]:
@@ -164,60 +78,9 @@ class Run:
     def status(self, journal: Journal | None = None) -> Status:
         """The run in numbers, also while another process works on it. journal: one that is open for reading."""
         if journal is not None:
-            return self._status(journal)
+            return status_of(self, journal, is_locked(self.path))
         with contextlib.closing(self._journal()) as opened:
-            return self._status(opened)
-
-    def _by_generation(self, journal: Journal, target: int) -> list[GenerationStatus]:
-        made = dict(journal.query(_RECORDS_BY_GENERATION, (target,)))
-        came = {arrival.generation: len(arrival.tasks) for arrival in journal.arrivals.all()}
-        rows = []
-        for generation in self.generations:
-            number, config = generation.number, RunConfig.parse(generation.config)
-            near = json.loads(journal.meta(f"near_seeds:{number}") or "[]")
-            teacher = ", ".join(each.label for each in config.all_teachers)
-            numbers = came.get(number, 0), len(near), made.get(number, 0)
-            rows.append(GenerationStatus(number, generation.first_question, teacher, config.strategy, *numbers))
-        return rows
-
-    def _status(self, journal: Journal) -> Status:
-        def count(sql: str) -> int:
-            return int(journal.query(sql)[0][0])
-
-        refused = journal.query(
-            "SELECT reason, count(*) FROM verdicts WHERE reason IS NOT NULL GROUP BY reason ORDER BY 2 DESC, 1"
-        )
-        totals = journal.totals()
-        unpriced = count("SELECT count(*) FROM answers WHERE inherited = 0 AND cost_usd IS NULL AND failed = 0")
-        target = _target(journal, self.config)
-        running = is_locked(self.path)
-        return Status(
-            run_dir=str(self.path),
-            run_id=self.id,
-            target=target,
-            records=min(target, count("SELECT count(*) FROM records")),
-            seed_tasks=int(journal.meta("seed_tasks") or 0),
-            proposed=count("SELECT count(*) FROM verdicts WHERE idx >= 0 AND stage <> 'instance'"),
-            admitted=count("SELECT count(*) FROM verdicts WHERE stage = 'admission' AND reason IS NULL"),
-            questions=count("SELECT count(*) FROM answers WHERE question IS NOT NULL"),
-            refused=dict(refused),
-            requests=totals.requests,
-            failed_requests=count("SELECT count(*) FROM answers WHERE inherited = 0 AND failed = 1"),
-            prompt_tokens=totals.prompt_tokens,
-            completion_tokens=totals.completion_tokens,
-            cost_usd=None if unpriced else totals.cost_usd,
-            by_purpose=_used_by(journal, "purpose"),
-            by_teacher=_used_by(journal, "teacher"),
-            waiting=journal.jobs.standing(),
-            outcome=_outcome(journal, running),
-            running=running,
-            generations=len(self.generations),
-            by_generation=self._by_generation(journal, target),
-            aim=aim_of(journal),
-            teacher=", ".join(each.label for each in self.config.all_teachers),
-            strategy=self.config.strategy,
-            price_source=journal.meta("price_source"),
-        )
+            return status_of(self, opened, is_locked(self.path))
 
 
 @dataclass(slots=True)
@@ -310,11 +173,6 @@ def foresee_start(config: RunConfig, seeds: Sequence[SeedTask]) -> tuple[Aim, st
         return next_aim(config, journal), seeds_in_words(journal, seeds)
 
 
-def note_outcome(journal: Journal, outcome: Outcome) -> None:
-    """Write down how this start ended."""
-    journal.set_meta(outcome=json.dumps([outcome.reason, outcome.detail, outcome.exit_code]))
-
-
 def is_locked(path: Path) -> bool:
     """Whether a process works on the run right now."""
     from filelock import FileLock, Timeout
@@ -362,26 +220,3 @@ def _check_fork(source: Path, path: Path) -> None:
         raise UsageError(f"{path}: holds a run already; name a new folder to fork into")
     if not (source / JOURNAL).exists():
         raise UsageError(f"{source}: not a run's folder (no {JOURNAL} in it)")
-
-
-def _used_by(journal: Journal, column: Literal["purpose", "teacher"]) -> dict[str, dict[str, float]]:
-    """What the run has used itself, by who or what it was for."""
-    names = ("requests", "prompt_tokens", "completion_tokens", "cost_usd")
-    sums = ", ".join(f"coalesce(sum({name}), 0)" for name in names)
-    rows = journal.query(f"SELECT {column}, {sums} FROM answers WHERE inherited = 0 GROUP BY 1 ORDER BY 1")  # noqa: S608
-    return {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}
-
-
-def _target(journal: Journal, config: RunConfig) -> int:
-    return int(journal.meta("target") or config.target)  # a journal that was never started has no aim yet
-
-
-def _outcome(journal: Journal, running: bool) -> Outcome:
-    """How the last start ended; one that could write nothing down before it ended was killed."""
-    stored = journal.meta("outcome")
-    outcome = Outcome(*json.loads(stored)) if stored else Outcome("running", "", 3)
-    if outcome.reason == "running" and not running:
-        return Outcome(
-            "killed", "it ended without a word (killed, or no room to write one); the same command goes on", 3
-        )
-    return outcome

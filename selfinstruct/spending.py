@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .runs import Status
+    from .status import Status
 
 
 def spending(now: Status) -> dict[str, str]:

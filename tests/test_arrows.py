@@ -46,17 +46,18 @@ DRAWN = {
     "gate": set(),
     "roster": {"gate"},
     "ask": {"budget", "gate", "journal", "limits", "roster"},
-    "runs": {"changes", "growth", "journal"},
+    "status": {"growth", "journal"},
+    "runs": {"changes", "growth", "journal", "status"},
     "seal": {"journal", "runs"},
-    "signals": {"journal", "runs", "teachers"},
+    "signals": {"journal", "runs", "status", "teachers"},
     "provenance": {"journal", "runs"},
     "licensing": {"journal", "provenance", "runs", "terms"},
     "pool": {"filters", "journal", "novelty", "strategies"},
     "explain": {"journal", "licensing", "novelty", "provenance", "runs", "seeds", "terms"},
     "linguistics": set(),
-    "export": {"exchange", "journal", "licensing", "linguistics", "provenance", "runs"},
-    "serve": {"linguistics", "report", "runs"},
-    "report": {"journal", "linguistics", "novelty", "runs", "seeds"},
+    "export": {"exchange", "journal", "licensing", "linguistics", "provenance", "runs", "status"},
+    "serve": {"linguistics", "report", "runs", "status"},
+    "report": {"journal", "linguistics", "novelty", "runs", "seeds", "status"},
 }
 """Every arrow between two values, or two parts (which all may use values); a new one needs a reason and a line here."""
 

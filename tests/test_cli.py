@@ -138,6 +138,21 @@ def test_export_in_another_format(config_file: Path, tmp_path: Path) -> None:
     assert rows["train"].num_rows + rows["test"].num_rows == 30
 
 
+def test_status_tells_requests_from_questions_and_own_answers_from_others(config_file: Path, tmp_path: Path) -> None:
+    assert cli("generate", config_file, "--set", "teacher.model=gpt-4o-mini").returncode == 0
+    told = cli("status", tmp_path / "run").stdout
+    now = json.loads(cli("status", tmp_path / "run", "--json").stdout)
+    assert f"{now['requests']} for {now['asked']} questions (0 without an answer)" in told
+    assert "self_instruct, gpt-4o-mini (fake)" in told, "nobody takes these for that model's"
+    assert "target met: 30 records" in told
+    assert "taken over" not in told
+    assert cli("refilter", tmp_path / "run", tmp_path / "strict", "--set", "max_similarity=0.6").returncode in (0, 3)
+    told = cli("status", tmp_path / "strict").stdout
+    assert "0 for 0 questions" in told
+    assert f"{now['asked']} answers of another run" in told
+    assert "recall_only" not in told
+
+
 def test_refilter_asks_nothing_and_can_go_on(config_file: Path, tmp_path: Path) -> None:
     cli("generate", config_file)
     done = cli("refilter", tmp_path / "run", tmp_path / "strict", "--set", "max_similarity=0.6")

@@ -324,8 +324,8 @@ def test_overriding_leaves_the_given_values_alone() -> None:
         ("target", "--set: write it as key=value, such as --set teacher.model=gpt-4o-mini"),
         ("=5", "--set: write it as key=value, such as --set teacher.model=gpt-4o-mini"),
         ("target.x=5", "--set target.x: target is not a section"),
-        ("teacher.modell=a", "teacher.modell: unknown key; did you mean 'teacher.model'?"),
-        ("targt=5", "targt: unknown key; did you mean 'target'?"),
+        ("teacher.modell=a", "--set teacher.modell: unknown key; did you mean 'teacher.model'?"),
+        ("targt=5", "--set targt: unknown key; did you mean 'target'?"),
     ],
 )
 def test_a_wrong_override(load: Load, override: str, expected: str) -> None:

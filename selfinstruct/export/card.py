@@ -18,8 +18,9 @@ from ..config import DatasetConfig, RunConfig, SamplingConfig
 from ..licensing import Licensing, UsedTeacher, licensing, used_teachers
 from ..linguistics import LANGUAGES_OF
 from ..provenance import Trail, iso
-from ..runs import GenerationStatus, Run, Status
+from ..runs import Run
 from ..schema import Record
+from ..status import GenerationStatus, Status
 from . import card_figures as figures
 from .card_words import CITATIONS, METHODS, RISKS, TERMS
 from .columns import PROVENANCE_CONFIG

@@ -14,8 +14,9 @@ import regex
 from ..journal import Journal
 from ..linguistics import WordList, languages, verb_nouns
 from ..provenance import Share, Spent
-from ..runs import JOURNAL, Run, Status
+from ..runs import JOURNAL, Run
 from ..schema import Record
+from ..status import Status
 from ..text import tokenize
 
 _BAR = 24
@@ -142,7 +143,7 @@ def costs(status: Status, spent: Spent) -> str:
     rows.append(("all", *whole, "" if status.cost_usd is None else dollars))
     each = status.cost_per_record_usd
     text = f"Cost of this run: {dollars}{source}" + (f", ${each:,.6f} a record" if each is not None else "")
-    text += f"; {status.failed_requests:,} requests brought no answer.\n\n"
+    text += f"; {status.unanswered:,} of {status.asked:,} questions got no answer.\n\n"
     text += _table(("asked for", "requests", "prompt tokens", "generated tokens", "dollars"), rows)
     named = (
         ("records of this dataset", spent.records),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..linguistics import VerbNouns
-from ..runs import Status
+from ..status import Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from ..errors import SelfInstructError
 from ..journal import Journal
-from ..runs import Run, Status
+from ..runs import Run
 from ..schema import Record, SeedTask
 from ..seeds import load_seeds, seeds_digest
+from ..status import Status
 
 
 @dataclass(frozen=True, slots=True)

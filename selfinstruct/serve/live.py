@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..report.visible import visible
-from ..runs import JOURNAL, Run, Status
+from ..runs import JOURNAL, Run
+from ..status import Status
 
 _LAST = 8
 _RATE_OVER_S = 60.0
@@ -43,7 +44,7 @@ class Live:
         return {
             "name": visible(self.run.name),
             "running": status.running,
-            "outcome": visible(f"{status.outcome.reason}: {status.outcome.detail}".rstrip(": ")),
+            "outcome": visible(status.last_start),
             "teacher": visible(status.teacher),
             "strategy": visible(status.strategy),
             "records": status.records,
@@ -53,7 +54,7 @@ class Live:
             "acceptance": status.acceptance,
             "questions": status.questions,
             "requests": status.requests,
-            "failed_requests": status.failed_requests,
+            "unanswered": status.unanswered,
             "in_flight": int(told) if told else 0,
             "tokens": status.prompt_tokens + status.completion_tokens,
             "cost_usd": status.cost_usd,

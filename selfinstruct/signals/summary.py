@@ -13,7 +13,8 @@ from typing import Any
 
 from ..errors import SelfInstructError
 from ..journal import Journal
-from ..runs import JOURNAL, Outcome, Run, Status
+from ..runs import JOURNAL, Run
+from ..status import Outcome, Status
 from .logs import one_line
 
 DETAIL_CHARS = 500

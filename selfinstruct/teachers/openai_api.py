@@ -178,7 +178,8 @@ class OpenAITeacher:
         return body
 
     def _failure(self, reason: str, error: BaseException) -> Completion:
-        return Completion("", error=self._line(f"{reason}: {error or type(error).__name__}"), failed=True)
+        said = str(error).replace(" ssl:default", "")  # aiohttp says so of plain HTTP, too
+        return Completion("", error=self._line(f"{reason}: {said or type(error).__name__}"), failed=True)
 
     def _refusal(self, error: Any) -> str:
         hint = _HINTS.get(error.status_code, "the account's quota is used up; raise it, then start again")

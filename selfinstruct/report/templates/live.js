@@ -32,7 +32,7 @@
     say("acceptance-note", `${number.format(run.admitted)} of ${number.format(run.proposed)} proposed`);
     say("rate", run.records_per_minute === null ? "–" : number.format(Math.round(run.records_per_minute)));
     say("in-flight", number.format(run.in_flight));
-    say("requests-note", `${number.format(run.requests)} requests, ${number.format(run.failed_requests)} failed`);
+    say("requests-note", `${number.format(run.requests)} requests, ${number.format(run.unanswered)} without an answer`);
     say("cost", run.cost_usd === null ? "not known" : `$${run.cost_usd.toFixed(2)}`);
     say("cost-note", `${number.format(run.tokens)} tokens`);
     at("progress").max = Math.max(run.target, 1);
