@@ -21,7 +21,7 @@ from .merge_command import merge
 from .preflight import check_names, expectations, foresee, only_filters, warn_in_clear
 from .push_command import push
 from .report_command import compare, report
-from .scatter_command import scatter
+from .scatter_command import scatter, tell_streams
 from .serve_command import serve
 from .spending import spending
 from .teacher_commands import serve_fake, teacher_app
@@ -152,8 +152,11 @@ def status(
     with plain_errors(debug):
         from dataclasses import asdict
 
-        from .runs import Run
+        from .runs import Run, streams_of
 
+        if streams := streams_of(run):
+            tell_streams(run, [Run(stream).status() for stream in streams], as_json)
+            return
         now = Run(run).status()
         if as_json:
             derived = ("acceptance", "cost_per_record_usd", "target_cost_usd")

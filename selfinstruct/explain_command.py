@@ -46,7 +46,7 @@ def explain(
 
         if (id is None) == (text is None):
             raise UsageError("name a task's ID, or find it with --text WORDS: one of both")
-        opened = Run(run)
+        opened = Run(_stream(run, id))
         if text is not None:
             tasks = _found(opened, text)
             if len(tasks) > 1:
@@ -64,6 +64,13 @@ def explain(
             return
         width = shutil.get_terminal_size((100, 24)).columns
         print("\n".join(tell(story, width=min(width, 140), bold=sys.stdout.isatty(), full=full)))
+
+
+def _stream(path: Path, id: str | None) -> Path:
+    """Of a scattered job the stream that the task is of, by the first part of its id; else `path` itself."""
+    from .runs import Run, streams_of
+
+    return next((stream for stream in streams_of(path) if Run(stream).id == str(id).partition("-")[0]), path)
 
 
 def _found(run: Run, text: str) -> list[Found]:

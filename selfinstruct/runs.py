@@ -34,6 +34,8 @@ class Run:
         """Raises UsageError when `path` is not a run's folder."""
         self.path = Path(path)
         self.idle = idle
+        if streams := streams_of(self.path):
+            raise UsageError(f"{self.path}: a job of {len(streams)} streams; name one of them, such as {streams[0]}")
         if not (self.path / JOURNAL).exists():
             raise UsageError(f"{self.path}: not a run's folder (no {JOURNAL} in it)")
         with contextlib.closing(self._journal()) as journal:
@@ -81,6 +83,12 @@ class Run:
             return status_of(self, journal, is_locked(self.path))
         with contextlib.closing(self._journal()) as opened:
             return status_of(self, opened, is_locked(self.path))
+
+
+def streams_of(path: Path) -> list[Path]:
+    """The folders of the runs that a scattered job consists of, in order; none where `path` is a run's own."""
+    found = [journal.parent for journal in path.glob(f"shards/*/{JOURNAL}") if journal.parent.name.isdecimal()]
+    return sorted(found, key=lambda folder: int(folder.name))
 
 
 @dataclass(slots=True)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Debug, plain_errors, say
+from .console import Debug, plain_errors, printable_json, say, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .status import Status
 
 _LINE_EVERY_S = 10.0
 
@@ -64,3 +69,37 @@ def scatter(
             say(f"to go on: selfinstruct scatter {config} --shards {shards}")
         if done.exit_code:
             raise typer.Exit(done.exit_code)
+
+
+def tell_streams(path: Path, streams: Sequence[Status], as_json: bool) -> None:
+    """`status` of a scattered job: a line for each stream, and the sums."""
+    dollars = [each.cost_usd for each in streams]
+    cost_usd = None if None in dollars else sum(each or 0.0 for each in dollars)
+    sums = {
+        name: sum(getattr(each, name) for each in streams) for name in ("records", "requests", "asked", "unanswered")
+    }
+    tokens = sum(each.prompt_tokens + each.completion_tokens for each in streams)
+    written = path / "dataset" if (path / "dataset").is_dir() else None
+    if as_json:
+        from dataclasses import asdict
+
+        whole = {
+            "run_dir": str(path),
+            **sums,
+            "tokens": tokens,
+            "cost_usd": cost_usd,
+            "dataset": written and str(written),
+        }
+        print(printable_json(whole | {"streams": [asdict(each) for each in streams]}))
+        return
+    rows = {"job": f"{path}, {len(streams)} streams, {sum(each.running for each in streams)} of them running"}
+    for each in streams:
+        rows[f"  {Path(each.run_dir).name}"] = f"{each.records:,} of {each.target:,} records; {each.last_start}"
+    rows |= {
+        "records": f"{sums['records']:,} in all streams, before near-duplicates between them are left out",
+        "requests": f"{sums['requests']:,} for {sums['asked']:,} questions ({sums['unanswered']:,} without an answer)",
+        "tokens": f"{tokens:,}",
+        "cost": "not known" if cost_usd is None else f"${cost_usd:,.4f}",
+        "dataset": str(written) if written else "not yet written",
+    }
+    table(rows)

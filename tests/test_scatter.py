@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,27 @@ def test_each_stream_is_a_run_of_its_own_with_its_own_draws(make_config: Callabl
     first = [run.records()[0].demos for run in runs]
     assert len(set(first)) > 1
     assert [len(run.records()) for run in runs] == [8, 8, 8]
+
+
+def test_status_and_explain_know_the_job_by_its_folder(make_config: Callable[..., RunConfig]) -> None:
+    config = make_config(target=12)
+    runs = asyncio.run(grown(config, Purse(config, Totals()), [7, 6]))
+    told = CliRunner().invoke(app, ["status", config.run_dir])
+    assert told.exit_code == 0, told.output
+    assert "2 streams, 0 of them running" in told.output
+    assert "7 of 7 records; target met" in told.output
+    assert "13 in all streams" in told.output
+    whole = json.loads(CliRunner().invoke(app, ["status", config.run_dir, "--json"]).stdout)
+    assert (
+        whole["requests"] == sum(run.status().requests for run in runs) == sum(s["requests"] for s in whole["streams"])
+    )
+    for run in runs:
+        record = run.records()[-1]
+        story = CliRunner().invoke(app, ["explain", config.run_dir, record.id])
+        assert record.instruction.split()[0] in story.output
+    report = CliRunner().invoke(app, ["report", config.run_dir])
+    assert report.exit_code == 2
+    assert f"a job of 2 streams; name one of them, such as {runs[0].path}" in report.stderr
 
 
 def test_shares_add_up_to_a_little_more_than_the_target() -> None:
