@@ -412,7 +412,7 @@ def test_another_teacher_needs_to_be_asked_for_and_is_a_generation(make_config: 
     assert generations == sorted(generations)
     assert set(generations) == {1, 2}
     told = [(each.number, each.teacher, each.records) for each in run.status().by_generation]
-    assert told == [(1, "one", generations.count(1)), (2, "two", generations.count(2))]
+    assert told == [(1, "one (fake)", generations.count(1)), (2, "two (fake)", generations.count(2))]
     again = grow(new, new_generation=True)
     made = again.records()
     assert (len(again.generations), len(made)) == (2, 60), "asked for again it is the same generation"
@@ -537,9 +537,9 @@ def test_the_command_line(make_config: MakeConfig, folder: Path, tmp_path: Path)
     assert cli("generate", config, "--set", "teacher.model=two", "--new-generation").returncode == 0
     told = cli("status", tmp_path / "run").stdout
     assert "45 records (+15: from 30 on), met: the next start adds more" in told
-    assert "from q0 on: alpaca, one, 8 seeds; " in told
-    assert ": alpaca, one, 2 new seeds; " in told
-    assert ": alpaca, two; " in told
+    assert "from q0 on: alpaca, one (fake), 8 seeds; " in told
+    assert ": alpaca, one (fake), 2 new seeds; " in told
+    assert ": alpaca, two (fake); " in told
     status = json.loads(cli("status", tmp_path / "run", "--json").stdout)
     assert status["aim"] == {"target": 45, "more": 15, "met": True}
     assert [each["number"] for each in status["by_generation"]] == [1, 2, 3]

@@ -442,5 +442,5 @@ def test_check_and_status_name_them(tmp_path: Path, seed_file: Path) -> None:
     assert "teacher cheap  fake: fake, propose, weight 3" in checked
     assert "for instances  3 requests, " in checked
     said("generate", str(path))
-    assert "self_instruct, cheap, strong" in said("status", str(tmp_path / "run"))
-    assert Run(tmp_path / "run").status().teacher == "cheap, strong"
+    assert "self_instruct, cheap (fake), strong (fake)" in said("status", str(tmp_path / "run"))
+    assert Run(tmp_path / "run").status().teacher == "cheap (fake), strong (fake)"
