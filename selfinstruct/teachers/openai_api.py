@@ -1,7 +1,7 @@
 """Any server that speaks OpenAI's HTTP protocol, asked through the `openai` SDK.
 
-Requests go through the SDK's own `client.post`, which keeps its retries, back-off and error types but
-leaves out the typed request and response models: the body is read by `answer_body`, tolerantly.
+Requests go out as the SDK builds them, with its retries, back-off and error types (`sdk_client`), but without its typed
+request and response models: the body is read by `answer_body`, tolerantly.
 """
 
 from __future__ import annotations
