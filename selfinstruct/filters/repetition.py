@@ -34,11 +34,16 @@ class Repetition:
             return PASS
         numbers: dict[str, int] = {}
         codes = np.array([numbers.setdefault(token, len(numbers)) for token in tokens])
-        for size in range(1, min(_LONGEST_PIECE, len(tokens) // 2) + 1):
-            run, end = _longest_run(codes[size:] == codes[:-size])
+        for size in range(1, _LONGEST_PIECE + 1):
+            least = min(max(LEAST_TIMES * size, LEAST_TOKENS), max(LONG_TIMES * size, LONG_TOKENS))
+            if least > len(tokens):
+                return PASS
+            equal = codes[size:] == codes[:-size]
+            if np.count_nonzero(equal) + size < least:  # no run can be long enough, which is so for nearly every answer
+                continue
+            run, end = _longest_run(equal)
             length = run + size
-            often = length >= LEAST_TIMES * size and length >= LEAST_TOKENS
-            if often or (length >= LONG_TIMES * size and length >= LONG_TOKENS):
+            if length >= least:
                 piece = tokens[end - run : end - run + size]
                 if any(char.isalpha() for token in piece for char in token):
                     return Verdict("repetition", f"{length // size} times: {' '.join(piece)[:80]}", float(length))
