@@ -6,21 +6,18 @@ How the rows get to the disk is `store`'s business.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from pydantic_core import to_json
 
 from .arrivals import FORGOTTEN, Arrivals, coming
 from .jobs import DROPPED, Jobs
 from .ledger import EMPTY, TABLES, Ledger
-from .schema import Completion, Prompt, Record, Sampling, SeedTask, Usage, Verdict
+from .schema import Completion, Prompt, Record, SeedTask, Usage, Verdict
+from .sent import TEXTS, Sent
 from .store import Statement, Store
 
 FORMAT = 4
@@ -34,7 +31,7 @@ _TABLES = (
     """CREATE TABLE starts (
     number INTEGER PRIMARY KEY, began_at REAL NOT NULL, program TEXT NOT NULL, hosts TEXT NOT NULL,
     checks TEXT NOT NULL)""",
-    "CREATE TABLE texts (hash TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID",
+    TEXTS,
     """CREATE TABLE answers (
     key TEXT PRIMARY KEY, question INTEGER, generation INTEGER NOT NULL, purpose TEXT NOT NULL,
     prompt TEXT NOT NULL, demos TEXT NOT NULL, version TEXT NOT NULL,
@@ -118,7 +115,7 @@ class Journal:
         self.ledger = Ledger(self._store)
         self.jobs = Jobs(self._store)
         self.arrivals = Arrivals(self._store)
-        self._texts: set[str] = set()
+        self.sent = Sent(self._store)
         self._in_flight = (0, 0.0)
         self._generation = self._latest_generation()
         self._asked_under: dict[str, int] = json.loads(self.meta(_ASKED_UNDER) or "{}")
@@ -165,7 +162,7 @@ class Journal:
             question,
             generation,
             prompt.purpose,
-            self._prompt_json(prompt),
+            self.sent.json_of(prompt),
             json.dumps(prompt.demos),
             prompt.version,
             completion.text,
@@ -206,25 +203,6 @@ class Journal:
         requests, prompt_tokens, completion_tokens, cost_usd = row
         by_teacher = {teacher: Usage(*tokens) for teacher, *tokens in unpriced}
         return Totals(requests, prompt_tokens, completion_tokens, cost_usd, by_teacher)
-
-    def _prompt_json(self, prompt: Prompt) -> str:
-        """What was sent, as JSON; the fixed first part stands once in `texts` and is named by its hash."""
-        messages: list[list[str]] = [[m.role, m.content] for m in prompt.messages]
-        if len(messages) > 1:
-            text = prompt.messages[0].content
-            name = _name_of(text)
-            if name not in self._texts:
-                self._store.note(("INSERT OR IGNORE INTO texts VALUES (?, ?)", (name, text)))
-                self._texts.add(name)
-            messages[0] = [messages[0][0], "", name]
-        sent = {
-            "endpoint": prompt.endpoint,
-            "messages": messages,
-            "sampling": _stated(prompt.sampling),
-        }
-        if prompt.schema is not None:
-            sent["schema"] = prompt.schema.get("title", "")
-        return to_json(sent).decode()
 
     # --- what became of them ------------------------------------------------------------------
 
@@ -365,13 +343,3 @@ def _generation(
 ) -> Statement:
     """The statement that begins a generation, with question `after` or a later one."""
     return _INSERT_GENERATION, (after, digest, json.dumps(meaning), json.dumps(config), program)
-
-
-@lru_cache(64)  # every question of a kind has the same
-def _stated(sampling: Sampling) -> dict[str, Any]:
-    return {name: value for name, value in asdict(sampling).items() if value is not None}
-
-
-@lru_cache(64)
-def _name_of(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

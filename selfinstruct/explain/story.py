@@ -170,7 +170,7 @@ class _Reader:
         if not rows:
             return None, ()
         row = rows[0]
-        sent = json.loads(row[7])
+        endpoint, messages = self._journal.sent.read(row[7])
         teacher = teacher_of(self._configs[row[5]], row[17])
         asked = Asked(
             key=row[0],
@@ -184,8 +184,8 @@ class _Reader:
             generation=row[5],
             config_digest=self._digests[row[5]],
             prompt_version=row[6],
-            endpoint=sent["endpoint"],
-            prompt=tuple(self._message(*part) for part in sent["messages"]),
+            endpoint=endpoint,
+            prompt=messages,
             prompt_tokens=row[8],
             completion_tokens=row[9],
             cost_usd=row[10],
@@ -196,12 +196,6 @@ class _Reader:
             inherited=bool(row[15]),
         )
         return asked, tuple(json.loads(row[16]))
-
-    def _message(self, role: str, content: str, name: str | None = None) -> tuple[str, str]:
-        """One part of a prompt; the fixed first part of many stands once in `texts`."""
-        if name is not None:
-            content = str(self._journal.query("SELECT text FROM texts WHERE hash = ?", (name,))[0][0])
-        return role, content
 
     def _shown(self, demos: tuple[str, ...]) -> tuple[Shown, ...]:
         return tuple(Shown(id, self._text(id)) for id in demos)
