@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Input:
         self.rows = 0
         self._stamps = self._look()
         self.columns: Sequence[Column] = ()
-        self.columns = columns or parse_columns([usual_column(self.head())])
+        self.columns = columns or parse_columns([usual_column(self.head)])
 
     @property
     def name(self) -> str:
@@ -56,6 +57,7 @@ class Input:
         """The columns that the first pass can't do without; none: all of them."""
         return {column.top for column in self.columns}
 
+    @cached_property
     def head(self) -> Mapping[str, Any]:
         """The first row; nothing when it can't be read, which the first pass will tell."""
         for chunk in read_chunks(self.source):

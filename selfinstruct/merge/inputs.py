@@ -41,10 +41,9 @@ class MergeInput(Input):
                 self._instructions = {record.id: record.instruction for record in run.records()}
         self._traced: set[str] = set()
         super().__init__(source, (), scratch, stack)
-        head = self.head()
         if paths:
             self.columns = parse_columns(paths)
-        self._traced |= {"id", "run_id"} if {"id", "run_id"} <= head.keys() else set()
+        self._traced |= {"id", "run_id"} if {"id", "run_id"} <= self.head.keys() else set()
         self._seen = 0
         self._leader = "", 0
 

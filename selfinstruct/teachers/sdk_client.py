@@ -53,11 +53,11 @@ class AsyncOpenAI(openai.AsyncOpenAI):
 
     def _build_request(self, options: Any, *, retries_taken: int = 0) -> httpx2.Request:
         request = super()._build_request(options, retries_taken=retries_taken)
-        if not retries_taken and options.method == "post" and isinstance(options.json_data, dict):
+        if options.method == "post" and not retries_taken and options.url not in self._alike:
             headers = request.headers.copy()
             headers.pop("content-length", None)
             alike = partial(httpx2.Request, request.method, request.url, headers=headers, extensions=request.extensions)
-            self._alike.setdefault(options.url, alike)
+            self._alike[options.url] = alike
         return request
 
     async def _send_request(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
