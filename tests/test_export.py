@@ -16,7 +16,7 @@ from huggingface_hub import DatasetCard
 
 from conftest import RECORD
 from selfinstruct.config import RunConfig
-from selfinstruct.errors import ConfigError
+from selfinstruct.errors import ConfigError, UsageError
 from selfinstruct.export import FORMATS, to_dataset, write_dataset
 from selfinstruct.export.columns import Columns
 from selfinstruct.export.dataset import split_of
@@ -208,6 +208,25 @@ def test_shards(make_config: Callable[..., RunConfig]) -> None:
     names = sorted(path.name for path in (made.dataset_path / "alpaca").iterdir())
     assert names == [f"train-{n:05d}-of-00003.parquet" for n in range(3)]
     assert datasets.load_dataset(str(made.dataset_path), split="train").num_rows == 40
+
+
+def test_an_export_takes_the_place_of_nothing_but_an_export(made: Run, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "src").mkdir(parents=True)
+    (project / "README.md").write_text("# Mine\n")
+    (project / "src" / "a.py").write_text("pass\n")
+    with pytest.raises(UsageError, match=r"holds 'README.md', which no export wrote; name a new folder"):
+        write_dataset(made, project)
+    assert (project / "src" / "a.py").exists()
+    out = write_dataset(made, tmp_path / "out")
+    assert write_dataset(made, out, made.config.dataset.model_copy(update={"formats": ("alpaca",)})) == out
+    assert sorted(path.name for path in out.iterdir()) == ["README.md", "alpaca", "provenance"]
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"holds 'notes.txt'"):
+        write_dataset(made, out)
+    with pytest.raises(UsageError, match="is a file; name a folder"):
+        write_dataset(made, out / "notes.txt")
+    assert (out / "notes.txt").read_text() == "mine"
 
 
 def test_a_written_dataset_is_the_same_again(made: Run, tmp_path: Path) -> None:

@@ -18,16 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import DatasetConfig, RunConfig
-from ..errors import cannot_write
+from ..errors import UsageError, cannot_write
 from ..exchange import beside, replace_folder, same_folders
 from ..provenance import Trail
 from ..runs import Run
 from ..schema import Record
 from .card import Part, write_card
 from .columns import ASKING, PROVENANCE_CONFIG, Columns, Row, asking_of
-from .croissant import write_croissant
+from .croissant import CROISSANT, write_croissant
 from .formats import FORMATS, Wording, check_format, columns_of, rows_of, wording_of
-from .revisions import revisions_after, rows_digest
+from .revisions import read_revisions, revisions_after, rows_digest
 
 if TYPE_CHECKING:
     import datasets
@@ -49,11 +49,15 @@ def to_dataset(run: Run | str | Path, format: str = "messages") -> datasets.Data
 def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig | None = None) -> Path:
     """Write the dataset's folder: Parquet for every format and split, and the card. Returns its path.
 
-    target: where, `<run_dir>/dataset` by default; settings: in place of the run's own.
+    target: where, `<run_dir>/dataset` by default, a new folder or one that holds an earlier export and nothing else;
+    settings: in place of the run's own.
     Raises ConfigError for an unknown format or chat template, StorageError when the disk refuses, UsageError when
-    permissions do.
+    permissions do or `target` holds what no export wrote.
     """
-    target = run.dataset_path if target is None else target
+    if target is None:
+        target = run.dataset_path
+    else:
+        _check_target(target)
     settings = run.config.dataset if settings is None else settings
     for name in settings.formats:
         check_format(name)
@@ -77,6 +81,18 @@ def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig 
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return target
+
+
+def _check_target(target: Path) -> None:
+    """Raise UsageError unless all that is there is an earlier export, which may be replaced whole."""
+    if not target.is_dir():
+        if target.exists():
+            raise UsageError(f"{target}: is a file; name a folder")
+        return
+    ours = {"README.md", CROISSANT, PROVENANCE_CONFIG, *FORMATS} if read_revisions(target) else set()
+    foreign = sorted(path.name for path in target.iterdir() if path.name not in ours)
+    if foreign:
+        raise UsageError(f"{target}: holds {foreign[0]!r}, which no export wrote; name a new folder")
 
 
 def split_of(record_id: str, test_share: float, random_seed: int) -> str:
