@@ -83,6 +83,8 @@ def dedup(
         rows |= {"admitted": f"{done.admitted:,}", "refused": f"{done.refused:,}"}
         if missing != "fail":
             rows["left out"] = f"{done.dropped:,} without a text"
+        if done.uncompared:
+            rows["not compared"] = f"{done.uncompared:,} without a text"
         rows |= {
             "time": f"{done.seconds:.1f} s, {done.rows / done.seconds:,.0f} rows/s",
             "work": f"{done.work.postings:,} postings read, {done.work.compared:,} pairs compared",

@@ -80,6 +80,8 @@ def cannot_write(place: object, error: OSError) -> SelfInstructError:
     """Why a file or folder can't be made: permissions are for the user to change, anything else may pass."""
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return UsageError(f"{place}: can't be written ({error.strerror}); make it writable, or choose another folder")
+    if error.errno in (errno.EISDIR, errno.EEXIST):
+        return UsageError(f"{place}: {error.strerror}; give another name")
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return UsageError(f"{place}: can't be written, its folder isn't there; make it, or choose another one")
     return StorageError(

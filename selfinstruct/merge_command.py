@@ -42,7 +42,7 @@ def merge(
         int | None, typer.Option(min=1, help="Threads or Ray's workers here; the cores, at most 2.", show_default=False)
     ] = None,
     max_records: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many tasks that stay.", metavar="N", show_default=False)
+        int | None, typer.Option(min=1, help="Keep the first so many tasks that stay.", metavar="N", show_default=False)
     ] = None,
     overwrite: Overwrite = False,
     debug: Debug = False,
@@ -76,9 +76,11 @@ def merge(
                 progress=shown,
             )
         rows = {"rows read": f"{done.rows:,}", "admitted": f"{done.admitted:,}", "refused": f"{done.refused:,}"}
+        if done.uncompared:
+            rows["not compared"] = f"{done.uncompared:,} without a text"
         for count in done.sources:
             left_out = f", {count.dropped:,} without a text" if count.dropped else ""
-            left_out += f", {count.beyond:,} beyond --max-records" if count.beyond else ""
+            left_out += f", {count.beyond:,} behind --max-records" if count.beyond else ""
             rows[f"  {printable(count.label)}"] = f"{count.admitted:,} of {count.rows:,}{left_out}"
         rows |= {
             "time": f"{done.seconds:.1f} s, {done.rows / done.seconds:,.0f} rows/s",

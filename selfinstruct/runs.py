@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ class Run:
         self.idle = idle
         if streams := streams_of(self.path):
             raise UsageError(f"{self.path}: a job of {len(streams)} streams; name one of them, such as {streams[0]}")
-        if not (self.path / JOURNAL).exists():
+        if not has_journal(self.path):
             raise UsageError(f"{self.path}: not a run's folder (no {JOURNAL} in it)")
         with contextlib.closing(self._journal()) as journal:
             generations = journal.generations()
@@ -85,10 +85,29 @@ class Run:
             return status_of(self, opened, is_locked(self.path))
 
 
+def has_journal(path: Path) -> bool:
+    """Whether a run was begun in a folder. Raises UsageError when that can't be seen."""
+    try:
+        return (path / JOURNAL).exists()
+    except PermissionError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror}); make it readable, or choose another") from None
+
+
 def streams_of(path: Path) -> list[Path]:
     """The folders of the runs that a scattered job consists of, in order; none where `path` is a run's own."""
+    if has_journal(path):
+        return []
     found = [journal.parent for journal in path.glob(f"shards/*/{JOURNAL}") if journal.parent.name.isdecimal()]
     return sorted(found, key=lambda folder: int(folder.name))
+
+
+def begun_runs(streams: Iterable[Path]) -> list[Run]:
+    """Those of the streams that somebody has started: a worker may just be making the next one's journal."""
+    runs = []
+    for stream in streams:
+        with contextlib.suppress(UsageError):
+            runs.append(Run(stream))
+    return runs
 
 
 @dataclass(slots=True)
@@ -174,10 +193,10 @@ def _fork(
 
 def foresee_start(config: RunConfig, seeds: Sequence[SeedTask]) -> tuple[Aim, str]:
     """What the next start with `config` would work towards, and in words which of `seeds` are new to its run."""
-    path = Path(config.run_dir) / JOURNAL
-    if not path.exists():
+    path = Path(config.run_dir)
+    if not has_journal(path):
         return next_aim(config, None), ""
-    with contextlib.closing(Journal(path, read_only=True)) as journal:
+    with contextlib.closing(Journal(path / JOURNAL, read_only=True)) as journal:
         return next_aim(config, journal), seeds_in_words(journal, seeds)
 
 
@@ -198,7 +217,7 @@ def is_locked(path: Path) -> bool:
 def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if not (path / JOURNAL).exists():
+        if not has_journal(path):
             path.chmod(0o700)
     except FileExistsError:
         raise UsageError(f"run_dir: {path} is a file; name a folder") from None
@@ -224,7 +243,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _check_fork(source: Path, path: Path) -> None:
-    if (path / JOURNAL).exists():
+    if has_journal(path):
         raise UsageError(f"{path}: holds a run already; name a new folder to fork into")
-    if not (source / JOURNAL).exists():
+    if not has_journal(source):
         raise UsageError(f"{source}: not a run's folder (no {JOURNAL} in it)")

@@ -451,6 +451,33 @@ def test_no_input_from_python(tmp_path: Path) -> None:
         deduplicate([], tmp_path / "out.jsonl")
 
 
+def test_the_first_users_message_is_looked_for_row_by_row(tmp_path: Path) -> None:
+    """Some rows have a system message, some don't: the same place in the list is another role there."""
+    system = {"role": "system", "content": "You are a helpful assistant for cooks."}
+
+    def talk(asked: str, answer: str, *before: dict[str, str]) -> dict[str, Any]:
+        turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+        return {"messages": [*before, *turns]}
+
+    rows = [
+        talk("Name three rivers in France.", "Explain how a kettle works.", system),
+        talk("Bake a cake for ten people.", "Name three rivers in France."),
+        talk("Explain how a kettle works.", "It boils.", system),
+        talk("Name three rivers in France!", "The Loire.", system),
+    ]
+    for order in (rows, rows[1:] + rows[:1]):
+        source = tmp_path / "talks.jsonl"
+        source.write_text(lines(*order))
+        done = deduplicate(source, tmp_path / "out.jsonl", overwrite=True)
+        assert (done.admitted, done.refused) == (3, 1)
+    bare = tmp_path / "bare.jsonl"
+    bare.write_text(lines({"messages": [system]}))
+    with pytest.raises(UsageError, match="no message of messages has this role"):
+        deduplicate(bare, tmp_path / "none.jsonl")
+    kept = deduplicate(bare, tmp_path / "none.jsonl", missing="keep")
+    assert (kept.admitted, kept.uncompared) == (1, 1)
+
+
 def test_without_a_column_the_instruction_is_looked_for(tmp_path: Path) -> None:
     talk = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Name three rivers in France."}]
     other = [*talk[:1], {"role": "user", "content": "Explain how a kettle works."}]

@@ -29,8 +29,7 @@ class Input:
         self.source = found
         self.rows = 0
         self._stamps = self._look()
-        self.columns: Sequence[Column] = ()
-        self.columns = columns or parse_columns([usual_column(self.head)])
+        self.columns: Sequence[Column] = columns or parse_columns([usual_column(self.head)])
 
     @property
     def name(self) -> str:
@@ -102,12 +101,7 @@ class Input:
 
 def usual_column(head: Mapping[str, Any]) -> str:
     """Where rows like this one usually have their instruction."""
-    messages = head.get("messages")
-    if "instruction" not in head and isinstance(messages, list):
-        roles = [message.get("role") for message in messages if isinstance(message, dict)]
-        if "user" in roles:
-            return f"messages[{roles.index('user')}].content"
-    return "instruction"
+    return "messages[user].content" if "instruction" not in head and "messages" in head else "instruction"
 
 
 class Defects:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import UsageError
+from ..errors import SelfInstructError, StorageError, UsageError
 from ..exchange import replace_folder
 from ..tables import CsvWriter, JsonLinesWriter, ParquetWriter, Writer
 from .card import is_ours
@@ -97,3 +98,12 @@ def open_outputs(
     if output.is_folder and other.is_relative_to(own):
         raise UsageError(f"{explained.path}: lies in the output {output.path}; write elsewhere")
     return output, explained
+
+
+def nothing_written(output: Output, error: OSError) -> SelfInstructError:
+    """Why the disk refused: permissions are for the user to change, anything else may pass."""
+    name = str(error.filename or output.path).replace(str(output.fresh), str(output.path))
+    what = f"{name}: {error.strerror or error}; nothing was written"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return UsageError(f"{what}; mend the permissions, or name another place")
+    return StorageError(f"{what}; make room, or write elsewhere")

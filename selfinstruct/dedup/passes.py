@@ -43,9 +43,11 @@ class Passes:
         self.sources, self.references = sources, references
         self._output, self._explained = output, explained
         self._missing, self._progress = missing, progress
-        self._seen = self.first = 0
+        self._seen = self.first = self.end = 0
         self._defects = Defects()
         self.dropped: list[int] = []
+        self.uncompared = 0
+        """Rows without a text that stay."""
 
     def read(self, join: Decider) -> None:
         """All texts into `join`; raises UsageError for rows without one, and when there is no row at all."""
@@ -67,13 +69,16 @@ class Passes:
     ) -> tuple[Joined, npt.NDArray[np.bool_]]:
         """Decide, and write the rows that stay, and the refused ones with their nearest where that is asked for.
 
-        end: given which rows would stay, the number of the first of those that are no longer wanted.
+        end: given which rows would stay, the number of the first of those that are no longer wanted: as if the inputs
+        ended before it.
         """
         self._output.writer.open(self._output.fresh)
         joined = join.run(lambda done, total: self._progress("comparing", done, total))
         stay = joined.admitted.copy()
         stay[self.dropped] = False
-        stay[end(stay) :] = False
+        self.end = end(stay)
+        stay[self.end :] = False
+        joined.admitted[self.end :] = True  # nothing is refused there, so there is nothing to explain
         with ExitStack() as stack:
             explainer = None
             if self._explained is not None:
@@ -116,8 +121,10 @@ class Passes:
             if objects[position] is None or self._missing == "fail":
                 row = next(chunk.take([position]).rows())
                 self._defects.add(why_no_text(row, columns))
-            elif self._missing == "drop" and source in self.sources:
+            elif source in self.sources and self._missing == "drop":
                 self.dropped.append(self._seen + position)
+            elif source in self.sources:
+                self.uncompared += 1
         self._seen += len(chunk)
         self._progress("reading", self._seen, 0)
         return [text or "" for text in texts]

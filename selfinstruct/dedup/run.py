@@ -17,13 +17,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import StorageError, UsageError
+from ..errors import UsageError
 from ..novelty import Work
 from ..novelty.join import Join
 from ..tables import parse_columns
 from .card import write_card
 from .inputs import Input
-from .output import Output, open_outputs
+from .output import Output, nothing_written, open_outputs
 from .passes import Passes, Progress
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -33,8 +33,9 @@ Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 class Deduplicated:
     """What was done. `rows` = `admitted` + `refused` + `dropped`.
 
-    dropped: rows without a text, left out as asked. references: rows of `against`. digest: sha256 over the numbers,
-    counted from 0 over all inputs, of the rows that stayed, 8 bytes each, little-endian.
+    dropped: rows without a text, left out as asked. uncompared: such rows that stay, as asked. references: rows of
+    `against`. digest: sha256 over the numbers, counted from 0 over all inputs, of the rows that stayed, 8 bytes each,
+    little-endian.
     """
 
     out: Path
@@ -42,6 +43,7 @@ class Deduplicated:
     admitted: int
     refused: int
     dropped: int
+    uncompared: int
     references: int
     seconds: float
     digest: str
@@ -75,6 +77,8 @@ def deduplicate(
     sources, references = _names(inputs), _names(against)
     if not sources:
         raise UsageError("no input is named; give at least one")
+    if against_columns and not references:
+        raise UsageError("--against-column: names a column of --against, which isn't given")
     if [*sources, *references].count("-") > 1:
         raise UsageError("standard input is named twice; it can be read once")
     output, explained = open_outputs(out, explain, [*sources, *references], overwrite)
@@ -104,14 +108,14 @@ def deduplicate(
                     counts |= {"rows without a text, left out": dropped} if dropped else {}
                     write_card(output.fresh, output.path.name, passes.sources, passes.references, rule, counts)
     except OSError as error:
-        what = f"{error.filename or output.path}: {error.strerror or error}"
-        raise StorageError(f"{what}; nothing was written; make room, or write elsewhere") from None
+        raise nothing_written(output, error) from None
     return Deduplicated(
         out=output.path,
         rows=rows,
         admitted=admitted,
         refused=rows - admitted - dropped,
         dropped=dropped,
+        uncompared=passes.uncompared,
         references=passes.first,
         seconds=time.perf_counter() - started,
         digest=digest_of_stay(stay),

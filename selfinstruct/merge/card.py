@@ -17,7 +17,7 @@ text is too similar, by ROUGE-L F over tokens, to a row before it that stayed, w
 class SourceCount:
     """What became of one input's rows: `rows` = `admitted` + `refused` + `dropped` + `beyond`.
 
-    dropped: rows without a text, as asked. beyond: those that would stay, had there not been enough before them.
+    dropped: rows without a text, as asked. beyond: those behind the last one that was wanted.
     records: tasks among the admitted rows; several rows of a run may be instances of one.
     """
 
@@ -45,7 +45,7 @@ def write_merge_card(folder: Path, name: str, column: str, rule: str, counts: Se
         for count in counts
     ]
     header = (
-        "\n| source | compared | rows | here | near-duplicates | without a text | beyond what was wanted |"
+        "\n| source | compared | rows | here | near-duplicates | without a text | behind the last one wanted |"
         "\n|---|---|---|---|---|---|---|\n"
     )
     write_readme(folder, name, _STORY, rows, header + "\n".join(lines) + "\n")

@@ -210,7 +210,5 @@ def _ray() -> Any:
         import ray
     except ImportError:
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        raise UsageError(
-            f"--engine ray: Ray isn't installed; pip install 'selfinstruct[ray]' (this is Python {python})"
-        ) from None
+        raise UsageError(f"Ray isn't installed; pip install 'selfinstruct[ray]' (this is Python {python})") from None
     return ray

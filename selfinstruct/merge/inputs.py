@@ -11,7 +11,7 @@ from typing import Any
 
 from ..dedup.inputs import Input
 from ..errors import UsageError
-from ..runs import JOURNAL, Run
+from ..runs import Run, has_journal
 from ..tables import Chunk, Columns, has_column, parse_columns, with_column
 
 _INSTANCE = re.compile(r"(?P<record>.+)\.[1-9]\d*")
@@ -39,18 +39,22 @@ class MergeInput(Input):
             source = str(run.dataset_path)
             if not paths:
                 self._instructions = {record.id: record.instruction for record in run.records()}
-        self._traced: set[str] = set()
         super().__init__(source, (), scratch, stack)
         if paths:
             self.columns = parse_columns(paths)
-        self._traced |= {"id", "run_id"} if {"id", "run_id"} <= self.head.keys() else set()
+        self._traced = {"id", "run_id"} if {"id", "run_id"} <= self.head.keys() else set()
         self._seen = 0
         self._leader = "", 0
 
     @property
+    def compared(self) -> tuple[str, ...]:
+        """What the card says that it is."""
+        return ("instruction (of the run)",) if self._instructions else tuple(column.path for column in self.columns)
+
+    @property
     def needed(self) -> set[str]:
         """What is compared, and what tells the rows of one task."""
-        return super().needed | self._traced if self.columns else set()
+        return super().needed | self._traced
 
     def first_pass(self) -> Iterator[Chunk]:
         """As that of `Input`, each row with its label. Raises UsageError where rows have such a column already."""
@@ -132,7 +136,7 @@ def check_same_columns(inputs: Sequence[MergeInput]) -> None:
 
 
 def _run_in(source: str) -> Run | None:
-    if not (Path(source) / JOURNAL).exists():
+    if not has_journal(Path(source)):
         return None
     run = Run(source)
     if not run.dataset_path.is_dir():

@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..dedup.output import open_outputs
+from ..dedup.output import nothing_written, open_outputs
 from ..dedup.passes import Decider, Passes, Progress
 from ..dedup.run import check_rule, digest_of_stay
-from ..errors import StorageError, UsageError
+from ..errors import UsageError
 from ..novelty import Join, Work
 from .card import SourceCount, write_merge_card
 from .inputs import MergeInput, check_same_columns, labels_of
@@ -25,10 +25,11 @@ from .tasks import TaskDecider
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What was done. digest: as that of `Deduplicated`, over the rows of all sources in order."""
+    """What was done. digest, uncompared: as those of `Deduplicated`, over the rows of all sources in order."""
 
     out: Path
     sources: tuple[SourceCount, ...]
+    uncompared: int
     seconds: float
     digest: str
     work: Work
@@ -85,6 +86,10 @@ def merge_datasets(
     sources = [os.fspath(one) for one in inputs]
     if not sources:
         raise UsageError("no input is named; give at least one")
+    if max_records is not None and max_records < 1:
+        raise UsageError(f"max_records: {max_records} is not at least 1")
+    if not source_column:
+        raise UsageError("--source-column: must not be empty")
     labels = labels_of(sources)
     output, explained = open_outputs(out, explain, sources, overwrite)
     rule = f"ROUGE-L F {'of at least' if refuse_equal else 'above'} {threshold:g}"
@@ -112,13 +117,14 @@ def merge_datasets(
                 check_same_columns(given)
             with output.writing():
                 joined, stay = passes.write(deciding, end)
-                counts = _counts(given, joined.admitted, stay, passes.dropped, deciding.firsts())
+                counts = _counts(given, joined.admitted, stay, passes, deciding.firsts())
                 if output.is_folder:
                     write_merge_card(output.fresh, output.path.name, source_column, rule, counts)
     except OSError as error:
-        what = f"{error.filename or output.path}: {error.strerror or error}"
-        raise StorageError(f"{what}; nothing was written; make room, or write elsewhere") from None
-    return Merged(output.path, counts, time.perf_counter() - started, digest_of_stay(stay), joined.work)
+        raise nothing_written(output, error) from None
+    return Merged(
+        output.path, counts, passes.uncompared, time.perf_counter() - started, digest_of_stay(stay), joined.work
+    )
 
 
 def _decider(
@@ -151,19 +157,18 @@ def _counts(
     inputs: Sequence[MergeInput],
     admitted: npt.NDArray[np.bool_],
     stay: npt.NDArray[np.bool_],
-    dropped: Sequence[int],
+    passes: Passes,
     firsts: npt.NDArray[np.bool_],
 ) -> tuple[SourceCount, ...]:
-    without = np.zeros(len(stay), np.bool_)
-    without[list(dropped)] = True
+    without, beyond = np.zeros(len(stay), np.bool_), np.arange(len(stay)) >= passes.end
+    without[passes.dropped] = True
     counts, start = [], 0
     for given in inputs:
         end = start + given.rows
         part = slice(start, end)
-        out, refused = without[part], ~admitted[part] & ~without[part]
-        beyond = ~stay[part] & ~out & ~refused
-        paths = tuple(column.path for column in given.columns)
-        numbers = (each.sum() for each in (stay[part], refused, out, beyond, stay[part] & firsts[part]))
-        counts.append(SourceCount(given.label, paths, given.rows, *map(int, numbers)))
+        out = without[part] & ~beyond[part]
+        refused = ~admitted[part] & ~out & ~beyond[part]
+        numbers = (each.sum() for each in (stay[part], refused, out, beyond[part], stay[part] & firsts[part]))
+        counts.append(SourceCount(given.label, given.compared, given.rows, *map(int, numbers)))
         start = end
     return tuple(counts)

@@ -1,7 +1,7 @@
-"""Where in a row a text stands: `instruction`, `messages[0].content`, `a.b[-1]`.
+"""Where in a row a text stands: `instruction`, `messages[0].content`, `messages[user].content`, `a.b[-1]`.
 
-A step is a name, a place in a list (from 0, or from the end: -1 is the last), or `["any name"]` for a name with dots
-or brackets in it.
+A step is a name, a place in a list (from 0, or from the end: -1 is the last), a role (system, user or
+assistant), which takes the first message in it, or `["any name"]` for a name with dots or brackets in it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,29 @@ from ..errors import UsageError
 from ..suggest import closest
 from .chunks import Row
 
-_STEP = re.compile(r'(?:^|(?<!^)\.)(?P<name>[^.\[\]]+)|\[(?P<place>-?\d+)\]|\["(?P<quoted>[^"]+)"\]')
+_STEP = re.compile(
+    r'(?:^|(?<!^)\.)(?P<name>[^.\[\]]+)|\[(?P<place>-?\d+)\]|\[(?P<role>system|user|assistant)\]|\["(?P<quoted>[^"]+)"\]'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A step to the first message of a list that somebody in this role wrote."""
+
+    name: str
+
+    def of(self, messages: object) -> object:
+        """That message; None where there is none."""
+        found = messages if isinstance(messages, list) else []
+        return next((each for each in found if isinstance(each, Mapping) and each.get("role") == self.name), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A path into a row, in its steps: names, and places in lists. The first one is a name."""
+    """A path into a row, in its steps: names, places in lists, roles. The first one is a name."""
 
     path: str
-    steps: tuple[str | int, ...]
+    steps: tuple[str | int | Role, ...]
 
     @property
     def top(self) -> str:
@@ -37,7 +51,7 @@ class Column:
             for step in self.steps:
                 if isinstance(found, str):
                     return None
-                found = found[step]
+                found = step.of(found) if isinstance(step, Role) else found[step]
         except (KeyError, IndexError, TypeError):
             return None
         return found
@@ -49,7 +63,7 @@ def parse_columns(paths: Iterable[str]) -> tuple[Column, ...]:
 
 
 def _parse(path: str) -> Column:
-    steps: list[str | int] = []
+    steps: list[str | int | Role] = []
     end = 0
     while end < len(path):
         step = _STEP.match(path, end)
@@ -59,9 +73,10 @@ def _parse(path: str) -> Column:
                 'write it like instruction, messages[0].content or ["a.b"].c'
             )
         place = step["place"]
-        steps.append(int(place) if place else step["name"] or step["quoted"])
+        named = Role(step["role"]) if step["role"] else step["name"] or step["quoted"]
+        steps.append(int(place) if place else named)
         end = step.end()
-    if not steps or isinstance(steps[0], int):
+    if not steps or not isinstance(steps[0], str):
         raise UsageError(f"column {path!r}: must begin with a column's name, as in messages[0].content")
     return Column(path, tuple(steps))
 
@@ -92,6 +107,13 @@ def why_no_text(row: Row, columns: Sequence[Column]) -> str:
     for column in columns:
         found: Any = row.values
         for number, step in enumerate(column.steps):
+            if isinstance(step, Role):
+                if (message := step.of(found)) is None:
+                    return (
+                        f"{row.where}: no column {column.path!r}: no message of {_before(column, number)} has this role"
+                    )
+                found = message
+                continue
             if isinstance(step, str) and isinstance(found, Mapping):
                 if step not in found:
                     return f"{row.where}: no column {column.path!r}; {_what_is_there(step, found, column, number)}"
