@@ -152,10 +152,10 @@ def status(
     with plain_errors(debug):
         from dataclasses import asdict
 
-        from .runs import Run, streams_of
+        from .runs import Run, begun_runs, streams_of
 
         if streams := streams_of(run):
-            tell_streams(run, [Run(stream).status() for stream in streams], as_json)
+            tell_streams(run, len(streams), [each.status() for each in begun_runs(streams)], as_json)
             return
         now = Run(run).status()
         if as_json:
@@ -201,8 +201,6 @@ def export(
             changes["formats"] = tuple(format)
         if test_share is not None:
             changes["test_share"] = test_share
-        if output is not None and output.exists() and not (output / "README.md").exists() and any(output.iterdir()):
-            raise UsageError(f"--output {output}: holds other files; name a new folder")
         values = overridden(opened.config.model_dump(mode="json", exclude_unset=True), set_ or [])
         config = RunConfig.parse(values, "export")
         if config.model_copy(update={"dataset": opened.config.dataset}) != opened.config:

@@ -167,13 +167,17 @@ class RunConfig(Section):
         else:
             defects = config._as_a_whole()
         if defects := texts | defects:
-            given = tuple(f"{key}." for key in set_)
-            where = {key: "--set" if f"{key}.".startswith(given) else f"{source}:" for key in defects}
+            given = [f"{key}." for key in set_]
+            said = {key for key in defects for one in given if one.startswith(f"{key}.") or f"{key}.".startswith(one)}
+            where = {key: "--set" if key in said else f"{source}:" for key in defects}
             raise ConfigError("\n".join(f"{where[key]} {key}: {problem}" for key, problem in defects.items()))
         return config
 
     def _as_a_whole(self) -> dict[str, str]:
         """What is wrong between keys that are right each for itself."""
+        words = self.filters
+        if words.min_words is not None and words.max_words is not None and words.min_words > words.max_words:
+            return {"filters.min_words": "is above filters.max_words: no task would pass"}
         if self.teachers is None:
             return {}
         found = defects_of(self.teachers, develops=self.strategy == "self_instruct", judged=self.judge is not None)

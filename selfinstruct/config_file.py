@@ -136,6 +136,7 @@ def find_tables(values: Values, beside: Path) -> None:
 _UNION = {
     "seeds": "must be a path, or a list of paths",
     "target": "must be a number of records such as 500, or +500 for so many more at each start",
+    "egress": "must be any, local-only, or a list of hosts",
     "filters.keywords": "must be true, false, or a list of words",
     "filters.prefixes": "must be true, false, or a list of texts",
     "filters.decontaminate": "must be a list of paths",
@@ -172,7 +173,7 @@ def explain(error: Any, model: type[BaseModel]) -> tuple[str, str]:
     if kind in ("string_pattern_mismatch", "string_too_short"):
         return key, "must not be empty"
     if kind == "model_type":
-        return key, "is a section: its keys stand below it, indented"
+        return key, f"is a section: its keys stand below it, indented, or are set as {key}.KEY=VALUE"
     return key, _wrong_value(error)
 
 

@@ -69,17 +69,18 @@ def estimate(
 ) -> Estimate:
     """Expected requests, tokens and dollars for so many records.
 
-    past: the run so far; with at least 20 records in it, its own rates are used.
+    past: the run so far; with at least 20 records that it has asked for itself, its own rates are used.
     """
     sources = dict.fromkeys(price.source for price in map(price_of, config.all_teachers) if price is not None)
     source = "; ".join(sources) or None
-    if past is not None and past.records >= 20:
-        factor = records / past.records
+    made = 0 if past is None else past.records - past.records_free
+    if past is not None and made >= 20:
+        factor = records / made
         rates = [
             (purpose, math.ceil(used["requests"] * factor), _scaled(used, factor))
             for purpose, used in past.by_purpose.items()
         ]
-        basis = f"the run's own {past.records:,} records"
+        basis = f"the run's own {made:,} records"
     else:
         rates = list(_expected(config, seeds, strategy, records))
         basis = f"{ACCEPTED:.0%} of the tasks asked for are admitted (a guess until the run has 20 records)"

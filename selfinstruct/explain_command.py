@@ -67,10 +67,11 @@ def explain(
 
 
 def _stream(path: Path, id: str | None) -> Path:
-    """Of a scattered job the stream that the task is of, by the first part of its id; else `path` itself."""
-    from .runs import Run, streams_of
+    """Of a scattered job the stream that the record is of, by the first part of its id; else `path` itself."""
+    from .runs import begun_runs, streams_of
 
-    return next((stream for stream in streams_of(path) if Run(stream).id == str(id).partition("-")[0]), path)
+    streams = begun_runs(streams_of(path))
+    return next((stream.path for stream in streams if stream.id == str(id).partition("-")[0]), path)
 
 
 def _found(run: Run, text: str) -> list[Found]:

@@ -41,11 +41,12 @@ _log = logging.getLogger(__name__)
 
 def run(config: RunConfig, **options: Any) -> Run:
     """`asyncio.run` of `arun`: for scripts. Inside a running event loop, await `arun` itself; UsageError says so."""
-    try:
+    with contextlib.suppress(RuntimeError):
         asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(arun(config, **options))
-    raise UsageError("run: an event loop is running here (a notebook, say); write `await selfinstruct.arun(config)`")
+        raise UsageError(
+            "run: an event loop is running here (a notebook, say); write `await selfinstruct.arun(config)`"
+        )
+    return asyncio.run(arun(config, **options))
 
 
 async def arun(

@@ -86,7 +86,7 @@ class Loop:
         # A batch takes a day, however many questions are in it: all tasks are developed at once then.
         batch = any(each.mode == "batch" for each in self._config.all_teachers)
         self._abreast = self._target if batch else self._config.lookahead
-        self._enough = math.inf if batch else _ENOUGH * self._config.concurrency
+        self._enough = math.inf if batch else _ENOUGH * self._config.concurrency * len(self._config.all_teachers)
         self._prefix = self._finished = 0
         self._exhausted: str | None = None
         self._stuck = False

@@ -88,7 +88,7 @@ def expectations(config: RunConfig) -> tuple[dict[str, str], float | None]:
     from .decontaminate import load_sets
     from .estimate import estimate
     from .filters import told
-    from .runs import JOURNAL, Run, foresee_start
+    from .runs import Run, foresee_start, has_journal
     from .seeds import load_seeds
     from .strategies import build_strategy
     from .teachers import asking_for
@@ -98,9 +98,9 @@ def expectations(config: RunConfig) -> tuple[dict[str, str], float | None]:
     sets = load_sets(config.filters.decontaminate, config.filters.eval_columns)
     strategy = build_strategy(config, asking_for(config))
     folder = Path(config.run_dir)
-    past = Run(folder).status() if (folder / JOURNAL).exists() else None
+    past = Run(folder).status() if has_journal(folder) else None
     aim, new_seeds = foresee_start(config, seeds)
-    there = past.records if past is not None and aim.more is not None else 0
+    there = 0 if past is None else past.records if aim.more is not None else past.records_free
     expected = estimate(config, seeds, strategy, past, records=aim.target - there)
     usage = expected.usage
     classes = sum(bool(seed.is_classification) for seed in seeds)
@@ -120,7 +120,7 @@ def expectations(config: RunConfig) -> tuple[dict[str, str], float | None]:
         "caps": _caps(config),
         "assumed": expected.basis,
     }
-    if there and past is not None and past.cost_usd is not None and expected.cost_usd is not None:
+    if aim.more is not None and past is not None and past.cost_usd is not None and expected.cost_usd is not None:
         return rows, past.cost_usd + expected.cost_usd  # caps are the whole run's
     return rows, expected.cost_usd
 

@@ -71,8 +71,8 @@ def scatter(
             raise typer.Exit(done.exit_code)
 
 
-def tell_streams(path: Path, streams: Sequence[Status], as_json: bool) -> None:
-    """`status` of a scattered job: a line for each stream, and the sums."""
+def tell_streams(path: Path, count: int, streams: Sequence[Status], as_json: bool) -> None:
+    """`status` of a scattered job of `count` streams: a line for each that has begun, and the sums."""
     dollars = [each.cost_usd for each in streams]
     cost_usd = None if None in dollars else sum(each or 0.0 for each in dollars)
     sums = {
@@ -92,7 +92,7 @@ def tell_streams(path: Path, streams: Sequence[Status], as_json: bool) -> None:
         }
         print(printable_json(whole | {"streams": [asdict(each) for each in streams]}))
         return
-    rows = {"job": f"{path}, {len(streams)} streams, {sum(each.running for each in streams)} of them running"}
+    rows = {"job": f"{path}, {count} streams, {sum(each.running for each in streams)} of them running"}
     for each in streams:
         rows[f"  {Path(each.run_dir).name}"] = f"{each.records:,} of {each.target:,} records; {each.last_start}"
     rows |= {

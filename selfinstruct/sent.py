@@ -49,11 +49,10 @@ class Sent:
         return role, str(self._store.row("SELECT text FROM texts WHERE hash = ?", (*name,))[0]) if name else content
 
 
-@lru_cache(64)  # every question of a kind has the same
 def _stated(sampling: Sampling) -> dict[str, Any]:
     return {name: value for name, value in asdict(sampling).items() if value is not None}
 
 
-@lru_cache(64)
+@lru_cache(64)  # every question of a kind has the same
 def _name_of(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

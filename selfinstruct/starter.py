@@ -48,5 +48,7 @@ def write_starter(folder: Path, kind: str, force: bool = False) -> list[Path]:
         for path, text in files.items():
             path.write_text(text, encoding="utf-8")
     except OSError as error:
+        for path in files.keys() - taken:  # half a file would be in the way of the next try
+            path.unlink(missing_ok=True)
         raise UsageError(f"init: {folder}: {error.strerror or error}") from None
     return list(files)

@@ -12,6 +12,9 @@ from .config import RunConfig
 from .growth import Aim, aim_of
 from .journal import Generation, Journal
 
+_ASKED = "SELECT count(*) FROM answers WHERE inherited = 0 AND key NOT LIKE 'failed:%'"
+"""Without the failures that were set aside: somebody else was asked, or somebody at another time."""
+_RECORDS_ASKED = "SELECT count(*) FROM records r JOIN answers a ON a.key = 'p:' || r.question WHERE a.inherited = 0"
 _RECORDS_BY_GENERATION = (
     "SELECT a.generation, count(*) FROM (SELECT question FROM records ORDER BY question, idx LIMIT ?) r"
     " JOIN answers a ON a.key = 'p:' || r.question GROUP BY 1"
@@ -67,7 +70,7 @@ class Status:
     questions: proposals answered. proposed: tasks read from them; admitted: those that entered the pool;
     records: those with their instances, at most `target`. refused: by reason, of tasks, answers and instances.
     requests: that were sent, retries included, for so many questions `asked`; unanswered: those that got no answer.
-    taken_over: answers of another run, at no cost to this one.
+    taken_over: answers of another run, at no cost to this one. records_asked: records that don't come from such.
     by_purpose, by_teacher: requests, tokens, dollars. waiting: open batch jobs, a line each.
     """
 
@@ -84,6 +87,7 @@ class Status:
     asked: int
     unanswered: int
     taken_over: int
+    records_asked: int
     prompt_tokens: int
     completion_tokens: int
     cost_usd: float | None
@@ -111,15 +115,24 @@ class Status:
         return self.admitted / self.proposed if self.proposed else 0.0
 
     @property
+    def records_free(self) -> int:
+        """Records from answers that were taken over."""
+        return max(0, self.records - self.records_asked)
+
+    @property
     def cost_per_record_usd(self) -> float | None:
-        """Dollars for one record so far, everything that was refused for it included; None where nobody knows."""
-        return self.cost_usd / self.records if self.cost_usd is not None and self.records else None
+        """Dollars for one record so far, everything that was refused for it included; None where nobody knows.
+
+        Records from answers that were taken over have cost nothing here, and say nothing of what the next one will.
+        """
+        made = self.records - self.records_free
+        return self.cost_usd / made if self.cost_usd is not None and made else None
 
     @property
     def target_cost_usd(self) -> float | None:
         """Dollars for the whole target at the rate so far."""
         each = self.cost_per_record_usd
-        return None if each is None else each * self.target
+        return None if each is None or self.cost_usd is None else self.cost_usd + each * (self.target - self.records)
 
 
 class _Told(Protocol):
@@ -158,9 +171,10 @@ def status_of(run: _Told, journal: Journal, running: bool) -> Status:
         questions=count("SELECT count(*) FROM answers WHERE question IS NOT NULL"),
         refused=dict(refused),
         requests=totals.requests,
-        asked=count("SELECT count(*) FROM answers WHERE inherited = 0"),
-        unanswered=count("SELECT count(*) FROM answers WHERE inherited = 0 AND failed = 1"),
+        asked=count(_ASKED),
+        unanswered=count(f"{_ASKED} AND failed = 1"),
         taken_over=count("SELECT count(*) FROM answers WHERE inherited = 1"),
+        records_asked=count(_RECORDS_ASKED),
         prompt_tokens=totals.prompt_tokens,
         completion_tokens=totals.completion_tokens,
         cost_usd=None if unpriced else totals.cost_usd,

@@ -107,6 +107,24 @@ def test_what_was_spent_for_what_and_what_the_target_will_cost(config_file: Path
         assert all(word in text for word in ("(config)", "for classify", "per record", "for 30 records"))
 
 
+def test_records_that_were_taken_over_are_no_rate(config_file: Path, tmp_path: Path) -> None:
+    prices = ("--set", "teacher.input_usd_per_mtok=100", "--set", "teacher.output_usd_per_mtok=200")
+    assert cli("generate", config_file, *prices, "--set", "target=60").returncode == 0
+    strict = ("--set", "max_similarity=0.6", "--set", f"run_dir={tmp_path / 'strict'}", "--set", "target=60")
+    assert cli("refilter", tmp_path / "run", tmp_path / "strict", "--set", "max_similarity=0.6").returncode == 3
+    before = json.loads(cli("status", tmp_path / "strict", "--json").stdout)
+    assert 0 < before["records"] < 60
+    assert (before["records_asked"], before["cost_per_record_usd"], before["target_cost_usd"]) == (0, None, None)
+    assert "per record" not in cli("status", tmp_path / "strict").stdout
+    checked = cli("check", config_file, *prices, *strict).stdout
+    assert f"for {60 - before['records']} records" in checked
+    assert "$0.00" not in checked, "what is missing isn't free"
+    assert cli("generate", config_file, *prices, *strict).returncode in (0, 3)
+    after = json.loads(cli("status", tmp_path / "strict", "--json").stdout)
+    assert after["records_asked"] > 20
+    assert after["cost_per_record_usd"] == pytest.approx(after["cost_usd"] / after["records_asked"])
+
+
 def test_check_says_what_a_run_will_cost_without_asking(config_file: Path, tmp_path: Path) -> None:
     done = cli("check", config_file, "--set", "teacher.kind=openai", "--set", "teacher.model=gpt-4o-mini")
     assert done.returncode == 0, done.stderr

@@ -133,7 +133,15 @@ TARGET = "target: must be a number of records such as 500, or +500 for so many m
         ({"max_cost_usd": float("inf")}, "max_cost_usd: must be a finite number (it is Infinity)"),
         ({"max_cost_usd": True}, "max_cost_usd: must be a valid number (it is true)"),
         ({"language": "eng"}, "language: must be 'en', 'zh' or 'any'; did you mean 'en'?"),
-        ({"teacher": "gpt-4o"}, "teacher: is a section: its keys stand below it, indented"),
+        (
+            {"teacher": "gpt-4o"},
+            "teacher: is a section: its keys stand below it, indented, or are set as teacher.KEY=VALUE",
+        ),
+        ({"egress": "foo"}, "egress: must be any, local-only, or a list of hosts"),
+        (
+            {"filters": {"min_words": 9, "max_words": 8}},
+            "filters.min_words: is above filters.max_words: no task would pass",
+        ),
         ({"teacher": {"base_url": "localhost:8000"}}, "teacher.base_url: must begin with http:// or https://"),
         ({"teacher": {"base_url": "http://me:pw@host/v1"}}, "teacher.base_url: must hold no user, password, query"),
         ({"teacher": {"base_url": "http://host/v1?key=pw"}}, "teacher.base_url: must hold no user, password, query"),
@@ -325,6 +333,8 @@ def test_overriding_leaves_the_given_values_alone() -> None:
         ("=5", "--set: write it as key=value, such as --set teacher.model=gpt-4o-mini"),
         ("target.x=5", "--set target.x: target is not a section"),
         ("teacher.modell=a", "--set teacher.modell: unknown key; did you mean 'teacher.model'?"),
+        ("foo.bar=x", "--set foo: unknown key"),
+        ("teachers.a.model=1", "--set teachers: must be a list (it is a section)"),
         ("targt=5", "--set targt: unknown key; did you mean 'target'?"),
     ],
 )

@@ -121,6 +121,8 @@ def test_other_languages(language: str, instruction: str, reason: str | None) ->
         ({"keywords": False}, "Describe the image in words.", None),
         ({"keywords": []}, "Describe the image in words.", None),
         ({"keywords": ["C++", "诗"]}, "Describe the image in words.", None),
+        ({"keywords": ["yazı"]}, "Write about YAZI in words.", "keyword"),
+        ({"keywords": ["straße"]}, "Describe the strasse in words.", "keyword"),
         ({"keywords": ["C++", "诗"]}, "Sort a list in c++ quickly.", "keyword"),
         ({"keywords": ["C++", "诗"]}, "Explain the sign 诗 to me.", "keyword"),
         ({"prefixes": False}, "Write a program that counts.", None),

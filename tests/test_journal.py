@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -467,6 +468,19 @@ def test_a_folder_that_can_only_be_read(read_only_folder: Path) -> None:
         with pytest.raises(UsageError, match=r"can't be written .* make .*writable") as caught:
             Journal(read_only_folder / name)
         assert caught.value.exit_code == 2
+
+
+def test_a_strategys_own_stops_may_be_a_list(tmp_path: Path) -> None:
+    prompt = replace(PROMPT, sampling=Sampling(stop=["\n"]))  # type: ignore[arg-type]
+
+    async def course() -> None:
+        with contextlib.closing(Journal(tmp_path / "journal.sqlite")) as journal:
+            await journal.commit("p:0", 0, prompt, Completion("Yes."), None, 1.5, 0.25)
+            sent = journal.query("SELECT prompt FROM answers")[0][0]
+            assert json.loads(sent)["sampling"] == {"stop": ["\n"]}
+            assert journal.sent.read(sent) == ("chat", tuple((m.role, m.content) for m in prompt.messages))
+
+    asyncio.run(course())
 
 
 @given(st.text(st.characters(exclude_categories=())), st.floats(allow_nan=False, allow_infinity=False))

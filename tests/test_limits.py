@@ -203,6 +203,37 @@ def test_who_is_cancelled_gives_the_place_back(draw: random.Random, count: int, 
     hurried(course)
 
 
+@pytest.mark.parametrize(
+    ("ends", "most"),
+    [
+        ([], 32),
+        ([(200, {})], 64),
+        ([(200, {"x-ratelimit-limit-requests": "6000"})], 35),
+        ([(429, {}), (200, {}), (200, {})], 38),
+        ([(500, {}), (200, {})], 38),
+        ([(None, None), (200, {})], 35),
+    ],
+)
+def test_how_many_are_in_flight_at_first(ends: list[tuple[int | None, dict[str, str] | None]], most: int) -> None:
+    """64 at once only where the first answer is one, and says nothing of limits."""
+
+    async def course() -> None:
+        limits = Limits(Allowance(), 256, 600)
+        for status, headers in ends:
+            turn = Turn("propose", 10, 10)
+            await limits.enter(turn)
+            limits.leave(turn, status, headers)
+        await asyncio.sleep(600)
+        waiting = [asyncio.create_task(limits.enter(Turn("propose", 10, 10))) for _ in range(256)]
+        await asyncio.sleep(0.001)
+        assert limits.in_flight == most
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    hurried(course)
+
+
 def test_who_may_not_leave_takes_nothing() -> None:
     def stop() -> None:
         raise ZeroDivisionError

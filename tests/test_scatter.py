@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import shutil
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from typer.testing import CliRunner
 
 from selfinstruct.cli import app
 from selfinstruct.config import RunConfig
+from selfinstruct.errors import UsageError
 from selfinstruct.generate import arun
 from selfinstruct.journal import Totals
 from selfinstruct.limits import Allowance, Limits, Turn
 from selfinstruct.roster import Teacher
-from selfinstruct.runs import Run
-from selfinstruct.scatter.plan import SURPLUS, aims, folder_of, shares, stream_values
+from selfinstruct.runs import JOURNAL, Run
+from selfinstruct.scatter.plan import SURPLUS, aims, check_scatterable, folder_of, shares, stream_values
 from selfinstruct.scatter.purse import Purse, Ticket
 from selfinstruct.scatter.run import spent_so_far
 from selfinstruct.scatter.stream import SharingTeacher
@@ -100,9 +102,23 @@ def test_status_and_explain_know_the_job_by_its_folder(make_config: Callable[...
         record = run.records()[-1]
         story = CliRunner().invoke(app, ["explain", config.run_dir, record.id])
         assert record.instruction.split()[0] in story.output
+    (folder_of(config, 2)).mkdir()
+    (folder_of(config, 2) / JOURNAL).touch()
+    told = CliRunner().invoke(app, ["status", config.run_dir])
+    assert "3 streams, 0 of them running" in told.output, "one that is just being made is no error"
+    shutil.rmtree(folder_of(config, 2))
     report = CliRunner().invoke(app, ["report", config.run_dir])
     assert report.exit_code == 2
     assert f"a job of 2 streams; name one of them, such as {runs[0].path}" in report.stderr
+
+
+def test_a_runs_own_folder_stays_one(make_config: Callable[..., RunConfig]) -> None:
+    config = make_config(target=6)
+    asyncio.run(grown(config, Purse(config, Totals()), [4, 4]))
+    own = asyncio.run(arun(config))
+    assert (own.status().records, own.dataset_path.is_dir()) == (6, True)
+    with pytest.raises(UsageError, match="holds a run; name another folder for the streams"):
+        check_scatterable(config, 2)
 
 
 def test_shares_add_up_to_a_little_more_than_the_target() -> None:

@@ -415,8 +415,10 @@ def test_a_redirect_within_the_server_is_followed() -> None:
         return web.Response(status=308, headers={"location": request.path + "/"})
 
     async def course() -> None:
-        async with answering(onward) as (base_url, _):
-            assert (await ask(base_url)).text == "Hello."
+        async with answering(onward) as (base_url, came):
+            for asked in (1, 2):
+                assert (await ask(base_url)).text == "Hello."
+                assert len(came) == 2 * asked, "once to each of the two places"
 
     asyncio.run(course())
 

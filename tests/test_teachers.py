@@ -48,7 +48,10 @@ def fake(name: str, **values: Any) -> dict[str, Any]:
     [
         ({"teachers": []}, "teachers: must name at least one"),
         ({"teachers": {"a": 1}}, "teachers: must be a list (it is a section)"),
-        ({"teachers": ["gpt"]}, "teachers.0: is a section: its keys stand below it, indented"),
+        (
+            {"teachers": ["gpt"]},
+            "teachers.0: is a section: its keys stand below it, indented, or are set as teachers.0.KEY=VALUE",
+        ),
         ({"teachers": [{"modl": "a"}]}, "teachers.0.modl: unknown key; did you mean 'teachers.0.model'?"),
         ({"teachers": [{"weight": 0}]}, "teachers.0.weight: must be greater than 0 (it is 0)"),
         (
@@ -363,6 +366,9 @@ def test_one_that_dies_in_the_middle_is_replaced_and_nothing_is_asked_again(
         makers = Counter(record.teacher for record in done.records())
         assert makers["mortal"] > 30
         assert makers["other"] > 30
+        told = done.status()
+        assert told.asked < told.requests, "what the dead one failed was a request, and no question of its own"
+        assert told.unanswered == 0, "the other one has answered all of them"
         again = run(config)
         assert [r.id for r in again.records()] == [r.id for r in done.records()]
         assert len((tmp_path / "b.log").read_text().splitlines()) == 2 * again.status().by_teacher["other"]["requests"]

@@ -54,14 +54,15 @@ class Keywords:
 
     def __init__(self, language: str, words: Sequence[str] | None = None) -> None:
         words = words if words is not None else _shipped(language, "keywords")
-        self._folded = [word.casefold() for word in words]
+        self._lower = [word.lower() for word in words if word.isascii()]
+        self._plain = all(word.isascii() or word.lower() == word.upper() for word in words)
         self._pattern = _any_of(words)
 
     def check(self, candidate: Candidate) -> Verdict:
         text = candidate.instruction
-        if text.isascii():  # most texts have none of the letters of a word in a row, which is found out much sooner
-            folded = text.lower()
-            if not any(word in folded for word in self._folded):
+        if self._plain and text.isascii():  # most texts hold none of the words, which is found out much sooner
+            lower = text.lower()
+            if not any(word in lower for word in self._lower):
                 return PASS
         found = self._pattern.search(text) if self._pattern else None
         return Verdict("keyword", found.group().lower()) if found else PASS

@@ -114,6 +114,7 @@ class Limits:
         said = NOTHING if headers is None else read_headers(headers)
         self._end(turn)
         assert self._pace is not None
+        self._width.limited |= status is None or status >= 400 or said != NOTHING or bool(self._buckets)
         if status == 429:
             self._give(turn, turn.input, turn.output, now)
             self._pace.refused(turn.sent_at, now, said, known=bool(self._buckets))
@@ -124,7 +125,7 @@ class Limits:
             if self._width.overloaded(turn.sent_at, now) and said.retry_after_s:
                 self._pace.hold(now + said.retry_after_s)
         else:
-            self._width.accepted(limited=bool(self._buckets) or said != NOTHING)
+            self._width.accepted()
             self._pace.accepted(now)
             if status >= 400:
                 self._give(turn, turn.input, turn.output, now)

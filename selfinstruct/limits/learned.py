@@ -148,6 +148,8 @@ class Width:
         self._most = most
         self._width = float(min(most, _START_WIDTH))
         self._starting = True
+        self.limited = False
+        """Whether the server has limits, as far as anybody knows."""
         self._in_a_row = 0
         self._cut_at = -1.0
 
@@ -156,11 +158,11 @@ class Width:
         """How many may be in flight now."""
         return max(1, int(self._width))
 
-    def accepted(self, limited: bool) -> None:
-        """A request was answered; by a server whose limits are known, or by one that says nothing of any."""
+    def accepted(self) -> None:
+        """A request was answered."""
         self._in_a_row = 0
         grown = self._width + (_START_GROWTH if self._starting else 1 / self._width)
-        if self._starting and not limited:
+        if self._starting and not self.limited:
             grown = max(grown, _UNLIMITED_WIDTH)
         self._width = min(self._most, grown)
 

@@ -1,8 +1,8 @@
 """The pool, asked one question: which text in it is most like this one, by ROUGE-L F?
 
 The tokens are those of `text.tokenize`, the rule is that of `score`. Ties: of several texts with the same F,
-the one admitted first is the nearest. Two engines give the same answers: `brute` compares with every text and needs
-no start-up; from `SWITCH_AT` texts on `online` takes over, compiled by numba. Without numba the first one stays.
+the one admitted first is the nearest. Two engines give the same answers: `brute` looks at every text and needs no
+start-up; from `SWITCH_AT` texts on `online` takes over, compiled by numba. Without numba the first one stays.
 """
 
 from __future__ import annotations

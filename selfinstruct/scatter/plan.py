@@ -13,7 +13,7 @@ from typing import Any
 from ..config import RunConfig
 from ..errors import UsageError
 from ..journal import Journal
-from ..runs import JOURNAL
+from ..runs import JOURNAL, has_journal
 
 SURPLUS = 1.05
 """Streams aim that much higher together: some of what two of them make is alike."""
@@ -29,6 +29,8 @@ def check_scatterable(config: RunConfig, shards: int) -> None:
         raise UsageError("teacher.mode: streams share their limits question by question; set it to live")
     if any(each.kind == "local" for each in config.all_teachers):
         raise UsageError("teacher.kind: local would load the model once a stream; name a server that all can reach")
+    if has_journal(Path(config.run_dir)):
+        raise UsageError(f"run_dir: {config.run_dir} holds a run; name another folder for the streams")
     if "-" in config.seed_sources:
         raise UsageError("seeds: streams can't share standard input; name a file that all machines can read")
 
@@ -75,7 +77,7 @@ def aims(config: RunConfig, shards: int) -> list[int]:
 
 
 def _aimed_at(folder: Path) -> int:
-    if not (folder / JOURNAL).exists():
+    if not has_journal(folder):
         return 0
     with contextlib.closing(Journal(folder / JOURNAL, read_only=True)) as journal:
         return int(journal.meta("target") or 0)

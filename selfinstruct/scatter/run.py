@@ -14,7 +14,7 @@ from ..errors import StorageError, UsageError
 from ..journal import Journal, Totals
 from ..merge import Merged, merge_datasets
 from ..merge.cluster import connected
-from ..runs import JOURNAL
+from ..runs import JOURNAL, streams_of
 from ..schema import Prompt, Usage
 from .plan import aims, check_scatterable, folder_of, shares, stream_values
 from .purse import Purse, Ticket
@@ -103,8 +103,8 @@ def _merge(config: RunConfig, ended: Sequence[Ended]) -> Merged | None:
 def spent_so_far(config: RunConfig) -> Totals:
     """What the journals of all streams say, those included that an earlier start had more of."""
     whole, unpriced = Totals(), dict[str, Usage]()
-    for path in sorted(folder_of(config, 0).parent.glob(f"*/{JOURNAL}")):
-        with contextlib.closing(Journal(path, read_only=True)) as journal:
+    for stream in streams_of(Path(config.run_dir)):
+        with contextlib.closing(Journal(stream / JOURNAL, read_only=True)) as journal:
             own = journal.totals()
         for teacher, usage in own.unpriced.items():
             before = unpriced.get(teacher, Usage())

@@ -71,7 +71,7 @@ class BoundedClient(openai.DefaultAioHttpClient):
         if not response.has_redirect_location:
             return response
         await response.aclose()
-        return await super().send(request, stream=True)
+        return await super().send(self._build_redirect_request(request, response), stream=True)
 
     async def _stay(self, request: httpx2.Request) -> None:
         """Before every request, those of a redirect included."""

@@ -71,7 +71,9 @@ def in_clear(config: RunConfig) -> list[str]:
 
 def _split(address: str) -> SplitResult:
     try:
-        return urlsplit(address)
+        split = urlsplit(address)
+        split.port  # noqa: B018  (looked at, it says whether it is one)
+        return split
     except ValueError as error:
         raise no_address(error) from None
 
