@@ -85,17 +85,19 @@ class CutOff:
         if len(_FENCE.findall(text)) % 2:
             return Verdict("cut_off", "a code block isn't closed")
         last = without_code(text).rsplit("\n", 1)[-1].strip()
+        if not last.endswith(_OPEN) and not last[-1:].isalpha():
+            return PASS
         words = tokenize(last)
         if len(words) < _LEAST_WORDS or text.endswith(("`", "~")):
             return PASS
         if last.endswith(_OPEN):
             return Verdict("cut_off", f"ends in {last[-1]!r}")
-        if words[-1] in _NOT_AT_AN_END and last[-1].isalpha() and last.split()[-1].islower():
+        if words[-1] in _NOT_AT_AN_END and last.split()[-1].islower():
             return Verdict("cut_off", f"ends in {words[-1]!r}")
         *sentences, rest = _ENDS.split(last)
         fragment = rest.strip()
-        plain = fragment[-1:].isalpha() and not regex.search(r"[#@:/\\|=—–-]|\b\p{Lu}\w*$", fragment)  # no name, no tag
-        if len([s for s in sentences if len(tokenize(s)) >= 3]) >= 2 and plain and len(tokenize(fragment)) >= 3:
+        plain = fragment and not regex.search(r"[#@:/\\|=—–-]|\b\p{Lu}\w*$", fragment)  # no name, no tag
+        if plain and len(tokenize(fragment)) >= 3 and len([s for s in sentences if len(tokenize(s)) >= 3]) >= 2:
             return Verdict("cut_off", f"ends in {_told(fragment)!r}")
         return PASS
 

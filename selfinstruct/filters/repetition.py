@@ -7,8 +7,6 @@ lines a refrain, a table or a list of similar items would fall under them.
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..schema import PASS, Instance, Verdict
 from ..text import tokenize
 from .answers import without_code
@@ -20,6 +18,8 @@ LONG_TIMES, LONG_TOKENS = 3, 120
 MOST_TOKENS = 20_000
 """What stands behind these is not looked at; the work grows with their number times `_LONGEST_PIECE`."""
 _LONGEST_PIECE = 100
+_STEP, _GLIMPSE = 20, 8
+"""Every so many tokens this many are looked for further on: no stretch that counts can lie between two such places."""
 
 
 class Repetition:
@@ -32,29 +32,40 @@ class Repetition:
         tokens = tokenize(without_code(instance.output))[:MOST_TOKENS]
         if len(tokens) < LEAST_TOKENS or 2 * len(set(tokens)) > len(tokens):
             return PASS
-        numbers: dict[str, int] = {}
-        codes = np.array([numbers.setdefault(token, len(numbers)) for token in tokens])
-        for size in range(1, _LONGEST_PIECE + 1):
-            least = min(max(LEAST_TIMES * size, LEAST_TOKENS), max(LONG_TIMES * size, LONG_TOKENS))
-            if least > len(tokens):
-                return PASS
-            equal = codes[size:] == codes[:-size]
-            if np.count_nonzero(equal) + size < least:  # no run can be long enough, which is so for nearly every answer
-                continue
-            run, end = _longest_run(equal)
-            length = run + size
-            if length >= least:
-                piece = tokens[end - run : end - run + size]
+        for size in _suspects(tokens):
+            length, start = _longest_stretch(tokens, size)
+            if length >= _least(size):
+                piece = tokens[start : start + size]
                 if any(char.isalpha() for token in piece for char in token):
                     return Verdict("repetition", f"{length // size} times: {' '.join(piece)[:80]}", float(length))
         return PASS
 
 
-def _longest_run(equal: np.typing.NDArray[np.bool_]) -> tuple[int, int]:
-    """The length of the longest run of True and the place behind it."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], equal, [False])).astype(np.int8)))
-    if not len(edges):
-        return 0, 0
-    starts, ends = edges[::2], edges[1::2]
-    best = int(np.argmax(ends - starts))
-    return int(ends[best] - starts[best]), int(ends[best])
+def _least(size: int) -> int:
+    """How long a stretch of pieces of `size` tokens must be to count."""
+    return min(max(LEAST_TIMES * size, LEAST_TOKENS), max(LONG_TIMES * size, LONG_TOKENS))
+
+
+def _suspects(tokens: list[str]) -> list[int]:
+    """All sizes of pieces that could repeat for long enough, the smallest first.
+
+    In a stretch that counts, one of the first `_STEP` tokens is looked at, and what begins there stands again `size`
+    tokens later, still inside: `_least(size) >= size + _STEP + _GLIMPSE` for every size.
+    """
+    sizes: set[int] = set()
+    for place in range(0, len(tokens) - _GLIMPSE, _STEP):
+        glimpse = tokens[place : place + _GLIMPSE]
+        for size in range(1, min(_LONGEST_PIECE, len(tokens) - _GLIMPSE - place) + 1):
+            if tokens[place + size] == glimpse[0] and tokens[place + size : place + size + _GLIMPSE] == glimpse:
+                sizes.add(size)
+    return sorted(sizes)
+
+
+def _longest_stretch(tokens: list[str], size: int) -> tuple[int, int]:
+    """The length and the start of the first longest stretch in which every token stands again `size` tokens later."""
+    longest = start = run = 0
+    for place, (one, other) in enumerate(zip(tokens, tokens[size:], strict=False), 1):
+        run = run + 1 if one == other else 0
+        if run > longest:
+            longest, start = run, place - run
+    return longest + size, start
