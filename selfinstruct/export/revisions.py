@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
-from ..provenance import Trail, iso
+from ..provenance import Origin, iso
 from ..schema import Record
 from .columns import PROVENANCE_CONFIG, Row
 
@@ -61,11 +61,16 @@ def rows_digest(rows: Iterable[Row]) -> str:
 
 
 def revisions_after(
-    folder: Path, records: Sequence[Record], contents: Mapping[str, str], trail: Trail
+    folder: Path,
+    records: Sequence[Record],
+    contents: Mapping[str, str],
+    origins: Mapping[str, Origin],
+    last_at: float,
 ) -> tuple[Revision, ...]:
     """The revisions of `folder` once these records stand in it, oldest first: those it has, one more for other rows.
 
-    contents: the digest of the rows of every config and split.
+    contents: the digest of the rows of every config and split. origins: where each record comes from, by its id.
+    last_at: when the last answer was asked for, seconds of the epoch.
     """
     rows = hashlib.sha256(json.dumps(sorted(contents.items())).encode()).hexdigest()
     before = read_revisions(folder)
@@ -73,12 +78,10 @@ def revisions_after(
         return before
     there = _ids(folder) if before else set()
     added = [record for record in records if record.id not in there]
-    origins = {record.id: trail.of(record) for record in added}
     made = Counter((origins[record.id].generation, record.teacher) for record in added)
-    last_at = max((origin.asked_at for origin in origins.values()), default=trail.last_at)
     revision = Revision(
         number=before[-1].number + 1 if before else 1,
-        at=iso(last_at),
+        at=iso(max((origins[record.id].asked_at for record in added), default=last_at)),
         records=len(records),
         added=len(added),
         removed=len(there - {record.id for record in records}),
