@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "selfinstruct"
-VALUES = set("_version errors durations schema text suggest config_file config_sections config_teachers config".split())
+VALUES = set(
+    "_version errors durations schema text suggest shipped config_file config_sections config_teachers config".split()
+)
 LOOP = set("loop developer generations opening stopping generate evaluate".split())
 FRONT = set(
     "__init__ __main__ cli console progress estimate starter preflight spending teacher_commands dedup_command"

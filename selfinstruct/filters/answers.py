@@ -6,12 +6,11 @@ All of them look at an instance's output only, and are made to be silent in doub
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib import resources
 
 import regex
-import yaml
 
 from ..schema import PASS, Instance, Verdict
+from ..shipped import shipped_yaml
 from ..text import tokenize
 
 _FENCE = regex.compile(r"^[ \t]*+(`{3,}+|~{3,}+)[^\n]*+$", regex.MULTILINE)
@@ -108,6 +107,6 @@ def _told(text: str) -> str:
 
 @lru_cache
 def _any_of(kind: str) -> regex.Pattern[str]:
-    text = (resources.files(__package__) / "answers.yaml").read_text(encoding="utf-8")
-    patterns = ["".join(map(str.lstrip, pattern.split("\n"))) for pattern in yaml.safe_load(text)[kind]]
+    given = shipped_yaml(__package__, "answers.yaml")[kind]
+    patterns = ["".join(map(str.lstrip, pattern.split("\n"))) for pattern in given]
     return regex.compile("|".join(f"(?:{pattern})" for pattern in patterns), regex.IGNORECASE | regex.MULTILINE)

@@ -10,13 +10,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib import resources
 from typing import Any
 
 import regex
-import yaml
 
 from ..schema import PASS, Candidate, Verdict
+from ..shipped import shipped_yaml
 from ..text import tokenize
 
 _OPENERS = frozenset("¿¡“‘«„‚《〈「『")
@@ -121,6 +120,5 @@ def _shipped(language: str, kind: str) -> list[str]:
 
 @lru_cache
 def _lists() -> dict[str, Any]:
-    text = (resources.files(__package__) / "words.yaml").read_text(encoding="utf-8")
-    lists: dict[str, Any] = yaml.safe_load(text)
+    lists: dict[str, Any] = shipped_yaml(__package__, "words.yaml")
     return lists

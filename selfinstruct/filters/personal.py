@@ -12,12 +12,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from importlib import resources
 from typing import Any, Literal, NamedTuple
 
-import yaml
-
 from ..schema import PASS, Candidate, Instance, SeedTask, Verdict
+from ..shipped import shipped_yaml
 
 Kind = Literal["email", "phone", "card", "iban", "key"]
 NAMES: dict[Kind, str] = {
@@ -198,7 +196,6 @@ class _Known(NamedTuple):
 
 @lru_cache
 def _known() -> _Known:
-    text = (resources.files(__package__) / "personal.yaml").read_text(encoding="utf-8")
-    values: dict[str, Any] = yaml.safe_load(text)
+    values: dict[str, Any] = shipped_yaml(__package__, "personal.yaml")
     keys = re.compile("|".join(f"(?:{pattern})" for pattern in values["keys"]), re.ASCII)
     return _Known(keys, frozenset(values["reserved_domains"]), frozenset(values["known_numbers"]))

@@ -10,11 +10,11 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from ..errors import UsageError
 from ..schema import Instance, Scores
+from ..shipped import shipped_text
 
 _Z = 1.96
 """Standard deviations that hold 95% of a normal distribution."""
@@ -121,7 +121,7 @@ def agreement(
 def load_golden(path: Path | None = None) -> list[Pair]:
     """Pairs from a JSONL file, one a line; the shipped ones by default. Raises UsageError that names the line."""
     if path is None:
-        text, name = (resources.files(__package__) / "golden.jsonl").read_text(encoding="utf-8"), "golden.jsonl"
+        text, name = shipped_text(__package__, "golden.jsonl"), "golden.jsonl"
     else:
         name = str(path)
         try:

@@ -11,13 +11,11 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
-from importlib import resources
 from typing import Any
-
-import yaml
 
 from ..config import RunConfig
 from ..schema import Completion, Instance, Message, Prompt, Sampling, Scores, Verdict
+from ..shipped import shipped_text, shipped_yaml
 
 CRITERIA = ("clarity", "correctness", "helpfulness", "safety")
 SAMPLING = Sampling(temperature=0.0, max_tokens=300)
@@ -123,14 +121,10 @@ def read_scores(completion: Completion) -> Scores | None:
 @lru_cache
 def rubric_digest() -> str:
     """The version of the rubric: stands in every question to a judge and in the config digest."""
-    return hashlib.sha256(_text().encode()).hexdigest()[:12]
-
-
-def _text() -> str:
-    return (resources.files(__package__) / "rubric.yaml").read_text(encoding="utf-8")
+    return hashlib.sha256(shipped_text(__package__, "rubric.yaml").encode()).hexdigest()[:12]
 
 
 @lru_cache
 def _wording(language: str) -> dict[str, str]:
-    words: dict[str, str] = yaml.safe_load(_text())[language]
+    words: dict[str, str] = shipped_yaml(__package__, "rubric.yaml")[language]
     return words

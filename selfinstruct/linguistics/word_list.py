@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from importlib import resources
 from typing import Any
 
 import regex
 
+from ..shipped import shipped_yaml
 from .verb_noun import VerbNoun
 
 _CHARS = 400
@@ -109,10 +109,7 @@ def _chinese() -> tuple[re.Pattern[str], re.Pattern[str]]:
 @lru_cache
 def _words() -> dict[str, dict[str, Any]]:
     """The lists, split; what maps one word to another stays a dict."""
-    import yaml
-
-    text = (resources.files(__package__) / "words.yaml").read_text(encoding="utf-8")
     return {
         language: {name: frozenset(words.split()) if isinstance(words, str) else words for name, words in lists.items()}
-        for language, lists in yaml.safe_load(text).items()
+        for language, lists in shipped_yaml(__package__, "words.yaml").items()
     }

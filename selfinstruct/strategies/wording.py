@@ -11,7 +11,6 @@ import json
 import re
 from dataclasses import asdict
 from functools import cached_property, lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import yaml
 from ..config import RunConfig
 from ..errors import ConfigError
 from ..schema import Sampling
+from ..shipped import shipped_yaml
 
 SHIPPED = {"en": "en.yaml", "zh": "zh.yaml", "any": "en.yaml"}
 
@@ -119,5 +119,4 @@ def _shape(example: Any) -> Any:
 
 @lru_cache
 def _shipped(name: str) -> Any:
-    text = (resources.files(__package__) / "prompts" / name).read_text(encoding="utf-8")
-    return yaml.safe_load(text)
+    return shipped_yaml(__package__, "prompts", name)

@@ -8,13 +8,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
-
-import yaml
 
 from ..errors import UsageError
 from ..schema import Asking
+from ..shipped import shipped_yaml
 from ..suggest import closest
 
 _HUB = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)/(?P<file>[\w./ -]+\.gguf)")
@@ -63,7 +61,6 @@ class LocalModel:
 @lru_cache(maxsize=1)
 def load_catalogue() -> dict[str, LocalModel]:
     """The models known by name, in the order of the file."""
-    text = resources.files(__package__).joinpath("catalogue.yaml").read_text(encoding="utf-8")
     return {
         name: LocalModel(
             name=name,
@@ -71,7 +68,7 @@ def load_catalogue() -> dict[str, LocalModel]:
             parts=tuple(WheelPart(**part) for part in entry.pop("parts")),
             **entry,
         )
-        for name, entry in yaml.safe_load(text).items()
+        for name, entry in shipped_yaml(__package__, "catalogue.yaml").items()
     }
 
 

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
-from importlib import resources
 from typing import Any, Literal, get_args
 
-import yaml
-
 from ..config import TeacherConfig
+from ..shipped import shipped_yaml
 
 Training = Literal[
     "allowed", "silent", "conditions", "no_competing", "no_other_models", "no_training", "as_model", "unknown"
@@ -96,8 +94,7 @@ SEEDS_LICENSE = "Apache-2.0"
 @lru_cache(maxsize=1)
 def load_table() -> Table:
     """The table as it is shipped."""
-    text = resources.files(__package__).joinpath("terms.yaml").read_text(encoding="utf-8")
-    table = yaml.safe_load(text)
+    table = shipped_yaml(__package__, "terms.yaml")
     return Table(
         tuple(map(_terms, table["providers"])),
         tuple(map(_terms, table["models"])),
