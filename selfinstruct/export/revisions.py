@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -52,12 +52,11 @@ class Revision:
         return asdict(self) | {"by": [asdict(made) for made in self.by]}
 
 
-def rows_digest(rows: Iterable[Row]) -> str:
-    """SHA-256 of rows as JSON, whatever file holds them."""
-    sha = hashlib.sha256()
+def digesting(rows: Iterable[Row], update: Callable[[bytes], object]) -> Iterator[Row]:
+    """The rows, fed to a digest's `update` as JSON as they pass, whatever file will hold them."""
     for row in rows:
-        sha.update(json.dumps(row, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass") + b"\n")
-    return sha.hexdigest()
+        update(json.dumps(row, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass") + b"\n")
+        yield row
 
 
 def revisions_after(
