@@ -551,7 +551,8 @@ def test_standard_input_and_pipes_are_read_once(tmp_path: Path) -> None:
     assert left_over(tmp_path) == []
     bad = cli("-", "bad.jsonl", input=lines(*rows, {"x": 1}), cwd=tmp_path)
     assert bad.returncode == 2
-    assert bad.stderr == "selfinstruct: error: standard input:51: no column 'instruction'; columns here: x\n"
+    said = "standard input:51: no column 'instruction'; columns here: x; name the right one with --column"
+    assert bad.stderr == f"selfinstruct: error: {said}\n"
 
 
 # --- the command ---------------------------------------------------------------------------------

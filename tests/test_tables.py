@@ -177,7 +177,7 @@ def test_a_path_leads_to_its_text(path: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("path", "why"),
     [
-        ("zzz", "no column 'zzz'; columns here: a, t, n, x.y [z], 問, no"),
+        ("zzz", "no column 'zzz'; columns here: a, t, n, x.y [z], 問, no; name the right one with --column"),
         ("T", "no column 'T'; columns here: a, t, n, x.y [z], 問, no (is it 't'?)"),
         ("a.c", "no column 'a.c'; in a: b"),
         ("a.b[3]", "no column 'a.b[3]': a.b has 3 items"),

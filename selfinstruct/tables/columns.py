@@ -133,7 +133,8 @@ def _what_is_there(step: str, found: Mapping[str, Any], column: Column, number: 
     guess = closest(step, names)
     listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "none"
     place = "columns here" if number == 0 else f"in {_before(column, number)}"
-    return f"{place}: {listed}" + (f" (is it {guess!r}?)" if guess else "")
+    way_out = f" (is it {guess!r}?)" if guess else "; name the right one with --column" if names and not number else ""
+    return f"{place}: {listed}{way_out}"
 
 
 def _before(column: Column, number: int) -> str:
