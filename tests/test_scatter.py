@@ -121,6 +121,14 @@ def test_a_runs_own_folder_stays_one(make_config: Callable[..., RunConfig]) -> N
         check_scatterable(config, 2)
 
 
+def test_rows_that_do_not_say_which_task_they_are_of_can_not_be_counted(make_config: Callable[..., RunConfig]) -> None:
+    uncountable = {"formats": ["openai", "messages"], "instances": "all"}
+    with pytest.raises(UsageError, match=r"dataset\.formats: rows of 'openai' don't say which task they are of"):
+        check_scatterable(make_config(dataset=uncountable), 2)
+    check_scatterable(make_config(dataset=uncountable | {"formats": ["messages", "openai"]}), 2)
+    check_scatterable(make_config(dataset=uncountable | {"instances": "first"}), 2)
+
+
 def test_shares_add_up_to_a_little_more_than_the_target() -> None:
     for target, shards in ((1, 4), (100, 3), (52_000, 7)):
         parts = shares(target, shards)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..config import RunConfig
 from ..errors import UsageError
+from ..export.formats import FORMATS
 from ..journal import Journal
 from ..runs import JOURNAL, has_journal
 
@@ -31,6 +32,12 @@ def check_scatterable(config: RunConfig, shards: int) -> None:
         raise UsageError("teacher.kind: local would load the model once a stream; name a server that all can reach")
     if has_journal(Path(config.run_dir)):
         raise UsageError(f"run_dir: {config.run_dir} holds a run; name another folder for the streams")
+    first = config.dataset.formats[0]
+    if config.dataset.instances == "all" and first in FORMATS and not FORMATS[first].traced:
+        raise UsageError(
+            f"dataset.formats: rows of {first!r} don't say which task they are of, so that tasks can't be counted; "
+            "put another one first, or set dataset.instances to first"
+        )
     if "-" in config.seed_sources:
         raise UsageError("seeds: streams can't share standard input; name a file that all machines can read")
 
