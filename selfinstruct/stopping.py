@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 from collections.abc import Iterator
 
@@ -11,6 +12,8 @@ from .ask import Door
 from .durations import written_of
 from .errors import UsageError
 from .loop import GRACE_S
+
+_log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -24,6 +27,10 @@ def signals(door: Door) -> Iterator[None]:
         nonlocal came
         if came:
             door.abandon()
+        elif door.in_flight:
+            _log.warning(
+                "selfinstruct: stopping; %d in flight have %g s, a second signal gives them up", door.in_flight, GRACE_S
+            )
         came = True
         door.close("interrupted", "stopped by a signal; the same command goes on")
         loop.call_later(GRACE_S, door.abandon)

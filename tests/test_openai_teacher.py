@@ -275,10 +275,21 @@ def test_a_connection_that_breaks_inside_the_body() -> None:
     assert completion.failed
 
 
-def test_nobody_listens() -> None:
-    completion = ask_at("http://127.0.0.1:9/v1", max_retries=0)
+def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
+    completion = ask_at("http://127.0.0.1:9/v1", max_retries=1)
     assert (completion.error or "").startswith("connection"), completion
     assert completion.failed
+    (said,) = (line for line in caplog.messages if "127.0.0.1" in line)  # before the second try, and once
+    assert said.startswith("selfinstruct: no answer from http://127.0.0.1:9/v1 yet, trying again: ")
+
+
+def test_of_a_server_that_answers_nothing_is_said_of_a_failure(
+    httpserver: HTTPServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    httpserver.expect_ordered_request(CHAT).respond_with_data("busy", status=503, headers=SOON)
+    httpserver.expect_ordered_request(CHAT).respond_with_json(body())
+    assert ask(httpserver).text == "Hello."
+    assert not [line for line in caplog.messages if line.startswith("selfinstruct")]
 
 
 # --- what is sent -------------------------------------------------------------------------------

@@ -92,6 +92,7 @@ def test_a_signal_while_nothing_answers_ends_within_the_grace_period(
         running.kill()
     assert time.monotonic() - started < 9
     assert running.returncode == 3, said
+    assert "in flight have 5 s, a second signal gives them up" in said
 
 
 def test_a_changed_configuration_is_refused_with_what_differs(config_file: Callable[..., Path], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from contextvars import ContextVar
 from typing import Any
 
@@ -14,7 +15,10 @@ import aiohttp
 import httpx2
 
 from ..limits import Limits, Turn
+from .answer_body import one_line
 from .bounded_client import BoundedClient, TooLarge
+
+_log = logging.getLogger(__name__)
 
 TURN: ContextVar[Turn | None] = ContextVar("TURN", default=None)
 """The question that the requests of this context belong to; those without one (a list of models) pass freely."""
@@ -33,6 +37,7 @@ class LimitedClient(BoundedClient):
         super().__init__(base_url, **options)
         self._pace = pace
         self.whole_s = whole_s
+        self._known = False  # whether somebody answers there, or that nobody does was said
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Wait for the turn, send, and learn from what comes back."""
@@ -43,8 +48,9 @@ class LimitedClient(BoundedClient):
         try:
             async with asyncio.timeout(self.whole_s):
                 response = await super().send(request, **options)
-        except (TimeoutError, httpx2.HTTPError, aiohttp.ClientError, OSError):
+        except (TimeoutError, httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
             self._pace.leave(turn, None)
+            self._tell(error)
             raise
         except TooLarge:
             self._pace.leave(turn, 200)
@@ -52,6 +58,7 @@ class LimitedClient(BoundedClient):
         except BaseException:
             self._pace.abandon(turn)
             raise
+        self._known = True
         if response.status_code == 429 and _quota_is_used_up(response):
             response.headers["x-should-retry"] = "false"
             self._pace.abandon(turn)
@@ -63,6 +70,13 @@ class LimitedClient(BoundedClient):
         }
         self._pace.leave(turn, response.status_code, told)
         return response
+
+    def _tell(self, error: Exception) -> None:
+        """Say once that nothing comes from the address: the SDK tries for a minute or more, and is silent about it."""
+        if not self._known:
+            self._known = True
+            said = one_line(str(error))[:200] or type(error).__name__
+            _log.warning("selfinstruct: no answer from %s yet, trying again: %s", self._home, said)
 
 
 def _quota_is_used_up(response: httpx2.Response) -> bool:
