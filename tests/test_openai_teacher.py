@@ -19,6 +19,8 @@ from selfinstruct.limits import LEAVING
 from selfinstruct.schema import Completion, Message, Prompt, Sampling, Usage
 from selfinstruct.teachers.openai_api import OpenAITeacher
 
+pytestmark = pytest.mark.usefixtures("way")
+
 KEY = "sk-proj-RECOGNISABLE0123456789abcdefghij"
 CHAT = "/v1/chat/completions"
 SOON = {"retry-after-ms": "1"}
@@ -443,6 +445,7 @@ def test_the_sdk_would_have_sent_the_same_requests(httpserver: HTTPServer) -> No
     """Headers and address are taken from the first request to a path; body and length are each request's own."""
     import openai
 
+    from selfinstruct.teachers.bounded_client import BoundedClient
     from selfinstruct.teachers.sdk_client import AsyncOpenAI
 
     seen: list[tuple[Any, ...]] = []
@@ -458,7 +461,10 @@ def test_the_sdk_would_have_sent_the_same_requests(httpserver: HTTPServer) -> No
 
     async def send(kind: type[openai.AsyncOpenAI]) -> list[tuple[Any, ...]]:
         seen.clear()
-        async with kind(api_key=KEY, base_url=httpserver.url_for("/v1"), timeout=7.0) as client:
+        own = kind is AsyncOpenAI
+        url = httpserver.url_for("/v1")
+        transport = BoundedClient(url, timeout_s=7.0, concurrency=4) if own else openai.DefaultAioHttpClient()
+        async with kind(api_key=KEY, base_url=url, timeout=7.0, http_client=transport) as client:
             for text in ("one", "deux – 二", "three", "four"):
                 for path, asked in (("/chat/completions", {"text": text}), ("/completions", {"n": [text, None, 1.5]})):
                     if isinstance(client, AsyncOpenAI):

@@ -112,7 +112,7 @@ class BatchApi:
         import httpx2
         import openai
 
-        from .bounded_client import TooLarge
+        from .bodies import TooLarge
 
         try:
             return await asking

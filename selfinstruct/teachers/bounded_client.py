@@ -9,21 +9,14 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
+import aiohttp
 import httpx2
 import openai
 
 from ..errors import TeacherRefused
+from .alike import Alike, post
+from .bodies import MAX_BODY_BYTES, MAX_FILE_BYTES, Received, whole
 from .egress import no_address, on_this_machine
-
-MAX_BODY_BYTES = 4 * 1024 * 1024
-"""The largest body that is read, unpacked: some six times what the longest answers of today's models take."""
-MAX_FILE_BYTES = 2 * 1024 * 1024 * 1024
-"""The same for the content of a file, which holds the answers of a whole batch: 50,000 of 40 kB each."""
-_PACKING = ("content-encoding", "content-length", "transfer-encoding")
-
-
-class TooLarge(Exception):
-    """A body above the bound; nothing of it is kept."""
 
 
 class BoundedClient(openai.DefaultAioHttpClient):
@@ -49,31 +42,34 @@ class BoundedClient(openai.DefaultAioHttpClient):
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
         """Send, and read the body up to the bound."""
-        if stream or options:
-            response = await super().send(request, stream=True, **options)
-        else:
-            response = await self._straight(request)
+        response = await super().send(request, stream=True, **options)
         if stream:
             return response
         most = MAX_FILE_BYTES if request.url.path.endswith("/content") else MAX_BODY_BYTES
-        packed = "content-encoding" in response.headers
-        body = await _read(response, response.aiter_bytes() if packed else response.stream, most)
-        headers = response.headers.copy()
-        for name in _PACKING if packed else ():
-            headers.pop(name, None)
-        return httpx2.Response(response.status_code, headers=headers, content=body, request=response.request)
+        received = await whole(response, most)
+        return received.response(response.request)
 
-    async def _straight(self, request: httpx2.Request) -> httpx2.Response:
-        """The response to come, by way of the transport alone; a redirect by way of the client, which follows it.
+    async def first_try(self, alike: Alike, content: bytes) -> Received:
+        """What `send(alike.request(content))` gives, by way of the transport's session alone where that is enough.
 
-        The client's way there leads past cookies and credentials, of which a teacher has none.
+        The client's way there leads past cookies and credentials, of which a teacher has none, and takes longer than
+        sending. With a proxy, or on from a redirect, it is taken.
         """
-        await self._stay(request)
-        response = await self._transport_for_url(request.url).handle_async_request(request)
-        if not response.has_redirect_location:
-            return response
-        await response.aclose()
-        return await super().send(self._build_redirect_request(request, response), stream=True)
+        transport: Any = self._transport_for_url(alike.first.url)
+        if hasattr(transport, "get_client") and transport.proxy is None:
+            if not isinstance(transport.client, aiohttp.ClientSession):
+                transport.client = transport.get_client()
+            received = await post(transport.client, alike, content)
+            if not 300 <= received.status_code < 400:
+                return received
+            response = received.response(alike.request(content))
+            if not response.has_redirect_location:
+                return received
+            request = self._build_redirect_request(response.request, response)
+        else:
+            request = alike.request(content)
+        answer = await BoundedClient.send(self, request)
+        return Received(answer.status_code, answer.headers.raw, answer.content)
 
     async def _stay(self, request: httpx2.Request) -> None:
         """Before every request, those of a redirect included."""
@@ -88,18 +84,6 @@ class BoundedClient(openai.DefaultAioHttpClient):
 def _trust_nobody() -> ssl.SSLContext:
     """For where nothing is encrypted: to load whom the world trusts takes a fifth of a start."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-async def _read(response: httpx2.Response, parts: Any, most: int) -> bytes:
-    body = bytearray()
-    try:
-        async for part in parts:
-            body += part
-            if len(body) > most:
-                raise TooLarge(f"more than {most / 1e6:.1f} MB came back")
-    finally:
-        await response.aclose()
-    return bytes(body)
 
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:

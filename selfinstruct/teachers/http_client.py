@@ -6,18 +6,23 @@ Imported only when a teacher is made, as it imports `openai`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+from collections.abc import Coroutine, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import httpx2
 
 from ..limits import Limits, Turn
+from .alike import Alike
 from .answer_body import one_line
-from .bounded_client import BoundedClient, TooLarge
+from .bodies import NOT_AGAIN, Received, TooLarge
+from .bounded_client import BoundedClient
 
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 TURN: ContextVar[Turn | None] = ContextVar("TURN", default=None)
@@ -44,32 +49,51 @@ class LimitedClient(BoundedClient):
         turn = TURN.get()
         if turn is None:
             return await super().send(request, **options)
-        await self._pace.enter(turn)
-        try:
-            async with asyncio.timeout(self.whole_s):
-                response = await super().send(request, **options)
-        except (TimeoutError, httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
-            self._pace.leave(turn, None)
-            self._tell(error)
-            raise
-        except TooLarge:
-            self._pace.leave(turn, 200)
-            raise
-        except BaseException:
-            self._pace.abandon(turn)
-            raise
+        response = await self._in_turn(turn, super().send(request, **options))
+        if self._is_the_end(turn, response.status_code, response.headers.raw, response.content):
+            response.headers.update([NOT_AGAIN])
+        return response
+
+    async def first_try(self, alike: Alike, content: bytes) -> Received:
+        """The same by the short way."""
+        turn = TURN.get()
+        if turn is None:
+            return await super().first_try(alike, content)
+        received = await self._in_turn(turn, super().first_try(alike, content))
+        if self._is_the_end(turn, received.status_code, received.headers, received.content):
+            return received.not_again()
+        return received
+
+    async def _in_turn(self, turn: Turn, sending: Coroutine[Any, Any, _T]) -> _T:
+        with contextlib.closing(sending):  # for where it never begins
+            await self._pace.enter(turn)
+            try:
+                async with asyncio.timeout(self.whole_s):
+                    return await sending
+            except (TimeoutError, httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
+                self._pace.leave(turn, None)
+                self._tell(error)
+                raise
+            except TooLarge:
+                self._pace.leave(turn, 200)
+                raise
+            except BaseException:
+                self._pace.abandon(turn)
+                raise
+
+    def _is_the_end(self, turn: Turn, status: int, headers: Sequence[tuple[bytes, bytes]], content: bytes) -> bool:
+        """Learn from a response; whether no other try can mend it."""
         self._known = True
-        if response.status_code == 429 and _quota_is_used_up(response):
-            response.headers["x-should-retry"] = "false"
+        if status == 429 and _quota_is_used_up(content):
             self._pace.abandon(turn)
-            return response
+            return True
         told = {
             name.lower().decode("latin-1"): value.decode("latin-1")
-            for name, value in response.headers.raw
+            for name, value in headers
             if name.lower().startswith(_TOLD)
         }
-        self._pace.leave(turn, response.status_code, told)
-        return response
+        self._pace.leave(turn, status, told)
+        return False
 
     def _tell(self, error: Exception) -> None:
         """Say once that nothing comes from the address: the SDK tries for a minute or more, and is silent about it."""
@@ -79,10 +103,10 @@ class LimitedClient(BoundedClient):
             _log.warning("selfinstruct: no answer from %s yet, trying again: %s", self._home, said)
 
 
-def _quota_is_used_up(response: httpx2.Response) -> bool:
+def _quota_is_used_up(content: bytes) -> bool:
     """Whether a 429 means that there is nothing left to spend: no waiting mends that."""
     try:
-        error = json.loads(response.content)["error"]
+        error = json.loads(content)["error"]
         return error.get("code") in QUOTA or error.get("type") in QUOTA
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return False

@@ -116,7 +116,7 @@ class OpenAITeacher:
         import aiohttp
         import httpx2
 
-        from .bounded_client import TooLarge
+        from .bodies import TooLarge
 
         errors = self._openai
         try:

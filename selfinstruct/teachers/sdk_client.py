@@ -5,14 +5,16 @@ Imported only when a teacher is made, as it imports `openai`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from contextvars import ContextVar
-from functools import partial
 from typing import Any
 
 import httpx2
 import openai
 from pydantic_core import to_json
+
+from .alike import Alike
+from .bounded_client import BoundedClient
 
 _TRIED: ContextVar[httpx2.Response | Exception | None] = ContextVar("TRIED", default=None)
 """What became of a first try; for the SDK, which goes on from there."""
@@ -27,24 +29,26 @@ class AsyncOpenAI(openai.AsyncOpenAI):
     first try: whether there is another one, when, and which error it ends with is for the SDK alone to say.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._alike: dict[str, Callable[..., httpx2.Request]] = {}
+    def __init__(self, *, http_client: BoundedClient, **options: Any) -> None:
+        super().__init__(http_client=http_client, **options)
+        self._http = http_client
+        self._alike: dict[str, Alike] = {}
 
     async def ask(self, path: str, body: dict[str, Any]) -> Any:
         """What `post(path, body=body, cast_to=object)` gives and raises."""
         alike = self._alike.get(path)
         if alike is None:
             return await self.post(path, body=body, cast_to=object)
+        content = to_json(body)
         tried: httpx2.Response | Exception
         try:
-            tried = await self._client.send(alike(content=to_json(body)))
+            received = await self._http.first_try(alike, content)
         except Exception as error:
             tried = error
         else:
-            kind = tried.headers.get("content-type", "").partition(";")[0]
-            if tried.status_code == 200 and kind.endswith("json"):
-                return tried.json()
+            if received.status_code == 200 and received.is_json:
+                return json.loads(received.content)
+            tried = received.response(alike.request(content))
         before = _TRIED.set(tried)
         try:
             return await self.post(path, body=body, cast_to=object)
@@ -54,10 +58,7 @@ class AsyncOpenAI(openai.AsyncOpenAI):
     def _build_request(self, options: Any, *, retries_taken: int = 0) -> httpx2.Request:
         request = super()._build_request(options, retries_taken=retries_taken)
         if options.method == "post" and not retries_taken and options.url not in self._alike:
-            headers = request.headers.copy()
-            headers.pop("content-length", None)
-            alike = partial(httpx2.Request, request.method, request.url, headers=headers, extensions=request.extensions)
-            self._alike[options.url] = alike
+            self._alike[options.url] = Alike.to(request)
         return request
 
     async def _send_request(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
