@@ -82,7 +82,7 @@ class BoundedClient(openai.DefaultAioHttpClient):
 
 
 def _trust_nobody() -> ssl.SSLContext:
-    """For where nothing is encrypted: to load whom the world trusts takes a fifth of a start."""
+    """For where nothing is encrypted: whom the world trusts would be loaded for nothing, at every start."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
