@@ -282,7 +282,28 @@ def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
     assert (completion.error or "").startswith("connection"), completion
     assert completion.failed
     (said,) = (line for line in caplog.messages if "127.0.0.1" in line)  # before the second try, and once
-    assert said.startswith("selfinstruct: no answer from http://127.0.0.1:9/v1 yet, trying again: ")
+    assert said.startswith("selfinstruct: no answer from http://127.0.0.1:9/v1 yet: ")
+
+
+def test_a_key_that_comes_back_where_no_http_is_stays_out_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def repeat(writer: asyncio.StreamWriter) -> None:
+        writer.write(f"HTTP/1.1 200 OK\r\nbad header Bearer {KEY}: x\r\n\r\n".encode())
+        await writer.drain()
+
+    completion = ask_raw(repeat)
+    assert "[key]" in (completion.error or "")
+    assert "[key]" in caplog.text
+    assert KEY[:20] not in caplog.text
+
+
+@pytest.mark.parametrize("said", [None, "true", "false"])
+def test_a_used_up_quota_is_asked_once_whatever_the_server_says(httpserver: HTTPServer, said: str | None) -> None:
+    headers = {} if said is None else {"x-should-retry": said}
+    text = json.dumps({"error": {"code": "insufficient_quota", "message": "No."}})
+    httpserver.expect_request(CHAT).respond_with_data(text, 429, headers, content_type="application/json")
+    with pytest.raises(TeacherRefused):
+        ask(httpserver)
+    assert len(httpserver.log) == 1
 
 
 def test_of_a_server_that_answers_nothing_is_said_of_a_failure(

@@ -50,6 +50,8 @@ async def post(session: aiohttp.ClientSession, alike: Alike, content: bytes) -> 
     try:
         async with session.post(alike.url, data=content, **alike.how) as response:
             return await whole_of(response)
+    except aiohttp.ClientResponseError:  # no HTTP at all: the SDK's own transport hands it on as it is, too
+        raise
     except aiohttp.ClientError as error:
         raise _for_the_sdk(error) from error
 

@@ -43,7 +43,8 @@ class Received:
 
     def not_again(self) -> Received:
         """The same, but not to be tried again."""
-        return replace(self, headers=(*self.headers, NOT_AGAIN))
+        others = (pair for pair in self.headers if pair[0].lower() != NOT_AGAIN[0])
+        return replace(self, headers=(*others, NOT_AGAIN))
 
     def response(self, request: httpx2.Request) -> httpx2.Response:
         """It, for the SDK."""

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -35,13 +35,15 @@ class LimitedClient(BoundedClient):
     """Sends when `pace` says so, and tells it how every request ended.
 
     whole_s: the longest time for one request, which the client's own time limits, which are of silence, don't end:
-    an answer that drips for ever. Raises TimeoutError then, which the SDK doesn't retry.
+    an answer that drips for ever. Raises TimeoutError then, which the SDK doesn't retry. line: makes a server's words
+    fit for the log; who knows the key sets one that takes it out.
     """
 
     def __init__(self, pace: Limits, whole_s: float, base_url: str, **options: Any) -> None:
         super().__init__(base_url, **options)
         self._pace = pace
         self.whole_s = whole_s
+        self.line: Callable[[str], str] = one_line
         self._known = False  # whether somebody answers there, or that nobody does was said
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
@@ -99,8 +101,8 @@ class LimitedClient(BoundedClient):
         """Say once that nothing comes from the address: the SDK tries for a minute or more, and is silent about it."""
         if not self._known:
             self._known = True
-            said = one_line(str(error))[:200] or type(error).__name__
-            _log.warning("selfinstruct: no answer from %s yet, trying again: %s", self._home, said)
+            said = self.line(str(error)) or type(error).__name__
+            _log.warning("selfinstruct: no answer from %s yet: %s", self._home, said)
 
 
 def _quota_is_used_up(content: bytes) -> bool:

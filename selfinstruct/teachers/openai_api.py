@@ -58,19 +58,21 @@ class OpenAITeacher:
         self._bound = bound_of(config)
         self.model = config.model
         self.asking = Asking.over(config.endpoint or "chat")
+        client = LimitedClient(
+            self._limits,
+            _WHOLE * config.timeout_s,
+            address_of(config),
+            timeout_s=config.timeout_s,
+            concurrency=concurrency,
+            direct=direct,
+        )
+        client.line = self._line
         self._client = AsyncOpenAI(
             api_key=self._key,
             base_url=address_of(config),
             timeout=config.timeout_s,
             max_retries=config.max_retries,
-            http_client=LimitedClient(
-                self._limits,
-                _WHOLE * config.timeout_s,
-                address_of(config),
-                timeout_s=config.timeout_s,
-                concurrency=concurrency,
-                direct=direct,
-            ),
+            http_client=client,
         )
 
     def batches(self) -> BatchApi:
