@@ -411,6 +411,10 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "missing": (["in.jsonl", "o.jsonl", "--missing", "skip"], "missing: 'skip' is none of fail, keep, drop"),
     "path": (["in.jsonl", "o.jsonl", "--column", "a..b"], "column 'a..b': can't be read from '..b' on"),
     "column": (["in.jsonl", "o.jsonl", "--column", "text"], "in.jsonl:1: no column 'text'; columns here: instruction"),
+    "its column": (
+        ["in.jsonl", "o.jsonl", "--against", "other.jsonl"],
+        "other.jsonl:1: no column 'instruction'; columns here: question; name the right one with --against-column",
+    ),
     "twice": (["-", "o.jsonl", "--against", "-"], "standard input is named twice; it can be read once"),
     "list in a cell": (["lists.jsonl", "o.csv"], "lists.jsonl:2: column 'x' holds a list; a cell holds text or a"),
     "two types": (["types.jsonl", "o.parquet"], "types.jsonl:1 or later: column 'x': "),
@@ -425,6 +429,7 @@ def test_a_mistake_ends_in_one_line_and_code_2(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     write(Path("in.jsonl"), [{"instruction": "a b"}])
     write(Path("there.jsonl"), [{"instruction": "c d"}])
+    write(Path("other.jsonl"), [{"question": "e f"}])
     write(Path("lists.jsonl"), [{"instruction": "a", "x": 1}, {"instruction": "b", "x": [1]}])
     write(Path("types.jsonl"), [{"instruction": "a", "x": 1}, {"instruction": "b", "x": "one"}])
     write(Path("hollow.jsonl"), [{"instruction": "a", "x": {}}])

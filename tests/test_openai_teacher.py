@@ -296,6 +296,18 @@ def test_a_key_that_comes_back_where_no_http_is_stays_out_of_the_log(caplog: pyt
     assert KEY[:20] not in caplog.text
 
 
+def test_what_is_no_http_is_asked_once() -> None:
+    came = []
+
+    async def speak(writer: asyncio.StreamWriter) -> None:
+        came.append(1)
+        writer.write(b"SSH-2.0-x\r\n")
+        await writer.drain()
+
+    assert ask_raw(speak, max_retries=2).failed
+    assert len(came) == 1
+
+
 @pytest.mark.parametrize("said", [None, "true", "false"])
 def test_a_used_up_quota_is_asked_once_whatever_the_server_says(httpserver: HTTPServer, said: str | None) -> None:
     headers = {} if said is None else {"x-should-retry": said}

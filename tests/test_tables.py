@@ -197,7 +197,7 @@ def test_a_path_that_leads_nowhere_is_told(path: str, why: str) -> None:
     assert text_of(DEEP, columns) is None
     assert texts_of([DEEP], columns) == [None]
     assert text_of(DEEP, parse_columns(["t", path])) is None
-    assert why_no_text(Row("f:1", DEEP), columns) == f"f:1: {why}"
+    assert why_no_text(Row("f:1", DEEP), columns, "--column") == f"f:1: {why}"
 
 
 @pytest.mark.parametrize(

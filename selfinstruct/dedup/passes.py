@@ -120,7 +120,8 @@ class Passes:
         for position in [position for position, text in enumerate(texts) if text is None]:
             if objects[position] is None or self._missing == "fail":
                 row = next(chunk.take([position]).rows())
-                self._defects.add(why_no_text(row, columns))
+                option = "--column" if source in self.sources else "--against-column"
+                self._defects.add(why_no_text(row, columns, option))
             elif source in self.sources and self._missing == "drop":
                 self.dropped.append(self._seen + position)
             elif source in self.sources:

@@ -173,6 +173,7 @@ def _write_provenance(folder: Path, records: Sequence[Record], source: _Source) 
 def _write_split(
     folder: Path, name: str, split: str, rows: Iterator[Row], features: datasets.Features, shard_rows: int
 ) -> Part:
+    """Write rows as they come. The shards' names, which say how many there are, are given when that is known."""
     paths: list[Path] = []
     count = size = file_size = 0
     content, digest = hashlib.sha256(), hashlib.sha256()

@@ -100,8 +100,8 @@ def texts_of(objects: Iterable[Mapping[str, Any] | None], columns: Sequence[Colu
     return [None if values is None else text_of(values, columns) for values in objects]
 
 
-def why_no_text(row: Row, columns: Sequence[Column]) -> str:
-    """One line: where the row stands and what is missing in it."""
+def why_no_text(row: Row, columns: Sequence[Column], option: str) -> str:
+    """One line: where the row stands and what is missing in it. option: that names another column."""
     if row.problem:
         return f"{row.where}: {row.problem}"
     for column in columns:
@@ -116,7 +116,9 @@ def why_no_text(row: Row, columns: Sequence[Column]) -> str:
                 continue
             if isinstance(step, str) and isinstance(found, Mapping):
                 if step not in found:
-                    return f"{row.where}: no column {column.path!r}; {_what_is_there(step, found, column, number)}"
+                    return (
+                        f"{row.where}: no column {column.path!r}; {_what_is_there(step, found, column, number, option)}"
+                    )
             elif isinstance(step, str) or not isinstance(found, list):
                 kind = "an object" if isinstance(step, str) else "a list"
                 return f"{row.where}: no column {column.path!r}: {_before(column, number)} is not {kind}"
@@ -128,12 +130,12 @@ def why_no_text(row: Row, columns: Sequence[Column]) -> str:
     raise AssertionError(f"{row.where} has its text")
 
 
-def _what_is_there(step: str, found: Mapping[str, Any], column: Column, number: int) -> str:
+def _what_is_there(step: str, found: Mapping[str, Any], column: Column, number: int, option: str) -> str:
     names = [str(name) for name in found]
     guess = closest(step, names)
     listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "none"
     place = "columns here" if number == 0 else f"in {_before(column, number)}"
-    way_out = f" (is it {guess!r}?)" if guess else "; name the right one with --column" if names and not number else ""
+    way_out = f" (is it {guess!r}?)" if guess else f"; name the right one with {option}" if names and not number else ""
     return f"{place}: {listed}{way_out}"
 
 

@@ -55,21 +55,29 @@ class BoundedClient(openai.DefaultAioHttpClient):
         The client's way there leads past cookies and credentials, of which a teacher has none, and takes longer than
         sending. With a proxy, or on from a redirect, it is taken.
         """
-        transport: Any = self._transport_for_url(alike.first.url)
-        if hasattr(transport, "get_client") and transport.proxy is None:
-            if not isinstance(transport.client, aiohttp.ClientSession):
-                transport.client = transport.get_client()
-            received = await post(transport.client, alike, content)
+        session = self._session_to(alike.first.url)
+        if session is None:
+            onward = alike.request(content)
+        else:
+            received = await post(session, alike, content)
             if not 300 <= received.status_code < 400:
                 return received
             response = received.response(alike.request(content))
             if not response.has_redirect_location:
                 return received
-            request = self._build_redirect_request(response.request, response)
-        else:
-            request = alike.request(content)
-        answer = await BoundedClient.send(self, request)
+            onward = self._build_redirect_request(response.request, response)
+        answer = await BoundedClient.send(self, onward)
         return Received(answer.status_code, answer.headers.raw, answer.content)
+
+    def _session_to(self, url: httpx2.URL) -> aiohttp.ClientSession | None:
+        """The session of the transport that leads there; None through a proxy, or if it has none any more."""
+        transport: Any = self._transport_for_url(url)
+        if not hasattr(transport, "get_client") or transport.proxy is not None:
+            return None
+        if not isinstance(transport.client, aiohttp.ClientSession):
+            transport.client = transport.get_client()
+        session: aiohttp.ClientSession = transport.client
+        return session
 
     async def _stay(self, request: httpx2.Request) -> None:
         """Before every request, those of a redirect included."""

@@ -18,7 +18,6 @@ import httpx2
 
 from ..limits import Limits, Turn
 from .alike import Alike
-from .answer_body import one_line
 from .bodies import NOT_AGAIN, Received, TooLarge
 from .bounded_client import BoundedClient
 
@@ -36,14 +35,14 @@ class LimitedClient(BoundedClient):
 
     whole_s: the longest time for one request, which the client's own time limits, which are of silence, don't end:
     an answer that drips for ever. Raises TimeoutError then, which the SDK doesn't retry. line: makes a server's words
-    fit for the log; who knows the key sets one that takes it out.
+    fit for the log, without the key.
     """
 
-    def __init__(self, pace: Limits, whole_s: float, base_url: str, **options: Any) -> None:
+    def __init__(self, pace: Limits, whole_s: float, line: Callable[[str], str], base_url: str, **options: Any) -> None:
         super().__init__(base_url, **options)
         self._pace = pace
         self.whole_s = whole_s
-        self.line: Callable[[str], str] = one_line
+        self._line = line
         self._known = False  # whether somebody answers there, or that nobody does was said
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
@@ -101,7 +100,7 @@ class LimitedClient(BoundedClient):
         """Say once that nothing comes from the address: the SDK tries for a minute or more, and is silent about it."""
         if not self._known:
             self._known = True
-            said = self.line(str(error)) or type(error).__name__
+            said = self._line(str(error)) or type(error).__name__
             _log.warning("selfinstruct: no answer from %s yet: %s", self._home, said)
 
 

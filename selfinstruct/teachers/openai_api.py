@@ -61,12 +61,12 @@ class OpenAITeacher:
         client = LimitedClient(
             self._limits,
             _WHOLE * config.timeout_s,
+            self._line,
             address_of(config),
             timeout_s=config.timeout_s,
             concurrency=concurrency,
             direct=direct,
         )
-        client.line = self._line
         self._client = AsyncOpenAI(
             api_key=self._key,
             base_url=address_of(config),
