@@ -235,7 +235,7 @@ async def raw_server(answer: Callable[[asyncio.StreamWriter], Any]) -> AsyncIter
 def ask_raw(answer: Callable[[asyncio.StreamWriter], Any], **settings: Any) -> Completion:
     async def once() -> Completion:
         async with asyncio.timeout(60), raw_server(answer) as url:
-            config = TeacherConfig(model="m", base_url=url, max_retries=0, **{"timeout_s": 5.0} | settings)
+            config = TeacherConfig(model="m", base_url=url, **{"timeout_s": 5.0, "max_retries": 0} | settings)
             async with OpenAITeacher(config, api_key=KEY) as teacher:
                 if settings.get("timeout_s") == 0.2:
                     teacher._client._client.whole_s = 1.0
