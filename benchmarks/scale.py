@@ -222,10 +222,15 @@ def _print_growth(table: dict[tuple[str, int], dict[int, Result]]) -> None:
         done = {size: row for size, row in rows.items() if "seconds" in row}
         for size, later in itertools.pairwise(done):
             grown = [
-                f"{name} {math.log(done[later][key] / done[size][key]) / math.log(later / size):.2f}"
+                f"{name} {_exponent(done[size][key], done[later][key], later / size)}"
                 for name, key in (("seconds", "seconds"), ("CPU s", "cpu_s"), ("memory", "peak_mb"), ("pairs", "pairs"))
             ]
             print(f"  {engine:<6}{workers:>2} {size:>12,} to {later:>12,}: {', '.join(grown)}")
+
+
+def _exponent(before: float, after: float, ratio: float) -> str:
+    """'-' where there is none: CPU time is counted in hundredths of a second, and small sets take less."""
+    return f"{math.log(after / before) / math.log(ratio):.2f}" if before > 0 and after > 0 else "-"
 
 
 def _agreement(table: dict[tuple[str, int], dict[int, Result]]) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
-from scale import _agreement
+from scale import _agreement, _exponent
 
 
 def test_it_prints_a_row_for_each_size_and_number_of_workers(tmp_path: Path) -> None:
@@ -33,3 +33,8 @@ def test_rows_that_differ_are_told() -> None:
     assert _agreement({("local", 1): {5: row}, ("ray", 1): {5: row}}) == 0
     assert _agreement({("local", 1): {5: row}, ("ray", 1): {5: {"answer": "bb"}}}) == 1
     assert _agreement({("local", 1): {5: row}, ("ray", 1): {5: {"failed": "not done in 600 s"}}}) == 0
+
+
+def test_what_took_no_time_has_no_exponent() -> None:
+    assert _exponent(2.0, 8.0, 2.0) == "2.00"
+    assert _exponent(0.0, 0.01, 2.0) == _exponent(0.01, 0.0, 2.0) == "-"
