@@ -283,6 +283,7 @@ def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
     assert completion.failed
     (said,) = (line for line in caplog.messages if "127.0.0.1" in line)  # before the second try, and once
     assert said.startswith("selfinstruct: no answer from http://127.0.0.1:9/v1 yet: ")
+    assert "ssl" not in said + (completion.error or ""), "aiohttp says 'ssl:default' of plain HTTP, too"
 
 
 def test_a_key_that_comes_back_where_no_http_is_stays_out_of_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -180,8 +180,7 @@ class OpenAITeacher:
         return body
 
     def _failure(self, reason: str, error: BaseException) -> Completion:
-        said = str(error).replace(" ssl:default", "")  # aiohttp says so of plain HTTP, too
-        return Completion("", error=self._line(f"{reason}: {said or type(error).__name__}"), failed=True)
+        return Completion("", error=self._line(f"{reason}: {str(error) or type(error).__name__}"), failed=True)
 
     def _refusal(self, error: Any) -> str:
         hint = _HINTS.get(error.status_code, "the account's quota is used up; raise it, then start again")
@@ -193,6 +192,7 @@ class OpenAITeacher:
 
     def _line(self, text: str) -> str:
         """One bounded line, the key taken out (before it is cut, so that no part of one stays)."""
+        text = text.replace(" ssl:default", "")  # aiohttp says so of plain HTTP, too
         return self._without_key(one_line(text))[:_DETAIL]
 
     def _without_key(self, text: str) -> str:
