@@ -4,7 +4,7 @@
 # make proof  the slow proofs in full
 # make trainer  a real trl.SFTTrainer on the exported folder, in an environment of its own (torch for the CPU)
 # make schedule  cron for three minutes (as root, where cron is installed) and the DAG under Airflow
-# make ray    merging and generating on a real Ray cluster of several nodes, in an environment of its own
+# make ray    generating on a real Ray cluster of several nodes, in an environment of its own
 # make fuzz   every parser under atheris, FUZZ_S seconds each
 
 PYTHON ?= python3
@@ -62,11 +62,11 @@ schedule: $(BIN)/.dev $(AIRFLOW_VENV)/.made
 RAY_VENV ?= .venv-ray
 $(RAY_VENV)/.made: pyproject.toml
 	$(PYTHON) -m venv $(RAY_VENV)
-	$(RAY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[ray,approximate]' hypothesis pytest
+	$(RAY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[ray]' hypothesis pytest
 	touch $@
 
 ray: $(RAY_VENV)/.made
-	$(RAY_VENV)/bin/python -m pytest -m ray tests/test_merge_cluster.py tests/test_merge_bands.py tests/test_scatter_cluster.py
+	$(RAY_VENV)/bin/python -m pytest -m ray tests/test_scatter_cluster.py
 
 FUZZ_S ?= 60
 fuzz: $(BIN)/.dev

@@ -1,12 +1,12 @@
-"""How the cost of a merge grows: seconds and memory of both engines by size and workers, and the exponents.
+"""How the cost of a merge grows: seconds and memory by size and workers, and the exponents.
 
-    python benchmarks/scale.py [--sizes 100000,1000000] [--workers 1,2] [--engines local,ray] [--limit-s 600]
+    python benchmarks/scale.py [--sizes 100000,1000000] [--workers 1,2] [--limit-s 600]
 
 Every measurement runs in a process of its own over the same file of `corpora.py`, with the nearest text of each
 refused one. Time is measured inside, from opening the file to the last answer, after a first run over WARM_UP texts,
-so that neither compiling nor Ray's start is counted. CPU seconds are those of all processes meanwhile; where others
-use the machine, too, they say more than the seconds do. Memory is that of the process and of all that it has started
-(Ray's own included), together, shared pages counted once (PSS), sampled from outside every SAMPLE_S: the most that
+so that compiling isn't counted. CPU seconds are those of all processes meanwhile; where others
+use the machine, too, they say more than the seconds do. Memory is that of the process and of all that it has started,
+together, shared pages counted once (PSS), sampled from outside every SAMPLE_S: the most that
 was seen. A row that takes longer than the limit is stopped and says so. Exit code 1 when two rows of a size differ.
 Reading the table: docs/scale.md.
 """
@@ -35,9 +35,7 @@ HERE = Path(__file__).parent
 WARM_UP = 5000
 SAMPLE_S = 0.5
 BATCH = 8192
-COLUMNS = (
-    f"{'texts':>12}  {'engine':<8}{'workers':>7}{'seconds':>10}{'CPU s':>10}{'CPU µs':>9}{'peak MB':>10}{'pairs':>14}"
-)
+COLUMNS = f"{'texts':>12}{'workers':>9}{'seconds':>10}{'CPU s':>10}{'CPU µs':>9}{'peak MB':>10}{'pairs':>14}"
 
 Result = dict[str, Any]
 
@@ -45,57 +43,45 @@ Result = dict[str, Any]
 def main() -> int:
     options = _options()
     if options.one:
-        print(json.dumps(_run(options.one, options.workers[0], options.file)))
+        print(json.dumps(_run(options.workers[0], options.file)))
         return 0
     print(f"Python {platform.python_version()}; {os.cpu_count()} cores, load before the start {os.getloadavg()[0]:.1f}")
     print(f"{COLUMNS}  answer")
-    table: dict[tuple[str, int], dict[int, Result]] = {}
+    table: dict[int, dict[int, Result]] = {}
     with tempfile.TemporaryDirectory(prefix="selfinstruct-scale-") as temporary:
         for size, file in _corpora(options, options.cache or Path(temporary)):
-            for engine, workers in itertools.product(options.engines, options.workers):
-                row = _measured(engine, workers, file, options.limit_s)
-                table.setdefault((engine, workers), {})[size] = row
-                print(_line(size, engine, workers, row), flush=True)
+            for workers in options.workers:
+                row = _measured(workers, file, options.limit_s)
+                table.setdefault(workers, {})[size] = row
+                print(_line(size, workers, row), flush=True)
     _print_growth(table)
     return _agreement(table)
 
 
-def _run(engine: str, workers: int, file: Path) -> Result:
+def _run(workers: int, file: Path) -> Result:
     """Decide over all texts of the file."""
-    from selfinstruct.merge.cluster import RayJoin, connected
     from selfinstruct.novelty import Join
 
-    def made() -> Any:
-        return Join(0.7, workers=workers) if engine == "local" else RayJoin(0.7)
-
     def decide(first: int | None) -> Any:
-        join = made()
+        join = Join(0.7, workers=workers)
         with file.open(encoding="utf-8") as lines:
             left = itertools.islice(lines, first)
             while batch := [line.rstrip("\n") for line in itertools.islice(left, BATCH)]:
                 join.add(batch)
         return join.run()
 
-    def timed() -> tuple[float, float, Any]:
-        decide(WARM_UP)
-        with _cpu_counted() as used:
-            started = time.perf_counter()
-            joined = decide(None)
-            seconds = time.perf_counter() - started
-        return seconds, sum(used), joined
-
-    if engine == "local":
-        seconds, cpu_s, joined = timed()
-    else:
-        with connected(None, workers):
-            seconds, cpu_s, joined = timed()
+    decide(WARM_UP)
+    with _cpu_counted() as used:
+        started = time.perf_counter()
+        joined = decide(None)
+        seconds = time.perf_counter() - started
     answer = hashlib.sha256(joined.admitted.tobytes() + joined.nearest.tobytes() + joined.score.tobytes())
-    return {"seconds": seconds, "cpu_s": cpu_s, "answer": answer.hexdigest()[:12], "pairs": joined.work.compared}
+    return {"seconds": seconds, "cpu_s": sum(used), "answer": answer.hexdigest()[:12], "pairs": joined.work.compared}
 
 
-def _measured(engine: str, workers: int, file: Path, limit_s: float) -> Result:
+def _measured(workers: int, file: Path, limit_s: float) -> Result:
     """What a process of its own finds, and the most memory that it and its offspring have had."""
-    command = [sys.executable, __file__, "--one", engine, "--workers", str(workers), "--file", str(file)]
+    command = [sys.executable, __file__, "--one", "--workers", str(workers), "--file", str(file)]
     environment = os.environ | {"PYTHONPATH": str(HERE.parent)}
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
@@ -115,7 +101,7 @@ def _measured(engine: str, workers: int, file: Path, limit_s: float) -> Result:
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    """End a process so that Ray can take down what it has started, and then whatever is left of it."""
+    """End a process by Ctrl-C, and then whatever is left of it."""
     left = _offspring(process.pid)
     process.send_signal(signal.SIGINT)
     try:
@@ -205,8 +191,8 @@ def _corpora(options: argparse.Namespace, folder: Path) -> Iterator[tuple[int, P
         yield size, file
 
 
-def _line(size: int, engine: str, workers: int, row: Result) -> str:
-    start = f"{size:>12,}  {engine:<8}{workers:>7}"
+def _line(size: int, workers: int, row: Result) -> str:
+    start = f"{size:>12,}{workers:>9}"
     if "failed" in row:
         return f"{start}  {row['failed']}; {row['peak_mb']:,.0f} MB until then"
     cpu_s = row["cpu_s"]
@@ -215,17 +201,17 @@ def _line(size: int, engine: str, workers: int, row: Result) -> str:
     return f"{start}{cells}  {row['answer']}"
 
 
-def _print_growth(table: dict[tuple[str, int], dict[int, Result]]) -> None:
+def _print_growth(table: dict[int, dict[int, Result]]) -> None:
     """The x of 'grows like size to the x', between one size and the next."""
     print("\nexponents of growth, between one size and the next")
-    for (engine, workers), rows in table.items():
+    for workers, rows in table.items():
         done = {size: row for size, row in rows.items() if "seconds" in row}
         for size, later in itertools.pairwise(done):
             grown = [
                 f"{name} {_exponent(done[size][key], done[later][key], later / size)}"
                 for name, key in (("seconds", "seconds"), ("CPU s", "cpu_s"), ("memory", "peak_mb"), ("pairs", "pairs"))
             ]
-            print(f"  {engine:<6}{workers:>2} {size:>12,} to {later:>12,}: {', '.join(grown)}")
+            print(f"  {workers:>2} {size:>12,} to {later:>12,}: {', '.join(grown)}")
 
 
 def _exponent(before: float, after: float, ratio: float) -> str:
@@ -233,7 +219,7 @@ def _exponent(before: float, after: float, ratio: float) -> str:
     return f"{math.log(after / before) / math.log(ratio):.2f}" if before > 0 and after > 0 else "-"
 
 
-def _agreement(table: dict[tuple[str, int], dict[int, Result]]) -> int:
+def _agreement(table: dict[int, dict[int, Result]]) -> int:
     """0 when all rows of a size that were done say the same."""
     answers: dict[int, set[str]] = {}
     for rows in table.values():
@@ -248,11 +234,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=_numbers, default=[100_000, 1_000_000])
     parser.add_argument("--workers", type=_numbers, default=[1, 2])
-    parser.add_argument("--engines", type=lambda text: text.split(","), default=["local", "ray"])
     parser.add_argument("--language", default="en", choices=("en", "zh", "mixed"))
     parser.add_argument("--limit-s", type=float, default=600.0)
     parser.add_argument("--cache", type=Path, help="keep the corpora here; else in a temporary folder")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 

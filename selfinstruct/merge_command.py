@@ -30,16 +30,8 @@ def merge(
     fill: Annotated[bool, typer.Option("--fill", help="Leave empty what rows of some inputs lack.")] = False,
     source_column: Annotated[str, typer.Option(metavar="NAME", help="Column with a row's origin.")] = "source",
     explain: ExplainTo = None,
-    engine: Annotated[str, typer.Option(help="What compares: local, or ray. The result is the same.")] = "local",
-    approximate: Annotated[
-        bool, typer.Option("--approximate", help="With ray: look by MinHash-LSH, which misses some.")
-    ] = False,
-    address: Annotated[
-        str | None,
-        typer.Option(help="Of a Ray cluster: ray://HOST:10001, or auto; without it, Ray starts here.", metavar="URL"),
-    ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads or Ray's workers here; the cores, at most 2.", show_default=False)
+        int | None, typer.Option(min=1, help="Threads; the cores, at most 2.", show_default=False)
     ] = None,
     max_records: Annotated[
         int | None, typer.Option(min=1, help="Keep the first so many tasks that stay.", metavar="N", show_default=False)
@@ -67,9 +59,6 @@ def merge(
                 fill=fill,
                 source_column=source_column,
                 explain=explain,
-                engine=engine,  # type: ignore[arg-type]  # checked there
-                approximate=approximate,
-                address=address,
                 workers=workers,
                 max_records=max_records,
                 overwrite=overwrite,
@@ -84,7 +73,7 @@ def merge(
             rows[f"  {printable(count.label)}"] = f"{count.admitted:,} of {count.rows:,}{left_out}"
         rows |= {
             "time": f"{done.seconds:.1f} s, {done.rows / done.seconds:,.0f} rows/s",
-            "peak memory": f"{peak_mb():,.0f} MB" + (" here" if engine == "ray" else ""),
+            "peak memory": f"{peak_mb():,.0f} MB",
             "admitted set": done.digest,
             "written": str(done.out) + (f", refused rows: {explain}" if explain else ""),
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -227,8 +226,6 @@ def test_the_command_prints_what_it_did(tmp_path: Path, two: list[Path]) -> None
     [
         (["out.jsonl"], "name the inputs first"),
         (["one.jsonl", "out.jsonl", "--threshold", "0"], "threshold: 0 is not above 0"),
-        (["one.jsonl", "out.jsonl", "--engine", "spark"], "engine: 'spark' is none of local, ray"),
-        (["one.jsonl", "out.jsonl", "--address", "auto"], "add --engine ray"),
         (["one.jsonl", "one.jsonl", "out.jsonl"], "named twice"),
         (["one.jsonl", "out.jsonl", "--column", "text"], "no column 'text'"),
         (["nowhere.jsonl", "out.jsonl"], "no such file or folder"),
@@ -241,11 +238,3 @@ def test_mistakes_are_one_line(tmp_path: Path, two: list[Path], arguments: list[
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out.jsonl").exists()
-
-
-@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed here")
-def test_without_ray_its_engine_says_how_to_get_it(tmp_path: Path, two: list[Path]) -> None:
-    done = cli(*two, tmp_path / "merged", "--engine", "ray")
-    assert done.returncode == 2
-    assert "pip install 'selfinstruct[ray]'" in done.stderr
-    assert not (tmp_path / "merged").exists()

@@ -1,4 +1,4 @@
-"""The benchmark of the merge runs, and says when two engines differ."""
+"""The benchmark of the merge runs, and says when two rows of a size differ."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scale import _agreement, _exponent
 
 
 def test_it_prints_a_row_for_each_size_and_number_of_workers(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "benchmarks" / "scale.py"), "--sizes", "300,600", "--engines", "local"]
+    command = [sys.executable, str(ROOT / "benchmarks" / "scale.py"), "--sizes", "300,600"]
     done = subprocess.run(
         [*command, "--cache", str(tmp_path)],
         capture_output=True,
@@ -24,15 +24,15 @@ def test_it_prints_a_row_for_each_size_and_number_of_workers(tmp_path: Path) -> 
     )
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line.split() for line in done.stdout.splitlines() if line.strip().startswith(("300 ", "600 "))]
-    assert [row[:3] for row in rows[:4]] == [[size, "local", workers] for size in ("300", "600") for workers in "12"]
+    assert [row[:2] for row in rows[:4]] == [[size, workers] for size in ("300", "600") for workers in "12"]
     assert "All rows of a size agree." in done.stdout
 
 
 def test_rows_that_differ_are_told() -> None:
     row = {"answer": "aa"}
-    assert _agreement({("local", 1): {5: row}, ("ray", 1): {5: row}}) == 0
-    assert _agreement({("local", 1): {5: row}, ("ray", 1): {5: {"answer": "bb"}}}) == 1
-    assert _agreement({("local", 1): {5: row}, ("ray", 1): {5: {"failed": "not done in 600 s"}}}) == 0
+    assert _agreement({1: {5: row}, 2: {5: row}}) == 0
+    assert _agreement({1: {5: row}, 2: {5: {"answer": "bb"}}}) == 1
+    assert _agreement({1: {5: row}, 2: {5: {"failed": "not done in 600 s"}}}) == 0
 
 
 def test_what_took_no_time_has_no_exponent() -> None:

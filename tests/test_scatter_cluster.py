@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pytest
 import yaml
-from test_merge_cluster import cluster  # noqa: F401  (a fixture)
 from typer.testing import CliRunner
 
-from conftest import Loopback
+from conftest import ROOT, Loopback
 from selfinstruct import run_scattered
 from selfinstruct.cli import app
 from selfinstruct.config import RunConfig
 from selfinstruct.journal import Journal
 from selfinstruct.runs import JOURNAL
+from selfinstruct.scatter.cluster import connected
 from selfinstruct.scatter.plan import folder_of
 from selfinstruct.scatter.run import spent_so_far
 
@@ -30,6 +32,32 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra 'ray': `make ray`"),
 ]
 STREAMS, CONCURRENCY = 3, 4
+NODE = {"num_cpus": 1, "object_store_memory": 200 * 2**20}
+
+
+def free_port() -> int:
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        port: int = opened.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head node that runs no task, and two nodes that do; the process is connected to it."""
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
+    head = {**NODE, "num_cpus": 0, "include_dashboard": False, "ray_client_server_port": free_port()}
+    made = Cluster(initialize_head=True, head_node_args=head)
+    made.door = f"ray://127.0.0.1:{head['ray_client_server_port']}"
+    for _ in range(2):
+        made.add_node(**NODE)
+    made.wait_for_nodes()
+    with connected(made.address, None):
+        yield made
+    made.shutdown()
 
 
 @pytest.fixture
@@ -60,7 +88,7 @@ def committed(config: RunConfig, table: str = "answers") -> int:
     return count
 
 
-def test_a_node_that_dies_loses_no_answer(cluster: Any, job: tuple[RunConfig, Loopback]) -> None:  # noqa: F811
+def test_a_node_that_dies_loses_no_answer(cluster: Any, job: tuple[RunConfig, Loopback]) -> None:
     config, server = job
     kept: list[int] = []
 
@@ -69,7 +97,7 @@ def test_a_node_that_dies_loses_no_answer(cluster: Any, job: tuple[RunConfig, Lo
             kept.append(committed(config))
             node = next(node for node in cluster.worker_nodes)
             cluster.remove_node(node, allow_graceful=False)
-            cluster.add_node(num_cpus=1, object_store_memory=200 * 2**20)
+            cluster.add_node(**NODE)
 
     done = run_scattered(config, STREAMS, progress=progress)
     assert kept
@@ -89,7 +117,7 @@ def test_a_node_that_dies_loses_no_answer(cluster: Any, job: tuple[RunConfig, Lo
 
 
 def test_the_cap_of_all_streams_ends_them_and_the_command_says_how_to_go_on(
-    cluster: Any,  # noqa: F811
+    cluster: Any,
     job: tuple[RunConfig, Loopback],
     tmp_path: Path,
 ) -> None:
@@ -104,7 +132,7 @@ def test_the_cap_of_all_streams_ends_them_and_the_command_says_how_to_go_on(
 
 
 def test_scatter_through_the_clusters_door(
-    cluster: Any,  # noqa: F811
+    cluster: Any,
     job: tuple[RunConfig, Loopback],
     tmp_path: Path,
 ) -> None:
@@ -116,3 +144,13 @@ def test_scatter_through_the_clusters_door(
     rows = datasets.load_dataset(done.stdout.strip(), split="train")
     assert len(rows) == 20
     assert "stream 1: " in done.stderr
+
+
+def test_nobody_at_the_address(job: tuple[RunConfig, Loopback], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "selfinstruct", "scatter", str(tmp_path / "job.yaml"), "--shards", "2"]
+    done = subprocess.run(
+        [*command, "--address", "ray://127.0.0.1:1"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert "--address ray://127.0.0.1:1: nobody answers" in done.stderr
+    assert "Traceback" not in done.stderr

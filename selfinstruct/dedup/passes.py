@@ -21,7 +21,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class Decider(Protocol):
-    """What decides over all texts, references first: `novelty.Join`, or something that answers as it does."""
+    """What decides over all texts, references first: `novelty.Join`, or merge's, which asks it."""
 
     def add(self, texts: Sequence[str]) -> None: ...
     def add_references(self, texts: Sequence[str]) -> None: ...

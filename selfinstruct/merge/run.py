@@ -1,4 +1,4 @@
-"""Several datasets into one, in order: two passes over them, as `dedup` makes them, with any engine that decides."""
+"""Several datasets into one, in order: two passes over them, as `dedup` makes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..dedup.output import nothing_written, open_outputs
-from ..dedup.passes import Decider, Passes, Progress
+from ..dedup.passes import Passes, Progress
 from ..dedup.run import check_rule, digest_of_stay
 from ..errors import UsageError
 from ..novelty import Join, Work
@@ -66,9 +66,6 @@ def merge_datasets(
     fill: bool = False,
     source_column: str = "source",
     explain: str | os.PathLike[str] | None = None,
-    engine: Literal["local", "ray"] = "local",
-    approximate: bool = False,
-    address: str | None = None,
     workers: int | None = None,
     max_records: int | None = None,
     overwrite: bool = False,
@@ -76,10 +73,9 @@ def merge_datasets(
 ) -> Merged:
     """Write the rows of `inputs` to `out`, in order, without those that are near-duplicates of an earlier one.
 
-    The options are those of `selfinstruct merge`; docs/scale.md describes them. The engine never shows in the result,
-    unless near-duplicates are looked for approximately.
+    The options are those of `selfinstruct merge`; docs/scale.md describes them.
     Raises UsageError for wrong arguments, rows that can't be used and inputs with different columns, StorageError when
-    the disk or the cluster refuses or an input changes meanwhile. Nothing is left at `out` when it doesn't end well.
+    the disk refuses or an input changes meanwhile. Nothing is left at `out` when it doesn't end well.
     """
     started = time.perf_counter()
     check_rule(threshold, missing)
@@ -93,19 +89,17 @@ def merge_datasets(
     labels = labels_of(sources)
     output, explained = open_outputs(out, explain, sources, overwrite)
     rule = f"ROUGE-L F {'of at least' if refuse_equal else 'above'} {threshold:g}"
-    rule += ", looked for by MinHash-LSH: some are missed" if approximate else ""
     try:
         with ExitStack() as stack:
-            decider = _decider(
-                threshold, refuse_equal, explain is not None, engine, approximate, address, workers, stack
-            )
+            count = workers or min(2, os.cpu_count() or 1)
+            join = Join(threshold, refuse_equal=refuse_equal, workers=count, explain=explain is not None)
             paths = [columns] if isinstance(columns, str) else columns
             given = [
                 MergeInput(source, label, source_column, paths, output.path.parent, stack)
                 for source, label in zip(sources, labels, strict=True)
             ]
             passes = Passes(given, [], output, explained, missing, progress)
-            deciding = TaskDecider(decider, given)
+            deciding = TaskDecider(join, given)
 
             def end(stay: npt.NDArray[np.bool_]) -> int:
                 wanted = len(stay) if max_records is None else max_records
@@ -125,32 +119,6 @@ def merge_datasets(
     return Merged(
         output.path, counts, passes.uncompared, time.perf_counter() - started, digest_of_stay(stay), joined.work
     )
-
-
-def _decider(
-    threshold: float,
-    refuse_equal: bool,
-    explain: bool,
-    engine: str,
-    approximate: bool,
-    address: str | None,
-    workers: int | None,
-    stack: ExitStack,
-) -> Decider:
-    """The engine by its name, made ready."""
-    if engine not in ("local", "ray"):
-        raise UsageError(f"engine: {engine!r} is none of local, ray")
-    if engine == "local":
-        if address is not None:
-            raise UsageError("--address names a Ray cluster; add --engine ray")
-        if approximate:
-            raise UsageError("--approximate is for sets that one machine can't hold; add --engine ray")
-        count = workers or min(2, os.cpu_count() or 1)
-        return Join(threshold, refuse_equal=refuse_equal, workers=count, explain=explain)
-    from .cluster import RayJoin, connected
-
-    stack.enter_context(connected(address, workers))
-    return RayJoin(threshold, refuse_equal=refuse_equal, explain=explain, approximate=approximate)
 
 
 def _counts(

@@ -1,4 +1,4 @@
-"""Rows that are several instances of one task share its fate, whoever decides."""
+"""Rows that are several instances of one task share its fate, which is that of the first."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..dedup.passes import Decider
-from ..novelty.join import Joined
+from ..novelty.join import Join, Joined
 from .inputs import MergeInput
 
 
 class TaskDecider:
-    """Decides by another one, then lets each input's followers follow."""
+    """Decides by a `Join`, then lets each input's followers follow."""
 
-    def __init__(self, decider: Decider, inputs: Sequence[MergeInput]) -> None:
-        self._decider, self._inputs = decider, inputs
+    def __init__(self, join: Join, inputs: Sequence[MergeInput]) -> None:
+        self._join, self._inputs = join, inputs
 
     def add(self, texts: Sequence[str]) -> None:
-        """As that of `Decider`."""
-        self._decider.add(texts)
+        """As that of `Join`."""
+        self._join.add(texts)
 
     def add_references(self, texts: Sequence[str]) -> None:
-        """As that of `Decider`."""
-        self._decider.add_references(texts)
+        """As that of `Join`."""
+        self._join.add_references(texts)
 
     def run(self, progress: Callable[[int, int], None]) -> Joined:
-        """As that of `Decider`."""
-        joined = self._decider.run(progress)
+        """As that of `Join`."""
+        joined = self._join.run(progress)
         start = 0
         for given in self._inputs:
             if given.followers:

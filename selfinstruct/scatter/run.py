@@ -13,9 +13,9 @@ from ..config import RunConfig
 from ..errors import StorageError, UsageError
 from ..journal import Journal, Totals
 from ..merge import Merged, merge_datasets
-from ..merge.cluster import connected
 from ..runs import JOURNAL, streams_of
 from ..schema import Prompt, Usage
+from .cluster import connected
 from .plan import aims, check_scatterable, folder_of, shares, stream_values
 from .purse import Purse, Ticket
 from .stream import Ended, grow
@@ -62,9 +62,10 @@ def run_scattered(
     """Run, or go on with, `shards` streams of the job that `config` describes, and write their merged dataset.
 
     The dataset, at `<run_dir>/dataset`, has exactly `target` records unless `short` says why not: streams that met
-    their shares go on when what they made was too much alike. address, workers: the Ray cluster, as `merge_datasets`.
-    The folder of the run must be the same on all machines. Raises UsageError for what can't be scattered and when there
-    is no such cluster, StorageError when the cluster fails for good; no answer is lost by that.
+    their shares go on when what they made was too much alike. address: that of the Ray cluster; without it, one with
+    so many workers is started here. The folder of the run must be the same on all machines. Raises UsageError for what
+    can't be scattered and when there is no such cluster, StorageError when the cluster fails for good; no answer is
+    lost by that.
     """
     check_scatterable(config, shards)
     wanted = aims(config, shards)
