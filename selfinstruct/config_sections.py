@@ -243,7 +243,6 @@ class DatasetConfig(Section):
     instances: Literal["first", "all"] = Field("first", description="Rows per record: one, or one per instance.")
     license: str | None = Field(None, description="Stands in the card only when you state it here.")
     title: str | None = Field(None, description="The card's heading; null: the run's folder name.")
-    croissant: bool = Field(False, description="Write croissant.json (mlcommons Croissant 1.0) beside the card, too.")
     shard_rows: Annotated[int, Field(ge=1)] = Field(100_000, description="Rows in one Parquet file.")
 
     @field_validator("formats")

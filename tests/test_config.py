@@ -420,7 +420,6 @@ FREE: dict[str, Any] = {
     "dataset.instances": "all",
     "dataset.license": "MIT",
     "dataset.title": "Other",
-    "dataset.croissant": True,
     "dataset.shard_rows": 7,
     "dataset.system_prompt": "Be brief.",
     "dataset.prompt_style": "published",

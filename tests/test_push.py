@@ -33,7 +33,7 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def made(make_config: Callable[..., RunConfig]) -> Run:
-    dataset = {"formats": ["messages", "openai"], "test_share": 0.25, "shard_rows": 10, "croissant": True}
+    dataset = {"formats": ["messages", "openai"], "test_share": 0.25, "shard_rows": 10}
     return run(make_config(dataset=dataset))
 
 

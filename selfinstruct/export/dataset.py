@@ -26,7 +26,6 @@ from ..runs import Run
 from ..schema import Record
 from .card import Part, write_card
 from .columns import ASKING, PROVENANCE_CONFIG, Columns, Row, asking_of
-from .croissant import CROISSANT, write_croissant
 from .formats import FORMATS, Wording, check_format, columns_of, rows_of, wording_of
 from .revisions import digesting, read_revisions, revisions_after
 
@@ -75,8 +74,6 @@ def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig 
         contents = {f"{part.format}/{part.split}": part.content for part in parts}
         revisions = revisions_after(target, records, contents, source.origins, source.trail.last_at)
         write_card(fresh, run, settings, records, parts, source.trail, revisions)
-        if settings.croissant:
-            write_croissant(fresh, run, settings, parts, source.trail.last_at, revisions[-1].number)
         if not same_folders(target, fresh):  # who reads it keeps the very files
             replace_folder(target, fresh)
     except OSError as error:
@@ -92,7 +89,7 @@ def _check_target(target: Path) -> None:
         if target.exists():
             raise UsageError(f"{target}: is a file; name a folder")
         return
-    ours = {"README.md", CROISSANT, PROVENANCE_CONFIG, *FORMATS} if read_revisions(target) else set()
+    ours = {"README.md", PROVENANCE_CONFIG, *FORMATS} if read_revisions(target) else set()
     foreign = sorted(path.name for path in target.iterdir() if path.name not in ours)
     if foreign:
         raise UsageError(f"{target}: holds {foreign[0]!r}, which no export wrote; name a new folder")

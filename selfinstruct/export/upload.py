@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, cast
 
 from ..errors import SelfInstructError, StorageError, UsageError
 from ..runs import JOURNAL
-from .croissant import CROISSANT
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -28,7 +27,7 @@ _DATA = (".parquet", ".jsonl")
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What would be sent: a folder's card, Croissant metadata and data, as paths in the repository with their bytes."""
+    """What would be sent: a folder's card and data, as paths in the repository with their bytes."""
 
     folder: Path
     repo: str
@@ -61,7 +60,7 @@ def plan_upload(
     data = sorted(p for p in folder.glob("*/*") if p.suffix in _DATA)
     if not data:
         raise UsageError(f"{folder}: holds no data files; `selfinstruct export` writes them")
-    found = [p for p in (folder / "README.md", folder / CROISSANT) if p.is_file()] + data
+    found = [folder / "README.md", *data]
     files = tuple((path.relative_to(folder).as_posix(), path.stat().st_size) for path in found)
     return Upload(folder, repo, files, public, create_pr, revision)
 
