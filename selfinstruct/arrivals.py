@@ -1,6 +1,6 @@
 """The run's seeds, as rows of its file: which came with which generation, so that a replay meets them at their time.
 
-A seed stays as it came. The table is made with the first of them: journals of earlier programs have none.
+A seed stays as it came.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from .schema import Arrival, Instance, SeedTask
 from .store import Statement, Store
 
-_TABLE = """CREATE TABLE IF NOT EXISTS seeds (
+TABLE = """CREATE TABLE seeds (
     position INTEGER PRIMARY KEY, generation INTEGER NOT NULL, id TEXT NOT NULL, instruction TEXT NOT NULL,
     instances TEXT NOT NULL, is_classification INTEGER, name TEXT NOT NULL)"""
 _INSERT = (
@@ -33,24 +33,20 @@ class Arrivals:
 
     def all(self) -> list[Arrival]:
         """Every generation that brought seeds, oldest first."""
-        by_generation = groupby(self._rows(), key=lambda row: (row[1], row[0]))
+        by_generation = groupby(self._store.rows(_SELECT), key=lambda row: (row[1], row[0]))
         return [Arrival(*when, tuple(_task(row[2:]) for row in rows)) for when, rows in by_generation]
 
     def known(self) -> list[SeedTask]:
-        """All of them; empty in a journal that doesn't tell."""
+        """All of them."""
         return [task for arrival in self.all() for task in arrival.tasks]
-
-    def _rows(self) -> list[Any]:
-        there = self._store.row("SELECT 1 FROM sqlite_master WHERE name = 'seeds'") is not None
-        return self._store.rows(_SELECT) if there else []
 
 
 def coming(tasks: Sequence[SeedTask], *, at_first: bool = False) -> list[Statement]:
     """The statements that add seeds to the newest generation; at_first: to the first one, from question 0 on."""
-    return [(_TABLE, ()), *_inserts(tasks, "min(number)" if at_first else "max(number)")] if tasks else []
+    return list(_inserts(tasks, "min(number)" if at_first else "max(number)"))
 
 
-FORGOTTEN: list[Statement] = [(_TABLE, ()), ("DELETE FROM seeds", ())]
+FORGOTTEN: list[Statement] = [("DELETE FROM seeds", ())]
 """The statements that take them out of a copy whose seeds are others."""
 
 

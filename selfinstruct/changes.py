@@ -17,7 +17,7 @@ from .config import digest_of
 from .errors import ConfigChanged, UsageError
 from .journal import Journal
 from .schema import SeedTask
-from .seeds import SeedChange, compare_seeds, first_of, seeds_digest
+from .seeds import SeedChange, compare_seeds, seeds_digest
 
 _IN_PLACE = frozenset("prompts strategy seeds seed_demos machine_demos tasks_per_question max_instances".split())
 _SECTIONS_IN_PLACE = frozenset("teacher teachers propose classify instances".split())
@@ -54,14 +54,12 @@ def change_of(
     generations = journal.generations()
     if not generations:
         return Change(meaning, list(seeds))
-    last, said, found, known = generations[-1], list[str](), SeedChange(), known_seeds(journal, seeds)
-    if known:
-        found = compare_seeds(known, seeds)
-        meaning = meaning | {"seeds": seeds_digest(found.tasks)}
+    last, said, found = generations[-1], list[str](), compare_seeds(journal.arrivals.known(), seeds)
+    meaning = meaning | {"seeds": seeds_digest(found.tasks)}
     changed = [key for key in sorted(last.meaning.keys() | meaning.keys()) if last.meaning.get(key) != meaning.get(key)]
-    by_itself = set(changed) <= {"seeds"} and known is not None
+    by_itself = set(changed) <= {"seeds"}
     possible = all(key in _IN_PLACE or key.partition(".")[0] in _SECTIONS_IN_PLACE for key in changed)
-    possible = possible and known is not None and not (found.removed or found.edited)
+    possible = possible and not (found.removed or found.edited)
     if not possible or not (by_itself or new_generation):
         raise _refused(path, changed, last.meaning, meaning, found, possible)
     waiting = journal.jobs.standing()
@@ -70,8 +68,6 @@ def change_of(
             f"{path}: {len(waiting)} batch jobs are under way; start with the configuration that asked them until they"
             " are collected, then --new-generation"
         )
-    if known and not journal.arrivals.known():
-        journal.name_seeds(known)
     if found.added:
         said.append(f"{len(found.added):,} new seeds, {_some([task.id for task in found.added])}: a new generation")
     said += [_line(key, last.meaning, meaning) + ": a new generation" for key in changed if key != "seeds"]
@@ -80,30 +76,17 @@ def change_of(
 
 def change_of_fork(source: Journal, meaning: dict[str, Any], seeds: Sequence[SeedTask]) -> Change:
     """What a fork begins with. The seeds of the source keep their times where all of them are still there."""
-    known = known_seeds(source, seeds)
-    found = compare_seeds(known, seeds) if known else SeedChange()
-    if not known or found.removed or found.edited or not source.arrivals.known():
+    found = compare_seeds(source.arrivals.known(), seeds)
+    if found.removed or found.edited:
         return Change(meaning, list(seeds), afresh=True)
     return Change(meaning | {"seeds": seeds_digest(found.tasks)}, found.added)
 
 
 def seeds_in_words(journal: Journal, seeds: Sequence[SeedTask]) -> str:
     """What has come, gone or changed in the seeds of a run, for `check`; empty where nothing has."""
-    found = compare_seeds(known_seeds(journal, seeds) or seeds, seeds)
+    found = compare_seeds(journal.arrivals.known() or seeds, seeds)
     kinds = ("new", [task.id for task in found.added]), ("gone", found.removed), ("edited", found.edited)
     return "".join(f"; {len(ids):,} {kind}: {_some(ids)}" for kind, ids in kinds if ids)
-
-
-def known_seeds(journal: Journal, seeds: Sequence[SeedTask]) -> list[SeedTask] | None:
-    """The run's seeds; of a journal that doesn't hold them those of `seeds` that its digest tells, None where it can't.
-
-    Empty where there are no seeds at all.
-    """
-    known = journal.arrivals.known()
-    if known or not seeds:
-        return known
-    generations = journal.generations()
-    return first_of(seeds, str(generations[-1].meaning.get("seeds"))) if generations else []
 
 
 def _refused(

@@ -1,7 +1,7 @@
 """Questions on their way in batch jobs: what a later start needs to collect their answers.
 
 A question stands here from before its file is uploaded until its answer is committed; a trigger takes it out
-in the same transaction. A job is open while a question of it stands here. The tables are made with the first job.
+in the same transaction. A job is open while a question of it stands here.
 """
 
 from __future__ import annotations
@@ -16,20 +16,19 @@ from typing import Any
 from .schema import BatchJob, Message, Prompt, Question, Sampling
 from .store import Statement, Store
 
-_TABLES = (
-    """CREATE TABLE IF NOT EXISTS batch_jobs (
+TABLES = (
+    """CREATE TABLE batch_jobs (
     number INTEGER PRIMARY KEY, teacher TEXT NOT NULL, digest TEXT NOT NULL, planned_at REAL NOT NULL,
     questions INTEGER NOT NULL, batch TEXT, note TEXT NOT NULL DEFAULT '')""",
-    """CREATE TABLE IF NOT EXISTS batch_questions (
+    """CREATE TABLE batch_questions (
     key TEXT PRIMARY KEY, job INTEGER NOT NULL, question INTEGER, tries INTEGER NOT NULL, prompt TEXT NOT NULL)
     WITHOUT ROWID""",
-    """CREATE TRIGGER IF NOT EXISTS batch_answered AFTER INSERT ON answers
+    """CREATE TRIGGER batch_answered AFTER INSERT ON answers
     BEGIN DELETE FROM batch_questions WHERE key = NEW.key; END""",
 )
 DROPPED: list[Statement] = [
-    ("DROP TRIGGER IF EXISTS batch_answered", ()),
-    ("DROP TABLE IF EXISTS batch_questions", ()),
-    ("DROP TABLE IF EXISTS batch_jobs", ()),
+    ("DELETE FROM batch_questions", ()),
+    ("DELETE FROM batch_jobs", ()),
 ]
 """The statements that take them out of a copy: a fork must not collect what another run has under way."""
 
@@ -50,8 +49,6 @@ class Jobs:
 
     def standing(self) -> list[str]:
         """The open jobs of all teachers, oldest first, a line each: how many questions wait, and how it stood last."""
-        if not self._any():
-            return []
         rows = self._store.rows(
             "SELECT j.teacher, j.batch, j.note, count(*) FROM batch_jobs j JOIN batch_questions q ON q.job = j.number"
             " GROUP BY j.number ORDER BY j.number"
@@ -72,8 +69,6 @@ class Jobs:
 
     def open(self) -> list[tuple[BatchJob, list[Question]]]:
         """Every job that has questions without an answer, oldest first, with those questions."""
-        if not self._any():
-            return []
         found: dict[int, list[Question]] = {}
         rows = self._store.rows("SELECT job, key, prompt, question, tries FROM batch_questions ORDER BY job, key")
         for job, key, prompt, number, tries in rows:
@@ -86,11 +81,10 @@ class Jobs:
 
     def under_way(self) -> dict[str, int | None]:
         """The keys of all questions that have no answer yet, whoever was asked, with the numbers of proposals."""
-        return dict(self._store.rows("SELECT key, question FROM batch_questions")) if self._any() else {}
+        return dict(self._store.rows("SELECT key, question FROM batch_questions"))
 
     def plan(self, digest: str, questions: Sequence[Question]) -> BatchJob:
         """Write down a job before anything of it leaves. Its questions are its own from here on."""
-        self._store.at_once([(sql, ()) for sql in _TABLES])
         number = int(self._store.row("SELECT coalesce(max(number), 0) + 1 FROM batch_jobs")[0])
         job = BatchJob(number, digest, time.time())
         rows: list[Statement] = [(_INSERT_JOB, (number, self._teacher, digest, job.planned_at, len(questions)))]
@@ -99,9 +93,6 @@ class Jobs:
             rows.append((_INSERT_QUESTION, row))
         self._store.at_once(rows)
         return job
-
-    def _any(self) -> bool:
-        return self._store.row("SELECT 1 FROM sqlite_master WHERE name = 'batch_jobs'") is not None
 
     def note(self, number: int, batch: str | None, note: str) -> None:
         """Write down the provider's id of a job, None where there is none (any more), and how it stands."""

@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .arrivals import FORGOTTEN, Arrivals, coming
+from . import jobs, ledger
+from .arrivals import FORGOTTEN, TABLE, Arrivals, coming
 from .jobs import DROPPED, Jobs
-from .ledger import EMPTY, TABLES, Ledger
+from .ledger import EMPTY, Ledger
 from .schema import Completion, Prompt, Record, SeedTask, Usage, Verdict
 from .sent import TEXTS, Sent
 from .store import Statement, Store
 
-FORMAT = 4
+FORMAT = 5
 """Version of the file's tables; stands in `PRAGMA user_version`."""
 
 _TABLES = (
@@ -40,7 +41,9 @@ _TABLES = (
     cached_tokens INTEGER NOT NULL, cost_usd REAL, asked_at REAL NOT NULL, latency_s REAL NOT NULL,
     requests INTEGER NOT NULL, inherited INTEGER NOT NULL DEFAULT 0)""",
     "CREATE INDEX answers_by_question ON answers (question) WHERE question IS NOT NULL",
-    *TABLES,
+    *ledger.TABLES,
+    TABLE,
+    *jobs.TABLES,
 )
 _ANSWER_COLUMNS = (
     "key question generation purpose prompt demos version text finish_reason error failed logprobs teacher model "
@@ -281,10 +284,6 @@ class Journal:
         note: Statement = (_SET_META, (_ASKED_UNDER, json.dumps(self._asked_under)))
         self._store.at_once([_generation(digest, meaning, config, program, after), *coming(seeds), note])
         self._generation = self._latest_generation()
-
-    def name_seeds(self, seeds: Sequence[SeedTask]) -> None:
-        """Write down the seeds that a journal of an earlier program was begun with."""
-        self._store.at_once(coming(seeds, at_first=True))
 
     def refresh_config(self, config: dict[str, Any]) -> None:
         """Keep the latest values of the keys that may change freely with the current generation."""

@@ -15,7 +15,7 @@ import glob
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count as counted
 from typing import Any
@@ -87,12 +87,12 @@ def seed_files(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
 
 def seeds_digest(tasks: Iterable[SeedTask]) -> str:
     """Hash of what the teacher may see of the seeds; moving or renaming the file doesn't change it."""
-    return [hashlib.sha256().hexdigest()[:32], *_digests(tasks)][-1]
-
-
-def first_of(seeds: Sequence[SeedTask], digest: str) -> list[SeedTask] | None:
-    """As many of the first of `seeds` as have this digest; None where no number of them has."""
-    return next((list(seeds[:n]) for n, found in enumerate(_digests(seeds), 1) if found == digest), None)
+    sha = hashlib.sha256()
+    for task in tasks:
+        instances = [[i.input, i.output] for i in task.instances]
+        row = [task.id, task.instruction, instances, task.is_classification]
+        sha.update(json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
+    return sha.hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +141,6 @@ def _words(task: SeedTask) -> str:
 
 def _content(task: SeedTask) -> tuple[object, ...]:
     return task.instruction, task.instances, task.is_classification
-
-
-def _digests(tasks: Iterable[SeedTask]) -> Iterator[str]:
-    """The digest of the first task, of the first two, and so on."""
-    sha = hashlib.sha256()
-    for task in tasks:
-        instances = [[i.input, i.output] for i in task.instances]
-        row = [task.id, task.instruction, instances, task.is_classification]
-        sha.update(json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
-        yield sha.hexdigest()[:32]
 
 
 def _read(row: Row, position: int, defects: list[str]) -> SeedTask | None:

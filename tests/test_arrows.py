@@ -56,11 +56,11 @@ DRAWN = {
     "provenance": {"journal", "runs"},
     "licensing": {"journal", "provenance", "runs", "terms"},
     "pool": {"filters", "journal", "novelty", "strategies"},
-    "explain": {"journal", "licensing", "novelty", "provenance", "runs", "seeds", "terms"},
+    "explain": {"journal", "licensing", "novelty", "provenance", "runs", "terms"},
     "linguistics": set(),
     "export": {"exchange", "journal", "licensing", "linguistics", "provenance", "runs", "status"},
     "serve": {"linguistics", "report", "runs", "status"},
-    "report": {"journal", "linguistics", "novelty", "runs", "seeds", "status"},
+    "report": {"journal", "linguistics", "novelty", "runs", "status"},
 }
 """Every arrow between two values, or two parts (which all may use values); a new one needs a reason and a line here."""
 

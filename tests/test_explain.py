@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -199,18 +197,6 @@ def test_a_seed_is_told_as_it_was_shown_whatever_became_of_its_file(made: Run, s
     found = explain(made, "seed_task_3")
     assert isinstance(found, SeedStory)
     assert found.instruction == "Classify something about reviews that a child of 9 would enjoy."
-
-
-def test_a_journal_of_an_earlier_program_holds_no_seeds_and_tells_everything_else(made: Run, seed_file: Path) -> None:
-    with contextlib.closing(sqlite3.connect(made.path / "journal.sqlite")) as db:
-        db.execute("DROP TABLE seeds")
-    seed_file.write_text(seed_file.read_text().replace("enjoy", "like"))
-    found = explain(made, "seed_task_3")
-    assert isinstance(found, SeedStory)
-    assert found.instruction is None, "what stands there now is not what was shown"
-    seed_file.unlink()
-    record = made.records()[0]
-    assert story(made, record.id).record == record
 
 
 def test_a_fork_tells_what_it_took_over_and_from_which_configuration(make_config: MakeConfig, tmp_path: Path) -> None:

@@ -372,28 +372,6 @@ def test_a_refilter_and_a_fork_keep_the_time_at_which_seeds_came(make_config: Ma
     assert fork.records()[:50] == run.records()
 
 
-# --- journals of the program before ----------------------------------------------------------------
-
-
-def test_a_journal_that_holds_no_seeds_opens_and_grows(make_config: MakeConfig, folder: Path) -> None:
-    config = make_config(seeds=str(folder), target=15)
-    before = grow(config)
-    made = before.records()
-    for change in ("same", "added", "edited"):
-        with contextlib.closing(sqlite3.connect(before.path / "journal.sqlite")) as db:
-            db.execute("DROP TABLE seeds")
-        if change == "added":
-            (folder / "n.jsonl").write_text(lines(*map(seed, range(20, 24))))
-        if change == "edited":
-            (folder / "m.jsonl").write_text(lines(seed(0, output="Other."), *map(seed, range(1, 8))))
-            with pytest.raises(ConfigChanged, match='seeds: was "'):
-                grow(config)
-            return
-        run = grow(changed(config, target=15 if change == "same" else 30))
-        assert run.records()[:15] == made
-    assert len(run.generations) == 2
-
-
 # --- another teacher ------------------------------------------------------------------------------
 
 

@@ -35,11 +35,6 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     opened.close()
 
 
-def test_a_journal_without_jobs_has_no_tables_for_them(journal: Journal) -> None:
-    assert journal.jobs.open() == []
-    assert not journal.query("SELECT name FROM sqlite_master WHERE name LIKE 'batch%'")
-
-
 def test_a_planned_job_is_read_as_it_was_written(journal: Journal, tmp_path: Path) -> None:
     job = journal.jobs.plan("digest", QUESTIONS)
     assert journal.jobs.open() == [(job, QUESTIONS)]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import gzip
 import hashlib
 import json
 import re
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,22 +105,9 @@ def test_scores_are_counted_apart_on_both_sides_of_the_cutoff(run: si.Run) -> No
 def test_seeds_are_ranked_by_what_was_admitted_from_questions_that_show_them(run: si.Run) -> None:
     figures = figures_of(run)
     rates = [seed.per_question for seed in figures.seeds]
-    assert figures.seeds_read
     assert rates == sorted(rates, reverse=True)
     assert all(seed.id.startswith("seed_task_") and seed.instruction for seed in figures.seeds)
     assert all(seed.shown <= run.status().questions for seed in figures.seeds)
-
-
-def test_a_seed_file_that_has_changed_is_not_believed(run: si.Run) -> None:
-    """Where the journal doesn't hold the seeds, as those of the program before don't."""
-    with contextlib.closing(sqlite3.connect(run.path / "journal.sqlite")) as db:
-        db.execute("DROP TABLE seeds")
-    seeds = Path(run.config.seed_sources[0])
-    seeds.write_text(seeds.read_text().replace("child", "grown-up"))
-    figures = figures_of(run)
-    assert not figures.seeds_read
-    assert figures.seeds
-    assert all(seed.instruction is None for seed in figures.seeds)
 
 
 def test_lengths_count_tokens_and_leave_empty_inputs_out(hostile_run: si.Run) -> None:

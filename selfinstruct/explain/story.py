@@ -1,7 +1,6 @@
 """A task's whole story, from the question to the record or to the check that refused it.
 
-All of it is read from the journal. One of an earlier program doesn't hold the seeds: their texts are then those of
-their file, and are left out where that is gone or has changed since.
+All of it is read from the journal.
 """
 
 from __future__ import annotations
@@ -11,12 +10,10 @@ import json
 from typing import Any
 
 from ..config import RunConfig
-from ..errors import SelfInstructError
 from ..journal import Journal
 from ..licensing import licensing
 from ..provenance import Trail, teacher_of
 from ..runs import JOURNAL, Run
-from ..seeds import load_seeds, seeds_digest
 from .alignment import align
 from .find import Found, resolve, tasks_of
 from .part import part_of
@@ -47,14 +44,13 @@ class _Reader:
         self._trail = Trail(run)
         arrivals = journal.arrivals.all()
         self._came = {task.id: arrival for arrival in arrivals for task in arrival.tasks}
-        named = {task.id: task.instruction for arrival in arrivals for task in arrival.tasks}
-        self._seeds = named or _seed_texts(run)
+        self._seeds = {task.id: task.instruction for arrival in arrivals for task in arrival.tasks}
         self._configs = {g.number: RunConfig.parse(g.config) for g in run.generations}
         self._digests = {g.number: g.digest for g in run.generations}
 
     @property
     def seed_ids(self) -> set[str]:
-        """Ids of seeds, from their file and from what was shown and compared with."""
+        """Ids of seeds, those of the run and what was shown and compared with."""
         shown = "SELECT DISTINCT value FROM answers, json_each(answers.demos)"
         near = "SELECT DISTINCT nearest FROM verdicts WHERE nearest IS NOT NULL"
         ids = {str(row[0]) for row in self._journal.query(f"{shown} UNION {near}")}
@@ -212,13 +208,3 @@ class _Reader:
             "SELECT instruction FROM verdicts WHERE question = ? AND idx = ? LIMIT 1", (int(question), int(index))
         )
         return str(rows[0][0]) if rows else None
-
-
-def _seed_texts(run: Run) -> dict[str, str]:
-    """The instructions of the seeds by their ids, from their file; empty where that isn't as it was."""
-    try:
-        tasks = load_seeds(run.config.seed_sources) if "-" not in run.config.seed_sources else []
-    except SelfInstructError:
-        return {}
-    known = {generation.meaning.get("seeds") for generation in run.generations}
-    return {task.id: task.instruction for task in tasks} if seeds_digest(tasks) in known else {}

@@ -150,8 +150,6 @@ def seeds(figures: Figures) -> BarTable:
         f"The first {min(_SEEDS, len(found))} of {len(found)} seeds that were shown at least half as often as the "
         "median one. Each question shows several, so a rate tells of the company, too."
     )
-    if not figures.seeds_read:
-        note += " The texts are missing: the seed file isn't where the run read it, or has changed."
     bars = tuple(
         Bar(
             seed.id,

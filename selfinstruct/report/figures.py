@@ -103,7 +103,7 @@ class SeedYield:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A run, measured. name: that of its folder. seeds_read: whether the texts of the seeds were to be had.
+    """A run, measured. name: that of its folder.
 
     stretches: yield by question; moments: sums by time of work, pauses of more than `PAUSE_S` left out.
     classification: (yes, no, not asked). seeds: those that yield most first, of those shown often enough to tell.
@@ -122,5 +122,4 @@ class Figures:
     classification: tuple[int, int, int]
     languages: tuple[Count, ...]
     seeds: tuple[SeedYield, ...]
-    seeds_read: bool
     inherited: int

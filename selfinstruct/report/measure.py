@@ -44,7 +44,6 @@ def measure(snapshot: Snapshot, finder: Finder) -> Figures:
         classification=(sorts[True], sorts[False], sorts[None]),
         languages=tuple(Count(*found) for found in languages(records)),
         seeds=_seed_yields(snapshot, by_question),
-        seeds_read=bool(snapshot.seeds),
         inherited=int(journal.query("SELECT count(*) FROM answers WHERE inherited = 1")[0][0]),
     )
 
