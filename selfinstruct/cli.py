@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import Debug, plain_errors, printable, printable_json, say, table
+from .console import Debug, plain_errors, printable, printable_json, say, spending, table
 from .dedup_command import dedup
 from .errors import EXIT_CODES
 from .explain_command import explain
@@ -23,7 +23,6 @@ from .push_command import push
 from .report_command import compare, report
 from .scatter_command import scatter, tell_streams
 from .serve_command import serve
-from .spending import spending
 from .teacher_commands import serve_fake, teacher_app
 from .validate_command import validate
 

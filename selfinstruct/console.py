@@ -19,6 +19,7 @@ from .errors import SelfInstructError
 
 if TYPE_CHECKING:
     from .signals.logs import JsonLines
+    from .status import Status
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -135,3 +136,27 @@ def printable_json(value: object) -> str:
 def printable(text: str) -> str:
     """Without control characters and terminal escapes, whoever wrote them."""
     return "".join(char if char in "\n\t" or char.isprintable() else "\ufffd" for char in text)
+
+
+def spending(now: Status) -> dict[str, str]:
+    """Rows of names and values: the sum, each purpose, each teacher where there are several, one record, the target."""
+    priced = now.cost_usd is not None
+    parts = _shares("for", now.by_purpose, priced)
+    if len(now.by_teacher) > 1:
+        parts |= _shares("by", now.by_teacher, priced)
+    if now.cost_usd is None:
+        return {"cost": "not known", **parts}
+    source = f" ({now.price_source})" if now.price_source else ""
+    rows = {"cost": f"${now.cost_usd:,.4f}{source}", **parts}
+    if now.cost_per_record_usd is not None and now.target_cost_usd is not None:
+        rows["  per record"] = f"${now.cost_per_record_usd:,.6f}"
+        rows["  the target at this rate"] = f"${now.target_cost_usd:,.2f} for {now.target:,} records"
+    return rows
+
+
+def _shares(word: str, used: dict[str, dict[str, float]], priced: bool) -> dict[str, str]:
+    return {
+        f"  {word} {name}": f"{each['requests']:,.0f} requests, {each['prompt_tokens']:,.0f} + "
+        f"{each['completion_tokens']:,.0f} tokens" + (f", ${each['cost_usd']:,.4f}" if priced else "")
+        for name, each in used.items()
+    }

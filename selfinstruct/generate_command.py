@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import Debug, plain_errors, say, speaking_json
+from .console import Debug, plain_errors, say, speaking_json, spending
 
 if TYPE_CHECKING:
     from .job import Signals
@@ -66,10 +66,10 @@ def generate(
     """Run, or go on with a run, until its target is met; write its dataset and print the dataset's path."""
     with speaking_json(log_format == "json"), plain_errors(debug):
         from .config import RunConfig
-        from .durations import seconds_of
         from .generate import run
         from .job import reporting
         from .preflight import check_names, warn_in_clear
+        from .stopping import seconds_of
 
         options: dict[str, Any] = {"detach": detach, "new_generation": new_generation}
         if max_runtime is not None:
@@ -102,7 +102,6 @@ def generate(
 def _tell(done: Run, signals: Signals, short: bool) -> None:
     """The run's end in lines. short: without what the outcome, as an event, has said already."""
     from .licensing import licensing
-    from .spending import spending
 
     if done.idle and not short:
         say("nothing to do: the target was met before, and the dataset stands")

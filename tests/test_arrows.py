@@ -9,19 +9,16 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "selfinstruct"
-VALUES = set(
-    "_version errors durations schema text suggest shipped config_file config_sections config_teachers config".split()
-)
+VALUES = set("_version errors schema text suggest shipped config_file config_sections config_teachers config".split())
 LOOP = set("loop developer generations opening stopping generate evaluate".split())
 FRONT = set(
-    "__init__ __main__ cli console progress estimate starter preflight spending teacher_commands dedup_command"
+    "__init__ __main__ cli console progress estimate starter preflight teacher_commands dedup_command"
     " explain_command judge_command validate_command push_command generate_command job report_command merge_command"
     " serve_command scatter scatter_command".split()
 )
 """The command line and what only it uses: these may import anything, and nothing below imports them."""
 
 DRAWN = {
-    "durations": {"errors"},
     "config_file": {"errors", "suggest"},
     "config_sections": {"schema", "config_file"},
     "config_teachers": {"config_sections"},

@@ -17,7 +17,7 @@ from conftest import ROOT, Loopback
 from selfinstruct.config import RunConfig
 from selfinstruct.errors import UsageError
 from selfinstruct.explain import QuestionStory, SeedStory, Story, align, explain
-from selfinstruct.explain.part import part_of
+from selfinstruct.explain.story import part_of
 from selfinstruct.explain.telling import tell
 from selfinstruct.generate import run
 from selfinstruct.journal import Journal

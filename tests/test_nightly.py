@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 import selfinstruct as si
 from conftest import ROOT, Loopback
 from selfinstruct import seal
-from selfinstruct.durations import seconds_of, written_of
 from selfinstruct.errors import EXIT_CODES
+from selfinstruct.stopping import seconds_of, written_of
 
 Files = dict[str, tuple[int, int, int]]
 

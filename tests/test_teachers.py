@@ -23,6 +23,7 @@ from selfinstruct import roster
 from selfinstruct.ask import Door
 from selfinstruct.budget import Budget, Price
 from selfinstruct.config import RunConfig, digest_of, overridden
+from selfinstruct.console import spending
 from selfinstruct.errors import ConfigError, TeacherDown, TeacherRefused
 from selfinstruct.gate import DoorClosed
 from selfinstruct.generate import run
@@ -30,7 +31,6 @@ from selfinstruct.journal import Journal
 from selfinstruct.roster import Roster
 from selfinstruct.runs import Run
 from selfinstruct.schema import Completion, Message, Prompt, Sampling, Usage
-from selfinstruct.spending import spending
 from selfinstruct.teachers.fake import FakeTeacher
 
 MakeConfig = Callable[..., RunConfig]
