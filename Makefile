@@ -48,7 +48,7 @@ $(TRAINER_VENV)/.made: pyproject.toml
 	touch $@
 
 trainer: $(TRAINER_VENV)/.made
-	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(TRAINER_VENV)/bin/python -m pytest -m trainer tests/test_trainer.py
+	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(TRAINER_VENV)/bin/python -m pytest -m trainer tests/trainers/test_trainer.py
 
 AIRFLOW_VENV ?= .venv-airflow
 $(AIRFLOW_VENV)/.made:
@@ -57,7 +57,7 @@ $(AIRFLOW_VENV)/.made:
 	touch $@
 
 schedule: $(BIN)/.dev $(AIRFLOW_VENV)/.made
-	AIRFLOW_PYTHON=$(abspath $(AIRFLOW_VENV))/bin/python $(BIN)/python -m pytest -m schedule tests/test_schedule.py
+	AIRFLOW_PYTHON=$(abspath $(AIRFLOW_VENV))/bin/python $(BIN)/python -m pytest -m schedule tests/end_to_end/test_schedule.py
 
 RAY_VENV ?= .venv-ray
 $(RAY_VENV)/.made: pyproject.toml
@@ -66,7 +66,7 @@ $(RAY_VENV)/.made: pyproject.toml
 	touch $@
 
 ray: $(RAY_VENV)/.made
-	$(RAY_VENV)/bin/python -m pytest -m ray tests/test_scatter_cluster.py
+	$(RAY_VENV)/bin/python -m pytest -m ray tests/scatter/test_scatter_cluster.py
 
 FUZZ_S ?= 60
 fuzz: $(BIN)/.dev

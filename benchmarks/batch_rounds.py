@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 
 from selfinstruct import RunConfig, arun
-from selfinstruct.teachers.fake_batch import FakeBatches
-from selfinstruct.teachers.fake_server import FakeServer, serving
+from selfinstruct.teachers.fake.fake_batches import FakeBatches
+from selfinstruct.teachers.fake.fake_server import FakeServer, serving
 
 SEEDS = Path(__file__).parents[1] / "seeds" / "en.jsonl"
 CASES = [

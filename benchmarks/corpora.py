@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-from selfinstruct.text import tokenize
+from selfinstruct.core.tokens import tokenize
 
 SEEDS = Path(__file__).parents[1] / "seeds"
 LANGUAGES = ("en", "zh", "mixed")

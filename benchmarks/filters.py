@@ -19,13 +19,13 @@ from typing import Any
 
 from corpora import make_corpus
 
-from selfinstruct.config import RunConfig
-from selfinstruct.decontaminate import Overlap, load_sets
+from selfinstruct.config.run_config import RunConfig
+from selfinstruct.core.tasks import Candidate, Instance
 from selfinstruct.filters import ANSWER_CHECKS
 from selfinstruct.filters.contamination import Contaminated
+from selfinstruct.filters.evaluation_sets import Overlap, load_sets
 from selfinstruct.filters.language import Language
 from selfinstruct.filters.personal import PersonalData
-from selfinstruct.schema import Candidate, Instance
 
 EXTRAS = (
     "So 12 * 3 = 36.",

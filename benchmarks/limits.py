@@ -19,9 +19,9 @@ import sys
 import urllib.request
 from typing import Any
 
-from selfinstruct.config import TeacherConfig
-from selfinstruct.schema import Message, Prompt, Sampling
-from selfinstruct.teachers.openai_api import OpenAITeacher
+from selfinstruct.config.run_config import TeacherConfig
+from selfinstruct.core.prompts import Message, Prompt, Sampling
+from selfinstruct.teachers.openai.teacher import OpenAITeacher
 
 MAX_RPM, MAX_TPM = 600, 60_000
 STATED: dict[str, Any] = {"max_rpm": MAX_RPM, "max_tpm": MAX_TPM}

@@ -20,7 +20,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from selfinstruct.teachers.fake import fake_answer
+from selfinstruct.teachers.fake.teacher import fake_answer
 
 TRIALS = 4
 """So many requests at first are not timed: some clients try a server out before they set about it."""

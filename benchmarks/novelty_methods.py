@@ -75,7 +75,7 @@ def digest(flags: bytes) -> str:
 
 def floor(job: Job) -> Result:
     """Reading the file and cutting each line into tokens, once."""
-    from selfinstruct.text import tokenize
+    from selfinstruct.core.tokens import tokenize
 
     def run() -> int:
         with job.file.open(encoding="utf-8") as lines:

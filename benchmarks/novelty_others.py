@@ -20,9 +20,9 @@ from rapidfuzz.distance import LCSseq
 from rapidfuzz.process import cdist
 from rouge_score.rouge_scorer import RougeScorer, _score_lcs
 
+from selfinstruct.core.tokens import tokenize
 from selfinstruct.novelty import rouge_l
 from selfinstruct.novelty.score import least_lcs
-from selfinstruct.text import tokenize
 
 PROCESSES = 2
 SLICE = 100

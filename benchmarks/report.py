@@ -22,7 +22,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 from report_run import make_run
 
-from selfinstruct.report import write_report
+from selfinstruct.report.page import write_report
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import selfinstruct as si
-from selfinstruct.journal import Journal
-from selfinstruct.schema import Neighbour, Verdict
+from selfinstruct.core.tasks import Neighbour, Verdict
+from selfinstruct.journal.journal import Journal
 
 ROOT = Path(__file__).parents[1]
 TASKS = 17

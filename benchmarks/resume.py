@@ -25,7 +25,7 @@ from pathlib import Path
 from corpora import make_corpus
 
 import selfinstruct as si
-from selfinstruct.schema import Asking, Completion, Prompt, Usage
+from selfinstruct.core.prompts import Asking, Completion, Prompt, Usage
 
 ROOT = Path(__file__).parents[1]
 TASKS = 17

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from selfinstruct.config import RunConfig
-from selfinstruct.schema import Instance, Neighbour, Record
+from selfinstruct.config.run_config import RunConfig
+from selfinstruct.core.tasks import Instance, Neighbour, Record
 
 ROOT = Path(__file__).parents[1]
 FIGURES: list[str] = []
@@ -122,7 +122,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
         return
     from openai._models import FinalRequestOptions
 
-    from selfinstruct.teachers.sdk_client import AsyncOpenAI
+    from selfinstruct.teachers.openai.sdk_client import AsyncOpenAI
 
     ask = AsyncOpenAI.ask
 

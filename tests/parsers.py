@@ -13,21 +13,22 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.config import RunConfig, overridden
-from selfinstruct.errors import SelfInstructError
+from selfinstruct.config.run_config import RunConfig, overridden
+from selfinstruct.core.errors import SelfInstructError
+from selfinstruct.core.prompts import Asking, Completion, Message, Prompt, Sampling
+from selfinstruct.core.tasks import Arrival, Instance, SeedTask, storable
 from selfinstruct.filters import build_checks, instruction_filters, keep_instances
-from selfinstruct.journal import Answer, Journal
-from selfinstruct.pool import Pool
-from selfinstruct.schema import Arrival, Asking, Completion, Instance, Message, Prompt, Sampling, SeedTask, storable
-from selfinstruct.seeds import load_seeds
+from selfinstruct.generate.pool import Pool
+from selfinstruct.journal.journal import Answer, Journal
+from selfinstruct.seeds.load import load_seeds
 from selfinstruct.strategies import build_strategy
 from selfinstruct.strategies.self_instruct import SelfInstruct
-from selfinstruct.teachers.answer_body import read_answer
-from selfinstruct.teachers.batch_results import read_results
-from selfinstruct.teachers.bounded_client import BoundedClient
-from selfinstruct.teachers.catalogue import resolve
+from selfinstruct.teachers.batch.results import read_results
 from selfinstruct.teachers.egress import check_teachers
-from selfinstruct.teachers.faults import Faults
+from selfinstruct.teachers.fake.faults import Faults
+from selfinstruct.teachers.local.catalogue import resolve
+from selfinstruct.teachers.openai.answer_body import read_answer
+from selfinstruct.teachers.openai.bounded_client import BoundedClient
 from selfinstruct.teachers.probe import speaks_schema
 
 FOLDER = Path(tempfile.mkdtemp(prefix="parsers-"))

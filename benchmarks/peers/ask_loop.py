@@ -13,9 +13,9 @@ import numpy  # noqa: F401  what a run imports when it needs it isn't measured, 
 import phonenumbers  # noqa: F401
 from loop_task import Task, measure
 
-import selfinstruct.teachers.http_client  # noqa: F401
+import selfinstruct.teachers.openai.client  # noqa: F401
 from selfinstruct import RunConfig, run
-from selfinstruct.store import Store
+from selfinstruct.journal.store import Store
 
 SEEDS = Path(__file__).parents[2] / "seeds" / "en.jsonl"
 

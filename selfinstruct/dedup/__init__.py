@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .run import Deduplicated, deduplicate
+from .deduplicate import Deduplicated, deduplicate
 
 __all__ = ["Deduplicated", "deduplicate"]

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..errors import StorageError, UsageError
+from ..core.errors import StorageError, UsageError
 from ..tables import Chunk, Column, Source, find_source, parse_columns, read_chunks, text_of, texts_of
 
 _MOST_DEFECTS = 10

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import SelfInstructError, StorageError, UsageError
-from ..exchange import replace_folder
+from ..core.errors import SelfInstructError, StorageError, UsageError
 from ..tables import CsvWriter, JsonLinesWriter, ParquetWriter, Writer
-from .card import is_ours
+from ..tables.replace_folder import replace_folder
+from .dedup_card import is_ours
 
 _WRITERS: dict[str, Callable[[], Writer]] = {
     ".jsonl": JsonLinesWriter,

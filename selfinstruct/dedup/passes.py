@@ -9,12 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 from ..novelty.join import Joined
 from ..tables import Chunk, why_no_text
-from .explain import Explainer
 from .inputs import Defects, Input
 from .output import Output
+from .refused_rows import Explainer
 
 Progress = Callable[[str, int, int], None]
 """Is told what is done, 'reading', 'comparing' or 'writing', how many rows of it, and of how many (0: not known)."""

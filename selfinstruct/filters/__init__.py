@@ -11,15 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..config import RunConfig
-from ..decontaminate import EvaluationSets, Overlap
-from ..errors import ConfigError
-from ..plugins import load_named
-from ..schema import Candidate, Instance, Verdict
+from ..config.plugins import load_named
+from ..config.run_config import RunConfig
+from ..core.errors import ConfigError
+from ..core.tasks import Candidate, Instance, Verdict
 from .answers import AnswerRefusal, CutOff, Echo, Scaffolding
 from .arithmetic import WrongArithmetic
 from .code import BadCode
 from .contamination import Contaminated
+from .evaluation_sets import EvaluationSets, Overlap
 from .instances import AnswerCheck, keep_instances
 from .instruction import AsciiStart, Keywords, Length, Prefixes, PunctuationStart, Truncated
 from .language import AnswerLanguage, Language

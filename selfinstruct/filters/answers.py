@@ -9,9 +9,9 @@ from functools import lru_cache
 
 import regex
 
-from ..schema import PASS, Instance, Verdict
-from ..shipped import shipped_yaml
-from ..text import tokenize
+from ..core.shipped import shipped_yaml
+from ..core.tasks import PASS, Instance, Verdict
+from ..core.tokens import tokenize
 
 _FENCE = regex.compile(r"^[ \t]*+(`{3,}+|~{3,}+)[^\n]*+$", regex.MULTILINE)
 _FENCED = regex.compile(

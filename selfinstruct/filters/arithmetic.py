@@ -14,7 +14,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
-from ..schema import PASS, Instance, Verdict
+from ..core.tasks import PASS, Instance, Verdict
 from .answers import without_code
 
 MOST_CHARACTERS = 2000

@@ -13,7 +13,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator
 
-from ..schema import PASS, Instance, Verdict
+from ..core.tasks import PASS, Instance, Verdict
 
 MOST_CHARACTERS = 100_000
 """A longer block is not parsed."""

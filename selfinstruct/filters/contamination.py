@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..decontaminate import Hit, Overlap
-from ..schema import PASS, Candidate, Instance, Verdict
+from ..core.tasks import PASS, Candidate, Instance, Verdict
+from .evaluation_sets import Hit, Overlap
 
 
 class Contaminated:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from ..schema import PASS, Instance, Verdict
+from ..core.tasks import PASS, Instance, Verdict
 
 
 class AnswerCheck(Protocol):

@@ -14,9 +14,9 @@ from typing import Any
 
 import regex
 
-from ..schema import PASS, Candidate, Verdict
-from ..shipped import shipped_yaml
-from ..text import tokenize
+from ..core.shipped import shipped_yaml
+from ..core.tasks import PASS, Candidate, Verdict
+from ..core.tokens import tokenize
 
 _OPENERS = frozenset("¿¡“‘«„‚《〈「『")
 """Beyond ASCII, what a sentence in good order may begin with: '¿Qué ...', '《红楼梦》 ...'."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import regex
 
-from ..errors import ConfigError
-from ..schema import PASS, Candidate, Instance, Verdict
-from ..text import tokenize
+from ..core.errors import ConfigError
+from ..core.tasks import PASS, Candidate, Instance, Verdict
+from ..core.tokens import tokenize
 from .answers import without_code
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from ..schema import PASS, Candidate, Instance, SeedTask, Verdict
-from ..shipped import shipped_yaml
+from ..core.shipped import shipped_yaml
+from ..core.tasks import PASS, Candidate, Instance, SeedTask, Verdict
 
 Kind = Literal["email", "phone", "card", "iban", "key"]
 NAMES: dict[Kind, str] = {

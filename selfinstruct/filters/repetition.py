@@ -7,8 +7,8 @@ lines a refrain, a table or a list of similar items would fall under them.
 
 from __future__ import annotations
 
-from ..schema import PASS, Instance, Verdict
-from ..text import tokenize
+from ..core.tasks import PASS, Instance, Verdict
+from ..core.tokens import tokenize
 from .answers import without_code
 
 LEAST_TIMES, LEAST_TOKENS = 5, 40

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 
 Array = npt.NDArray[Any]
 

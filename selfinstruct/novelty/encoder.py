@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from .arrays import Array
+from .compiled_tokens import Folded, Interner
 from .postings import count_tokens
-from .tokens import Folded, Interner
 
 _BATCH = 8192
 """Texts that one thread encodes at a time."""

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from ..errors import UsageError
-from ..schema import Neighbour, Verdict
-from ..text import tokenize
+from ..core.errors import UsageError
+from ..core.tasks import Neighbour, Verdict
+from ..core.tokens import tokenize
 from .brute import MOST_WORDS, BruteEngine
 from .score import refusal_cutoff, rouge_l
 

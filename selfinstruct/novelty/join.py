@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 from .index import SWITCH_AT, NoveltyIndex, Work
 from .score import refusal_cutoff
 

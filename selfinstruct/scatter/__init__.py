@@ -6,7 +6,7 @@ and how fast they may ask is held in one place. In the end their datasets become
 
 from __future__ import annotations
 
-from .run import Scattered, run_scattered
+from .scatter_job import Scattered, run_scattered
 from .stream import Ended
 
 __all__ = ["Ended", "Scattered", "run_scattered"]

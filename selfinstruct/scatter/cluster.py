@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 
 _DOOR_TIMEOUT_S = 5.0
 

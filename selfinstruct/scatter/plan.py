@@ -10,11 +10,11 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
-from ..config import RunConfig
-from ..errors import UsageError
-from ..export.formats import FORMATS
-from ..journal import Journal
-from ..runs import JOURNAL, has_journal
+from ..config.run_config import RunConfig
+from ..core.errors import UsageError
+from ..dataset.formats import FORMATS
+from ..journal.folder import JOURNAL, has_journal
+from ..journal.journal import Journal
 
 SURPLUS = 1.05
 """Streams aim that much higher together: some of what two of them make is alike."""

@@ -11,12 +11,12 @@ import itertools
 from collections import Counter
 from dataclasses import dataclass
 
-from ..budget import Budget, BudgetSpent, Reservation, price_of
-from ..config import RunConfig
-from ..counting import bound_of
-from ..journal import Totals
-from ..limits import Allowance, Limits, Turn
-from ..schema import Prompt, Usage
+from ..ask.budget import Budget, BudgetSpent, Reservation, price_of
+from ..config.run_config import RunConfig
+from ..core.prompts import Prompt, Usage
+from ..journal.journal import Totals
+from ..teachers.counting import bound_of
+from ..teachers.limits import Allowance, Limits, Turn
 
 _NO_WIDTH = 1 << 20
 """Questions in flight at a time are each stream's own affair."""

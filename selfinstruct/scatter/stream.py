@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..budget import BudgetSpent
-from ..config import RunConfig
-from ..errors import RunLocked, SelfInstructError
-from ..generate import arun
-from ..limits import LEAVING
-from ..roster import Teacher
-from ..runs import Run
-from ..schema import Completion, Prompt, Usage
+from ..ask.budget import BudgetSpent
+from ..config.run_config import RunConfig
+from ..core.errors import RunLocked, SelfInstructError
+from ..core.prompts import Completion, Prompt, Usage
+from ..generate.start import arun
+from ..journal.folder import Run
+from ..teachers.limits import LEAVING
+from ..teachers.protocol import Teacher
 from .purse import Ticket
 
 _LOCK_WAIT_S = 60.0

@@ -11,21 +11,12 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from ..config import RunConfig
-from ..schema import (
-    Asking,
-    Candidate,
-    Completion,
-    Demonstration,
-    Development,
-    Instance,
-    Message,
-    Prompt,
-    Sampling,
-)
-from .blocks import TASK, read_blocks
-from .loose_json import fields_of, read_json
-from .reading import is_nothing, without_thoughts
+from ..config.run_config import RunConfig
+from ..core.prompts import Asking, Completion, Message, Prompt, Sampling
+from ..core.tasks import Candidate, Demonstration, Development, Instance
+from .reading.lists import is_nothing, without_thoughts
+from .reading.loose_json import fields_of, read_json
+from .reading.text_blocks import TASK, read_blocks
 from .wording import load_wording
 
 PUBLISHED = {"propose": Sampling(temperature=1.0, top_p=1.0, max_tokens=3072)}

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ..schema import Message
+from ..core.prompts import Message
 from .wording import Wording
 
 

@@ -14,23 +14,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from ..config import RunConfig
-from ..schema import (
-    Asking,
-    Candidate,
-    Completion,
-    Demonstration,
-    Development,
-    Endpoint,
-    Instance,
-    Message,
-    Prompt,
-    Sampling,
-)
-from .blocks import LABELLED, read_blocks, read_examples
+from ..config.run_config import RunConfig
+from ..core.prompts import Asking, Completion, Endpoint, Message, Prompt, Sampling
+from ..core.tasks import Candidate, Demonstration, Development, Instance
 from .few_shot import INSTANCES, INSTRUCTIONS, before_classify, before_instances
-from .loose_json import fields_of, read_json
-from .reading import clean_item, is_nothing, read_list, without_numbers, without_thoughts
+from .reading.lists import clean_item, is_nothing, read_list, without_numbers, without_thoughts
+from .reading.loose_json import fields_of, read_json
+from .reading.text_blocks import LABELLED, read_blocks, read_examples
 from .wording import load_wording
 
 PUBLISHED = {

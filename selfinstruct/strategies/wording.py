@@ -16,10 +16,10 @@ from typing import Any
 
 import yaml
 
-from ..config import RunConfig
-from ..errors import ConfigError
-from ..schema import Sampling
-from ..shipped import shipped_yaml
+from ..config.run_config import RunConfig
+from ..core.errors import ConfigError
+from ..core.prompts import Sampling
+from ..core.shipped import shipped_yaml
 
 SHIPPED = {"en": "en.yaml", "zh": "zh.yaml", "any": "en.yaml"}
 

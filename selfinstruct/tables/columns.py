@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import UsageError
-from ..suggest import closest
+from ..core.errors import UsageError
+from ..core.suggest import closest
 from .chunks import Row
 
 _STEP = re.compile(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 from .chunks import BLOCK_BYTES
 
 _HEAD_BYTES = 4096

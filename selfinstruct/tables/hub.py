@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 from .chunks import BATCH_ROWS, Chunk, Columns, first_line
 
 _HUB_TIMEOUT_S = 5.0

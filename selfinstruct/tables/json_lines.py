@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 from .chunks import BATCH_ROWS, BLOCK_BYTES, MAX_LINE_BYTES, Chunk, Lines, Row, Rows, first_line, long_line, object_row
 from .heads import decoded, read_head
 

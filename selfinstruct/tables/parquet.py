@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 from .chunks import BATCH_ROWS, Chunk, Columns, first_line
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 from .chunks import Chunk, Row, first_line
 from .csv_rows import csv_chunks
 from .hub import folder_chunks, hub_chunks

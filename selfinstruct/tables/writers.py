@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 from .chunks import Chunk, Columns, Lines, first_line
 
 if TYPE_CHECKING:

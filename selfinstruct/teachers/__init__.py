@@ -11,33 +11,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..config import RunConfig, TeacherConfig
-from ..errors import ConfigError
-from ..plugins import load_named
+from ..config.plugins import load_named
+from ..config.run_config import RunConfig, TeacherConfig
+from ..core.errors import ConfigError
 from .asking import asked_together, asking_for, asking_of
 
 if TYPE_CHECKING:
-    from .batch_job import Notes
+    from .batch.batch_job import Notes
 
 __all__ = ["TEACHERS", "asked_together", "asking_for", "asking_of", "build_teacher", "build_teachers", "by_batches"]
 
 
 def _openai(config: RunConfig) -> Any:
     from .egress import check_teachers
-    from .openai_api import OpenAITeacher
+    from .openai.teacher import OpenAITeacher
 
     check_teachers(config)
     return OpenAITeacher(config.teacher, concurrency=config.concurrency, direct=config.egress != "any")
 
 
 def _local(config: RunConfig) -> Any:
-    from .local import LocalTeacher
+    from .local.teacher import LocalTeacher
 
     return LocalTeacher(config)
 
 
 def _fake(config: RunConfig) -> Any:
-    from .fake import FakeTeacher
+    from .fake.teacher import FakeTeacher
 
     return FakeTeacher(structured=config.teacher.structured != "text")
 
@@ -71,8 +71,8 @@ def by_batches(teacher: Any, settings: TeacherConfig, jobs: Notes, leave: Callab
     """
     if settings.mode == "live" and not jobs.open():
         return teacher
-    from .batch import BatchTeacher
-    from .openai_api import OpenAITeacher
+    from .batch.teacher import BatchTeacher
+    from .openai.teacher import OpenAITeacher
 
     if isinstance(teacher, OpenAITeacher):
         return BatchTeacher(teacher, settings, jobs, leave)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..config import ListedTeacher, RunConfig, TeacherConfig
-from ..config_teachers import ROLES
-from ..errors import ConfigError
-from ..schema import Asking, Endpoint
+from ..config.run_config import ListedTeacher, RunConfig, TeacherConfig
+from ..config.teacher_list import ROLES
+from ..core.errors import ConfigError
+from ..core.prompts import Asking, Endpoint
 
 
 def asking_of(settings: TeacherConfig) -> Asking:
@@ -15,7 +15,7 @@ def asking_of(settings: TeacherConfig) -> Asking:
     if settings.endpoint is not None:
         return Asking.over(settings.endpoint)
     if settings.kind == "local":
-        from .local import catalogue_asking
+        from .local.teacher import catalogue_asking
 
         return catalogue_asking(settings.model)
     return Asking()

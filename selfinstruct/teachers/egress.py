@@ -8,8 +8,8 @@ import socket
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
-from ..config import RunConfig, TeacherConfig
-from ..errors import ConfigError
+from ..config.run_config import RunConfig, TeacherConfig
+from ..core.errors import ConfigError
 
 _PUBLIC = "https://api.openai.com/v1"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from ..schema import Completion, Message, Prompt, Sampling
+from ..core.prompts import Completion, Message, Prompt, Sampling
 
 _SCHEMA = {
     "title": "probe",

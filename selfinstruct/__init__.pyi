@@ -1,0 +1,48 @@
+"""The public names of the package, read by type checkers and, at run time, by `__init__.py`."""
+
+from .config.run_config import RunConfig as RunConfig
+from .core.errors import (
+    ConfigChanged as ConfigChanged,
+    ConfigError as ConfigError,
+    RunLocked as RunLocked,
+    SeedError as SeedError,
+    SelfInstructError as SelfInstructError,
+    StorageError as StorageError,
+    TeacherDown as TeacherDown,
+    TeacherError as TeacherError,
+    TeacherRefused as TeacherRefused,
+    UsageError as UsageError,
+)
+from .core.events import Exchange as Exchange, Progress as Progress
+from .core.prompts import (
+    Asking as Asking,
+    Completion as Completion,
+    Message as Message,
+    Prompt as Prompt,
+    Sampling as Sampling,
+    Usage as Usage,
+)
+from .core.tasks import (
+    Candidate as Candidate,
+    Demonstration as Demonstration,
+    Development as Development,
+    Instance as Instance,
+    Record as Record,
+    SeedTask as SeedTask,
+    Verdict as Verdict,
+)
+from .core.tokens import tokenize as tokenize
+from .core.version import __version__ as __version__
+from .dataset import Upload as Upload, plan_upload as plan_upload, push_to_hub as push_to_hub, to_dataset as to_dataset
+from .dedup import Deduplicated as Deduplicated, deduplicate as deduplicate
+from .dedup.merge import Merged as Merged, merge_datasets as merge_datasets
+from .generate.start import arun as arun, run as run
+from .journal.folder import Run as Run
+from .journal.status import Outcome as Outcome, Status as Status
+from .novelty import NoveltyIndex as NoveltyIndex
+from .report.signals.reporting import reporting as reporting
+from .scatter import Scattered as Scattered, run_scattered as run_scattered
+from .seeds.load import load_seeds as load_seeds
+from .strategies.protocol import Strategy as Strategy
+from .teachers.fake.teacher import FakeTeacher as FakeTeacher
+from .trainers import Finding as Finding, Report as Report, validate_dataset as validate_dataset

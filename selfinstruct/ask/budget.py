@@ -1,0 +1,221 @@
+"""What a run may spend: reserved at its worst before a question leaves, settled when the answer is there.
+
+Because the worst case of everything in flight is always set aside, no answer can carry the run over
+a cap, however many are under way. A question that doesn't fit waits while others are in flight (their
+true usage may leave room) and ends the run when none is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..config.run_config import RunConfig, TeacherConfig
+from ..core.errors import ConfigError
+from ..core.prompts import Prompt, Usage
+from ..journal.journal import Totals
+from ..teachers.counting import Bound, bytes_bound
+
+
+class BudgetSpent(Exception):
+    """The next question does not fit any more. Its text says which cap was reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Dollars per million tokens. `source` says where the figures are from."""
+
+    input: float
+    cached: float
+    output: float
+    source: str
+
+    def cost(self, usage: Usage) -> float:
+        """Dollars for one answer."""
+        cached = min(usage.cached_tokens, usage.prompt_tokens)
+        fresh = usage.prompt_tokens - cached
+        total = fresh * self.input + cached * self.cached + usage.completion_tokens * self.output
+        return total / 1e6
+
+
+@dataclass(slots=True)
+class Reservation:
+    """The worst case of one question in flight. requests: how many have left for it, as far as that is known."""
+
+    tokens: int
+    cost_usd: float
+    price: Price | None = None
+    requests: int = 0
+
+
+class Budget:
+    """Caps in dollars, tokens and requests, and what has been spent of them.
+
+    prices: what each teacher costs, by its name; None where nobody knows. bounds: the most tokens that a prompt can
+    have with it; by bytes where nothing else is said.
+    Raises ConfigError when a cap in dollars is set and a price isn't known.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        prices: Mapping[str, Price | None],
+        spent: Totals,
+        bounds: Mapping[str, Bound] | None = None,
+    ) -> None:
+        unknown = [name for name, price in prices.items() if price is None]
+        if config.max_cost_usd is not None and unknown:
+            whose = "teacher." if config.teachers is None else "its "
+            raise ConfigError(
+                f"max_cost_usd: the price of {unknown[0]!r} is not known; set {whose}input_usd_per_mtok "
+                f"and {whose}output_usd_per_mtok, or cap max_tokens instead"
+            )
+        self._prices, self._bounds = prices, bounds or {}
+        self.priced = not unknown
+        self.max_cost_usd = config.max_cost_usd
+        self.max_tokens = config.max_tokens
+        self.max_requests = config.max_requests
+        self.requests = spent.requests
+        self.tokens = spent.prompt_tokens + spent.completion_tokens
+        self.cost_usd = spent.cost_usd + sum(self._cost(name, usage) or 0.0 for name, usage in spent.unpriced.items())
+        self._reserved = Reservation(0, 0.0)
+        self._in_flight = 0
+        self._settled = asyncio.Event()
+
+    async def reserve(self, prompt: Prompt, teacher: str) -> Reservation:
+        """Set the worst case of putting `prompt` to `teacher` aside. Raises BudgetSpent when it can't fit any more.
+
+        Raises ConfigError for a prompt without a token limit when tokens or dollars are capped: it has no worst case.
+        """
+        worst = self._worst_case(prompt, teacher)
+        while (cap := self._passed(worst)) is not None:
+            if self._in_flight == 0:
+                raise BudgetSpent(cap)
+            self._settled.clear()
+            await self._settled.wait()
+        self._in_flight += 1
+        self._reserved.tokens += worst.tokens
+        self._reserved.cost_usd += worst.cost_usd
+        return worst
+
+    def leaves(self, reservation: Reservation) -> None:
+        """A request leaves for the question. The first one is reserved; raises BudgetSpent when another doesn't fit."""
+        if reservation.requests:
+            cap = self._requests_passed()
+            if cap is not None:
+                raise BudgetSpent(cap)
+            self.requests += 1
+        reservation.requests += 1
+
+    def settle(self, reservation: Reservation, usage: Usage | None) -> float | None:
+        """Replace the worst case by what was used; None stands for no answer, or a request that never left.
+
+        Returns dollars, or None where the price isn't known.
+        """
+        self._in_flight -= 1
+        self._reserved.tokens -= reservation.tokens
+        self._reserved.cost_usd -= reservation.cost_usd
+        if not self._in_flight:
+            self._reserved.cost_usd = 0.0  # what rounding has left
+        self._settled.set()
+        self.requests += usage is not None or reservation.requests > 0
+        if usage is None:
+            return None
+        cost = reservation.price.cost(usage) if reservation.price else None
+        self.tokens += usage.prompt_tokens + usage.completion_tokens
+        self.cost_usd += cost or 0.0
+        return cost
+
+    def _cost(self, teacher: str, usage: Usage) -> float | None:
+        price = self._prices.get(teacher)
+        return None if price is None else price.cost(usage)
+
+    def _worst_case(self, prompt: Prompt, teacher: str) -> Reservation:
+        price, size = self._prices.get(teacher), self._bounds.get(teacher, bytes_bound)(prompt)
+        limit = prompt.sampling.max_tokens
+        if limit is None and (self.max_tokens is not None or self.max_cost_usd is not None):
+            raise ConfigError(
+                f"{prompt.purpose}.max_tokens: a cap on tokens or dollars needs a token limit here; set one"
+            )
+        # A server that counts cached tokens dearer than fresh ones is priced as if all of them were.
+        usage, cached = Usage(size, limit or 0), Usage(size, limit or 0, size)
+        cost = max(price.cost(usage), price.cost(cached)) if price else 0.0
+        return Reservation(usage.prompt_tokens + usage.completion_tokens, cost, price)
+
+    def _passed(self, worst: Reservation) -> str | None:
+        """The cap that `worst` would pass, in words, or None."""
+        if (cap := self._requests_passed()) is not None:
+            return cap
+        tokens = self.tokens + self._reserved.tokens + worst.tokens
+        if self.max_tokens is not None and tokens > self.max_tokens:
+            return (
+                f"max_tokens: {self.tokens:,} of {self.max_tokens:,} tokens are used and the next question "
+                f"may take {worst.tokens:,}"
+            )
+        cost = self.cost_usd + self._reserved.cost_usd + worst.cost_usd
+        if self.max_cost_usd is not None and cost > self.max_cost_usd + 1e-12:
+            return (
+                f"max_cost_usd: ${self.cost_usd:.4f} of ${self.max_cost_usd:.4f} are spent and the next question "
+                f"may cost ${worst.cost_usd:.4f}"
+            )
+        return None
+
+    def _requests_passed(self) -> str | None:
+        """What to say when one more request doesn't fit, or None."""
+        if self.max_requests is None or self.requests + self._in_flight + 1 <= self.max_requests:
+            return None
+        return f"max_requests: {self.requests:,} of {self.max_requests:,} requests are used"
+
+
+def price_of(teacher: TeacherConfig) -> Price | None:
+    """The price stated in the configuration, else the one that `genai-prices` knows for model and server.
+
+    A teacher on this machine (kinds local and fake) costs nothing; None when nobody knows, as for one of your own.
+    """
+    price = stated_price(teacher)
+    if price is None and teacher.kind in ("local", "fake"):
+        return Price(0.0, 0.0, 0.0, "runs on this machine")
+    if price is None and teacher.kind == "openai":
+        price = _looked_up(teacher)
+    return price and _reduced(price, teacher.price_factor)
+
+
+def _reduced(price: Price, factor: float) -> Price:
+    """The price of a batch job's questions, where it is a share of the live one."""
+    if factor == 1.0:
+        return price
+    return Price(price.input * factor, price.cached * factor, price.output * factor, f"{price.source}, x {factor:g}")
+
+
+def stated_price(teacher: TeacherConfig) -> Price | None:
+    """The price that the configuration states, or None. Raises ConfigError when it states only half of one."""
+    fresh, output = teacher.input_usd_per_mtok, teacher.output_usd_per_mtok
+    if fresh is None and output is None:
+        return None
+    if fresh is None or output is None:
+        raise ConfigError("teacher: set both input_usd_per_mtok and output_usd_per_mtok, or neither")
+    cached = fresh if teacher.cached_usd_per_mtok is None else teacher.cached_usd_per_mtok
+    return Price(fresh, cached, output, "config")
+
+
+def _looked_up(teacher: TeacherConfig) -> Price | None:
+    import genai_prices
+
+    million = 1_000_000
+
+    def dollars(**tokens: int) -> float:
+        usage = genai_prices.Usage(**tokens)
+        if teacher.base_url:
+            found = genai_prices.calc_price(usage, teacher.model, provider_api_url=teacher.base_url)
+        else:
+            found = genai_prices.calc_price(usage, teacher.model, provider_id="openai")
+        return float(found.total_price)
+
+    try:
+        fresh = dollars(input_tokens=million)
+        cached = dollars(input_tokens=million, cache_read_tokens=million)
+        output = dollars(output_tokens=million)
+    except (LookupError, ValueError):
+        return None
+    return Price(fresh, cached, output, f"genai-prices {genai_prices.__version__}")

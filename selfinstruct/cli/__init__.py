@@ -1,0 +1,1 @@
+"""The `selfinstruct` command: parse, call, print; one file per command."""

@@ -1,0 +1,89 @@
+"""The command `explain`: a record's or a refused task's whole story."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import Debug, plain_errors, printable_json, say
+
+if TYPE_CHECKING:
+    from ..journal.folder import Run
+    from ..report.explain import Found
+
+_SHOWN = 50
+
+
+def explain(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)],
+    id: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ID",
+            help="A record's id, a candidate such as q17.3 (question, place), a question such as q17, or a seed's id.",
+            show_default=False,
+        ),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="Find tasks with these words in the instruction.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Show the prompts as they were sent, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Tell where a task came from, what each check said, which text was nearest, what developed it, what it cost."""
+    with plain_errors(debug):
+        from dataclasses import asdict
+
+        from ..core.errors import UsageError
+        from ..journal.folder import Run
+        from ..report.explain import explain as story_of
+        from ..report.explain.telling import found_lines, tell
+
+        if (id is None) == (text is None):
+            raise UsageError("name a task's ID, or find it with --text WORDS: one of both")
+        opened = Run(_stream(run, id))
+        if text is not None:
+            tasks = _found(opened, text)
+            if len(tasks) > 1:
+                if as_json:
+                    print(printable_json([asdict(task) for task in tasks]))
+                else:
+                    print("\n".join(found_lines(tasks)))
+                    say(f"{len(tasks)} tasks{' or more' if len(tasks) == _SHOWN else ''}; name one for its story")
+                return
+            id = tasks[0].id
+        assert id is not None
+        story = story_of(opened, id)
+        if as_json:
+            print(printable_json(asdict(story)))
+            return
+        width = shutil.get_terminal_size((100, 24)).columns
+        print("\n".join(tell(story, width=min(width, 140), bold=sys.stdout.isatty(), full=full)))
+
+
+def _stream(path: Path, id: str | None) -> Path:
+    """Of a scattered job the stream that the record is of, by the first part of its id; else `path` itself."""
+    from ..journal.folder import begun_runs, streams_of
+
+    streams = begun_runs(streams_of(path))
+    return next((stream.path for stream in streams if stream.id == str(id).partition("-")[0]), path)
+
+
+def _found(run: Run, text: str) -> list[Found]:
+    import contextlib
+
+    from ..core.errors import UsageError
+    from ..journal.folder import JOURNAL
+    from ..journal.journal import Journal
+    from ..report.explain import find
+
+    with contextlib.closing(Journal(run.path / JOURNAL, read_only=True)) as journal:
+        tasks = find(journal, text, _SHOWN)
+    if not tasks:
+        raise UsageError(f"--text {text!r}: no task of this run has these words in its instruction")
+    return tasks

@@ -1,0 +1,105 @@
+"""The command `scatter`: one job as several streams on the machines of a Ray cluster."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import Debug, plain_errors, printable_json, say, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..journal.status import Status
+
+_LINE_EVERY_S = 10.0
+
+
+def scatter(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's YAML file.", show_default=False)],
+    shards: Annotated[int, typer.Option(min=1, help="Streams, each a run of its own.", show_default=False)],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as target=5000. Repeatable."),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of a Ray cluster: ray://HOST:10001, or auto; without it, Ray starts here.", metavar="URL"),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Ray's cores on this machine; at most 2 by default.", show_default=False)
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Run, or go on with, one job as several streams that share its caps and limits; merge what they make."""
+    with plain_errors(debug):
+        from ..config.run_config import RunConfig
+        from ..dataset.licensing import licensing
+        from ..journal.folder import Run
+        from ..scatter import run_scattered
+        from ..scatter.plan import folder_of
+        from .check import check_names, warn_in_clear
+
+        loaded = RunConfig.load(config, set_)
+        check_names(loaded)
+        warn_in_clear(loaded)
+        told = time.monotonic()
+
+        def progress(records: int, target: int) -> None:
+            nonlocal told
+            if time.monotonic() - told >= _LINE_EVERY_S:
+                told = time.monotonic()
+                say(f"{records:,} of {target:,} records")
+
+        done = run_scattered(loaded, shards, address=address, workers=workers, progress=progress)
+        for each in done.streams:
+            say(f"stream {each.stream}: {each.records:,} records, {each.reason} {each.detail}".rstrip())
+        say(f"requests: {done.requests:,}, tokens: {done.tokens:,}, cost: ${done.cost_usd:.4f}")
+        if done.merged is not None:
+            say(f"{done.merged.records:,} records, of {done.target:,} that were wanted")
+            print(done.merged.out)
+            made = next(each for each in done.streams if each.records)
+            for statement in licensing(Run(folder_of(loaded, made.stream))).warnings:
+                say(f"licence, {statement.line}")
+        if done.short is not None:
+            say(f"{done.short.reason}: {done.short.detail}")
+            say(f"to go on: selfinstruct scatter {config} --shards {shards}")
+        if done.exit_code:
+            raise typer.Exit(done.exit_code)
+
+
+def tell_streams(path: Path, count: int, streams: Sequence[Status], as_json: bool) -> None:
+    """`status` of a scattered job of `count` streams: a line for each that has begun, and the sums."""
+    dollars = [each.cost_usd for each in streams]
+    cost_usd = None if None in dollars else sum(each or 0.0 for each in dollars)
+    sums = {
+        name: sum(getattr(each, name) for each in streams) for name in ("records", "requests", "asked", "unanswered")
+    }
+    tokens = sum(each.prompt_tokens + each.completion_tokens for each in streams)
+    written = path / "dataset" if (path / "dataset").is_dir() else None
+    if as_json:
+        from dataclasses import asdict
+
+        whole = {
+            "run_dir": str(path),
+            **sums,
+            "tokens": tokens,
+            "cost_usd": cost_usd,
+            "dataset": written and str(written),
+        }
+        print(printable_json(whole | {"streams": [asdict(each) for each in streams]}))
+        return
+    rows = {"job": f"{path}, {count} streams, {sum(each.running for each in streams)} of them running"}
+    for each in streams:
+        rows[f"  {Path(each.run_dir).name}"] = f"{each.records:,} of {each.target:,} records; {each.last_start}"
+    rows |= {
+        "records": f"{sums['records']:,} in all streams, before near-duplicates between them are left out",
+        "requests": f"{sums['requests']:,} for {sums['asked']:,} questions ({sums['unanswered']:,} without an answer)",
+        "tokens": f"{tokens:,}",
+        "cost": "not known" if cost_usd is None else f"${cost_usd:,.4f}",
+        "dataset": str(written) if written else "not yet written",
+    }
+    table(rows)

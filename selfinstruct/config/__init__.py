@@ -1,0 +1,1 @@
+"""Turns a YAML file into a `RunConfig`, and a name into an object."""

@@ -1,0 +1,50 @@
+"""Names in a configuration that stand for code: a built-in's, or `package.module:Name`.
+
+The one way by which a configuration can make code run, and it is documented as such.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.errors import ConfigError
+from ..core.suggest import closest
+
+
+def load_named(name: str, known: Mapping[str, Any], key: str) -> Any:
+    """The entry of `known` called `name`, or the object at `package.module:Name`.
+
+    Modules of the working directory can be named; installed ones go first. Raises ConfigError naming `key`:
+    an unknown name, a module that is not there or fails while it is imported, a name that it hasn't.
+    """
+    if name in known:
+        return known[name]
+    path, mark, attribute = name.partition(":")
+    if not mark or not attribute.isidentifier() or not all(part.isidentifier() for part in path.split(".")):
+        raise ConfigError(f"{key}: {name!r} is unknown; {_hint(name, known)}")
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        module = importlib.import_module(path)
+    except Exception as error:  # the user's own code may raise anything
+        what = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{key}: {name!r} can't be imported: {' '.join(what.split())}") from error
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        guess = closest(attribute, vars(module))
+        hint = f"; did you mean {guess!r}?" if guess else ""
+        raise ConfigError(f"{key}: module {path!r} has no {attribute!r}{hint}") from None
+
+
+def _hint(name: str, known: Mapping[str, Any]) -> str:
+    guess = closest(name, known)
+    if guess:
+        return f"did you mean {guess!r}?"
+    if known and ":" not in name:
+        return f"one of {', '.join(sorted(known))}, or package.module:Name"
+    return "write it as package.module:Name"

@@ -1,0 +1,256 @@
+"""The run's configuration: one YAML file, overrides, a digest, a JSON Schema.
+
+Nothing is nested deeper than two. A key that nothing reads is an error, with the key that was
+probably meant. No secret stands in a configuration: `api_key_env` *names* an environment variable;
+nothing else is filled in from the environment, and no message repeats a text that was given as a value.
+
+Two kinds of keys. Those that give the answers their meaning (seeds, strategy, model, prompts,
+sampling, filters, lookahead ...) make up the digest; a run refuses to go on when one of them has
+changed. Those that only say how far and how fast (target, budgets, concurrency, paths, the
+dataset's formats) may change at any start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, Strict, ValidationError
+
+from ..core.errors import ConfigError
+from ..core.tokens import TOKENIZER_VERSION
+from .sections import (
+    DatasetConfig,
+    Dollars,
+    FilterConfig,
+    JudgeConfig,
+    Name,
+    Names,
+    SamplingConfig,
+    Section,
+    Share,
+    Target,
+    TeacherConfig,
+)
+from .teacher_list import ListedTeacher, defects_of
+from .yaml_file import explain, find_tables, overridden, read_yaml, sections_of, unusable_texts
+
+__all__ = [
+    "DatasetConfig",
+    "FilterConfig",
+    "JudgeConfig",
+    "ListedTeacher",
+    "RunConfig",
+    "SamplingConfig",
+    "TeacherConfig",
+    "digest_of",
+    "json_schema",
+    "overridden",
+]
+
+_FREE_KEYS = frozenset(
+    "run_dir target concurrency max_cost_usd max_requests max_tokens min_yield min_yield_window "
+    "max_failures_in_a_row neighbours dataset egress seeds_license".split()
+)
+_FREE_TEACHER_KEYS = frozenset(
+    "base_url api_key_env timeout_s max_retries input_usd_per_mtok cached_usd_per_mtok output_usd_per_mtok "
+    "threads max_rpm max_tpm max_input_tpm max_output_tpm patience_s mode batch_poll_s batch_quiet_s batch_questions "
+    "batch_price_factor license tokenizer".split()
+)
+_FREE_IN_SECTION = {"teacher": _FREE_TEACHER_KEYS, "filters": frozenset(("decontaminate", "eval_columns"))}
+"""An evaluation set counts by its content, as the seeds do."""
+
+
+class RunConfig(Section):
+    """Everything that one run is made from. See `configs/` for complete examples."""
+
+    seeds: Name | Annotated[Names, Field(min_length=1)] = Field(
+        description="Seeds: JSONL, JSON, CSV, Parquet; a folder, a pattern such as seeds/*.jsonl, a hub name, or '-'."
+    )
+    seeds_license: str | None = Field(
+        None, description="The seeds' licence, as an SPDX id; those that come with the program are known."
+    )
+    run_dir: Name = Field(description="The run's folder: journal, log, dataset/.")
+    target: Target = Field(100, description="Records that the dataset shall have; +500: so many more at each start.")
+    strategy: Name = Field("alpaca", description="alpaca | self_instruct | package.module:Name")
+    language: Literal["en", "zh", "any"] = Field("en", description="Language of prompts and filters.")
+    random_seed: int = Field(0, description="Draws of demonstrations and the test split.")
+    teacher: TeacherConfig = TeacherConfig()
+    teachers: Annotated[tuple[ListedTeacher, ...], Strict(False), Field(min_length=1)] | None = Field(
+        None, description="Several teachers in place of `teacher`, each with its roles and its weight."
+    )
+    propose: SamplingConfig = Field(SamplingConfig(), description="Sampling of questions for new tasks.")
+    classify: SamplingConfig = Field(SamplingConfig(), description="Sampling of 'is it a classification'.")
+    instances: SamplingConfig = Field(SamplingConfig(), description="Sampling of questions for instances.")
+    judge: JudgeConfig | None = Field(
+        None, description="A model that grades each worked task; {} for marks alone; null: none."
+    )
+    seed_demos: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Seed tasks shown in a proposal; null: as published (alpaca 3, self_instruct 6)."
+    )
+    machine_demos: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Machine-made tasks shown; null: as published (alpaca 0, self_instruct 2)."
+    )
+    tasks_per_question: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="New tasks asked for at once; null: as published (alpaca 20 with the demos, self_instruct 8).",
+    )
+    max_instances: Annotated[int, Field(ge=1)] = Field(5, description="Instances per task, self_instruct.")
+    prompts: Name | None = Field(None, description="Your own prompt file; null: the one shipped for language.")
+    concurrency: Annotated[int, Field(ge=1, le=4096)] = Field(16, description="Requests in flight.")
+    lookahead: Annotated[int, Field(ge=1)] = Field(
+        64, description="Proposals asked ahead of the one consumed; several times the concurrency."
+    )
+    max_similarity: Share = Field(0.7, description="Refuse above this ROUGE-L F to seeds or pool; equal is kept.")
+    refuse_equal: bool = Field(
+        False, description="Refuse what is equal to max_similarity, too, as the Self-Instruct paper words it."
+    )
+    neighbours: Annotated[int, Field(ge=0, le=100)] = Field(
+        0, description="Most similar texts kept with each record (published: 10), with the mean similarity."
+    )
+    filters: FilterConfig = FilterConfig()
+    max_cost_usd: Dollars | None = Field(None, description="Never spend more; needs a known price.")
+    max_requests: Annotated[int, Field(ge=0)] | None = Field(None, description="Never send more requests.")
+    max_tokens: Annotated[int, Field(ge=0)] | None = Field(None, description="Never use more tokens, both ways.")
+    min_yield: Annotated[float, Field(ge=0)] = Field(
+        0.05, description="Stop when fewer new tasks per question come in over the window; 0 never stops."
+    )
+    min_yield_window: Annotated[int, Field(ge=1)] = Field(200, description="Questions in that window.")
+    max_failures_in_a_row: Annotated[int, Field(ge=1)] = Field(
+        10, description="Stop when so many questions in a row got no answer at all."
+    )
+    egress: Literal["any", "local-only"] | Annotated[Names, Field(min_length=1)] = Field(
+        "any", description="Where a teacher may be: any | local-only (this machine) | a list of hosts beside it."
+    )
+    dataset: DatasetConfig = DatasetConfig()
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: list[str] | None = None, **changes: Any) -> RunConfig:
+        """Read a YAML file; `overrides` ('a.b=value') replace its values, `changes` (top-level keys) theirs.
+
+        A relative path of seeds or evaluation sets that doesn't exist from the working directory is looked for
+        beside the file and in the folder above; `~` is the home folder. Raises ConfigError, one line a defect:
+        unreadable file, unknown key, wrong value.
+        """
+        path = Path(path)
+        values = overridden(read_yaml(path), overrides or [])
+        values |= {key: os.fspath(v) if isinstance(v, os.PathLike) else v for key, v in changes.items()}
+        if isinstance(values.get("run_dir"), str):
+            values["run_dir"] = os.path.expanduser(values["run_dir"])
+        find_tables(values, path.resolve().parent)
+        return cls.parse(values, str(path), [item.partition("=")[0].strip() for item in overrides or []])
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], source: str = "config", set_: Sequence[str] = ()) -> RunConfig:
+        """Validate plain values; ConfigError names `source`, each key's path and what to do.
+
+        set_: the keys that come from --set, not from `source`.
+        A section that is null, as YAML reads one without keys, has its defaults.
+        """
+        sections = sections_of(cls)
+        values = {key: value for key, value in values.items() if value is not None or key not in sections}
+        texts = dict(unusable_texts(values))
+        defects: dict[str, str] = {}
+        try:
+            config = cls.model_validate(values)
+        except ValidationError as error:
+            for item in error.errors():
+                if item["type"] == "too_short" and item["input"]:
+                    continue  # a list is called too short, too, when its items are wrong
+                key, problem = explain(item, cls)
+                defects.setdefault(key, problem if item["type"] == "extra_forbidden" else texts.get(key, problem))
+        else:
+            defects = config._as_a_whole()
+        if defects := texts | defects:
+            given = [f"{key}." for key in set_]
+            said = {key for key in defects for one in given if one.startswith(f"{key}.") or f"{key}.".startswith(one)}
+            where = {key: "--set" if key in said else f"{source}:" for key in defects}
+            raise ConfigError("\n".join(f"{where[key]} {key}: {problem}" for key, problem in defects.items()))
+        return config
+
+    def _as_a_whole(self) -> dict[str, str]:
+        """What is wrong between keys that are right each for itself."""
+        words = self.filters
+        if words.min_words is not None and words.max_words is not None and words.min_words > words.max_words:
+            return {"filters.min_words": "is above filters.max_words: no task would pass"}
+        if self.teachers is None:
+            return {}
+        found = defects_of(self.teachers, develops=self.strategy == "self_instruct", judged=self.judge is not None)
+        if "teacher" in self.model_fields_set:
+            found.insert(0, "stands beside teacher; name one teacher there, or all of them here")
+        return {"teachers": "; ".join(found)} if found else {}
+
+    @property
+    def all_teachers(self) -> tuple[ListedTeacher, ...]:
+        """Everybody who may be asked: `teachers`, or the one in `teacher` with every role."""
+        if self.teachers is not None:
+            return self.teachers
+        return (ListedTeacher.model_construct(**dict(self.teacher), _fields_set=set(self.teacher.model_fields_set)),)
+
+    def asking_only(self, teacher: TeacherConfig) -> RunConfig:
+        """The same run with `teacher` as its only one: what a teacher's maker is called with."""
+        return self.model_copy(update={"teacher": teacher, "teachers": None})
+
+    @property
+    def more(self) -> int | None:
+        """Records that every start adds, of a target such as +500; None where the target is a number of its own."""
+        return int(self.target) if isinstance(self.target, str) else None
+
+    @property
+    def seed_sources(self) -> tuple[str, ...]:
+        """The seed files, one or several."""
+        return (self.seeds,) if isinstance(self.seeds, str) else tuple(self.seeds)
+
+    def meaning(self, seeds_digest: str, prompts_digest: str, questions_digest: str = "") -> dict[str, Any]:
+        """The values that give the answers their meaning, flat: 'teacher.model' -> ...; they make the digest.
+
+        The three digests stand for the content of seeds, prompts and evaluation sets ('' for none), whatever
+        the files are called.
+        """
+        values: dict[str, Any] = {
+            "tokenizer": TOKENIZER_VERSION,
+            "seeds": seeds_digest,
+            "prompts": prompts_digest,
+            "filters.decontaminate": questions_digest,
+        }
+        for key, value in self.model_dump(mode="json").items():
+            if key in _FREE_KEYS or key in ("seeds", "prompts"):
+                continue
+            if key == "teachers" or (key == "teacher" and self.teachers is not None):
+                continue
+            if isinstance(value, dict):
+                free = _FREE_IN_SECTION.get(key, frozenset())
+                section = getattr(self, key)
+                for name, item in value.items():
+                    if name in free:
+                        continue
+                    if isinstance(section, SamplingConfig):
+                        item = item if name in section.model_fields_set else "published"
+                    values[f"{key}.{name}"] = item
+            else:
+                values[key] = value
+        for teacher in self.teachers or ():
+            for name, item in teacher.model_dump(mode="json", exclude={*_FREE_TEACHER_KEYS, "name"}).items():
+                values[f"teachers.{teacher.label}.{name}"] = item
+        return values
+
+
+def digest_of(meaning: dict[str, Any]) -> str:
+    """The config digest: 64 hex digits over the values that give the answers their meaning."""
+    text = json.dumps(meaning, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def json_schema() -> str:
+    """The JSON Schema of a configuration file, as published in configs/schema.json."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **RunConfig.model_json_schema()}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json_schema())

@@ -1,0 +1,62 @@
+"""Several teachers in one configuration: who they are called, what each is asked for, and how often.
+
+Only `config` uses this room; `RunConfig.all_teachers` is what everybody else reads, for one teacher and for many.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field, Strict
+
+from .sections import Name, TeacherConfig
+
+Role = Literal["propose", "classify", "instances", "judge"]
+ROLES: tuple[Role, ...] = ("propose", "classify", "instances")
+"""The roles that one has where nothing is said; a judge is named."""
+
+
+class ListedTeacher(TeacherConfig):
+    """One of `teachers`: everything that `teacher` has, and what it is asked for and how often."""
+
+    name: Name | None = Field(None, description="What status and records call it; null: its model.")
+    weight: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="Share of its roles' questions, beside the weights of the others that have them."
+    )
+    roles: Annotated[tuple[Role, ...], Strict(False), Field(min_length=1)] = Field(
+        ROLES,
+        description="What it is asked for: propose (new tasks), classify, instances (inputs and outputs), judge.",
+    )
+
+    @property
+    def label(self) -> str:
+        """What it is called."""
+        return self.name or self.model
+
+
+def having(teachers: Sequence[ListedTeacher], purpose: str) -> list[ListedTeacher]:
+    """Those who are asked for `purpose`; everybody where it is nobody's role: the probe, a judge that nobody is."""
+    return [teacher for teacher in teachers if purpose in teacher.roles] or list(teachers)
+
+
+def defects_of(teachers: Sequence[ListedTeacher], *, develops: bool, judged: bool) -> list[str]:
+    """What is wrong with a list of teachers as a whole, a line each.
+
+    develops: whether the strategy asks more than proposals, so that every role must be somebody's; judged: whether
+    there is anything for a judge to do.
+    """
+    defects = [
+        f"two are called {name!r}; give each a name of its own"
+        for name, count in Counter(teacher.label for teacher in teachers).items()
+        if count > 1
+    ]
+    needed = ROLES if develops else ROLES[:1]
+    missing = [role for role in needed if not any(role in teacher.roles for teacher in teachers)]
+    defects += [f"none has the role {role!r}; add it to one's roles" for role in missing]
+    if not judged and any("judge" in teacher.roles for teacher in teachers):
+        defects.append(
+            "one has the role 'judge', which nothing needs; add a section judge, such as judge: {min_score: 3}"
+        )
+    return defects

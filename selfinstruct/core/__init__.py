@@ -1,0 +1,1 @@
+"""Values passed between packages, the exceptions, tokens: what every other package may import."""

@@ -1,0 +1,12 @@
+"""Finished records into a Hugging Face dataset: rows, splits, Parquet, card; and up to the hub.
+
+The only room that writes `datasets`.
+"""
+
+from __future__ import annotations
+
+from .formats import FORMATS
+from .hub_upload import Upload, plan_upload, push_to_hub
+from .write import to_dataset, write_dataset
+
+__all__ = ["FORMATS", "Upload", "plan_upload", "push_to_hub", "to_dataset", "write_dataset"]

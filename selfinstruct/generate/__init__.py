@@ -1,0 +1,1 @@
+"""One start of a run: from a configuration to finished records."""

@@ -1,0 +1,83 @@
+"""A judge put to the test: the golden pairs through the same door as a run's questions, journaled and capped like them.
+
+What it asks is kept in a folder of its own beside the run, one for each configuration of the judge: nothing is paid for
+twice, and `status` reads it as it reads a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..ask.gate import DoorClosed
+from ..config.run_config import RunConfig, digest_of
+from ..core.errors import ConfigError, UsageError
+from ..core.prompts import Completion, Prompt
+from ..core.tasks import Scores
+from ..filters.judge import Agreement, Pair, agreement, rubric_digest
+from ..journal.folder import open_run
+from ..journal.status import Outcome, note_outcome
+from ..strategies import build_strategy
+from ..teachers import asking_of, build_teachers
+from .generations import Generations
+from .opening import enter, make_door, own_teachers
+
+LEAST = 3.5
+"""The score that `kept_good` and `kept_bad` are counted at where the configuration has no `judge.min_score`."""
+
+
+def evaluate_judge(config: RunConfig, pairs: Sequence[Pair], *, teacher: Any = None) -> tuple[Agreement, Path]:
+    """Let the judge of `config` grade both answers of each pair, and compare; returns where its answers are kept, too.
+
+    teacher: as in `run`. Raises ConfigError without a section `judge`, UsageError when a cap comes between, and what
+    the teacher raises.
+    """
+    if config.judge is None:
+        raise ConfigError("judge: the configuration has none; add a section judge, such as judge: {min_score: 3}")
+    marks, folder = asyncio.run(_marks(config, pairs, teacher))
+    return agreement(pairs, marks, config.judge.min_score or LEAST), folder
+
+
+async def _marks(
+    config: RunConfig, pairs: Sequence[Pair], teacher: Any
+) -> tuple[list[tuple[Scores | None, Scores | None]], Path]:
+    own = own_teachers(teacher, config)
+    teachers = own or build_teachers(config)
+    meaning = config.meaning("golden", f"judge {rubric_digest()}")
+    folder = Path(config.run_dir) / "judge-eval" / digest_of(meaning)[:8]
+    config = config.model_copy(update={"run_dir": str(folder), "target": 2 * len(pairs)})
+    askings = {
+        each.label: getattr(own.get(each.label), "asking", None) or asking_of(each) for each in config.all_teachers
+    }
+    with open_run(config, meaning, ()) as opened:
+        door, _ = make_door(config, opened.journal, teachers, own=bool(own))
+        generations = Generations(opened.configs, build_strategy, askings)
+        async with contextlib.AsyncExitStack() as stack:
+            door.open(await enter(stack, teachers, door))
+            await generations.prepare(door, opened.journal)
+            judge = generations.judges[-1]
+
+            async def ask(prompt: Prompt) -> Completion:
+                return (await door.ask(f"d:{prompt.digest()}", prompt)).completion
+
+            graded = await asyncio.gather(
+                *(
+                    judge.mark(pair.instruction, pair.instance(good=good), ask)
+                    for pair in pairs
+                    for good in (True, False)
+                ),
+                return_exceptions=True,
+            )
+        closed = next((each for each in graded if isinstance(each, DoorClosed)), None)
+        outcome = ("target", f"{len(pairs)} pairs", 0) if closed is None else (door.reason or "", door.detail, 3)
+        note_outcome(opened.journal, Outcome(*outcome))
+    for each in graded:
+        if isinstance(each, DoorClosed):
+            raise door.error or UsageError(f"judge-eval: ended before all pairs were judged: {door.detail}")
+        if isinstance(each, BaseException):
+            raise each
+    found = [each for each in graded if not isinstance(each, BaseException)]
+    return list(zip(found[::2], found[1::2], strict=True)), folder

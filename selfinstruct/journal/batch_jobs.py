@@ -1,0 +1,114 @@
+"""Questions on their way in batch jobs: what a later start needs to collect their answers.
+
+A question stands here from before its file is uploaded until its answer is committed; a trigger takes it out
+in the same transaction. A job is open while a question of it stands here.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ..core.prompts import BatchJob, Message, Prompt, Question, Sampling
+from .store import Statement, Store
+
+TABLES = (
+    """CREATE TABLE batch_jobs (
+    number INTEGER PRIMARY KEY, teacher TEXT NOT NULL, digest TEXT NOT NULL, planned_at REAL NOT NULL,
+    questions INTEGER NOT NULL, batch TEXT, note TEXT NOT NULL DEFAULT '')""",
+    """CREATE TABLE batch_questions (
+    key TEXT PRIMARY KEY, job INTEGER NOT NULL, question INTEGER, tries INTEGER NOT NULL, prompt TEXT NOT NULL)
+    WITHOUT ROWID""",
+    """CREATE TRIGGER batch_answered AFTER INSERT ON answers
+    BEGIN DELETE FROM batch_questions WHERE key = NEW.key; END""",
+)
+DROPPED: list[Statement] = [
+    ("DELETE FROM batch_questions", ()),
+    ("DELETE FROM batch_jobs", ()),
+]
+"""The statements that take them out of a copy: a fork must not collect what another run has under way."""
+
+_INSERT_JOB = "INSERT INTO batch_jobs (number, teacher, digest, planned_at, questions) VALUES (?, ?, ?, ?, ?)"
+_INSERT_QUESTION = "INSERT OR REPLACE INTO batch_questions VALUES (?, ?, ?, ?, ?)"
+_TOKEN = "batch_run"  # noqa: S105 - a key of `meta`
+
+
+class Jobs:
+    """The batch jobs of a run with one of its teachers, as rows of its file."""
+
+    def __init__(self, store: Store, teacher: str = "") -> None:
+        self._store, self._teacher = store, teacher
+
+    def of(self, teacher: str) -> Jobs:
+        """Those with the teacher that is called so."""
+        return Jobs(self._store, teacher)
+
+    def standing(self) -> list[str]:
+        """The open jobs of all teachers, oldest first, a line each: how many questions wait, and how it stood last."""
+        rows = self._store.rows(
+            "SELECT j.teacher, j.batch, j.note, count(*) FROM batch_jobs j JOIN batch_questions q ON q.job = j.number"
+            " GROUP BY j.number ORDER BY j.number"
+        )
+        return [
+            f"{waiting:,} questions at {teacher}: {batch or 'not made yet'}" + (f", {note}" if note else "")
+            for teacher, batch, note, waiting in rows
+        ]
+
+    def run_token(self) -> str:
+        """What the run is called at the provider: drawn once, so that no other run finds its jobs."""
+        row = self._store.row("SELECT value FROM meta WHERE key = ?", (_TOKEN,))
+        if row is not None:
+            return str(row[0])
+        token = secrets.token_hex(8)
+        self._store.at_once([("INSERT INTO meta VALUES (?, ?)", (_TOKEN, token))])
+        return token
+
+    def open(self) -> list[tuple[BatchJob, list[Question]]]:
+        """Every job that has questions without an answer, oldest first, with those questions."""
+        found: dict[int, list[Question]] = {}
+        rows = self._store.rows("SELECT job, key, prompt, question, tries FROM batch_questions ORDER BY job, key")
+        for job, key, prompt, number, tries in rows:
+            found.setdefault(job, []).append(Question(key, _prompt(json.loads(prompt)), number, tries))
+        jobs = self._store.rows(
+            "SELECT number, digest, planned_at, batch FROM batch_jobs WHERE teacher = ? ORDER BY number",
+            (self._teacher,),
+        )
+        return [(BatchJob(*row), found[row[0]]) for row in jobs if row[0] in found]
+
+    def under_way(self) -> dict[str, int | None]:
+        """The keys of all questions that have no answer yet, whoever was asked, with the numbers of proposals."""
+        return dict(self._store.rows("SELECT key, question FROM batch_questions"))
+
+    def plan(self, digest: str, questions: Sequence[Question]) -> BatchJob:
+        """Write down a job before anything of it leaves. Its questions are its own from here on."""
+        number = int(self._store.row("SELECT coalesce(max(number), 0) + 1 FROM batch_jobs")[0])
+        job = BatchJob(number, digest, time.time())
+        rows: list[Statement] = [(_INSERT_JOB, (number, self._teacher, digest, job.planned_at, len(questions)))]
+        for asked in questions:
+            row = (asked.key, number, asked.number, asked.tries, json.dumps(asdict(asked.prompt)))
+            rows.append((_INSERT_QUESTION, row))
+        self._store.at_once(rows)
+        return job
+
+    def note(self, number: int, batch: str | None, note: str) -> None:
+        """Write down the provider's id of a job, None where there is none (any more), and how it stands."""
+        statement = "UPDATE batch_jobs SET batch = ?, note = ? WHERE number = ?"
+        self._store.at_once([(statement, (batch, note, number))])
+
+
+def _prompt(values: dict[str, Any]) -> Prompt:
+    """A prompt as `asdict` and JSON have left it."""
+    sampling = values["sampling"]
+    stop = sampling["stop"]
+    return Prompt(
+        **values
+        | {
+            "messages": tuple(Message(**message) for message in values["messages"]),
+            "sampling": Sampling(**sampling | {"stop": None if stop is None else tuple(stop)}),
+            "demos": tuple(values["demos"]),
+        }
+    )

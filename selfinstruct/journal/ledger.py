@@ -1,0 +1,134 @@
+"""What became of the answers, as rows of the journal: a verdict for every candidate, what developed it, the records.
+
+All of it follows from the answers and is made anew at every start; `start` says by which one, so that rows
+which an earlier program, filter or teacher left behind can be told apart and swept away. Only the nearest texts of
+admitted tasks, dear to find, are read back (`admissions`), while program and pool are the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ..core.tasks import Instance, Neighbour, Record, Scores, Verdict
+from .store import Statement, Store
+
+TABLES = (
+    """CREATE TABLE verdicts (
+    question INTEGER NOT NULL, idx INTEGER NOT NULL, stage TEXT NOT NULL, part INTEGER NOT NULL,
+    instruction TEXT NOT NULL, reason TEXT, detail TEXT NOT NULL, score REAL, nearest TEXT, start INTEGER NOT NULL,
+    PRIMARY KEY (question, idx, stage, part)) WITHOUT ROWID""",
+    """CREATE TABLE records (
+    question INTEGER NOT NULL, idx INTEGER NOT NULL, id TEXT NOT NULL, instruction TEXT NOT NULL,
+    instances TEXT NOT NULL, is_classification INTEGER, strategy TEXT NOT NULL, teacher TEXT NOT NULL,
+    output_teacher TEXT NOT NULL, prompt_version TEXT NOT NULL, demos TEXT NOT NULL, nearest TEXT,
+    neighbours TEXT NOT NULL, mean_similarity REAL, scores TEXT NOT NULL, start INTEGER NOT NULL,
+    PRIMARY KEY (question, idx)) WITHOUT ROWID""",
+    """CREATE TABLE developments (
+    question INTEGER NOT NULL, idx INTEGER NOT NULL, keys TEXT NOT NULL, start INTEGER NOT NULL,
+    PRIMARY KEY (question, idx)) WITHOUT ROWID""",
+)
+EMPTY: tuple[Statement, ...] = (
+    ("DELETE FROM verdicts", ()),
+    ("DELETE FROM records", ()),
+    ("DELETE FROM developments", ()),
+)
+"""Take every row out again, as a copy of the journal does that begins anew."""
+_ADMISSIONS = (
+    "SELECT question, idx, instruction, nearest, score FROM verdicts "
+    "WHERE (question, idx) > (?, ?) AND stage = 'admission' ORDER BY question, idx LIMIT 500"
+)
+_PUT_VERDICT = "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_RECORD = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_DEVELOPMENT = "INSERT OR REPLACE INTO developments VALUES (?, ?, ?, ?)"
+
+
+class Ledger:
+    """The rows that one start writes. start: its number, counted from 1 in the life of the file."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.start = 0
+        self.trusted = False
+        """Whether the start before this one was the same program's."""
+
+    def note(self, question: int, index: int, stage: str, part: int, instruction: str, verdict: Verdict) -> None:
+        """Write a verdict with the next commit; one that stands there for the same place goes."""
+        said = (verdict.reason, verdict.detail, verdict.score, verdict.nearest)
+        self._store.note((_PUT_VERDICT, (question, index, stage, part, instruction, *said, self.start)))
+
+    def keep(self, record: Record) -> None:
+        """Write a finished record with the next commit."""
+        self._store.note((_PUT_RECORD, (*_row_of(record), self.start)))
+
+    def developed(self, question: int, index: int, keys: Sequence[str]) -> None:
+        """Write, with the next commit, which questions an admitted task was developed by; their keys in `answers`."""
+        self._store.note((_PUT_DEVELOPMENT, (question, index, json.dumps(keys), self.start)))
+
+    def sweep(self) -> None:
+        """Take out what earlier starts said and this one did not say again."""
+        self._store.at_once([(f"{statement} WHERE start <> ?", (self.start,)) for statement, _ in EMPTY])
+
+    def admissions(self) -> Iterator[tuple[Any, ...]]:
+        """What the start before this one admitted, in order: question, index, instruction, nearest text's id, score.
+
+        Read in portions, ahead of what this start writes.
+        """
+        after = (-1, -1)
+        while rows := self._store.rows(_ADMISSIONS, after):
+            yield from rows
+            after = rows[-1][:2]
+
+    def records(self, limit: int | None = None) -> Iterator[Record]:
+        """Finished records in admission order, at most `limit`, all from one instant."""
+        rows = self._store.rows(
+            "SELECT * FROM records ORDER BY question, idx LIMIT ?", (-1 if limit is None else limit,)
+        )
+        return map(_record_of, rows)
+
+    def finished(self) -> int:
+        """How many finished records stand in the file."""
+        return int(self._store.row("SELECT count(*) FROM records")[0])
+
+
+def _row_of(record: Record) -> tuple[Any, ...]:
+    return (
+        record.question,
+        record.index,
+        record.id,
+        record.instruction,
+        json.dumps([[i.input, i.output] for i in record.instances], ensure_ascii=False),
+        None if record.is_classification is None else int(record.is_classification),
+        record.strategy,
+        record.teacher,
+        record.output_teacher,
+        record.prompt_version,
+        json.dumps(record.demos),
+        json.dumps([record.nearest.id, record.nearest.score]) if record.nearest else None,
+        json.dumps([[n.id, n.score] for n in record.neighbours]),
+        record.mean_similarity,
+        json.dumps([None if s is None else asdict(s) for s in record.scores], ensure_ascii=False),
+    )
+
+
+def _record_of(row: Any) -> Record:
+    nearest = json.loads(row[11]) if row[11] else None
+    return Record(
+        id=row[2],
+        question=row[0],
+        index=row[1],
+        instruction=row[3],
+        instances=tuple(Instance(*pair) for pair in json.loads(row[4])),
+        is_classification=None if row[5] is None else bool(row[5]),
+        strategy=row[6],
+        teacher=row[7],
+        output_teacher=row[8],
+        prompt_version=row[9],
+        demos=tuple(json.loads(row[10])),
+        nearest=Neighbour(*nearest) if nearest else None,
+        neighbours=tuple(Neighbour(*pair) for pair in json.loads(row[12])),
+        mean_similarity=row[13],
+        scores=tuple(None if s is None else Scores(**s) for s in json.loads(row[14])),
+    )

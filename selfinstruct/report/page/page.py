@@ -1,0 +1,145 @@
+"""From figures to one HTML file that loads nothing: style, code, charts and rows all lie in it.
+
+A content security policy in its head lets only the page's own two scripts and one style sheet work, by their hashes, so
+that no text of a record can become code even if an escape were missing. Everything a template shows is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from ...core import version as _version
+from ...core.errors import cannot_write
+from .bars import key_figures, tables_of
+from .charts import charts_of
+from .figures import Figures
+from .record_rows import Selection, blocks
+from .visible import visible
+from .wheel import wheel
+
+if TYPE_CHECKING:
+    import jinja2
+
+_TEMPLATES = Path(__file__).with_name("templates")
+SORT_KEYS = (
+    ("status", "status"), ("instruction", "instruction"), ("nearest", "nearest neighbour"), ("score", "F"),
+    ("size", "length"), ("question", "question"),
+)  # fmt: skip
+
+
+def report_page(figures: Figures, selection: Selection | None) -> str:
+    """The report as HTML. selection: the rows of its table, or None for a page without one."""
+    charts = charts_of(figures)
+    if figures.pairs.verbs:
+        charts["wheel"] = wheel(figures.pairs)
+    now = figures.status
+    return render(
+        "report.html",
+        ["page.js"] + (["records.js"] if selection else []),
+        figures=figures,
+        now=now,
+        pairs=figures.pairs,
+        state="running" if now.running else f"{now.outcome.reason}: {now.outcome.detail}".rstrip(": "),
+        measured=moment(figures.measured_at),
+        keys=key_figures(figures),
+        charts=charts,
+        tables=tables_of(figures),
+        selection=selection,
+        selected=_selected(selection) if selection else "",
+        filters=_filters(figures, selection) if selection else (),
+        sort_keys=SORT_KEYS,
+        blocks=blocks(selection.rows) if selection else (),
+    )
+
+
+def render(template: str, scripts: Sequence[str], **values: Any) -> str:
+    """A template of this room, with its style, its scripts and their hashes."""
+    style, *code = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", *scripts))
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup(style),  # noqa: S704  (our own file)
+            style_hash=Markup(_hash(style)),  # noqa: S704
+            scripts=[Markup(text) for text in code],  # noqa: S704
+            script_hashes=Markup(" ".join(map(_hash, code))),  # noqa: S704
+            version=_version.__version__,
+            **values,
+        )
+    )
+
+
+def write_page(path: Path, text: str) -> Path:
+    """Put `text` at `path`, whole or not at all. Raises UsageError or StorageError when it can't be written."""
+    fresh = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        try:
+            fresh.write_text(text, encoding="utf-8", errors="replace", newline="\n")
+            fresh.replace(path)
+        finally:
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    return path
+
+
+def moment(seconds: float) -> str:
+    """A time of the epoch in UTC, to the minute."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+@lru_cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["visible"] = visible
+    return environment
+
+
+def _hash(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+    return f"'sha256-{digest}'"
+
+
+def _selected(selection: Selection) -> str:
+    """Which of the run's rows the page holds, in words."""
+    records, refused = selection.count("record"), selection.count("refused")
+    of_records = _of(records, selection.total["record"])
+    text = f"{of_records} records and {_of(refused, selection.total['refused'])} refused candidates"
+    waiting = selection.count("waiting")
+    if waiting:
+        text += f", {waiting:,} admitted tasks that are no records (not finished, or beyond the target)"
+    if records < selection.total["record"] or refused < selection.total["refused"]:
+        text += "; a fixed draw, with the nearest neighbours of those drawn"
+    return text + "."
+
+
+def _of(count: int, total: int) -> str:
+    return f"{count:,}" if count == total else f"{count:,} of {total:,}"
+
+
+def _filters(figures: Figures, selection: Selection) -> list[tuple[str, str]]:
+    """What the table can be narrowed to: (value for the page's code, words)."""
+    found = [("tasks", "records and refused"), ("kind:record", "records"), ("kind:refused", "all refused")]
+    names = sorted({row.reason for row in selection.rows if row.kind == "refused" and row.reason})
+    found += [(f"reason:{name}", f"refused: {name}") for name in names]
+    found += [("kind:waiting", "admitted, no record")] if selection.count("waiting") else []
+    return found + ([("kind:seed", "seed tasks")] if selection.count("seed") else [])

@@ -1,0 +1,251 @@
+"""A seed file, read and checked: every defect at once, each with its place and what to do.
+
+Three shapes of a row are read, whatever the file's type:
+
+* the published one, `id, name, instruction, instances: [{input, output}], is_classification`;
+* Alpaca's, `instruction, input, output`;
+* `messages: [{role, content}]`, the first user turn and the answer to it, where there is no 'instruction'.
+
+Keys that nothing here reads are kept in `SeedTask.extra`.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count as counted
+from typing import Any
+
+from ..core.errors import SeedError, UsageError
+from ..core.suggest import closest
+from ..core.tasks import Instance, SeedTask
+from ..tables import Row, plain_files, read_rows
+
+_KNOWN = frozenset({"id", "name", "instruction", "instances", "is_classification", "input", "output", "messages"})
+_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": None}
+
+
+def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[SeedTask]:
+    """Read one or several seed files in order; a task without an id gets its position, 'seed_0'.
+
+    Raises SeedError with all defects: unreadable sources, bad rows, ids and instructions that are
+    there twice (also across files).
+    """
+    tasks: list[SeedTask] = []
+    defects: list[str] = []
+    ids: dict[str, str] = {}
+    instructions: dict[str, str] = {}
+    for source in seed_files(sources):
+        count = 0
+        try:
+            for row in read_rows(os.fspath(source)):
+                count += 1
+                task = _read(row, len(tasks), defects)
+                # A row with another defect is compared, too: the next try shall not bring up a new one.
+                id, instruction = (task.id, task.instruction) if task else map(row.values.get, ("id", "instruction"))
+                key = " ".join(instruction.split()) if isinstance(instruction, str) else ""
+                if isinstance(id, str) and id in ids:
+                    defects.append(f"{row.where}: id {id!r} is taken by {ids[id]}; give it another")
+                if key in instructions:
+                    defects.append(f"{row.where}: the instruction equals that of {instructions[key]}; remove one")
+                if isinstance(id, str) and id:
+                    ids.setdefault(id, row.where)
+                if key:
+                    instructions.setdefault(key, row.where)
+                if task is not None:
+                    tasks.append(task)
+        except UsageError as error:
+            defects.append(str(error))
+        else:
+            if count == 0:
+                defects.append(f"{source}: holds no task; at least one is needed")
+    if not tasks and not defects:
+        defects.append("no seed file is named; give at least one")
+    if defects:
+        raise SeedError(defects)
+    return tasks
+
+
+def seed_files(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Each source by itself: the files that a pattern fits, and those of a folder of seed files, by their names.
+
+    A folder that looks like a dataset (with a card, in splits, or in folders) is one source. A pattern that fits
+    nothing stays what it is, and is found missing when it is read.
+    """
+    found: list[str] = []
+    for named in [sources] if isinstance(sources, str | os.PathLike) else sources:
+        source = os.fspath(named)
+        fits = sorted(glob.glob(source)) if glob.has_magic(source) and not os.path.exists(source) else []
+        for path in fits or [source]:
+            found += plain_files(path) or [path]
+    return found
+
+
+def seeds_digest(tasks: Iterable[SeedTask]) -> str:
+    """Hash of what the teacher may see of the seeds; moving or renaming the file doesn't change it."""
+    sha = hashlib.sha256()
+    for task in tasks:
+        instances = [[i.input, i.output] for i in task.instances]
+        row = [task.id, task.instruction, instances, task.is_classification]
+        sha.update(json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
+    return sha.hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class SeedChange:
+    """Seeds beside those that a run has. tasks: the run's that are still there, in its order, then the new ones.
+
+    added: the new ones. removed, edited: ids of the run's that are gone, or aren't what they were.
+    """
+
+    tasks: list[SeedTask] = field(default_factory=list)
+    added: list[SeedTask] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    edited: list[str] = field(default_factory=list)
+
+
+def compare_seeds(known: Sequence[SeedTask], seeds: Sequence[SeedTask]) -> SeedChange:
+    """What has come, gone or changed since `known`. Files and the order in them don't count.
+
+    A seed that brought no id is known by its instruction, and keeps the number it got when it came.
+    """
+    if not known:
+        return SeedChange(list(seeds), list(seeds))
+    by_text, by_id = {_words(t): t for t in known}, {t.id: t for t in known}
+    kept: dict[str, SeedTask] = {}
+    added, edited = [], []
+    for task in seeds:
+        same = by_text.get(_words(task))
+        if same is not None and _content(same) == _content(task) and (task.numbered or task.id == same.id):
+            kept[same.id] = replace(task, id=same.id)
+        elif same is not None:
+            edited.append(same.id)
+        elif not task.numbered and task.id in by_id:
+            edited.append(task.id)
+        else:
+            added.append(task)
+    taken = by_id.keys() | {task.id for task in added if not task.numbered}
+    free = (id for id in (f"seed_{n}" for n in counted(len(known))) if id not in taken)
+    added = [replace(task, id=next(free)) if task.numbered else task for task in added]
+    removed = [task.id for task in known if task.id not in kept and task.id not in edited]
+    return SeedChange([kept[t.id] for t in known if t.id in kept] + added, added, removed, edited)
+
+
+def _words(task: SeedTask) -> str:
+    return " ".join(task.instruction.split())
+
+
+def _content(task: SeedTask) -> tuple[object, ...]:
+    return task.instruction, task.instances, task.is_classification
+
+
+def _read(row: Row, position: int, defects: list[str]) -> SeedTask | None:
+    """The task of one row, or None after noting everything that is wrong with it."""
+    if row.problem:
+        defects.append(f"{row.where}: {row.problem}")
+        return None
+    problems: list[str] = []
+    values = row.values
+    if values.get("messages") and values.get("instruction") in (None, ""):
+        values = _from_messages(values, problems)
+    instruction = _text(values, "instruction", problems, needed=True)
+    instances = _instances(values, problems)
+    name = _text(values, "name", problems)
+    task_id = values.get("id")
+    numbered = task_id is None or task_id == ""
+    if numbered:
+        task_id = f"seed_{position}"
+    elif not isinstance(task_id, str | int) or isinstance(task_id, bool):
+        problems.append("'id' must be a string")
+    elif isinstance(task_id, str) and (flaw := _flaw(task_id)):
+        problems.append(f"'id' holds {flaw}")
+    classification = values.get("is_classification")
+    if isinstance(classification, str):
+        classification = _TRUTH.get(classification.strip().lower(), "unknown")
+    if classification is not None and not isinstance(classification, bool):
+        problems.append("'is_classification' must be true or false")
+    if problems:
+        defects.extend(f"{row.where}: {problem}" for problem in problems)
+        return None
+    extra = {key: value for key, value in values.items() if key not in _KNOWN}
+    return SeedTask(str(task_id), instruction, instances, classification, name, extra, numbered)
+
+
+def _text(values: Mapping[str, Any], key: str, problems: list[str], needed: bool = False) -> str:
+    value = values.get(key)
+    if value is None:
+        if needed:
+            guess = closest(key, [name for name in values if name not in _KNOWN])
+            hint = f"is it {guess!r}? rename that" if guess else "write what is to be done in it"
+            problems.append(f"'{key}' is missing; {hint}")
+        return ""
+    if not isinstance(value, str):
+        problems.append(f"'{key}' must be a string")
+        return ""
+    if needed and not value.strip():
+        problems.append(f"'{key}' is empty; write what is to be done in it")
+    elif flaw := _flaw(value):
+        problems.append(f"'{key}' holds {flaw}")
+    return value
+
+
+def _instances(values: Mapping[str, Any], problems: list[str]) -> tuple[Instance, ...]:
+    found = values.get("instances")
+    if found is None or found == "":
+        if values.get("output") is None:
+            problems.append("no instance; give 'instances', a list of objects with 'input' and 'output', or 'output'")
+            return ()
+        found = [{"input": values.get("input"), "output": values["output"]}]
+    if not isinstance(found, list):
+        problems.append("'instances' must be a list of objects with 'input' and 'output'")
+        return ()
+    if not found:
+        problems.append("'instances' is empty; give at least one with its output")
+    instances = []
+    for number, item in enumerate(found, 1):
+        if not isinstance(item, Mapping):
+            problems.append(f"instance {number} must be an object with 'input' and 'output'")
+            continue
+        given, output = item.get("input"), item.get("output")
+        given = "" if given is None else given
+        if not isinstance(given, str) or not isinstance(output, str):
+            problems.append(f"instance {number}: 'input' and 'output' must be strings, and 'output' is needed")
+        elif not output.strip():
+            problems.append(f"instance {number}: 'output' is empty; write the answer, or remove the instance")
+        elif flaw := _flaw(given) or _flaw(output):
+            problems.append(f"instance {number} holds {flaw}")
+        else:
+            instances.append(Instance(given, output))
+    return tuple(instances)
+
+
+def _from_messages(values: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+    """The published shape of a `messages` row: its first user turn and the assistant's answer."""
+    rest = {key: value for key, value in values.items() if key not in ("messages", "instances", "input", "output")}
+    turns = values["messages"]
+    unread = {**rest, "instruction": "unread", "output": "unread"}  # so that one problem is told once
+    if not isinstance(turns, list) or not all(isinstance(turn, Mapping) for turn in turns):
+        problems.append("'messages' must be a list of objects with 'role' and 'content'")
+        return unread
+    user = next((n for n, turn in enumerate(turns) if turn.get("role") == "user"), len(turns))
+    pair = turns[user : user + 2]
+    if [turn.get("role") for turn in pair] != ["user", "assistant"]:
+        problems.append("'messages' needs a user turn followed by the assistant's answer")
+        return unread
+    if not all(isinstance(turn.get("content"), str) for turn in pair):
+        problems.append("'messages': the 'content' of a turn must be a string")
+        return unread
+    return {**rest, "instruction": pair[0]["content"], "output": pair[1]["content"]}
+
+
+def _flaw(text: str) -> str | None:
+    """What of a text can't be stored or sent, in words, or None."""
+    if "\0" in text:
+        return "a NUL character; remove it"
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        return "half a surrogate pair; save the text anew as UTF-8"
+    return None

@@ -1,0 +1,54 @@
+"""What `init` writes: a configuration to start from and a seed file beside it, both shipped with the package."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from pathlib import Path
+
+from ..core.errors import UsageError
+
+STARTERS = {"openai": "openai.yaml", "local": "demo.yaml", "self_instruct": "self_instruct.yaml",
+            "several": "several.yaml", "vllm": "vllm.yaml", "ollama": "ollama.yaml", "zh": "zh.yaml"}  # fmt: skip
+
+
+_RUN_DIR = re.compile(r"^(run_dir: data/)\S+", re.MULTILINE)
+_PLAIN = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
+
+
+def shipped(kind: str, name: str) -> str:
+    """The text of a shipped file; kind is 'seeds' or 'configs'. Installed packages carry them inside."""
+    inside = resources.files("selfinstruct") / "_shipped" / kind / name
+    if inside.is_file():
+        return inside.read_text(encoding="utf-8")
+    return (Path(__file__).parents[2] / kind / name).read_text(encoding="utf-8")
+
+
+def write_starter(folder: Path, kind: str, force: bool = False) -> list[Path]:
+    """Write `selfinstruct.yaml` and its seed file into `folder`; returns their paths.
+
+    Raises UsageError for an unknown kind, and rather than overwrite what is there.
+    """
+    if kind not in STARTERS:
+        raise UsageError(f"init: {kind!r} is unknown; one of {', '.join(STARTERS)}")
+    config = shipped("configs", STARTERS[kind])
+    seeds = next(line.split("seeds/")[1].split()[0] for line in config.splitlines() if line.startswith("seeds: "))
+    config = config.replace(f"seeds/{seeds}", seeds)
+    config = config.replace("# yaml-language-server: $schema=schema.json\n", "")
+    config = config.replace(f"configs/{STARTERS[kind]}", (folder / "selfinstruct.yaml").as_posix())
+    name = folder.resolve().name
+    if _PLAIN.fullmatch(name):  # so that two of them, started in one place, are two runs
+        config = _RUN_DIR.sub(lambda found: f"{found[1]}{name}", config, count=1)
+    files = {folder / "selfinstruct.yaml": config, folder / seeds: shipped("seeds", seeds)}
+    taken = [path for path in files if path.exists()]
+    if taken and not force:
+        raise UsageError(f"init: {taken[0]} exists; choose another folder, or --force to overwrite it")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in files.items():
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        for path in files.keys() - taken:  # half a file would be in the way of the next try
+            path.unlink(missing_ok=True)
+        raise UsageError(f"init: {folder}: {error.strerror or error}") from None
+    return list(files)

@@ -1,0 +1,1 @@
+"""Parses what a teacher wrote: lists, blocks, loose JSON."""

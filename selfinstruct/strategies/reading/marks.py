@@ -1,0 +1,154 @@
+"""Lines that name a field of a task, 'Input: ...', and the numbers that go with them, in any decoration.
+
+`blocks` makes blocks of them, `loose_json` uses the names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .lists import BLANK, DIGITS, HANZI, number_of, unwrapped
+
+PROPER = {
+    "instruction": "instruction", "指令": "instruction",
+    "input": "input", "输入": "input",
+    "output": "output", "输出": "output",
+    "label": "label", "标签": "label",
+}  # fmt: skip
+LOOSE = {
+    "task": "instruction", "question": "instruction", "任务": "instruction", "问题": "instruction",
+    "answer": "output", "response": "output", "答案": "output", "回答": "output",
+    "class": "label", "class label": "label", "category": "label", "类别": "label", "分类": "label",
+}  # fmt: skip
+"""Names that count only where the proper one is never used: an 'Answer:' inside an output is content."""
+_AS_LABEL = {"output": "label", "输出": "label", "answer": "label", "答案": "label"}
+
+
+_HEAD = re.compile(
+    rf"""{BLANK}(?:[-*•>][ \t]++)?+
+        (?:(?P<lead>\#{{0,6}}+{BLANK}[*_]{{0,3}}+{BLANK}(?:[^\W\d_]{{1,20}}+\.?+{BLANK}){{0,2}}+[\#(（\[【]?+){BLANK}{DIGITS}
+          |(?P<hanzi>第){HANZI})
+        {BLANK}(?P<mark>[.．:：)）、\]】题]{{0,2}}+)[*_]{{0,3}}+{BLANK}[:：]?+{BLANK}(?P<dash>[-–—])?+(?P<title>.{{0,80}}+)$""",
+    re.VERBOSE,
+)
+_HASH_NUMBER = re.compile(rf"{BLANK}\#{{1,6}}+{BLANK}{DIGITS}{BLANK}")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A line that names a field. head: the kind of number over it or before it, 'example' or '###', or None."""
+
+    line: int
+    name: str
+    text: str
+    head: str | None
+
+
+def is_mark(line: str) -> bool:
+    """Whether a line names a field of a task."""
+    return _field(line, tuple(PROPER)) is not None
+
+
+def find_marks(lines: list[str], names: Sequence[str], own: Mapping[str, str]) -> list[Mark]:
+    """The lines that name one of `names`, each with the number that goes with it."""
+    proper = {word: name for word, name in ({**PROPER, **own}).items() if name in names}
+    loose = LOOSE | (_AS_LABEL if "label" in names else {})
+    loose = {word: name for word, name in loose.items() if name in names and word not in proper}
+    words = tuple(sorted([*proper, *loose], key=len, reverse=True))
+    found = [(at, field) for at, line in enumerate(lines) if (field := _field(line, words))]
+    used = {proper[word] for _, (word, _, _) in found if word in proper}
+    known = proper | {word: name for word, name in loose.items() if name not in used}
+    marks: list[Mark] = []
+    for at, (word, text, head) in found:
+        if word in known:
+            after = marks[-1].line if marks else -1
+            marks.append(Mark(at, known[word], text, head if head is not None else _head_above(lines, at, after)))
+    return _with_numbered_openers(lines, marks, names)
+
+
+@lru_cache(maxsize=64)
+def _field_patterns(words: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Two patterns: a quick one for lines that have one of the words at all, and the one for such a field."""
+    named = "|".join(map(re.escape, words))
+    field = re.compile(
+        rf"""{BLANK}(?:[-*•·>+][ \t]++)?+(?P<heading>\#{{1,6}}+)?+{BLANK}(?P<bold>[*_]{{1,3}}+)?+{BLANK}
+            (?P<bracket>[【\[「])?+{BLANK}(?P<name>{named}){BLANK}[0-9０-９]{{0,3}}+{BLANK}(?(bracket)[】\]」])
+            (?P<closed>[*_]{{1,3}}+)?+{BLANK}(?P<colon>[:：])?+""",
+        re.VERBOSE | re.IGNORECASE,
+    )
+    return re.compile(named, re.IGNORECASE), field
+
+
+def _field(line: str, words: tuple[str, ...]) -> tuple[str, str, str | None] | None:
+    """Word, text behind it and kind of number of a line that names a field: '**4. Input:** text'."""
+    somewhere, pattern = _field_patterns(words)
+    if not somewhere.search(line, 0, 80):
+        return None
+    field, number = pattern.match(line), None
+    if field is None:
+        number = number_of(line) or _HASH_NUMBER.match(line)
+        line = line[number.end() :] if number else ""
+        field = pattern.match(line)
+        if field is None:
+            return None
+    text = line[field.end() :]
+    if not field["colon"]:
+        decorated = field["heading"] or field["bold"] or field["bracket"] or number
+        if field["bracket"] != "【" and not (decorated and not text.strip()):
+            return None
+    bold = field["bold"] or (number.groupdict().get("bold") if number else None)
+    if bold and not field["closed"]:
+        text = text.lstrip()
+        text = text[len(bold) :] if text.startswith(bold) else text.rstrip().removesuffix(bold)
+    head = _kind(number.group()) if number else None
+    return field["name"].lower(), text.lstrip(), head
+
+
+def _with_numbered_openers(lines: list[str], marks: list[Mark], names: Sequence[str]) -> list[Mark]:
+    """Where no line says 'Instruction:', a numbered line right over another field is one: '5. Name three ...'."""
+    if names[0] != "instruction" or any(mark.name == "instruction" for mark in marks):
+        return marks
+    found: list[Mark] = []
+    after = -1
+    for mark in marks:
+        above = filled_above(lines, mark.line, after)
+        number = number_of(lines[above]) if above >= 0 else None
+        if number and lines[above][number.end() :].strip():
+            text = unwrapped(lines[above][number.end() :])
+            found.append(Mark(above, "instruction", text, _kind(number.group())))
+            mark = Mark(mark.line, mark.name, mark.text, None)
+        found.append(mark)
+        after = mark.line
+    return found
+
+
+def filled_above(lines: list[str], at: int, after: int) -> int:
+    """The nearest line above `at`, behind `after`, that isn't blank; or -1."""
+    at -= 1
+    while at > after and not lines[at].strip():
+        at -= 1
+    return at if at > after else -1
+
+
+def _head_above(lines: list[str], at: int, after: int) -> str | None:
+    above = filled_above(lines, at, after)
+    return head_of(lines[above]) if above >= 0 else None
+
+
+def head_of(line: str) -> str | None:
+    """The kind of a line that is a number over a block ('### 5', 'Example 2:', '**Task 3: Travel**'), or None."""
+    head = _HEAD.match(line) if len(line) <= 120 else None
+    if head is None:
+        return None
+    kind = _kind(head["lead"] if head["hanzi"] is None else "第")
+    if head["title"].strip():
+        return kind if kind and (head["mark"] or head["dash"]) else None
+    return kind if kind or head["mark"] or "*" in line else None
+
+
+def _kind(number: str) -> str:
+    """What a number looks like, without the number: '### 5' and '### 6.' are both '###'."""
+    return re.split("[0-9０-９]", number, maxsplit=1)[0].strip(" \t\u3000*_([（【-•>").casefold()

@@ -1,0 +1,1 @@
+"""A teacher for tests and rehearsals, in process or as an HTTP server."""

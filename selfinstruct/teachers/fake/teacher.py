@@ -1,0 +1,176 @@
+"""A teacher that needs no model: deterministic answers from a small grammar, through the same protocol.
+
+For tests, demonstrations of the machinery and rehearsals. What it writes is well-formed, varied and
+worthless. The same prompt always gets the same answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ...core.prompts import Asking, Completion, Prompt, Usage
+
+_VERBS = (
+    "Describe Compare Summarise List Explain Rewrite Translate Draft Outline Classify Estimate Plan Review Name Rank"
+    " Simplify Improve Criticise Defend Illustrate Sketch Compose Invent Question Sort Paraphrase Correct Extend"
+).split()
+_SUBJECTS = (
+    "harbour library orchard comet telescope recipe railway violin contract glacier market garden bridge museum"
+    " festival volcano schedule bakery kitchen lighthouse letter meadow engine island castle budget theatre forest"
+    " cathedral compass desert clinic workshop notebook harvest tunnel journal season windmill archive"
+).split()
+_MANNERS = (
+    "in plain words|for a young reader|with two examples|as a short dialogue|from the view of a visitor|in three steps"
+    "|without any jargon|as a formal letter|with its main risks|before the end of the year|for a busy manager"
+    "|with a surprising ending|using one comparison|in exactly two sentences|for people who doubt it"
+).split("|")
+_LABELS = (("urgent", "routine"), ("true", "false"), ("formal", "casual", "neutral"))
+_ZH = (
+    "介绍 比较 概括 列出 解释 改写 起草 评价 设计 说明 归类".split(),
+    "港口 图书馆 果园 彗星 菜谱 铁路 合同 冰川 市场 花园 桥梁 博物馆".split(),
+)
+
+
+class FakeTeacher:
+    """Answers any prompt of the built-in strategies.
+
+    latency_s: seconds before each answer. repeat: share of proposals that only repeat one fixed task.
+    """
+
+    model = "fake"
+
+    def __init__(self, *, latency_s: float = 0.0, repeat: float = 0.0, structured: bool = True) -> None:
+        self.asking = Asking()
+        self._latency_s = latency_s
+        self._repeat = repeat
+        self._structured = structured
+
+    async def complete(self, prompt: Prompt) -> Completion:
+        """The grammar's answer to `prompt`, with token counts of about a quarter of the bytes."""
+        if self._latency_s:
+            import asyncio
+
+            await asyncio.sleep(self._latency_s)
+        schema = prompt.schema if self._structured else None
+        text = fake_answer(prompt.text, schema, self._repeat)
+        usage = Usage(len(prompt.text.encode()) // 4 + 1, len(text.encode()) // 4 + 1)
+        return Completion(text, usage=usage, model=self.model)
+
+
+def fake_answer(prompt: str, schema: Any = None, repeat: float = 0.0) -> str:
+    """What the grammar answers to a prompt's text, as JSON when a schema is given."""
+    draw = random.Random(hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest())
+    if '"correctness": 1' in prompt:  # a judge is asked for its marks
+        marks = {name: draw.choice((2, 3, 4, 5, 5)) for name in ("clarity", "correctness", "helpfulness", "safety")}
+        return json.dumps({"reason": _sentence(draw, prompt), **marks}, ensure_ascii=False)
+    if schema:
+        return _as_json(str(schema.get("title", "")), schema, draw, prompt, repeat)
+    if re.search(r"(?:Classification|是否分类)[:：]\s*$|\nClassification\?\s*$|\n是分类任务吗？\s*$", prompt):
+        sorts = re.findall(r"^(?:Task: |任务：)(?:Classify|Sort|请归类)?", prompt, re.MULTILINE)[-1:]
+        is_one = bool(sorts) and not sorts[0].endswith((" ", "："))
+        return (" 是" if is_one else " 否") if _is_zh(prompt) else (" Yes" if is_one else " No")
+    first = re.search(r"\n(?:###|Task|任务)\s*(\d+)\s*[:：]?\s*(?:Instruction[:：]|指令[:：])?\s*$", prompt)
+    if first:  # a completions prompt that stops inside the first new item
+        return _continuation(int(first[1]), draw, prompt, repeat)
+    numbers = re.search(r"(?:from |从)(\d+)(?: to |到)(\d+)[.。]\s*$", prompt)
+    if numbers:
+        start, stop = int(numbers[1]), int(numbers[2]) + 1
+        block = _in_blocks(prompt)
+        return "\n".join(_item(n, draw, prompt, repeat, block) for n in range(start, min(stop, start + 40)))
+    return _labelled(draw, prompt) if re.search(r"^(?:Label: |标签：)", prompt, re.MULTILINE) else _worked(draw, prompt)
+
+
+def _continuation(start: int, draw: random.Random, prompt: str, repeat: float) -> str:
+    if _in_blocks(prompt):
+        text = "\n".join(_item(n, draw, prompt, repeat, True) for n in range(start, start + 8))
+        return " " + text.partition(":" if not _is_zh(prompt) else "：")[2].lstrip()
+    opening = "任务{}：" if _is_zh(prompt) else "Task {}: "
+    lines = [opening.format(n) + _instruction(draw, prompt, repeat) for n in range(start, start + 8)]
+    return lines[0].removeprefix(opening.format(start)) + "\n" + "\n".join(lines[1:])
+
+
+def _labelled(draw: random.Random, prompt: str) -> str:
+    """Two examples, label first; a completions prompt has already written 'Example 1'."""
+    example, label, given = ("示例", "标签：", "输入：") if _is_zh(prompt) else ("Example ", "Label: ", "Input: ")
+    text = "" if prompt.endswith(f"{example}1\n") else f"{example}1\n"
+    one, two = draw.sample(draw.choice(_LABELS), 2)
+    text += f"{label}{one}\n{given}{_sentence(draw, prompt)}\n{example}2\n"
+    return text + f"{label}{two}\n{given}{_sentence(draw, prompt)}\n"
+
+
+def _worked(draw: random.Random, prompt: str) -> str:
+    """An output alone, or an example with its input."""
+    example, given, output = ("示例1", "输入：", "输出：") if _is_zh(prompt) else ("Example 1", "Input: ", "Output: ")
+    shown = "" if draw.random() < 0.5 else f"{example}\n{given}{_sentence(draw, prompt)}\n"
+    return f"{shown}{output}{_sentence(draw, prompt)}\n"
+
+
+def _in_blocks(prompt: str) -> bool:
+    """Whether the prompt shows whole tasks under '### 1'."""
+    return re.search(r"^### \d+$", prompt, re.MULTILINE) is not None
+
+
+def _item(number: int, draw: random.Random, prompt: str, repeat: float, block: bool) -> str:
+    instruction = _instruction(draw, prompt, repeat)
+    if not block:
+        return f"{number}. {instruction}"
+    words = ("指令：", "输入：", "输出：") if _is_zh(prompt) else ("Instruction: ", "Input: ", "Output: ")
+    return (
+        f"### {number}\n{words[0]}{instruction}\n{words[1]}{_material(draw, prompt)}\n"
+        f"{words[2]}{_sentence(draw, prompt)}\n"
+    )
+
+
+def _as_json(title: str, schema: Any, draw: random.Random, prompt: str, repeat: float) -> str:
+    item = schema.get("properties", {}).get(title, {}).get("items", {})
+    keys = list(item.get("properties", {}))
+    fields: dict[str, Callable[[], str]] = {
+        "instruction": lambda: _instruction(draw, prompt, repeat),
+        "input": lambda: _sentence(draw, prompt) if "label" in keys or draw.random() < 0.5 else "",
+        "label": lambda: draw.choice(_LABELS[0]),
+    }
+    found: list[Any] = []
+    for _ in range(8 if title != "instances" else 1 + ("label" in keys)):
+        if keys:
+            found.append({key: fields.get(key, lambda: _sentence(draw, prompt))() for key in keys})
+        else:
+            found.append(_instruction(draw, prompt, repeat))
+    return json.dumps({title: found}, ensure_ascii=False)
+
+
+def _instruction(draw: random.Random, prompt: str, repeat: float) -> str:
+    if draw.random() < repeat:
+        return "请说明为什么要重复同样的话。" if _is_zh(prompt) else "Say the same thing once more, please."
+    if _is_zh(prompt):
+        verb, subject = draw.choice(_ZH[0]), draw.choice(_ZH[1])
+        return (
+            f"请{verb}第{draw.randrange(1000)}号{subject}与{draw.choice(_ZH[1])}，不超过{draw.randrange(20, 300)}字。"
+        )
+    one, two = draw.sample(_SUBJECTS, 2)
+    return (
+        f"{draw.choice(_VERBS)} the {draw.choice(_MANNERS).split()[-1]} {one} number {draw.randrange(1000)} and its "
+        f"{two} {draw.choice(_MANNERS)}."
+    )
+
+
+def _sentence(draw: random.Random, prompt: str) -> str:
+    if _is_zh(prompt):
+        return f"{draw.choice(_ZH[1])}离{draw.choice(_ZH[1])}有{draw.randrange(2, 900)}步。"
+    one, two = draw.sample(_SUBJECTS, 2)
+    return f"The {one} stands {draw.randrange(2, 900)} steps from the {two}, {draw.choice(_MANNERS)}."
+
+
+def _material(draw: random.Random, prompt: str) -> str:
+    if draw.random() < 0.5:
+        return "<无>" if _is_zh(prompt) else "<none>"
+    return _sentence(draw, prompt)
+
+
+def _is_zh(prompt: str) -> bool:
+    """Whether the wording is Chinese; what it shows may be in any language."""
+    return re.search(r"[\u4e00-\u9fff]", prompt[:60]) is not None

@@ -1,0 +1,1 @@
+"""The embedded teacher: llama.cpp on this machine, its catalogue and weights."""

@@ -1,0 +1,1 @@
+"""Teachers that speak OpenAI's HTTP API."""

@@ -1,0 +1,116 @@
+"""What an OpenAI-compatible server's answer says, read tolerantly, live or from a batch job's file.
+
+What really comes back is at times HTML, half a JSON, or an error with status 200: the SDK's typed models would
+take it as it is, or fail in ways of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ...core.prompts import Completion, Prompt, Usage
+from ...core.tasks import storable
+
+_NAME = 200
+"""Characters of a model's name or a finish reason, which are the server's words, too."""
+
+
+def read_answer(body: object, prompt: Prompt) -> Completion:
+    """The completion in a decoded response body; whatever the body is, a value comes back."""
+    if isinstance(body, str):  # what the SDK hands over when the content type isn't JSON
+        body = _decoded(body)
+    if isinstance(body, str):
+        kind = "html_answer" if body.lstrip().startswith("<") else "not_json"
+        return Completion("", error=f"{kind}: {one_line(body)}", failed=True)
+    if not isinstance(body, Mapping):
+        return Completion("", error=f"broken_answer: {type(body).__name__} instead of an object", failed=True)
+    usage = _usage(body.get("usage"))
+    model = storable(body["model"])[:_NAME] if isinstance(body.get("model"), str) else ""
+    choices = body.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(choice, Mapping):
+        said = body.get("error")
+        detail = f": {said}" if said else ""
+        return Completion("", usage=usage, model=model, error=f"no_choices{detail}", failed=True)
+    finish = choice.get("finish_reason")
+    text, refusal = _content(choice, prompt)
+    error = None
+    if refusal:
+        error = f"refusal: {one_line(refusal)}"
+    elif finish == "content_filter":
+        error = "content_filter"
+    elif not text.strip():
+        error = "empty_answer"
+    return Completion(
+        text,
+        finish_reason=storable(finish)[:_NAME] if isinstance(finish, str) else "stop",
+        usage=usage,
+        model=model,
+        error=error,
+        logprobs=_logprobs(choice.get("logprobs")) if prompt.top_logprobs is not None else None,
+    )
+
+
+def _content(choice: Mapping[str, Any], prompt: Prompt) -> tuple[str, str]:
+    """Text and refusal of one choice, each empty when it isn't there."""
+    if prompt.endpoint == "completions":
+        text = choice.get("text")
+        return (storable(text) if isinstance(text, str) else ""), ""
+    message = choice.get("message")
+    if not isinstance(message, Mapping):
+        return "", ""
+    text, refusal = message.get("content"), message.get("refusal")
+    if isinstance(text, list):  # content parts
+        parts = [part.get("text") for part in text if isinstance(part, Mapping)]
+        text = "".join(part for part in parts if isinstance(part, str))
+    return (storable(text) if isinstance(text, str) else ""), (storable(refusal) if isinstance(refusal, str) else "")
+
+
+def _decoded(body: str) -> object:
+    """A JSON object that came as text, or the text itself."""
+    if not body.lstrip().startswith("{"):
+        return body
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return body
+
+
+def one_line(text: str) -> str:
+    """A server's words as the journal can keep them, on one line."""
+    return " ".join(storable(text).split())
+
+
+def _usage(usage: object) -> Usage:
+    if not isinstance(usage, Mapping):
+        return Usage()
+    details = usage.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
+    return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")), _count(cached))
+
+
+def _count(value: object) -> int:
+    """A number of tokens; what can't be one counts as none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 40 else 0
+
+
+def _logprobs(found: object) -> dict[str, float] | None:
+    """Log-probabilities of the first token's alternatives, in the completions shape or the chat shape."""
+    if not isinstance(found, Mapping):
+        return None
+    content = found.get("content")
+    if isinstance(content, list) and content and isinstance(content[0], Mapping):
+        pairs = [
+            (item.get("token"), item.get("logprob"))
+            for item in content[0].get("top_logprobs") or []
+            if isinstance(item, Mapping)
+        ]
+    else:
+        top = found.get("top_logprobs")
+        first = top[0] if isinstance(top, list) and top else None
+        pairs = list(first.items()) if isinstance(first, Mapping) else []
+    return {
+        str(token): float(value) for token, value in pairs if isinstance(token, str) and isinstance(value, int | float)
+    } or None

@@ -1,0 +1,221 @@
+"""Any server that speaks OpenAI's HTTP protocol, asked through the `openai` SDK.
+
+Requests go out as the SDK builds them, with its retries, back-off and error types (`sdk_client`), but without its typed
+request and response models: the body is read by `answer_body`, tolerantly.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+from ...config.run_config import TeacherConfig
+from ...core.errors import ConfigError, TeacherRefused
+from ...core.prompts import Asking, Completion, Prompt
+from ..counting import bound_of
+from ..egress import address_of, on_this_machine
+from ..limits import Allowance, Limits, Turn
+from .answer_body import one_line, read_answer
+from .batches import BatchApi
+
+PATHS = {"chat": "/chat/completions", "completions": "/completions"}
+_HINTS = {
+    401: "check the key in ${variable}",
+    402: "the account has no credit; add some, then start again",
+    403: "this key may not use the model or the endpoint",
+    404: "check teacher.model and teacher.base_url",
+}
+_DETAIL = 300
+"""Characters of a bad answer that its error keeps, counted once the key is taken out."""
+_WHOLE = 5
+"""One request takes at most so many times `timeout_s`, which is the longest silence within it."""
+
+
+class OpenAITeacher:
+    """A chat or completions endpoint. An async context manager; its connections live as long as it is entered.
+
+    api_key: given by the library's caller; else read from the environment variable that the config names.
+    direct: never through a proxy, whatever the environment says.
+    Raises ConfigError when that variable is not set and the server isn't on this machine.
+    """
+
+    def __init__(
+        self, config: TeacherConfig, *, concurrency: int = 16, api_key: str | None = None, direct: bool = False
+    ) -> None:
+        import openai
+
+        from .client import LimitedClient
+        from .sdk_client import AsyncOpenAI
+
+        self._config = config
+        self._openai = openai
+        self._key = _checked(api_key, "api_key") if api_key else _find_key(config)
+        allowed = Allowance(config.max_rpm, config.max_tpm, config.max_input_tpm, config.max_output_tpm)
+        self._limits = Limits(allowed, concurrency, config.patience_s)
+        self._bound = bound_of(config)
+        self.model = config.model
+        self.asking = Asking.over(config.endpoint or "chat")
+        client = LimitedClient(
+            self._limits,
+            _WHOLE * config.timeout_s,
+            self._line,
+            address_of(config),
+            timeout_s=config.timeout_s,
+            concurrency=concurrency,
+            direct=direct,
+        )
+        self._client = AsyncOpenAI(
+            api_key=self._key,
+            base_url=address_of(config),
+            timeout=config.timeout_s,
+            max_retries=config.max_retries,
+            http_client=client,
+        )
+
+    def batches(self) -> BatchApi:
+        """The same server's endpoints for batch jobs."""
+        return BatchApi(self._client, lambda error: TeacherRefused(self._refusal(error)), self._line)
+
+    async def __aenter__(self) -> OpenAITeacher:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.close()
+
+    async def complete(self, prompt: Prompt) -> Completion:
+        """Ask once; the SDK retries what may pass. A bad answer is a completion with its `error`.
+
+        A question that got nothing but 429s hasn't been asked: it waits for its turn again. Raises TeacherDown where
+        that has no end, TeacherRefused for what asking again can't mend: 401, 402, 403, 404, an exhausted quota.
+        """
+        from .client import TURN
+
+        turn = Turn(
+            prompt.purpose, self._bound(prompt), prompt.sampling.max_tokens, priority=int(prompt.purpose == "propose")
+        )
+        before = TURN.set(turn)
+        try:
+            while (completion := await self._ask(prompt)) is None:
+                pass
+        finally:
+            TURN.reset(before)
+        self._limits.settle(turn, completion.usage)
+        return replace(
+            completion,
+            text=self._without_key(completion.text),
+            model=self._without_key(completion.model),
+            finish_reason=self._without_key(completion.finish_reason),
+            error=self._line(completion.error) if completion.error else None,
+        )
+
+    async def _ask(self, prompt: Prompt) -> Completion | None:
+        """One call of the SDK; None when it gave up on 429s."""
+        import aiohttp
+        import httpx2
+
+        from .bodies import TooLarge
+
+        errors = self._openai
+        try:
+            body = await self._client.ask(PATHS[prompt.endpoint], self.body(prompt))
+        except errors.APIStatusError as error:
+            return self._read_status(error)
+        except (errors.APITimeoutError, TimeoutError) as error:
+            if isinstance(error.__cause__, httpx2.ConnectTimeout):  # refused, too: the aiohttp transport says so
+                return self._failure("connection", error.__cause__)
+            return Completion("", error=f"timeout: no answer within {self._config.timeout_s:g} s", failed=True)
+        except errors.APIConnectionError as error:
+            return self._failure("connection", error.__cause__ or error)
+        except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:  # broken inside the body, or no HTTP at all
+            return self._failure("connection", error)
+        except TooLarge as error:
+            return self._failure("too_large", error)
+        except (ValueError, RecursionError) as error:
+            return self._failure("broken_json", error)
+        except errors.APIError as error:
+            return self._failure("broken_answer", error)
+        return read_answer(body, prompt)
+
+    def _read_status(self, error: Any) -> Completion | None:
+        """For a status that the SDK gave up on: a failed completion, None for a rate limit, or TeacherRefused."""
+        from .client import QUOTA
+
+        status = error.status_code
+        if status in _HINTS or (status == 429 and (error.code in QUOTA or error.type in QUOTA)):
+            raise TeacherRefused(self._refusal(error)) from None
+        if status == 429:
+            return None
+        passing = status >= 500 or status in (408, 409, 425)
+        return self._failure("server_error" if passing else "bad_request", error)
+
+    def body(self, prompt: Prompt) -> dict[str, Any]:
+        """The request that asks `prompt`."""
+        body: dict[str, Any] = {"model": self.model}
+        if prompt.endpoint == "chat":
+            body["messages"] = [{"role": m.role, "content": m.content} for m in prompt.messages]
+        else:
+            body["prompt"] = prompt.text
+        sampling = prompt.sampling
+        values = {
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "presence_penalty": sampling.presence_penalty,
+            "frequency_penalty": sampling.frequency_penalty,
+            self._config.max_tokens_param: sampling.max_tokens,
+            "stop": list(sampling.stop) if sampling.stop else None,
+        }
+        body.update({name: value for name, value in values.items() if value is not None})
+        if prompt.top_logprobs is not None and prompt.endpoint == "chat":
+            body |= {"logprobs": True, "top_logprobs": prompt.top_logprobs}
+        elif prompt.top_logprobs is not None:
+            body["logprobs"] = prompt.top_logprobs
+        if prompt.schema is not None:
+            schema = {"name": str(prompt.schema["title"]), "strict": True, "schema": prompt.schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        return body
+
+    def _failure(self, reason: str, error: BaseException) -> Completion:
+        return Completion("", error=self._line(f"{reason}: {str(error) or type(error).__name__}"), failed=True)
+
+    def _refusal(self, error: Any) -> str:
+        hint = _HINTS.get(error.status_code, "the account's quota is used up; raise it, then start again")
+        said = f"{error.status_code} for model {self.model!r}: {self._line(str(error))}"
+        variable = self._config.api_key_env
+        if variable is None and error.status_code == 401:
+            hint = "name the variable that holds the key in teacher.api_key_env"
+        return f"{self._client.base_url}: {said}; {hint.format(variable=variable)}"
+
+    def _line(self, text: str) -> str:
+        """One bounded line, the key taken out (before it is cut, so that no part of one stays)."""
+        text = text.replace(" ssl:default", "")  # aiohttp says so of plain HTTP, too
+        return self._without_key(one_line(text))[:_DETAIL]
+
+    def _without_key(self, text: str) -> str:
+        """Some servers repeat the request's headers in what they answer."""
+        return text.replace(self._key, "[key]") if len(self._key) >= 8 else text
+
+
+def _find_key(config: TeacherConfig) -> str:
+    name = config.api_key_env
+    key = os.environ.get(name, "").strip() if name else ""
+    if key:
+        return _checked(key, f"teacher.api_key_env: ${name}")
+    host = urlsplit(config.base_url or "").hostname or ""
+    if name is None or on_this_machine(host):
+        return "none"
+    raise ConfigError(
+        f"teacher.api_key_env: ${name} is not set; export the key in it, name another variable, "
+        "or set it to null for a server that wants no key"
+    )
+
+
+def _checked(key: str, where: str) -> str:
+    """`key`, when a header can carry it."""
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(f"{where} holds characters that no key has; copy the key again, whole")
+    return key

@@ -1,0 +1,83 @@
+"""TRL's SFTTrainer. tests/test_trainer.py holds every claim that is made here against the real one."""
+
+from __future__ import annotations
+
+import shlex
+
+from ...core.errors import UsageError
+from ..contract import CHAT_ROLES, SHAREGPT_ROLES, Contract, Reading, Target
+from ..findings import Rule
+from ..layouts import CHAT_PAIR, MESSAGES, PAIR, SHAREGPT, TEXT
+
+WHOLE_TEXT = Rule(
+    "warning",
+    "the loss is taken over the whole conversation, what the user says included",
+    "set assistant_only_loss=True (the chat template then needs {% generation %} marks: TRL puts them into those of "
+    "known models, and the templates that this program ships have them), or use config prompt_completion_chat",
+)
+MIXED = Rule(
+    "error",
+    "TRL looks at one of these columns to tell a conversation from text, and which one depends on Python's hash seed: "
+    "two starts train on different tokens",
+    "keep one layout; each config of a dataset that this program writes has one",
+)
+
+
+def stub(target: Target) -> str:
+    """A command line of TRL's own `trl sft`."""
+    if target.is_file:
+        raise UsageError(f"--write-config: `trl sft` reads a folder or hub name; put {target.path} into a folder")
+    options = {"model_name_or_path": "YOUR_MODEL", "dataset_name": target.path}
+    options |= {"dataset_config": target.config} if target.config else {}
+    options |= {"dataset_train_split": target.train} if target.train != "train" else {}
+    options |= {"dataset_test_split": target.test, "eval_strategy": "epoch"} if target.test else {}
+    options |= {"assistant_only_loss": "true"} if target.layout == MESSAGES else {}
+    options |= {"max_length": str(target.max_length), "output_dir": "sft-output"}
+    lines = [f"  --{name} {shlex.quote(value)}" for name, value in options.items()]
+    return "trl sft \\\n" + " \\\n".join(lines) + "\n"
+
+
+TRL_SFT = Contract(
+    name="trl-sft",
+    version="1.16",
+    docs="https://huggingface.co/docs/trl/v1.16.0/en/dataset_formats",
+    readings=(
+        Reading(CHAT_PAIR),
+        Reading(PAIR),
+        Reading(MESSAGES, CHAT_ROLES, ("whole_text_loss", WHOLE_TEXT)),
+        Reading(
+            SHAREGPT,
+            {"system": "system", "user": "user", "assistant": "assistant", "tool": "tool"},
+            ("whole_text_loss", WHOLE_TEXT),
+        ),
+        Reading(TEXT),
+    ),
+    unread=Rule(
+        "error",
+        "TRL finds neither text, messages nor prompt and completion, and stops with KeyError: 'text'",
+        "rename the columns",
+    ),
+    misses={
+        "alpaca": Rule(
+            "error",
+            "TRL knows no Alpaca columns, and stops with KeyError: 'text'",
+            "join instruction and input into a column 'prompt', and rename 'output' to 'completion'",
+        ),
+        "conversations": Rule(
+            "error",
+            "TRL reads 'conversations' with from/value only, and stops with KeyError: 'text'",
+            "rename the column to 'messages'",
+        ),
+    },
+    clashes=((frozenset({"messages"}), frozenset({"prompt", "completion", "chosen", "rejected"}), MIXED),),
+    foreign_role=Rule(
+        "error",
+        "TRL hands it to the chat template as it is, which writes it into the text: nothing fails, and the model "
+        "learns another form than the one it is asked in",
+        f"rename roles to system, user, assistant (of ShareGPT: {', '.join(SHAREGPT_ROLES)})",
+    ),
+    max_length=1024,
+    writes_bos=True,
+    stub=stub,
+    stub_name="trl-sft.sh",
+)

@@ -1,0 +1,298 @@
+"""The door: recalled before it is asked, paid for once, committed before anyone sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfinstruct.ask.budget import Budget
+from selfinstruct.ask.door import Door
+from selfinstruct.ask.gate import DoorClosed
+from selfinstruct.ask.roster import Roster
+from selfinstruct.config.run_config import RunConfig
+from selfinstruct.core.errors import TeacherDown, TeacherRefused
+from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
+from selfinstruct.journal.journal import Answer, Journal
+
+NAME = "gpt-4o-mini"
+"""What the one teacher of a configuration without one is called."""
+
+
+class Teacher:
+    """Answers with the prompt's own text once `go` is set; a list of what it was asked is kept."""
+
+    def __init__(self, answer: Callable[[str], Completion | Exception] | None = None) -> None:
+        self.asked: list[str] = []
+        self.go = asyncio.Event()
+        self.go.set()
+        self._answer = answer or (lambda text: Completion(text, usage=Usage(5, 5)))
+
+    async def complete(self, prompt: Prompt) -> Completion:
+        self.asked.append(prompt.text)
+        await self.go.wait()
+        await asyncio.sleep(0)
+        answer = self._answer(prompt.text)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def prompt(text: str) -> Prompt:
+    return Prompt("propose", (Message("user", text),), Sampling(max_tokens=20), demos=("s1",), version="v1")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    opened = Journal(tmp_path / "journal.sqlite")
+    yield opened
+    opened.close()
+
+
+def door_to(journal: Journal, teacher: Teacher, concurrency: int = 4, failures: int = 3, **caps: int) -> Door:
+    door = shut_door(journal, concurrency=concurrency, max_failures_in_a_row=failures, **caps)
+    door.open({NAME: teacher})
+    return door
+
+
+def shut_door(journal: Journal, **values: Any) -> Door:
+    config = RunConfig.parse({"seeds": "s", "run_dir": "r", **values})
+    budget = Budget(config, dict.fromkeys((each.label for each in config.all_teachers), None), journal.totals())
+    return Door(journal, budget, Roster(config), config.max_failures_in_a_row)
+
+
+def within(course: Callable[[], Awaitable[None]]) -> None:
+    """Run a course of events; nothing in here may wait for ever."""
+
+    async def bounded() -> None:
+        async with asyncio.timeout(10):
+            await course()
+
+    asyncio.run(bounded())
+
+
+async def settled(*asks: Awaitable[Answer]) -> list[Answer | BaseException]:
+    return await asyncio.gather(*asks, return_exceptions=True)
+
+
+def test_an_answer_is_recalled_before_it_is_asked(journal: Journal) -> None:
+    async def course() -> None:
+        teacher = Teacher()
+        door = door_to(journal, teacher)
+        first = await door.ask("k", prompt("one"))
+        assert first == await door.ask("k", prompt("one")) == journal.recall("k")
+        assert (first.completion.text, first.demos, first.version) == ("one", ("s1",), "v1")
+        assert teacher.asked == ["one"]
+
+    within(course)
+
+
+def test_the_same_question_asked_twice_at_once_is_paid_once(journal: Journal) -> None:
+    async def course() -> None:
+        teacher = Teacher()
+        door = door_to(journal, teacher)
+        answers = await asyncio.gather(*(door.ask("k", prompt("one")) for _ in range(20)))
+        assert len(set(map(id, answers))) == 1
+        assert teacher.asked == ["one"]
+        assert journal.totals().requests == 1
+
+    within(course)
+
+
+def test_who_stops_waiting_does_not_take_the_answer_from_the_others(journal: Journal) -> None:
+    async def course() -> None:
+        teacher = Teacher()
+        teacher.go.clear()
+        door = door_to(journal, teacher)
+        one, two = (asyncio.create_task(door.ask("k", prompt("one"))) for _ in range(2))
+        await asyncio.sleep(0.01)
+        one.cancel()
+        await asyncio.sleep(0)
+        teacher.go.set()
+        assert (await two).completion.text == "one"
+        assert one.cancelled()
+
+    within(course)
+
+
+def test_an_answer_is_on_disk_before_anyone_sees_it(journal: Journal) -> None:
+    async def course() -> None:
+        door = door_to(journal, Teacher())
+        answer = await door.ask("k", prompt("one"))
+        other = Journal(journal.path, read_only=True)
+        assert other.recall("k") == answer
+        other.close()
+
+    within(course)
+
+
+def test_an_answer_is_the_same_when_it_comes_and_when_it_is_recalled(journal: Journal) -> None:
+    odd = Completion("a\x00b\ud83dc", "st\ud83dop", Usage(1, 2, 1), "m\x00", "e\udc00: x", True, {"Yes": -0.5})
+
+    async def course() -> None:
+        door = door_to(journal, Teacher(lambda _: odd))
+        assert await door.ask("k", prompt("one")) == journal.recall("k")
+
+    within(course)
+
+
+def test_proposals_let_all_other_questions_go_first(journal: Journal) -> None:
+    async def course() -> None:
+        teacher = Teacher()
+        teacher.go.clear()
+        door = door_to(journal, teacher, concurrency=1)
+        asks = [asyncio.create_task(door.ask("p:0", prompt("p0"), question=0))]
+        await asyncio.sleep(0.01)
+        for number in (1, 2):
+            asks.append(asyncio.create_task(door.ask(f"p:{number}", prompt(f"p{number}"), question=number)))
+        await asyncio.sleep(0.01)
+        asks += [asyncio.create_task(door.ask(f"d:{name}", prompt(name))) for name in ("a", "b")]
+        await asyncio.sleep(0.01)
+        assert door.in_flight == 1
+        teacher.go.set()
+        await asyncio.gather(*asks)
+        assert teacher.asked == ["p0", "a", "b", "p1", "p2"]
+
+    within(course)
+
+
+@pytest.mark.parametrize("concurrency", [1, 7, 256])
+def test_no_more_in_flight_than_allowed(journal: Journal, concurrency: int) -> None:
+    async def course() -> None:
+        most = 0
+
+        def answer(text: str) -> Completion:
+            nonlocal most
+            most = max(most, door.in_flight)
+            return Completion(text)
+
+        door = door_to(journal, Teacher(answer), concurrency)
+        await asyncio.gather(*(door.ask(f"k{n}", prompt(str(n))) for n in range(400)))
+        assert 1 <= most <= concurrency
+        assert door.in_flight == 0
+
+    within(course)
+
+
+def test_before_it_is_opened_it_only_recalls(journal: Journal) -> None:
+    async def course() -> None:
+        await door_to(journal, Teacher()).ask("k", prompt("one"))
+        shut = shut_door(journal)
+        assert (await shut.ask("k", prompt("one"))).completion.text == "one"
+        with pytest.raises(DoorClosed):
+            await shut.ask("other", prompt("two"))
+        assert shut.reason is None
+
+    within(course)
+
+
+def test_closing_wakes_who_waits_and_keeps_what_is_in_flight(journal: Journal) -> None:
+    async def course() -> None:
+        teacher = Teacher()
+        teacher.go.clear()
+        door = door_to(journal, teacher, concurrency=2)
+        asks = [asyncio.create_task(door.ask(f"k{n}", prompt(str(n)))) for n in range(6)]
+        await asyncio.sleep(0.01)
+        heard: list[str] = []
+        door.when_closed(lambda: heard.append(door.reason or ""))
+        door.close("interrupted", "by a signal")
+        door.close("budget", "too late: the first reason stands")
+        await asyncio.sleep(0.01)
+        assert [ask.done() for ask in asks] == [False, False, True, True, True, True]
+        teacher.go.set()
+        await door.drain(5)
+        results = await settled(*asks)
+        assert [isinstance(result, DoorClosed) for result in results] == [False, False, True, True, True, True]
+        assert (door.reason, heard, journal.totals().requests) == ("interrupted", ["interrupted"], 2)
+
+    within(course)
+
+
+def test_what_is_given_up_ends_at_once(journal: Journal) -> None:
+    async def course() -> None:
+        teacher = Teacher()
+        teacher.go.clear()
+        door = door_to(journal, teacher)
+        asks = [asyncio.create_task(door.ask(f"k{n}", prompt(str(n)))) for n in range(3)]
+        await asyncio.sleep(0.01)
+        door.close("interrupted", "")
+        await door.drain(0.05)
+        assert all(isinstance(result, DoorClosed) for result in await settled(*asks))
+        assert door.in_flight == 0
+
+    within(course)
+
+
+def test_a_cap_that_is_reached_closes(journal: Journal) -> None:
+    async def course() -> None:
+        teacher = Teacher()
+        door = door_to(journal, teacher, concurrency=8, max_requests=5)
+        results = await settled(*(door.ask(f"k{n}", prompt(str(n))) for n in range(12)))
+        assert sum(isinstance(result, DoorClosed) for result in results) == 7
+        assert (door.reason, len(teacher.asked)) == ("budget", 5)
+
+    within(course)
+
+
+def failing(*bad: str) -> Callable[[str], Completion]:
+    return lambda text: Completion("", error="timeout: 5 s", failed=True) if text in bad else Completion(text)
+
+
+def test_failures_in_a_row_close_and_are_forgotten_the_late_ones_too(journal: Journal) -> None:
+    async def course() -> None:
+        door = door_to(journal, Teacher(failing(*"abcdef")), concurrency=6, failures=3)
+        await settled(*(door.ask(name, prompt(name)) for name in "abcdef"))
+        await door.drain(1)
+        assert (door.reason, type(door.error)) == ("teacher_down", TeacherDown)
+        assert "3 questions in a row" in door.detail
+        assert [journal.recall(name) for name in "abcdef"] == [None] * 6
+        assert journal.totals().requests == 6, "they were sent: a cap on requests goes on counting them"
+
+    within(course)
+
+
+def test_failures_between_answers_are_rows(journal: Journal) -> None:
+    async def course() -> None:
+        door = door_to(journal, Teacher(failing("a", "b", "d", "e")), concurrency=1, failures=3)
+        for name in "abcdef":
+            await door.ask(name, prompt(name))
+        assert door.reason is None
+        recalled = [journal.recall(name) for name in "abcdef"]
+        assert [bool(answer and answer.completion.failed) for answer in recalled] == [True, True, False] * 2
+
+    within(course)
+
+
+def test_requests_that_the_server_does_not_take_are_refused_not_down(journal: Journal) -> None:
+    async def course() -> None:
+        bad = Completion("", error="bad_request: top_p is unknown", failed=True)
+        door = door_to(journal, Teacher(lambda _: bad))
+        await settled(*(door.ask(name, prompt(name)) for name in "abc"))
+        assert (door.reason, type(door.error)) == ("teacher_refused", TeacherRefused)
+        assert "top_p is unknown" in door.detail
+
+    within(course)
+
+
+@pytest.mark.parametrize(("error", "reason"), [(TeacherRefused, "teacher_refused"), (TeacherDown, "teacher_down")])
+def test_a_teacher_that_gives_up_closes(journal: Journal, error: type[Exception], reason: str) -> None:
+    async def course() -> None:
+        door = door_to(journal, Teacher(lambda _: error("no key")), concurrency=2)
+        results = await settled(*(door.ask(name, prompt(name)) for name in "abcde"))
+        assert all(isinstance(result, DoorClosed) for result in results)
+        assert (door.reason, door.detail, type(door.error)) == (reason, "no key", error)
+        assert journal.totals().requests == 0
+
+    within(course)
+
+
+def test_a_defect_of_a_teacher_reaches_who_asked(journal: Journal) -> None:
+    async def course() -> None:
+        door = door_to(journal, Teacher(lambda _: ZeroDivisionError("mine")), concurrency=1)
+        results = await settled(*(door.ask(name, prompt(name)) for name in "ab"))
+        assert all(isinstance(result, ZeroDivisionError) for result in results), "and the place is free again"
+
+    within(course)

@@ -1,0 +1,301 @@
+"""The command line as a user meets it: real processes, their exit codes, and what they print where."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+import yaml
+
+from conftest import ROOT, Loopback
+from selfinstruct.seeds.starter import STARTERS
+
+HEAVY = {"aiohttp", "asyncio", "datasets", "numba", "numpy", "openai", "pyarrow", "pydantic", "rapidfuzz", "yaml"}
+COMMANDS = [
+    "init",
+    "check",
+    "preview",
+    "generate",
+    "status",
+    "export",
+    "explain",
+    "refilter",
+    "dedup",
+    "merge",
+    "serve-fake",
+    "teacher",
+]
+
+
+def cli(*arguments: str | Path, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `selfinstruct` in a process of its own."""
+    command = [sys.executable, "-m", "selfinstruct", *map(str, arguments)]
+    paths = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=os.environ | paths | env, timeout=120)
+
+
+@pytest.fixture
+def config_file(tmp_path: Path, seed_file: Path) -> Path:
+    """A configuration with the fake teacher; its run lies in `tmp_path/run`."""
+    values = {
+        "seeds": str(seed_file),
+        "run_dir": str(tmp_path / "run"),
+        "target": 30,
+        "strategy": "self_instruct",
+        "teacher": {"kind": "fake", "model": "fake"},
+    }
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def test_help_imports_nothing_heavy() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "selfinstruct", "--help"], capture_output=True, text=True, cwd=ROOT
+    )
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert done.returncode == 0
+    assert "typer" in imported
+    assert not imported & HEAVY
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    done = cli(command, "--help")
+    assert done.returncode == 0
+    assert "Example" in done.stdout or command == "teacher"
+
+
+def test_help_documents_the_exit_codes_and_every_command() -> None:
+    text = cli("--help").stdout
+    assert all(command in text for command in COMMANDS)
+    assert all(f"{code} " in text for code in range(6))
+
+
+def test_a_run_from_start_to_dataset(config_file: Path, tmp_path: Path) -> None:
+    done = cli("generate", config_file)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "run" / "dataset"), "only the dataset's path goes to standard output"
+    assert datasets.load_dataset(done.stdout.strip(), split="train").num_rows == 30
+    again = cli("generate", config_file)
+    assert again.returncode == 0
+    status = json.loads(cli("status", tmp_path / "run", "--json").stdout)
+    assert status["records"] == status["target"] == 30
+    assert status["requests"] == json.loads(cli("status", tmp_path / "run", "--json").stdout)["requests"]
+    assert "30 of 30" in cli("status", tmp_path / "run").stdout
+
+
+def test_what_was_spent_for_what_and_what_the_target_will_cost(config_file: Path, tmp_path: Path) -> None:
+    prices = ("--set", "teacher.input_usd_per_mtok=100", "--set", "teacher.output_usd_per_mtok=200")
+    done = cli("generate", config_file, *prices, "--set", "strategy=self_instruct", "--set", "max_requests=40")
+    status = json.loads(cli("status", tmp_path / "run", "--json").stdout)
+    spent = status["by_purpose"]
+    assert {"propose", "classify", "instances"} <= spent.keys()
+    assert status["requests"] == sum(used["requests"] for used in spent.values()) == 40
+    assert status["cost_usd"] == pytest.approx(sum(used["cost_usd"] for used in spent.values()))
+    assert status["cost_per_record_usd"] == pytest.approx(status["cost_usd"] / status["records"])
+    assert status["target_cost_usd"] == pytest.approx(30 * status["cost_per_record_usd"])
+    assert status["price_source"] == "config"
+    for text in (done.stderr, cli("status", tmp_path / "run").stdout):
+        assert all(word in text for word in ("(config)", "for classify", "per record", "for 30 records"))
+
+
+def test_records_that_were_taken_over_are_no_rate(config_file: Path, tmp_path: Path) -> None:
+    prices = ("--set", "teacher.input_usd_per_mtok=100", "--set", "teacher.output_usd_per_mtok=200")
+    assert cli("generate", config_file, *prices, "--set", "target=60").returncode == 0
+    strict = ("--set", "max_similarity=0.6", "--set", f"run_dir={tmp_path / 'strict'}", "--set", "target=60")
+    assert cli("refilter", tmp_path / "run", tmp_path / "strict", "--set", "max_similarity=0.6").returncode == 3
+    before = json.loads(cli("status", tmp_path / "strict", "--json").stdout)
+    assert 0 < before["records"] < 60
+    assert (before["records_asked"], before["cost_per_record_usd"], before["target_cost_usd"]) == (0, None, None)
+    assert "per record" not in cli("status", tmp_path / "strict").stdout
+    checked = cli("check", config_file, *prices, *strict).stdout
+    assert f"for {60 - before['records']} records" in checked
+    assert "$0.00" not in checked, "what is missing isn't free"
+    assert cli("generate", config_file, *prices, *strict).returncode in (0, 3)
+    after = json.loads(cli("status", tmp_path / "strict", "--json").stdout)
+    assert after["records_asked"] > 20
+    assert after["cost_per_record_usd"] == pytest.approx(after["cost_usd"] / after["records_asked"])
+
+
+def test_check_says_what_a_run_will_cost_without_asking(config_file: Path, tmp_path: Path) -> None:
+    done = cli("check", config_file, "--set", "teacher.kind=openai", "--set", "teacher.model=gpt-4o-mini")
+    assert done.returncode == 0, done.stderr
+    assert "expected requests" in done.stdout
+    assert "$" in done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_preview_prints_the_exact_prompts(config_file: Path, seed_file: Path) -> None:
+    done = cli("preview", config_file, "-n", "1")
+    seeds = [json.loads(line)["instruction"] for line in seed_file.read_text().splitlines()]
+    assert done.returncode == 0, done.stderr
+    assert sum(seed in done.stdout for seed in seeds) >= 6
+    assert "classification" in done.stdout
+
+
+def test_json_log_lines_are_json(config_file: Path) -> None:
+    done = cli("generate", config_file, "--log-format", "json")
+    events = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert events
+    assert events[-1]["records"] == 30
+
+
+def test_export_in_another_format(config_file: Path, tmp_path: Path) -> None:
+    cli("generate", config_file)
+    done = cli("export", tmp_path / "run", "--format", "alpaca", "--output", tmp_path / "out", "--test-share", "0.3")
+    assert done.returncode == 0, done.stderr
+    rows = datasets.load_dataset(str(tmp_path / "out"), "alpaca")
+    assert rows["train"].num_rows + rows["test"].num_rows == 30
+
+
+def test_status_tells_requests_from_questions_and_own_answers_from_others(config_file: Path, tmp_path: Path) -> None:
+    assert cli("generate", config_file, "--set", "teacher.model=gpt-4o-mini").returncode == 0
+    told = cli("status", tmp_path / "run").stdout
+    now = json.loads(cli("status", tmp_path / "run", "--json").stdout)
+    assert f"{now['requests']} for {now['asked']} questions (0 without an answer)" in told
+    assert "self_instruct, gpt-4o-mini (fake)" in told, "nobody takes these for that model's"
+    assert "target met: 30 records" in told
+    assert "taken over" not in told
+    assert cli("refilter", tmp_path / "run", tmp_path / "strict", "--set", "max_similarity=0.6").returncode in (0, 3)
+    told = cli("status", tmp_path / "strict").stdout
+    assert "0 for 0 questions" in told
+    assert f"{now['asked']} answers of another run" in told
+    assert "recall_only" not in told
+
+
+def test_refilter_asks_nothing_and_can_go_on(config_file: Path, tmp_path: Path) -> None:
+    cli("generate", config_file)
+    done = cli("refilter", tmp_path / "run", tmp_path / "strict", "--set", "max_similarity=0.6")
+    assert done.returncode == 3, "fewer records than the target are left"
+    status = json.loads(cli("status", tmp_path / "strict", "--json").stdout)
+    assert status["requests"] == 0
+    assert 0 < status["records"] <= 30
+    assert cli("generate", tmp_path / "strict" / "config.yaml").returncode == 0
+
+
+def test_fork_takes_the_answers_over(config_file: Path, tmp_path: Path) -> None:
+    cli("generate", config_file)
+    changed = ("--set", "max_instances=2", "--set", "target=45")
+    refused = cli("generate", config_file, *changed)
+    assert refused.returncode == 2
+    assert "max_instances: was 5, now 2" in refused.stderr
+    done = cli("generate", config_file, *changed, "--fork", tmp_path / "forked")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(cli("status", tmp_path / "forked", "--json").stdout)["records"] == 45
+
+
+@pytest.mark.parametrize("start", STARTERS)
+def test_init_writes_what_check_accepts(start: str, tmp_path: Path) -> None:
+    done = cli("init", tmp_path / "new", "--teacher", start)
+    assert done.returncode == 0, done.stderr
+    assert cli("check", "selfinstruct.yaml", cwd=tmp_path / "new").returncode == 0
+    written = (tmp_path / "new" / "selfinstruct.yaml").read_text()
+    assert "run_dir: data/new" in written, "two of them, started in one place, are two runs"
+    assert "configs/" not in written
+    assert cli("init", tmp_path / "new").returncode == 2, "nothing is overwritten"
+
+
+def _changed(path: Path, **changes: Any) -> Path:
+    values = yaml.safe_load(path.read_text()) | changes
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+MISTAKES = {
+    "no such config": (["generate", "nowhere.yaml"], 2, "nowhere.yaml: no such file"),
+    "misspelt key": (["generate", "{config}", "--set", "targt=3"], 2, "did you mean 'target'?"),
+    "not a number": (["generate", "{config}", "--set", "target=many"], 2, "target"),
+    "set without a value": (["generate", "{config}", "--set", "target"], 2, "write it as key=value"),
+    "no such seeds": (["generate", "{config}", "--set", "seeds=nowhere.jsonl"], 2, "nowhere.jsonl: no such file"),
+    "unknown strategy": (["generate", "{config}", "--set", "strategy=alpacca"], 2, "did you mean 'alpaca'?"),
+    "unknown teacher": (["generate", "{config}", "--set", "teacher.kind=opnai"], 2, "did you mean 'openai'?"),
+    "unknown format": (["generate", "{config}", "--set", "dataset.formats=[alpca]"], 2, "did you mean 'alpaca'?"),
+    "price not known": (
+        ["generate", "{config}", "--set", "teacher={kind: openai, model: my-7b}", "--set", "max_cost_usd=1"],
+        2,
+        "the price of 'my-7b' is not known",
+    ),
+    "no key": (["generate", "{config}", "--set", "teacher={kind: openai, api_key_env: NO_SUCH_KEY}"], 2, "NO_SUCH_KEY"),
+    "server is down": (
+        ["generate", "{config}", "--set", "teacher={kind: openai, base_url: 'http://127.0.0.1:9/v1', max_retries: 0}"],
+        3,
+        "got no answer",
+    ),
+    "not a run": (["status", "{config}"], 2, "not a run's folder"),
+    "no such run": (["export", "nowhere"], 2, "not a run's folder"),
+    "run_dir is a file": (["generate", "{config}", "--set", "run_dir={config}"], 2, "is a file"),
+    "budget": (["generate", "{config}", "--set", "max_requests=5"], 3, "max_requests"),
+    "refilter with another model": (
+        ["refilter", "{run}", "nowhere", "--set", "teacher.model=x"],
+        2,
+        "teacher.model can't be changed here",
+    ),
+    "unknown option": (["generate", "{config}", "--tarket", "3"], 2, "No such option"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_ends_in_a_clear_line_and_its_exit_code(mistake: str, config_file: Path, tmp_path: Path) -> None:
+    arguments, code, expected = MISTAKES[mistake]
+    if "{run}" in arguments:
+        cli("generate", config_file)
+    for name, path in (("{config}", config_file), ("{run}", tmp_path / "run")):
+        arguments = [argument.replace(name, str(path)) for argument in arguments]
+    done = cli(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_error_in_a_plugin_names_the_plugin(config_file: Path, tmp_path: Path) -> None:
+    lines = ["class Boom:", "    def __init__(self, config): ...", "    def check(self, task):", "        1 / 0"]
+    (tmp_path / "mine.py").write_text("\n".join(lines))
+    done = cli("generate", config_file, "--set", "filters.custom=[mine:Boom]", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "mine.py:4: ZeroDivisionError" in done.stderr
+    assert "defect in selfinstruct" not in done.stderr
+
+
+def test_seeds_from_standard_input(config_file: Path, seed_file: Path) -> None:
+    command = [sys.executable, "-m", "selfinstruct", "check", str(config_file), "--set", "seeds=-"]
+    done = subprocess.run(command, input=seed_file.read_text(), capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "8 tasks" in done.stdout
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    assert "Traceback" in cli("generate", tmp_path / "nowhere.yaml", "--debug").stderr
+
+
+def test_terminal_escapes_of_a_model_are_not_printed(tmp_path: Path, config_file: Path) -> None:
+    row = {"id": "x\u001b[31m", "instruction": "Say it \u001b[2J loud and clear.", "instances": []}
+    seeds = tmp_path / "bad.jsonl"
+    seeds.write_text(json.dumps(row) + "\n" + json.dumps(row))
+    done = cli("check", _changed(config_file, seeds=str(seeds)))
+    assert done.returncode == 2
+    assert "\x1b" not in done.stderr + done.stdout
+
+
+def test_the_end_of_a_run_says_what_restricts_its_use(config_file: Path, loopback: Callable[..., Loopback]) -> None:
+    changes = ["teacher.kind=openai", f"teacher.base_url={loopback().base_url}", "teacher.api_key_env=null", "target=5"]
+    settings = [argument for change in changes for argument in ("--set", change)]
+    done = cli("generate", config_file, *settings, "--set", "teacher.model=llama3:8b", "--set", "dataset.license=mit")
+    assert done.returncode == 0, done.stderr
+    (restriction,) = [line for line in done.stderr.splitlines() if "licence, restriction" in line]
+    assert "llama3:8b: the terms of Llama 3 forbid using outputs to improve any other language model" in restriction
+    assert "read 2026-11-25, https://github.com/meta-llama/llama3/blob/main/LICENSE" in restriction
+    assert "licence, conflict: The stated licence, mit, passes none" in done.stderr
+    assert (
+        "licence"
+        not in cli(
+            "generate", config_file, "--set", "target=5", "--set", "run_dir=" + str(config_file.parent / "free")
+        ).stderr
+    )

@@ -1,0 +1,587 @@
+"""The configuration: what is read, what is refused and how, what changes a run's meaning, what ships."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from selfinstruct.config.run_config import (
+    DatasetConfig,
+    RunConfig,
+    SamplingConfig,
+    TeacherConfig,
+    digest_of,
+    json_schema,
+    overridden,
+)
+from selfinstruct.core.errors import ConfigError
+from selfinstruct.core.prompts import Sampling
+from selfinstruct.filters import instruction_filters
+from selfinstruct.seeds.load import load_seeds
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+MINIMAL = {"seeds": "s.jsonl", "run_dir": "run"}
+SECRET = "sk-proj-" + "a1B2" * 12
+
+Load = Callable[..., RunConfig]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Write a file and load it."""
+
+    def load(text: str, *overrides: str, **changes: Any) -> RunConfig:
+        path = tmp_path / "run.yaml"
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+        return RunConfig.load(path, list(overrides), **changes)
+
+    return load
+
+
+def refusal(load: Load, text: str, *overrides: str) -> list[str]:
+    """What is said against a file, a line a defect, without its folder."""
+    with pytest.raises(ConfigError) as caught:
+        load(text, *overrides)
+    return [line.rpartition("run.yaml:")[2].strip() for line in str(caught.value).splitlines()]
+
+
+def parsed(**values: Any) -> RunConfig:
+    return RunConfig.parse(MINIMAL | values)
+
+
+# --- YAML --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("seeds: a\nrun_dir: [b\ntarget: 3\n", "3: expected ',' or ']', but got ':'; check the indentation"),
+        ("seeds: a\n\trun_dir: b\n", "2: found character '\\t' that cannot start any token; check the indentation"),
+        ("seeds: a: b\n", "1: mapping values are not allowed here; check the indentation and the quotes"),
+        ("target: 1\nseeds: a\ntarget: 2\n", "3: the same key stands here twice; check"),
+        ("seeds: a\nteacher:\n  model: a\n  model: b\n", "4: the same key stands here twice; check"),
+        ("seeds: a\nrun_dir: b\0\n", "2: a character that YAML doesn't allow; remove it"),
+        ("seeds: a\nrun_dir: 2024-13-01\n", "a value that YAML can't read; put quotes around dates and texts"),
+        ("seeds: caf\udce9\n", "is not UTF-8; save it as UTF-8"),
+        ("", "must be a mapping of keys to values, such as 'target: 100'"),
+        ("- seeds: a\n", "must be a mapping of keys to values, such as 'target: 100'"),
+        ("1: 2\n", "every key must be a word, such as 'target'; put quotes around others"),
+        ("a: " + "[" * 10_000, "a value that YAML can't read"),
+    ],
+)
+def test_what_yaml_can_not_read_is_one_line_with_its_place(load: Load, text: str, expected: str) -> None:
+    [line] = refusal(load, text)
+    assert line.startswith(expected)
+
+
+def test_a_file_that_is_none(tmp_path: Path) -> None:
+    for path, expected in {
+        tmp_path / "none.yaml": "no such file; `selfinstruct init`",
+        tmp_path: "is a directory",
+    }.items():
+        with pytest.raises(ConfigError) as caught:
+            RunConfig.load(path)
+        assert str(caught.value).startswith(f"{path}: {expected}")
+
+
+def test_a_byte_order_mark_and_windows_line_ends(load: Load) -> None:
+    assert load("\ufeffseeds: a\r\nrun_dir: b\r\n").run_dir == "b"
+
+
+def test_an_empty_section_has_its_defaults(load: Load) -> None:
+    assert load("seeds: a\nrun_dir: b\nteacher:\n  # model: x\ndataset:\n").teacher == TeacherConfig()
+
+
+# --- keys and values -----------------------------------------------------------------------------
+
+TARGET = "target: must be a number of records such as 500, or +500 for so many more at each start"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"targt": 5}, "targt: unknown key; did you mean 'target'?"),
+        ({"Target": 5}, "Target: unknown key; did you mean 'target'?"),
+        ({"max_token": 5}, "max_token: unknown key; did you mean 'max_tokens'?"),
+        ({"zzz": 5}, "zzz: unknown key"),
+        ({"keyword": True}, "keyword: unknown key"),
+        ({"teacher": {"modell": "a"}}, "teacher.modell: unknown key; did you mean 'teacher.model'?"),
+        ({"dataset": {"format": "a"}}, "dataset.format: unknown key; did you mean 'dataset.formats'?"),
+        ({"temperature": 1.0}, "temperature: unknown key; did you mean 'propose.temperature'?"),
+        ({"teacher": {"target": 5}}, "teacher.target: unknown key; did you mean 'target'?"),
+        ({"seeds": None}, "seeds: must be a path, or a list of paths"),
+        ({"seeds": []}, "seeds: must be a path, or a list of paths"),
+        ({"seeds": ["a", 5]}, "seeds: must be a path, or a list of paths"),
+        ({"run_dir": ""}, "run_dir: must not be empty"),
+        ({"run_dir": 2024}, "run_dir: must be a text (it is 2024); put it in quotes"),
+        ({"run_dir": "a\0b"}, "run_dir: holds a character that can't be stored; write it anew"),
+        ({"run_dir": "a\ud800"}, "run_dir: holds a character that can't be stored; write it anew"),
+        ({"target": 0}, TARGET),
+        ({"target": True}, TARGET),
+        ({"target": 1.5}, TARGET),
+        ({"target": "5"}, TARGET),
+        ({"target": "+0"}, TARGET),
+        ({"max_similarity": 1.5}, "max_similarity: must be less than or equal to 1 (it is 1.5)"),
+        ({"max_cost_usd": float("inf")}, "max_cost_usd: must be a finite number (it is Infinity)"),
+        ({"max_cost_usd": True}, "max_cost_usd: must be a valid number (it is true)"),
+        ({"language": "eng"}, "language: must be 'en', 'zh' or 'any'; did you mean 'en'?"),
+        (
+            {"teacher": "gpt-4o"},
+            "teacher: is a section: its keys stand below it, indented, or are set as teacher.KEY=VALUE",
+        ),
+        ({"egress": "foo"}, "egress: must be any, local-only, or a list of hosts"),
+        (
+            {"filters": {"min_words": 9, "max_words": 8}},
+            "filters.min_words: is above filters.max_words: no task would pass",
+        ),
+        ({"teacher": {"base_url": "localhost:8000"}}, "teacher.base_url: must begin with http:// or https://"),
+        ({"teacher": {"base_url": "http://me:pw@host/v1"}}, "teacher.base_url: must hold no user, password, query"),
+        ({"teacher": {"base_url": "http://host/v1?key=pw"}}, "teacher.base_url: must hold no user, password, query"),
+        ({"propose": {"stop": "a"}}, "propose.stop: must be a list (it is a text)"),
+        ({"propose": {"stop": ["a", ""]}}, "propose.stop.1: must not be empty"),
+        ({"filters": {"keywords": "image"}}, "filters.keywords: must be true, false, or a list of words"),
+        ({"filters": {"prefixes": ["a", " "]}}, "filters.prefixes: must be true, false, or a list of texts"),
+        ({"dataset": {"formats": []}}, "dataset.formats: must name at least one"),
+        ({"dataset": {"formats": ["a", "a"]}}, "dataset.formats: names a format twice; each once"),
+    ],
+)
+def test_a_wrong_key_or_value_is_one_line(values: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parsed(**values)
+    assert str(caught.value).startswith(f"config: {expected}")
+    assert "\n" not in str(caught.value)
+
+
+def test_all_defects_at_once(load: Load) -> None:
+    text = "run_dir: b\ntarget: many\nteacher:\n  modle: a\n  model: ${MODEL}\ndataset:\n  title: Of ${USER}\n"
+    assert [line.split(":")[0] for line in sorted(refusal(load, text))] == [
+        "dataset.title", "seeds", "target", "teacher.model", "teacher.modle",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "key", ["run_dir", "seeds.0", "strategy", "teacher.base_url", "teacher.model", "dataset.title", "propose.stop.1"]
+)
+def test_environment_variables_are_not_filled_in(key: str) -> None:
+    found = "${PLACE}/x"
+    lists: dict[str, Any] = {"seeds.0": {"seeds": [found]}, "propose.stop.1": {"propose": {"stop": ["a", found]}}}
+    with pytest.raises(ConfigError) as caught:
+        parsed(**lists[key]) if key in lists else changed(key, found)
+    assert str(caught.value) == (
+        f"config: {key}: ${{...}} is not filled in here, only teacher.api_key_env names a variable; "
+        "write the value itself"
+    )
+
+
+def test_an_alias_that_leads_in_a_circle(load: Load) -> None:
+    assert refusal(load, "run_dir: b\nseeds: &s [*s]\n") == ["seeds: must be a path, or a list of paths"]
+
+
+# --- secrets ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("OPENAI_API_KEY", "OPENAI_API_KEY"),
+        ("${OPENAI_API_KEY}", "OPENAI_API_KEY"),
+        ("$OPENAI_API_KEY", "OPENAI_API_KEY"),
+        ("my_company_openai_api_key_v2", "my_company_openai_api_key_v2"),
+        ("_K2", "_K2"),
+        (None, None),
+    ],
+)
+def test_api_key_env_names_a_variable(given: str | None, name: str | None) -> None:
+    assert parsed(teacher={"api_key_env": given}).teacher.api_key_env == name
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        SECRET,
+        "sk-short",
+        "hf_AbCdEfGhIjKlMnOpQrStUvWxYzAbCdEf",
+        "gsk_" + "x7" * 26,
+        "0f" * 16,
+        "f0" * 16,
+        "${OPENAI_API_KEY",
+        "OPENAI_API_KEY}",
+        "Bearer abc",
+        "",
+        123456789012,
+    ],
+)
+def test_a_key_in_place_of_its_name_is_refused_and_not_repeated(given: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parsed(teacher={"api_key_env": given})
+    assert not given or str(given) not in str(caught.value)
+    assert str(caught.value).startswith("config: teacher.api_key_env: must be ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"api_key: {SECRET}",
+        f"api_key_env: {SECRET}",
+        f"OPENAI_API_KEY: {SECRET}",
+        f"{SECRET}: true",
+        f"teacher: {SECRET}",
+        f"teacher: [{SECRET}]",
+        f"teacher: {{api_key: {SECRET}}}",
+        f"teacher: {{{SECRET}: 1}}",
+        f"teacher: {{api_key_env: {SECRET}}}",
+        f"teacher: {{api_key_env: [{SECRET}]}}",
+        f"teacher: {{timeout_s: {SECRET}}}",
+        f"teacher: {{endpoint: {SECRET}}}",
+        f"teacher: {{base_url: {SECRET}}}",
+        f"teacher: {{base_url: 'https://u:{SECRET}@host'}}",
+        f"teacher: {{model: '${{{SECRET}}}'}}",
+        f"target: {SECRET}",
+        f"language: {SECRET}",
+        f"filters: {{keywords: {SECRET}}}",
+        f"target: *{SECRET}",
+        f"target: !{SECRET} 5",
+        f"target: 'x\n {SECRET}",
+        f"{SECRET}",
+    ],
+)
+def test_no_message_repeats_a_secret(load: Load, text: str) -> None:
+    assert "a1B2" not in "\n".join(refusal(load, f"seeds: a\nrun_dir: b\n{text}\n"))
+
+
+@pytest.mark.parametrize(
+    "override",
+    [f"teacher.api_key={SECRET}", f"target.x={SECRET}", f"target={SECRET}", SECRET, f"{SECRET}=1", f"={SECRET}"],
+)
+def test_no_message_about_an_override_repeats_a_secret(load: Load, override: str) -> None:
+    assert "a1B2" not in "\n".join(refusal(load, "seeds: a\nrun_dir: b\ntarget: 5\n", override))
+
+
+def test_a_misplaced_key_is_told_where_it_belongs() -> None:
+    for values in ({"api_key": SECRET}, {"teacher": {"api_key": SECRET}}, {"api_token": SECRET}):
+        with pytest.raises(ConfigError, match=r"export it, and name its environment variable in teacher\.api_key_env"):
+            parsed(**values)
+
+
+def test_pydantic_itself_repeats_no_value() -> None:
+    with pytest.raises(ValidationError) as caught:
+        TeacherConfig(api_key_env=SECRET)
+    assert "a1B2" not in str(caught.value)
+
+
+# --- overrides ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "value"),
+    [
+        ("target=500", "target", 500),
+        ("target=+500", "target", "+500"),
+        (" target = 500", "target", 500),
+        ("teacher.model=gpt-4o", "teacher.model", "gpt-4o"),
+        ("teacher.base_url=http://127.0.0.1:8000/v1", "teacher.base_url", "http://127.0.0.1:8000/v1"),
+        ("teacher.api_key_env=null", "teacher.api_key_env", None),
+        ("max_cost_usd=", "max_cost_usd", None),
+        ("dataset.formats=[alpaca, messages]", "dataset.formats", ("alpaca", "messages")),
+        ("dataset.title=a=b", "dataset.title", "a=b"),
+        ("dataset.title=50% of [it", "dataset.title", "50% of [it"),
+        ("filters.keywords=false", "filters.keywords", False),
+        ("filters.min_words=null", "filters.min_words", None),
+        ('propose.stop=["\\n\\n", "###"]', "propose.stop", ("\n\n", "###")),
+        ("propose.temperature=1", "propose.temperature", 1.0),
+        ("seeds=[a, b]", "seeds", ("a", "b")),
+    ],
+)
+def test_an_override_sets_any_key(load: Load, override: str, key: str, value: object) -> None:
+    config: Any = load("seeds: a\nrun_dir: b\nteacher:\n", override)
+    for name in key.split("."):
+        config = getattr(config, name)
+    assert config == value
+
+
+def test_the_last_override_wins_and_changes_go_over_all(load: Load, tmp_path: Path) -> None:
+    text = "seeds: a\nrun_dir: b\ntarget: 5\n"
+    assert load(text, "target=6", "target=7").target == 7
+    assert load(text, target=500).target == 500
+    assert load(text, "target=6", target=500, run_dir=tmp_path).model_dump(include={"target", "run_dir"}) == {
+        "target": 500,
+        "run_dir": str(tmp_path),
+    }
+
+
+def test_overriding_leaves_the_given_values_alone() -> None:
+    values = {"teacher": {"model": "a"}}
+    assert overridden(values, ["teacher.model=b", "dataset.test_share=0.5"]) == {
+        "teacher": {"model": "b"},
+        "dataset": {"test_share": 0.5},
+    }
+    assert values == {"teacher": {"model": "a"}}
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("target", "--set: write it as key=value, such as --set teacher.model=gpt-4o-mini"),
+        ("=5", "--set: write it as key=value, such as --set teacher.model=gpt-4o-mini"),
+        ("target.x=5", "--set target.x: target is not a section"),
+        ("teacher.modell=a", "--set teacher.modell: unknown key; did you mean 'teacher.model'?"),
+        ("foo.bar=x", "--set foo: unknown key"),
+        ("teachers.a.model=1", "--set teachers: must be a list (it is a section)"),
+        ("targt=5", "--set targt: unknown key; did you mean 'target'?"),
+    ],
+)
+def test_a_wrong_override(load: Load, override: str, expected: str) -> None:
+    assert refusal(load, "seeds: a\nrun_dir: b\ntarget: 5\n", override) == [expected]
+
+
+# --- seeds: where they are looked for ------------------------------------------------------------------
+
+
+def test_seeds_are_looked_for_here_then_beside_the_file_then_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, project = tmp_path / "here", tmp_path / "project"
+    for folder in (here, project / "configs"):
+        folder.mkdir(parents=True)
+    config = project / "configs" / "run.yaml"
+    config.write_text("seeds: s.jsonl\nrun_dir: b\n")
+    monkeypatch.chdir(here)
+    assert RunConfig.load(config).seeds == "s.jsonl"  # nowhere: left as it is
+    for place, found in [(project, project), (project / "configs", project / "configs"), (here, None)]:
+        (place / "s.jsonl").touch()
+        assert RunConfig.load(config).seeds == (str(found / "s.jsonl") if found else "s.jsonl")
+    several = RunConfig.load(config, seeds=("s.jsonl", "configs", "-", "none"))
+    assert several.seed_sources == ("s.jsonl", str(project / "configs"), "-", "none")
+    assert RunConfig.load(config, seeds="?onfigs/*.jsonl").seeds == str(project / "?onfigs/*.jsonl")
+    assert RunConfig.load(config, seeds="none/*.jsonl").seeds == "none/*.jsonl"
+
+
+@pytest.mark.parametrize("written", ["+500", "'+500'", '"+500"', " +500 # each night"])
+def test_a_target_keeps_its_sign(load: Load, written: str) -> None:
+    """YAML alone reads +500 as 500."""
+    config = load(f"seeds: a\nrun_dir: b\ntarget: {written}\n")
+    assert (config.target, config.more) == ("+500", 500)
+    assert RunConfig.parse(config.model_dump(mode="json", exclude_unset=True)) == config
+    assert load(f"seeds: a\nrun_dir: b\ntarget: {written}\n", "target=7").more is None
+
+
+def test_the_home_folder(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "s.jsonl").touch()
+    config = load("seeds: ~/s.jsonl\nrun_dir: ~/run\n")
+    assert (config.seeds, config.run_dir) == (str(tmp_path / "s.jsonl"), str(tmp_path / "run"))
+
+
+# --- meaning -------------------------------------------------------------------------------------------
+
+FREE: dict[str, Any] = {
+    "run_dir": "other",
+    "target": 7,
+    "concurrency": 7,
+    "max_cost_usd": 7.0,
+    "max_requests": 7,
+    "max_tokens": 7,
+    "min_yield": 0.7,
+    "min_yield_window": 7,
+    "max_failures_in_a_row": 7,
+    "neighbours": 7,
+    "egress": "local-only",
+    "seeds_license": "MIT",
+    "teacher.license": "MIT",
+    "teacher.base_url": "http://other/v1",
+    "teacher.api_key_env": "OTHER",
+    "teacher.timeout_s": 7.0,
+    "teacher.max_retries": 7,
+    "teacher.input_usd_per_mtok": 7.0,
+    "teacher.cached_usd_per_mtok": 7.0,
+    "teacher.output_usd_per_mtok": 7.0,
+    "teacher.threads": 7,
+    "teacher.max_rpm": 7.0,
+    "teacher.max_tpm": 7.0,
+    "teacher.max_input_tpm": 7.0,
+    "teacher.max_output_tpm": 7.0,
+    "teacher.patience_s": 7.0,
+    "teacher.mode": "batch",
+    "teacher.batch_poll_s": 7.0,
+    "teacher.batch_quiet_s": 7.0,
+    "teacher.batch_questions": 7,
+    "teacher.batch_price_factor": 0.7,
+    "teacher.tokenizer": "tokenizer.json",
+    "dataset.formats": ["alpaca"],
+    "dataset.test_share": 0.7,
+    "dataset.instances": "all",
+    "dataset.license": "MIT",
+    "dataset.title": "Other",
+    "dataset.shard_rows": 7,
+    "dataset.system_prompt": "Be brief.",
+    "dataset.prompt_style": "published",
+    "dataset.chat_template": "zephyr",
+}
+MEANT: dict[str, Any] = {
+    "strategy": "self_instruct",
+    "language": "zh",
+    "random_seed": 7,
+    "seed_demos": 7,
+    "machine_demos": 7,
+    "tasks_per_question": 7,
+    "max_instances": 7,
+    "lookahead": 7,
+    "max_similarity": 0.77,
+    "refuse_equal": True,
+    "teacher.kind": "fake",
+    "teacher.model": "other",
+    "teacher.endpoint": "completions",
+    "teacher.structured": "text",
+    "teacher.max_tokens_param": "max_completion_tokens",
+    "teacher.context": 777,
+    "teachers": [{"model": "other"}],
+    "judge": {"min_score": 3.0},
+    "filters.min_words": 7,
+    "filters.max_words": 77,
+    "filters.keywords": ["other"],
+    "filters.prefixes": False,
+    "filters.punctuation_start": False,
+    "filters.ascii_start": True,
+    "filters.custom": ["a.b:C"],
+    "filters.languages": ["zh"],
+    "filters.answer_languages": ["zh"],
+    "filters.personal_data": "redact",
+    "filters.eval_similarity": 0.6,
+    "filters.eval_template": 9,
+    "filters.answer_refusal": False,
+    "filters.scaffolding": False,
+    "filters.echo": False,
+    "filters.repetition": False,
+    "filters.cut_off": False,
+    "filters.bad_code": False,
+    "filters.wrong_arithmetic": False,
+} | {
+    f"{purpose}.{name}": value
+    for purpose in ("propose", "classify", "instances")
+    for name, value in {
+        "temperature": 0.7, "top_p": 0.7, "presence_penalty": 0.7, "frequency_penalty": 0.7, "max_tokens": 7,
+        "stop": ["7"],
+    }.items()
+}  # fmt: skip
+
+CONTENT: dict[str, Any] = {"filters": {"decontaminate": ["test.jsonl"], "eval_columns": ["text"]}}
+"""What of the filters stands in the meaning by what it reads."""
+
+
+def changed(key: str, value: Any) -> RunConfig:
+    section, _, name = key.rpartition(".")
+    return parsed(**({section: {name: value}} if section else {name: value}))
+
+
+def digest(config: RunConfig, seeds: str = "s", prompts: str = "p") -> str:
+    return digest_of(config.meaning(seeds, prompts))
+
+
+@pytest.mark.parametrize("key", FREE)
+def test_a_free_key_may_change_at_any_start(key: str) -> None:
+    assert changed(key, FREE[key]) != parsed()
+    assert digest(changed(key, FREE[key])) == digest(parsed())
+
+
+@pytest.mark.parametrize("key", MEANT)
+def test_a_key_that_gives_the_answers_their_meaning_changes_the_digest(key: str) -> None:
+    assert digest(changed(key, MEANT[key])) != digest(parsed())
+
+
+def test_content_counts_and_not_the_path_to_it() -> None:
+    elsewhere = parsed(seeds="elsewhere.jsonl", prompts="mine.yaml", filters=CONTENT["filters"])
+    assert digest(elsewhere) == digest(parsed())
+    contents = [("s", "p", ""), ("t", "p", ""), ("s", "q", ""), ("s", "p", "questions")]
+    assert len({digest_of(parsed().meaning(*content)) for content in contents}) == 4
+
+
+def test_left_out_of_the_request_is_not_the_published_value() -> None:
+    assert digest(changed("propose.temperature", None)) != digest(parsed())
+
+
+def test_every_key_is_either_free_or_meant() -> None:
+    keys = set()
+    for name, field in RunConfig.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            keys |= {f"{name}.{inner}" for inner in kind.model_fields}
+        else:
+            keys.add(name)
+    content = {f"filters.{name}" for name in CONTENT["filters"]}
+    assert keys == FREE.keys() | MEANT.keys() | {"seeds", "prompts"} | content
+
+
+def test_a_stored_configuration_reads_as_the_same() -> None:
+    """What a run's journal keeps: the keys that were set, as JSON."""
+    config = parsed(propose={"temperature": None, "stop": ["\n"]}, filters={"keywords": ["a"]}, seeds=["a", "b"])
+    stored = json.loads(json.dumps(config.model_dump(mode="json", exclude_unset=True)))
+    again = RunConfig.parse(stored)
+    assert (again, digest(again)) == (config, digest(config))
+
+
+def test_sampling_unset_is_published_and_null_is_left_out() -> None:
+    published = Sampling(temperature=0.7, top_p=0.5, presence_penalty=2.0, max_tokens=1024, stop=("\n\n",))
+    assert SamplingConfig().over(published) == published
+    given = parsed(propose={"temperature": 0, "top_p": None, "stop": None, "max_tokens": 9}).propose
+    assert given.over(published) == Sampling(temperature=0.0, presence_penalty=2.0, max_tokens=9)
+
+
+# --- what ships ----------------------------------------------------------------------------------------
+
+
+def test_the_schema_is_valid_json_and_knows_every_key() -> None:
+    schema = json.loads(json_schema())
+    assert schema["properties"].keys() == RunConfig.model_fields.keys()
+    assert schema["$defs"]["DatasetConfig"]["properties"].keys() == DatasetConfig.model_fields.keys()
+    assert schema["required"] == ["seeds", "run_dir"]
+    assert all(part["additionalProperties"] is False for part in (schema, *schema["$defs"].values()))
+    assert all("description" in value or "$ref" in value for value in schema["properties"].values())
+
+
+def test_the_schema_file_is_current() -> None:
+    written = subprocess.run(
+        [sys.executable, "-m", "selfinstruct.config.run_config"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=CONFIGS.parent,
+    )
+    assert (written.stdout, written.stderr) == (json_schema(), "")
+    assert (CONFIGS / "schema.json").read_text(encoding="utf-8") == json_schema(), (
+        "configs/schema.json is out of date: python -m selfinstruct.config.run_config > configs/schema.json"
+    )
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_shipped_configuration(path: Path) -> None:
+    """It loads, its seeds are there, its filters build, and its head names the schema."""
+    config = RunConfig.load(path)
+    assert load_seeds(config.seed_sources)
+    assert instruction_filters(config)
+    assert path.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=schema.json\n")
+    assert config.run_dir.startswith("data/")
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    own = {"zh": "seeds/zh.jsonl", "demo": "seeds/demo.jsonl"}
+    assert written["seeds"] == own.get(path.stem, "seeds/en.jsonl")
+
+
+def test_the_recipes() -> None:
+    alpaca, paper = RunConfig.load(CONFIGS / "openai.yaml"), RunConfig.load(CONFIGS / "self_instruct.yaml")
+    assert (alpaca.strategy, alpaca.target, alpaca.teacher.model) == ("alpaca", 52_000, "gpt-4o-mini")
+    assert (alpaca.concurrency, alpaca.lookahead, alpaca.teacher.api_key_env) == (64, 256, "OPENAI_API_KEY")
+    assert alpaca.max_cost_usd
+    assert (paper.strategy, paper.target) == ("self_instruct", 52_000)
+    assert paper.propose == paper.classify == paper.instances == SamplingConfig()
+    for name in ("vllm", "ollama"):
+        local = RunConfig.load(CONFIGS / f"{name}.yaml").teacher
+        assert (local.base_url or "").startswith("http://127.0.0.1:")
+        assert local.api_key_env is None
+    assert RunConfig.load(CONFIGS / "zh.yaml").language == "zh"

@@ -1,0 +1,129 @@
+"""Each package imports only what the design allows; each heavy dependency and all SQL have one owner."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+
+PACKAGE = ROOT / "selfinstruct"
+FIRST = {"core", "config", "tables", "novelty", "seeds", "strategies", "filters", "teachers", "journal", "ask"}
+ALLOWED: dict[str, set[str]] = {
+    "core": set(),
+    "config": {"core"},
+    "tables": {"core"},
+    "novelty": {"core"},
+    "seeds": {"core", "tables"},
+    "strategies": {"core", "config"},
+    "filters": {"core", "config", "novelty", "tables"},
+    "teachers": {"core", "config"},
+    "journal": {"core", "config", "seeds"},
+    "ask": {"core", "config", "teachers", "journal"},
+    "dataset": {"core", "config", "tables", "novelty", "journal"},
+    "generate": FIRST | {"dataset"},
+    "trainers": {"core", "tables"},
+    "dedup": {"core", "tables", "novelty", "journal"},
+    "report": FIRST | {"dataset", "trainers", "dedup"},
+    "scatter": FIRST | {"dataset", "trainers", "dedup", "report", "generate"},
+    "cli": FIRST | {"dataset", "trainers", "dedup", "report", "generate", "scatter"},
+}
+"""What each package may import, in the order of docs/inside/design.md."""
+OWNERS = {
+    "openai": {"teachers"},
+    "aiohttp": {"report", "teachers"},
+    "datasets": {"dataset", "tables"},
+    "pyarrow": {"dataset", "tables"},
+    "ray": {"scatter"},
+    "spacy": {"dataset"},
+    "py3langid": {"dataset"},
+    "tokenizers": {"teachers", "trainers"},
+    "jinja2": {"dataset", "report"},
+    "huggingface_hub": {"dataset", "tables", "teachers"},
+    "opentelemetry": {"report"},
+    "prometheus_client": {"report"},
+    "sqlite3": {"journal"},
+}
+"""Who may import a heavy dependency; for two owners, the reason is in docs/inside/design.md."""
+FILES = {path: path.relative_to(PACKAGE).with_suffix("").parts for path in sorted(PACKAGE.rglob("*.py"))}
+MODULES = {".".join(parts[:-1] if parts[-1] == "__init__" else parts): path for path, parts in FILES.items()}
+SHARED_NAMES = {"__init__", "protocol", "teacher"}
+"""`teacher.py` is the class of each kind of teacher, `protocol.py` what one must offer."""
+
+
+def imports(path: Path, *, at_import: bool = False) -> Iterator[tuple[str, bool]]:
+    """(dotted module, whether it is one of ours) for each import in a file; at_import: only those run on import."""
+    parts = FILES[path]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = list(_run_on_import(tree.body)) if at_import else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = [*parts[: -node.level], *(node.module or "").split(".")]
+            for alias in node.names:
+                full = ".".join(filter(None, [*base, alias.name]))
+                yield (full if full in MODULES else ".".join(filter(None, base))), True
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            yield from ((name, False) for name in names)
+
+
+def _run_on_import(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for node in body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test):
+            yield from _run_on_import([*node.body, *node.orelse])
+
+
+def packages_imported(package: str) -> dict[str, str]:
+    """The packages that `package` imports, each with a file that does."""
+    found = {}
+    for path, parts in FILES.items():
+        if parts[0] == package:
+            found |= {name.partition(".")[0]: str(path.relative_to(PACKAGE)) for name, ours in imports(path) if ours}
+    found.pop(package, None)
+    return found
+
+
+def test_the_top_level_holds_packages_only() -> None:
+    assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "__main__.py"}
+    assert {parts[0] for parts in FILES.values()} - {"__init__", "__main__"} == set(ALLOWED)
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_a_package_imports_only_what_it_may(package: str) -> None:
+    found = packages_imported(package)
+    assert {name: file for name, file in found.items() if name not in ALLOWED[package]} == {}
+
+
+@pytest.mark.parametrize("dependency", OWNERS)
+def test_a_heavy_dependency_is_imported_by_its_owner(dependency: str) -> None:
+    users = {
+        FILES[path][0]
+        for path in FILES
+        for name, ours in imports(path)
+        if not ours and name.partition(".")[0] == dependency
+    }
+    assert users <= OWNERS[dependency]
+
+
+def test_no_file_imports_itself_through_others() -> None:
+    graph = {
+        path: {MODULES[name] for name, ours in imports(path, at_import=True) if ours and MODULES.get(name) != path}
+        for path in FILES
+    }
+    for path in list(graph):  # a package's __init__ may import its own files, which never import it back
+        graph[path] = {target for target in graph[path] if target is not None}
+    done: set[Path] = set()
+    while ready := [path for path in graph if path not in done and graph[path] <= done]:
+        done.update(ready)
+    assert sorted(str(path.relative_to(PACKAGE)) for path in graph if path not in done) == []
+
+
+def test_no_file_name_means_two_things() -> None:
+    names = Counter(parts[-1] for parts in FILES.values())
+    assert {name for name, count in names.items() if count > 1} <= SHARED_NAMES

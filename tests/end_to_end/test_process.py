@@ -1,0 +1,127 @@
+"""A run as a real process: signals, a second process, a full disk, a changed configuration."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from conftest import ROOT, Loopback
+from selfinstruct.core.errors import RunLocked
+from selfinstruct.journal.folder import Run
+
+
+def process(config: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "selfinstruct", "generate", str(config), *arguments]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+@pytest.fixture
+def config_file(loopback: Callable[..., Loopback], seed_file: Path, tmp_path: Path) -> Callable[..., Path]:
+    def write(latency_s: float, **changes: Any) -> Path:
+        teacher = {"kind": "openai", "model": "fake", "base_url": loopback(latency_s).base_url, "api_key_env": None}
+        values = {"seeds": str(seed_file), "run_dir": str(tmp_path / "run"), "target": 5000, "teacher": teacher}
+        path = tmp_path / "config.yaml"
+        path.write_text(yaml.safe_dump(values | changes))
+        return path
+
+    return write
+
+
+def wait_for_answers(folder: Path, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if (folder / "journal.sqlite").exists():
+            try:
+                if Run(folder).status().requests >= count:
+                    return
+            except Exception:  # not yet made
+                pass
+        time.sleep(0.05)
+    raise AssertionError("the run doesn't get under way")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_cleanly(config_file: Callable[..., Path], tmp_path: Path, number: signal.Signals) -> None:
+    config = config_file(latency_s=0.7, concurrency=8)
+    running = process(config)
+    try:
+        wait_for_answers(tmp_path / "run", 9)  # the probe and a full round
+        second = process(config)
+        _, said = second.communicate(timeout=60)
+        assert second.returncode == RunLocked.exit_code == 4, said
+        assert "another process works on this run" in said
+        before = Run(tmp_path / "run").status().requests
+        started = time.monotonic()
+        running.send_signal(number)
+        _, said = running.communicate(timeout=60)
+    finally:
+        running.kill()
+    assert time.monotonic() - started < 12
+    assert running.returncode == 3, said
+    run = Run(tmp_path / "run")
+    assert run.outcome.reason == "interrupted"
+    assert run.status().requests > before, "what was in flight is kept"
+    last = said.strip().splitlines()[-1]
+    assert "to go on" in last
+    assert f"selfinstruct generate {config}" in last
+
+
+def test_a_signal_while_nothing_answers_ends_within_the_grace_period(
+    config_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    config = config_file(latency_s=60)
+    running = process(config)
+    try:
+        deadline = time.monotonic() + 60
+        log = tmp_path / "server-0.log"
+        while time.monotonic() < deadline and (not log.exists() or "asked" not in log.read_text()):
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        _, said = running.communicate(timeout=60)
+    finally:
+        running.kill()
+    assert time.monotonic() - started < 9
+    assert running.returncode == 3, said
+    assert "in flight have 5 s, a second signal gives them up" in said
+
+
+def test_a_changed_configuration_is_refused_with_what_differs(config_file: Callable[..., Path], tmp_path: Path) -> None:
+    config = config_file(latency_s=0, target=10)
+    assert process(config).wait(60) == 0
+    changes = ["--set", "max_similarity=0.5", "--set", "teacher.model=other"]
+    refused = process(config, *changes, "--set", "target=20")
+    _, said = refused.communicate(timeout=60)
+    assert refused.returncode == 2
+    assert "max_similarity: was 0.7, now 0.5" in said
+    assert 'teacher.model: was "fake", now "other"' in said
+    assert "target" not in said.replace("another", "")
+    assert "--fork" in said
+    assert process(config, "--set", "target=20", "--set", "concurrency=2").wait(60) == 0
+    assert len(Run(tmp_path / "run").records()) == 20
+
+
+def test_a_full_disk_ends_a_run_and_a_later_start_goes_on(config_file: Callable[..., Path], tmp_path: Path) -> None:
+    """The limit on the size of a file stands for the disk: writing fails in the middle of the journal."""
+    config = config_file(latency_s=0, target=300)
+    command = f"ulimit -f 250; exec {sys.executable} -m selfinstruct generate {config}"
+    full = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=90)
+    assert full.returncode == 3, full.stderr
+    assert "then start again: nothing committed is lost" in full.stderr
+    assert "Traceback" not in full.stderr
+    answered = Run(tmp_path / "run").status().requests
+    assert answered > 0
+    assert process(config).wait(90) == 0
+    events = [json.loads(line)["event"] for line in (tmp_path / "server-0.log").read_text().splitlines()]
+    lost = events.count("asked") - Run(tmp_path / "run").status().requests
+    assert 0 < lost <= 16, "only what was in flight when the disk was full is asked again"
+    assert len(Run(tmp_path / "run").records()) == 300

@@ -1,0 +1,62 @@
+"""What the README and the public names promise is there, and works as printed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import selfinstruct as si
+from conftest import ROOT
+from selfinstruct.cli.app import app
+from selfinstruct.core.errors import EXIT_CODES
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_public_names_are_complete_sorted_and_importable() -> None:
+    assert list(si.__all__) == sorted(si.__all__)
+    for name in si.__all__:
+        assert getattr(si, name) is not None
+    assert not hasattr(si, "nonesuch")
+
+
+def test_every_path_that_the_readme_names_is_there() -> None:
+    for path in re.findall(r"(?:configs|docs|seeds)/[\w.-]+\.\w+", README):
+        if path != "configs/new.yaml":
+            assert (ROOT / path).exists(), path
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    used = set(re.findall(r"(?:^|`|/)selfinstruct ([a-z][a-z-]*)", README, re.MULTILINE))
+    assert used
+    assert used <= known
+
+
+def test_the_exit_codes_are_those_of_the_program() -> None:
+    table = dict(re.findall(r"^\| (\d+) \| (.+) \|$", README, re.MULTILINE))
+    assert {int(code) for code in table} == set(EXIT_CODES)
+
+
+@pytest.mark.parametrize("number", range(len(PYTHON)))
+def test_the_python_examples_run(number: int, tmp_path: Path, seed_file: Path) -> None:
+    """As printed, but with the fake teacher behind the configuration's name."""
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "seeds").mkdir()
+    shutil.copy(seed_file, tmp_path / "seeds" / "en.jsonl")
+    values = {"seeds": "seeds/en.jsonl", "run_dir": "data/openai", "teacher": {"kind": "fake", "model": "fake"}}
+    (tmp_path / "configs" / "openai.yaml").write_text(yaml.safe_dump(values))
+    code = PYTHON[number].replace("target=500", "target=20")
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=env, timeout=100
+    )
+    assert done.returncode == 0, done.stderr

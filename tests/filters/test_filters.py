@@ -1,0 +1,286 @@
+"""Each published rule at its borders, its parameters, its counterpart in other scripts, and your own filters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from selfinstruct.config.run_config import RunConfig
+from selfinstruct.core.errors import ConfigError
+from selfinstruct.core.tasks import Candidate, Instance, Verdict
+from selfinstruct.filters import instruction_filters, keep_instances
+
+Texts = tuple[tuple[str, str], ...]
+
+
+def config(language: str = "en", **filters: Any) -> RunConfig:
+    return RunConfig.parse({"seeds": "-", "run_dir": "-", "language": language, "filters": filters})
+
+
+def judge(instruction: str, language: str = "en", truncated: bool = False, **filters: Any) -> str | None:
+    """The reason of the first filter that refuses, or None."""
+    candidate = Candidate(instruction, truncated=truncated)
+    verdicts = (check.check(candidate) for check in instruction_filters(config(language, **filters)))
+    return next((verdict.reason for verdict in verdicts if not verdict.ok), None)
+
+
+# --- instructions ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("instruction", "reason"),
+    [
+        ("Name three colours now.", None),
+        ("Name three colours.", "too_short"),
+        ("", "too_short"),
+        ("word " * 150, None),
+        ("word " * 151, "too_long"),
+        ("Describe the image in words.", "keyword"),
+        ("Describe the IMAGES in words.", "keyword"),
+        ("Go to the shop tomorrow.", "keyword"),
+        ("Let it go, too, tomorrow.", None),
+        ("Plot the sales of May.", "keyword"),
+        ("Explain the plots of Hamlet.", None),
+        ("Explain a bitmap to me.", None),
+        ("Explain map_reduce to a child.", None),
+        ("Explain map-reduce to a child.", "keyword"),
+        ("Write a program that counts.", "prefix"),
+        ("write a Program that counts.", "prefix"),
+        ("  Write a programme of events.", "prefix"),
+        ("Please Write a program that counts.", None),
+        ("Write one program that counts.", None),
+        ("'Tis the season: explain it.", "punctuation_start"),
+        ("- Explain it to me.", "punctuation_start"),
+        ("$5 is how many euros?", "punctuation_start"),
+        (" ~ explain it to me", "punctuation_start"),
+        ("3 ways to explain it.", None),
+        ("Écris un poème très court.", "not_ascii_start"),
+        ("“Yes” means what exactly here?", "not_ascii_start"),
+        ("Explain what écriture means here.", None),
+    ],
+)
+def test_english_as_published(instruction: str, reason: str | None) -> None:
+    assert judge(instruction) == reason
+
+
+def test_every_published_word_is_refused() -> None:
+    """The list of Alpaca, which holds that of Self-Instruct."""
+    words = "image images graph graphs picture pictures file files map maps draw plot".split()
+    words += ["go to", "video", "audio", "music", "flowchart", "diagram"]
+    assert [word for word in words if judge(f"Tell me about {word} today.") != "keyword"] == []
+
+
+def test_a_task_that_the_token_limit_cut() -> None:
+    assert judge("Name three colours now.", truncated=True) == "truncated"
+
+
+@pytest.mark.parametrize(
+    ("language", "instruction", "reason"),
+    [
+        ("zh", "写一首诗", None),
+        ("zh", "写首诗", "too_short"),
+        ("zh", "写" * 150, None),
+        ("zh", "写" * 151, "too_long"),
+        ("zh", "描述这张图片的内容", "keyword"),
+        ("zh", "画一个flowchart给我看", None),
+        ("any", "画一个flowchart给我看", "keyword"),
+        ("any", "描述这张图片的内容", "keyword"),
+        ("any", "Décris ces flowcharts à un enfant", None),
+        ("any", "Décris l'imagerie à un enfant", None),
+        ("zh", "写一个程序来计算", "prefix"),
+        ("any", "Write a program that counts.", "prefix"),
+        ("any", "编写一个程序来计算", "prefix"),
+        ("zh", "，写一首关于春天的诗", "punctuation_start"),
+        ("zh", "（写一首关于春天的诗）", "punctuation_start"),
+        ("zh", "【任务】写一首关于春天的诗", "punctuation_start"),
+        ("zh", "《静夜思》表达了什么感情", None),
+        ("zh", "“画蛇添足”是什么意思", None),
+        ("any", "¿Qué significa este refrán tan viejo?", None),
+        ("any", "Écris un poème très court.", None),
+        ("any", "👍 explain this to me", "punctuation_start"),
+    ],
+)
+def test_other_languages(language: str, instruction: str, reason: str | None) -> None:
+    assert judge(instruction, language) == reason
+
+
+@pytest.mark.parametrize(
+    ("filters", "instruction", "reason"),
+    [
+        ({"min_words": 2}, "Count up.", None),
+        ({"min_words": 2}, "Count.", "too_short"),
+        ({"min_words": None}, "Count.", None),
+        ({"max_words": 4}, "Count up to five.", None),
+        ({"max_words": 4}, "Count up to five, please.", "too_long"),
+        ({"max_words": None}, "word " * 1000, None),
+        ({"min_words": None, "max_words": None}, "Count.", None),
+        ({"keywords": False}, "Describe the image in words.", None),
+        ({"keywords": []}, "Describe the image in words.", None),
+        ({"keywords": ["C++", "诗"]}, "Describe the image in words.", None),
+        ({"keywords": ["yazı"]}, "Write about YAZI in words.", "keyword"),
+        ({"keywords": ["straße"]}, "Describe the strasse in words.", "keyword"),
+        ({"keywords": ["C++", "诗"]}, "Sort a list in c++ quickly.", "keyword"),
+        ({"keywords": ["C++", "诗"]}, "Explain the sign 诗 to me.", "keyword"),
+        ({"prefixes": False}, "Write a program that counts.", None),
+        ({"prefixes": ["As an AI"]}, "As an AI, explain yourself.", "prefix"),
+        ({"prefixes": ["As an AI"]}, "Write a program that counts.", None),
+        ({"punctuation_start": False}, "- Explain it to me.", None),
+        ({"ascii_start": False}, "Écris un poème très court.", None),
+    ],
+)
+def test_parameters(filters: dict[str, Any], instruction: str, reason: str | None) -> None:
+    assert judge(instruction, **filters) == reason
+
+
+def test_ascii_start_can_be_had_in_any_language() -> None:
+    assert judge("Écris un poème très court.", "any", ascii_start=True) == "not_ascii_start"
+
+
+def test_a_verdict_says_what_it_found() -> None:
+    found = {}
+    for text in (
+        "Describe the IMAGE in words.",
+        "Name three colours.",
+        "- Explain it to me.",
+        "write a program, please",
+    ):
+        for check in instruction_filters(config()):
+            verdict = check.check(Candidate(text))
+            if not verdict.ok:
+                found[verdict.reason] = verdict.detail
+    assert found == {
+        "keyword": "image",
+        "too_short": "3 words, at least 4",
+        "punctuation_start": "-",
+        "prefix": "Write a program",
+    }
+
+
+@given(st.text())
+def test_no_text_breaks_a_filter(text: str) -> None:
+    for language in ("en", "zh", "any"):
+        judge(text, language)
+
+
+# --- your own ----------------------------------------------------------------------------------
+
+OWN = """
+from selfinstruct import Verdict
+
+class NoShouting:
+    def __init__(self, config):
+        self.least = config.filters.min_words
+
+    def check(self, candidate):
+        return Verdict("shouting" if candidate.instruction.isupper() else None)
+
+def broken(config):
+    raise ValueError("no luck")
+
+nothing = dict
+"""
+
+
+@pytest.fixture
+def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_filters.py").write_text(OWN)
+    (tmp_path / "half_written.py").write_text("raise ImportError('half\\nwritten')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+@pytest.mark.usefixtures("own_module")
+def test_a_filter_of_your_own_is_tried_last() -> None:
+    assert judge("EXPLAIN IT TO ME.", custom=["own_filters:NoShouting"]) == "shouting"
+    assert judge("SHOW THE IMAGE AGAIN.", custom=["own_filters:NoShouting"]) == "keyword"
+    assert judge("Explain it to me.", custom=["own_filters:NoShouting"]) is None
+
+
+@pytest.mark.usefixtures("own_module")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("NoShouting", "'NoShouting' is unknown; write it as package.module:Name"),
+        (":NoShouting", "':NoShouting' is unknown; write it as package.module:Name"),
+        ("own_filters:", "'own_filters:' is unknown; write it as package.module:Name"),
+        ("not_there:NoShouting", "'not_there:NoShouting' can't be imported: No module named 'not_there'"),
+        ("half_written:f", "'half_written:f' can't be imported: half written"),
+        ("own_filters:NoShoutin", "module 'own_filters' has no 'NoShoutin'; did you mean 'NoShouting'?"),
+        ("own_filters:broken", "can't be called with the configuration: ValueError: no luck"),
+        ("own_filters:nothing", "gives no object with a method check(candidate)"),
+        ("selfinstruct.core.tokens:tokenize", "can't be called with the configuration: "),
+    ],
+)
+def test_a_wrong_name_is_one_line(name: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        instruction_filters(config(custom=[name]))
+    assert str(caught.value).startswith("filters.custom: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# --- instances ---------------------------------------------------------------------------------
+
+A, B = ("in", "one"), ("other", "two")
+
+
+@pytest.mark.parametrize(
+    ("given_", "truncated", "kept", "reasons"),
+    [
+        ([A, B], False, [A, B], []),
+        ([B, A], False, [B, A], []),
+        ([], False, [], ["no_instance"]),
+        ([], True, [], ["no_instance"]),
+        ([A, ("in2", " \n")], False, [A], ["empty_output 2"]),
+        ([("x", " x"), A], False, [A], ["output_equals_input 1"]),
+        ([A, ("x", "The answer is:")], False, [A], ["ends_in_colon 2: output"]),
+        ([A, ("x", "答案是： ")], False, [A], ["ends_in_colon 2: output"]),
+        ([("Text:", "x"), A], False, [A], ["ends_in_colon 1: input"]),
+        ([A, B, A], False, [A, B], ["duplicate_instance 3"]),
+        ([A, (" in", "one\n")], False, [A], ["duplicate_instance 2"]),
+        ([A, B, ("in", "three")], False, [], ["conflicting_outputs 3: the same input has two outputs"]),
+        (
+            [A, ("y", ""), ("in ", "three")],
+            False,
+            [],
+            ["empty_output 2", "conflicting_outputs 3: the same input has two outputs"],
+        ),
+        ([A, ("in", "")], False, [A], ["empty_output 2"]),
+        ([("", "one"), ("", "two")], False, [("", "one"), ("", "two")], []),
+        ([("", "one"), ("", "two"), ("", "one")], False, [("", "one"), ("", "two")], ["duplicate_instance 3"]),
+        ([A, B], True, [A], ["truncated 2"]),
+        ([A], True, [], ["truncated 1"]),
+        ([A, ("in", "thr")], True, [A], ["truncated 2"]),
+    ],
+)
+def test_instances(
+    given_: list[tuple[str, str]], truncated: bool, kept: list[tuple[str, str]], reasons: list[str]
+) -> None:
+    found, verdicts = keep_instances([Instance(*pair) for pair in given_], truncated)
+    assert found == tuple(Instance(*pair) for pair in kept)
+    assert [f"{verdict.reason} {verdict.detail}".strip() for verdict in verdicts] == reasons
+
+
+words = st.sampled_from(["", " ", "a", " a", "b", "b:", "c：", "d"])
+instances = st.lists(st.builds(Instance, words, words), max_size=6)
+
+
+@given(instances, st.booleans())
+def test_what_is_kept_is_kept_again_and_in_order(given_: list[Instance], truncated: bool) -> None:
+    kept, verdicts = keep_instances(given_, truncated)
+    rest = iter(given_)
+    assert all(instance in rest for instance in kept)
+    assert bool(kept) or bool(verdicts)
+    if kept:
+        assert len(kept) + len(verdicts) == len(given_)
+        assert keep_instances(kept, truncated=False) == (kept, [])
+
+
+@given(instances)
+def test_every_verdict_has_a_reason_and_names_its_instance(given_: list[Instance]) -> None:
+    for verdict in keep_instances(given_, truncated=False)[1]:
+        assert not verdict.ok
+        assert verdict == Verdict("no_instance") or 1 <= int(verdict.detail.partition(":")[0]) <= len(given_)

@@ -1,0 +1,216 @@
+"""Tables stream: what holds for a file holds for one of many blocks, and memory doesn't grow with its size."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, strategies as st
+
+from conftest import ROOT
+from selfinstruct.core.errors import UsageError
+from selfinstruct.tables import (
+    Row,
+    chunks as chunks_module,
+    find_source,
+    parse_columns,
+    read_chunks,
+    read_rows,
+    text_of,
+    texts_of,
+    why_no_text,
+)
+from selfinstruct.tables.chunks import Lines
+from selfinstruct.tables.csv_rows import csv_chunks
+from selfinstruct.tables.json_lines import json_chunks
+
+
+@pytest.fixture(params=[1, 7, 64])
+def small_blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of so few bytes that lines, line ends and characters are cut everywhere."""
+    monkeypatch.setattr("selfinstruct.tables.heads.BLOCK_BYTES", 16)
+    for module in ("json_lines", "csv_rows"):
+        monkeypatch.setattr(f"selfinstruct.tables.{module}.BLOCK_BYTES", request.param)
+
+
+def rows_of(form: str, data: bytes) -> list[Row]:
+    file = io.BytesIO(data)
+    found = json_chunks("f", file) if form == "json" else csv_chunks("f", file, ",")
+    return [row for chunk in found for row in chunk.rows()]
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_lines_are_parted_wherever_the_blocks_end() -> None:
+    texts = ["a", "日本語 と 中文", "x" * 100, "\u2028 \x85", ""]
+    data = "\ufeff\n" + "\r\n\n".join(json.dumps({"t": text}, ensure_ascii=False) for text in texts)
+    assert rows_of("json", data.encode()) == [
+        Row(f"f:{line}", {"t": text}) for line, text in zip((2, 4, 6, 8, 10), texts, strict=True)
+    ]
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_cells_are_parted_wherever_the_blocks_end(end: str) -> None:
+    data = end.join(["t,u", 'é,"two', 'lines"', "", "日,1", '"",'])
+    rows = rows_of("csv", data.encode())
+    assert [row.values for row in rows] == [
+        {"t": "é", "u": f"two{end}lines"},
+        {"t": "日", "u": "1"},
+        {"t": "", "u": ""},
+    ]
+    assert [row.where for row in rows] == ["f:2", "f:5", "f:6"]
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_one_object_is_known_whatever_the_blocks_are() -> None:
+    for data in (b'{\n "a": 1}', b'{"a":\n[1]}'):
+        with pytest.raises(UsageError, match="is one JSON object over several lines"):
+            rows_of("json", data + b" " * 200)
+    assert len(rows_of("json", b'{"a": 1}\n' * 50)) == 50
+    with pytest.raises(UsageError, match="f: is empty"):
+        rows_of("json", b" \n" * 100)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_line_that_is_too_long_is_counted_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (chunks_module, sys.modules[json_chunks.__module__]):
+        monkeypatch.setattr(module, "MAX_LINE_BYTES", 20)
+    long = json.dumps({"t": "x" * 300})
+    rows = rows_of("json", "\n".join(['{"t": "a"}', long, '{"t": "b"}', long]).encode())
+    assert [row.values.get("t") for row in rows] == ["a", None, "b", None]
+    assert rows[1].problem == rows[3].problem == f"line of {len(long)} bytes; at most 20 are read, so break it up"
+    assert [row.where for row in rows] == ["f:1", "f:2", "f:3", "f:4"]
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_what_is_not_utf_8_is_told_by_its_line() -> None:
+    with pytest.raises(UsageError, match=r"^f:3: not UTF-8"):
+        rows_of("csv", "t\na\né\n".encode("latin-1"))
+    [_, row] = rows_of("json", '{"t": "e"}\n{"t": "é"}\n'.encode("latin-1"))
+    assert row.problem == "not UTF-8 at byte 8; save the file as UTF-8"
+
+
+def test_a_chunk_in_all_its_forms(tmp_path: Path) -> None:
+    values = [{"t": f"text {n}", "n": {"k": [n]}} for n in range(10_000)]
+    lines = tmp_path / "a.jsonl"
+    lines.write_text("".join(json.dumps(value) + "\n" for value in values))
+    (tmp_path / "a.json").write_text(json.dumps(values))
+    pq.write_table(pa.Table.from_pylist(values), tmp_path / "a.parquet")
+    for name in ("a.jsonl", "a.json", "a.parquet"):
+        source = find_source(str(tmp_path / name))
+        chunks = list(read_chunks(source))
+        assert [value for chunk in chunks for value in chunk.objects()] == values
+        last = chunks[-1].take([0, len(chunks[-1]) - 1])
+        rows = list(chunks[-1].rows())
+        assert list(last.rows()) == [rows[0], rows[-1]]
+        assert len(last) == 2
+    some: list[Any] = [row for chunk in read_chunks(source, ["t"]) for row in chunk.objects()]
+    assert some == [{"t": value["t"]} for value in values], "columns that nobody wants aren't read"
+    assert list(read_rows(str(tmp_path / "a.parquet")))[-1].where == f"{tmp_path / 'a.parquet'}: row 10000"
+
+
+def test_parquet_text_that_is_not_utf_8(tmp_path: Path) -> None:
+    bad = pa.array([b"good", b"caf\xe9"], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"t": bad}), tmp_path / "bad.parquet")
+    with pytest.raises(UsageError, match=r"bad\.parquet: row 1 or later: text that isn't UTF-8"):
+        list(read_rows(str(tmp_path / "bad.parquet")))
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, form: str) -> None:
+    """64 MB of rows pass through with 40 MB more than the program takes by itself at most."""
+    path = tmp_path / f"big.{form}"
+    line = json.dumps({"t": "word " * 50}) if form == "jsonl" else "word " * 50
+    with path.open("w") as file:
+        file.write("" if form == "jsonl" else "t\n")
+        for _ in range(64):
+            file.write((line + "\n") * (1_000_000 // len(line)))
+    code = (
+        "import resource, sys\nfrom selfinstruct.tables import read_rows\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\nbefore = peak()\n"
+        "print(sum(1 for _ in read_rows(sys.argv[1])), peak() - before)"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=100, check=True)
+    count, megabytes = map(int, done.stdout.split())
+    assert count == 64 * (1_000_000 // len(line))
+    assert megabytes < 40
+
+
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text('a\u00e9\ud800"', max_size=3), st.lists)
+LINES = st.binary(max_size=6) | st.one_of(JSON, st.dictionaries(st.text("ab", max_size=2), JSON)).map(
+    lambda value: json.dumps(value).encode()
+)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([b"", b" ", b"\t", b"\xc2\xa0"]), LINES, st.sampled_from([b"", b"\r", b"}"])))
+)
+def test_the_fast_way_reads_the_rows_that_have_no_problem(parts: list[tuple[bytes, bytes, bytes]]) -> None:
+    chunk = Lines("f", [b"".join(part) for part in parts], range(len(parts)))
+    assert chunk.objects() == [None if row.problem else row.values for row in chunk.rows()]
+
+
+# --- columns -------------------------------------------------------------------------------------
+
+DEEP = {"a": {"b": [1, {"c": "deep"}, "last"]}, "t": "text", "n": 5, "x.y [z]": {"q": "quoted"}, "問": "答", "no": None}
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("t", "text"),
+        ("a.b[1].c", "deep"),
+        ("a.b[-1]", "last"),
+        ("a.b[-2].c", "deep"),
+        ('["x.y [z]"].q', "quoted"),
+        ("問", "答"),
+    ],
+)
+def test_a_path_leads_to_its_text(path: str, text: str) -> None:
+    columns = parse_columns([path])
+    assert text_of(DEEP, columns) == text
+    assert texts_of([DEEP, None, {}], columns) == [text, None, None]
+    assert text_of(DEEP, parse_columns(["t", path])) == f"text\n{text}"
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("zzz", "no column 'zzz'; columns here: a, t, n, x.y [z], 問, no; name the right one with --column"),
+        ("T", "no column 'T'; columns here: a, t, n, x.y [z], 問, no (is it 't'?)"),
+        ("a.c", "no column 'a.c'; in a: b"),
+        ("a.b[3]", "no column 'a.b[3]': a.b has 3 items"),
+        ("a.b[-4]", "no column 'a.b[-4]': a.b has 3 items"),
+        ("a.b.c", "no column 'a.b.c': a.b is not an object"),
+        ("a.b[0].c", "no column 'a.b[0].c': a.b[0] is not an object"),
+        ("t[0]", "no column 't[0]': t is not a list"),
+        ("n", "column 'n' holds a number, not text"),
+        ("a", "column 'a' holds an object, not text"),
+        ("a.b", "column 'a.b' holds a list, not text"),
+        ("no", "column 'no' holds null, not text"),
+        ('["x.y [z]"].r', 'no column \'["x.y [z]"].r\'; in ["x.y [z]"]: q'),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_told(path: str, why: str) -> None:
+    columns = parse_columns([path])
+    assert text_of(DEEP, columns) is None
+    assert texts_of([DEEP], columns) == [None]
+    assert text_of(DEEP, parse_columns(["t", path])) is None
+    assert why_no_text(Row("f:1", DEEP), columns, "--column") == f"f:1: {why}"
+
+
+@pytest.mark.parametrize(
+    "path", ["", ".a", "a.", "a..b", "[0]", "a[x]", "a[", "a]", "a[0]b", "a[1.5]", 'a[""]', "a.[0]"]
+)
+def test_what_is_no_path_is_told_at_once(path: str) -> None:
+    with pytest.raises(UsageError, match=f"^column {re.escape(repr(path))}: "):
+        parse_columns(["good", path])

@@ -1,0 +1,467 @@
+"""What `selfinstruct validate` finds for each trainer, what it tells to change, and the configurations it writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+import yaml
+
+from conftest import ROOT
+from selfinstruct.config.run_config import RunConfig
+from selfinstruct.core.errors import UsageError
+from selfinstruct.dataset import FORMATS
+from selfinstruct.generate.start import run
+from selfinstruct.trainers import TRAINERS, Report, config_stub, validate_dataset
+from selfinstruct.trainers.layouts import layout_of
+from selfinstruct.trainers.lengths import estimated
+
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture
+def folder(make_config: Callable[..., RunConfig]) -> Path:
+    """The dataset's folder of a run in every format, 40 records in two splits."""
+    return run(make_config(dataset={"formats": list(FORMATS), "test_share": 0.25})).dataset_path
+
+
+def written(path: Path, rows: Rows) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def chat(*turns: str, key: str = "messages", names: tuple[str, str] = ("role", "content")) -> dict[str, Any]:
+    """A conversation of 'role: content' turns."""
+    parts = [turn.partition(": ") for turn in turns]
+    return {key: [{names[0]: role, names[1]: content} for role, _, content in parts]}
+
+
+def codes(report: Report, level: str = "error") -> list[str]:
+    return [finding.code for finding in report.findings if finding.level == level]
+
+
+GOOD = chat("user: Hi", "assistant: Hello")
+
+DEFECTS: dict[str, tuple[str, Rows, list[str], list[str]]] = {
+    "good": ("axolotl", [GOOD], [], []),
+    "with a system message": ("axolotl", [chat("system: S", "user: Hi", "assistant: Hello")], [], []),
+    "whole text": ("trl-sft", [GOOD], [], ["whole_text_loss"]),
+    "alpaca": ("trl-sft", [{"instruction": "A", "input": "", "output": "B"}], ["columns"], []),
+    "role/content under conversations": (
+        "trl-sft",
+        [chat("user: Hi", "assistant: Hello", key="conversations")],
+        ["columns"],
+        [],
+    ),
+    "sharegpt roles": (
+        "trl-sft",
+        [chat("human: Hi", "gpt: Hello", key="conversations", names=("from", "value"))],
+        ["foreign_role"],
+        ["whole_text_loss"],
+    ),
+    "sharegpt roles under messages": ("trl-sft", [chat("human: Hi", "gpt: Yo")], ["foreign_role"], ["whole_text_loss"]),
+    "sharegpt where it is read": (
+        "llama-factory",
+        [chat("human: Hi", "gpt: Hello", key="conversations", names=("from", "value"))],
+        [],
+        [],
+    ),
+    "mixed": ("trl-sft", [GOOD | {"prompt": "Hi", "completion": "Hello"}], ["mixed_columns"], []),
+    "mixed for mlx": (
+        "mlx-lm",
+        [GOOD | {"prompt": "Hi", "completion": "Yo"}],
+        [],
+        ["mixed_columns", "whole_text_loss"],
+    ),
+    "order": ("torchtune", [chat("user: A", "user: B", "assistant: C")], ["alternation"], []),
+    "order where the template decides": (
+        "axolotl",
+        [chat("user: A", "assistant: B", "assistant: C")],
+        [],
+        ["alternation"],
+    ),
+    "late system": ("llama-factory", [chat("user: A", "system: S", "assistant: B")], ["alternation"], []),
+    "assistant first": ("llama-factory", [chat("assistant: A", "user: A", "assistant: B")], ["alternation"], []),
+    "no answer": ("llama-factory", [chat("user: A")], ["no_answer"], []),
+    "empty answer": ("axolotl", [chat("user: A", "assistant:  ")], [], ["empty_answer"]),
+    "empty answer refused": ("openai", [chat("user: A", "assistant:  ")] * 10, ["empty_answer"], []),
+    "empty prompt": ("axolotl", [{"instruction": " ", "output": "B"}], [], ["empty_prompt"]),
+    "null content": (
+        "axolotl",
+        [GOOD, {"messages": [{"role": "user", "content": None}, {"role": "assistant", "content": "B"}]}],
+        ["unreadable"],
+        [],
+    ),
+    "content of parts": (
+        "axolotl",
+        [GOOD, {"messages": [{"role": "user", "content": [1]}, {"role": "assistant", "content": "B"}]}],
+        ["unreadable"],
+        [],
+    ),
+    "a tool call has no content": (
+        "axolotl",
+        [
+            {
+                "messages": [
+                    {"role": "user", "content": "A"},
+                    {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]},
+                    {"role": "tool", "content": "42"},
+                    {"role": "assistant", "content": "B"},
+                ]
+            }
+        ],
+        [],
+        [],
+    ),
+    "a message without role": ("axolotl", [GOOD, {"messages": [{"content": "A"}]}], ["unreadable"], []),
+    "no messages in the first row": ("axolotl", [{"messages": []}, GOOD], ["no_answer"], []),
+    "no messages": ("axolotl", [GOOD, {"messages": []}], ["no_answer"], []),
+    "another layout below": ("axolotl", [GOOD, {"text": "A"}], ["unreadable"], []),
+    "messages are text": ("axolotl", [GOOD, {"messages": "A"}], ["unreadable"], []),
+    "few rows": ("openai", [GOOD] * 9, ["few_rows"], []),
+    "enough rows": ("openai", [GOOD] * 10, [], []),
+    "more columns": ("openai", [GOOD] * 9 + [GOOD | {"id": "1"}], ["extra_columns"], []),
+    "begin mark": ("trl-sft", [{"text": "<|begin_of_text|>Hi"}], [], ["twice_begun"]),
+    "preference": ("trl-dpo", [{"prompt": "A", "chosen": "B", "rejected": "C"}], [], []),
+    "preference of chats": (
+        "trl-dpo",
+        [
+            {
+                "prompt": chat("user: A")["messages"],
+                "chosen": chat("assistant: B")["messages"],
+                "rejected": chat("assistant: C")["messages"],
+            }
+        ],
+        [],
+        [],
+    ),
+    "whole preference": (
+        "trl-dpo",
+        [{"chosen": chat("user: A", "assistant: B")["messages"], "rejected": chat("user: A")["messages"]}],
+        ["no_answer"],
+        [],
+    ),
+    "no preference": ("trl-dpo", [{"prompt": "A", "chosen": "B", "rejected": "B"}], [], ["same_answers"]),
+    "one answer": ("trl-dpo", [GOOD], ["columns"], []),
+    "chat pairs where text is wanted": (
+        "mlx-lm",
+        [{"prompt": chat("user: A")["messages"], "completion": chat("assistant: B")["messages"]}],
+        ["columns"],
+        [],
+    ),
+    "a system prompt that is not looked at": (
+        "torchtune",
+        [{"instruction": "A", "input": "", "output": "B", "system": "S"}],
+        [],
+        ["whole_text_loss", "ignored_columns"],
+    ),
+    "nothing known": ("torchtune", [{"question": "A", "answer": "B"}], ["columns"], []),
+}
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_what_is_found(tmp_path: Path, name: str) -> None:
+    trainer, rows, errors, warnings = DEFECTS[name]
+    report = validate_dataset(written(tmp_path / "rows.jsonl", rows), trainer)
+    assert (codes(report), codes(report, "warning")) == (errors, warnings)
+    assert report.ok == (not errors)
+    assert all(finding.what and finding.change for finding in report.findings)
+
+
+def test_a_finding_is_counted_and_names_its_first_row(tmp_path: Path) -> None:
+    rows = [GOOD, chat("human: Hi", "gpt: A"), GOOD, chat("human: Hi", "assistant: B")]
+    (finding,) = validate_dataset(written(tmp_path / "r.jsonl", rows), "torchtune").findings
+    assert (finding.code, finding.rows, finding.where) == ("foreign_role", 2, f"{tmp_path}/r.jsonl:2")
+    assert "role 'human'" in finding.what
+
+
+def test_a_line_that_is_no_json_is_a_finding_like_any_other(tmp_path: Path) -> None:
+    path = written(tmp_path / "r.jsonl", [GOOD])
+    path.write_text(path.read_text() + "{not json\n")
+    (finding,) = validate_dataset(path, "axolotl").findings
+    assert (finding.code, finding.where) == ("unreadable", f"{path}:2")
+    assert "not valid JSON" in finding.what
+
+
+READS = {
+    "trl-sft": ("prompt_completion_chat", {"prompt_completion", "messages", "openai", "text"}),
+    "axolotl": ("messages", {"openai", "sharegpt", "alpaca", "prompt_completion", "text"}),
+    "llama-factory": ("sharegpt", {"messages", "openai", "alpaca", "prompt_completion"}),
+    "torchtune": ("messages", {"openai", "sharegpt", "prompt_completion", "alpaca", "text"}),
+    "mlx-lm": ("messages", {"openai", "prompt_completion", "text"}),
+    "openai": ("openai", set()),
+}
+
+
+@pytest.mark.parametrize("trainer", READS)
+def test_every_trainer_takes_the_configs_that_are_made_for_it(folder: Path, trainer: str) -> None:
+    best, others = READS[trainer]
+    accepted = {config for config in FORMATS if validate_dataset(folder, trainer, config=config).ok}
+    assert accepted == {best} | others
+    for config in FORMATS:
+        report = validate_dataset(folder, trainer, config=config)
+        assert set(report.suited) == accepted - {config}
+        if config != best:
+            assert report.suited[0] == best, "the one that it prefers stands first"
+        if report.layout is None:
+            assert f"use --config {best}" in report.findings[0].change
+
+
+def test_the_default_config_is_read_unless_another_is_named(folder: Path) -> None:
+    report = validate_dataset(folder, "trl-sft")
+    assert (report.config, report.layout, report.rows) == ("messages", "messages", 40)
+    assert [split for split, _ in report.splits] == ["train", "test"]
+    with pytest.raises(UsageError, match=r"no config 'mesages'; did you mean 'messages'\?"):
+        validate_dataset(folder, "trl-sft", config="mesages")
+
+
+def test_openai_reads_the_lines_beside_the_parquet_files(folder: Path) -> None:
+    assert validate_dataset(folder, "openai", config="openai").ok
+    assert set(codes(validate_dataset(folder, "openai"))) == {"file_kind", "extra_columns"}
+    (folder / "openai" / "train.jsonl").unlink()
+    assert codes(validate_dataset(folder, "openai", config="openai")) == ["file_kind"]
+
+
+def test_any_table_can_be_read(tmp_path: Path) -> None:
+    rows = [{"instruction": "A", "input": "", "output": "B"}] * 3
+    data = datasets.Dataset.from_list(rows)
+    data.to_parquet(tmp_path / "rows.parquet")
+    data.to_csv(tmp_path / "rows.csv")
+    data.save_to_disk(str(tmp_path / "saved"))
+    (tmp_path / "plain").mkdir()
+    written(tmp_path / "plain" / "train.jsonl", rows)
+    written(tmp_path / "plain" / "test.jsonl", rows[:1])
+    for name in ("rows.parquet", "rows.csv", "saved"):
+        assert validate_dataset(tmp_path / name, "axolotl").splits == (("train", 3),)
+    assert validate_dataset(tmp_path / "plain", "axolotl").splits == (("train", 3), ("test", 1))
+
+
+@pytest.mark.parametrize(
+    "files",
+    ['"*.jsonl"', "[a.jsonl, b.jsonl]", "[{split: train, path: a.jsonl}, {split: test, path: [b.jsonl, a.jsonl]}]"],
+)
+def test_a_card_may_name_its_files_in_every_way_that_datasets_reads(tmp_path: Path, files: str) -> None:
+    for name in ("a", "b"):
+        written(tmp_path / f"{name}.jsonl", [GOOD])
+    configs = f"- config_name: x\n  data_files: a.jsonl\n- config_name: y\n  default: true\n  data_files: {files}\n"
+    (tmp_path / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
+    loaded = datasets.load_dataset(str(tmp_path))
+    report = validate_dataset(tmp_path, "axolotl")
+    assert report.config == "y"
+    assert dict(report.splits) == {split: rows.num_rows for split, rows in loaded.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("missing", "no such file or folder"),
+        ("-", "name a file or folder"),
+        ("empty", "holds no data files"),
+        ("run", "is a run's folder; name the dataset in it"),
+        ("card", "the card names gone-*.parquet, but there is no such file"),
+        ("torn", "its configs can't be read"),
+        ("outside", "its configs can't be read"),
+        ("none.jsonl", "holds no readable row"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(tmp_path: Path, name: str, said: str) -> None:
+    for folder in ("empty", "run", "card", "torn", "outside"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "run" / "journal.sqlite").touch()
+    (tmp_path / "none.jsonl").write_text("1\n2\n")
+    card = "---\nconfigs:\n- config_name: a\n  data_files: gone-*.parquet\n---\n"
+    (tmp_path / "card" / "README.md").write_text(card)
+    (tmp_path / "outside" / "README.md").write_text(card.replace("gone-*", "/gone-*"))
+    (tmp_path / "torn" / "README.md").write_text("---\nconfigs: [{a\n---\n")
+    with pytest.raises(UsageError, match=re.escape(said)) as error:
+        validate_dataset(name if name == "-" else tmp_path / name, "axolotl")
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_lengths_are_estimated_or_counted(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+
+    tokenizer = Tokenizer(WordLevel({"a": 0, "b": 1, "[UNK]": 2}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.enable_truncation(3)  # as many model files have it
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    path = written(tmp_path / "r.jsonl", [{"prompt": "a a a", "completion": "b b"}])
+    assert validate_dataset(path, "trl-sft").longest == estimated("a a a\nb b") == 3
+    counted = validate_dataset(path, "trl-sft", tokenizer=tmp_path / "tokenizer.json", max_length=4)
+    assert (counted.longest, counted.counted, codes(counted, "warning")) == (5, True, ["too_long"])
+    assert "5 tokens, above 4" in counted.findings[0].what
+    assert not validate_dataset(path, "trl-sft", tokenizer=tmp_path, max_length=5).findings
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"not a tokenizer\.json"):
+        validate_dataset(path, "trl-sft", tokenizer=tmp_path / "tokenizer.json")
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    """Ten times the rows, about the same peak: a table of any size passes."""
+
+    def peak(rows: int, name: str) -> int:
+        path = tmp_path / name
+        one = {"prompt": "word " * 20, "completion": "word " * 20}
+        datasets.Dataset.from_list([one] * rows).to_parquet(path)
+        tracemalloc.start()
+        assert validate_dataset(path, "trl-sft").rows == rows
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(10, "warm.parquet")
+    assert peak(40_000, "large.parquet") < 2 * peak(4_000, "small.parquet")
+
+
+@pytest.mark.parametrize("config", ["messages", "sharegpt", "alpaca", "prompt_completion", "text"])
+def test_axolotls_yaml(folder: Path, config: str) -> None:
+    values = yaml.safe_load(config_stub(folder, "axolotl", config=config, max_length=512))
+    (entry,) = values["datasets"]
+    loaded = datasets.load_dataset(entry["path"], entry["name"], split=entry["split"])
+    assert values["sequence_len"] == 512
+    assert values["test_datasets"][0]["split"] == "test"
+    if config in ("messages", "sharegpt"):
+        message = loaded[0][entry["field_messages"]][0]
+        assert set(entry["message_property_mappings"].values()) == set(message)
+        assert entry["type"] == "chat_template"
+    elif config == "prompt_completion":
+        assert {entry["type"]["field_instruction"], entry["type"]["field_output"]} <= set(loaded.column_names)
+    else:
+        assert entry["type"] == {"alpaca": "alpaca", "text": "completion"}[config]
+
+
+@pytest.mark.parametrize("config", ["messages", "sharegpt", "alpaca", "prompt_completion"])
+def test_llama_factorys_dataset_info(folder: Path, config: str) -> None:
+    entries = json.loads(config_stub(folder, "llama-factory", config=config))
+    assert [entry["split"] for entry in entries.values()] == ["train", "test"]
+    for entry in entries.values():
+        loaded = datasets.load_dataset(entry["script_url"], entry["subset"], split=entry["split"])
+        assert set(entry["columns"].values()) <= set(loaded.column_names)
+        if entry["formatting"] == "sharegpt":
+            tags, (user, assistant) = entry["tags"], loaded[0][entry["columns"]["messages"]]
+            assert (user[tags["role_tag"]], assistant[tags["role_tag"]]) == (tags["user_tag"], tags["assistant_tag"])
+            assert tags["content_tag"] in user
+
+
+def test_a_system_prompt_beside_alpaca_columns_is_kept(tmp_path: Path) -> None:
+    path = written(tmp_path / "r.jsonl", [{"instruction": "A", "input": "", "output": "B", "system": "S"}])
+    (entry,) = json.loads(config_stub(path, "llama-factory")).values()
+    assert entry["columns"] == {"prompt": "instruction", "query": "input", "response": "output", "system": "system"}
+    assert yaml.safe_load(config_stub(path, "axolotl"))["datasets"][0]["type"] == "alpaca_w_system"
+
+
+def test_trls_command(folder: Path) -> None:
+    command = shlex.split(config_stub(folder, "trl-sft").replace("\\\n", " "))
+    options = dict(zip(command[2::2], command[3::2], strict=True))
+    assert command[:2] == ["trl", "sft"]
+    assert options["--dataset_name"] == str(folder.resolve())
+    assert (options["--dataset_config"], options["--assistant_only_loss"]) == ("messages", "true")
+    assert "--assistant_only_loss" not in config_stub(folder, "trl-sft", config="prompt_completion")
+
+
+def test_torchtunes_and_mlx_lms_yaml(folder: Path) -> None:
+    section = yaml.safe_load(config_stub(folder, "torchtune", config="sharegpt"))["dataset"]
+    assert section["_component_"] == "torchtune.datasets.chat_dataset"
+    assert (section["conversation_column"], section["conversation_style"]) == ("conversations", "sharegpt")
+    entry = yaml.safe_load(config_stub(folder, "mlx-lm"))["hf_dataset"]
+    for split in (entry["train_split"], entry["valid_split"]):
+        assert datasets.load_dataset(entry["path"], split=split, **entry["config"]).num_rows > 0
+
+
+@pytest.mark.parametrize("trainer", ["axolotl", "llama-factory", "torchtune"])
+def test_a_lone_file_has_its_configuration_too(tmp_path: Path, trainer: str) -> None:
+    path = written(tmp_path / "rows.jsonl", [GOOD])
+    assert str(path) in config_stub(path, trainer)
+    if trainer == "axolotl":
+        assert yaml.safe_load(config_stub(path, trainer))["datasets"][0]["ds_type"] == "json"
+
+
+@pytest.mark.parametrize(
+    ("trainer", "said"),
+    [
+        ("openai", "is set up without a file"),
+        ("trl-sft", "reads a folder or hub name"),
+        ("mlx-lm", "reads a folder"),
+        ("trl-dpo", "trl-dpo doesn't read"),
+        ("trl-stf", r"did you mean 'trl-sft'\?"),
+    ],
+)
+def test_a_configuration_that_cannot_be_written_says_why(tmp_path: Path, trainer: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        config_stub(written(tmp_path / "rows.jsonl", [GOOD]), trainer)
+
+
+def test_layouts_of_the_formats_are_told_apart(folder: Path) -> None:
+    for name in FORMATS:
+        row = next(iter(datasets.load_dataset(str(folder), name, split="train")))
+        layout = layout_of(row)
+        assert layout is not None
+        assert layout.name == ("messages" if name == "openai" else name)
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "selfinstruct", "validate", *map(str, arguments)]
+    return subprocess.run(line, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"NO_COLOR": "1"})
+
+
+def test_the_command_prints_what_to_change_and_ends_with_its_code(folder: Path, tmp_path: Path) -> None:
+    done = command(folder, "--for", "trl-sft", "--config", "alpaca")
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "error: columns, alpaca/train" in done.stdout
+    assert "to change: use --config prompt_completion_chat" in done.stdout
+    stub = tmp_path / "dataset_info.json"
+    done = command(folder, "--for", "llama-factory", "--write-config", stub)
+    assert done.returncode == 0
+    assert json.loads(stub.read_text())
+    done = command(folder, "--for", "llama-factory", "--write-config", stub)
+    assert (done.returncode, "is there already" in done.stderr) == (2, True)
+    done = command(folder, "--for", "unsloth")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--for unsloth: unknown trainer; one of trl-sft, trl-dpo" in done.stderr
+
+
+def test_the_report_as_json(folder: Path) -> None:
+    report = json.loads(command(folder, "--for", "trl-sft", "--json").stdout)
+    assert (report["ok"], report["rows"], report["layout"]) == (True, 40, "messages")
+    assert report["findings"][0]["code"] == "whole_text_loss"
+
+
+def test_what_stands_in_a_row_cannot_act_on_the_terminal(tmp_path: Path) -> None:
+    path = written(tmp_path / "r.jsonl", [chat("\x1b[31mevil\u202e: Hi", "assistant: Hello")])
+    done = command(path, "--for", "axolotl")
+    assert done.returncode == 2
+    assert "\x1b" not in done.stdout
+    assert "\u202e" not in done.stdout
+
+
+def test_every_contract_names_what_it_was_read_from() -> None:
+    for name, contract in TRAINERS.items():
+        assert contract.name == name
+        assert contract.version
+        assert contract.docs.startswith("https://")
+        assert (contract.stub is None) == (not contract.stub_name)
+
+
+def test_the_documented_versions_and_codes_are_those_of_the_contracts() -> None:
+    page = (ROOT / "docs" / "trainers.md").read_text(encoding="utf-8")
+    for name, contract in TRAINERS.items():
+        assert f"| `{name}` | {contract.version} |" in page
+    source = "".join(path.read_text() for path in (ROOT / "selfinstruct" / "trainers").rglob("*.py"))
+    documented = set(
+        re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`\w+`.*?) \| (?:error|warn)", page, re.MULTILINE)))
+    )
+    used = {code for code in documented if f'"{code}"' in source}
+    assert documented == used
+    assert {code for _, _, errors, warnings in DEFECTS.values() for code in errors + warnings} <= documented
