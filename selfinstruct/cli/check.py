@@ -40,14 +40,14 @@ def check_names(config: RunConfig) -> None:
     Budget(config, {each.label: price_of(each) for each in config.all_teachers}, Totals())
 
 
-_FILTERS = ("max_similarity", "refuse_equal", "judge.min_score")
-
-
 def only_filters(source: RunConfig, config: RunConfig) -> None:
     """Refuse a refilter that would claim other answers than the run has."""
+    from ..config.run_config import may_change
+    from ..config.sections import MayChange
+
     before, after = source.meaning("", ""), config.meaning("", "")
     changed = [key for key in after if before.get(key) != after[key]]
-    other = [key for key in changed if key not in _FILTERS and not key.startswith("filters.")]
+    other = [key for key in changed if may_change(key) is not MayChange.WITH_A_REFILTER]
     if other:
         raise UsageError(
             f"refilter: {', '.join(other)} can't be changed here, the answers were asked with it; "

@@ -17,10 +17,11 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, Strict, ValidationError
+from pydantic import BaseModel, Field, Strict, ValidationError
 
 from ..core.errors import ConfigError
 from ..core.tokens import TOKENIZER_VERSION
@@ -28,9 +29,13 @@ from .sections import (
     DatasetConfig,
     Dollars,
     FilterConfig,
+    Free,
     JudgeConfig,
+    MayChange,
     Name,
     Names,
+    PerGeneration,
+    Refilterable,
     SamplingConfig,
     Section,
     Share,
@@ -50,84 +55,92 @@ __all__ = [
     "TeacherConfig",
     "digest_of",
     "json_schema",
+    "may_change",
     "overridden",
 ]
-
-_FREE_KEYS = frozenset(
-    "run_dir target concurrency max_cost_usd max_requests max_tokens min_yield min_yield_window "
-    "max_failures_in_a_row neighbours dataset egress seeds_license".split()
-)
-_FREE_TEACHER_KEYS = frozenset(
-    "base_url api_key_env timeout_s max_retries input_usd_per_mtok cached_usd_per_mtok output_usd_per_mtok "
-    "threads max_rpm max_tpm max_input_tpm max_output_tpm patience_s mode batch_poll_s batch_quiet_s batch_questions "
-    "batch_price_factor license tokenizer".split()
-)
-_FREE_IN_SECTION = {"teacher": _FREE_TEACHER_KEYS, "filters": frozenset(("decontaminate", "eval_columns"))}
-"""An evaluation set counts by its content, as the seeds do."""
 
 
 class RunConfig(Section):
     """Everything that one run is made from. See `configs/` for complete examples."""
 
-    seeds: Name | Annotated[Names, Field(min_length=1)] = Field(
+    seeds: PerGeneration[Name | Annotated[Names, Field(min_length=1)]] = Field(
         description="Seeds: JSONL, JSON, CSV, Parquet; a folder, a pattern such as seeds/*.jsonl, a hub name, or '-'."
     )
-    seeds_license: str | None = Field(
-        None, description="The seeds' licence, as an SPDX id; those that come with the program are known."
+    seeds_license: Free[str | None] = Field(
+        default=None, description="The seeds' licence, as an SPDX id; those that come with the program are known."
     )
-    run_dir: Name = Field(description="The run's folder: journal, log, dataset/.")
-    target: Target = Field(100, description="Records that the dataset shall have; +500: so many more at each start.")
-    strategy: Name = Field("alpaca", description="alpaca | self_instruct | package.module:Name")
-    language: Literal["en", "zh", "any"] = Field("en", description="Language of prompts and filters.")
-    random_seed: int = Field(0, description="Draws of demonstrations and the test split.")
-    teacher: TeacherConfig = TeacherConfig()
-    teachers: Annotated[tuple[ListedTeacher, ...], Strict(False), Field(min_length=1)] | None = Field(
-        None, description="Several teachers in place of `teacher`, each with its roles and its weight."
+    run_dir: Free[Name] = Field(description="The run's folder: journal, log, dataset/.")
+    target: Free[Target] = Field(
+        default=100, description="Records that the dataset shall have; +500: so many more at each start."
     )
-    propose: SamplingConfig = Field(SamplingConfig(), description="Sampling of questions for new tasks.")
-    classify: SamplingConfig = Field(SamplingConfig(), description="Sampling of 'is it a classification'.")
-    instances: SamplingConfig = Field(SamplingConfig(), description="Sampling of questions for instances.")
+    strategy: PerGeneration[Name] = Field(default="alpaca", description="alpaca | self_instruct | package.module:Name")
+    language: Literal["en", "zh", "any"] = Field(default="en", description="Language of prompts and filters.")
+    random_seed: int = Field(default=0, description="Draws of demonstrations and the test split.")
+    teacher: PerGeneration[TeacherConfig] = TeacherConfig()
+    teachers: PerGeneration[Annotated[tuple[ListedTeacher, ...], Strict(False), Field(min_length=1)] | None] = Field(
+        default=None, description="Several teachers in place of `teacher`, each with its roles and its weight."
+    )
+    propose: PerGeneration[SamplingConfig] = Field(
+        default=SamplingConfig(), description="Sampling of questions for new tasks."
+    )
+    classify: PerGeneration[SamplingConfig] = Field(
+        default=SamplingConfig(), description="Sampling of 'is it a classification'."
+    )
+    instances: PerGeneration[SamplingConfig] = Field(
+        default=SamplingConfig(), description="Sampling of questions for instances."
+    )
     judge: JudgeConfig | None = Field(
-        None, description="A model that grades each worked task; {} for marks alone; null: none."
+        default=None, description="A model that grades each worked task; {} for marks alone; null: none."
     )
-    seed_demos: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="Seed tasks shown in a proposal; null: as published (alpaca 3, self_instruct 6)."
+    seed_demos: PerGeneration[Annotated[int, Field(ge=1)] | None] = Field(
+        default=None, description="Seed tasks shown in a proposal; null: as published (alpaca 3, self_instruct 6)."
     )
-    machine_demos: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="Machine-made tasks shown; null: as published (alpaca 0, self_instruct 2)."
+    machine_demos: PerGeneration[Annotated[int, Field(ge=0)] | None] = Field(
+        default=None, description="Machine-made tasks shown; null: as published (alpaca 0, self_instruct 2)."
     )
-    tasks_per_question: Annotated[int, Field(ge=1)] | None = Field(
-        None,
+    tasks_per_question: PerGeneration[Annotated[int, Field(ge=1)] | None] = Field(
+        default=None,
         description="New tasks asked for at once; null: as published (alpaca 20 with the demos, self_instruct 8).",
     )
-    max_instances: Annotated[int, Field(ge=1)] = Field(5, description="Instances per task, self_instruct.")
-    prompts: Name | None = Field(None, description="Your own prompt file; null: the one shipped for language.")
-    concurrency: Annotated[int, Field(ge=1, le=4096)] = Field(16, description="Requests in flight.")
+    max_instances: PerGeneration[Annotated[int, Field(ge=1)]] = Field(
+        default=5, description="Instances per task, self_instruct."
+    )
+    prompts: PerGeneration[Name | None] = Field(
+        default=None, description="Your own prompt file; null: the one shipped for language."
+    )
+    concurrency: Free[Annotated[int, Field(ge=1, le=4096)]] = Field(default=16, description="Requests in flight.")
     lookahead: Annotated[int, Field(ge=1)] = Field(
-        64, description="Proposals asked ahead of the one consumed; several times the concurrency."
+        default=64, description="Proposals asked ahead of the one consumed; several times the concurrency."
     )
-    max_similarity: Share = Field(0.7, description="Refuse above this ROUGE-L F to seeds or pool; equal is kept.")
-    refuse_equal: bool = Field(
-        False, description="Refuse what is equal to max_similarity, too, as the Self-Instruct paper words it."
+    max_similarity: Refilterable[Share] = Field(
+        default=0.7, description="Refuse above this ROUGE-L F to seeds or pool; equal is kept."
     )
-    neighbours: Annotated[int, Field(ge=0, le=100)] = Field(
-        0, description="Most similar texts kept with each record (published: 10), with the mean similarity."
+    refuse_equal: Refilterable[bool] = Field(
+        default=False, description="Refuse what is equal to max_similarity, too, as the Self-Instruct paper words it."
     )
-    filters: FilterConfig = FilterConfig()
-    max_cost_usd: Dollars | None = Field(None, description="Never spend more; needs a known price.")
-    max_requests: Annotated[int, Field(ge=0)] | None = Field(None, description="Never send more requests.")
-    max_tokens: Annotated[int, Field(ge=0)] | None = Field(None, description="Never use more tokens, both ways.")
-    min_yield: Annotated[float, Field(ge=0)] = Field(
-        0.05, description="Stop when fewer new tasks per question come in over the window; 0 never stops."
+    neighbours: Free[Annotated[int, Field(ge=0, le=100)]] = Field(
+        default=0, description="Most similar texts kept with each record (published: 10), with the mean similarity."
     )
-    min_yield_window: Annotated[int, Field(ge=1)] = Field(200, description="Questions in that window.")
-    max_failures_in_a_row: Annotated[int, Field(ge=1)] = Field(
-        10, description="Stop when so many questions in a row got no answer at all."
+    filters: Refilterable[FilterConfig] = FilterConfig()
+    max_cost_usd: Free[Dollars | None] = Field(default=None, description="Never spend more; needs a known price.")
+    max_requests: Free[Annotated[int, Field(ge=0)] | None] = Field(
+        default=None, description="Never send more requests."
     )
-    egress: Literal["any", "local-only"] | Annotated[Names, Field(min_length=1)] = Field(
-        "any", description="Where a teacher may be: any | local-only (this machine) | a list of hosts beside it."
+    max_tokens: Free[Annotated[int, Field(ge=0)] | None] = Field(
+        default=None, description="Never use more tokens, both ways."
     )
-    dataset: DatasetConfig = DatasetConfig()
+    min_yield: Free[Annotated[float, Field(ge=0)]] = Field(
+        default=0.05, description="Stop when fewer new tasks per question come in over the window; 0 never stops."
+    )
+    min_yield_window: Free[Annotated[int, Field(ge=1)]] = Field(default=200, description="Questions in that window.")
+    max_failures_in_a_row: Free[Annotated[int, Field(ge=1)]] = Field(
+        default=10, description="Stop when so many questions in a row got no answer at all."
+    )
+    egress: Free[Literal["any", "local-only"] | Annotated[Names, Field(min_length=1)]] = Field(
+        default="any",
+        description="Where a teacher may be: any | local-only (this machine) | a list of hosts beside it.",
+    )
+    dataset: Free[DatasetConfig] = DatasetConfig()
 
     @classmethod
     def load(cls, path: str | Path, overrides: list[str] | None = None, **changes: Any) -> RunConfig:
@@ -207,10 +220,15 @@ class RunConfig(Section):
         return (self.seeds,) if isinstance(self.seeds, str) else tuple(self.seeds)
 
     def meaning(self, seeds_digest: str, prompts_digest: str, questions_digest: str = "") -> dict[str, Any]:
-        """The values that give the answers their meaning, flat: 'teacher.model' -> ...; they make the digest.
+        """Return every value that determines the answers as a flat mapping, such as {'teacher.model': 'gpt-4o-mini'}.
 
-        The three digests stand for the content of seeds, prompts and evaluation sets ('' for none), whatever
-        the files are called.
+        Args:
+            seeds_digest: Digest of the seeds' content; stands in for their path.
+            prompts_digest: Digest of the prompt wording; stands in for its path.
+            questions_digest: Digest of the evaluation sets' questions; '' without any.
+
+        Returns:
+            Dotted keys and JSON values, without the keys that are `Free`; input of `digest_of`.
         """
         values: dict[str, Any] = {
             "tokenizer": TOKENIZER_VERSION,
@@ -218,26 +236,48 @@ class RunConfig(Section):
             "prompts": prompts_digest,
             "filters.decontaminate": questions_digest,
         }
-        for key, value in self.model_dump(mode="json").items():
-            if key in _FREE_KEYS or key in ("seeds", "prompts"):
-                continue
-            if key == "teachers" or (key == "teacher" and self.teachers is not None):
-                continue
-            if isinstance(value, dict):
-                free = _FREE_IN_SECTION.get(key, frozenset())
-                section = getattr(self, key)
-                for name, item in value.items():
-                    if name in free:
-                        continue
-                    if isinstance(section, SamplingConfig):
-                        item = item if name in section.model_fields_set else "published"
-                    values[f"{key}.{name}"] = item
+        # Top-level keys and sections. Digests are set already, and a list of teachers follows below.
+        unused = {"teachers"} if self.teachers is None else {"teacher", "teachers"}
+        for name in [name for name in _meant(RunConfig) if name not in values and name not in unused]:
+            value = getattr(self, name)
+            if isinstance(value, Section):
+                for key, item in _meant_values(value).items():
+                    values.setdefault(f"{name}.{key}", item)
             else:
-                values[key] = value
+                values[name] = self.model_dump(mode="json", include={name})[name]
+        # Each listed teacher under its label.
         for teacher in self.teachers or ():
-            for name, item in teacher.model_dump(mode="json", exclude={*_FREE_TEACHER_KEYS, "name"}).items():
-                values[f"teachers.{teacher.label}.{name}"] = item
+            values |= {f"teachers.{teacher.label}.{key}": item for key, item in _meant_values(teacher).items()}
         return values
+
+
+def may_change(key: str) -> MayChange:
+    """Return when a key of `RunConfig.meaning`, such as 'judge.min_score', may change in an existing run."""
+    section, _, name = key.partition(".")
+    if section not in RunConfig.model_fields:  # the tokenizer's version
+        return MayChange.WITH_A_NEW_RUN
+    inner = sections_of(RunConfig).get(section)
+    name = name.rpartition(".")[2]  # the label of a listed teacher may contain dots: 'teachers.gpt-4.1.model'
+    own = _declared(inner, name) if inner is not None and name in inner.model_fields else None
+    return own or _declared(RunConfig, section) or MayChange.WITH_A_NEW_RUN
+
+
+def _declared(model: type[BaseModel], name: str) -> MayChange | None:
+    return next((item for item in model.model_fields[name].metadata if isinstance(item, MayChange)), None)
+
+
+@cache
+def _meant(model: type[BaseModel]) -> tuple[str, ...]:
+    """The keys of `model` that are part of the digest."""
+    return tuple(name for name in model.model_fields if _declared(model, name) is not MayChange.AT_ANY_START)
+
+
+def _meant_values(section: Section) -> dict[str, Any]:
+    """The JSON values of `section` that are part of the digest; sampling keys that are not set are 'published'."""
+    values = section.model_dump(mode="json", include=set(_meant(type(section))))
+    if isinstance(section, SamplingConfig):
+        values |= dict.fromkeys(values.keys() - section.model_fields_set, "published")
+    return values
 
 
 def digest_of(meaning: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict
 
-from .sections import Name, TeacherConfig
+from .sections import Free, Name, TeacherConfig
 
 Role = Literal["propose", "classify", "instances", "judge"]
 ROLES: tuple[Role, ...] = ("propose", "classify", "instances")
@@ -21,12 +21,12 @@ ROLES: tuple[Role, ...] = ("propose", "classify", "instances")
 class ListedTeacher(TeacherConfig):
     """One of `teachers`: everything that `teacher` has, and what it is asked for and how often."""
 
-    name: Name | None = Field(None, description="What status and records call it; null: its model.")
+    name: Free[Name | None] = Field(default=None, description="What status and records call it; null: its model.")
     weight: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="Share of its roles' questions, beside the weights of the others that have them."
+        default=1.0, description="Share of its roles' questions, beside the weights of the others that have them."
     )
     roles: Annotated[tuple[Role, ...], Strict(False), Field(min_length=1)] = Field(
-        ROLES,
+        default=ROLES,
         description="What it is asked for: propose (new tasks), classify, instances (inputs and outputs), judge.",
     )
 

@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..config.run_config import digest_of
+from ..config.run_config import digest_of, may_change
+from ..config.sections import MayChange
 from ..core.errors import ConfigChanged, UsageError
 from ..core.tasks import SeedTask
 from ..seeds.load import SeedChange, compare_seeds, seeds_digest
 from .journal import Journal
 
-_IN_PLACE = frozenset("prompts strategy seeds seed_demos machine_demos tasks_per_question max_instances".split())
-_SECTIONS_IN_PLACE = frozenset("teacher teachers propose classify instances".split())
 _SHOWN = 5
 
 
@@ -58,7 +57,7 @@ def change_of(
     meaning = meaning | {"seeds": seeds_digest(found.tasks)}
     changed = [key for key in sorted(last.meaning.keys() | meaning.keys()) if last.meaning.get(key) != meaning.get(key)]
     by_itself = set(changed) <= {"seeds"}
-    possible = all(key in _IN_PLACE or key.partition(".")[0] in _SECTIONS_IN_PLACE for key in changed)
+    possible = all(may_change(key) is MayChange.WITH_A_GENERATION for key in changed)
     possible = possible and not (found.removed or found.edited)
     if not possible or not (by_itself or new_generation):
         raise _refused(path, changed, last.meaning, meaning, found, possible)

@@ -20,8 +20,10 @@ from selfinstruct.config.run_config import (
     TeacherConfig,
     digest_of,
     json_schema,
+    may_change,
     overridden,
 )
+from selfinstruct.config.sections import MayChange
 from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.prompts import Sampling
 from selfinstruct.filters import instruction_filters
@@ -494,6 +496,31 @@ def test_a_free_key_may_change_at_any_start(key: str) -> None:
 @pytest.mark.parametrize("key", MEANT)
 def test_a_key_that_gives_the_answers_their_meaning_changes_the_digest(key: str) -> None:
     assert digest(changed(key, MEANT[key])) != digest(parsed())
+
+
+NEW_GENERATION = {"strategy", "seed_demos", "machine_demos", "tasks_per_question", "max_instances", "seeds", "prompts"}
+REFILTER = {"max_similarity", "refuse_equal"}
+
+
+@pytest.mark.parametrize("key", [*FREE, *MEANT, "seeds", "prompts", "filters.decontaminate", "tokenizer"])
+def test_every_key_declares_when_it_may_change(key: str) -> None:
+    section = key.partition(".")[0]
+    if key in FREE:
+        expected = MayChange.AT_ANY_START
+    elif key in NEW_GENERATION or section in ("teacher", "teachers", "propose", "classify", "instances"):
+        expected = MayChange.WITH_A_GENERATION
+    elif key in REFILTER or section == "filters":
+        expected = MayChange.WITH_A_REFILTER
+    else:
+        expected = MayChange.WITH_A_NEW_RUN
+    assert may_change(key) is expected
+
+
+def test_a_section_decides_for_the_keys_that_declare_nothing() -> None:
+    assert may_change("judge.min_score") is MayChange.WITH_A_REFILTER
+    assert may_change("judge.temperature") is may_change("judge") is MayChange.WITH_A_NEW_RUN
+    assert may_change("teachers.gpt-4.1.weight") is MayChange.WITH_A_GENERATION
+    assert may_change("teachers.gpt-4.1.max_rpm") is MayChange.AT_ANY_START
 
 
 def test_content_counts_and_not_the_path_to_it() -> None:
