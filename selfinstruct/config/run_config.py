@@ -21,7 +21,15 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, Strict, ValidationError
+from pydantic import (
+    BaseModel,
+    Field,
+    ModelWrapValidatorHandler,
+    Strict,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from ..core.errors import ConfigError
 from ..core.tokens import TOKENIZER_VERSION
@@ -160,43 +168,56 @@ class RunConfig(Section):
 
     @classmethod
     def parse(cls, values: dict[str, Any], source: str = "config", set_: Sequence[str] = ()) -> RunConfig:
-        """Validate plain values; ConfigError names `source`, each key's path and what to do.
+        """Validate plain values, such as those of a YAML file.
 
-        set_: the keys that come from --set, not from `source`.
-        A section that is null, as YAML reads one without keys, has its defaults.
+        Args:
+            values: Keys and values. A section that is null, as YAML reads one without keys, gets its defaults.
+            source: Where the values come from; begins each line of an error.
+            set_: The keys that --set changed; their errors name --set instead of `source`.
+
+        Raises:
+            ConfigError: One line per defect: the source, the key, what is wrong and what to do.
         """
         sections = sections_of(cls)
         values = {key: value for key, value in values.items() if value is not None or key not in sections}
+        return cls.model_validate(values, context={"source": f"{source}:", "set": set_})
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _raise_config_error(
+        cls, values: Any, validate: ModelWrapValidatorHandler[RunConfig], info: ValidationInfo
+    ) -> RunConfig:
+        """Raise ConfigError in place of pydantic's ValidationError, also for `RunConfig(taget=5)`."""
         texts = dict(unusable_texts(values))
         defects: dict[str, str] = {}
         try:
-            config = cls.model_validate(values)
+            config = validate(values)
         except ValidationError as error:
             for item in error.errors():
+                # pydantic also calls a list too short when its items are wrong
                 if item["type"] == "too_short" and item["input"]:
-                    continue  # a list is called too short, too, when its items are wrong
+                    continue
                 key, problem = explain(item, cls)
                 defects.setdefault(key, problem if item["type"] == "extra_forbidden" else texts.get(key, problem))
         else:
-            defects = config._as_a_whole()
+            defects = config._conflicts()
         if defects := texts | defects:
-            given = [f"{key}." for key in set_]
-            said = {key for key in defects for one in given if one.startswith(f"{key}.") or f"{key}.".startswith(one)}
-            where = {key: "--set" if key in said else f"{source}:" for key in defects}
+            context = info.context or {"source": "RunConfig:", "set": ()}
+            where = {key: "--set" if _overlaps(key, context["set"]) else context["source"] for key in defects}
             raise ConfigError("\n".join(f"{where[key]} {key}: {problem}" for key, problem in defects.items()))
         return config
 
-    def _as_a_whole(self) -> dict[str, str]:
-        """What is wrong between keys that are right each for itself."""
+    def _conflicts(self) -> dict[str, str]:
+        """Cross-field validation: keys that contradict each other, each with the problem."""
         words = self.filters
         if words.min_words is not None and words.max_words is not None and words.min_words > words.max_words:
             return {"filters.min_words": "is above filters.max_words: no task would pass"}
         if self.teachers is None:
             return {}
-        found = defects_of(self.teachers, develops=self.strategy == "self_instruct", judged=self.judge is not None)
+        defects = defects_of(self.teachers, develops=self.strategy == "self_instruct", judged=self.judge is not None)
         if "teacher" in self.model_fields_set:
-            found.insert(0, "stands beside teacher; name one teacher there, or all of them here")
-        return {"teachers": "; ".join(found)} if found else {}
+            defects.insert(0, "stands beside teacher; name one teacher there, or all of them here")
+        return {"teachers": "; ".join(defects)} if defects else {}
 
     @property
     def all_teachers(self) -> tuple[ListedTeacher, ...]:
@@ -249,6 +270,11 @@ class RunConfig(Section):
         for teacher in self.teachers or ():
             values |= {f"teachers.{teacher.label}.{key}": item for key, item in _meant_values(teacher).items()}
         return values
+
+
+def _overlaps(key: str, others: Sequence[str]) -> bool:
+    """Whether `key` is one of `others`, a section around one, or a key inside one."""
+    return any(f"{other}.".startswith(f"{key}.") or f"{key}.".startswith(f"{other}.") for other in others)
 
 
 def may_change(key: str) -> MayChange:

@@ -24,7 +24,7 @@ from selfinstruct.config.run_config import (
     overridden,
 )
 from selfinstruct.config.sections import MayChange
-from selfinstruct.core.errors import ConfigError
+from selfinstruct.core.errors import ConfigError, SelfInstructError
 from selfinstruct.core.prompts import Sampling
 from selfinstruct.filters import instruction_filters
 from selfinstruct.seeds.load import load_seeds
@@ -277,6 +277,50 @@ def test_pydantic_itself_repeats_no_value() -> None:
     with pytest.raises(ValidationError) as caught:
         TeacherConfig(api_key_env=SECRET)
     assert "a1B2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"taget": 5}, "RunConfig: taget: unknown key; did you mean 'target'?"),
+        ({"target": 0}, "RunConfig: target: must be a number of records"),
+        ({"teacher": {"modell": "m"}}, "RunConfig: teacher.modell: unknown key; did you mean 'teacher.model'?"),
+        ({"filters": {"min_words": 9, "max_words": 3}}, "RunConfig: filters.min_words: is above filters.max_words"),
+    ],
+)
+def test_the_constructor_raises_the_errors_of_the_package(values: dict[str, Any], message: str) -> None:
+    for make in (lambda: RunConfig(**MINIMAL, **values), lambda: RunConfig.model_validate(MINIMAL | values)):
+        with pytest.raises(SelfInstructError) as caught:
+            make()
+        assert isinstance(caught.value, ConfigError)
+        assert str(caught.value).startswith(message)
+
+
+def test_a_config_can_be_built_copied_and_validated_again() -> None:
+    config = RunConfig(seeds="s.jsonl", run_dir="run", target=20)
+    assert config.model_copy(update={"target": 30}) == RunConfig(seeds="s.jsonl", run_dir="run", target=30)
+    assert RunConfig.model_validate(config) is config
+    assert RunConfig.model_validate_json(config.model_dump_json(exclude_unset=True)) == config
+
+
+def test_a_strict_type_checker_accepts_user_code(tmp_path: Path) -> None:
+    """Without pydantic's plugin, as users run it."""
+    code = tmp_path / "user.py"
+    code.write_text(
+        "import selfinstruct as si\n"
+        'config = si.RunConfig(seeds="a.jsonl", run_dir="b", target=20)\n'
+        'print(si.run(config).status().records, si.RunConfig.load("c.yaml", target=5).teacher.model)\n'
+        'si.RunConfig(seeds="a.jsonl", run_dir="b", taget=20)\n'
+    )
+    settings = tmp_path / "mypy.ini"
+    unused = "aiohttp huggingface_hub jinja2 numba numpy openai rich typer yaml".split()  # slow to analyze
+    settings.write_text(f"[mypy]\nstrict = True\n[mypy-{','.join(f'{m}.*' for m in unused)}]\nfollow_imports = skip\n")
+    command = [sys.executable, "-m", "mypy", "--config-file", settings, "--cache-dir", tmp_path / "cache", code]
+    checked = subprocess.run(command, cwd=CONFIGS.parent, capture_output=True, text=True, check=False)
+    errors = [line for line in checked.stdout.splitlines() if ": error:" in line]
+    assert [error.partition(": error: ")[2] for error in errors] == [
+        'Unexpected keyword argument "taget" for "RunConfig"; did you mean "target"?  [call-arg]'
+    ], checked.stdout + checked.stderr
 
 
 # --- overrides ---------------------------------------------------------------------------------------
