@@ -15,7 +15,6 @@ from random import Random
 from ..config.run_config import ListedTeacher, RunConfig
 from ..config.teacher_list import having
 from ..core.errors import TeacherError
-from ..core.prompts import Purpose
 from ..teachers.protocol import Teacher
 from .gate import Gate
 
@@ -50,7 +49,7 @@ class Roster:
         self.seats = [Seat(each, Gate(_places(each, config))) for each in config.all_teachers]
         self._asked_for: dict[str, list[Seat]] = {}
 
-    def draw(self, key: str, purpose: Purpose) -> list[Seat]:
+    def draw(self, key: str, purpose: str) -> list[Seat]:
         """Those whose turn it is for `key`, in order: by chance that follows from the key, weighted; resting ones last.
 
         A purpose that is nobody's role (the probe, a judge, one of a strategy of your own) is everybody's.

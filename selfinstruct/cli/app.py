@@ -122,8 +122,9 @@ def preview(
     """Print the exact first prompts, and those that develop a task. Asks nothing."""
     with plain_errors(debug):
         from ..seeds.load import load_seeds
-        from ..strategies import SelfInstruct, build_strategy
+        from ..strategies import build_strategy
         from ..strategies.material import demonstration, draw_demos
+        from ..strategies.protocol import preview_prompts
         from ..teachers import asking_for
 
         loaded = _load(config, set_)
@@ -133,11 +134,9 @@ def preview(
         for number in range(count):
             prompt = strategy.propose(draw_demos(loaded.random_seed, number, strategy, shown, ()))
             _show_prompt(f"proposal {number}", prompt)
-        if isinstance(strategy, SelfInstruct):
-            _show_prompt("classification", strategy.classify(seeds[0].instruction))
-            _show_prompt("instances, generation", strategy.request_instances(seeds[0].instruction, False))
-            _show_prompt("instances, classification", strategy.request_instances(seeds[0].instruction, True))
-        if any(each.structured == "auto" for each in loaded.all_teachers):
+        for each in preview_prompts(strategy, seeds[0].instruction):
+            _show_prompt(each.title, each.prompt)
+        if any(teacher.structured == "auto" for teacher in loaded.all_teachers):
             say("note: shown as text; a server that follows JSON schemas is asked with one (teacher.structured)")
 
 

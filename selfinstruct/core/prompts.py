@@ -13,9 +13,6 @@ from typing import Any, Literal
 
 from pydantic_core import to_json
 
-Purpose = Literal["probe", "propose", "classify", "instances", "judge"]
-
-
 Endpoint = Literal["chat", "completions"]
 
 
@@ -44,14 +41,15 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A question to the teacher, whole: what is sent follows from this value alone.
+    """One complete request to a teacher: this value alone determines what is sent.
 
+    purpose: 'propose', 'judge', or another step that the strategy names; teachers have roles for purposes.
     demos: ids of the demonstrations shown, in order.
     version: hash of the prompt wording it was rendered from.
     schema: JSON schema the answer is asked to follow, or None for text.
     """
 
-    purpose: Purpose
+    purpose: str
     messages: tuple[Message, ...]
     sampling: Sampling
     endpoint: Endpoint = "chat"
@@ -151,7 +149,7 @@ class Asking:
     propose: Endpoint = "chat"
     classify: Endpoint = "chat"
     instances: Endpoint = "chat"
-    structured: bool | frozenset[Purpose] | None = None
+    structured: bool | frozenset[str] | None = None
     direct: bool = False
 
     @classmethod
@@ -159,7 +157,7 @@ class Asking:
         """Everything over one endpoint."""
         return cls(endpoint, endpoint, endpoint)
 
-    def by_schema(self, purpose: Purpose) -> bool:
+    def by_schema(self, purpose: str) -> bool:
         """Whether answers for `purpose` are asked for by a JSON schema; completions endpoints have none."""
         endpoints = {"propose": self.propose, "classify": self.classify, "instances": self.instances}
         if endpoints.get(purpose, "chat") != "chat":

@@ -1,6 +1,6 @@
 """What a run will ask and cost, before the first question: from its prompts, and from its own past where it has one.
 
-The only guesses are the constants below; `check` prints them beside the result.
+The only guesses are the constants below and the strategy's `task_tokens` and `answer_tokens`.
 """
 
 from __future__ import annotations
@@ -12,19 +12,17 @@ from dataclasses import dataclass
 from ..ask.budget import price_of
 from ..config.run_config import RunConfig
 from ..config.teacher_list import having
-from ..core.prompts import Prompt, Purpose, Usage
+from ..core.prompts import Prompt, Usage
 from ..core.tasks import Instance, SeedTask
 from ..filters.judge import Judge
 from ..journal.status import Status
 from ..strategies.material import demonstration, draw_demos
-from ..strategies.protocol import Strategy
+from ..strategies.protocol import PreviewPrompt, Strategy, preview_prompts, task_tokens
 
 ACCEPTED = 0.6
 """Share of the tasks asked for that are admitted, while nothing has been measured."""
-TOKENS_A_TASK = {"alpaca": 90, "self_instruct": 20}
-"""Generated tokens for one proposed task: with input and output, or the instruction alone."""
 TOKENS_AN_ANSWER = 150
-"""Generated tokens of one answer that holds a task's instances."""
+"""Tokens of the answer that a judge reads."""
 TOKENS_A_JUDGEMENT = 60
 """Generated tokens of a judge's four marks and its reason."""
 
@@ -107,32 +105,23 @@ def _cost(config: RunConfig, purpose: str, usage: Usage) -> float | None:
 
 def _expected(
     config: RunConfig, seeds: Sequence[SeedTask], strategy: Strategy, records: int
-) -> Iterator[tuple[Purpose, int, Usage]]:
+) -> Iterator[tuple[str, int, Usage]]:
     shown = [demonstration(seed) for seed in seeds]
     samples = [strategy.propose(draw_demos(config.random_seed, n, strategy, shown, ())) for n in range(10)]
     questions = math.ceil(records / (strategy.tasks_per_question * ACCEPTED))
-    written = strategy.tasks_per_question * TOKENS_A_TASK.get(strategy.name, 60)
+    written = strategy.tasks_per_question * task_tokens(strategy)
     limit = samples[0].sampling.max_tokens or written
     prompt_tokens = questions * sum(map(tokens_of, samples)) // len(samples)
     yield "propose", questions, Usage(prompt_tokens, questions * min(written, limit))
-    for prompt, answer in _development(strategy, seeds):
-        yield prompt.purpose, records, Usage(records * tokens_of(prompt), records * answer)
+    instruction = max(seeds[: len(seeds) // 2 + 1], key=lambda seed: len(seed.instruction)).instruction
+    first_of_purpose: dict[str, PreviewPrompt] = {}
+    for each in preview_prompts(strategy, instruction):
+        first_of_purpose.setdefault(each.prompt.purpose, each)
+    for purpose, each in first_of_purpose.items():
+        yield purpose, records, Usage(records * tokens_of(each.prompt), records * each.answer_tokens)
     if config.judge is not None:
         sample = Judge(config, by_schema=False).prompt(seeds[0].instruction, Instance("", "x" * 4 * TOKENS_AN_ANSWER))
         yield "judge", records, Usage(records * tokens_of(sample), records * TOKENS_A_JUDGEMENT)
-
-
-def _development(strategy: Strategy, seeds: Sequence[SeedTask]) -> list[tuple[Prompt, int]]:
-    """The questions that one admitted task costs, with the tokens of their answers."""
-    from ..strategies import SelfInstruct
-
-    if not isinstance(strategy, SelfInstruct):
-        return []
-    instruction = max(seeds[: len(seeds) // 2 + 1], key=lambda seed: len(seed.instruction)).instruction
-    return [
-        (strategy.classify(instruction), 2),
-        (strategy.request_instances(instruction, classification=False), TOKENS_AN_ANSWER),
-    ]
 
 
 def tokens_of(prompt: Prompt) -> int:

@@ -14,7 +14,7 @@ from ..ask.door import Door
 from ..ask.gate import DoorClosed
 from ..config.run_config import RunConfig
 from ..config.teacher_list import ListedTeacher, having
-from ..core.prompts import Asking, Purpose
+from ..core.prompts import Asking
 from ..filters.judge import Judge
 from ..journal.journal import Answer, Journal
 from ..strategies.protocol import Strategy
@@ -101,14 +101,14 @@ async def _by_schema(
     journal: Journal,
     *,
     may_ask: bool,
-) -> frozenset[Purpose]:
+) -> frozenset[str]:
     """The purposes whose answers are asked for by a JSON schema: those whose teachers all follow one.
 
     Of several teachers, one that can't be asked now counts as following none. What was found when they were first asked
     is written down, so that it doesn't change later how questions are worded.
     """
     teachers, follows = config.all_teachers, dict[str, bool]()
-    shaped: list[Purpose] = ["propose", "instances"]
+    shaped = ["propose", "instances"]
     if config.judge is not None:
         shaped.append("judge")
     asked = {p: having(teachers, p) for p in shaped if replace(asking, structured=True).by_schema(p)}

@@ -51,6 +51,7 @@ class Alpaca:
     """One question for up to `tasks_per_question` whole tasks."""
 
     name = "alpaca"
+    task_tokens = 90  # with input and output
 
     def __init__(self, config: RunConfig, asking: Asking) -> None:
         self._wording = load_wording(config, self.name, PUBLISHED)

@@ -18,6 +18,7 @@ from ..config.run_config import RunConfig
 from ..core.prompts import Asking, Completion, Endpoint, Message, Prompt, Sampling
 from ..core.tasks import Candidate, Demonstration, Development, Instance
 from .few_shot import INSTANCES, INSTRUCTIONS, before_classify, before_instances
+from .protocol import PreviewPrompt
 from .reading.lists import clean_item, is_nothing, read_list, without_numbers, without_thoughts
 from .reading.loose_json import fields_of, read_json
 from .reading.text_blocks import LABELLED, read_blocks, read_examples
@@ -37,6 +38,7 @@ class SelfInstruct:
     """Instructions first; then, for each that is admitted, two more questions."""
 
     name = "self_instruct"
+    task_tokens = 20  # the instruction alone
 
     def __init__(self, config: RunConfig, asking: Asking) -> None:
         self._wording = load_wording(config, self.name, PUBLISHED)
@@ -111,6 +113,14 @@ class SelfInstruct:
         if answer.error:
             return Development((), classification, error=answer.error)
         return self.read_instances(answer, classification)
+
+    def preview(self, instruction: str) -> list[PreviewPrompt]:
+        """Return every prompt that `develop` may send for `instruction`."""
+        return [
+            PreviewPrompt("classification", self.classify(instruction), answer_tokens=2),
+            PreviewPrompt("instances, generation", self.request_instances(instruction, False), answer_tokens=150),
+            PreviewPrompt("instances, classification", self.request_instances(instruction, True), answer_tokens=150),
+        ]
 
     # --- step 2 -------------------------------------------------------------------------------
 

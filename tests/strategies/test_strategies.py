@@ -20,7 +20,7 @@ from selfinstruct.core.prompts import Asking, Completion, Prompt
 from selfinstruct.core.tasks import Candidate, Demonstration, Development, Instance
 from selfinstruct.filters import keep_instances
 from selfinstruct.strategies import Alpaca, SelfInstruct, build_strategy
-from selfinstruct.strategies.protocol import Strategy
+from selfinstruct.strategies.protocol import Strategy, preview_prompts, task_tokens
 from selfinstruct.teachers.fake.teacher import FakeTeacher
 
 NAMES, LANGUAGES, ENDPOINTS = ("alpaca", "self_instruct"), ("en", "zh"), ("chat", "completions")
@@ -493,3 +493,21 @@ def test_a_heading_that_runs_into_the_answer_is_not_part_of_it() -> None:
         ("Describe a cat.", "", "It purrs."),
         ("Count.", "a b", "2"),
     ]
+
+
+def test_a_strategy_previews_the_prompts_that_develop_a_task() -> None:
+    assert preview_prompts(build("alpaca"), DEMOS[0].instruction) == ()
+    made = self_instruct()
+    _, classify, classification, generation = prompts_of(made)
+    shown = preview_prompts(made, DEMOS[0].instruction)
+    assert [each.prompt for each in shown] == [classify, generation, classification]
+    assert [each.title for each in shown] == ["classification", "instances, generation", "instances, classification"]
+    assert (task_tokens(build("alpaca")), task_tokens(made)) == (90, 20)
+
+
+def test_a_strategy_may_leave_out_what_only_the_preview_needs() -> None:
+    class Least:
+        name = digest = "least"
+
+    least: Any = Least()
+    assert (list(preview_prompts(least, "Sort.")), task_tokens(least)) == ([], 60)
