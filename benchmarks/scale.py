@@ -8,7 +8,7 @@ so that compiling isn't counted. CPU seconds are those of all processes meanwhil
 use the machine, too, they say more than the seconds do. Memory is that of the process and of all that it has started,
 together, shared pages counted once (PSS), sampled from outside every SAMPLE_S: the most that
 was seen. A row that takes longer than the limit is stopped and says so. Exit code 1 when two rows of a size differ.
-Reading the table: docs/scale.md.
+Reading the table: docs/guide/scale.md.
 """
 
 from __future__ import annotations

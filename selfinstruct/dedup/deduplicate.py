@@ -67,7 +67,7 @@ def deduplicate(
 ) -> Deduplicated:
     """Write the rows of `inputs` to `out`, in order, without those that are near-duplicates of an earlier one.
 
-    The options are those of `selfinstruct dedup`; docs/dedup.md describes them. `inputs` and `against` are what
+    The options are those of `selfinstruct dedup`; docs/guide/dedup.md describes them. `inputs` and `against` are what
     seeds may be, too: files, folders, hub names, '-'. Nothing is left at `out` when it doesn't end well.
     Raises UsageError for wrong arguments and rows that can't be used, StorageError when the disk refuses or an
     input changes meanwhile.

@@ -1,4 +1,4 @@
-"""Cheap checks on what a teacher wrote, each with the name of its reason; docs/filters.md describes them all.
+"""Cheap checks on what a teacher wrote, each with the name of its reason; docs/guide/filters.md describes them all.
 
 To add one: a class like those in `instruction` or `answers`, and a line in `instruction_filters` or `ANSWER_CHECKS`; or
 name your own in the configuration under `filters.custom` as `package.module:Name`. It is called with the configuration.

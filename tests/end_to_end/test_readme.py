@@ -29,7 +29,7 @@ def test_public_names_are_complete_sorted_and_importable() -> None:
 
 
 def test_every_path_that_the_readme_names_is_there() -> None:
-    for path in re.findall(r"(?:configs|docs|seeds)/[\w.-]+\.\w+", README):
+    for path in re.findall(r"(?:configs|docs|seeds)/[\w./-]+\.\w+", README):
         if path != "configs/new.yaml":
             assert (ROOT / path).exists(), path
 

@@ -1,4 +1,4 @@
-"""What docs/security.md promises: the key stays out of everything, hostile text stays text, nothing leads out."""
+"""What docs/inside/security.md promises: the key stays out of everything, hostile text stays text, no way out."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from selfinstruct.novelty import NoveltyIndex
 from selfinstruct.novelty.arrays import CLASSES, EXACT_LENGTHS, FREQUENT, GROUPS
 from selfinstruct.novelty.index import SWITCH_AT
 
-PAGE = (ROOT / "docs" / "novelty.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "inside" / "novelty.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def names() -> dict[str, Any]:
     """What the page's examples define, after all of them gave what is printed."""
     made: dict[str, Any] = {}
     code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
-    test = doctest.DocTestParser().get_doctest(code, made, "docs/novelty.md", None, None)
+    test = doctest.DocTestParser().get_doctest(code, made, "docs/inside/novelty.md", None, None)
     said: list[str] = []
     results = doctest.DocTestRunner().run(test, out=said.append, clear_globs=False)
     assert results.failed == 0, "".join(said)
@@ -44,7 +44,7 @@ def test_the_small_version_admits_the_same(names: dict[str, Any]) -> None:
 
 
 def test_the_figure_shows_the_example(names: dict[str, Any]) -> None:
-    figure = ElementTree.parse(ROOT / "docs" / "novelty.svg")
+    figure = ElementTree.parse(ROOT / "docs" / "inside" / "novelty.svg")
     texts = ["".join(node.itertext()) for node in figure.iter("{http://www.w3.org/2000/svg}text")]
     assert names["candidate"] in texts
     lists = list(itertools.pairwise(texts))

@@ -1,4 +1,4 @@
-"""Every kind of fault, alone, through a whole run: what docs/faults.md promises happens, and no row is wrong."""
+"""Every kind of fault, alone, through a whole run: what docs/inside/faults.md promises happens, and no row is wrong."""
 
 from __future__ import annotations
 

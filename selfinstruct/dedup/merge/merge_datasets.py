@@ -73,7 +73,7 @@ def merge_datasets(
 ) -> Merged:
     """Write the rows of `inputs` to `out`, in order, without those that are near-duplicates of an earlier one.
 
-    The options are those of `selfinstruct merge`; docs/scale.md describes them.
+    The options are those of `selfinstruct merge`; docs/guide/scale.md describes them.
     Raises UsageError for wrong arguments, rows that can't be used and inputs with different columns, StorageError when
     the disk refuses or an input changes meanwhile. Nothing is left at `out` when it doesn't end well.
     """

@@ -1,7 +1,7 @@
 """What goes wrong with real servers, on purpose: the fake server with faults, for tests and rehearsals.
 
 Each request draws its fault from the seed, its body and how often that body has come before, so a rehearsal can be
-repeated. docs/faults.md says what the pipeline makes of every kind.
+repeated. docs/inside/faults.md says what the pipeline makes of every kind.
 """
 
 from __future__ import annotations
