@@ -205,7 +205,7 @@ class JudgeConfig(SamplingConfig):
 
 
 class FilterConfig(Section):
-    """What is rejected, and why: docs/guide/filters.md. `null` turns a number off, `false` or an empty list the rest."""
+    """What is rejected: docs/guide/filters.md. `null` turns a number off, `false` or an empty list the others."""
 
     min_words: Annotated[int, Field(ge=0)] | None = Field(
         default=4, description="Fewer words are refused as 'too_short' (published: 3 or fewer)."
