@@ -34,15 +34,23 @@ from .core.tasks import (
 from .core.tokens import tokenize as tokenize
 from .core.version import __version__ as __version__
 from .dataset import Upload as Upload, plan_upload as plan_upload, push_to_hub as push_to_hub, to_dataset as to_dataset
+from .dataset.export import export as export
 from .dedup import Deduplicated as Deduplicated, deduplicate as deduplicate
 from .dedup.merge import Merged as Merged, merge_datasets as merge_datasets
-from .generate.start import arun as arun, run as run
-from .journal.folder import Run as Run
+from .filters import Filter as Filter
+from .generate.expectation import Expectation as Expectation, check as check
+from .generate.preview import preview as preview
+from .generate.refilter import refilter as refilter
+from .generate.start import RunOptions as RunOptions, arun as arun, run as run
+from .journal.folder import Run as Run, status as status
 from .journal.status import Outcome as Outcome, Status as Status
 from .novelty import NoveltyIndex as NoveltyIndex
+from .report.explain import explain as explain
+from .report.page import write_report as write_report
 from .report.signals.reporting import reporting as reporting
 from .scatter import Scattered as Scattered, run_scattered as run_scattered
 from .seeds.load import load_seeds as load_seeds
-from .strategies.protocol import Strategy as Strategy
+from .strategies.protocol import Ask as Ask, Strategy as Strategy
 from .teachers.fake.teacher import FakeTeacher as FakeTeacher
+from .teachers.protocol import Teacher as Teacher
 from .trainers import Finding as Finding, Report as Report, validate_dataset as validate_dataset

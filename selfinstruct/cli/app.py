@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.errors import EXIT_CODES
-from .check import check_names, expectations, foresee, only_filters, warn_in_clear
 from .console import Debug, plain_errors, printable, printable_json, say, spending, table
 from .dedup import dedup
 from .explain import explain
@@ -104,12 +103,12 @@ def init(
 def check(config: ConfigPath, set_: Set = None, debug: Debug = False) -> None:
     """Validate configuration and seeds and print what the run will ask and cost. Asks nothing."""
     with plain_errors(debug):
-        loaded = _load(config, set_)
-        check_names(loaded)
-        rows, cost_usd = expectations(loaded)
-        table(rows)
-        foresee(loaded, cost_usd)
-        warn_in_clear(loaded)
+        from ..generate.expectation import check as expect
+
+        found = expect(_load(config, set_))
+        table(found.rows)
+        for note in found.notes:
+            say(note)
 
 
 @app.command(epilog="Example: selfinstruct preview configs/openai.yaml -n 1")
@@ -121,22 +120,12 @@ def preview(
 ) -> None:
     """Print the exact first prompts, and those that develop a task. Asks nothing."""
     with plain_errors(debug):
-        from ..seeds.load import load_seeds
-        from ..strategies import build_strategy
-        from ..strategies.material import demonstration, draw_demos
-        from ..strategies.protocol import preview_prompts
-        from ..teachers import asking_for
+        from ..generate.preview import preview as first_prompts
 
         loaded = _load(config, set_)
-        seeds = load_seeds(loaded.seed_sources)
-        strategy = build_strategy(loaded, asking_for(loaded))
-        shown = [demonstration(seed) for seed in seeds]
-        for number in range(count):
-            prompt = strategy.propose(draw_demos(loaded.random_seed, number, strategy, shown, ()))
-            _show_prompt(f"proposal {number}", prompt)
-        for each in preview_prompts(strategy, seeds[0].instruction):
-            _show_prompt(each.title, each.prompt)
-        if any(teacher.structured == "auto" for teacher in loaded.all_teachers):
+        for title, prompt in first_prompts(loaded, count):
+            _show_prompt(title, prompt)
+        if any(each.structured == "auto" for each in loaded.all_teachers):
             say("note: shown as text; a server that follows JSON schemas is asked with one (teacher.structured)")
 
 
@@ -188,23 +177,9 @@ def export(
 ) -> None:
     """Write a run's dataset again, in other formats or another place. Asks nothing."""
     with plain_errors(debug):
-        from ..config.run_config import RunConfig, overridden
-        from ..core.errors import UsageError
-        from ..dataset import write_dataset
-        from ..journal.folder import Run
+        from ..dataset.export import export as write_again
 
-        opened = Run(run)
-        changes: dict[str, Any] = {}
-        if format:
-            changes["formats"] = tuple(format)
-        if test_share is not None:
-            changes["test_share"] = test_share
-        values = overridden(opened.config.model_dump(mode="json", exclude_unset=True), set_ or [])
-        config = RunConfig.parse(values, "export")
-        if config.model_copy(update={"dataset": opened.config.dataset}) != opened.config:
-            raise UsageError("--set: an export changes keys of the dataset only, such as dataset.system_prompt")
-        settings = config.dataset.model_copy(update=changes)
-        print(write_dataset(opened, output, settings))
+        print(write_again(run, output, formats=format or (), test_share=test_share, overrides=set_))
 
 
 @app.command(epilog="Example: selfinstruct refilter data/openai data/stricter --set max_similarity=0.5")
@@ -216,21 +191,9 @@ def refilter(
 ) -> None:
     """Apply other filters to a run's answers, at no cost, into a new run that `generate` can go on with."""
     with plain_errors(debug):
-        import yaml
+        from ..generate.refilter import refilter as replay
 
-        from ..config.run_config import RunConfig, overridden
-        from ..generate.start import run as run_again
-        from ..journal.folder import Run
-
-        source = Run(run)
-        values = source.config.model_dump(mode="json", exclude_unset=True)
-        values["target"] = source.status().target
-        config = RunConfig.parse(overridden(values, set_ or []) | {"run_dir": str(new_run)}, "refilter")
-        only_filters(source.config, config)
-        check_names(config)
-        done = run_again(config, fork_of=run, recall_only=True)
-        text = yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True), sort_keys=False, allow_unicode=True)
-        (new_run / "config.yaml").write_text(text, encoding="utf-8")
+        done = replay(run, new_run, set_)
         outcome = done.outcome
         say(outcome.detail)
         if outcome.exit_code:

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -94,7 +94,7 @@ def _own_code(error: BaseException) -> str | None:
     return place
 
 
-def table(rows: dict[str, str]) -> None:
+def table(rows: Mapping[str, str]) -> None:
     """Print names and values in two columns, to standard output."""
     width = max(map(len, rows))
     for name, value in rows.items():

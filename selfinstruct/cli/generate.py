@@ -66,10 +66,10 @@ def generate(
     """Run, or go on with a run, until its target is met; write its dataset and print the dataset's path."""
     with speaking_json(log_format == "json"), plain_errors(debug):
         from ..config.run_config import RunConfig
+        from ..generate.expectation import clear_text_warnings
         from ..generate.start import run
         from ..generate.stopping import seconds_of
         from ..report.signals.reporting import reporting
-        from .check import check_names, warn_in_clear
 
         options: dict[str, Any] = {"detach": detach, "new_generation": new_generation}
         if max_runtime is not None:
@@ -82,8 +82,8 @@ def generate(
                 options["fork_of"] = loaded.run_dir
                 loaded = loaded.model_copy(update={"run_dir": str(fork)})
             signals.about(loaded)
-            check_names(loaded)
-            warn_in_clear(loaded)
+            for line in clear_text_warnings(loaded):
+                say(line)
             options |= {"progress": signals.progress, "on_exchange": signals.on_exchange}
             done = signals.run = run(loaded, handle_signals=True, **options)
         _tell(done, signals, short=log_format == "json")

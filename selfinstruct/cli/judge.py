@@ -29,13 +29,15 @@ def judge_eval(
 
         from ..config.run_config import RunConfig
         from ..filters.judge import load_golden
+        from ..generate.assembly import assemble
+        from ..generate.expectation import clear_text_warnings
         from ..generate.judge_eval import evaluate_judge
-        from .check import check_names, warn_in_clear
 
         loaded = RunConfig.load(config, set_)
         pairs = load_golden(golden)
-        check_names(loaded)
-        warn_in_clear(loaded)
+        assemble(loaded)
+        for line in clear_text_warnings(loaded):
+            say(line)
         found, folder = evaluate_judge(loaded, pairs)
         if as_json:
             print(printable_json(asdict(found)))

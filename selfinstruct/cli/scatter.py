@@ -38,14 +38,16 @@ def scatter(
     with plain_errors(debug):
         from ..config.run_config import RunConfig
         from ..dataset.licensing import licensing
+        from ..generate.assembly import assemble
+        from ..generate.expectation import clear_text_warnings
         from ..journal.folder import Run
         from ..scatter import run_scattered
         from ..scatter.plan import folder_of
-        from .check import check_names, warn_in_clear
 
         loaded = RunConfig.load(config, set_)
-        check_names(loaded)
-        warn_in_clear(loaded)
+        assemble(loaded)
+        for line in clear_text_warnings(loaded):
+            say(line)
         told = time.monotonic()
 
         def progress(records: int, target: int) -> None:

@@ -31,10 +31,10 @@ __all__ = [
     "Checks",
     "Filter",
     "build_checks",
+    "describe_filters",
     "instruction_filters",
     "keep_instances",
     "name_of",
-    "told",
     "warnings_about",
 ]
 
@@ -134,7 +134,7 @@ def answer_checks(config: RunConfig) -> list[AnswerCheck]:
     return [*chosen, AnswerLanguage(settings.answer_languages)] if settings.answer_languages else chosen
 
 
-def told(config: RunConfig, sets: EvaluationSets) -> dict[str, str]:
+def describe_filters(config: RunConfig, sets: EvaluationSets) -> dict[str, str]:
     """What is on, in words, for people."""
     settings = config.filters
     published = "min_words max_words keywords prefixes punctuation_start".split()

@@ -22,8 +22,9 @@ from ..journal.folder import open_run
 from ..journal.status import Outcome, note_outcome
 from ..strategies import build_strategy
 from ..teachers import asking_of, build_teachers
+from .assembly import own_teachers
 from .generations import Generations
-from .opening import enter, make_door, own_teachers
+from .opening import enter, make_door
 
 LEAST = 3.5
 """The score that `kept_good` and `kept_bad` are counted at where the configuration has no `judge.min_score`."""

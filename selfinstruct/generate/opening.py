@@ -12,7 +12,7 @@ from ..ask.budget import Budget, price_of, stated_price
 from ..ask.door import Door
 from ..ask.roster import Roster
 from ..config.run_config import RunConfig
-from ..core.errors import ConfigError, TeacherError
+from ..core.errors import TeacherError
 from ..journal.journal import Journal
 from ..teachers import by_batches
 from ..teachers.counting import bound_of
@@ -37,18 +37,6 @@ def make_door(
         leave = functools.partial(door.leave, each.label) if detach else None
         teachers[each.label] = by_batches(teachers[each.label], each, journal.jobs.of(each.label), leave)
     return door, budget
-
-
-def own_teachers(given: Any, config: RunConfig) -> dict[str, Any]:
-    """The caller's own objects by the names in the configuration; empty where there are none. Raises ConfigError."""
-    names = [each.label for each in config.all_teachers]
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        given = dict.fromkeys(names[:1], given)
-    if given.keys() != set(names):
-        raise ConfigError(f"teacher: one object for each of {', '.join(names)} is needed; hand over a mapping of names")
-    return dict(given)
 
 
 async def enter(stack: contextlib.AsyncExitStack, teachers: Mapping[str, Any], door: Door) -> dict[str, Teacher]:

@@ -1,6 +1,6 @@
-"""A run from its configuration to its dataset: everything is put together here, and the loop is started.
+"""One start of a run: from its configuration to its dataset.
 
-Starting a run that was killed, or has a higher target now, is the same call again.
+Call it again to continue a run that was killed or that has a higher target now.
 """
 
 from __future__ import annotations
@@ -10,144 +10,183 @@ import contextlib
 import functools
 import gc
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
+from ..ask.budget import Budget
+from ..ask.door import Door
 from ..config.run_config import RunConfig
 from ..core.errors import StorageError, UsageError
 from ..core.events import Exchange, Progress
 from ..core.prompts import Asking
+from ..core.suggest import closest
 from ..core.version import __version__
-from ..filters import Filter, build_checks, warnings_about
-from ..filters.evaluation_sets import load_sets
-from ..filters.judge import rubric_digest
-from ..journal.folder import Run, open_run
+from ..filters import Filter, warnings_about
+from ..journal.folder import OpenRun, Run, open_run
 from ..journal.seal import is_sealed, seal_of, set_seal
 from ..journal.status import Outcome, note_outcome
 from ..journal.target import note_met
-from ..seeds.load import load_seeds, seeds_digest
-from ..strategies import build_strategy
 from ..strategies.protocol import Strategy
-from ..teachers import asked_together, asking_of, build_teachers, hosts_of
+from ..teachers import build_teachers, hosts_of
 from ..teachers.protocol import Teacher
+from .assembly import Assembly, assemble
 from .generations import Generations
 from .loop import Loop
-from .opening import enter, make_door, own_teachers
+from .opening import enter, make_door
 from .pool import Pool
+from .progress_bar import progress_bar
 from .stopping import check_max_runtime, max_runtime, signals
 
 _log = logging.getLogger(__name__)
 
 
-def run(config: RunConfig, **options: Any) -> Run:
-    """`asyncio.run` of `arun`: for scripts. Inside a running event loop, await `arun` itself; UsageError says so."""
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_running_loop()
-        raise UsageError(
-            "run: an event loop is running here (a notebook, say); write `await selfinstruct.arun(config)`"
-        )
-    return asyncio.run(arun(config, **options))
+class RunOptions(TypedDict, total=False):
+    """The keyword arguments of `run`, which describes them, and of `arun`."""
+
+    teacher: Teacher | Mapping[str, Teacher] | None
+    strategy: Strategy | Callable[[RunConfig, Asking], Strategy] | None
+    filters: Sequence[Filter] | None
+    progress: Callable[[Progress], None] | None
+    on_exchange: Callable[[Exchange], object] | None
+    handle_signals: bool
+    fork_of: str | Path | None
+    export: bool
+    recall_only: bool
+    detach: bool
+    max_runtime_s: float | None
+    new_generation: bool
+    around: Callable[[str, Teacher], Teacher] | None
 
 
-async def arun(
-    config: RunConfig,
-    *,
-    teacher: Any = None,
-    strategy: Callable[[RunConfig, Asking], Strategy] | None = None,
-    filters: Sequence[Filter] | None = None,
-    progress: Callable[[Progress], None] | None = None,
-    on_exchange: Callable[[Exchange], object] | None = None,
-    handle_signals: bool = False,
-    fork_of: str | Path | None = None,
-    export: bool = True,
-    recall_only: bool = False,
-    detach: bool = False,
-    max_runtime_s: float | None = None,
-    new_generation: bool = False,
-    around: Callable[[str, Teacher], Teacher] | None = None,
-) -> Run:
-    """Run, or go on with, the run that `config` describes, and write its dataset.
+def run(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
+    """Run, or continue, the run that `config` describes, and write its dataset.
 
-    teacher: an object with `async complete(prompt)` in place of the configured one, or one for each name in `teachers`;
-    strategy: a class or function called with (config, asking). filters: of instructions, in place of the configured.
-    progress: told where the run stands; on_exchange: told of every question that a teacher was asked.
-    handle_signals: end cleanly on SIGINT and SIGTERM. fork_of: take over another run's answers first.
-    recall_only: ask nothing, only replay what is in the journal. detach: where everything waits in batch jobs, end
-    with the outcome 'detached'; the next start collects. max_runtime_s: ask nothing more after so many seconds and end
-    with the outcome 'max_runtime', once what is in flight has had its grace. new_generation: go on in the same run with
-    another teacher, other prompts or sampling; what was made stays as it is. around: called with the name of each
-    configured teacher and that teacher; what it gives is asked in its place.
+    Args:
+        config: What to run. The same configuration continues a run that ended early.
+        teacher: An object with `async complete(prompt)` that replaces the configured teacher, or a mapping with one
+            for each name in `teachers`.
+        strategy: A strategy, its class, or a factory called with (config, asking).
+        filters: Filters of instructions that replace the configured ones.
+        progress: Called with the run's progress. By default a terminal or notebook shows a `tqdm` bar; None: silent.
+        on_exchange: Called with every question that was sent to a teacher, once it is answered or has failed.
+        handle_signals: Stop cleanly on SIGINT and SIGTERM.
+        fork_of: The folder of another run whose answers are copied first, at no cost.
+        export: Write the dataset when the run ends.
+        recall_only: Send nothing; replay the answers in the journal.
+        detach: End with the outcome 'detached' as soon as everything waits in batch jobs; the next start collects.
+        max_runtime_s: Send nothing more after this many seconds, then end with the outcome 'max_runtime'.
+        new_generation: Continue the same run with another teacher, other prompts, or other sampling.
+        around: Called with each configured teacher's name and the teacher; returns the teacher to ask instead.
 
-    Returns the run; `run.outcome` says whether the target was met and if not why (budget, exhausted,
-    interrupted), `run.idle` whether there was nothing to do: the target was met before and the dataset stood, so
-    nothing was asked and no file was touched. Raises TeacherRefused, TeacherDown and StorageError after everything
-    that was answered is on disk and written out; SeedError, ConfigError, ConfigChanged and RunLocked before anything
-    starts.
+    Returns:
+        The run. `run.outcome` says how it ended: 'target', or why not ('budget', 'exhausted', 'interrupted' ...);
+        `run.idle` is true when the target was already met and no file was touched.
+
+    Raises:
+        SeedError, ConfigError, ConfigChanged, RunLocked: Before anything starts.
+        TeacherRefused, TeacherDown, StorageError: After every answer that arrived is on disk.
     """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(arun(config, **options))
+    # A notebook's own event loop is running: use a second one, in a thread, and wait for it.
+    with ThreadPoolExecutor(1, thread_name_prefix="selfinstruct") as thread:
+        return thread.submit(asyncio.run, arun(config, **options)).result()
+
+
+async def arun(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
+    """Do what `run` does, with the same options, inside a running event loop."""
     began = asyncio.get_running_loop().time()
-    check_max_runtime(max_runtime_s)
-    listed = config.all_teachers
-    if detach and all(each.mode == "live" for each in listed):
-        raise UsageError("detach: only batch jobs go on without us; set teacher.mode to batch")
-    seeds = load_seeds(config.seed_sources)
-    build = strategy or build_strategy
+    _check_options(options, config)
+    parts = assemble(
+        config, teacher=options.get("teacher"), strategy=options.get("strategy"), filters=options.get("filters")
+    )
+    config, recall_only, fork_of = parts.config, options.get("recall_only", False), options.get("fork_of")
     if not recall_only:
-        for line in warnings_about(seeds, config.language):
+        for line in warnings_about(parts.seeds, config.language):
             _log.warning("selfinstruct: warning: %s", line)
-    own = own_teachers(teacher, config)
-    askings = {each.label: getattr(own.get(each.label), "asking", None) or asking_of(each) for each in listed}
-    wording = build(config, asked_together(listed, askings)).digest
-    if config.judge is not None:
-        wording += f", judge {rubric_digest()}"
-    sets = load_sets(config.filters.decontaminate, config.filters.eval_columns)
-    meaning = config.meaning(seeds_digest(seeds), wording, sets.digest)
-    seal = seal_of(config, meaning) if export and filters is None and strategy is None else None
+
+    # A finished run whose seal is unbroken has nothing to do; code of the caller's own can change unseen.
+    own_code = options.get("filters") is not None or options.get("strategy") is not None
+    seal = seal_of(config, parts.meaning) if options.get("export", True) and not own_code else None
     if fork_of is None and not recall_only and is_sealed(config, seal):
         return Run(config.run_dir, idle=True)
-    checks = build_checks(config, sets)
-    if filters is not None:
-        checks = replace(checks, instructions=list(filters))
-    teachers = own or ({} if recall_only else build_teachers(config))
-    if around is not None:
-        teachers = {name: around(name, each) for name, each in teachers.items()}
+
+    teachers = _teachers(parts, options)
     source = Path(fork_of) if fork_of else None
-    with open_run(config, meaning, seeds, source, new_generation=new_generation) as opened:
-        journal = opened.journal
+    new_generation = options.get("new_generation", False)
+    with open_run(config, parts.meaning, parts.seeds, source, new_generation=new_generation) as opened:
         for line in opened.said:
             _log.warning("selfinstruct: %s", line)
-        journal.note_start(__version__, None if own else hosts_of(config), checks.names)
-        door, budget = make_door(config, journal, teachers, own=bool(own), detach=detach)
-        door.on_exchange = on_exchange
-        rules = config.max_similarity, config.refuse_equal, config.neighbours
-        pool = Pool(opened.arrivals, checks, *rules, journal, opened.id)
-        async with contextlib.AsyncExitStack() as stack:
-            if handle_signals:
-                stack.enter_context(signals(door))
-            if max_runtime_s is not None:
-                stack.enter_context(max_runtime(door, max_runtime_s, began))
-            ready = None if recall_only else functools.partial(enter, stack, teachers, door)
-            generations = Generations(opened.configs, build, askings, own)
-            try:
-                stack.enter_context(_seldom_collected())
-                outcome = await Loop(opened, pool, door, budget, generations, ready, progress).grow()
-            except StorageError as error:
-                with contextlib.suppress(StorageError):  # the little that has to be said may still find room
-                    note_outcome(journal, Outcome("storage", str(error), error.exit_code))
-                raise
-        note_outcome(journal, outcome)
-        if export and journal.ledger.finished():
+        opened.journal.note_start(__version__, None if parts.own else hosts_of(config), parts.checks.names)
+        door, budget = make_door(
+            config, opened.journal, teachers, own=bool(parts.own), detach=options.get("detach", False)
+        )
+        door.on_exchange = options.get("on_exchange")
+        outcome = await _grow(parts, opened, door, budget, teachers, options, began)
+        note_outcome(opened.journal, outcome)
+        if options.get("export", True) and opened.journal.ledger.finished():
             from ..dataset import write_dataset
 
             dataset = write_dataset(Run(opened.path))
             if outcome.reason == "target":
-                set_seal(journal, dataset, seal)
+                set_seal(opened.journal, dataset, seal)
         if outcome.reason == "target":
-            note_met(journal)
+            note_met(opened.journal)
     if outcome.exit_code and door.error is not None:
         raise door.error
     return Run(opened.path)
+
+
+def _check_options(options: RunOptions, config: RunConfig) -> None:
+    """Raise UsageError for an unknown option, or for options that the configuration rules out."""
+    for name in options:
+        if name not in RunOptions.__annotations__:
+            guess = closest(name, RunOptions.__annotations__)
+            raise UsageError(f"run: no option {name!r}" + (f"; did you mean {guess!r}?" if guess else ""))
+    check_max_runtime(options.get("max_runtime_s"))
+    if options.get("detach") and all(each.mode == "live" for each in config.all_teachers):
+        raise UsageError("detach: needs batch jobs, which continue without this process; set teacher.mode to batch")
+
+
+def _teachers(parts: Assembly, options: RunOptions) -> dict[str, Any]:
+    """Return the teachers to ask, by name: the caller's, or the configured ones; none where nothing is sent."""
+    teachers = dict(parts.own) or ({} if options.get("recall_only") else build_teachers(parts.config))
+    around = options.get("around")
+    return teachers if around is None else {name: around(name, each) for name, each in teachers.items()}
+
+
+async def _grow(
+    parts: Assembly,
+    opened: OpenRun,
+    door: Door,
+    budget: Budget,
+    teachers: dict[str, Any],
+    options: RunOptions,
+    began: float,
+) -> Outcome:
+    """Run the loop until the target is met or it must stop. began: the event loop's time at the start, seconds."""
+    config, max_runtime_s = parts.config, options.get("max_runtime_s")
+    rules = config.max_similarity, config.refuse_equal, config.neighbours
+    pool = Pool(opened.arrivals, parts.checks, *rules, opened.journal, opened.id)
+    async with contextlib.AsyncExitStack() as stack:
+        if options.get("handle_signals"):
+            stack.enter_context(signals(door))
+        if max_runtime_s is not None:
+            stack.enter_context(max_runtime(door, max_runtime_s, began))
+        ready = None if options.get("recall_only") else functools.partial(enter, stack, teachers, door)
+        generations = Generations(opened.configs, parts.build, parts.askings, parts.own)
+        progress = options["progress"] if "progress" in options else stack.enter_context(progress_bar())
+        try:
+            stack.enter_context(_seldom_collected())
+            return await Loop(opened, pool, door, budget, generations, ready, progress).grow()
+        except StorageError as error:
+            with contextlib.suppress(StorageError):  # a full disk may still have room for this row
+                note_outcome(opened.journal, Outcome("storage", str(error), error.exit_code))
+            raise
 
 
 @contextlib.contextmanager

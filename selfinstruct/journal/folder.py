@@ -46,6 +46,11 @@ class Run:
         self.config = RunConfig.parse(generations[-1].config, str(self.path / JOURNAL))
         self.generations = generations
 
+    def __repr__(self) -> str:
+        now = self.status()
+        state = "running" if now.running else now.last_start
+        return f"Run({str(self.path)!r}, {now.records:,} of {now.target:,} records, {state})"
+
     def _journal(self) -> Journal:
         return Journal(self.path / JOURNAL, read_only=True)
 
@@ -83,6 +88,11 @@ class Run:
             return status_of(self, journal, is_locked(self.path))
         with contextlib.closing(self._journal()) as opened:
             return status_of(self, opened, is_locked(self.path))
+
+
+def status(path: str | Path) -> Status:
+    """Return the numbers of the run in folder `path`, also while it is running. Raises UsageError."""
+    return Run(path).status()
 
 
 def has_journal(path: Path) -> bool:

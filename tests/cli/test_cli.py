@@ -236,7 +236,7 @@ MISTAKES = {
     "refilter with another model": (
         ["refilter", "{run}", "nowhere", "--set", "teacher.model=x"],
         2,
-        "teacher.model can't be changed here",
+        "the answers depend on teacher.model, so it can't be changed here",
     ),
     "unknown option": (["generate", "{config}", "--tarket", "3"], 2, "No such option"),
 }

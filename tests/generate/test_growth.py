@@ -123,19 +123,19 @@ def test_a_start_counts_when_its_dataset_is_written(make_config: MakeConfig) -> 
 
 
 def test_what_is_taken_on_is_seen_before_and_after(make_config: MakeConfig) -> None:
-    from selfinstruct.cli.check import expectations
+    from selfinstruct.generate.expectation import check
 
     config = make_config(target="+30")
-    assert expectations(config)[0]["target"] == "30 records (+30: from 0 on)"
+    assert check(config).rows["target"] == "30 records (+30: from 0 on)"
     aim = grow(config).status().aim
     assert aim is not None
     assert (aim.base, aim.target, aim.met) == (0, 30, True)
-    rows, _ = expectations(config)
+    rows = check(config).rows
     assert rows["target"] == "60 records (+30: from 30 on)"
     assert rows["expected requests"].endswith(" for 30 records")
     grow(changed(config, max_requests=Run(config.run_dir).status().requests + 1))
     there = len(Run(config.run_dir).records())
-    assert expectations(config)[0]["expected requests"].endswith(f" for {60 - there} records")
+    assert check(config).rows["expected requests"].endswith(f" for {60 - there} records")
     aim = Run(config.run_dir).status().aim
     assert aim is not None
     assert (aim.base, aim.target, aim.met) == (30, 60, False)

@@ -1,0 +1,119 @@
+"""Everything that a configuration stands for, built once: what `check`, `preview`, and a run start from.
+
+Building it sends no request and writes nothing, so that a wrong name, price, or file is found first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from ..ask.budget import Budget, Price, price_of, stated_price
+from ..config.plugins import load_named
+from ..config.run_config import RunConfig
+from ..core.errors import ConfigError
+from ..core.prompts import Asking
+from ..core.tasks import SeedTask
+from ..filters import Checks, Filter, build_checks
+from ..filters.evaluation_sets import EvaluationSets, load_sets
+from ..filters.judge import rubric_digest
+from ..journal.journal import Totals
+from ..seeds.load import load_seeds, seeds_digest
+from ..strategies.factory import build_strategy, factory_of, name_of
+from ..strategies.protocol import Strategy
+from ..teachers import TEACHERS, asked_together, asking_of
+from ..teachers.counting import bound_of
+from ..teachers.egress import check_teachers
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The parts of one configuration.
+
+    config: with the name of a strategy that was passed in as an object. seeds: all seed tasks, in file order.
+    sets: the evaluation sets to keep out. askings: how each teacher is asked, by its name. own: the caller's teachers
+    by name, empty for the configured ones. prices: USD per token of each teacher, None where unknown.
+    build: makes the strategy of any generation.
+    """
+
+    config: RunConfig
+    seeds: list[SeedTask]
+    sets: EvaluationSets
+    askings: Mapping[str, Asking]
+    own: Mapping[str, Any]
+    prices: Mapping[str, Price | None]
+    build: Callable[[RunConfig, Asking], Strategy]
+    strategy: Strategy
+    checks: Checks
+
+    @cached_property
+    def meaning(self) -> dict[str, Any]:
+        """The values that decide what the answers are; see `RunConfig.meaning`."""
+        wording = self.strategy.digest
+        if self.config.judge is not None:
+            wording += f", judge {rubric_digest()}"
+        return self.config.meaning(seeds_digest(self.seeds), wording, self.sets.digest)
+
+
+def assemble(
+    config: RunConfig, *, teacher: Any = None, strategy: Any = None, filters: Sequence[Filter] | None = None
+) -> Assembly:
+    """Build the parts of `config`.
+
+    Args:
+        teacher: An object that replaces the configured teacher, or a mapping of names to objects.
+        strategy: A strategy, its class, or a factory called with (config, asking); replaces the configured one.
+        filters: Filters of instructions that replace the configured ones.
+
+    Raises:
+        ConfigError: A wrong name, price, or language, or a plug-in that can't be built.
+        SeedError: Seeds that can't be read.
+    """
+    build: Callable[[RunConfig, Asking], Strategy] = build_strategy
+    if strategy is not None:
+        # Store the real name with the run: status, card, and provenance must not show the configured one.
+        config = config.model_copy(update={"strategy": name_of(strategy)})
+        build = factory_of(strategy, name_of(strategy))
+    listed, own = config.all_teachers, own_teachers(teacher, config)
+    if not own:
+        for each in listed:
+            load_named(each.kind, TEACHERS, "teacher.kind")
+        check_teachers(config)
+    _check_formats(config)
+
+    askings = {each.label: getattr(own.get(each.label), "asking", None) or asking_of(each) for each in listed}
+    prices = {each.label: stated_price(each) if own else price_of(each) for each in listed}
+    # A budget of its own, thrown away: it raises where a cap in dollars meets a teacher without a price.
+    Budget(config, prices, Totals(), {each.label: bound_of(each) for each in listed})
+    built = build(config, asked_together(listed, askings))
+    build_checks(config)  # before a large evaluation set is read
+
+    seeds = load_seeds(config.seed_sources)
+    sets = load_sets(config.filters.decontaminate, config.filters.eval_columns)
+    checks = build_checks(config, sets)
+    if filters is not None:
+        checks = replace(checks, instructions=list(filters))
+    return Assembly(config, seeds, sets, askings, own, prices, build, built, checks)
+
+
+def own_teachers(given: Any, config: RunConfig) -> dict[str, Any]:
+    """Return the caller's teachers by their configured names; empty for None. Raises ConfigError."""
+    names = [each.label for each in config.all_teachers]
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        given = dict.fromkeys(names[:1], given)
+    if given.keys() != set(names):
+        raise ConfigError(f"teacher: pass one object for each of {', '.join(names)}, as a mapping of these names")
+    return dict(given)
+
+
+def _check_formats(config: RunConfig) -> None:
+    """Raise ConfigError for an unknown format or wording before anything is asked."""
+    from ..dataset.formats import check_format, wording_of
+
+    for name in config.dataset.formats:
+        check_format(name)
+    wording_of(config)

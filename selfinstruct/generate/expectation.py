@@ -1,0 +1,122 @@
+"""What `selfinstruct check` shows: what a run will ask and cost, and what looks wrong. Sends nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config.run_config import RunConfig
+from ..config.teacher_list import having
+from ..filters import describe_filters, warnings_about
+from ..journal.folder import Run, foresee_start, has_journal
+from ..teachers.egress import in_clear
+from .assembly import Assembly, assemble
+from .estimate import Estimate, Share, estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a start of a configuration is expected to do.
+
+    rows: for people, name to value. estimate: requests and tokens of this start. cost_usd: in dollars, of the whole
+    run where every start adds records; None where a price is unknown. notes: warnings, one line each.
+    """
+
+    rows: Mapping[str, str]
+    estimate: Estimate
+    cost_usd: float | None
+    notes: tuple[str, ...]
+
+
+def check(config: RunConfig) -> Expectation:
+    """Validate `config` and its seeds, and estimate what the run will ask and cost. Sends nothing.
+
+    Raises ConfigError, SeedError, or UsageError: what `run` would raise before its first request.
+    """
+    parts = assemble(config)
+    folder = Path(config.run_dir)
+    past = Run(folder).status() if has_journal(folder) else None
+    aim, new_seeds = foresee_start(config, parts.seeds)
+
+    # A target of +500 counts from what is there; a plain target from the records that would be kept.
+    there = 0 if past is None else past.records if aim.more is not None else past.records_free
+    expected = estimate(config, parts.seeds, parts.strategy, past, records=aim.target - there)
+    usage, cost_usd = expected.usage, expected.cost_usd
+    classes = sum(bool(seed.is_classification) for seed in parts.seeds)
+    rows = {
+        "seeds": f"{len(parts.seeds):,} tasks, {classes:,} of them classifications{new_seeds}",
+        "strategy": f"{parts.strategy.name}, prompts {parts.strategy.digest}",
+        **_teachers(config),
+        **describe_filters(config, parts.sets),
+        "run": f"{folder}" + (f" (has {past.records:,} records)" if past else " (new)"),
+        "target": aim.words,
+        "expected requests": f"{expected.requests:,}" + (f" for {aim.target - there:,} records" if there else ""),
+        "expected tokens": f"{usage.prompt_tokens:,} in prompts, {usage.completion_tokens:,} generated",
+        "expected cost": "not known" if cost_usd is None else f"${cost_usd:,.2f} ({expected.price_source})",
+        **{f"  for {share.purpose}": _share(share) for share in expected.shares},
+        **_judge(config),
+        "caps": _caps(config),
+        "assumed": expected.basis,
+    }
+    # Caps hold for the whole run, so what earlier starts spent counts.
+    if aim.more is not None and past is not None and past.cost_usd is not None and cost_usd is not None:
+        cost_usd += past.cost_usd
+    return Expectation(rows, expected, cost_usd, _notes(parts, cost_usd))
+
+
+def clear_text_warnings(config: RunConfig) -> list[str]:
+    """Return a line for each teacher that would receive prompts and key over plain HTTP."""
+    return [
+        f"warning: {host} is asked over http: prompts and key can be read on their way; use https, or a tunnel"
+        for host in in_clear(config)
+    ]
+
+
+def _notes(parts: Assembly, cost_usd: float | None) -> tuple[str, ...]:
+    config = parts.config
+    notes = [f"warning: {line}" for line in warnings_about(parts.seeds, config.language)]
+    if config.concurrency > config.lookahead:
+        notes.append(f"note: concurrency {config.concurrency} is above lookahead {config.lookahead}; raise lookahead")
+    if cost_usd is not None and config.max_cost_usd is not None and cost_usd > config.max_cost_usd:
+        notes.append(f"note: max_cost_usd {config.max_cost_usd:g} is below the expected cost; the run will end early")
+    for each in config.all_teachers:
+        variable = each.api_key_env
+        if each.kind == "openai" and each.base_url is None and variable and not os.environ.get(variable):
+            notes.append(f"note: ${variable} is not set; `generate` needs the key in it")
+    return (*notes, *clear_text_warnings(config))
+
+
+def _teachers(config: RunConfig) -> dict[str, str]:
+    """One row for the teacher, or one for each with what it is asked for and how often."""
+    if config.teachers is None:
+        return {"teacher": f"{config.teacher.kind}: {config.teacher.model}"}
+    return {
+        f"teacher {each.label}": f"{each.kind}: {each.model}, {', '.join(each.roles)}, weight {each.weight:g}"
+        for each in config.teachers
+    }
+
+
+def _judge(config: RunConfig) -> dict[str, str]:
+    """Who grades, and what is kept."""
+    if config.judge is None:
+        return {}
+    names = ", ".join(each.label for each in having(config.all_teachers, "judge"))
+    least = config.judge.min_score
+    return {"judge": f"{names}, " + ("all kept" if least is None else f"kept from {least:g}")}
+
+
+def _share(share: Share) -> str:
+    usage, cost = share.usage, "" if share.cost_usd is None else f", ${share.cost_usd:,.2f}"
+    return f"{share.requests:,} requests, {usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens{cost}"
+
+
+def _caps(config: RunConfig) -> str:
+    """The caps of a configuration in words."""
+    caps = [
+        f"${config.max_cost_usd:g}" if config.max_cost_usd is not None else "",
+        f"{config.max_requests:,} requests" if config.max_requests is not None else "",
+        f"{config.max_tokens:,} tokens" if config.max_tokens is not None else "",
+    ]
+    return ", ".join(cap for cap in caps if cap) or "none"
