@@ -5,13 +5,14 @@
 # make trainer  a real trl.SFTTrainer on the exported folder, in an environment of its own (torch for the CPU)
 # make schedule  cron for three minutes (as root, where cron is installed) and the DAG under Airflow
 # make ray    generating on a real Ray cluster of several nodes, in an environment of its own
+# make reference  write docs/reference/ from the code
 # make fuzz   every parser under atheris, FUZZ_S seconds each
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types proof trainer ray schedule fuzz lock clean
+.PHONY: demo test check lint types proof trainer ray schedule fuzz reference lock clean
 
 $(BIN)/.dev: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -75,6 +76,9 @@ fuzz: $(BIN)/.dev
 	  echo "fuzz: $$name"; $(BIN)/python fuzz/fuzz_parsers.py $$name -max_total_time=$(FUZZ_S) > fuzz.one 2>&1; \
 	  grep '^Done' fuzz.one >> fuzz.log || { cat fuzz.one; exit 1; }; tail -1 fuzz.log; done; \
 	  awk '{ tried += $$2 } END { print "fuzz: " tried " inputs tried" }' fuzz.log; rm -f fuzz.log fuzz.one
+
+reference: $(BIN)/.dev
+	$(BIN)/python docs/generate_reference.py
 
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
