@@ -197,7 +197,7 @@ def test_a_server_of_ones_own_is_not_asked_for_its_terms() -> None:
 
 def test_what_the_maker_states_of_a_teacher_stands_beside_the_table() -> None:
     found = said(model="my-own-model", base_url="http://gpu:8000/v1", license="mit")
-    assert any("the dataset's maker states: mit" in s.text for s in found)
+    assert any("as stated by the dataset's creator: mit" in s.text for s in found)
     assert "unknown" not in kinds(found)
     assert "restriction" in kinds(said(model="my-own-model", base_url="http://gpu:8000/v1", license="cc-by-nc-4.0"))
     both = said(model="gpt-4o-mini", license="we have a contract")

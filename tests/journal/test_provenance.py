@@ -198,7 +198,7 @@ def test_a_fork_has_the_terms_of_both_teachers(make_config: MakeConfig, tmp_path
     assert [(used.config.kind, used.own) for used in used_teachers(forked)] == [("fake", False), ("openai", True)]
     texts = [statement.text for statement in licensing(forked).statements]
     assert any("own fake teacher" in text for text in texts)
-    assert any("the dataset's maker states: as agreed" in text for text in texts)
+    assert any("as stated by the dataset's creator: as agreed" in text for text in texts)
 
 
 def test_the_shipped_seeds_bring_their_licence(make_config: MakeConfig) -> None:
@@ -219,7 +219,7 @@ def test_restrictions_stand_in_the_card_with_their_source(
     assert "Stated by the maker of this dataset: `mit`" in licence
     assert "allow non-commercial use only" in licence
     assert "https://huggingface.co/Qwen/Qwen2.5-3B-Instruct/blob/main/LICENSE" in licence
-    assert "**conflict** The stated licence, mit" in licence
+    assert "**conflict** The stated license, mit" in licence
     assert "no legal advice" in licence.replace("\n", " ")
 
 

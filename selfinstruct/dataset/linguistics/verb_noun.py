@@ -1,7 +1,7 @@
-"""What is asked for: the root verb of an instruction and its direct object (Self-Instruct, section 3.1 and Figure 3).
+"""Count the root verbs of instructions and their direct objects (Self-Instruct, section 3.1 and Figure 3).
 
-The paper parses with a constituency parser and takes the verb closest to the root and its first direct noun object.
-Two finders do it here: `parsing` with spaCy, where it is installed, and `word_list` without.
+The paper uses a constituency parser and takes the verb closest to the root and its first direct noun object. Two
+finders are available: `parsing` uses spaCy if it is installed, and `word_list` needs no parser.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 VERBS, NOUNS = 20, 4
-"""What the paper's figure shows: the 20 most frequent verbs and the 4 most frequent objects of each."""
+"""Size of the figure in the paper: the 20 most frequent verbs, and the 4 most frequent objects of each."""
 
 
 class VerbNoun(NamedTuple):
-    """A root verb and its direct object, as they stand in a dictionary; None where there is none."""
+    """Dictionary forms of a root verb and its direct object; None if not found."""
 
     verb: str | None = None
     noun: str | None = None
@@ -25,7 +25,7 @@ class VerbNoun(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A root verb, how many instructions have it, and its direct objects, the most frequent first."""
+    """A root verb, the number of instructions that have it, and its direct objects, most frequent first."""
 
     verb: str
     count: int
@@ -34,11 +34,11 @@ class Verb:
 
 @dataclass(frozen=True, slots=True)
 class VerbNouns:
-    """Root verbs and their direct objects (Self-Instruct, Figure 3), the most frequent verbs first.
+    """Root verbs and their direct objects (Self-Instruct, Figure 3), most frequent verbs first.
 
-    found_by: the parser or word list that found them, in words. parsed: instructions looked at, of `records`.
-    with_verb, with_noun: of them, those with a root verb, and with an object, too.
-    distinct: different verb-noun pairs.
+    found_by: description of the parser or word list. parsed: number of instructions examined, out of `records`.
+    with_verb: how many of these have a root verb; with_noun: how many also have an object.
+    distinct: number of distinct verb-noun pairs.
     """
 
     found_by: str
@@ -51,17 +51,17 @@ class VerbNouns:
 
 
 class Finder(Protocol):
-    """What finds verbs and objects. name: which one it is, for the reader. most: more texts than this take too long."""
+    """Finds verbs and objects. name: description for readers. most: maximum number of texts in reasonable time."""
 
     name: str
     most: int | None
 
     def find(self, texts: Sequence[str]) -> Iterator[VerbNoun]:
-        """One answer for each text, in order."""
+        """Yield one result per text, in order."""
 
 
 def finder_for(parser: Literal["auto", "word-list"] = "auto") -> Finder:
-    """spaCy with an English model where both are installed, else the word list."""
+    """Return a spaCy finder if spaCy and an English model are installed, otherwise the word list."""
     from .parsing import spacy_finder
     from .word_list import WordList
 
@@ -69,24 +69,24 @@ def finder_for(parser: Literal["auto", "word-list"] = "auto") -> Finder:
 
 
 def verb_nouns(instructions: Sequence[str], finder: Finder) -> VerbNouns:
-    """Count verbs and objects; of more instructions than the finder can take, those of a draw with a fixed seed."""
+    """Count verbs and objects. Above the finder's maximum, count a sample drawn with a fixed seed."""
     texts = list(instructions)
     if finder.most is not None and len(texts) > finder.most:
         texts = random.Random("verb-noun").sample(texts, finder.most)
     nouns: defaultdict[str, Counter[str]] = defaultdict(Counter)
     counts: Counter[str] = Counter()
-    for found in finder.find(texts):
-        if found.verb is not None:
-            counts[found.verb] += 1
-            if found.noun is not None:
-                nouns[found.verb][found.noun] += 1
+    for pair in finder.find(texts):
+        if pair.verb is not None:
+            counts[pair.verb] += 1
+            if pair.noun is not None:
+                nouns[pair.verb][pair.noun] += 1
     ranked = sorted(nouns, key=lambda verb: (-nouns[verb].total(), verb))
     return VerbNouns(
         found_by=finder.name,
         records=len(instructions),
         parsed=len(texts),
         with_verb=counts.total(),
-        with_noun=sum(found.total() for found in nouns.values()),
+        with_noun=sum(objects.total() for objects in nouns.values()),
         distinct=sum(map(len, nouns.values())),
         verbs=tuple(Verb(verb, nouns[verb].total(), _most_frequent(nouns[verb])) for verb in ranked[:VERBS]),
     )

@@ -1,7 +1,7 @@
-"""Verbs and objects without a parser: the first known verb that stands where a request begins, and what follows it.
+"""Find verbs and objects without a parser: the first known verb where a request can begin, and the phrase after it.
 
-It reads English and Chinese and needs nothing installed. It misses verbs that `words.yaml` doesn't know, takes the
-last word before a preposition for the object, and finds none in questions.
+The word list handles English and Chinese and needs no extra package. It is crude: it misses verbs that are not in
+`words.yaml`, takes the last word before a preposition as the object, and finds no verb in questions.
 """
 
 from __future__ import annotations
@@ -20,31 +20,32 @@ _CHARS = 400
 _TOKEN = re.compile(r"[a-z]+(?:['’-][a-z]+)*|\d[\w.,-]*\w|\d|[^\w\s]|\n")
 _HAN = regex.compile(r"\p{Script=Han}")
 _LONGEST_PHRASE = 8
-"""Words between a verb and the end of its object, at most; characters, in Chinese, times three."""
+"""Maximum number of words from a verb to the end of its object; in Chinese, three times as many characters."""
 
 
 class WordList:
-    """A finder that takes some microseconds a text."""
+    """A finder that takes a few microseconds per text."""
 
     name = "a word list, without a parser"
     most: int | None = None
 
     def find(self, texts: Sequence[str]) -> Iterator[VerbNoun]:
-        """One answer for each text, in order."""
+        """Yield one result per text, in order."""
         for text in texts:
-            yield _in_chinese(text[:_CHARS]) if is_chinese(text) else _in_english(text[:_CHARS])
+            yield _find_chinese(text[:_CHARS]) if is_chinese(text) else _find_english(text[:_CHARS])
 
 
 def is_chinese(text: str) -> bool:
-    """Whether a Chinese character stands where the request does."""
+    """Return whether the beginning of a text contains a Chinese character."""
     return _HAN.search(text[:_CHARS]) is not None
 
 
-def _in_english(text: str) -> VerbNoun:
+def _find_english(text: str) -> VerbNoun:
     words = _words()["en"]
     tokens = _TOKEN.findall(text.lower())
     before = None
     for place, token in enumerate(tokens):
+        # A request can begin a text, follow punctuation ('Given a list, sort it'), or follow an adverb ('briefly').
         begins = before is None or before in words["before"] or not before[0].isalnum() or before.endswith("ly")
         verb = words["spelling"].get(token, token)
         if begins and verb in words["verbs"]:
@@ -54,13 +55,15 @@ def _in_english(text: str) -> VerbNoun:
 
 
 def _object(tokens: Sequence[str]) -> str | None:
-    """The head of the noun phrase that `tokens` begin with, in the singular."""
+    """Return the head, in the singular, of the noun phrase at the start of `tokens`."""
     words = _words()["en"]
     place = 0
+    # Skip particles: 'sum up the text'.
     while place < len(tokens) and tokens[place] in words["particles"]:
         place += 1
     if place and tokens[place : place + 1] == ["with"]:  # 'come up with', 'fill in with'
         place += 1
+    # Collect words up to a preposition, punctuation, or a second determiner: 'a short story about dragons'.
     phrase: list[str] = []
     for token in tokens[place : place + _LONGEST_PHRASE]:
         if not phrase and (token in words["pronouns"] or token in words["determiners"] or token[0].isdigit()):
@@ -68,13 +71,14 @@ def _object(tokens: Sequence[str]) -> str | None:
         if token in words["stops"] or not token[0].isalpha() or token in words["determiners"]:
             break
         phrase.append(token)
+    # Drop trailing adverbs and similar words: 'the sentence correctly'.
     while phrase and (phrase[-1] in words["trailing"] or phrase[-1].endswith("ly")):
         phrase.pop()
     return _singular(phrase[-1]) if phrase else None
 
 
 def _singular(noun: str) -> str:
-    """By the rules of English spelling, and a list of what they don't fit."""
+    """Return the singular by English spelling rules and a list of exceptions."""
     noun = re.sub(r"['’]s$", "", noun)
     irregular: dict[str, str] = _words()["en"]["irregular"]
     if noun in irregular:
@@ -88,15 +92,15 @@ def _singular(noun: str) -> str:
     return noun
 
 
-def _in_chinese(text: str) -> VerbNoun:
-    """The first known verb, and the last known noun of its clause: what stands before it qualifies it."""
+def _find_chinese(text: str) -> VerbNoun:
+    """Return the first known verb and the last known noun of its clause, since Chinese modifiers precede the noun."""
     verbs, nouns = _chinese()
-    found = verbs.search(text)
-    if found is None:
+    verb = verbs.search(text)
+    if verb is None:
         return VerbNoun()
-    clause = re.split(r"[，。；：！？\n,.;:!?]", text[found.end() :], maxsplit=1)[0][: 3 * _LONGEST_PHRASE]
-    named = nouns.findall(clause)
-    return VerbNoun(found.group(), named[-1] if named else None)
+    clause = re.split(r"[，。；：！？\n,.;:!?]", text[verb.end() :], maxsplit=1)[0][: 3 * _LONGEST_PHRASE]
+    objects = nouns.findall(clause)
+    return VerbNoun(verb.group(), objects[-1] if objects else None)
 
 
 @lru_cache
@@ -108,7 +112,7 @@ def _chinese() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 @lru_cache
 def _words() -> dict[str, dict[str, Any]]:
-    """The lists, split; what maps one word to another stays a dict."""
+    """Return the word lists as sets; mappings from word to word stay dicts."""
     return {
         language: {name: frozenset(words.split()) if isinstance(words, str) else words for name, words in lists.items()}
         for language, lists in shipped_yaml(__package__, "words.yaml").items()

@@ -1,7 +1,7 @@
-"""What published terms say of a teacher's outputs and of the seeds, and what follows for the dataset. No legal advice.
+"""Published terms for teacher outputs and seeds, and their consequences for a dataset. Not legal advice.
 
-The terms are data, in `terms.yaml`, each with its address and the day on which it was read. What isn't there stays
-unknown; no licence is ever guessed.
+The terms are data in `terms.yaml`, each with its address and the day on which it was read. Terms that are not in the
+table are reported as unknown; a license is never guessed.
 """
 
 from __future__ import annotations

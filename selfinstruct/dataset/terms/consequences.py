@@ -1,4 +1,4 @@
-"""What follows for a dataset from the terms of its teachers and seeds. It is stated, not judged."""
+"""Derive statements about a dataset's license from the terms of its teachers and seeds."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from .table import SeedTerms, TeacherTerms, Terms
 
 _RESTRICTIONS = {
     "no_competing": "forbid using outputs to develop competing models or services",
-    "no_other_models": "forbid using outputs to improve any other language model than their own family's",
+    "no_other_models": "forbid using outputs to improve language models outside the same family",
     "no_training": "forbid using outputs to train models",
 }
 _NOTES = {
     "allowed": "expressly allow training other models on outputs",
-    "silent": "set no condition for training on outputs, as far as they were read",
-    "as_model": "leave outputs to the terms of the model",
+    "silent": "set no condition for training on outputs in the parts that were read",
+    "as_model": "refer to the terms of the model for outputs",
 }
 _OPEN = ("apache-", "mit", "bsd", "cc0-", "cc-by-4", "cc-by-3", "cc-by-sa-", "odc-", "pddl", "unlicense", "isc", "gpl-")
-"""How the names of licences begin that allow every use, also commercial, and don't know such conditions."""
-
+"""Prefixes of license names that allow every use, including commercial use, without conditions on training."""
 
 Kind = Literal["restriction", "condition", "conflict", "unknown", "note"]
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One sentence for the card and the end of a run; detail: what was read, source: where, empty where there is none.
+    """One sentence about the license, for the card and for the end of a run.
 
-    kind: 'restriction' (training on it is restricted, or non-commercial use only), 'condition', 'conflict' (with the
-    licence that is stated for the dataset), 'unknown', 'note'.
+    kind: 'restriction' (training on outputs is restricted, or only non-commercial use is allowed), 'condition',
+    'conflict' (with the license stated for the dataset), 'unknown', or 'note'.
+    detail: summary of the terms; source: their document and address. Both may be empty.
     """
 
     kind: Kind
@@ -41,75 +41,84 @@ class Statement:
 
     @property
     def line(self) -> str:
-        """Kind, sentence and source in one line."""
+        """Format kind, sentence, and source on one line."""
         return f"{self.kind}: {self.text}" + (f" ({self.source})" if self.source else "")
 
 
 def consequences(seeds: SeedTerms, teachers: Sequence[TeacherTerms], stated: str | None) -> list[Statement]:
-    """All that is to be said of the licence of a dataset; stated: `dataset.license`, or None. Gravest first."""
-    said = [*_of_seeds(seeds), *(statement for teacher in teachers for statement in _of_teacher(teacher))]
-    limits = [s for s in said if s.kind in ("restriction", "condition")]
+    """Return every statement about a dataset's license, most serious first.
+
+    Args:
+        seeds: License of the seed tasks.
+        teachers: Terms of each teacher that answered.
+        stated: The value of `dataset.license`, or None.
+    """
+    statements = [*_seed_statements(seeds), *(each for teacher in teachers for each in _teacher_statements(teacher))]
+    # A permissive license does not pass on the limits that the terms set.
+    limits = [each for each in statements if each.kind in ("restriction", "condition")]
     if stated is not None and stated.lower().startswith(_OPEN) and limits:
-        said.append(
-            Statement("conflict", f"The stated licence, {stated}, passes none of these restrictions and conditions on.")
-        )
-    if stated is not None and _shares_alike(seeds.license) and stated.lower() != (seeds.license or "").lower():
-        said.append(
-            Statement("conflict", f"The seeds' licence, {seeds.license}, is share-alike; the stated one is {stated}.")
-        )
+        text = f"The stated license, {stated}, does not pass on these restrictions and conditions."
+        statements.append(Statement("conflict", text))
+    # Share-alike seeds require the same license for the dataset.
+    if stated is not None and _is_share_alike(seeds.license) and stated.lower() != (seeds.license or "").lower():
+        text = f"The license of the seeds, {seeds.license}, is share-alike, but the stated license is {stated}."
+        statements.append(Statement("conflict", text))
     order = ("restriction", "conflict", "condition", "unknown", "note")
-    return sorted(dict.fromkeys(said), key=lambda statement: order.index(statement.kind))
+    return sorted(dict.fromkeys(statements), key=lambda statement: order.index(statement.kind))
 
 
-def _of_seeds(seeds: SeedTerms) -> list[Statement]:
+def _seed_statements(seeds: SeedTerms) -> list[Statement]:
     if seeds.license is None:
-        return [Statement("unknown", "The licence of the seed tasks is not stated (seeds_license).")]
+        return [Statement("unknown", "The license of the seed tasks is not stated (seeds_license).")]
     if _noncommercial(seeds.license):
         return [Statement("restriction", f"Seed tasks: {seeds.license} allows non-commercial use only.")]
-    whose = f"as shipped with the program ({seeds.shipped})" if seeds.shipped else "as stated by the dataset's maker"
-    return [Statement("note", f"Seed tasks: {seeds.license}, {whose}.")]
+    basis = f"as shipped with selfinstruct ({seeds.shipped})" if seeds.shipped else "as stated by the dataset's creator"
+    return [Statement("note", f"Seed tasks: {seeds.license}, {basis}.")]
 
 
-def _of_teacher(teacher: TeacherTerms) -> list[Statement]:
-    said = [statement for terms in teacher.known for statement in _of_terms(teacher, terms)]
+def _teacher_statements(teacher: TeacherTerms) -> list[Statement]:
+    statements = [statement for terms in teacher.known for statement in _terms_statements(teacher, terms)]
     if teacher.stated is not None:
         kind: Kind = "restriction" if _noncommercial(teacher.stated) else "note"
-        said.append(Statement(kind, f"Of {teacher.teacher}'s outputs the dataset's maker states: {teacher.stated}."))
+        text = f"License of the outputs of {teacher.teacher}, as stated by the dataset's creator: {teacher.stated}."
+        statements.append(Statement(kind, text))
     elif not teacher.known or (teacher.model is None and (teacher.provider is None or teacher.provider.reseller)):
-        said.append(Statement("unknown", f"The licence of the model {teacher.teacher} is not in the program's table."))
-    if teacher.host is not None and teacher.provider is None and not _own(teacher.host):
-        said.append(Statement("unknown", f"The terms of the server {teacher.host} are not in the program's table."))
-    return said
+        text = f"The license of the model {teacher.teacher} is not in the built-in table."
+        statements.append(Statement("unknown", text))
+    if teacher.host is not None and teacher.provider is None and not _is_private(teacher.host):
+        text = f"The terms of the server {teacher.host} are not in the built-in table."
+        statements.append(Statement("unknown", text))
+    return statements
 
 
-def _of_terms(teacher: TeacherTerms, terms: Terms) -> list[Statement]:
-    whose = f"{teacher.teacher}: the terms of {terms.name}"
-    found: list[tuple[Kind, str]] = []
+def _terms_statements(teacher: TeacherTerms, terms: Terms) -> list[Statement]:
+    subject = f"{teacher.teacher}: the terms of {terms.name}"
+    claims: list[tuple[Kind, str]] = []
     if terms.training in _RESTRICTIONS:
-        found.append(("restriction", f"{whose} {_RESTRICTIONS[terms.training]}."))
+        claims.append(("restriction", f"{subject} {_RESTRICTIONS[terms.training]}."))
     if terms.noncommercial:
-        found.append(("restriction", f"{whose} allow non-commercial use only."))
+        claims.append(("restriction", f"{subject} allow non-commercial use only."))
     if terms.training == "conditions":
         naming = f"; required: {terms.naming}" if terms.naming else ""
-        found.append(("condition", f"{whose} set conditions for models that are trained on outputs{naming}."))
+        claims.append(("condition", f"{subject} set conditions for models that are trained on outputs{naming}."))
     if terms.training == "unknown":
-        found.append(("unknown", f"{whose}: what they say of training on outputs is not known here."))
-    if not found:
-        found.append(("note", f"{whose} {_NOTES[terms.training]}."))
-    license = f" Licence of the weights: {terms.license}." if terms.license else ""
-    return [Statement(kind, text, terms.says + license, terms.source) for kind, text in found]
+        claims.append(("unknown", f"{subject} have not been read; whether they allow training on outputs is unknown."))
+    if not claims:
+        claims.append(("note", f"{subject} {_NOTES[terms.training]}."))
+    license = f" License of the weights: {terms.license}." if terms.license else ""
+    return [Statement(kind, text, terms.says + license, terms.source) for kind, text in claims]
 
 
 def _noncommercial(license: str) -> bool:
     return "-nc" in license.lower() or "non-commercial" in license.lower() or "noncommercial" in license.lower()
 
 
-def _shares_alike(license: str | None) -> bool:
+def _is_share_alike(license: str | None) -> bool:
     return license is not None and "-sa-" in f"{license.lower()}-"
 
 
-def _own(host: str) -> bool:
-    """Whether a host is one's own by its form: this machine, or an address or name of a private network."""
+def _is_private(host: str) -> bool:
+    """Return whether a host name or address belongs to this machine or to a private network."""
     try:
         return ipaddress.ip_address(host).is_private
     except ValueError:

@@ -1,4 +1,4 @@
-"""The table of terms, and which of them apply to a teacher: by the host that it is asked at and by the model's name."""
+"""Load the table of terms and look up a teacher's terms by its host and by the name of its model."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ...core.shipped import shipped_yaml
 Training = Literal[
     "allowed", "silent", "conditions", "no_competing", "no_other_models", "no_training", "as_model", "unknown"
 ]
-"""What terms say of training models on outputs; `terms.yaml` explains each word."""
+"""What terms say about training models on outputs; `terms.yaml` explains each value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What one published text says, in our words.
+    """Summary of one published document.
 
-    hosts, models: what it applies to, see `terms.yaml`. license: of the weights. naming: what a model that was trained
-    on outputs must be called or show. stated: the date that the text bears; read: the day it was read, None where it
-    wasn't.
+    hosts, models: where the terms apply; `terms.yaml` explains them. license: license of the weights.
+    naming: what a model trained on outputs must be called or display. stated: date given in the document.
+    read: day on which the document was read, or None if it has not been read.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Terms:
 
     @property
     def source(self) -> str:
-        """Document, dates and address, as they stand behind every statement."""
+        """Format document, dates, and address as the source of a statement."""
         dates = [f"of {self.stated}"] if self.stated else []
         dates.append(f"read {self.read}" if self.read else "not read")
         return f"{self.document}, {', '.join(dates)}, {self.address}"
@@ -51,10 +51,11 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class TeacherTerms:
-    """Everything known of one teacher's outputs. host: where it was asked, None for one that isn't a server's.
+    """All known terms for the outputs of one teacher.
 
-    provider: of that host; model: of the model by its name; each None where the table has nothing. stated: what the
-    configuration says of it (`teacher.license`).
+    host: host of the teacher's server, or None if the teacher is not a server. provider: terms of that host.
+    model: terms of the model, found by name. Both are None if the table has no entry.
+    stated: the value of `teacher.license` in the configuration.
     """
 
     teacher: str
@@ -65,13 +66,13 @@ class TeacherTerms:
 
     @property
     def known(self) -> tuple[Terms, ...]:
-        """The terms that apply, the provider's first."""
+        """Return the terms that apply, the provider's first."""
         return tuple(terms for terms in (self.provider, self.model) if terms is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class SeedTerms:
-    """The licence of the seeds: `license` as stated, or of a seed file that comes with the program, else None."""
+    """License of the seeds: as stated, or that of a bundled seed file (named in `shipped`), otherwise None."""
 
     license: str | None = None
     shipped: str | None = None
@@ -79,7 +80,7 @@ class SeedTerms:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The whole table. seeds: names of the shipped seed files by their digest."""
+    """The whole table. seeds: maps the digest of each bundled seed file to its name."""
 
     providers: tuple[Terms, ...]
     models: tuple[Terms, ...]
@@ -88,12 +89,12 @@ class Table:
 
 
 SEEDS_LICENSE = "Apache-2.0"
-"""Of the seed files that come with the program: written for it, under its own licence."""
+"""License of the bundled seed files, which were written for selfinstruct."""
 
 
 @lru_cache(maxsize=1)
 def load_table() -> Table:
-    """The table as it is shipped."""
+    """Return the bundled table."""
     table = shipped_yaml(__package__, "terms.yaml")
     return Table(
         tuple(map(_terms, table["providers"])),
@@ -104,10 +105,10 @@ def load_table() -> Table:
 
 
 def terms_of(teacher: TeacherConfig, host: str | None = None) -> TeacherTerms:
-    """What the table says of a teacher that was asked at `host` (None: the one its configuration names).
+    """Look up the terms of a teacher that answered at `host` (by default, the host in its configuration).
 
-    A first provider's terms cover its own models. At a reseller's, on a server of one's own and for a local model the
-    model's licence counts, found by the model's name.
+    A provider's terms cover the models that the provider makes. For a reseller, a self-hosted server, or a local model,
+    the license of the model applies, found by the name of the model.
     """
     table = load_table()
     stated = teacher.license
@@ -117,19 +118,19 @@ def terms_of(teacher: TeacherConfig, host: str | None = None) -> TeacherTerms:
         host = host or teacher.host
     name = teacher.model.lower()
     model = next((terms for terms in table.models if any(p.search(name) for p in terms.models)), None)
-    provider = next((terms for terms in table.providers if host and _below(host, terms.hosts)), None)
+    provider = next((terms for terms in table.providers if host and _is_under(host, terms.hosts)), None)
     if provider is not None and not provider.reseller:
         model = None
     return TeacherTerms(teacher.model, host, provider, model, stated)
 
 
 def seed_terms(stated: str | None, digest: str | None) -> SeedTerms:
-    """The licence of seeds with that digest (`seeds.seeds_digest`): the stated one, else that of a shipped file."""
+    """Return the license of the seeds with this digest: as stated, otherwise that of the matching bundled file."""
     shipped = load_table().seeds.get(digest or "")
     return SeedTerms(stated or (SEEDS_LICENSE if shipped else None), shipped)
 
 
-def _below(host: str, hosts: tuple[str, ...]) -> bool:
+def _is_under(host: str, hosts: tuple[str, ...]) -> bool:
     return any(host == known or host.endswith("." + known) for known in hosts)
 
 
