@@ -1,4 +1,4 @@
-"""Compiled functions: the one place that compiles. `instructions` imports `numba`, too.
+"""Compiled functions: the one place that compiles. `instructions` and `handover` import `numba`, too.
 
 Compiled code is kept between starts: where NUMBA_CACHE_DIR says, else beside the package where that can be
 written, else in the user's cache folder, else not at all. numba itself would look only at the file of a function, not

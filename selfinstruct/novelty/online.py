@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,39 +21,16 @@ from .arrays import (
     grown,
 )
 from .bounds import fill_bounds
-from .common import Scratch, scratch_for
+from .common import scratch_for
+from .handover import Desk, check_at, desk_for, insert_at, table_of
 from .nearest import common_with_all, nearest_of
-from .postings import count_tokens, insert, insert_all, place_prefixes, prepare, reserve
-from .search import NONE, Found, Visits, check_one, nothing_found
+from .postings import count_tokens, insert_all, place_prefixes, prepare, reserve
+from .search import NONE
 
 _LENGTH = 256
 """Tokens of a text for which there is room from the start."""
 _SPARE = 1
 """Room reserved for a list when the order is renewed, in times its size: the pool doubles until the next time."""
-
-
-class Desk(NamedTuple):
-    """What a search for one row reads and writes.
-
-    row int64[1]: the row. keys int64: room for its tokens. visits: room for its entries. ends int64[1]: how many.
-    found, scratch, counts: as `search.compare` has them.
-    """
-
-    arrays: Arrays
-    visits: Visits
-    found: Found
-    scratch: Scratch
-    row: Array
-    keys: Array
-    ends: Array
-    counts: Array
-
-
-def desk_for(arrays: Arrays, scratch: Scratch, cutoff: float, longest: int) -> Desk:
-    """A desk for rows of up to `longest` tokens."""
-    visits = Visits(np.empty(longest, np.int32), np.empty(longest, np.int32), np.empty(longest, np.int64), 0)
-    row, ends, counts = np.zeros(1, np.int64), np.empty(1, np.int64), np.zeros(2, np.int64)
-    return Desk(arrays, visits, nothing_found(1, cutoff), scratch, row, np.empty(longest, np.int64), ends, counts)
 
 
 class OnlineEngine:
@@ -69,6 +46,7 @@ class OnlineEngine:
         fill_bounds(arrays.bounds, cutoff)
         scratch = scratch_for(len(arrays.frequency), _LENGTH, len(arrays.state))
         self._desk = desk_for(arrays, scratch, cutoff, _LENGTH)
+        self._table: tuple[Desk, Array] | None = None
         self._levels = np.empty(0, np.uint8)
         self._bounds = np.empty(256, np.int64), np.empty(256, np.float64)
         self._turn = 0
@@ -121,7 +99,7 @@ class OnlineEngine:
             self._prepare(tokens)
         row = self._size
         self._arrays.state[row] = ADMITTED
-        while not insert(self._arrays, row):
+        while not insert_at(self._where(), row):
             self._grow_postings(2 * len(self._arrays.posting))
         self._staged = None
         self._size += 1
@@ -138,22 +116,19 @@ class OnlineEngine:
     def _prepare(self, tokens: Sequence[int]) -> None:
         """Stage a text and compare it with all others."""
         self._stage(tokens)
-        desk = self._desk
-        desk.row[0] = self._size
+        self._desk.row[0] = self._size
         self._turn = self._turn % 0x7FFFFFFE + 1
-        check_one(
-            desk.arrays,
-            desk.row,
-            desk.keys,
-            desk.visits,
-            desk.ends,
-            self._cutoff,
-            desk.found,
-            desk.scratch,
-            self._turn,
-            desk.counts,
-        )
+        check_at(self._where(), self._cutoff, self._turn)
         self._staged = tokens
+
+    def _where(self) -> Array:
+        """The table of the desk as it is now."""
+        if self._table is None or self._table[0] is not self._desk:
+            self._table = self._desk, table_of(self._desk)
+        return self._table[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_table": None}  # in another process the arrays lie elsewhere
 
     def _stage(self, tokens: Sequence[int]) -> None:
         """Write `tokens` behind the last row."""
