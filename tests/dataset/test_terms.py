@@ -212,7 +212,7 @@ def test_seeds_restrict_too() -> None:
 
 
 def test_the_page_shows_the_table_as_it_is() -> None:
-    page = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "guide" / "licenses.md").read_text(encoding="utf-8")
     for row in (*TABLE.providers, *TABLE.models):
         training = f"{row.training}{', non-commercial' if row.noncommercial else ''}"
         cells = (row.name, training, row.license or "", str(row.stated or ""), str(row.read or "no"))

@@ -652,7 +652,7 @@ def test_a_disk_that_is_full_leaves_nothing(tmp_path: Path) -> None:
 
 # --- its page ------------------------------------------------------------------------------------
 
-PAGE = (ROOT / "docs" / "dedup.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "guide" / "dedup.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture

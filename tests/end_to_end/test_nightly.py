@@ -320,5 +320,5 @@ def test_the_exit_codes_are_documented_where_they_are_told() -> None:
     text = subprocess.run([sys.executable, "-m", "selfinstruct", "--help"], capture_output=True, text=True).stdout
     assert all(f"{code} " in text for code in EXIT_CODES)
     assert 99 in EXIT_CODES
-    page = (ROOT / "docs" / "nightly.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "guide" / "nightly.md").read_text(encoding="utf-8")
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)} == EXIT_CODES.keys()

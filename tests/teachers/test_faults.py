@@ -242,5 +242,7 @@ def test_an_unknown_kind_is_one_line_that_names_the_kinds() -> None:
 
 
 def test_the_kinds_are_documented() -> None:
-    told = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "faults.md").read_text(encoding="utf-8"), re.MULTILINE)
+    told = re.findall(
+        r"^\| `(\w+)` \|", (ROOT / "docs" / "inside" / "faults.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert told == list(KINDS)

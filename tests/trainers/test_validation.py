@@ -455,7 +455,7 @@ def test_every_contract_names_what_it_was_read_from() -> None:
 
 
 def test_the_documented_versions_and_codes_are_those_of_the_contracts() -> None:
-    page = (ROOT / "docs" / "trainers.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "guide" / "trainers.md").read_text(encoding="utf-8")
     for name, contract in TRAINERS.items():
         assert f"| `{name}` | {contract.version} |" in page
     source = "".join(path.read_text() for path in (ROOT / "selfinstruct" / "trainers").rglob("*.py"))
