@@ -45,7 +45,8 @@ def scatter(
         from ..scatter.plan import folder_of
 
         loaded = RunConfig.load(config, set_)
-        assemble(loaded)
+        if "-" not in loaded.seed_sources:  # the streams refuse standard input themselves, without reading it
+            assemble(loaded)
         for line in clear_text_warnings(loaded):
             say(line)
         told = time.monotonic()
