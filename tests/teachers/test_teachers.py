@@ -415,7 +415,7 @@ def test_what_was_decided_about_schemas_stands_though_one_could_not_be_asked_the
 def test_own_objects_are_handed_over_by_name(make_config: MakeConfig) -> None:
     config = make_config(teachers=[fake("a", roles=["propose"]), fake("b")], teacher=None, target=5)
     assert run(config, teacher={"a": FakeTeacher(), "b": FakeTeacher()}).outcome.reason == "target"
-    with pytest.raises(ConfigError, match="one object for each of a, b is needed"):
+    with pytest.raises(ConfigError, match="one object for each of a, b, as a mapping of these names"):
         run(config, teacher=FakeTeacher())
 
 
