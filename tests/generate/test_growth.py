@@ -21,7 +21,7 @@ from test_loop import Recorder, changed, grow
 
 from conftest import Loopback
 from selfinstruct.config.run_config import RunConfig
-from selfinstruct.core.errors import ConfigChanged, ConfigError, SeedError, UsageError
+from selfinstruct.core.errors import ConfigChanged, ConfigError, SeedError, StorageError, UsageError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Question, Sampling
 from selfinstruct.core.tasks import SeedTask
 from selfinstruct.journal.folder import Run
@@ -109,12 +109,26 @@ def test_a_number_of_its_own_ends_what_was_taken_on(make_config: MakeConfig) -> 
     assert len(grow(changed(config, target=50)).records()) == 50
 
 
-def test_a_start_counts_when_its_dataset_is_written(make_config: MakeConfig) -> None:
+def test_a_wrong_template_is_found_before_anything_is_asked(make_config: MakeConfig) -> None:
+    config = make_config(target="+20", dataset={"formats": ["text"], "chat_template": "none.jinja"})
+    teacher = Recorder()
+    with pytest.raises(ConfigError):
+        grow(config, teacher, export=True)
+    assert teacher.asked == []
+    assert not (Path(config.run_dir) / "journal.sqlite").exists()
+
+
+def test_a_start_counts_when_its_dataset_is_written(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever happens between the last record and the dataset, the start after it adds nothing twice."""
     config = make_config(target="+20")
-    broken = changed(config, dataset={"formats": ["text"], "chat_template": "none.jinja"})
-    with pytest.raises(ConfigError):
-        grow(broken, export=True)
+
+    def fail(run: Run) -> Path:
+        raise StorageError("no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("selfinstruct.dataset.write_dataset", fail)
+        with pytest.raises(StorageError):
+            grow(config, export=True)
     assert len(Run(config.run_dir).records()) == 20
     teacher = Recorder()
     run = grow(config, teacher, export=True)
