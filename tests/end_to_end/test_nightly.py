@@ -130,7 +130,7 @@ def test_a_seal_is_broken_by_whatever_the_next_start_would_go_by(
         "one of its files is gone": lambda: next(dataset.rglob("*.parquet")).unlink(),
         "one was written to": lambda: (dataset / "README.md").write_text("mine"),
         "one was added": lambda: (dataset / "mine.txt").write_text("mine"),
-        "another version of the program": lambda: monkeypatch.setattr(seal, "VERSION", "0.0.1"),
+        "another version of the program": lambda: monkeypatch.setattr(seal, "__version__", "0.0.1"),
     }
     for what, breaking in broken.items():
         breaking()
