@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from ..ask.door import Door
-from ..ask.gate import DoorClosed
+from ..ask.asker import Asker
+from ..ask.slots import AskClosed
 from ..core.prompts import Completion, Prompt
 from ..core.tasks import Development, Instance, Record, Scores, Verdict, storable
 from ..journal.journal import Answer, Journal
@@ -17,15 +17,15 @@ from .pool import Admitted, Pool, as_verdict
 class Developer:
     """Develops admitted tasks. What it concludes follows from the answers alone, in whatever order they come."""
 
-    def __init__(self, pool: Pool, door: Door, generations: Generations, journal: Journal) -> None:
-        self._pool, self._door, self._generations, self._journal = pool, door, generations, journal
+    def __init__(self, pool: Pool, asker: Asker, generations: Generations, journal: Journal) -> None:
+        self._pool, self._asker, self._generations, self._journal = pool, asker, generations, journal
 
     async def develop(self, admitted: Admitted) -> None:
         """Resolve a task: its record goes into the journal and stands in `admitted.record`, or its refusals do.
 
-        Raises DoorClosed when a question that it needs is not to be asked; the task stays unresolved.
+        Raises AskClosed when a question can't be asked any more; the task stays unresolved.
         """
-        trail = _Trail(self._door)
+        trail = _Trail(self._asker)
         text = admitted.candidate.instruction
         scores: tuple[Scores | None, ...] = ()
         found = await self._found(admitted, trail)
@@ -53,7 +53,7 @@ class Developer:
         """
         *earlier, now = self._generations.since(admitted.answer)
         for then in earlier:
-            with contextlib.suppress(DoorClosed):
+            with contextlib.suppress(AskClosed):
                 return await then.develop(admitted.candidate, trail.recall)
             trail.forget()
         return await now.develop(admitted.candidate, trail.ask)
@@ -65,7 +65,7 @@ class Developer:
         *earlier, now = self._generations.judges
         text, developed = admitted.candidate.instruction, len(trail.keys)
         for then in earlier:
-            with contextlib.suppress(DoorClosed):
+            with contextlib.suppress(AskClosed):
                 return await then.grade(text, made, trail.recall)
             trail.forget(developed)
         return await now.grade(text, made, trail.ask)
@@ -101,22 +101,22 @@ class Developer:
 class _Trail:
     """The questions that a task was developed with, by their keys, and the answers to them."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
         self.keys: list[str] = []
         self.answers: list[Answer] = []
 
     async def ask(self, prompt: Prompt) -> Completion:
         self.keys.append(f"d:{prompt.digest()}")
-        self.answers.append(await self._door.ask(self.keys[-1], prompt))
+        self.answers.append(await self._asker.ask(self.keys[-1], prompt))
         return self.answers[-1].completion
 
     async def recall(self, prompt: Prompt) -> Completion:
-        """The journal's answer. Raises DoorClosed where it has none."""
+        """Return the journaled answer. Raises AskClosed if there is none."""
         self.keys.append(f"d:{prompt.digest()}")
-        known = self._door.recall(self.keys[-1])
+        known = self._asker.recall(self.keys[-1])
         if known is None:
-            raise DoorClosed
+            raise AskClosed
         self.answers.append(known)
         return known.completion
 

@@ -10,8 +10,8 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from ..ask.door import Door
-from ..ask.gate import DoorClosed
+from ..ask.asker import Asker
+from ..ask.slots import AskClosed
 from ..config.run_config import RunConfig
 from ..config.teacher_list import ListedTeacher, having
 from ..core.prompts import Asking
@@ -54,8 +54,8 @@ class Generations:
         """The one that asked for `answer` and all that came after it; the last is the current one."""
         return self._strategies[answer.generation - 1 :]
 
-    async def prepare(self, door: Door, journal: Journal) -> None:
-        """Build them. Before the door is open, what the journal doesn't tell about schemas is taken as a no."""
+    async def prepare(self, asker: Asker, journal: Journal) -> None:
+        """Build the strategies. Until the asker is open, a teacher with no journaled probe has no schemas."""
         strategies, by_schema = [], list[bool]()
         for number, config in enumerate(self._configs, 1):
             current = number == len(self._configs)
@@ -65,8 +65,8 @@ class Generations:
             decided = journal.meta(note)
             if decided is None:
                 keys = {each.label: self._probe_key(each, number) for each in config.all_teachers}
-                found = await _by_schema(config, asking, askings, keys, door, journal, may_ask=current)
-                if current and door.asks:
+                found = await _by_schema(config, asking, askings, keys, asker, journal, may_ask=current)
+                if current and asker.asks:
                     journal.set_meta(**{note: json.dumps(sorted(found))})
             else:
                 found = frozenset(json.loads(decided))
@@ -97,7 +97,7 @@ async def _by_schema(
     asking: Asking,
     askings: Mapping[str, Asking],
     keys: Mapping[str, str],
-    door: Door,
+    asker: Asker,
     journal: Journal,
     *,
     may_ask: bool,
@@ -121,27 +121,27 @@ async def _by_schema(
         elif any(each in those for those in asked.values()):
             alone = len(teachers) == 1
             follows[each.label] = await _probe(
-                each.label, keys[each.label], door, journal, may_ask=may_ask, alone=alone
+                each.label, keys[each.label], asker, journal, may_ask=may_ask, alone=alone
             )
     return frozenset(p for p, those in asked.items() if all(follows[each.label] for each in those))
 
 
-async def _probe(teacher: str, key: str, door: Door, journal: Journal, *, may_ask: bool, alone: bool) -> bool:
+async def _probe(teacher: str, key: str, asker: Asker, journal: Journal, *, may_ask: bool, alone: bool) -> bool:
     """Whether `teacher` follows JSON schemas; False where nobody knows and nothing is asked.
 
-    alone: nobody else can be asked, so that a failure that doesn't tell is asked again, until the door closes.
+    alone: no other teacher can be asked; an inconclusive failure is then asked again until the asker closes.
     """
     while True:
-        known = door.recall(key)
+        known = asker.recall(key)
         if known is None and may_ask:
-            with contextlib.suppress(DoorClosed):
-                known = await door.ask(key, probe_prompt(), teacher=teacher)
+            with contextlib.suppress(AskClosed):
+                known = await asker.ask(key, probe_prompt(), teacher=teacher)
         if known is None:
             return False
         completion = known.completion
         if not completion.failed or (completion.error or "").startswith("bad_request"):
             return speaks_schema(completion)
-        if not (may_ask and door.asks):
+        if not (may_ask and asker.asks):
             return False
         journal.forget([key])
         if not alone:

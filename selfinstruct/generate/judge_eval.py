@@ -1,4 +1,4 @@
-"""A judge put to the test: the golden pairs through the same door as a run's questions, journaled and capped like them.
+"""Evaluate a judge: ask about the golden pairs as a run asks its questions, journaled and within the same caps.
 
 What it asks is kept in a folder of its own beside the run, one for each configuration of the judge: nothing is paid for
 twice, and `status` reads it as it reads a run.
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..ask.gate import DoorClosed
+from ..ask.slots import AskClosed
 from ..config.run_config import RunConfig, digest_of
 from ..core.errors import ConfigError, UsageError
 from ..core.prompts import Completion, Prompt
@@ -24,7 +24,7 @@ from ..strategies import build_strategy
 from ..teachers import asking_of, build_teachers
 from .assembly import own_teachers
 from .generations import Generations
-from .opening import enter, make_door
+from .opening import enter, make_asker
 
 LEAST = 3.5
 """The score that `kept_good` and `kept_bad` are counted at where the configuration has no `judge.min_score`."""
@@ -54,15 +54,15 @@ async def _marks(
         each.label: getattr(own.get(each.label), "asking", None) or asking_of(each) for each in config.all_teachers
     }
     with open_run(config, meaning, ()) as opened:
-        door, _ = make_door(config, opened.journal, teachers, own=bool(own))
+        asker, _ = make_asker(config, opened.journal, teachers, own=bool(own))
         generations = Generations(opened.configs, build_strategy, askings)
         async with contextlib.AsyncExitStack() as stack:
-            door.open(await enter(stack, teachers, door))
-            await generations.prepare(door, opened.journal)
+            asker.open(await enter(stack, teachers, asker))
+            await generations.prepare(asker, opened.journal)
             judge = generations.judges[-1]
 
             async def ask(prompt: Prompt) -> Completion:
-                return (await door.ask(f"d:{prompt.digest()}", prompt)).completion
+                return (await asker.ask(f"d:{prompt.digest()}", prompt)).completion
 
             graded = await asyncio.gather(
                 *(
@@ -72,12 +72,12 @@ async def _marks(
                 ),
                 return_exceptions=True,
             )
-        closed = next((each for each in graded if isinstance(each, DoorClosed)), None)
-        outcome = ("target", f"{len(pairs)} pairs", 0) if closed is None else (door.reason or "", door.detail, 3)
+        closed = next((each for each in graded if isinstance(each, AskClosed)), None)
+        outcome = ("target", f"{len(pairs)} pairs", 0) if closed is None else (asker.reason or "", asker.detail, 3)
         note_outcome(opened.journal, Outcome(*outcome))
     for each in graded:
-        if isinstance(each, DoorClosed):
-            raise door.error or UsageError(f"judge-eval: ended before all pairs were judged: {door.detail}")
+        if isinstance(each, AskClosed):
+            raise asker.error or UsageError(f"judge-eval: ended before all pairs were judged: {asker.detail}")
         if isinstance(each, BaseException):
             raise each
     found = [each for each in graded if not isinstance(each, BaseException)]

@@ -13,9 +13,9 @@ import contextlib
 import math
 from collections.abc import Awaitable, Callable, Mapping
 
+from ..ask.asker import Asker, reason_of
 from ..ask.budget import Budget
-from ..ask.door import Door, reason_of
-from ..ask.gate import DoorClosed
+from ..ask.slots import AskClosed
 from ..core.errors import TeacherError
 from ..core.events import Progress
 from ..journal.folder import OpenRun
@@ -50,7 +50,7 @@ class Loop:
         self,
         opened: OpenRun,
         pool: Pool,
-        door: Door,
+        asker: Asker,
         budget: Budget,
         generations: Generations,
         teachers: Callable[[], Awaitable[Mapping[str, Teacher]]] | None,
@@ -59,11 +59,11 @@ class Loop:
         """teachers: makes them ready to answer; None when nothing is to be asked."""
         self._journal, self._config, self._target = opened.journal, opened.configs[-1], opened.target
         self._since, self._yields_before = opened.first_question, 0
-        self._pool, self._door, self._budget = pool, door, budget
+        self._pool, self._asker, self._budget = pool, asker, budget
         self._generations, self._teachers, self._report = generations, teachers, progress
         self._asked: dict[int, asyncio.Task[Answer] | Answer] = {}
         self._next_question = 0
-        self._developer = Developer(pool, door, generations, opened.journal)
+        self._developer = Developer(pool, asker, generations, opened.journal)
         self._developing: set[asyncio.Task[None]] = set()
         self._next_developed = self._promising = 0
         self._complete = self._failed = self._unanswered = 0
@@ -76,17 +76,17 @@ class Loop:
         self._stuck = False
         self._changed = asyncio.Event()
         self._defect: BaseException | None = None
-        door.when_closed(self._changed.set)
+        asker.when_closed(self._changed.set)
 
     # --- the course of a run -----------------------------------------------------------------
 
     async def grow(self) -> Outcome:
         """Ask, consume and develop until the target is met or something ends the run."""
         try:
-            await self._generations.prepare(self._door, self._journal)
+            await self._generations.prepare(self._asker, self._journal)
             await self._advance()
             if not self._met() and await self._open():
-                await self._generations.prepare(self._door, self._journal)
+                await self._generations.prepare(self._asker, self._journal)
                 await self._advance()
         finally:
             await self._leave()
@@ -94,14 +94,14 @@ class Loop:
             raise self._defect
         self._tell()
         self._journal.flush()
-        if self._door.reason not in CUT_SHORT:  # a replay that was cut short has not said everything again
+        if self._asker.reason not in CUT_SHORT:  # a replay that was cut short has not said everything again
             self._journal.ledger.sweep()
         return self._outcome()
 
     async def _advance(self) -> None:
         """Propose, consume and develop until the target is met or nothing can be done without an answer to come."""
         self._stuck = False
-        while not self._met() and self._door.reason not in CUT_SHORT:
+        while not self._met() and self._asker.reason not in CUT_SHORT:
             busy = [self._propose_ahead(), self._develop_ahead(), self._consume_next()]
             if any(busy):
                 await asyncio.sleep(0)  # what comes in meanwhile is not kept waiting, nor what goes out
@@ -117,48 +117,48 @@ class Loop:
             self._tell()
 
     async def _open(self) -> bool:
-        """Make the teachers ready and open the door to it; what is unresolved is then developed from the start."""
+        """Start the teachers and open the asker; then develop the unresolved tasks from the start."""
         if self._teachers is None:
-            self._door.close("recall_only", "")
-        if self._door.reason is not None or self._teachers is None:
+            self._asker.close("recall_only", "")
+        if self._asker.reason is not None or self._teachers is None:
             return False
         self._tell()  # what comes from here on is asked, not recalled
         try:
-            self._door.open(await self._teachers())
+            self._asker.open(await self._teachers())
         except TeacherError as error:
-            self._door.close(reason_of(error), str(error), error)
+            self._asker.close(reason_of(error), str(error), error)
         self._next_developed = self._promising = self._unanswered = 0
-        return self._door.asks
+        return self._asker.asks
 
     def _met(self) -> bool:
         """Whether the first `target` finished records stand with nothing unresolved before them.
 
-        Never where the door gave up on the teacher: the failures it has forgotten are still open questions.
+        Never after the asker gave up: the questions whose failures it forgot are still open.
         """
         admitted = self._pool.admitted
         while self._finished < self._target and self._prefix < len(admitted) and admitted[self._prefix].resolved:
             self._finished += admitted[self._prefix].record is not None
             self._prefix += 1
-        return self._finished >= self._target and not self._door.gave_up
+        return self._finished >= self._target and not self._asker.gave_up
 
     def _outcome(self) -> Outcome:
         target = self._target
         if self._met():
             return Outcome("target", f"{target:,} records", 0)
-        reason, detail = self._door.reason or "", self._door.detail
+        reason, detail = self._asker.reason or "", self._asker.detail
         if self._exhausted is not None and reason in ("", "finished"):
             reason, detail = "exhausted", self._exhausted
         if reason == "recall_only":
             detail = f"the journal holds no more answers ({self._unanswered:,} tasks wait for their instances)"
-        code = self._door.error.exit_code if self._door.error else 3
+        code = self._asker.error.exit_code if self._asker.error else 3
         finished = min(target, self._journal.ledger.finished())
         return Outcome(reason, f"{finished:,} of {target:,} records: {detail}", code)
 
     async def _leave(self) -> None:
         """Let the answers that are paid for arrive, not for ever where somebody waits; then end every task."""
-        patient = self._door.reason == "budget" or self._exhausted is not None
-        self._door.close("finished", "")
-        await self._door.drain(None if patient else GRACE_S)
+        patient = self._asker.reason == "budget" or self._exhausted is not None
+        self._asker.close("finished", "")
+        await self._asker.drain(None if patient else GRACE_S)
         tasks = [*self._developing, *(t for t in self._asked.values() if isinstance(t, asyncio.Task))]
         for task in tasks:
             task.cancel()
@@ -175,10 +175,10 @@ class Loop:
             if self._exhausted is not None or not self._may_propose():
                 return False
             number = self._next_question
-            answer = self._door.recall(f"p:{number}")
+            answer = self._asker.recall(f"p:{number}")
             if answer is not None:
                 self._asked[number] = answer
-            elif not self._door.asks:
+            elif not self._asker.asks:
                 return False
             else:
                 strategy = self._generations.current
@@ -186,7 +186,7 @@ class Loop:
                 prompt = strategy.propose(
                     draw_demos(self._config.random_seed, number, strategy, self._pool.seeds_of(number), seen)
                 )
-                task = asyncio.create_task(self._door.ask(f"p:{number}", prompt, question=number))
+                task = asyncio.create_task(self._asker.ask(f"p:{number}", prompt, question=number))
                 task.add_done_callback(lambda _: self._changed.set())
                 self._asked[number] = task
             self._next_question += 1
@@ -221,7 +221,7 @@ class Loop:
         if isinstance(head, asyncio.Task):
             try:
                 head = head.result()
-            except DoorClosed:
+            except AskClosed:
                 self._stuck = True
                 return False
         del self._asked[number]
@@ -271,7 +271,7 @@ class Loop:
     async def _develop(self, admitted: Admitted) -> None:
         try:
             await self._developer.develop(admitted)
-        except DoorClosed:
+        except AskClosed:
             self._unanswered += 1
             self._promising -= 1
             return
@@ -288,7 +288,7 @@ class Loop:
         self._changed.set()
 
     def _tell(self) -> None:
-        self._journal.note_in_flight(self._door.in_flight)
+        self._journal.note_in_flight(self._asker.in_flight)
         if self._report is None:
             return
         budget = self._budget
@@ -300,7 +300,7 @@ class Loop:
                 proposed=self._pool.proposed,
                 refused=self._pool.refused,
                 consumed=self._pool.consumed,
-                in_flight=self._door.in_flight,
+                in_flight=self._asker.in_flight,
                 requests=budget.requests,
                 tokens=budget.tokens,
                 cost_usd=budget.cost_usd,

@@ -1,4 +1,4 @@
-"""A door put together from the configuration: prices, bounds and places, and the teachers made ready behind it."""
+"""Build the asker and its budget from the configuration, and start the teachers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+from ..ask.asker import Asker
 from ..ask.budget import Budget, price_of, stated_price
-from ..ask.door import Door
-from ..ask.roster import Roster
+from ..ask.router import Router
 from ..config.run_config import RunConfig
 from ..core.errors import TeacherError
 from ..journal.journal import Journal
@@ -19,12 +19,20 @@ from ..teachers.counting import bound_of
 from ..teachers.protocol import Teacher
 
 
-def make_door(
+def make_asker(
     config: RunConfig, journal: Journal, teachers: dict[str, Any], *, own: bool = False, detach: bool = False
-) -> tuple[Door, Budget]:
-    """The door to `teachers`, by name, still shut, and its budget. Those asked by batch jobs are replaced in place.
+) -> tuple[Asker, Budget]:
+    """Build the asker, which sends nothing until it is opened, and its budget.
 
-    own: objects of the caller's, which cost only what the configuration says. Raises ConfigError.
+    Args:
+        config: The run's configuration.
+        journal: Holds the answers, and what they have cost so far.
+        teachers: The teachers by name. A teacher that is asked by batch jobs is replaced in place.
+        own: The teachers are the caller's objects, whose only price is the configured one.
+        detach: End the start as soon as every question in flight waits in a batch job.
+
+    Raises:
+        ConfigError: The price of a teacher is unknown and dollars are capped, or a teacher can't be asked by jobs.
     """
     listed = config.all_teachers
     prices = {each.label: stated_price(each) if own else price_of(each) for each in listed}
@@ -32,17 +40,25 @@ def make_door(
     sources = dict.fromkeys(price.source for price in prices.values() if price is not None)
     if sources:
         journal.set_meta(price_source="; ".join(sources))
-    door = Door(journal, budget, Roster(config), config.max_failures_in_a_row)
+    asker = Asker(journal, budget, Router(config), config.max_failures_in_a_row)
     for each in listed if teachers else ():
-        leave = functools.partial(door.leave, each.label) if detach else None
+        leave = functools.partial(asker.detach, each.label) if detach else None
         teachers[each.label] = by_batches(teachers[each.label], each, journal.jobs.of(each.label), leave)
-    return door, budget
+    return asker, budget
 
 
-async def enter(stack: contextlib.AsyncExitStack, teachers: Mapping[str, Any], door: Door) -> dict[str, Teacher]:
-    """The teachers, entered where they are context managers; given up when the door closes meanwhile (a signal).
+async def enter(stack: contextlib.AsyncExitStack, teachers: Mapping[str, Any], asker: Asker) -> dict[str, Teacher]:
+    """Start the teachers that are context managers, and return all that are ready.
 
-    One that can't be had is lost to this start. Raises TeacherError where that leaves nobody.
+    A teacher that fails to start is skipped for this run. A signal closes the asker and ends the wait.
+
+    Args:
+        stack: Stops the teachers when it closes.
+        teachers: The teachers by name.
+        asker: Learns which teachers failed to start.
+
+    Raises:
+        TeacherError: The only teacher failed to start.
     """
     ready: dict[str, Teacher] = {}
     for name, teacher in teachers.items():
@@ -50,15 +66,15 @@ async def enter(stack: contextlib.AsyncExitStack, teachers: Mapping[str, Any], d
             ready[name] = teacher
             continue
         entering = asyncio.ensure_future(stack.enter_async_context(teacher))
-        door.when_closed(entering.cancel)
+        asker.when_closed(entering.cancel)
         try:
             ready[name] = await entering
         except asyncio.CancelledError:
-            if door.reason is None:
+            if asker.reason is None:
                 raise
             return ready
         except TeacherError as error:
-            door.lose(name, error)
+            asker.lose(name, error)
             if len(teachers) == 1:
                 raise
     return ready

@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
+from ..ask.asker import Asker
 from ..ask.budget import Budget
-from ..ask.door import Door
 from ..config.run_config import RunConfig
 from ..core.errors import StorageError, UsageError
 from ..core.events import Exchange, Progress
@@ -34,7 +34,7 @@ from ..teachers.protocol import Teacher
 from .assembly import Assembly, assemble
 from .generations import Generations
 from .loop import Loop
-from .opening import enter, make_door
+from .opening import enter, make_asker
 from .pool import Pool
 from .progress_bar import progress_bar
 from .stopping import check_max_runtime, max_runtime, signals
@@ -122,11 +122,11 @@ async def arun(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
         for line in opened.said:
             _log.warning("selfinstruct: %s", line)
         opened.journal.note_start(__version__, None if parts.own else hosts_of(config), parts.checks.names)
-        door, budget = make_door(
+        asker, budget = make_asker(
             config, opened.journal, teachers, own=bool(parts.own), detach=options.get("detach", False)
         )
-        door.on_exchange = options.get("on_exchange")
-        outcome = await _grow(parts, opened, door, budget, teachers, options, began)
+        asker.on_exchange = options.get("on_exchange")
+        outcome = await _grow(parts, opened, asker, budget, teachers, options, began)
         note_outcome(opened.journal, outcome)
         if options.get("export", True) and opened.journal.ledger.finished():
             from ..dataset import write_dataset
@@ -136,8 +136,8 @@ async def arun(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
                 set_seal(opened.journal, dataset, seal)
         if outcome.reason == "target":
             note_met(opened.journal)
-    if outcome.exit_code and door.error is not None:
-        raise door.error
+    if outcome.exit_code and asker.error is not None:
+        raise asker.error
     return Run(opened.path)
 
 
@@ -162,7 +162,7 @@ def _teachers(parts: Assembly, options: RunOptions) -> dict[str, Any]:
 async def _grow(
     parts: Assembly,
     opened: OpenRun,
-    door: Door,
+    asker: Asker,
     budget: Budget,
     teachers: dict[str, Any],
     options: RunOptions,
@@ -174,15 +174,15 @@ async def _grow(
     pool = Pool(opened.arrivals, parts.checks, *rules, opened.journal, opened.id)
     async with contextlib.AsyncExitStack() as stack:
         if options.get("handle_signals"):
-            stack.enter_context(signals(door))
+            stack.enter_context(signals(asker))
         if max_runtime_s is not None:
-            stack.enter_context(max_runtime(door, max_runtime_s, began))
-        ready = None if options.get("recall_only") else functools.partial(enter, stack, teachers, door)
+            stack.enter_context(max_runtime(asker, max_runtime_s, began))
+        ready = None if options.get("recall_only") else functools.partial(enter, stack, teachers, asker)
         generations = Generations(opened.configs, parts.build, parts.askings, parts.own)
         progress = options["progress"] if "progress" in options else stack.enter_context(progress_bar())
         try:
             stack.enter_context(_seldom_collected())
-            return await Loop(opened, pool, door, budget, generations, ready, progress).grow()
+            return await Loop(opened, pool, asker, budget, generations, ready, progress).grow()
         except StorageError as error:
             with contextlib.suppress(StorageError):  # a full disk may still have room for this row
                 note_outcome(opened.journal, Outcome("storage", str(error), error.exit_code))

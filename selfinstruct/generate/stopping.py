@@ -9,7 +9,7 @@ import re
 import signal
 from collections.abc import Iterator
 
-from ..ask.door import Door
+from ..ask.asker import Asker
 from ..core.errors import UsageError
 from .loop import GRACE_S
 
@@ -18,8 +18,8 @@ _WRITTEN = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?")
 
 
 @contextlib.contextmanager
-def signals(door: Door) -> Iterator[None]:
-    """SIGINT and SIGTERM close the door; a second one gives up what is in flight."""
+def signals(asker: Asker) -> Iterator[None]:
+    """Close the asker on SIGINT or SIGTERM; cancel the requests in flight on the second signal."""
     loop = asyncio.get_running_loop()
 
     came = False
@@ -27,14 +27,16 @@ def signals(door: Door) -> Iterator[None]:
     def stop() -> None:
         nonlocal came
         if came:
-            door.abandon()
-        elif door.in_flight:
+            asker.cancel_in_flight()
+        elif asker.in_flight:
             _log.warning(
-                "selfinstruct: stopping; %d in flight have %g s, a second signal gives them up", door.in_flight, GRACE_S
+                "selfinstruct: stopping; %d in flight have %g s, a second signal gives them up",
+                asker.in_flight,
+                GRACE_S,
             )
         came = True
-        door.close("interrupted", "stopped by a signal; the same command goes on")
-        loop.call_later(GRACE_S, door.abandon)
+        asker.close("interrupted", "stopped by a signal; the same command goes on")
+        loop.call_later(GRACE_S, asker.cancel_in_flight)
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     for number in numbers:
@@ -47,13 +49,13 @@ def signals(door: Door) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def max_runtime(door: Door, seconds: float, began: float) -> Iterator[None]:
-    """Close the door `seconds` after `began`, an instant of the loop's clock; what is in flight has its grace."""
+def max_runtime(asker: Asker, seconds: float, began: float) -> Iterator[None]:
+    """Close the asker `seconds` after `began` (the loop's clock); requests in flight get the grace period."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
-        door.close("max_runtime", f"the {written_of(seconds)} it was given are over; the same command goes on")
-        loop.call_later(GRACE_S, door.abandon)
+        asker.close("max_runtime", f"the {written_of(seconds)} it was given are over; the same command goes on")
+        loop.call_later(GRACE_S, asker.cancel_in_flight)
 
     timer = loop.call_at(began + seconds, stop)
     try:

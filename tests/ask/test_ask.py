@@ -1,4 +1,4 @@
-"""The door: recalled before it is asked, paid for once, committed before anyone sees it."""
+"""Asker: recalled before it is asked, paid for once, committed before anyone sees it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from selfinstruct.ask.asker import Asker
 from selfinstruct.ask.budget import Budget
-from selfinstruct.ask.door import Door
-from selfinstruct.ask.gate import DoorClosed
-from selfinstruct.ask.roster import Roster
+from selfinstruct.ask.router import Router
+from selfinstruct.ask.slots import AskClosed
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import TeacherDown, TeacherRefused
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
@@ -52,16 +52,16 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     opened.close()
 
 
-def door_to(journal: Journal, teacher: Teacher, concurrency: int = 4, failures: int = 3, **caps: int) -> Door:
-    door = shut_door(journal, concurrency=concurrency, max_failures_in_a_row=failures, **caps)
-    door.open({NAME: teacher})
-    return door
+def asker_for(journal: Journal, teacher: Teacher, concurrency: int = 4, failures: int = 3, **caps: int) -> Asker:
+    asker = closed_asker(journal, concurrency=concurrency, max_failures_in_a_row=failures, **caps)
+    asker.open({NAME: teacher})
+    return asker
 
 
-def shut_door(journal: Journal, **values: Any) -> Door:
+def closed_asker(journal: Journal, **values: Any) -> Asker:
     config = RunConfig.parse({"seeds": "s", "run_dir": "r", **values})
     budget = Budget(config, dict.fromkeys((each.label for each in config.all_teachers), None), journal.totals())
-    return Door(journal, budget, Roster(config), config.max_failures_in_a_row)
+    return Asker(journal, budget, Router(config), config.max_failures_in_a_row)
 
 
 def within(course: Callable[[], Awaitable[None]]) -> None:
@@ -81,9 +81,9 @@ async def settled(*asks: Awaitable[Answer]) -> list[Answer | BaseException]:
 def test_an_answer_is_recalled_before_it_is_asked(journal: Journal) -> None:
     async def course() -> None:
         teacher = Teacher()
-        door = door_to(journal, teacher)
-        first = await door.ask("k", prompt("one"))
-        assert first == await door.ask("k", prompt("one")) == journal.recall("k")
+        asker = asker_for(journal, teacher)
+        first = await asker.ask("k", prompt("one"))
+        assert first == await asker.ask("k", prompt("one")) == journal.recall("k")
         assert (first.completion.text, first.demos, first.version) == ("one", ("s1",), "v1")
         assert teacher.asked == ["one"]
 
@@ -93,8 +93,8 @@ def test_an_answer_is_recalled_before_it_is_asked(journal: Journal) -> None:
 def test_the_same_question_asked_twice_at_once_is_paid_once(journal: Journal) -> None:
     async def course() -> None:
         teacher = Teacher()
-        door = door_to(journal, teacher)
-        answers = await asyncio.gather(*(door.ask("k", prompt("one")) for _ in range(20)))
+        asker = asker_for(journal, teacher)
+        answers = await asyncio.gather(*(asker.ask("k", prompt("one")) for _ in range(20)))
         assert len(set(map(id, answers))) == 1
         assert teacher.asked == ["one"]
         assert journal.totals().requests == 1
@@ -106,8 +106,8 @@ def test_who_stops_waiting_does_not_take_the_answer_from_the_others(journal: Jou
     async def course() -> None:
         teacher = Teacher()
         teacher.go.clear()
-        door = door_to(journal, teacher)
-        one, two = (asyncio.create_task(door.ask("k", prompt("one"))) for _ in range(2))
+        asker = asker_for(journal, teacher)
+        one, two = (asyncio.create_task(asker.ask("k", prompt("one"))) for _ in range(2))
         await asyncio.sleep(0.01)
         one.cancel()
         await asyncio.sleep(0)
@@ -120,8 +120,8 @@ def test_who_stops_waiting_does_not_take_the_answer_from_the_others(journal: Jou
 
 def test_an_answer_is_on_disk_before_anyone_sees_it(journal: Journal) -> None:
     async def course() -> None:
-        door = door_to(journal, Teacher())
-        answer = await door.ask("k", prompt("one"))
+        asker = asker_for(journal, Teacher())
+        answer = await asker.ask("k", prompt("one"))
         other = Journal(journal.path, read_only=True)
         assert other.recall("k") == answer
         other.close()
@@ -133,8 +133,8 @@ def test_an_answer_is_the_same_when_it_comes_and_when_it_is_recalled(journal: Jo
     odd = Completion("a\x00b\ud83dc", "st\ud83dop", Usage(1, 2, 1), "m\x00", "e\udc00: x", True, {"Yes": -0.5})
 
     async def course() -> None:
-        door = door_to(journal, Teacher(lambda _: odd))
-        assert await door.ask("k", prompt("one")) == journal.recall("k")
+        asker = asker_for(journal, Teacher(lambda _: odd))
+        assert await asker.ask("k", prompt("one")) == journal.recall("k")
 
     within(course)
 
@@ -143,15 +143,15 @@ def test_proposals_let_all_other_questions_go_first(journal: Journal) -> None:
     async def course() -> None:
         teacher = Teacher()
         teacher.go.clear()
-        door = door_to(journal, teacher, concurrency=1)
-        asks = [asyncio.create_task(door.ask("p:0", prompt("p0"), question=0))]
+        asker = asker_for(journal, teacher, concurrency=1)
+        asks = [asyncio.create_task(asker.ask("p:0", prompt("p0"), question=0))]
         await asyncio.sleep(0.01)
         for number in (1, 2):
-            asks.append(asyncio.create_task(door.ask(f"p:{number}", prompt(f"p{number}"), question=number)))
+            asks.append(asyncio.create_task(asker.ask(f"p:{number}", prompt(f"p{number}"), question=number)))
         await asyncio.sleep(0.01)
-        asks += [asyncio.create_task(door.ask(f"d:{name}", prompt(name))) for name in ("a", "b")]
+        asks += [asyncio.create_task(asker.ask(f"d:{name}", prompt(name))) for name in ("a", "b")]
         await asyncio.sleep(0.01)
-        assert door.in_flight == 1
+        assert asker.in_flight == 1
         teacher.go.set()
         await asyncio.gather(*asks)
         assert teacher.asked == ["p0", "a", "b", "p1", "p2"]
@@ -166,23 +166,23 @@ def test_no_more_in_flight_than_allowed(journal: Journal, concurrency: int) -> N
 
         def answer(text: str) -> Completion:
             nonlocal most
-            most = max(most, door.in_flight)
+            most = max(most, asker.in_flight)
             return Completion(text)
 
-        door = door_to(journal, Teacher(answer), concurrency)
-        await asyncio.gather(*(door.ask(f"k{n}", prompt(str(n))) for n in range(400)))
+        asker = asker_for(journal, Teacher(answer), concurrency)
+        await asyncio.gather(*(asker.ask(f"k{n}", prompt(str(n))) for n in range(400)))
         assert 1 <= most <= concurrency
-        assert door.in_flight == 0
+        assert asker.in_flight == 0
 
     within(course)
 
 
 def test_before_it_is_opened_it_only_recalls(journal: Journal) -> None:
     async def course() -> None:
-        await door_to(journal, Teacher()).ask("k", prompt("one"))
-        shut = shut_door(journal)
+        await asker_for(journal, Teacher()).ask("k", prompt("one"))
+        shut = closed_asker(journal)
         assert (await shut.ask("k", prompt("one"))).completion.text == "one"
-        with pytest.raises(DoorClosed):
+        with pytest.raises(AskClosed):
             await shut.ask("other", prompt("two"))
         assert shut.reason is None
 
@@ -193,20 +193,20 @@ def test_closing_wakes_who_waits_and_keeps_what_is_in_flight(journal: Journal) -
     async def course() -> None:
         teacher = Teacher()
         teacher.go.clear()
-        door = door_to(journal, teacher, concurrency=2)
-        asks = [asyncio.create_task(door.ask(f"k{n}", prompt(str(n)))) for n in range(6)]
+        asker = asker_for(journal, teacher, concurrency=2)
+        asks = [asyncio.create_task(asker.ask(f"k{n}", prompt(str(n)))) for n in range(6)]
         await asyncio.sleep(0.01)
         heard: list[str] = []
-        door.when_closed(lambda: heard.append(door.reason or ""))
-        door.close("interrupted", "by a signal")
-        door.close("budget", "too late: the first reason stands")
+        asker.when_closed(lambda: heard.append(asker.reason or ""))
+        asker.close("interrupted", "by a signal")
+        asker.close("budget", "too late: the first reason stands")
         await asyncio.sleep(0.01)
         assert [ask.done() for ask in asks] == [False, False, True, True, True, True]
         teacher.go.set()
-        await door.drain(5)
+        await asker.drain(5)
         results = await settled(*asks)
-        assert [isinstance(result, DoorClosed) for result in results] == [False, False, True, True, True, True]
-        assert (door.reason, heard, journal.totals().requests) == ("interrupted", ["interrupted"], 2)
+        assert [isinstance(result, AskClosed) for result in results] == [False, False, True, True, True, True]
+        assert (asker.reason, heard, journal.totals().requests) == ("interrupted", ["interrupted"], 2)
 
     within(course)
 
@@ -215,13 +215,13 @@ def test_what_is_given_up_ends_at_once(journal: Journal) -> None:
     async def course() -> None:
         teacher = Teacher()
         teacher.go.clear()
-        door = door_to(journal, teacher)
-        asks = [asyncio.create_task(door.ask(f"k{n}", prompt(str(n)))) for n in range(3)]
+        asker = asker_for(journal, teacher)
+        asks = [asyncio.create_task(asker.ask(f"k{n}", prompt(str(n)))) for n in range(3)]
         await asyncio.sleep(0.01)
-        door.close("interrupted", "")
-        await door.drain(0.05)
-        assert all(isinstance(result, DoorClosed) for result in await settled(*asks))
-        assert door.in_flight == 0
+        asker.close("interrupted", "")
+        await asker.drain(0.05)
+        assert all(isinstance(result, AskClosed) for result in await settled(*asks))
+        assert asker.in_flight == 0
 
     within(course)
 
@@ -229,10 +229,10 @@ def test_what_is_given_up_ends_at_once(journal: Journal) -> None:
 def test_a_cap_that_is_reached_closes(journal: Journal) -> None:
     async def course() -> None:
         teacher = Teacher()
-        door = door_to(journal, teacher, concurrency=8, max_requests=5)
-        results = await settled(*(door.ask(f"k{n}", prompt(str(n))) for n in range(12)))
-        assert sum(isinstance(result, DoorClosed) for result in results) == 7
-        assert (door.reason, len(teacher.asked)) == ("budget", 5)
+        asker = asker_for(journal, teacher, concurrency=8, max_requests=5)
+        results = await settled(*(asker.ask(f"k{n}", prompt(str(n))) for n in range(12)))
+        assert sum(isinstance(result, AskClosed) for result in results) == 7
+        assert (asker.reason, len(teacher.asked)) == ("budget", 5)
 
     within(course)
 
@@ -243,11 +243,11 @@ def failing(*bad: str) -> Callable[[str], Completion]:
 
 def test_failures_in_a_row_close_and_are_forgotten_the_late_ones_too(journal: Journal) -> None:
     async def course() -> None:
-        door = door_to(journal, Teacher(failing(*"abcdef")), concurrency=6, failures=3)
-        await settled(*(door.ask(name, prompt(name)) for name in "abcdef"))
-        await door.drain(1)
-        assert (door.reason, type(door.error)) == ("teacher_down", TeacherDown)
-        assert "3 questions in a row" in door.detail
+        asker = asker_for(journal, Teacher(failing(*"abcdef")), concurrency=6, failures=3)
+        await settled(*(asker.ask(name, prompt(name)) for name in "abcdef"))
+        await asker.drain(1)
+        assert (asker.reason, type(asker.error)) == ("teacher_down", TeacherDown)
+        assert "3 questions in a row" in asker.detail
         assert [journal.recall(name) for name in "abcdef"] == [None] * 6
         assert journal.totals().requests == 6, "they were sent: a cap on requests goes on counting them"
 
@@ -256,10 +256,10 @@ def test_failures_in_a_row_close_and_are_forgotten_the_late_ones_too(journal: Jo
 
 def test_failures_between_answers_are_rows(journal: Journal) -> None:
     async def course() -> None:
-        door = door_to(journal, Teacher(failing("a", "b", "d", "e")), concurrency=1, failures=3)
+        asker = asker_for(journal, Teacher(failing("a", "b", "d", "e")), concurrency=1, failures=3)
         for name in "abcdef":
-            await door.ask(name, prompt(name))
-        assert door.reason is None
+            await asker.ask(name, prompt(name))
+        assert asker.reason is None
         recalled = [journal.recall(name) for name in "abcdef"]
         assert [bool(answer and answer.completion.failed) for answer in recalled] == [True, True, False] * 2
 
@@ -269,10 +269,10 @@ def test_failures_between_answers_are_rows(journal: Journal) -> None:
 def test_requests_that_the_server_does_not_take_are_refused_not_down(journal: Journal) -> None:
     async def course() -> None:
         bad = Completion("", error="bad_request: top_p is unknown", failed=True)
-        door = door_to(journal, Teacher(lambda _: bad))
-        await settled(*(door.ask(name, prompt(name)) for name in "abc"))
-        assert (door.reason, type(door.error)) == ("teacher_refused", TeacherRefused)
-        assert "top_p is unknown" in door.detail
+        asker = asker_for(journal, Teacher(lambda _: bad))
+        await settled(*(asker.ask(name, prompt(name)) for name in "abc"))
+        assert (asker.reason, type(asker.error)) == ("teacher_refused", TeacherRefused)
+        assert "top_p is unknown" in asker.detail
 
     within(course)
 
@@ -280,10 +280,10 @@ def test_requests_that_the_server_does_not_take_are_refused_not_down(journal: Jo
 @pytest.mark.parametrize(("error", "reason"), [(TeacherRefused, "teacher_refused"), (TeacherDown, "teacher_down")])
 def test_a_teacher_that_gives_up_closes(journal: Journal, error: type[Exception], reason: str) -> None:
     async def course() -> None:
-        door = door_to(journal, Teacher(lambda _: error("no key")), concurrency=2)
-        results = await settled(*(door.ask(name, prompt(name)) for name in "abcde"))
-        assert all(isinstance(result, DoorClosed) for result in results)
-        assert (door.reason, door.detail, type(door.error)) == (reason, "no key", error)
+        asker = asker_for(journal, Teacher(lambda _: error("no key")), concurrency=2)
+        results = await settled(*(asker.ask(name, prompt(name)) for name in "abcde"))
+        assert all(isinstance(result, AskClosed) for result in results)
+        assert (asker.reason, asker.detail, type(asker.error)) == (reason, "no key", error)
         assert journal.totals().requests == 0
 
     within(course)
@@ -291,8 +291,8 @@ def test_a_teacher_that_gives_up_closes(journal: Journal, error: type[Exception]
 
 def test_a_defect_of_a_teacher_reaches_who_asked(journal: Journal) -> None:
     async def course() -> None:
-        door = door_to(journal, Teacher(lambda _: ZeroDivisionError("mine")), concurrency=1)
-        results = await settled(*(door.ask(name, prompt(name)) for name in "ab"))
+        asker = asker_for(journal, Teacher(lambda _: ZeroDivisionError("mine")), concurrency=1)
+        results = await settled(*(asker.ask(name, prompt(name)) for name in "ab"))
         assert all(isinstance(result, ZeroDivisionError) for result in results), "and the place is free again"
 
     within(course)

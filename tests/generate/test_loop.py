@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from selfinstruct.ask.door import Teacher
+from selfinstruct.ask.asker import Teacher
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigChanged, TeacherDown, TeacherRefused
 from selfinstruct.core.events import Progress

@@ -19,11 +19,11 @@ import pytest
 import yaml
 
 from conftest import ROOT, Loopback
-from selfinstruct.ask import roster
+from selfinstruct.ask import router
+from selfinstruct.ask.asker import Asker
 from selfinstruct.ask.budget import Budget, Price
-from selfinstruct.ask.door import Door
-from selfinstruct.ask.gate import DoorClosed
-from selfinstruct.ask.roster import Roster
+from selfinstruct.ask.router import Router
+from selfinstruct.ask.slots import AskClosed
 from selfinstruct.cli.console import spending
 from selfinstruct.config.run_config import RunConfig, digest_of, overridden
 from selfinstruct.core.errors import ConfigError, TeacherDown, TeacherRefused
@@ -115,38 +115,38 @@ def test_those_of_one_role_are_asked_over_one_endpoint(make_config: MakeConfig) 
 # --- whose turn it is ---------------------------------------------------------------------------
 
 
-def seats(*teachers: dict[str, Any], **values: Any) -> Roster:
-    return Roster(RunConfig.parse({"seeds": "s", "run_dir": "r", "teachers": list(teachers), **values}))
+def router_of(*teachers: dict[str, Any], **values: Any) -> Router:
+    return Router(RunConfig.parse({"seeds": "s", "run_dir": "r", "teachers": list(teachers), **values}))
 
 
 def test_weights_are_shares() -> None:
-    drawn = seats(fake("a", weight=3), fake("b"), fake("c", roles=["instances"], weight=100))
+    drawn = router_of(fake("a", weight=3), fake("b"), fake("c", roles=["instances"], weight=100))
     first = Counter(drawn.draw(f"p:{n}", "propose")[0].name for n in range(4000))
     assert first["c"] == 0
     assert 0.72 < first["a"] / 4000 < 0.78
 
 
 def test_chance_follows_from_the_key_alone() -> None:
-    def order(roster: Roster) -> list[list[str]]:
-        return [[seat.name for seat in roster.draw(f"d:{n}", "instances")] for n in range(50)]
+    def order(router: Router) -> list[list[str]]:
+        return [[state.name for state in router.draw(f"d:{n}", "instances")] for n in range(50)]
 
     a, b, c = fake("a"), fake("b", weight=2), fake("c")
-    assert order(seats(a, b, c)) == order(seats(c, a, b))
-    assert order(seats(a, b, c)) != order(seats(a, b, c, random_seed=1))
-    assert all(len(names) == 3 for names in order(seats(a, b, c)))
+    assert order(router_of(a, b, c)) == order(router_of(c, a, b))
+    assert order(router_of(a, b, c)) != order(router_of(a, b, c, random_seed=1))
+    assert all(len(names) == 3 for names in order(router_of(a, b, c)))
 
 
 def test_a_purpose_that_is_nobodys_role_is_everybodys() -> None:
-    assert len(seats(fake("a"), fake("b")).draw("probe:a", "probe")) == 2
+    assert len(router_of(fake("a"), fake("b")).draw("probe:a", "probe")) == 2
 
 
 def test_one_that_fails_again_and_again_is_asked_last_and_tried_by_one_question_after_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(roster.time, "monotonic", lambda: now)
-    drawn = seats(fake("a", weight=1e6), fake("b"), max_failures_in_a_row=3)
-    a = drawn.seats[0]
+    monkeypatch.setattr(router.time, "monotonic", lambda: now)
+    drawn = router_of(fake("a", weight=1e6), fake("b"), max_failures_in_a_row=3)
+    a = drawn.states[0]
 
     def first(key: str) -> str:
         return drawn.draw(key, "propose")[0].name
@@ -155,13 +155,13 @@ def test_one_that_fails_again_and_again_is_asked_last_and_tried_by_one_question_
         assert first("k") == "a"
         drawn.note(a, failed=True)
     assert first("k") == "b"
-    now += roster.REST_S + 1
+    now += router.REST_S + 1
     assert [first("k"), first("k"), first("k")] == ["a", "b", "b"], "one question tries it"
     drawn.note(a, failed=False)
     assert first("k") == "a"
 
 
-# --- the door -----------------------------------------------------------------------------------
+# --- the asker -----------------------------------------------------------------------------------
 
 
 class Teacher:
@@ -199,13 +199,13 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     opened.close()
 
 
-def door_to(journal: Journal, prices: dict[str, Price | None] | None = None, **teachers: Teacher) -> Door:
+def asker_for(journal: Journal, prices: dict[str, Price | None] | None = None, **teachers: Teacher) -> Asker:
     listed = [fake(name, weight=1e6 if number == 0 else 1.0) for number, name in enumerate(teachers)]
     config = RunConfig.parse({"seeds": "s", "run_dir": "r", "teachers": listed, "max_failures_in_a_row": 3})
     budget = Budget(config, prices or dict.fromkeys(teachers), journal.totals())
-    door = Door(journal, budget, Roster(config), config.max_failures_in_a_row)
-    door.open(teachers)
-    return door
+    asker = Asker(journal, budget, Router(config), config.max_failures_in_a_row)
+    asker.open(teachers)
+    return asker
 
 
 def within(course: Callable[[], Awaitable[None]]) -> None:
@@ -219,8 +219,8 @@ def within(course: Callable[[], Awaitable[None]]) -> None:
 def test_what_one_fails_another_answers_and_both_are_kept(journal: Journal) -> None:
     async def course() -> None:
         down, up = Teacher(broken), Teacher(good)
-        door = door_to(journal, down=down, up=up)
-        answer = await door.ask("p:0", prompt(), question=0)
+        asker = asker_for(journal, down=down, up=up)
+        answer = await asker.ask("p:0", prompt(), question=0)
         assert (answer.completion.text, answer.teacher) == ("yes", "up")
         rows = journal.query("SELECT key, teacher, failed, question FROM answers ORDER BY failed DESC")
         assert [row[1:] for row in rows] == [("down", 1, None), ("up", 0, 0)]
@@ -233,10 +233,10 @@ def test_what_one_fails_another_answers_and_both_are_kept(journal: Journal) -> N
 def test_after_failing_in_a_row_it_is_left_alone(journal: Journal) -> None:
     async def course() -> None:
         down, up = Teacher(broken), Teacher(good)
-        door = door_to(journal, down=down, up=up)
+        asker = asker_for(journal, down=down, up=up)
         for number in range(10):
-            await door.ask(f"p:{number}", prompt(), question=number)
-        assert (down.asked, up.asked, door.reason) == (3, 10, None)
+            await asker.ask(f"p:{number}", prompt(), question=number)
+        assert (down.asked, up.asked, asker.reason) == (3, 10, None)
 
     within(course)
 
@@ -244,22 +244,22 @@ def test_after_failing_in_a_row_it_is_left_alone(journal: Journal) -> None:
 def test_one_that_refuses_is_out_and_the_others_go_on(journal: Journal) -> None:
     async def course() -> None:
         poor, up = Teacher(lambda: TeacherRefused("no credit")), Teacher(good)
-        door = door_to(journal, poor=poor, up=up)
+        asker = asker_for(journal, poor=poor, up=up)
         for number in range(5):
-            assert (await door.ask(f"p:{number}", prompt(), question=number)).teacher == "up"
-        assert (poor.asked, up.asked, door.reason) == (1, 5, None)
+            assert (await asker.ask(f"p:{number}", prompt(), question=number)).teacher == "up"
+        assert (poor.asked, up.asked, asker.reason) == (1, 5, None)
 
     within(course)
 
 
 def test_when_nobody_is_left_the_last_one_says_why(journal: Journal) -> None:
     async def course() -> None:
-        door = door_to(
+        asker = asker_for(
             journal, poor=Teacher(lambda: TeacherRefused("no credit")), dead=Teacher(lambda: TeacherDown("dead"))
         )
-        with pytest.raises(DoorClosed):
-            await door.ask("p:0", prompt(), question=0)
-        assert (door.reason, door.detail) == ("teacher_down", "dead")
+        with pytest.raises(AskClosed):
+            await asker.ask("p:0", prompt(), question=0)
+        assert (asker.reason, asker.detail) == ("teacher_down", "dead")
 
     within(course)
 
@@ -267,18 +267,18 @@ def test_when_nobody_is_left_the_last_one_says_why(journal: Journal) -> None:
 def test_one_that_failed_is_asked_again_where_the_other_is_lost(journal: Journal) -> None:
     async def course() -> None:
         answers = iter([broken(), good()])
-        door = door_to(journal, shaky=Teacher(lambda: next(answers)), dead=Teacher(lambda: TeacherDown("dead")))
-        assert (await door.ask("p:0", prompt(), question=0)).teacher == "shaky"
+        asker = asker_for(journal, shaky=Teacher(lambda: next(answers)), dead=Teacher(lambda: TeacherDown("dead")))
+        assert (await asker.ask("p:0", prompt(), question=0)).teacher == "shaky"
 
     within(course)
 
 
 def test_all_failing_in_a_row_ends_the_start_and_leaves_their_questions_open(journal: Journal) -> None:
     async def course() -> None:
-        door = door_to(journal, a=Teacher(broken), b=Teacher(broken))
+        asker = asker_for(journal, a=Teacher(broken), b=Teacher(broken))
         for number in range(3):
-            await door.ask(f"p:{number}", prompt(), question=number)
-        assert (door.reason, door.gave_up) == ("teacher_down", True)
+            await asker.ask(f"p:{number}", prompt(), question=number)
+        assert (asker.reason, asker.gave_up) == ("teacher_down", True)
         assert [journal.recall(f"p:{number}") for number in range(3)] == [None] * 3
 
     within(course)
@@ -287,10 +287,10 @@ def test_all_failing_in_a_row_ends_the_start_and_leaves_their_questions_open(jou
 def test_a_question_that_is_for_one_alone_goes_to_nobody_else(journal: Journal) -> None:
     async def course() -> None:
         poor, up = Teacher(lambda: TeacherRefused("no credit")), Teacher(good)
-        door = door_to(journal, poor=poor, up=up)
-        with pytest.raises(DoorClosed):
-            await door.ask("probe:poor", prompt("probe"), teacher="poor")
-        assert (up.asked, door.reason) == (0, None)
+        asker = asker_for(journal, poor=poor, up=up)
+        with pytest.raises(AskClosed):
+            await asker.ask("probe:poor", prompt("probe"), teacher="poor")
+        assert (up.asked, asker.reason) == (0, None)
 
     within(course)
 
@@ -299,8 +299,8 @@ def test_each_is_paid_at_its_own_price(journal: Journal) -> None:
     async def course() -> None:
         prices: dict[str, Price | None] = {"down": Price(100, 100, 100, "x"), "up": Price(1, 1, 1, "x")}
         paid = Teacher(lambda: Completion("", usage=Usage(10, 10), error="server_error", failed=True))
-        door = door_to(journal, prices, down=paid, up=Teacher(good))
-        await door.ask("p:0", prompt(), question=0)
+        asker = asker_for(journal, prices, down=paid, up=Teacher(good))
+        await asker.ask("p:0", prompt(), question=0)
         costs = dict(journal.query("SELECT teacher, cost_usd FROM answers"))
         assert costs == pytest.approx({"down": 20 * 100 / 1e6, "up": 20 / 1e6})
 

@@ -1,7 +1,7 @@
 """A teacher asked by batch jobs: questions are collected, go up as one file, and are answered from its results.
 
 Who asks a question waits for its place: a future that is resolved from the job the question is in. What earlier
-starts have left in jobs is in `under_way`; the door asks it again, in the words of then, and so waits for it.
+starts have left in jobs is in `under_way`; the asker sends the same questions again and so waits for their answers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The places for questions in flight with one teacher, and the exception that says that nobody is let in any more."""
+"""The slots for requests in flight with one teacher, and the exception that ends every wait for an answer."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import asyncio
 import heapq
 
 
-class DoorClosed(Exception):
-    """No question is sent any more; `Door.reason` says why."""
+class AskClosed(Exception):
+    """No request is sent any more; `Asker.reason` says why."""
 
 
-class Gate:
-    """A semaphore whose waiters come in by priority, the lower first, then by arrival."""
+class RequestSlots:
+    """A semaphore that serves waiters by priority, lower numbers first, then in order of arrival."""
 
-    def __init__(self, places: int) -> None:
-        self._free = places
+    def __init__(self, slots: int) -> None:
+        self._free = slots
         self._closed = False
         self._count = 0
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
 
-    async def enter(self, priority: int) -> None:
-        """Wait for a place. Raises DoorClosed once `close` was called."""
+    async def acquire(self, priority: int) -> None:
+        """Wait for a free slot. Raises AskClosed once `close` was called."""
         if self._closed:
-            raise DoorClosed
+            raise AskClosed
         if self._free > 0:
             self._free -= 1
             return
@@ -32,12 +32,13 @@ class Gate:
         try:
             await turn
         except asyncio.CancelledError:
+            # The slot was granted in the same tick as the cancellation: pass it on.
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self.leave()
+                self.release()
             raise
 
-    def leave(self) -> None:
-        """Give a place back; the next who waits has it."""
+    def release(self) -> None:
+        """Return a slot, and grant it to the next waiter."""
         while self._waiting:
             turn = heapq.heappop(self._waiting)[2]
             if not turn.done():
@@ -46,9 +47,9 @@ class Gate:
         self._free += 1
 
     def close(self) -> None:
-        """Send everybody away who waits, and who comes."""
+        """Reject current and future waiters."""
         self._closed = True
         while self._waiting:
             turn = heapq.heappop(self._waiting)[2]
             if not turn.done():
-                turn.set_exception(DoorClosed())
+                turn.set_exception(AskClosed())

@@ -1,0 +1,313 @@
+"""One request to a teacher: recall the answer, or pay for it once and commit it before any caller sees it.
+
+Every question passes the same steps: journal, choice of a teacher, a slot among the teacher's requests in flight,
+budget, teacher, journal. Callers see none of this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+
+from ..core.errors import SelfInstructError, StorageError, TeacherDown, TeacherError, TeacherRefused
+from ..core.events import Exchange
+from ..core.prompts import Completion, Prompt, Question, Usage
+from ..core.tasks import storable
+from ..journal.journal import Answer, Journal, aside
+from ..teachers.limits import LEAVING
+from ..teachers.protocol import Teacher
+from .budget import Budget, BudgetSpent
+from .router import Router, TeacherState
+from .slots import AskClosed
+
+
+class Asker:
+    """Answers questions from the journal and, between `open` and `close`, from the teachers.
+
+    Attributes:
+        reason: Why the asker closed ('budget', 'interrupted', 'teacher_down' ...); None before.
+        detail: The reason in one line.
+        error: The exception behind the reason, if any.
+        gave_up: Too many questions failed in a row; the failures were forgotten and will be asked again.
+        in_flight: Questions that a teacher is answering now.
+        on_exchange: Called with every question that was sent, once it is answered or has failed.
+    """
+
+    def __init__(self, journal: Journal, budget: Budget, router: Router, max_failures: int) -> None:
+        self._journal = journal
+        self._budget = budget
+        self._router = router
+        self._opened = False
+        self._max_failures = max_failures
+        self._failed: list[str] = []
+        self.gave_up = False
+        self._in_flight_by_key: dict[str, asyncio.Task[Answer]] = {}
+        self._expected: set[asyncio.Task[None]] = set()
+        self._waiting: dict[str, tuple[int, str]] = {}
+        self._closing: list[Callable[[], object]] = []
+        self.on_exchange: Callable[[Exchange], object] | None = None
+        self.in_flight = 0
+        self.reason: str | None = None
+        self.detail = ""
+        self.error: SelfInstructError | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether a question that is not in the journal would be sent now."""
+        return self._opened and self.reason is None
+
+    def open(self, teachers: Mapping[str, Teacher]) -> None:
+        """Send questions to `teachers`, named as in the router, from now on.
+
+        Questions that an earlier start left with a batch job are asked again first, so that their answers are kept.
+        """
+        self._opened = True
+        for state in self._router.states:
+            state.teacher = teachers.get(state.name)
+        for state in self._router.states:
+            for question in getattr(state.teacher, "under_way", ()):
+                task = asyncio.create_task(self._expect(question))
+                self._expected.add(task)
+                task.add_done_callback(self._expected.discard)
+                others = [other for other in self._draw(question.key, question.prompt) if other is not state]
+                self._send(question.key, question.prompt, question.number, [state, *others])
+
+    def recall(self, key: str) -> Answer | None:
+        """Return the committed answer, or None. Sends nothing."""
+        return self._journal.recall(key)
+
+    async def ask(self, key: str, prompt: Prompt, *, question: int | None = None, teacher: str | None = None) -> Answer:
+        """Return the answer to `prompt`, from the journal or from a teacher.
+
+        Args:
+            key: The journal key of the question.
+            prompt: What to send.
+            question: The number of a proposal; all other questions go before proposals.
+            teacher: The name of the only teacher to ask; None lets the router choose.
+
+        Raises:
+            AskClosed: The journal has no answer and nothing is sent (not yet, or not any more).
+        """
+        # Recall: an answer in the journal is never paid for again.
+        answer = self._journal.recall(key)
+        if answer is not None:
+            return answer
+        # Request, or wait for the same question in flight. A caller that is cancelled leaves the request running.
+        task = self._in_flight_by_key.get(key)
+        if task is None:
+            if not self.asks:
+                raise AskClosed
+            states = [state for state in self._router.states if state.name == teacher]
+            task = self._send(key, prompt, question, states or self._draw(key, prompt))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise AskClosed from None
+            raise
+
+    def _draw(self, key: str, prompt: Prompt) -> list[TeacherState]:
+        return self._router.draw(key, prompt.purpose)
+
+    def _send(
+        self, key: str, prompt: Prompt, question: int | None, states: Sequence[TeacherState]
+    ) -> asyncio.Task[Answer]:
+        task = asyncio.create_task(self._request(Question(key, prompt, question), states))
+        self._in_flight_by_key[key] = task
+        task.add_done_callback(lambda _: self._in_flight_by_key.pop(key, None))
+        return task
+
+    async def _expect(self, question: Question) -> None:
+        """Ask a question that an earlier start has sent, whether or not the loop asks it again."""
+        with contextlib.suppress(AskClosed):
+            await self.ask(question.key, question.prompt, question=question.number)
+
+    def close(self, reason: str, detail: str, error: SelfInstructError | None = None) -> None:
+        """Send no more requests; answers in flight may still arrive. Only the first call has an effect."""
+        if self.reason is not None:
+            return
+        self.reason, self.detail, self.error = reason, detail, error
+        self._router.close()
+        for callback in self._closing:
+            callback()
+
+    def lose(self, teacher: str, error: TeacherError) -> None:
+        """Skip `teacher` for the rest of this start because of `error`."""
+        for state in self._router.states:
+            if state.name == teacher:
+                state.lost = error
+
+    def detach(self, teacher: str, waiting: int, how: str) -> bool:
+        """Close as 'detached' and cancel the requests in flight if all of them wait in batch jobs.
+
+        Args:
+            teacher: The name of the teacher whose batch jobs are waiting.
+            waiting: How many questions its jobs hold.
+            how: One line that describes the jobs.
+
+        Returns:
+            Whether the asker closed.
+        """
+        self._waiting[teacher] = waiting, how
+        if sum(count for count, _ in self._waiting.values()) < self.in_flight:
+            return False
+        self.close("detached", "; ".join(how for _, how in self._waiting.values()))
+        self.cancel_in_flight()
+        return True
+
+    def when_closed(self, callback: Callable[[], object]) -> None:
+        """Call `callback` when the asker closes; at once if it is already closed."""
+        self._closing.append(callback)
+        if self.reason is not None:
+            callback()
+
+    async def drain(self, timeout_s: float | None) -> None:
+        """Wait at most `timeout_s` seconds for the answers in flight, then cancel the rest."""
+        if self._in_flight_by_key:
+            await asyncio.wait(list(self._in_flight_by_key.values()), timeout=timeout_s)
+        self.cancel_in_flight()
+        await asyncio.gather(*self._in_flight_by_key.values(), return_exceptions=True)
+
+    def cancel_in_flight(self) -> None:
+        """Cancel every request in flight."""
+        for task in list(self._in_flight_by_key.values()):
+            task.cancel()
+
+    async def _request(self, asked: Question, order: Sequence[TeacherState]) -> Answer:
+        """Request one answer; close when the failure concerns the whole run."""
+        try:
+            answer = await self._pay(asked, order)
+            self._watch(asked.key, answer.completion)
+        except BudgetSpent as cap:
+            self.close("budget", str(cap))
+        except TeacherError as error:
+            if all(state.lost is not None for state in self._draw(asked.key, asked.prompt)):
+                self.close(reason_of(error), str(error), error)
+        except StorageError as error:
+            self.close("storage", str(error), error)
+        else:
+            return answer
+        raise AskClosed
+
+    async def _pay(self, asked: Question, order: Sequence[TeacherState]) -> Answer:
+        """Try each teacher of `order` in turn; return the first success, or the last failure.
+
+        Raises TeacherError when no teacher can be asked any more.
+        """
+        untried = list(order)
+        while True:
+            # Choose: the next teacher that can be asked, else one that failed before. `is_last`: its failure is final.
+            able = [state for state in untried if state.lost is None] or [s for s in order if s.lost is None]
+            if not able:
+                raise order[-1].lost or TeacherDown("no teacher can be asked")
+            state = able[0]
+            is_last = len(able) == 1 or state not in untried
+
+            # Slot: proposals have a number, and wait until no other question does.
+            await state.slots.acquire(0 if asked.number is None else 1)
+            try:
+                if state.lost is not None:
+                    continue
+
+                # Reserve: the worst case fits the budget, or the run ends here.
+                reservation = await self._budget.reserve(asked.prompt, state.name)
+                LEAVING.set(functools.partial(self._budget.leaves, reservation))
+                if self.reason is not None or state.teacher is None:
+                    self._budget.settle(reservation, None)
+                    raise AskClosed
+
+                # Send. A TeacherError means that the teacher can't continue: skip it for the rest of this start.
+                usage: Usage | None = None
+                asked_at, started = time.time(), time.perf_counter()
+                self.in_flight += 1
+                try:
+                    completion = _storable(await _completed(state.teacher, asked))
+                    usage = completion.usage
+                except TeacherError as error:
+                    state.lost = error
+                    latency_s = time.perf_counter() - started
+                    self._report(Exchange(asked, state.name, asked_at, latency_s, None, error=reason_of(error)))
+                    continue
+                finally:
+                    # Settle: replace the reservation by the actual usage, however the request ended.
+                    latency_s = time.perf_counter() - started
+                    self.in_flight -= 1
+                    cost = self._budget.settle(reservation, usage)
+                self._report(Exchange(asked, state.name, asked_at, latency_s, completion, cost))
+                self._router.note(state, failed=completion.failed)
+
+                # Commit: before any caller sees the answer. A failure that another teacher may mend is set aside.
+                is_final = is_last or not completion.failed
+                answer = await self._journal.commit(
+                    asked.key if is_final else aside(asked.key),
+                    asked.number if is_final else None,
+                    asked.prompt,
+                    completion,
+                    cost,
+                    asked_at,
+                    latency_s,
+                    max(1, reservation.requests),
+                    state.name,
+                )
+            finally:
+                state.slots.release()
+            if is_final:
+                return answer
+            untried = able[1:]
+
+    def _report(self, exchange: Exchange) -> None:
+        if self.on_exchange is not None:
+            self.on_exchange(exchange)
+
+    def _watch(self, key: str, completion: Completion) -> None:
+        """Close after too many failures in a row; forget them and later ones, so that the next start asks again."""
+        if self.gave_up:
+            if completion.failed:
+                self._journal.forget([key])
+            return
+        if not completion.failed:
+            self._failed.clear()
+            return
+        self._failed.append(key)
+        if len(self._failed) < self._max_failures or self.reason is not None:
+            return
+        self.gave_up = True
+        self._journal.forget(self._failed)
+        count = f"{len(self._failed)} questions in a row got no answer; the last error: {completion.error}"
+        error: TeacherError
+        cause = (completion.error or "").partition(":")[0]
+        if cause == "bad_request":
+            error = TeacherRefused(f"{count}; the server doesn't take these requests: check model and sampling")
+        elif cause in ("html_answer", "not_json", "broken_answer"):
+            error = TeacherDown(
+                f"{count}; that address seems not to be an OpenAI-compatible API: check teacher.base_url (most end in "
+                "/v1), or wait where this is a page of maintenance, then start again: nothing is lost"
+            )
+        else:
+            error = TeacherDown(f"{count}; start again when the teacher is back, nothing is lost")
+        self.close(reason_of(error), str(error), error)
+
+
+async def _completed(teacher: Teacher, question: Question) -> Completion:
+    by_key: Callable[[Question], Awaitable[Completion]] | None = getattr(teacher, "complete_question", None)
+    return await (teacher.complete(question.prompt) if by_key is None else by_key(question))
+
+
+def reason_of(error: TeacherError) -> str:
+    """Return the outcome of a run that ends with `error`."""
+    return "teacher_refused" if isinstance(error, TeacherRefused) else "teacher_down"
+
+
+def _storable(completion: Completion) -> Completion:
+    """Return what the journal can store, so that an answer is the same on arrival and when recalled."""
+    return replace(
+        completion,
+        text=storable(completion.text),
+        finish_reason=storable(completion.finish_reason),
+        model=storable(completion.model),
+        error=None if completion.error is None else storable(completion.error),
+    )
