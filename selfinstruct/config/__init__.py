@@ -1,1 +1,1 @@
-"""Turns a YAML file into a `RunConfig`, and a name into an object."""
+"""Turns a YAML file into a `RunConfig`, and a configured name into an object."""

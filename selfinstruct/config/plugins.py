@@ -1,6 +1,6 @@
-"""Names in a configuration that stand for code: a built-in's, or `package.module:Name`.
+"""Resolves names in a configuration to code: a built-in name, or `package.module:Name`.
 
-The one way by which a configuration can make code run, and it is documented as such.
+This is the only way in which a configuration can execute code, and the documentation says so.
 """
 
 from __future__ import annotations
@@ -16,10 +16,15 @@ from ..core.suggest import closest
 
 
 def load_named(name: str, known: Mapping[str, Any], key: str) -> Any:
-    """The entry of `known` called `name`, or the object at `package.module:Name`.
+    """Return the entry of `known` called `name`, or the object at `package.module:Name`.
 
-    Modules of the working directory can be named; installed ones go first. Raises ConfigError naming `key`:
-    an unknown name, a module that is not there or fails while it is imported, a name that it hasn't.
+    Args:
+        name: The configured name. Modules in the working directory work too; installed modules take precedence.
+        known: The built-in objects by name.
+        key: The configuration key, which begins the error message.
+
+    Raises:
+        ConfigError: The name is unknown, or the module is missing, fails to import, or lacks the attribute.
     """
     if name in known:
         return known[name]

@@ -221,18 +221,18 @@ class RunConfig(Section):
 
     @property
     def all_teachers(self) -> tuple[ListedTeacher, ...]:
-        """Everybody who may be asked: `teachers`, or the one in `teacher` with every role."""
+        """The configured teachers: `teachers`, or the single `teacher` with all default roles."""
         if self.teachers is not None:
             return self.teachers
         return (ListedTeacher.model_construct(**dict(self.teacher), _fields_set=set(self.teacher.model_fields_set)),)
 
     def asking_only(self, teacher: TeacherConfig) -> RunConfig:
-        """The same run with `teacher` as its only one: what a teacher's maker is called with."""
+        """Return this configuration with `teacher` as the only teacher; teacher factories receive it."""
         return self.model_copy(update={"teacher": teacher, "teachers": None})
 
     @property
     def more(self) -> int | None:
-        """Records that every start adds, of a target such as +500; None where the target is a number of its own."""
+        """The number of records that every start adds, for a target such as +500; None for an absolute target."""
         return int(self.target) if isinstance(self.target, str) else None
 
     @property
@@ -307,13 +307,13 @@ def _meant_values(section: Section) -> dict[str, Any]:
 
 
 def digest_of(meaning: dict[str, Any]) -> str:
-    """The config digest: 64 hex digits over the values that give the answers their meaning."""
+    """Return the config digest: 64 hex digits over the values that determine the answers."""
     text = json.dumps(meaning, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def json_schema() -> str:
-    """The JSON Schema of a configuration file, as published in configs/schema.json."""
+    """Return the JSON Schema of a configuration file, as published in configs/schema.json."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **RunConfig.model_json_schema()}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 

@@ -1,6 +1,6 @@
-"""Several teachers in one configuration: who they are called, what each is asked for, and how often.
+"""Several teachers in one configuration: their names, roles and weights.
 
-Only `config` uses this room; `RunConfig.all_teachers` is what everybody else reads, for one teacher and for many.
+Other packages read `RunConfig.all_teachers`, for one teacher and for several.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .sections import Free, Name, TeacherConfig
 
 Role = Literal["propose", "classify", "instances", "judge"]
 ROLES: tuple[Role, ...] = ("propose", "classify", "instances")
-"""The roles that one has where nothing is said; a judge is named."""
+"""The default roles; the role judge must be configured."""
 
 
 class ListedTeacher(TeacherConfig):
@@ -32,20 +32,22 @@ class ListedTeacher(TeacherConfig):
 
     @property
     def label(self) -> str:
-        """What it is called."""
+        """The teacher's name in status and records."""
         return self.name or self.model
 
 
 def having(teachers: Sequence[ListedTeacher], purpose: str) -> list[ListedTeacher]:
-    """Those who are asked for `purpose`; everybody where it is nobody's role: the probe, a judge that nobody is."""
+    """Return the teachers with the role `purpose`; all teachers if none has it (the probe, an unassigned judge)."""
     return [teacher for teacher in teachers if purpose in teacher.roles] or list(teachers)
 
 
 def defects_of(teachers: Sequence[ListedTeacher], *, develops: bool, judged: bool) -> list[str]:
-    """What is wrong with a list of teachers as a whole, a line each.
+    """Return the defects of a list of teachers as a whole.
 
-    develops: whether the strategy asks more than proposals, so that every role must be somebody's; judged: whether
-    there is anything for a judge to do.
+    Args:
+        teachers: All entries of `teachers`.
+        develops: Whether the strategy sends more than proposals, so that every role needs a teacher.
+        judged: Whether the configuration has a judge.
     """
     defects = [
         f"two are called {name!r}; give each a name of its own"

@@ -1,6 +1,6 @@
-"""A configuration file as plain values: read, overridden, and what is wrong with it in one line a defect.
+"""Reads a configuration file as plain values, applies overrides, and words defects, one line each.
 
-Only `config` uses this room. No message repeats a text that was given as a value: it might be a key.
+Only `config` uses this module. No message repeats a text value, because the text might be an API key.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Values = dict[str, Any]
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key that stands twice in one mapping is an error, and the sign of `target: +500` is kept."""
+    """YAML loader that rejects duplicate keys and keeps the sign of `target: +500`."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -38,7 +38,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> Values:
-    """The mapping in a YAML file. Raises ConfigError with the line."""
+    """Return the mapping in a YAML file. Raises ConfigError with the line."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -68,7 +68,7 @@ def read_yaml(path: Path) -> Values:
 
 
 def overridden(values: Values, items: list[str]) -> Values:
-    """A copy of plain configuration values with every 'a.b=value' of `items` set. Raises ConfigError."""
+    """Return a copy of plain configuration values with every 'a.b=value' of `items` set. Raises ConfigError."""
     changed = copy.deepcopy(values)
     for item in items:
         _apply(changed, item)
@@ -89,27 +89,27 @@ def _apply(values: Values, item: str) -> None:
     for section in sections:
         values = _section(values, section, key)
     if not isinstance(values, dict):
-        raise _no_section(key, f"{_shown_key(last)} is not the number of an entry, counted from 0")
+        raise _no_section(key, f"{_safe_key(last)} is not the number of an entry, counted from 0")
     values[last] = value
 
 
 def _section(values: Any, section: str, key: str) -> Any:
-    """The section or list called `section`, made where it is missing; or the entry of a list that has this number."""
+    """Return the section or list called `section`, created if missing, or the list entry with this number."""
     if isinstance(values, list):
         if not section.isdecimal() or int(section) >= len(values):
-            raise _no_section(key, f"{_shown_key(section)} is not the number of an entry, counted from 0")
+            raise _no_section(key, f"{_safe_key(section)} is not the number of an entry, counted from 0")
         inner = values[int(section)]
     else:
         if values.get(section) is None:
             values[section] = {}
         inner = values[section]
     if not isinstance(inner, dict | list):
-        raise _no_section(key, f"{_shown_key(section)} is not a section")
+        raise _no_section(key, f"{_safe_key(section)} is not a section")
     return inner
 
 
 def _no_section(key: str, problem: str) -> ConfigError:
-    return ConfigError(f"--set {'.'.join(map(_shown_key, key.split('.')))}: {problem}")
+    return ConfigError(f"--set {'.'.join(map(_safe_key, key.split('.')))}: {problem}")
 
 
 def find_tables(values: Values, beside: Path) -> None:
@@ -131,7 +131,7 @@ def find_tables(values: Values, beside: Path) -> None:
         values["filters"] = filters | {"decontaminate": [find(s) for s in filters["decontaminate"]]}
 
 
-# --- what is wrong, in one line and without any secret ------------------------------------------
+# --- the wording of defects: one line each, without secrets ------------------------------------------
 
 _UNION = {
     "seeds": "must be a path, or a list of paths",
@@ -146,7 +146,7 @@ _KIND |= dict.fromkeys((bool, int, float), "a number")
 
 
 def sections_of(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    """The keys of `model` that hold further keys, or a list of such."""
+    """Return the keys of `model` that hold a section, or a list of sections, with its model."""
     kinds = {name: _section_in(field.annotation) for name, field in model.model_fields.items()}
     return {name: kind for name, kind in kinds.items() if kind is not None}
 
@@ -158,9 +158,9 @@ def _section_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def explain(error: Any, model: type[BaseModel]) -> tuple[str, str]:
-    """The key of one of pydantic's errors, and what is wrong with it and what to do."""
+    """Return the key of a pydantic error, and what is wrong with it and what to do."""
     path = [str(part) for part in error["loc"]]
-    key, kind = ".".join(map(_shown_key, path)), error["type"]
+    key, kind = ".".join(map(_safe_key, path)), error["type"]
     if kind == "extra_forbidden":
         return key, _unknown(path, model)
     if kind == "missing":
@@ -192,7 +192,7 @@ def _wrong_value(error: Any) -> str:
 
 
 def _unknown(path: list[str], model: type[BaseModel]) -> str:
-    """What to say of a key that nothing reads: where it belongs, or which one is like it."""
+    """Word the defect of an unknown key: name the section that it belongs to, or the most similar key."""
     name, sections = path[-1], sections_of(model)
     homes = [f"{section}.{name}" for section, inner in sections.items() if name in inner.model_fields]
     if name in model.model_fields:
@@ -207,7 +207,7 @@ def _unknown(path: list[str], model: type[BaseModel]) -> str:
 
 
 def unusable_texts(values: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
-    """The keys whose texts ask for an environment variable, or hold what can't be stored."""
+    """Yield keys whose text refers to an environment variable, or contains characters that can't be stored."""
     if isinstance(values, str) and path != "teacher.api_key_env":
         if re.search(r"\$\{.*?\}", values):
             yield (
@@ -218,19 +218,19 @@ def unusable_texts(values: Any, path: str = "", depth: int = 0) -> Iterator[tupl
             yield path, "holds a character that can't be stored; write it anew"
     elif isinstance(values, dict | list | tuple) and depth < 4:  # a YAML alias may lead in a circle
         for key, value in values.items() if isinstance(values, dict) else enumerate(values):
-            name = _shown_key(str(key))
+            name = _safe_key(str(key))
             yield from unusable_texts(value, f"{path}.{name}" if path else name, depth + 1)
 
 
-def _shown_key(key: str) -> str:
-    """A key's path for a message; what looks like a secret instead of a word is not repeated."""
+def _safe_key(key: str) -> str:
+    """Return a key's path for a message, masked if it looks like a secret."""
     words = re.split(r"[._-]", key)
     secret = re.match(r"sk-|hf_", key) or any(len(w) > 24 or random_looking(w) for w in words)
     return "(a key that is not shown)" if secret or not key.isprintable() else key
 
 
 def random_looking(word: str) -> bool:
-    """Whether a part of a name is rather a piece of a key: long, with digits or in mixed case."""
+    """Return whether part of a name looks like part of an API key: long, with digits or in mixed case."""
     mixed = word.upper() != word != word.lower()
     digits = any(char.isdigit() for char in word) and any(char.isalpha() for char in word)
     return (len(word) >= 12 and digits) or (len(word) > 20 and mixed)

@@ -1,6 +1,6 @@
 """Every error the package raises, and the exit code each one ends a command with.
 
-    SelfInstructError            1   a defect in the program, or an error nobody has named yet
+    SelfInstructError            1   a defect in the program, or an unexpected error
     ├── UsageError               2   a wrong argument, path or combination
     │   ├── ConfigError          2   the configuration, with the path of the key
     │   ├── SeedError            2   the seed file: all its defects at once
@@ -33,7 +33,7 @@ EXIT_CODES: dict[int, str] = {
 
 
 class SelfInstructError(Exception):
-    """The root; `exit_code` is what the command line ends with."""
+    """The base class; `exit_code` is the exit code of the command line."""
 
     exit_code = 1
 

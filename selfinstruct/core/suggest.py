@@ -1,4 +1,4 @@
-"""The word that was probably meant: used by every message about an unknown name."""
+"""Suggests the intended name in messages about unknown names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known name most like `word` in any case, or None when none is near."""
+    """Return the known name most similar to `word`, ignoring case, or None if none is similar."""
     names = {name.lower(): name for name in known}
     found = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
     return names[found[0]] if found else None

@@ -1,7 +1,7 @@
-"""'contaminated': a task that overlaps with an evaluation set. The search itself is the room `decontaminate`.
+"""The check 'contaminated': rejects a task that overlaps with an evaluation set; `evaluation_sets` does the search.
 
-Instruction, input and both as one text are compared: a question may be in either, or in two halves. Outputs aren't: an
-answer that stands in a test is no question of it.
+The instruction, the input, and both as one text are compared, because a question may be in either or split over both.
+Outputs are not compared: only the questions of a test set contaminate.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .evaluation_sets import Hit, Overlap
 
 
 class Contaminated:
-    """Refuses what overlaps. The verdict's `nearest` names set and row, its detail the shared tokens."""
+    """Rejects overlapping tasks. The verdict's `nearest` names the set and the row; its detail, the shared tokens."""
 
     def __init__(self, overlap: Overlap) -> None:
         self._overlap = overlap
@@ -24,14 +24,14 @@ class Contaminated:
         )
 
     def check_instance(self, instruction: str, instance: Instance) -> Verdict:
-        """The instruction alone has passed already."""
+        """Check the input only, because the instruction alone has already passed."""
         return self._judge(list(_with_input(instruction, instance.input)))
 
     def _judge(self, texts: list[tuple[str, str]]) -> Verdict:
         for part, text in texts:
             hit = self._overlap.find(text)
             if hit is not None:
-                return Verdict("contaminated", f"{part}: {_told(hit)}", hit.score, hit.question.where)
+                return Verdict("contaminated", f"{part}: {_describe(hit)}", hit.score, hit.question.where)
         return PASS
 
 
@@ -41,7 +41,7 @@ def _with_input(instruction: str, given: str | None) -> Iterator[tuple[str, str]
         yield "instruction and input", f"{instruction}\n{given}"
 
 
-def _told(hit: Hit) -> str:
+def _describe(hit: Hit) -> str:
     if hit.ngram:
         return f"{len(hit.ngram)}-gram: {' '.join(hit.ngram)}"
     return f"alike: {' '.join(hit.question.text.split())[:120]}"

@@ -1,8 +1,13 @@
-"""Step 4 of Self-Instruct: which of a task's instances are kept, and whether the task is.
+"""Step 4 of Self-Instruct: decide which instances of a task to keep, and whether to keep the task.
 
-Published (`prepare_for_finetuning.py`): of an answer that the token limit cut, the last instance is
-dropped; so is one whose output is empty or equals its input, one of which either part ends in a colon
-(cut off), and a duplicate. The same input, where there is one, with different outputs drops the whole task.
+The published rules (`prepare_for_finetuning.py`) drop an instance that is
+
+* the last one of an answer that the token limit cut,
+* without output, or with an output equal to its input,
+* cut off: its input or output ends in a colon,
+* a duplicate.
+
+Two different outputs for the same non-empty input drop the whole task.
 """
 
 from __future__ import annotations
@@ -24,10 +29,17 @@ class AnswerCheck(Protocol):
 def keep_instances(
     instances: Sequence[Instance], truncated: bool, instruction: str = "", checks: Sequence[AnswerCheck] = ()
 ) -> tuple[tuple[Instance, ...], list[Verdict]]:
-    """The instances to keep, in order, and a verdict for each one refused (its `detail` begins with its number).
+    """Apply the published rules, then `checks`, to the instances of one task.
 
-    Blanks around a text don't make it another. What passes as published goes through `checks`, told the
-    instruction. With nothing left the task is incomplete; the last verdict then says why.
+    Args:
+        instances: The instances of the answer, in order. Surrounding whitespace is ignored in comparisons.
+        truncated: Whether the token limit cut the answer inside the last instance.
+        instruction: The task's instruction, passed to `checks`.
+        checks: Further checks, for instances that pass the published rules.
+
+    Returns:
+        The instances to keep, in order, and a verdict per rejected instance, whose `detail` begins with the
+        instance's number, counted from 1. Without any instance to keep, the task is incomplete.
     """
     verdicts = [_first_objection(instruction, instance, checks) for instance in instances]
     if truncated and verdicts:

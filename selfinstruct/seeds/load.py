@@ -1,12 +1,12 @@
-"""A seed file, read and checked: every defect at once, each with its place and what to do.
+"""Reads and validates seed files; reports all defects at once, each with its place and a remedy.
 
-Three shapes of a row are read, whatever the file's type:
+Three row layouts are supported, in any file type:
 
-* the published one, `id, name, instruction, instances: [{input, output}], is_classification`;
+* the published layout, `id, name, instruction, instances: [{input, output}], is_classification`;
 * Alpaca's, `instruction, input, output`;
-* `messages: [{role, content}]`, the first user turn and the answer to it, where there is no 'instruction'.
+* `messages: [{role, content}]`, the first user turn and its answer, in rows without 'instruction'.
 
-Keys that nothing here reads are kept in `SeedTask.extra`.
+Other keys are kept in `SeedTask.extra`.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no"
 def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[SeedTask]:
     """Read one or several seed files in order; a task without an id gets its position, 'seed_0'.
 
-    Raises SeedError with all defects: unreadable sources, bad rows, ids and instructions that are
-    there twice (also across files).
+    Raises SeedError with all defects: unreadable sources, bad rows, and duplicate ids or instructions (also
+    across files).
     """
     tasks: list[SeedTask] = []
     defects: list[str] = []
@@ -45,7 +45,7 @@ def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
             for row in read_rows(os.fspath(source)):
                 count += 1
                 task = _read(row, len(tasks), defects)
-                # A row with another defect is compared, too: the next try shall not bring up a new one.
+                # Compare defective rows too, so that the next attempt reports no new defects.
                 id, instruction = (task.id, task.instruction) if task else map(row.values.get, ("id", "instruction"))
                 key = " ".join(instruction.split()) if isinstance(instruction, str) else ""
                 if isinstance(id, str) and id in ids:
@@ -71,10 +71,10 @@ def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
 
 
 def seed_files(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
-    """Each source by itself: the files that a pattern fits, and those of a folder of seed files, by their names.
+    """Expand patterns and folders of seed files into single sources, sorted by name.
 
-    A folder that looks like a dataset (with a card, in splits, or in folders) is one source. A pattern that fits
-    nothing stays what it is, and is found missing when it is read.
+    A folder that looks like a dataset (with a card, splits, or subfolders) is one source. A pattern without matches is
+    returned unchanged; reading it then fails.
     """
     found: list[str] = []
     for named in [sources] if isinstance(sources, str | os.PathLike) else sources:
@@ -86,7 +86,7 @@ def seed_files(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
 
 
 def seeds_digest(tasks: Iterable[SeedTask]) -> str:
-    """Hash of what the teacher may see of the seeds; moving or renaming the file doesn't change it."""
+    """Return a hash of the seed content that a teacher may see, independent of the file's path."""
     sha = hashlib.sha256()
     for task in tasks:
         instances = [[i.input, i.output] for i in task.instances]
@@ -97,9 +97,10 @@ def seeds_digest(tasks: Iterable[SeedTask]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SeedChange:
-    """Seeds beside those that a run has. tasks: the run's that are still there, in its order, then the new ones.
+    """The difference between given seeds and those of a run.
 
-    added: the new ones. removed, edited: ids of the run's that are gone, or aren't what they were.
+    tasks: the run's seeds that are still given, in the run's order, then the new ones.
+    added: the new seeds. removed, edited: ids of the run's seeds that are missing or changed.
     """
 
     tasks: list[SeedTask] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What `init` writes: a configuration to start from and a seed file beside it, both shipped with the package."""
+"""Writes the files of `init`: a starting configuration and its seed file, both shipped with the package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
 
 
 def shipped(kind: str, name: str) -> str:
-    """The text of a shipped file; kind is 'seeds' or 'configs'. Installed packages carry them inside."""
+    """Return the text of a shipped file; kind is 'seeds' or 'configs'. Installed packages contain both folders."""
     inside = resources.files("selfinstruct") / "_shipped" / kind / name
     if inside.is_file():
         return inside.read_text(encoding="utf-8")
@@ -25,9 +25,18 @@ def shipped(kind: str, name: str) -> str:
 
 
 def write_starter(folder: Path, kind: str, force: bool = False) -> list[Path]:
-    """Write `selfinstruct.yaml` and its seed file into `folder`; returns their paths.
+    """Write `selfinstruct.yaml` and its seed file.
 
-    Raises UsageError for an unknown kind, and rather than overwrite what is there.
+    Args:
+        folder: Target folder; created if necessary.
+        kind: A key of `STARTERS`.
+        force: Whether to overwrite existing files.
+
+    Returns:
+        The paths of both files.
+
+    Raises:
+        UsageError: The kind is unknown, a file exists, or the folder can't be written.
     """
     if kind not in STARTERS:
         raise UsageError(f"init: {kind!r} is unknown; one of {', '.join(STARTERS)}")
@@ -37,7 +46,7 @@ def write_starter(folder: Path, kind: str, force: bool = False) -> list[Path]:
     config = config.replace("# yaml-language-server: $schema=schema.json\n", "")
     config = config.replace(f"configs/{STARTERS[kind]}", (folder / "selfinstruct.yaml").as_posix())
     name = folder.resolve().name
-    if _PLAIN.fullmatch(name):  # so that two of them, started in one place, are two runs
+    if _PLAIN.fullmatch(name):  # two starters in one working directory become two runs
         config = _RUN_DIR.sub(lambda found: f"{found[1]}{name}", config, count=1)
     files = {folder / "selfinstruct.yaml": config, folder / seeds: shipped("seeds", seeds)}
     taken = [path for path in files if path.exists()]
@@ -48,7 +57,7 @@ def write_starter(folder: Path, kind: str, force: bool = False) -> list[Path]:
         for path, text in files.items():
             path.write_text(text, encoding="utf-8")
     except OSError as error:
-        for path in files.keys() - taken:  # half a file would be in the way of the next try
+        for path in files.keys() - taken:  # a partial file would block the next attempt
             path.unlink(missing_ok=True)
         raise UsageError(f"init: {folder}: {error.strerror or error}") from None
     return list(files)

@@ -61,10 +61,10 @@ def _before_instances(wording: Wording, kind: str, most: int, structured: bool) 
     yield Message("system", wording.fill(f"{kind}_json" if structured else kind, max=str(most)) + "\n")
     for example in wording.examples(f"{kind}_examples"):
         yield Message("user", wording.fill("task", instruction=example["task"]))
-        yield Message("assistant", _shown(wording, example["examples"], kind, structured) + "\n")
+        yield Message("assistant", _render(wording, example["examples"], kind, structured) + "\n")
 
 
-def _shown(wording: Wording, examples: list[dict[str, str]], kind: str, structured: bool) -> str:
+def _render(wording: Wording, examples: list[dict[str, str]], kind: str, structured: bool) -> str:
     """Examples in the shape that the answer shall have: the label first for a classification."""
     order = ("label", "input") if kind == "classification" else ("input", "output")
     if structured:

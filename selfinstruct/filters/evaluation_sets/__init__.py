@@ -3,7 +3,8 @@
     sets = load_sets(["gsm8k.jsonl"], ["question"])
     Overlap(sets.questions).find("Natalia sold clips ...")  ->  Hit or None
 
-Who trains on the questions of a test can't be tested by it any more. Nothing here knows of candidates or runs.
+A model trained on the questions of a test set can't be evaluated with it. This package is independent of
+candidates and runs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A model that grades worked tasks, the rubric it is given, and how far its marks agree with people's."""
+"""The judge: a model that grades worked tasks, its rubric, and the agreement of its marks with human marks."""
 
 from __future__ import annotations
 
