@@ -12,7 +12,7 @@ import typer
 from .console import Debug, plain_errors, printable_json, say
 
 if TYPE_CHECKING:
-    from ..journal.folder import Run
+    from ..journal.snapshot import Snapshot
     from ..report.explain import Found
 
 _SHOWN = 50
@@ -40,25 +40,25 @@ def explain(
         from dataclasses import asdict
 
         from ..core.errors import UsageError
-        from ..journal.folder import Run
-        from ..report.explain import explain as story_of
+        from ..journal.snapshot import read
+        from ..report.explain import explain_in
         from ..report.explain.telling import found_lines, tell
 
         if (id is None) == (text is None):
             raise UsageError("name a task's ID, or find it with --text WORDS: one of both")
-        opened = Run(_stream(run, id))
-        if text is not None:
-            tasks = _found(opened, text)
-            if len(tasks) > 1:
-                if as_json:
-                    print(printable_json([asdict(task) for task in tasks]))
-                else:
-                    print("\n".join(found_lines(tasks)))
-                    say(f"{len(tasks)} tasks{' or more' if len(tasks) == _SHOWN else ''}; name one for its story")
-                return
-            id = tasks[0].id
-        assert id is not None
-        story = story_of(opened, id)
+        with read(_stream(run, id)) as snapshot:
+            if text is not None:
+                tasks = _search(snapshot, text)
+                if len(tasks) > 1:
+                    if as_json:
+                        print(printable_json([asdict(task) for task in tasks]))
+                    else:
+                        print("\n".join(found_lines(tasks)))
+                        say(f"{len(tasks)} tasks{' or more' if len(tasks) == _SHOWN else ''}; name one for its story")
+                    return
+                id = tasks[0].id
+            assert id is not None
+            story = explain_in(snapshot, id)
         if as_json:
             print(printable_json(asdict(story)))
             return
@@ -74,16 +74,11 @@ def _stream(path: Path, id: str | None) -> Path:
     return next((stream.path for stream in streams if stream.id == str(id).partition("-")[0]), path)
 
 
-def _found(run: Run, text: str) -> list[Found]:
-    import contextlib
-
+def _search(snapshot: Snapshot, text: str) -> list[Found]:
     from ..core.errors import UsageError
-    from ..journal.folder import JOURNAL
-    from ..journal.journal import Journal
     from ..report.explain import find
 
-    with contextlib.closing(Journal(run.path / JOURNAL, read_only=True)) as journal:
-        tasks = find(journal, text, _SHOWN)
+    tasks = find(snapshot, text, _SHOWN)
     if not tasks:
         raise UsageError(f"--text {text!r}: no task of this run has these words in its instruction")
     return tasks

@@ -102,6 +102,7 @@ def generate(
 def _tell(done: Run, signals: Signals, short: bool) -> None:
     """The run's end in lines. short: without what the outcome, as an event, has said already."""
     from ..dataset.licensing import licensing
+    from ..journal.snapshot import read
 
     if done.idle and not short:
         say("nothing to do: the target was met before, and the dataset stands")
@@ -112,5 +113,8 @@ def _tell(done: Run, signals: Signals, short: bool) -> None:
         say(f"{outcome.reason}: {outcome.detail}")
         for name, value in spending(done.status()).items():
             say(f"{name.strip()}: {value}")
-    for statement in [] if done.idle else licensing(done).warnings:
-        say(f"licence, {statement.line}")
+    if not done.idle:
+        with read(done) as snapshot:
+            warnings = licensing(snapshot).warnings
+        for statement in warnings:
+            say(f"licence, {statement.line}")

@@ -40,7 +40,7 @@ def scatter(
         from ..dataset.licensing import licensing
         from ..generate.assembly import assemble
         from ..generate.expectation import clear_text_warnings
-        from ..journal.folder import Run
+        from ..journal.snapshot import read
         from ..scatter import run_scattered
         from ..scatter.plan import folder_of
 
@@ -65,7 +65,9 @@ def scatter(
             say(f"{done.merged.records:,} records, of {done.target:,} that were wanted")
             print(done.merged.out)
             made = next(each for each in done.streams if each.records)
-            for statement in licensing(Run(folder_of(loaded, made.stream))).warnings:
+            with read(folder_of(loaded, made.stream)) as snapshot:
+                warnings = licensing(snapshot).warnings
+            for statement in warnings:
                 say(f"licence, {statement.line}")
         if done.short is not None:
             say(f"{done.short.reason}: {done.short.detail}")

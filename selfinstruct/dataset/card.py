@@ -18,7 +18,8 @@ from ..core import version as _version
 from ..core.tasks import Record
 from ..journal.folder import Run
 from ..journal.provenance import Trail, iso
-from ..journal.status import GenerationStatus, Status
+from ..journal.snapshot import Snapshot
+from ..journal.status import GenerationStatus
 from . import card_figures as figures
 from .card_words import CITATIONS, METHODS, RISKS, TERMS
 from .licensing import Licensing, UsedTeacher, licensing, used_teachers
@@ -48,7 +49,7 @@ class Part:
 
 def write_card(
     folder: Path,
-    run: Run,
+    snapshot: Snapshot,
     settings: DatasetConfig,
     records: Sequence[Record],
     parts: Sequence[Part],
@@ -56,10 +57,12 @@ def write_card(
     revisions: Sequence[Revision],
 ) -> None:
     """Write README.md into the dataset's folder. revisions: oldest first, the last is the one that is written."""
-    head = yaml.safe_dump(_metadata(run, settings, records, parts), sort_keys=False, allow_unicode=True, width=100)
+    head = yaml.safe_dump(
+        _metadata(snapshot.run, settings, records, parts), sort_keys=False, allow_unicode=True, width=100
+    )
     history = {"revision": revisions[-1].number, "revisions": [revision.metadata for revision in revisions]}
     head += yaml.safe_dump(history, sort_keys=False, width=100)  # teachers name themselves: nothing but ASCII here
-    text = _text(run, settings, records, parts, trail, revisions)
+    text = _text(snapshot, settings, records, parts, trail, revisions)
     (folder / "README.md").write_text(f"---\n{head}---\n\n{text}", encoding="utf-8")
 
 
@@ -108,25 +111,26 @@ def _info(name: str, parts: Sequence[Part]) -> dict[str, Any]:
 
 
 def _text(
-    run: Run,
+    snapshot: Snapshot,
     settings: DatasetConfig,
     records: Sequence[Record],
     parts: Sequence[Part],
     trail: Trail,
     revisions: Sequence[Revision],
 ) -> str:
-    config, status = run.config, run.status()
+    run, status = snapshot.run, snapshot.status
+    config = run.config
     default = settings.formats[0]
     sections = [
         _head(settings.title or run.name, len(records), default, parts, revisions[-1].number),
         f"## Changelog\n\n{_changelog(revisions)}",
-        f"## How it was made\n\n{_made(run, status, records, trail)}",
-        f"## Counts at every stage\n\n{figures.counts(run, status)}",
+        f"## How it was made\n\n{_made(snapshot, records, trail)}",
+        f"## Counts at every stage\n\n{figures.counts(snapshot)}",
         f"## Distributions\n\n{figures.distributions(records, config.max_similarity)}",
         f"### Languages\n\n{_languages(config, records)}",
         f"### Verbs and nouns\n\n{figures.verbs(records)}",
         f"## Cost\n\n{figures.costs(status, trail.spent(records))}",
-        f"## Licence\n\n{_licence(licensing(run, settings.license))}",
+        f"## Licence\n\n{_licence(licensing(snapshot, settings.license))}",
         f"## Limits and risks of the teacher\n\n{RISKS}",
         f"## Not checked\n\n{_not_checked(config)}",
         f"## How to reproduce it\n\n{_reproduce(run, trail)}",
@@ -185,10 +189,11 @@ def _sizes(parts: Sequence[Part]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _made(run: Run, status: Status, records: Sequence[Record], trail: Trail) -> str:
+def _made(snapshot: Snapshot, records: Sequence[Record], trail: Trail) -> str:
+    run, status = snapshot.run, snapshot.status
     config, limit = run.config, "from" if run.config.refuse_equal else "above"
     rows = [
-        *[("teacher", _teacher(used)) for used in used_teachers(run)],
+        *[("teacher", _teacher(used)) for used in used_teachers(snapshot)],
         ("seed tasks", f"{status.seed_tasks:,}"),
         ("prompt wording", ", ".join(sorted({record.prompt_version for record in records}))),
         ("random seed", str(config.random_seed)),
@@ -213,7 +218,7 @@ The configuration in full{older}:
 
 What was sent, by purpose (stops apart):
 
-{figures.sampling(run)}"""
+{figures.sampling(snapshot)}"""
 
 
 def _generation(each: GenerationStatus) -> str:

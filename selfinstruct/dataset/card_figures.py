@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 from collections import Counter
@@ -13,9 +12,8 @@ import regex
 
 from ..core.tasks import Record
 from ..core.tokens import tokenize
-from ..journal.folder import JOURNAL, Run
-from ..journal.journal import Journal
 from ..journal.provenance import Share, Spent
+from ..journal.snapshot import Snapshot
 from ..journal.status import Status
 from .linguistics import WordList, languages, verb_nouns
 
@@ -32,21 +30,13 @@ _STAGES = {
 }
 
 
-def counts(run: Run, status: Status) -> str:
+def counts(snapshot: Snapshot) -> str:
     """Markdown: how many came to every stage, and the reasons of those that went no further."""
-    with contextlib.closing(Journal(run.path / JOURNAL, read_only=True)) as journal:
-        reasons = journal.query(
-            "SELECT stage, reason, count(*) FROM verdicts WHERE reason IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2"
-        )
-        lost = journal.query(
-            "SELECT count(*) FROM (SELECT DISTINCT question, idx FROM verdicts WHERE stage = 'instance' EXCEPT"
-            " SELECT question, idx FROM records)"
-        )[0][0]
-        finished = journal.query("SELECT count(*) FROM records")[0][0]
+    status, reasons = snapshot.status, snapshot.rejections()
     by_stage = Counter[str]()
     for stage, _, count in reasons:
         by_stage[stage] += count
-    by_stage["instance"] = lost
+    by_stage["instance"] = snapshot.tasks_without_instances()
     rows = [
         ("questions for new tasks", status.questions),
         (f"- {_STAGES['answer']}", by_stage["answer"]),
@@ -55,7 +45,7 @@ def counts(run: Run, status: Status) -> str:
         (f"- {_STAGES['novelty']}", by_stage["novelty"]),
         ("tasks admitted", status.admitted),
         (f"- {_STAGES['instance']}", by_stage["instance"]),
-        ("records finished", finished),
+        ("records finished", snapshot.finished()),
         ("records of this dataset", status.records),
     ]
     text = _table(("stage", "count"), [(name, f"{count:,}") for name, count in rows])
@@ -113,14 +103,9 @@ def guessed_languages(records: Sequence[Record], most: int = 12) -> str:
     return _counted(Counter(dict(found[:most])), total)
 
 
-def sampling(run: Run) -> str:
+def sampling(snapshot: Snapshot) -> str:
     """Markdown: endpoint and decoding parameters of the questions as they were sent. Stops differ by question."""
-    with contextlib.closing(Journal(run.path / JOURNAL, read_only=True)) as journal:
-        rows = journal.query(
-            "SELECT purpose, json_extract(prompt, '$.endpoint'),"
-            " json_remove(json_extract(prompt, '$.sampling'), '$.stop'), count(*)"
-            " FROM answers GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC"
-        )
+    rows = snapshot.sampling_by_purpose()
     named = [(purpose, endpoint, _settings(sent), f"{count:,}") for purpose, endpoint, sent, count in rows]
     return _table(("purpose", "endpoint", "sampling", "questions"), named)
 

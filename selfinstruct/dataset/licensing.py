@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, replace
 
 from ..config.run_config import ListedTeacher, RunConfig
-from ..journal.folder import JOURNAL, Run
-from ..journal.journal import Journal
 from ..journal.provenance import starts_of, teacher_of
+from ..journal.snapshot import Snapshot
 from .terms import SeedTerms, Statement, TeacherTerms, consequences, seed_terms, terms_of
-
-_ANSWERS = (
-    "SELECT generation, (SELECT max(began_at) FROM starts WHERE began_at <= asked_at), teacher, model, purpose,"
-    " count(*), min(asked_at), max(asked_at) FROM answers WHERE failed = 0 GROUP BY 1, 2, 3, 4, 5 ORDER BY 7"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +43,13 @@ class Licensing:
         return tuple(s for s in self.statements if s.kind in ("restriction", "conflict", "condition"))
 
 
-def used_teachers(run: Run) -> list[UsedTeacher]:
+def used_teachers(snapshot: Snapshot) -> list[UsedTeacher]:
     """The teachers that answered, in the order of their first question."""
-    with contextlib.closing(Journal(run.path / JOURNAL, read_only=True)) as journal:
-        starts = {start.began_at: start for start in starts_of(journal)}
-        rows = journal.query(_ANSWERS)
-    configs = {generation.number: RunConfig.parse(generation.config) for generation in run.generations}
+    starts = {start.began_at: start for start in starts_of(snapshot.journal)}
+    configs = {generation.number: RunConfig.parse(generation.config) for generation in snapshot.run.generations}
     found: dict[tuple[object, ...], UsedTeacher] = {}
-    for generation, began_at, name, model, purpose, answers, first_at, last_at in rows:
-        config, start = teacher_of(configs[generation], name), starts.get(began_at)
+    for generation, began_at, name, model, purpose, answers, first_at, last_at in snapshot.answers_by_teacher():
+        config, start = teacher_of(configs[generation], name), None if began_at is None else starts.get(began_at)
         own = start is not None and start.hosts is None
         host = start.hosts.get(name) if start is not None and start.hosts is not None else None
         used = UsedTeacher(config, model or config.model, host, own, (purpose,), answers, first_at, last_at)
@@ -67,12 +58,12 @@ def used_teachers(run: Run) -> list[UsedTeacher]:
     return list(found.values())
 
 
-def licensing(run: Run, stated: str | None = None) -> Licensing:
+def licensing(snapshot: Snapshot, stated: str | None = None) -> Licensing:
     """The licence of a run's dataset as far as it is known; stated: in place of the run's own `dataset.license`."""
-    config = run.config
-    digests = {str(generation.meaning.get("seeds")) for generation in run.generations}
+    config = snapshot.run.config
+    digests = {str(generation.meaning.get("seeds")) for generation in snapshot.run.generations}
     seeds = seed_terms(config.seeds_license, digests.pop() if len(digests) == 1 else None)
-    teachers = tuple(dict.fromkeys(_terms(used) for used in used_teachers(run)))
+    teachers = tuple(dict.fromkeys(_terms(used) for used in used_teachers(snapshot)))
     stated = config.dataset.license if stated is None else stated
     return Licensing(seeds, teachers, stated, tuple(consequences(seeds, teachers, stated)))
 

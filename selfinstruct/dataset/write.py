@@ -23,6 +23,7 @@ from ..core.errors import UsageError, cannot_write
 from ..core.tasks import Record
 from ..journal.folder import Run
 from ..journal.provenance import Origin, Trail
+from ..journal.snapshot import Snapshot, read
 from ..tables.replace_folder import beside, replace_folder, same_folders
 from .card import Part, write_card
 from .formats import FORMATS, Wording, check_format, columns_of, rows_of, wording_of
@@ -41,10 +42,10 @@ def to_dataset(run: Run | str | Path, format: str = "messages") -> datasets.Data
 
     Raises ConfigError: unknown format; UsageError: not a run's folder.
     """
-    run = run if isinstance(run, Run) else Run(run)
     check_format(format)
-    records = run.records()
-    source = _Source.of(run, records, run.config.dataset.model_copy(update={"formats": (format,)}))
+    with read(run) as snapshot:
+        records = snapshot.records
+        source = _Source.of(snapshot, snapshot.run.config.dataset.model_copy(update={"formats": (format,)}))
     return _dataset_of(source.rows(records, format), source.features(format))
 
 
@@ -63,9 +64,12 @@ def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig 
     settings = run.config.dataset if settings is None else settings
     for name in settings.formats:
         check_format(name)
-    records = run.records()
-    source = _Source.of(run, records, settings)
-    fresh = beside(target)
+    with read(run) as snapshot:
+        return _write_snapshot(snapshot, target, settings)
+
+
+def _write_snapshot(snapshot: Snapshot, target: Path, settings: DatasetConfig) -> Path:
+    records, source, fresh = snapshot.records, _Source.of(snapshot, settings), beside(target)
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
@@ -73,7 +77,7 @@ def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig 
         parts += _write_provenance(fresh, records, source)
         contents = {f"{part.format}/{part.split}": part.content for part in parts}
         revisions = revisions_after(target, records, contents, source.origins, source.trail.last_at)
-        write_card(fresh, run, settings, records, parts, source.trail, revisions)
+        write_card(fresh, snapshot, settings, records, parts, source.trail, revisions)
         if not same_folders(target, fresh):  # who reads it keeps the very files
             replace_folder(target, fresh)
     except OSError as error:
@@ -114,9 +118,9 @@ class _Source:
     origins: Mapping[str, Origin]
 
     @classmethod
-    def of(cls, run: Run, records: Sequence[Record], settings: DatasetConfig) -> _Source:
-        config, trail = run.config.model_copy(update={"dataset": settings}), Trail(run)
-        return cls(config, wording_of(config), trail, {record.id: trail.of(record) for record in records})
+    def of(cls, snapshot: Snapshot, settings: DatasetConfig) -> _Source:
+        config, trail = snapshot.run.config.model_copy(update={"dataset": settings}), Trail(snapshot)
+        return cls(config, wording_of(config), trail, {record.id: trail.of(record) for record in snapshot.records})
 
     def rows(self, records: Sequence[Record], format: str) -> Iterator[Row]:
         every, columns = self.config.dataset.instances == "all", Columns.of(self.config)

@@ -30,15 +30,15 @@ JOURNAL = "journal.sqlite"
 class Run:
     """A run on disk, for reading. Opening one never changes it. idle: the start that returns it had nothing to do."""
 
-    def __init__(self, path: str | Path, *, idle: bool = False) -> None:
-        """Raises UsageError when `path` is not a run's folder."""
+    def __init__(self, path: str | Path, *, idle: bool = False, journal: Journal | None = None) -> None:
+        """Raises UsageError when `path` is not a run's folder. journal: the run's own, if it is open already."""
         self.path = Path(path)
         self.idle = idle
-        if streams := streams_of(self.path):
-            raise UsageError(f"{self.path}: a job of {len(streams)} streams; name one of them, such as {streams[0]}")
-        if not has_journal(self.path):
-            raise UsageError(f"{self.path}: not a run's folder (no {JOURNAL} in it)")
-        with contextlib.closing(self._journal()) as journal:
+        if journal is None:
+            check_folder(self.path)
+            with reading(self.path) as opened:
+                generations = opened.generations()
+        else:
             generations = journal.generations()
         if not generations:
             raise UsageError(f"{self.path}: the run was never started; `selfinstruct generate` does")
@@ -50,9 +50,6 @@ class Run:
         now = self.status()
         state = "running" if now.running else now.last_start
         return f"Run({str(self.path)!r}, {now.records:,} of {now.target:,} records, {state})"
-
-    def _journal(self) -> Journal:
-        return Journal(self.path / JOURNAL, read_only=True)
 
     @property
     def name(self) -> str:
@@ -67,32 +64,41 @@ class Run:
     @property
     def outcome(self) -> Outcome:
         """How the last start ended."""
-        with contextlib.closing(self._journal()) as journal:
+        with reading(self.path) as journal:
             return outcome_of(journal, is_locked(self.path))
 
     def records(self) -> list[Record]:
         """The dataset's records: the first `target` finished ones in admission order."""
-        with contextlib.closing(self._journal()) as journal:
+        with reading(self.path) as journal:
             return list(journal.records(target_of(journal, self.config)))
-
-    @contextlib.contextmanager
-    def at_one_instant(self) -> Iterator[Journal]:
-        """The journal, open for reading, as it is now: what another process commits meanwhile doesn't show."""
-        with contextlib.closing(self._journal()) as journal:
-            journal.query("BEGIN")  # all that is read before the file is closed is one transaction
-            yield journal
 
     def status(self, journal: Journal | None = None) -> Status:
         """The run in numbers, also while another process works on it. journal: one that is open for reading."""
         if journal is not None:
             return status_of(self, journal, is_locked(self.path))
-        with contextlib.closing(self._journal()) as opened:
+        with reading(self.path) as opened:
             return status_of(self, opened, is_locked(self.path))
 
 
 def status(path: str | Path) -> Status:
     """Return the numbers of the run in folder `path`, also while it is running. Raises UsageError."""
     return Run(path).status()
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[Journal]:
+    """Open the journal of a run's folder for reading, in one transaction: later commits do not show."""
+    with contextlib.closing(Journal(path / JOURNAL, read_only=True)) as journal:
+        journal.query("BEGIN")
+        yield journal
+
+
+def check_folder(path: Path) -> None:
+    """Raise UsageError unless `path` is the folder of one run."""
+    if streams := streams_of(path):
+        raise UsageError(f"{path}: a job of {len(streams)} streams; name one of them, such as {streams[0]}")
+    if not has_journal(path):
+        raise UsageError(f"{path}: not a run's folder (no {JOURNAL} in it)")
 
 
 def has_journal(path: Path) -> bool:

@@ -88,6 +88,11 @@ class Ledger:
         )
         return map(_record_of, rows)
 
+    def record(self, question: int, index: int) -> Record | None:
+        """Return the finished record at a place."""
+        row = self._store.row("SELECT * FROM records WHERE question = ? AND idx = ?", (question, index))
+        return None if row is None else _record_of(row)
+
     def finished(self) -> int:
         """How many finished records stand in the file."""
         return int(self._store.row("SELECT count(*) FROM records")[0])

@@ -10,7 +10,6 @@ sum over all answers (`Spent`). Answers taken over from another run count with w
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from bisect import bisect_right
@@ -22,8 +21,8 @@ from itertools import takewhile
 
 from ..config.run_config import ListedTeacher, RunConfig
 from ..core.tasks import Record
-from .folder import JOURNAL, Run
 from .journal import Journal
+from .snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +112,21 @@ class Paid:
 class Trail:
     """What the journal tells of a run's answers, read once and at one time."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._run = run = snapshot.run
+        journal = snapshot.journal
         self._digests = {generation.number: generation.digest for generation in run.generations}
-        with contextlib.closing(Journal(run.path / JOURNAL, read_only=True)) as journal:
-            self.starts = starts_of(journal)
-            self._answers = dict(_answers(journal))
-            self._prompts = dict(_prompt_hashes(journal))
-            tasks = journal.query(
-                "SELECT question, count(DISTINCT idx) FROM verdicts WHERE idx >= 0 AND stage <> 'instance' GROUP BY 1"
-            )
-            self._tasks = Counter({int(question): int(count) for question, count in tasks})
-            self._developments = {
-                (question, index): tuple(json.loads(keys))
-                for question, index, keys in journal.query("SELECT question, idx, keys FROM developments")
-            }
+        self.starts = starts_of(journal)
+        self._answers = dict(_answers(journal))
+        self._prompts = dict(_prompt_hashes(journal))
+        tasks = journal.query(
+            "SELECT question, count(DISTINCT idx) FROM verdicts WHERE idx >= 0 AND stage <> 'instance' GROUP BY 1"
+        )
+        self._tasks = Counter({int(question): int(count) for question, count in tasks})
+        self._developments = {
+            (question, index): tuple(json.loads(keys))
+            for question, index, keys in journal.query("SELECT question, idx, keys FROM developments")
+        }
         self._users = Counter(key for keys in self._developments.values() for key in set(keys))
 
     def of(self, record: Record) -> Origin:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,9 @@ OWNERS = {
     "sqlite3": {"journal"},
 }
 """Who may import a heavy dependency; for two owners, the reason is in docs/inside/design.md."""
+SQL = re.compile(
+    r"\b(SELECT\s.+\sFROM|INSERT\s+(OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+TABLE)\b", re.S
+)
 FILES = {path: path.relative_to(PACKAGE).with_suffix("").parts for path in sorted(PACKAGE.rglob("*.py"))}
 MODULES = {".".join(parts[:-1] if parts[-1] == "__init__" else parts): path for path, parts in FILES.items()}
 SHARED_NAMES = {"__init__", "protocol", "teacher"}
@@ -127,3 +131,12 @@ def test_no_file_imports_itself_through_others() -> None:
 def test_no_file_name_means_two_things() -> None:
     names = Counter(parts[-1] for parts in FILES.values())
     assert {name for name, count in names.items() if count > 1} <= SHARED_NAMES
+
+
+def test_only_the_journal_writes_sql() -> None:
+    found = []
+    for path in [path for path, parts in FILES.items() if parts[0] != "journal"]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.search(node.value):
+                found.append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
+    assert found == []

@@ -27,6 +27,7 @@ from selfinstruct.core.tasks import SeedTask
 from selfinstruct.journal.folder import Run
 from selfinstruct.journal.journal import Journal
 from selfinstruct.journal.provenance import Trail
+from selfinstruct.journal.snapshot import read
 from selfinstruct.report.explain import SeedStory, explain
 from selfinstruct.seeds.load import compare_seeds, load_seeds, seeds_digest
 from selfinstruct.teachers.fake.teacher import FakeTeacher
@@ -400,7 +401,8 @@ def test_another_teacher_needs_to_be_asked_for_and_is_a_generation(make_config: 
     assert "--fork" in str(caught.value)
     run = grow(new, new_generation=True, export=True)
     assert run.records()[:20] == before
-    trail = Trail(run)
+    with read(run) as snapshot:
+        trail = Trail(snapshot)
     generations = [trail.of(record).generation for record in run.records()]
     assert generations == sorted(generations)
     assert set(generations) == {1, 2}

@@ -18,10 +18,11 @@ from conftest import ROOT, Loopback
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.prompts import Completion, Prompt, Usage
 from selfinstruct.dataset import to_dataset, write_dataset
-from selfinstruct.dataset.licensing import licensing, used_teachers
+from selfinstruct.dataset.licensing import Licensing, UsedTeacher, licensing, used_teachers
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import Run
 from selfinstruct.journal.provenance import Share, Trail
+from selfinstruct.journal.snapshot import read
 from selfinstruct.seeds.load import load_seeds, seeds_digest
 from selfinstruct.teachers.fake.teacher import FakeTeacher
 
@@ -35,6 +36,21 @@ PRICED = {"kind": "fake", "model": "fake", "input_usd_per_mtok": 1.0, "output_us
 def query(made: Run, sql: str) -> list[Any]:
     with contextlib.closing(sqlite3.connect(made.path / "journal.sqlite")) as db:
         return db.execute(sql).fetchall()
+
+
+def trail_of(made: Run) -> Trail:
+    with read(made) as snapshot:
+        return Trail(snapshot)
+
+
+def licensing_of(made: Run) -> Licensing:
+    with read(made) as snapshot:
+        return licensing(snapshot)
+
+
+def teachers_of(made: Run) -> list[UsedTeacher]:
+    with read(made) as snapshot:
+        return used_teachers(snapshot)
 
 
 def card(made: Run) -> str:
@@ -53,7 +69,7 @@ def configured(made: Run) -> RunConfig:
 @both
 def test_records_and_everything_refused_cost_what_all_answers_cost(make_config: MakeConfig, strategy: str) -> None:
     made = run(make_config(strategy=strategy, teacher=PRICED, max_similarity=0.6), export=False)
-    spent = Trail(made).spent(made.records())
+    spent = trail_of(made).spent(made.records())
     prompt, generated, dollars = query(
         made, "SELECT sum(prompt_tokens), sum(completion_tokens), sum(cost_usd) FROM answers"
     )[0]
@@ -66,7 +82,7 @@ def test_records_and_everything_refused_cost_what_all_answers_cost(make_config: 
         spent.probes.prompt_tokens
         == query(made, "SELECT sum(prompt_tokens) FROM answers WHERE purpose = 'probe'")[0][0]
     )
-    each = [Trail(made).of(record).share for record in made.records()]
+    each = [trail_of(made).of(record).share for record in made.records()]
     assert sum(each, Share()).cost_usd == pytest.approx(spent.records.cost_usd)
 
 
@@ -88,7 +104,7 @@ class HalfDeaf:
 
 def test_answers_without_a_task_and_failures_are_accounted_for(make_config: MakeConfig) -> None:
     made = run(make_config(teacher=PRICED, strategy="self_instruct"), teacher=HalfDeaf(), export=False)
-    spent = Trail(made).spent(made.records())
+    spent = trail_of(made).spent(made.records())
     refusals = query(made, "SELECT count(*) FROM answers WHERE error LIKE 'refusal%'")[0][0]
     assert spent.without_task.prompt_tokens == refusals * 100 > 0
     assert spent.total.cost_usd == pytest.approx(query(made, "SELECT sum(cost_usd) FROM answers")[0][0])
@@ -97,7 +113,7 @@ def test_answers_without_a_task_and_failures_are_accounted_for(make_config: Make
 def test_a_proposal_is_shared_by_its_tasks_and_a_development_is_its_tasks_own(make_config: MakeConfig) -> None:
     made = run(make_config(strategy="self_instruct"), export=False)
     record = made.records()[5]
-    origin = Trail(made).of(record)
+    origin = trail_of(made).of(record)
     tokens = dict(query(made, "SELECT key, prompt_tokens FROM answers"))
     tasks = len({row[0] for row in query(made, f"SELECT idx FROM verdicts WHERE question = {record.question}")})
     proposal, *developed = origin.questions
@@ -140,12 +156,12 @@ def test_rows_of_one_record_share_its_cost(make_config: MakeConfig) -> None:
     made = run(config, export=False)
     rows = to_dataset(made, "alpaca")
     assert len(rows) > 60
-    assert sum(rows["prompt_tokens"]) == pytest.approx(Trail(made).spent(made.records()).records.prompt_tokens)
+    assert sum(rows["prompt_tokens"]) == pytest.approx(trail_of(made).spent(made.records()).records.prompt_tokens)
 
 
 def test_a_judges_questions_are_the_tasks_own_too(make_config: MakeConfig) -> None:
     made = run(make_config(strategy="self_instruct", teacher=PRICED, judge={"min_score": 1.0}), export=False)
-    trail = Trail(made)
+    trail = trail_of(made)
     purposes = dict(query(made, "SELECT key, purpose FROM answers"))
     for record in made.records():
         origin = trail.of(record)
@@ -164,7 +180,7 @@ class NoPoems:
 
 def test_checks_of_ones_own_are_named(make_config: MakeConfig) -> None:
     made = run(make_config(target=5), filters=[NoPoems()], export=False)
-    assert Trail(made).checks == ("no_poems", "novelty", "instances", *ANSWER_CHECKS)
+    assert trail_of(made).checks == ("no_poems", "novelty", "instances", *ANSWER_CHECKS)
 
 
 # --- whose terms ----------------------------------------------------------------------------------
@@ -174,10 +190,10 @@ def test_the_teacher_is_the_one_that_answered(make_config: MakeConfig, loopback:
     server = loopback().base_url
     teacher = {"kind": "openai", "model": "llama3.1:8b", "base_url": server, "api_key_env": None}
     made = run(make_config(teacher=teacher, seeds_license="cc-by-4.0", dataset={"license": "apache-2.0"}))
-    (used,) = used_teachers(made)
+    (used,) = teachers_of(made)
     assert (used.config.model, used.host, used.own) == ("llama3.1:8b", "127.0.0.1", False)
     assert used.answers == query(made, "SELECT count(*) FROM answers")[0][0]
-    found = licensing(made)
+    found = licensing_of(made)
     assert [statement.kind for statement in found.statements] == ["conflict", "condition", "note"]
     assert found.seeds.license == "cc-by-4.0"
 
@@ -185,9 +201,9 @@ def test_the_teacher_is_the_one_that_answered(make_config: MakeConfig, loopback:
 def test_an_object_in_code_is_not_taken_for_the_configured_teacher(make_config: MakeConfig) -> None:
     config = make_config(teacher={"kind": "openai", "model": "gpt-4o-mini"})
     made = run(config, teacher=FakeTeacher(), export=False)
-    (used,) = used_teachers(made)
+    (used,) = teachers_of(made)
     assert (used.own, used.host) == (True, None)
-    assert not any("OpenAI" in statement.text for statement in licensing(made).statements)
+    assert not any("OpenAI" in statement.text for statement in licensing_of(made).statements)
 
 
 def test_a_fork_has_the_terms_of_both_teachers(make_config: MakeConfig, tmp_path: Path) -> None:
@@ -195,8 +211,8 @@ def test_a_fork_has_the_terms_of_both_teachers(make_config: MakeConfig, tmp_path
     teacher = {"kind": "openai", "model": "llama3:8b", "base_url": "http://127.0.0.1:1/v1", "license": "as agreed"}
     config = make_config(target=20, run_dir=str(tmp_path / "fork"), teacher=teacher)
     forked = run(config, fork_of=first.path, teacher=FakeTeacher(), export=False)
-    assert [(used.config.kind, used.own) for used in used_teachers(forked)] == [("fake", False), ("openai", True)]
-    texts = [statement.text for statement in licensing(forked).statements]
+    assert [(used.config.kind, used.own) for used in teachers_of(forked)] == [("fake", False), ("openai", True)]
+    texts = [statement.text for statement in licensing_of(forked).statements]
     assert any("own fake teacher" in text for text in texts)
     assert any("as stated by the dataset's creator: as agreed" in text for text in texts)
 
@@ -204,7 +220,7 @@ def test_a_fork_has_the_terms_of_both_teachers(make_config: MakeConfig, tmp_path
 def test_the_shipped_seeds_bring_their_licence(make_config: MakeConfig) -> None:
     made = run(make_config(seeds=str(ROOT / "seeds" / "demo.jsonl"), target=5), export=False)
     assert made.generations[0].meaning["seeds"] == seeds_digest(load_seeds(ROOT / "seeds" / "demo.jsonl"))
-    assert licensing(made).seeds.license == "Apache-2.0"
+    assert licensing_of(made).seeds.license == "Apache-2.0"
 
 
 # --- the card -------------------------------------------------------------------------------------
@@ -302,10 +318,10 @@ def test_each_of_several_teachers_has_its_host_and_its_terms(
     values = make_config(strategy="self_instruct").model_dump(exclude_unset=True)
     del values["teacher"]
     made = run(RunConfig.parse(values | {"teachers": teachers}))
-    used = {each.config.label: each for each in used_teachers(made)}
+    used = {each.config.label: each for each in teachers_of(made)}
     assert (used["writer"].host, used["writer"].purposes) == ("127.0.0.1", ("probe", "propose"))
     assert (used["fake"].host, used["fake"].purposes) == (None, ("probe", "classify", "instances"))
-    assert [terms.teacher for terms in licensing(made).teachers] == ["llama3.3", "fake"]
+    assert [terms.teacher for terms in licensing_of(made).teachers] == ["llama3.3", "fake"]
     rows = datasets.load_dataset(str(made.dataset_path), "provenance", split="train")
     assert {(row["teacher_host"], row["output_host"]) for row in rows} == {("127.0.0.1", None)}
     assert '"Llama" at the beginning of the name' in card(made)

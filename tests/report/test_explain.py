@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,6 +54,16 @@ def made(make_config: MakeConfig) -> Run:
     """40 records, each developed by two questions; some tasks are refused as too similar, some as too long."""
     config = make_config(strategy="self_instruct", max_similarity=0.6, filters={"max_words": 14})
     return run(config, export=False)
+
+
+def test_one_explanation_opens_the_journal_once(made: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: opened.append(args) or connect(*args, **options))
+    id = made.records()[3].id
+    opened.clear()
+    assert isinstance(explain(made.path, id), Story)
+    assert len(opened) == 1
 
 
 # --- a task ---------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import selfinstruct as si
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import UsageError
 from selfinstruct.journal.journal import Journal
+from selfinstruct.journal.snapshot import read
 from selfinstruct.report.page import figures_of, write_report
 from selfinstruct.report.page.record_rows import KINDS
 from selfinstruct.report.page.texts import histogram
@@ -143,7 +144,8 @@ def test_a_page_holds_every_record_and_every_refused_candidate(run: si.Run, tmp_
     path = write_report(run, tmp_path / "page.html")
     rows = rows_in(path.read_text(encoding="utf-8"))
     kinds = [KINDS[row[0]] for row in rows]
-    with run.at_one_instant() as journal:
+    with read(run) as snapshot:
+        journal = snapshot.journal
         refused = journal.query("SELECT count(*) FROM verdicts WHERE reason IS NOT NULL AND stage <> 'instance'")[0][0]
         failed = journal.query(
             "SELECT count(DISTINCT question || '-' || idx) FROM verdicts AS v WHERE stage = 'instance' AND NOT EXISTS"
@@ -230,7 +232,8 @@ def test_a_run_without_prices_shows_tokens(make_config: Callable[..., RunConfig]
 
 
 def test_a_run_in_progress_is_read_as_of_one_instant(run: si.Run) -> None:
-    with run.at_one_instant() as journal:
+    with read(run) as snapshot:
+        journal = snapshot.journal
         before = journal.query("SELECT count(*) FROM records")[0][0]
         other = Journal(run.path / "journal.sqlite")
         other.ledger.start = 99

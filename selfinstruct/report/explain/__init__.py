@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .alignment import Alignment, Row, align
 from .find import Found, find
-from .story import explain
+from .story import explain, explain_in
 from .values import Asked, Check, Nearest, QuestionStory, SeedStory, Shown, Story
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "Story",
     "align",
     "explain",
+    "explain_in",
     "find",
 ]

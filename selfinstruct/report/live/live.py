@@ -8,19 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ...journal.folder import JOURNAL, Run
+from ...journal.snapshot import VerdictRow, read
 from ...journal.status import Status
 from ..page.visible import visible
 
 _LAST = 8
 _RATE_OVER_S = 60.0
-_ADMITTED = (
-    "SELECT question, idx, instruction, score, nearest FROM verdicts WHERE stage = 'admission'"
-    " ORDER BY question DESC, idx DESC LIMIT ?"
-)
-_REFUSED = (
-    "SELECT question, idx, instruction, score, nearest, stage, reason, detail FROM verdicts WHERE reason IS NOT NULL"
-    " ORDER BY question DESC, idx DESC LIMIT ?"
-)
 
 
 class Live:
@@ -35,11 +28,11 @@ class Live:
 
     def look(self) -> dict[str, Any]:
         """The run now. score: ROUGE-L F to the nearest text; records_per_minute: None at the first look."""
-        with self.run.at_one_instant() as journal:
-            status = self.run.status(journal)
-            told = journal.meta("in_flight") if status.running else None
-            admitted = [_task(row) for row in journal.query(_ADMITTED, (_LAST,))]
-            refused = [_task(row) | _objection(row) for row in journal.query(_REFUSED, (_LAST,))]
+        with read(self.run) as snapshot:
+            status = snapshot.status
+            in_flight = snapshot.journal.meta("in_flight") if status.running else None
+            admitted = [_task(verdict) for verdict in snapshot.last_admitted(_LAST)]
+            refused = [_task(verdict) | _objection(verdict) for verdict in snapshot.last_rejected(_LAST)]
             open_jobs = [visible(line) for line in status.waiting]
         return {
             "name": visible(self.run.name),
@@ -55,7 +48,7 @@ class Live:
             "questions": status.questions,
             "requests": status.requests,
             "unanswered": status.unanswered,
-            "in_flight": int(told) if told else 0,
+            "in_flight": int(in_flight) if in_flight else 0,
             "tokens": status.prompt_tokens + status.completion_tokens,
             "cost_usd": status.cost_usd,
             "reasons": sorted(status.refused.items(), key=lambda item: (-item[1], item[0]))[:_LAST],
@@ -80,17 +73,16 @@ class Live:
         return 60 * (status.records - records) / (now - began) if now - began >= 1 else None
 
 
-def _task(row: tuple[Any, ...]) -> dict[str, Any]:
-    question, index, instruction, score, nearest = row[:5]
-    name = f"q{question}" if index < 0 else f"q{question}.{index}"
+def _task(verdict: VerdictRow) -> dict[str, Any]:
+    name = f"q{verdict.question}" if verdict.idx < 0 else f"q{verdict.question}.{verdict.idx}"
     return {
         "id": name,
-        "instruction": visible(instruction[:300]),
-        "score": score,
-        "nearest": visible(nearest) if nearest else None,
+        "instruction": visible(verdict.instruction[:300]),
+        "score": verdict.score,
+        "nearest": visible(verdict.nearest) if verdict.nearest else None,
     }
 
 
-def _objection(row: tuple[Any, ...]) -> dict[str, Any]:
-    stage, reason, detail = row[5:]
-    return {"stage": stage, "reason": visible(reason), "detail": visible(detail[:200])}
+def _objection(verdict: VerdictRow) -> dict[str, Any]:
+    reason = visible(verdict.reason or "")
+    return {"stage": verdict.stage, "reason": reason, "detail": visible(verdict.detail[:200])}

@@ -18,10 +18,10 @@ from aiohttp import web
 
 from ...core.errors import SelfInstructError, UsageError
 from ...dataset.linguistics import WordList
+from ...journal.snapshot import read
 from ..page.measure import measure
 from ..page.page import render, report_page
 from ..page.record_rows import select
-from ..page.snapshot import taken_of
 from .live import Live
 
 LEAST_TOKEN = 16
@@ -127,5 +127,5 @@ class _Server:
         return web.Response(text=known[2], content_type="text/html")
 
     def _make(self) -> str:
-        with taken_of(self._live.run) as snapshot:
+        with read(self._live.run) as snapshot:
             return report_page(measure(snapshot, WordList()), select(snapshot, REPORT_RECORDS))

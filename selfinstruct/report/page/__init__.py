@@ -1,6 +1,6 @@
 """A run as one HTML page that explains itself, and two runs side by side.
 
-Figures come from the journal alone (`snapshot`, `measure`), charts are SVG made here, and the page loads nothing.
+Figures come from the journal alone (`measure`), charts are SVG made here, and the page loads nothing.
 """
 
 from __future__ import annotations

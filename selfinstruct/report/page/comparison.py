@@ -9,11 +9,11 @@ from typing import Literal
 
 from ...dataset.linguistics import Finder, finder_for
 from ...journal.folder import Run
+from ...journal.snapshot import read
 from .charts import dollars
 from .diversity import SAMPLE, Diversity, diversity_of, draw
 from .figures import Figures
 from .measure import measure
-from .snapshot import taken_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def compare(
 
 def _measured(run: Run | str | Path, finder: Finder) -> tuple[Figures, list[str]]:
     """A run's figures and its instructions."""
-    with taken_of(run if isinstance(run, Run) else Run(run)) as snapshot:
+    with read(run) as snapshot:
         return measure(snapshot, finder), [record.instruction for record in snapshot.records]
 
 

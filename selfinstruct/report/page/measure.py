@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import statistics
 import time
@@ -10,57 +9,47 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ...dataset.linguistics import Finder, languages, verb_nouns
-from ...journal.journal import Journal
+from ...journal.snapshot import Snapshot
 from .figures import Count, Figures, Reason, Scores, SeedYield
-from .snapshot import Snapshot
 from .texts import lengths
-from .timeline import moments, stretches, yields
+from .timeline import moments, stretches
 
 SCORE_BINS = 40
 _STAGES = ("answer", "filter", "novelty", "instance")
-_SCORES = (
-    "SELECT min(cast(score * ? AS INTEGER), ?), reason IS NOT NULL, count(*) FROM verdicts"
-    " WHERE score IS NOT NULL AND stage IN ('admission', 'novelty') GROUP BY 1, 2"
-)
-_MEAN_SCORE = "SELECT avg(score) FROM verdicts WHERE stage = 'admission'"
-_DEMOS = "SELECT question, demos FROM answers WHERE question IS NOT NULL AND failed = 0"
 
 
 def measure(snapshot: Snapshot, finder: Finder) -> Figures:
     """The figures of a run. finder: what finds verbs and their objects."""
-    journal, records = snapshot.journal, snapshot.records
-    by_question = yields(journal)
+    records, by_question = snapshot.records, snapshot.yields()
     sorts = Counter(record.is_classification for record in records)
     return Figures(
         name=snapshot.run.name,
         measured_at=time.time(),
         status=snapshot.status,
         stretches=stretches(by_question),
-        moments=moments(journal, by_question),
-        reasons=_reasons(journal),
+        moments=moments(snapshot, by_question),
+        reasons=_reasons(snapshot),
         scores=_scores(snapshot),
         lengths=lengths(records),
         pairs=verb_nouns([record.instruction for record in records], finder),
         classification=(sorts[True], sorts[False], sorts[None]),
         languages=tuple(Count(*found) for found in languages(records)),
         seeds=_seed_yields(snapshot, by_question),
-        inherited=int(journal.query("SELECT count(*) FROM answers WHERE inherited = 1")[0][0]),
+        inherited=snapshot.status.taken_over,
     )
 
 
-def _reasons(journal: Journal) -> tuple[Reason, ...]:
+def _reasons(snapshot: Snapshot) -> tuple[Reason, ...]:
     """Every reason, stage after stage, the most frequent first."""
-    rows = journal.query(
-        "SELECT reason, stage, count(*) FROM verdicts WHERE reason IS NOT NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1"
-    )
-    return tuple(sorted((Reason(*row) for row in rows), key=lambda reason: _STAGES.index(reason.stage)))
+    found = [Reason(reason, stage, count) for stage, reason, count in snapshot.rejections()]
+    return tuple(sorted(found, key=lambda reason: _STAGES.index(reason.stage)))
 
 
 def _scores(snapshot: Snapshot) -> Scores:
     found = {False: [0] * SCORE_BINS, True: [0] * SCORE_BINS}
-    for number, refused, count in snapshot.journal.query(_SCORES, (SCORE_BINS, SCORE_BINS - 1)):
+    for number, refused, count in snapshot.score_bins(SCORE_BINS):
         found[bool(refused)][number] += count
-    mean = snapshot.journal.query(_MEAN_SCORE)[0][0]
+    mean = snapshot.mean_score()
     config = snapshot.run.config
     return Scores(
         config.max_similarity,
@@ -76,9 +65,9 @@ def _seed_yields(snapshot: Snapshot, by_question: Mapping[int, tuple[int, int]])
     shown: Counter[str] = Counter()
     admitted: Counter[str] = Counter()
     machine_made = re.compile(re.escape(snapshot.run.id) + r"-\d+-\d+")
-    for question, demos in snapshot.journal.query(_DEMOS):
+    for question, demos in snapshot.demonstrations():
         if question in by_question:
-            for id in json.loads(demos):
+            for id in demos:
                 if not machine_made.fullmatch(id):
                     shown[id] += 1
                     admitted[id] += by_question[question][1]

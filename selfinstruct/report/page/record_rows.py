@@ -15,18 +15,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...core.tasks import Instance
-from .snapshot import Snapshot
+from ...journal.snapshot import Snapshot
 
 Kind = Literal["record", "refused", "seed", "waiting"]
 KINDS: tuple[Kind, ...] = ("record", "refused", "seed", "waiting")
 """A block names a kind by its place here."""
 _ROWS_A_BLOCK = 2000
-
-_JUDGED = (
-    "SELECT question, idx, instruction, reason, detail, score, nearest FROM verdicts WHERE stage <> 'instance'"
-    " ORDER BY question, idx"
-)
-_INSTANCES = "SELECT question, idx, reason, detail FROM verdicts WHERE stage = 'instance' ORDER BY question, idx, part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +75,9 @@ def _all_rows(snapshot: Snapshot) -> Iterator[Row]:
         yield Row("seed", seed.id, None, seed.instruction, seed.instances, is_classification=seed.is_classification)
     records = {record.id: record for record in snapshot.records}
     refused: dict[tuple[int, int], list[str]] = {}
-    for question, index, reason, detail in snapshot.journal.query(_INSTANCES):
-        refused.setdefault((question, index), []).append(f"{reason} {detail}".strip())
-    for question, index, text, reason, detail, score, nearest in snapshot.journal.query(_JUDGED):
+    for verdict in snapshot.instance_verdicts():
+        refused.setdefault(verdict[:2], []).append(f"{verdict.reason} {verdict.detail}".strip())
+    for question, index, _, _, text, reason, detail, score, nearest in snapshot.task_verdicts():
         id = f"{snapshot.run.id}-{question}-{index}"
         record, instances = records.get(id), refused.get((question, index), [])
         kind: Kind = "record" if record else "refused" if reason or instances else "waiting"

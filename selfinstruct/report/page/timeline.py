@@ -4,26 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...journal.journal import Journal
+from ...journal.snapshot import Snapshot
 from .figures import Moment, Stretch
 
 PAUSE_S = 600.0
 """Between two answers further apart than this nobody worked on the run; so much of the time between counts."""
 _STRETCHES, _MOMENTS = 80, 200
-
-_BY_QUESTION = (
-    "SELECT question, count(*) FILTER (WHERE idx >= 0 AND stage <> 'instance'),"
-    " count(*) FILTER (WHERE stage = 'admission') FROM verdicts GROUP BY question"
-)
-_ARRIVALS = (
-    "SELECT asked_at + latency_s AS arrived, question, requests, prompt_tokens + completion_tokens, cost_usd, failed"
-    " FROM answers WHERE inherited = ? ORDER BY arrived, key"
-)
-
-
-def yields(journal: Journal) -> dict[int, tuple[int, int]]:
-    """Tasks (proposed, admitted) by question, of the questions whose answer has been consumed."""
-    return {question: (proposed, admitted) for question, proposed, admitted in journal.query(_BY_QUESTION)}
 
 
 def stretches(by_question: Mapping[int, tuple[int, int]]) -> tuple[Stretch, ...]:
@@ -38,12 +24,12 @@ def stretches(by_question: Mapping[int, tuple[int, int]]) -> tuple[Stretch, ...]
     return tuple(found)
 
 
-def moments(journal: Journal, by_question: Mapping[int, tuple[int, int]]) -> tuple[Moment, ...]:
+def moments(snapshot: Snapshot, by_question: Mapping[int, tuple[int, int]]) -> tuple[Moment, ...]:
     """At most about 200 points over the run's own answers, in the order of their arrival.
 
     A cost is known up to the first answer that has none though it is not a failure.
     """
-    rows = journal.query(_ARRIVALS, (0,))
+    rows = snapshot.arrivals()
     step = max(1, -(-len(rows) // _MOMENTS))
     found: list[Moment] = []
     seconds, admitted, requests, tokens = 0.0, 0, 0, 0
@@ -52,7 +38,7 @@ def moments(journal: Journal, by_question: Mapping[int, tuple[int, int]]) -> tup
     for number, (arrived, question, sent, used, dollars, failed) in enumerate(rows, 1):
         seconds += min(max(arrived - before, 0.0), PAUSE_S)
         before = arrived
-        admitted += by_question.get(question, (0, 0))[1]
+        admitted += by_question.get(question, (0, 0))[1] if question is not None else 0
         requests, tokens = requests + sent, tokens + used
         if dollars is None and not failed:
             cost = None

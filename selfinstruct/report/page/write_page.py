@@ -7,18 +7,18 @@ from typing import Literal
 
 from ...dataset.linguistics import finder_for
 from ...journal.folder import Run
+from ...journal.snapshot import read
 from .figures import Figures
 from .measure import measure
 from .page import report_page, write_page
 from .record_rows import select
-from .snapshot import taken_of
 
 Parser = Literal["auto", "word-list"]
 
 
 def figures_of(run: Run | str | Path, *, parser: Parser = "auto") -> Figures:
     """A run's figures. parser: 'auto' takes spaCy where it and a model are installed, else the word list."""
-    with taken_of(_run(run)) as snapshot:
+    with read(run) as snapshot:
         return measure(snapshot, finder_for(parser))
 
 
@@ -31,12 +31,8 @@ def write_report(
     the page has no table; None: all.
     Raises UsageError when `run` isn't a run's folder or `path` can't be written, StorageError when there is no room.
     """
-    opened = _run(run)
-    with taken_of(opened) as snapshot:
+    with read(run) as snapshot:
         figures = measure(snapshot, finder_for(parser))
         selection = None if max_records == 0 else select(snapshot, max_records)
-    return write_page(Path(path or opened.path / "report.html"), report_page(figures, selection))
-
-
-def _run(run: Run | str | Path) -> Run:
-    return run if isinstance(run, Run) else Run(run)
+        folder = snapshot.run.path
+    return write_page(Path(path or folder / "report.html"), report_page(figures, selection))

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...core.errors import SelfInstructError
 from ...journal.folder import JOURNAL, Run
-from ...journal.journal import Journal
+from ...journal.snapshot import Snapshot, read
 from ...journal.status import Outcome, Status
 from .logs import one_line
 
@@ -94,12 +94,9 @@ def summarise(
     name = "" if folder is None else folder.resolve().name
     idle = isinstance(ended, Run) and ended.idle
     if folder is not None and (folder / JOURNAL).is_file():
-        with contextlib.suppress(SelfInstructError, OSError):
-            status = Run(folder).status()
-            with contextlib.closing(Journal(folder / JOURNAL, read_only=True)) as journal:
-                return Summary(
-                    name, outcome, began_at, seconds, idle, status, _requests(journal), _tokens(journal, status)
-                )
+        with contextlib.suppress(SelfInstructError, OSError), read(folder) as snapshot:
+            requests, tokens = _requests(snapshot), _tokens(snapshot)
+            return Summary(name, outcome, began_at, seconds, idle, snapshot.status, requests, tokens)
     return Summary(name, outcome, began_at, seconds, idle)
 
 
@@ -113,17 +110,16 @@ def outcome_of(error: BaseException) -> Outcome:
     return Outcome("defect", type(error).__name__, 1)
 
 
-def _requests(journal: Journal) -> dict[str, int]:
+def _requests(snapshot: Snapshot) -> dict[str, int]:
     """Requests by what became of their questions; a reason is the first word of the answer's error."""
-    rows = journal.query("SELECT error, sum(requests) FROM answers WHERE inherited = 0 GROUP BY 1")
     counts: dict[str, int] = {}
-    for error, requests in rows:
+    for error, requests in snapshot.requests_by_error():
         said = "answered" if error is None else str(error).partition(":")[0]
         reason = said if re.fullmatch(r"[a-z][a-z_]{0,39}", said) else "other"
         counts[reason] = counts.get(reason, 0) + int(requests)
     return counts
 
 
-def _tokens(journal: Journal, status: Status) -> dict[str, int]:
-    cached = journal.query("SELECT coalesce(sum(cached_tokens), 0) FROM answers WHERE inherited = 0")[0][0]
-    return {"prompt": status.prompt_tokens, "cached": int(cached), "completion": status.completion_tokens}
+def _tokens(snapshot: Snapshot) -> dict[str, int]:
+    status, cached = snapshot.status, snapshot.cached_tokens()
+    return {"prompt": status.prompt_tokens, "cached": cached, "completion": status.completion_tokens}
