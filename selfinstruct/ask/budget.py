@@ -64,15 +64,9 @@ class Budget:
         spent: Totals,
         bounds: Mapping[str, Bound] | None = None,
     ) -> None:
-        unknown = [name for name, price in prices.items() if price is None]
-        if config.max_cost_usd is not None and unknown:
-            whose = "teacher." if config.teachers is None else "its "
-            raise ConfigError(
-                f"max_cost_usd: the price of {unknown[0]!r} is not known; set {whose}input_usd_per_mtok "
-                f"and {whose}output_usd_per_mtok, or cap max_tokens instead"
-            )
+        check_prices(config, prices)
         self._prices, self._bounds = prices, bounds or {}
-        self.priced = not unknown
+        self.priced = None not in prices.values()
         self.max_cost_usd = config.max_cost_usd
         self.max_tokens = config.max_tokens
         self.max_requests = config.max_requests
@@ -166,6 +160,32 @@ class Budget:
         if self.max_requests is None or self.requests + self._in_flight + 1 <= self.max_requests:
             return None
         return f"max_requests: {self.requests:,} of {self.max_requests:,} requests are used"
+
+
+def check_prices(config: RunConfig, prices: Mapping[str, Price | None]) -> None:
+    """Raise ConfigError when dollars are capped and the price of a teacher is unknown."""
+    unknown = [name for name, price in prices.items() if price is None]
+    if config.max_cost_usd is not None and unknown:
+        whose = "teacher." if config.teachers is None else "its "
+        raise ConfigError(
+            f"max_cost_usd: the price of {unknown[0]!r} is not known; set {whose}input_usd_per_mtok "
+            f"and {whose}output_usd_per_mtok, or cap max_tokens instead"
+        )
+
+
+def prices_of(config: RunConfig, *, own: bool) -> dict[str, Price | None]:
+    """Return the price of each teacher by its name, None where unknown.
+
+    Args:
+        config: Names the teachers, and may state their prices.
+        own: The teachers are the caller's objects, whose only price is the stated one.
+
+    Raises:
+        ConfigError: Dollars are capped and a price is unknown.
+    """
+    prices = {each.label: stated_price(each) if own else price_of(each) for each in config.all_teachers}
+    check_prices(config, prices)
+    return prices
 
 
 def price_of(teacher: TeacherConfig) -> Price | None:

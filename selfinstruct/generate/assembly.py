@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from ..ask.budget import Budget, Price, price_of, stated_price
+from ..ask.budget import Price, prices_of
 from ..config.plugins import load_named
 from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
@@ -19,7 +19,6 @@ from ..core.tasks import SeedTask
 from ..filters import Checks, Filter, build_checks
 from ..filters.evaluation_sets import EvaluationSets, load_sets
 from ..filters.judge import rubric_digest
-from ..journal.journal import Totals
 from ..seeds.load import load_seeds, seeds_digest
 from ..strategies.factory import build_strategy, factory_of, name_of
 from ..strategies.protocol import Strategy
@@ -84,9 +83,9 @@ def assemble(
     _check_formats(config)
 
     askings = {each.label: getattr(own.get(each.label), "asking", None) or asking_of(each) for each in listed}
-    prices = {each.label: stated_price(each) if own else price_of(each) for each in listed}
-    # A budget of its own, thrown away: it raises where a cap in dollars meets a teacher without a price.
-    Budget(config, prices, Totals(), {each.label: bound_of(each) for each in listed})
+    prices = prices_of(config, own=bool(own))
+    for each in listed:
+        bound_of(each)  # raises where a tokenizer file can't be read
     built = build(config, asked_together(listed, askings))
     build_checks(config)  # before a large evaluation set is read
 

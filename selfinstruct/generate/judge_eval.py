@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..ask.budget import prices_of
 from ..ask.slots import AskClosed
 from ..config.run_config import RunConfig, digest_of
 from ..core.errors import ConfigError, UsageError
@@ -46,6 +47,7 @@ async def _marks(
     config: RunConfig, pairs: Sequence[Pair], teacher: Any
 ) -> tuple[list[tuple[Scores | None, Scores | None]], Path]:
     own = own_teachers(teacher, config)
+    prices = prices_of(config, own=bool(own))
     teachers = own or build_teachers(config)
     meaning = config.meaning("golden", f"judge {rubric_digest()}")
     folder = Path(config.run_dir) / "judge-eval" / digest_of(meaning)[:8]
@@ -54,7 +56,7 @@ async def _marks(
         each.label: getattr(own.get(each.label), "asking", None) or asking_of(each) for each in config.all_teachers
     }
     with open_run(config, meaning, ()) as opened:
-        asker, _ = make_asker(config, opened.journal, teachers, own=bool(own))
+        asker, _ = make_asker(config, opened.journal, teachers, prices)
         generations = Generations(opened.configs, build_strategy, askings)
         async with contextlib.AsyncExitStack() as stack:
             asker.open(await enter(stack, teachers, asker))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..ask.asker import Asker
-from ..ask.budget import Budget, price_of, stated_price
+from ..ask.budget import Budget, Price
 from ..ask.router import Router
 from ..config.run_config import RunConfig
 from ..core.errors import TeacherError
@@ -20,7 +20,12 @@ from ..teachers.protocol import Teacher
 
 
 def make_asker(
-    config: RunConfig, journal: Journal, teachers: dict[str, Any], *, own: bool = False, detach: bool = False
+    config: RunConfig,
+    journal: Journal,
+    teachers: dict[str, Any],
+    prices: Mapping[str, Price | None],
+    *,
+    detach: bool = False,
 ) -> tuple[Asker, Budget]:
     """Build the asker, which sends nothing until it is opened, and its budget.
 
@@ -28,14 +33,13 @@ def make_asker(
         config: The run's configuration.
         journal: Holds the answers, and what they have cost so far.
         teachers: The teachers by name. A teacher that is asked by batch jobs is replaced in place.
-        own: The teachers are the caller's objects, whose only price is the configured one.
+        prices: What each teacher costs, by its name; None where unknown. See `prices_of`.
         detach: End the start as soon as every question in flight waits in a batch job.
 
     Raises:
-        ConfigError: The price of a teacher is unknown and dollars are capped, or a teacher can't be asked by jobs.
+        ConfigError: A teacher can't be asked by batch jobs.
     """
     listed = config.all_teachers
-    prices = {each.label: stated_price(each) if own else price_of(each) for each in listed}
     budget = Budget(config, prices, journal.totals(), {each.label: bound_of(each) for each in listed})
     sources = dict.fromkeys(price.source for price in prices.values() if price is not None)
     if sources:

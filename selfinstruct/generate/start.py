@@ -122,9 +122,7 @@ async def arun(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
         for line in opened.said:
             _log.warning("selfinstruct: %s", line)
         opened.journal.note_start(__version__, None if parts.own else hosts_of(config), parts.checks.names)
-        asker, budget = make_asker(
-            config, opened.journal, teachers, own=bool(parts.own), detach=options.get("detach", False)
-        )
+        asker, budget = make_asker(config, opened.journal, teachers, parts.prices, detach=options.get("detach", False))
         asker.on_exchange = options.get("on_exchange")
         outcome = await _grow(parts, opened, asker, budget, teachers, options, began)
         note_outcome(opened.journal, outcome)
