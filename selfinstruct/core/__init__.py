@@ -1,1 +1,1 @@
-"""Values passed between packages, the exceptions, tokens: what every other package may import."""
+"""Values passed between packages, exceptions, and the tokenizer. Every other package may import this one."""

@@ -1,18 +1,18 @@
-"""Every error the package raises, and the exit code each one ends a command with.
+"""The exceptions of the package, and the exit code of each; the CLI prints their message and exits with their code.
 
     SelfInstructError            1   a defect in the program, or an unexpected error
     ├── UsageError               2   a wrong argument, path or combination
     │   ├── ConfigError          2   the configuration, with the path of the key
     │   ├── SeedError            2   the seed file: all its defects at once
     │   └── ConfigChanged        2   the run was made with another configuration
-    ├── RunLocked                4   another process works on this run
-    ├── StorageError             3   the disk is full or can't be written; go on when there is room
+    ├── RunLocked                4   another process is using this run
+    ├── StorageError             3   the disk is full or can't be written; free some space and resume
     └── TeacherError             5
-        ├── TeacherRefused       5   key, quota, model: asking again can't help
-        └── TeacherDown          3   no answer several times in a row; go on later
+        ├── TeacherRefused       5   key, quota, model: retrying can't help
+        └── TeacherDown          3   several requests in a row failed; resume later
 
-A message is one line: where it is, what is wrong, what to do. What a *model* answers is never an
-error here: a bad answer is data and becomes a row in the journal.
+A message is one line: where, what is wrong, what to do. A bad answer from a *model* is never an
+exception: it is data and becomes a row in the journal.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ EXIT_CODES: dict[int, str] = {
     0: "the target is met",
     1: "a defect in the program",
     2: "usage, configuration or seeds",
-    3: "ended early and can go on (budget, interrupted, out of time, exhausted, detached, not finished)",
+    3: "ended early and can be resumed (budget, interrupted, out of time, exhausted, detached, not finished)",
     4: "the run is locked by another process",
     5: "the teacher refuses (key, quota, model)",
     99: "nothing to do, with --skip-code",
 }
-"""What a command ends with; 99 is what Airflow's `skip_on_exit_code` takes for a skipped task."""
+"""Meaning of each exit code. Airflow's `skip_on_exit_code` is 99 by default and marks a task as skipped."""
 
 
 class SelfInstructError(Exception):
-    """The base class; `exit_code` is the exit code of the command line."""
+    """The base class; `exit_code` is the exit code of a command that ends with this error."""
 
     exit_code = 1
 
@@ -45,11 +45,11 @@ class UsageError(SelfInstructError):
 
 
 class ConfigError(UsageError):
-    """The configuration can't be used; the message names the key and, where it can, the right one."""
+    """The configuration can't be used; the message names the key and suggests the right one if it can."""
 
 
 class SeedError(UsageError):
-    """The seed file can't be used. `defects` lists every one of them, a line each."""
+    """The seed file can't be used. `defects` lists every defect, one line each."""
 
     def __init__(self, defects: Iterable[str]) -> None:
         self.defects = list(defects)
@@ -71,35 +71,38 @@ class RunLocked(SelfInstructError):
 
 
 class StorageError(SelfInstructError):
-    """The run's files can't be written or read; nothing that was committed is lost."""
+    """The run's files can't be read or written; all committed data is safe."""
 
     exit_code = 3
 
 
 def cannot_write(place: object, error: OSError) -> SelfInstructError:
-    """Why a file or folder can't be made: permissions are for the user to change, anything else may pass."""
+    """Return the exception for a file or folder that can't be written."""
+    # The user can fix permissions, names and missing folders, so these are usage errors.
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return UsageError(f"{place}: can't be written ({error.strerror}); make it writable, or choose another folder")
     if error.errno in (errno.EISDIR, errno.EEXIST):
-        return UsageError(f"{place}: {error.strerror}; give another name")
+        return UsageError(f"{place}: {error.strerror}; choose another name")
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return UsageError(f"{place}: can't be written, its folder isn't there; make it, or choose another one")
+        return UsageError(f"{place}: can't be written, its folder doesn't exist; create it, or choose another folder")
+    # Everything else, such as a full disk, may pass: the same command resumes the run.
+    what = error.strerror or error
     return StorageError(
-        f"{place}: {error.strerror or error}; make room or mend the disk, then start again: nothing committed is lost"
+        f"{place}: {what}; free some space or fix the disk, then start again: nothing committed is lost"
     )
 
 
 class TeacherError(SelfInstructError):
-    """The teacher can't go on answering."""
+    """The teacher can't answer any more requests."""
 
     exit_code = 5
 
 
 class TeacherRefused(TeacherError):
-    """Key, quota or model: the same request would be refused again."""
+    """The teacher rejects the key, the quota, or the model, and would reject the same request again."""
 
 
 class TeacherDown(TeacherError):
-    """Several questions in a row got no answer at all."""
+    """Several requests in a row got no answer at all."""
 
     exit_code = 3

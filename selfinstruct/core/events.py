@@ -1,4 +1,4 @@
-"""What a run reports while it works: each exchange with a teacher, and its progress."""
+"""Events that a run reports to its caller while it works: exchanges with teachers, and progress."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from .prompts import Completion, Question
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A question that was put to a teacher and what came of it, told to whoever watches a run.
+    """One request to a teacher and its outcome, passed to the observers of a run.
 
-    teacher: its name in the configuration. asked_at: seconds of the epoch. cost_usd: None where no price is known.
-    completion: None where the teacher could not go on at all; `error` says why then, a reason in snake_case.
+    Attributes:
+        teacher: Name of the teacher in the configuration.
+        asked_at: Unix time in seconds.
+        completion: None if the teacher raised an exception; `error` then gives the reason in snake_case.
+        cost_usd: None if the price is unknown.
     """
 
     question: Question
@@ -26,7 +29,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands; handed to the caller's `progress` whenever something has changed."""
+    """The progress of a run, passed to the caller's `progress` callback after each change."""
 
     records: int
     target: int

@@ -1,7 +1,6 @@
-"""A request and its response: prompts, completions, and how a teacher wants to be asked.
+"""Requests and responses: prompts, completions, and how to ask each teacher. Every package uses these values."""
 
-Plain frozen dataclasses: a replay builds them by the hundred thousand.
-"""
+# Plain frozen dataclasses instead of pydantic models: a replay builds hundreds of thousands of them.
 
 from __future__ import annotations
 
@@ -14,14 +13,12 @@ from typing import Any, Literal
 from pydantic_core import to_json
 
 Endpoint = Literal["chat", "completions"]
-
-
 Role = Literal["system", "user", "assistant"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """The decoding parameters of one request. `None` leaves a parameter out of the request."""
+    """The decoding parameters of one request. A parameter that is None is left out of the request."""
 
     temperature: float | None = None
     top_p: float | None = None
@@ -33,7 +30,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One part of a prompt. Over the completions endpoint the parts are joined as they are."""
+    """One message of a prompt. The completions endpoint gets all messages joined without separators."""
 
     role: Role
     content: str
@@ -41,12 +38,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One complete request to a teacher: this value alone determines what is sent.
+    """One complete request to a teacher; this value alone determines what is sent.
 
-    purpose: 'propose', 'judge', or another step that the strategy names; teachers have roles for purposes.
-    demos: ids of the demonstrations shown, in order.
-    version: hash of the prompt wording it was rendered from.
-    schema: JSON schema the answer is asked to follow, or None for text.
+    Attributes:
+        purpose: 'propose', 'judge', or another step that the strategy names. Teachers have roles for purposes.
+        demos: Ids of the demonstrations in the prompt, in order.
+        version: Hash of the wording that the prompt was rendered from.
+        schema: JSON schema for the answer, or None for text.
+        top_logprobs: Number of first-token alternatives to request, or None.
     """
 
     purpose: str
@@ -60,41 +59,35 @@ class Prompt:
 
     @property
     def text(self) -> str:
-        """The parts joined: what a completions endpoint gets."""
+        """All messages joined, as a completions endpoint gets them."""
         return "".join(message.content for message in self.messages)
 
     def digest(self) -> str:
-        """Hash of everything that is sent to the teacher; 32 hex digits."""
+        """Return a hash of everything that is sent to the teacher: 32 hex digits."""
         messages = [[message.role, message.content] for message in self.messages]
-        sampling = self.sampling
-        how = [
-            sampling.temperature,
-            sampling.top_p,
-            sampling.presence_penalty,
-            sampling.frequency_penalty,
-            sampling.max_tokens,
-            sampling.stop,
-        ]
-        rest = _canonical([how, self.schema, self.top_logprobs])
-        text = f"{_canonical_strings([self.purpose, self.endpoint, messages])[:-1]},{rest[1:]}"
+        s = self.sampling
+        parameters = [s.temperature, s.top_p, s.presence_penalty, s.frequency_penalty, s.max_tokens, s.stop]
+        rest = _canonical_json([parameters, self.schema, self.top_logprobs])
+        # Join two JSON lists into one, because the strings, most of the text, have a faster encoder.
+        text = f"{_canonical_string_json([self.purpose, self.endpoint, messages])[:-1]},{rest[1:]}"
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _canonical(value: object) -> str:
+def _canonical_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def _canonical_strings(value: object) -> str:
-    """The same for what holds nothing but strings, in a quarter of the time."""
+def _canonical_string_json(value: object) -> str:
+    """Return `_canonical_json` of nested lists of strings, in a quarter of the time."""
     try:
         return to_json(value).decode()
-    except ValueError:  # half a surrogate pair
-        return _canonical(value)
+    except ValueError:  # pydantic rejects lone surrogates
+        return _canonical_json(value)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer, as the teacher counted them. `cached_tokens` is a part of `prompt_tokens`."""
+    """Tokens of one answer, as counted by the teacher. `prompt_tokens` includes `cached_tokens`."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -103,12 +96,13 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What came back for one question. A bad answer is a value with `error` set, never an exception.
+    """The answer to one request. A bad answer is a value with `error` set, never an exception.
 
-    finish_reason: 'stop', 'length', 'content_filter' or what the teacher said.
-    error: a reason in snake_case and a detail, 'refusal: I can not ...', or None.
-    failed: nothing usable came back at all (a timeout, a 503, a broken body); refusals are answers.
-    logprobs: natural-log probabilities of the likeliest first tokens, where they were asked for.
+    Attributes:
+        finish_reason: 'stop', 'length', 'content_filter', or another reason given by the teacher.
+        error: A reason in snake_case and a detail, such as 'refusal: I can not ...', or None.
+        failed: Whether there is no usable response at all (timeout, 503, malformed body). A refusal is a response.
+        logprobs: Natural-log probabilities of the likeliest first tokens, if requested.
     """
 
     text: str
@@ -121,15 +115,15 @@ class Completion:
 
     @property
     def truncated(self) -> bool:
-        """True when the token limit cut the answer off."""
+        """Whether the token limit cut the answer off."""
         return self.finish_reason == "length"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A prompt and the key that its answer is committed under.
+    """A prompt, and the key that its answer is committed under.
 
-    number: which proposal it is, or None. tries: the batch jobs that have brought it no answer so far.
+    number: number of the proposal, or None. tries: batch jobs that have failed to return an answer so far.
     """
 
     key: str
@@ -140,10 +134,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How a teacher is asked: which endpoint for which purpose, and whether JSON schemas are used.
+    """How to ask a teacher: the endpoint for each purpose, and whether to use JSON schemas.
 
-    structured: for which purposes, True for all; None where that is still to be found out.
-    direct: instances come from putting the instruction itself to the chat model, one answer a task.
+    structured: the purposes to use schemas for, or True for all; None if not yet probed.
+    direct: whether to send the instruction itself to the chat model and use the answer as the only instance.
     """
 
     propose: Endpoint = "chat"
@@ -154,11 +148,11 @@ class Asking:
 
     @classmethod
     def over(cls, endpoint: Endpoint) -> Asking:
-        """Everything over one endpoint."""
+        """Use one endpoint for every purpose."""
         return cls(endpoint, endpoint, endpoint)
 
     def by_schema(self, purpose: str) -> bool:
-        """Whether answers for `purpose` are asked for by a JSON schema; completions endpoints have none."""
+        """Return whether to request answers for `purpose` by a JSON schema; completions endpoints don't support one."""
         endpoints = {"propose": self.propose, "classify": self.classify, "instances": self.instances}
         if endpoints.get(purpose, "chat") != "chat":
             return False
@@ -167,9 +161,10 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class BatchJob:
-    """A file of questions on its way. Its number counts the run's jobs; digest: the SHA-256 of the file.
+    """A batch job: a file of questions sent to a provider.
 
-    batch: the provider's id of it, None until it is known. planned_at: seconds of the epoch.
+    number: position among the run's jobs. digest: SHA-256 of the file. planned_at: Unix time in seconds.
+    batch: the provider's id for the job, or None if not yet submitted.
     """
 
     number: int

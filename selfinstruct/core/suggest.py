@@ -1,4 +1,4 @@
-"""Suggests the intended name in messages about unknown names."""
+"""Suggest the intended name in messages about unknown names; used by config, seeds, and the CLI."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from collections.abc import Iterable
 def closest(word: str, known: Iterable[str]) -> str | None:
     """Return the known name most similar to `word`, ignoring case, or None if none is similar."""
     names = {name.lower(): name for name in known}
-    found = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
-    return names[found[0]] if found else None
+    matches = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
+    return names[matches[0]] if matches else None

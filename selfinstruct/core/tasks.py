@@ -1,7 +1,6 @@
-"""Tasks on their way from seed file to dataset row: seeds, candidates, verdicts, records.
+"""Tasks from seed file to dataset row: seeds, candidates, verdicts, records. Every package uses these values."""
 
-Plain frozen dataclasses: a replay builds them by the hundred thousand.
-"""
+# Plain frozen dataclasses instead of pydantic models: a replay builds hundreds of thousands of them.
 
 from __future__ import annotations
 
@@ -11,15 +10,15 @@ from typing import Any
 
 
 def storable(text: str) -> str:
-    """Without NUL and half surrogate pairs, which JSON can carry but neither SQLite nor Parquet can keep."""
-    if text.isascii() and "\x00" not in text:
+    """Replace lone surrogates and remove NUL characters, which JSON allows but SQLite and Parquet can't store."""
+    if text.isascii() and "\x00" not in text:  # most texts, without a copy
         return text
     return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One worked example of a task. `input` is empty where the task needs none."""
+    """One worked example of a task. `input` is empty if the task needs none."""
 
     input: str
     output: str
@@ -27,9 +26,9 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class SeedTask:
-    """A task written by a person: an instruction and at least one instance of it.
+    """A task written by a person: an instruction and at least one instance.
 
-    numbered: it brought no id; the one it has says its place.
+    numbered: whether the seed file gave no id, so that `id` is derived from the position.
     """
 
     id: str
@@ -43,7 +42,7 @@ class SeedTask:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Seeds that came to a run with a generation: shown and compared with from `first_question` on, and not before."""
+    """Seeds added to a run with one generation; used in prompts and comparisons from `first_question` on."""
 
     generation: int
     first_question: int
@@ -52,9 +51,9 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A task that an answer proposes. Methods that ask one question only bring input and output along.
+    """A task proposed by a teacher. Strategies that ask once per task also fill in input and output.
 
-    truncated: the token limit cut the answer off inside this task.
+    truncated: whether the token limit cut the answer off inside this task.
     """
 
     instruction: str
@@ -65,7 +64,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """A task as it is shown in a prompt; `input` and `output` are empty where it has no instance yet."""
+    """A task as shown in a prompt; `input` and `output` are empty if the task has no instance yet."""
 
     id: str
     instruction: str
@@ -75,10 +74,9 @@ class Demonstration:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check says. `reason` is None when the check has no objection, else its snake_case name.
+    """The result of a check. `reason` is the snake_case name of the objection, or None if the check passed.
 
-    score: the measured value, where the check measures one (ROUGE-L F for 'too_similar').
-    nearest: id of the text that the score was reached with.
+    score: the measured value, if any (ROUGE-L F for 'too_similar'). nearest: id of the text with this score.
     """
 
     reason: str | None = None
@@ -88,7 +86,7 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """True when nothing speaks against the candidate."""
+        """Whether the check passed."""
         return self.reason is None
 
 
@@ -97,10 +95,10 @@ PASS = Verdict()
 
 @dataclass(frozen=True, slots=True)
 class Development:
-    """What `Strategy.develop` found out about an admitted candidate.
+    """The result of `Strategy.develop` for an admitted candidate.
 
-    truncated: the token limit cut the last answer; its last instance is not trusted.
-    error: why no instance could be had, or None.
+    truncated: whether the token limit cut the last answer, so that its last instance may be incomplete.
+    error: why there is no instance, or None.
     """
 
     instances: tuple[Instance, ...]
@@ -111,7 +109,7 @@ class Development:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A text of the pool and its ROUGE-L F to the candidate, 0 to 1."""
+    """The id of a text in the pool, and its ROUGE-L F to the candidate, 0 to 1."""
 
     id: str
     score: float
@@ -119,7 +117,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """A judge's marks for one worked task, each 1 to 5, with a sentence of reason; judge: the model that gave them."""
+    """A judge's marks for one instance, each 1 to 5, and the reason in a sentence. judge: name of the model."""
 
     clarity: int
     correctness: int
@@ -136,12 +134,15 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One finished task of the dataset, with everything needed to trace it.
+    """One finished task of the dataset, with everything needed to trace its origin.
 
-    question, index: the proposal it came from and its place in that answer; they order the dataset.
-    teacher: the model that proposed it; output_teacher: the one that wrote its instances.
-    demos: ids of the tasks that were shown. nearest: its nearest neighbour at admission.
-    scores: a judge's, one for each instance, None where it gave none; empty without a judge.
+    Attributes:
+        question, index: The proposal, and the position in its answer; they order the dataset.
+        teacher: Model that proposed the task.
+        output_teacher: Model that wrote the instances.
+        demos: Ids of the demonstrations in the prompt.
+        nearest: The most similar text at admission.
+        scores: One per instance, None if the judge gave no marks; empty without a judge.
     """
 
     id: str

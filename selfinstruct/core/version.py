@@ -1,4 +1,4 @@
-"""The program's version, from the installed package."""
+"""The version of the installed package; cards, reports, and the CLI show it."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from importlib.metadata import PackageNotFoundError, version
 
 try:
     __version__ = version("selfinstruct")
-except PackageNotFoundError:  # run from a source tree that isn't installed
+except PackageNotFoundError:  # running from a source tree that isn't installed
     __version__ = "0+source"

@@ -1,10 +1,10 @@
-"""Reads and validates seed files; reports all defects at once, each with its place and a remedy.
+"""Read and validate seed files; report all defects at once, each with its place and a remedy.
 
 Three row layouts are supported, in any file type:
 
 * the published layout, `id, name, instruction, instances: [{input, output}], is_classification`;
-* Alpaca's, `instruction, input, output`;
-* `messages: [{role, content}]`, the first user turn and its answer, in rows without 'instruction'.
+* the Alpaca layout, `instruction, input, output`;
+* `messages: [{role, content}]`, for rows without 'instruction': the first user turn and the reply to it.
 
 Other keys are kept in `SeedTask.extra`.
 """
@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count as counted
 from typing import Any
 
 from ..core.errors import SeedError, UsageError
@@ -26,7 +26,8 @@ from ..core.tasks import Instance, SeedTask
 from ..tables import Row, plain_files, read_rows
 
 _KNOWN = frozenset({"id", "name", "instruction", "instances", "is_classification", "input", "output", "messages"})
-_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": None}
+# CSV files have no booleans, so text is accepted as well.
+_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": None}
 
 
 def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[SeedTask]:
@@ -37,6 +38,7 @@ def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
     """
     tasks: list[SeedTask] = []
     defects: list[str] = []
+    # Where each id and each instruction first occurs: 'seeds.jsonl:12'.
     ids: dict[str, str] = {}
     instructions: dict[str, str] = {}
     for source in seed_files(sources):
@@ -44,14 +46,14 @@ def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
         try:
             for row in read_rows(os.fspath(source)):
                 count += 1
-                task = _read(row, len(tasks), defects)
+                task = _read_task(row, len(tasks), defects)
                 # Compare defective rows too, so that the next attempt reports no new defects.
                 id, instruction = (task.id, task.instruction) if task else map(row.values.get, ("id", "instruction"))
                 key = " ".join(instruction.split()) if isinstance(instruction, str) else ""
                 if isinstance(id, str) and id in ids:
-                    defects.append(f"{row.where}: id {id!r} is taken by {ids[id]}; give it another")
+                    defects.append(f"{row.where}: {ids[id]} already has the id {id!r}; choose another")
                 if key in instructions:
-                    defects.append(f"{row.where}: the instruction equals that of {instructions[key]}; remove one")
+                    defects.append(f"{row.where}: the instruction is the same as in {instructions[key]}; remove one")
                 if isinstance(id, str) and id:
                     ids.setdefault(id, row.where)
                 if key:
@@ -62,9 +64,9 @@ def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
             defects.append(str(error))
         else:
             if count == 0:
-                defects.append(f"{source}: holds no task; at least one is needed")
+                defects.append(f"{source}: contains no task; add at least one")
     if not tasks and not defects:
-        defects.append("no seed file is named; give at least one")
+        defects.append("no seed file is given; name at least one")
     if defects:
         raise SeedError(defects)
     return tasks
@@ -76,13 +78,14 @@ def seed_files(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
     A folder that looks like a dataset (with a card, splits, or subfolders) is one source. A pattern without matches is
     returned unchanged; reading it then fails.
     """
-    found: list[str] = []
-    for named in [sources] if isinstance(sources, str | os.PathLike) else sources:
-        source = os.fspath(named)
-        fits = sorted(glob.glob(source)) if glob.has_magic(source) and not os.path.exists(source) else []
-        for path in fits or [source]:
-            found += plain_files(path) or [path]
-    return found
+    files: list[str] = []
+    for given in [sources] if isinstance(sources, str | os.PathLike) else sources:
+        source = os.fspath(given)
+        # A file may really be called 'seeds[1].jsonl'.
+        matches = sorted(glob.glob(source)) if glob.has_magic(source) and not os.path.exists(source) else []
+        for path in matches or [source]:
+            files += plain_files(path) or [path]
+    return files
 
 
 def seeds_digest(tasks: Iterable[SeedTask]) -> str:
@@ -110,17 +113,18 @@ class SeedChange:
 
 
 def compare_seeds(known: Sequence[SeedTask], seeds: Sequence[SeedTask]) -> SeedChange:
-    """What has come, gone or changed since `known`. Files and the order in them don't count.
+    """Return which seeds were added, removed, or edited since `known`, regardless of files and order.
 
-    A seed that brought no id is known by its instruction, and keeps the number it got when it came.
+    A seed without an id of its own is identified by its instruction and keeps the number that it got first.
     """
     if not known:
         return SeedChange(list(seeds), list(seeds))
-    by_text, by_id = {_words(t): t for t in known}, {t.id: t for t in known}
+    by_text, by_id = {_normalize(t): t for t in known}, {t.id: t for t in known}
     kept: dict[str, SeedTask] = {}
     added, edited = [], []
+    # Match each seed by its instruction, then by its id.
     for task in seeds:
-        same = by_text.get(_words(task))
+        same = by_text.get(_normalize(task))
         if same is not None and _content(same) == _content(task) and (task.numbered or task.id == same.id):
             kept[same.id] = replace(task, id=same.id)
         elif same is not None:
@@ -129,14 +133,15 @@ def compare_seeds(known: Sequence[SeedTask], seeds: Sequence[SeedTask]) -> SeedC
             edited.append(task.id)
         else:
             added.append(task)
-    taken = by_id.keys() | {task.id for task in added if not task.numbered}
-    free = (id for id in (f"seed_{n}" for n in counted(len(known))) if id not in taken)
+    # Number the new seeds without an id after those of the run: 'seed_175'.
+    used = by_id.keys() | {task.id for task in added if not task.numbered}
+    free = (id for id in (f"seed_{n}" for n in itertools.count(len(known))) if id not in used)
     added = [replace(task, id=next(free)) if task.numbered else task for task in added]
     removed = [task.id for task in known if task.id not in kept and task.id not in edited]
     return SeedChange([kept[t.id] for t in known if t.id in kept] + added, added, removed, edited)
 
 
-def _words(task: SeedTask) -> str:
+def _normalize(task: SeedTask) -> str:
     return " ".join(task.instruction.split())
 
 
@@ -144,8 +149,8 @@ def _content(task: SeedTask) -> tuple[object, ...]:
     return task.instruction, task.instances, task.is_classification
 
 
-def _read(row: Row, position: int, defects: list[str]) -> SeedTask | None:
-    """The task of one row, or None after noting everything that is wrong with it."""
+def _read_task(row: Row, position: int, defects: list[str]) -> SeedTask | None:
+    """Return the task of one row, or None after appending all of the row's problems to `defects`."""
     if row.problem:
         defects.append(f"{row.where}: {row.problem}")
         return None
@@ -153,20 +158,23 @@ def _read(row: Row, position: int, defects: list[str]) -> SeedTask | None:
     values = row.values
     if values.get("messages") and values.get("instruction") in (None, ""):
         values = _from_messages(values, problems)
+    # Read the texts.
     instruction = _text(values, "instruction", problems, needed=True)
     instances = _instances(values, problems)
     name = _text(values, "name", problems)
+    # Read the id: a string, an integer, or nothing.
     task_id = values.get("id")
     numbered = task_id is None or task_id == ""
     if numbered:
         task_id = f"seed_{position}"
     elif not isinstance(task_id, str | int) or isinstance(task_id, bool):
         problems.append("'id' must be a string")
-    elif isinstance(task_id, str) and (flaw := _flaw(task_id)):
-        problems.append(f"'id' holds {flaw}")
+    elif isinstance(task_id, str) and (flaw := _find_flaw(task_id)):
+        problems.append(f"'id' contains {flaw}")
+    # Read the label: true, false, or nothing.
     classification = values.get("is_classification")
     if isinstance(classification, str):
-        classification = _TRUTH.get(classification.strip().lower(), "unknown")
+        classification = _BOOLEANS.get(classification.strip().lower(), "unknown")
     if classification is not None and not isinstance(classification, bool):
         problems.append("'is_classification' must be true or false")
     if problems:
@@ -181,61 +189,63 @@ def _text(values: Mapping[str, Any], key: str, problems: list[str], needed: bool
     if value is None:
         if needed:
             guess = closest(key, [name for name in values if name not in _KNOWN])
-            hint = f"is it {guess!r}? rename that" if guess else "write what is to be done in it"
+            hint = f"did you mean {guess!r}? rename that key" if guess else "describe the task in it"
             problems.append(f"'{key}' is missing; {hint}")
         return ""
     if not isinstance(value, str):
         problems.append(f"'{key}' must be a string")
         return ""
     if needed and not value.strip():
-        problems.append(f"'{key}' is empty; write what is to be done in it")
-    elif flaw := _flaw(value):
-        problems.append(f"'{key}' holds {flaw}")
+        problems.append(f"'{key}' is empty; describe the task in it")
+    elif flaw := _find_flaw(value):
+        problems.append(f"'{key}' contains {flaw}")
     return value
 
 
 def _instances(values: Mapping[str, Any], problems: list[str]) -> tuple[Instance, ...]:
-    found = values.get("instances")
-    if found is None or found == "":
+    items = values.get("instances")
+    # The Alpaca layout has one instance, next to the instruction.
+    if items is None or items == "":
         if values.get("output") is None:
-            problems.append("no instance; give 'instances', a list of objects with 'input' and 'output', or 'output'")
+            problems.append("no instance; add 'instances', a list of objects with 'input' and 'output', or 'output'")
             return ()
-        found = [{"input": values.get("input"), "output": values["output"]}]
-    if not isinstance(found, list):
+        items = [{"input": values.get("input"), "output": values["output"]}]
+    if not isinstance(items, list):
         problems.append("'instances' must be a list of objects with 'input' and 'output'")
         return ()
-    if not found:
-        problems.append("'instances' is empty; give at least one with its output")
+    if not items:
+        problems.append("'instances' is empty; add at least one instance with its output")
+    # Check each instance: {"input": "Paris", "output": "France"}.
     instances = []
-    for number, item in enumerate(found, 1):
+    for number, item in enumerate(items, 1):
         if not isinstance(item, Mapping):
             problems.append(f"instance {number} must be an object with 'input' and 'output'")
             continue
         given, output = item.get("input"), item.get("output")
         given = "" if given is None else given
         if not isinstance(given, str) or not isinstance(output, str):
-            problems.append(f"instance {number}: 'input' and 'output' must be strings, and 'output' is needed")
+            problems.append(f"instance {number}: 'input' and 'output' must be strings, and 'output' is required")
         elif not output.strip():
             problems.append(f"instance {number}: 'output' is empty; write the answer, or remove the instance")
-        elif flaw := _flaw(given) or _flaw(output):
-            problems.append(f"instance {number} holds {flaw}")
+        elif flaw := _find_flaw(given) or _find_flaw(output):
+            problems.append(f"instance {number} contains {flaw}")
         else:
             instances.append(Instance(given, output))
     return tuple(instances)
 
 
 def _from_messages(values: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
-    """The published shape of a `messages` row: its first user turn and the assistant's answer."""
+    """Convert a `messages` row to the Alpaca layout: its first user turn and the assistant's reply."""
     rest = {key: value for key, value in values.items() if key not in ("messages", "instances", "input", "output")}
     turns = values["messages"]
-    unread = {**rest, "instruction": "unread", "output": "unread"}  # so that one problem is told once
+    unread = {**rest, "instruction": "unread", "output": "unread"}  # a missing instruction is no second problem
     if not isinstance(turns, list) or not all(isinstance(turn, Mapping) for turn in turns):
         problems.append("'messages' must be a list of objects with 'role' and 'content'")
         return unread
     user = next((n for n, turn in enumerate(turns) if turn.get("role") == "user"), len(turns))
     pair = turns[user : user + 2]
     if [turn.get("role") for turn in pair] != ["user", "assistant"]:
-        problems.append("'messages' needs a user turn followed by the assistant's answer")
+        problems.append("'messages' needs a user turn followed by a turn of the assistant")
         return unread
     if not all(isinstance(turn.get("content"), str) for turn in pair):
         problems.append("'messages': the 'content' of a turn must be a string")
@@ -243,10 +253,10 @@ def _from_messages(values: Mapping[str, Any], problems: list[str]) -> dict[str, 
     return {**rest, "instruction": pair[0]["content"], "output": pair[1]["content"]}
 
 
-def _flaw(text: str) -> str | None:
-    """What of a text can't be stored or sent, in words, or None."""
+def _find_flaw(text: str) -> str | None:
+    """Describe the first character that can't be stored or sent, or return None."""
     if "\0" in text:
         return "a NUL character; remove it"
     if any("\ud800" <= char <= "\udfff" for char in text):
-        return "half a surrogate pair; save the text anew as UTF-8"
+        return "half a surrogate pair; save the file as UTF-8"
     return None

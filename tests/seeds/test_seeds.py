@@ -170,12 +170,12 @@ def test_the_digest_is_of_the_content_and_not_of_the_place(tmp_path: Path) -> No
         ("[" * 100_000, "not readable JSON: "),
         ('"text"', "a JSON object is expected, not a string"),
         ("null", "a JSON object is expected, not null"),
-        ('{"output": "b"}', "'instruction' is missing; write what is to be done in it"),
-        ('{"instrction": "a", "output": "b"}', "'instruction' is missing; is it 'instrction'? rename that"),
-        ('{"instruction": " ", "output": "b"}', "'instruction' is empty; write what is to be done in it"),
+        ('{"output": "b"}', "'instruction' is missing; describe the task in it"),
+        ('{"instrction": "a", "output": "b"}', "'instruction' is missing; did you mean 'instrction'? rename that key"),
+        ('{"instruction": " ", "output": "b"}', "'instruction' is empty; describe the task in it"),
         ('{"instruction": 5, "output": "b"}', "'instruction' must be a string"),
-        ('{"instruction": "a"}', "no instance; give 'instances', a list of objects with 'input' and 'output'"),
-        ('{"instruction": "a", "instances": []}', "'instances' is empty; give at least one with its output"),
+        ('{"instruction": "a"}', "no instance; add 'instances', a list of objects with 'input' and 'output'"),
+        ('{"instruction": "a", "instances": []}', "'instances' is empty; add at least one instance with its output"),
         ('{"instruction": "a", "instances": "b"}', "'instances' must be a list of objects with 'input' and 'output'"),
         ('{"instruction": "a", "instances": ["b"]}', "instance 1 must be an object with 'input' and 'output'"),
         ('{"instruction": "a", "instances": [{"input": "b"}]}', "instance 1: 'input' and 'output' must be strings"),
@@ -184,14 +184,14 @@ def test_the_digest_is_of_the_content_and_not_of_the_place(tmp_path: Path) -> No
         ('{"instruction": "a", "output": "b", "id": []}', "'id' must be a string"),
         ('{"instruction": "a", "output": "b", "name": 1}', "'name' must be a string"),
         ('{"instruction": "a", "output": "b", "is_classification": "perhaps"}', "must be true or false"),
-        ('{"instruction": "a\\ud800", "output": "b"}', "'instruction' holds half a surrogate pair; save"),
-        ('{"instruction": "a", "output": "b", "id": "\\udfff"}', "'id' holds half a surrogate pair; save"),
-        ('{"instruction": "a", "output": "b\\ud800"}', "instance 1 holds half a surrogate pair; save"),
-        ('{"instruction": "a\\u0000", "output": "b"}', "'instruction' holds a NUL character; remove it"),
-        ('{"instruction": "a", "output": "\\u0000b"}', "instance 1 holds a NUL character; remove it"),
+        ('{"instruction": "a\\ud800", "output": "b"}', "'instruction' contains half a surrogate pair; save"),
+        ('{"instruction": "a", "output": "b", "id": "\\udfff"}', "'id' contains half a surrogate pair; save"),
+        ('{"instruction": "a", "output": "b\\ud800"}', "instance 1 contains half a surrogate pair; save"),
+        ('{"instruction": "a\\u0000", "output": "b"}', "'instruction' contains a NUL character; remove it"),
+        ('{"instruction": "a", "output": "\\u0000b"}', "instance 1 contains a NUL character; remove it"),
         ('{"instruction": "a\0", "output": "b"}', "not valid JSON: Invalid control character"),
         ('{"messages": "hello"}', "'messages' must be a list of objects with 'role' and 'content'"),
-        ('{"messages": [{"role": "user", "content": "a"}]}', "needs a user turn followed by the assistant's answer"),
+        ('{"messages": [{"role": "user", "content": "a"}]}', "needs a user turn followed by a turn of the assistant"),
         ('{"messages": [{"role": "user"}, {"role": "assistant"}]}', "the 'content' of a turn must be a string"),
     ],
 )
@@ -205,9 +205,9 @@ def test_ids_and_instructions_that_are_there_twice(tmp_path: Path) -> None:
     other = PUBLISHED | {"id": "x"}
     respaced = ALPACA[0] | {"instruction": "  Count to\n3."}
     assert defects(tmp_path, lines(PUBLISHED, PUBLISHED | {"instruction": "New."}, other, ALPACA[0], respaced)) == [
-        f"{DEFECTS}:2: id 'seed_task_0' is taken by {DEFECTS}:1; give it another",
-        f"{DEFECTS}:3: the instruction equals that of {DEFECTS}:1; remove one",
-        f"{DEFECTS}:5: the instruction equals that of {DEFECTS}:4; remove one",
+        f"{DEFECTS}:2: {DEFECTS}:1 already has the id 'seed_task_0'; choose another",
+        f"{DEFECTS}:3: the instruction is the same as in {DEFECTS}:1; remove one",
+        f"{DEFECTS}:5: the instruction is the same as in {DEFECTS}:4; remove one",
     ]
 
 
@@ -232,7 +232,7 @@ def test_all_defects_at_once_across_files(tmp_path: Path) -> None:
 def test_a_list_is_reported_by_line(tmp_path: Path) -> None:
     text = '[\n  {"instruction": "a", "output": "b"},\n  {"instruction": "",\n   "output": "c"}, 5,\n\n  []]'
     assert defects(tmp_path, text) == [
-        f"{DEFECTS}:3 (item 2): 'instruction' is empty; write what is to be done in it",
+        f"{DEFECTS}:3 (item 2): 'instruction' is empty; describe the task in it",
         f"{DEFECTS}:4 (item 3): a JSON object is expected, not a number",
         f"{DEFECTS}:6 (item 4): a JSON object is expected, not a list",
     ]
@@ -241,9 +241,9 @@ def test_a_list_is_reported_by_line(tmp_path: Path) -> None:
 def test_a_table_is_reported_by_line(tmp_path: Path) -> None:
     text = 'instruction,output\nGo.,"Two\nlines."\n,x\nTell,me,more\nLonely\n'
     assert defects(tmp_path, text, "bad.csv") == [
-        "bad.csv:4: 'instruction' is empty; write what is to be done in it",
+        "bad.csv:4: 'instruction' is empty; describe the task in it",
         "bad.csv:5: 3 cells, but the header has 2; put quotes around cells with commas",
-        "bad.csv:6: no instance; give 'instances', a list of objects with 'input' and 'output', or 'output'",
+        "bad.csv:6: no instance; add 'instances', a list of objects with 'input' and 'output', or 'output'",
     ]
 
 
@@ -257,7 +257,7 @@ def test_a_table_is_reported_by_line(tmp_path: Path) -> None:
         ("s.jsonl", b"\xef\xbb\xbf \r\n", "s.jsonl: is empty; a task a line is expected"),
         ("s.json", b"[]", "s.json: is an empty list; at least one task is expected"),
         ("s.csv", b"", "s.csv: is empty; a task a line is expected"),
-        ("s.csv", b"instruction,output\n", "s.csv: holds no task; at least one is needed"),
+        ("s.csv", b"instruction,output\n", "s.csv: contains no task; add at least one"),
         ("s.csv", b"instruction,output,output\n", "s.csv:1: the header names 'output' twice; rename one"),
         ("s.csv", b"instruction;output\nGo.;Yes.\n", "s.csv:1: the header's columns seem to be parted by ';'"),
         ("s.csv", b'instruction,output\n"Go.,Yes.\n', "s.csv:2: not valid CSV: unexpected end of data; check"),
@@ -319,7 +319,7 @@ def test_a_source_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_no_source_at_all() -> None:
-    with pytest.raises(SeedError, match="no seed file is named"):
+    with pytest.raises(SeedError, match="no seed file is given"):
         load_seeds([])
 
 
@@ -394,4 +394,4 @@ def test_a_defect_does_not_hide_that_an_id_is_there_twice(tmp_path: Path) -> Non
     with pytest.raises(SeedError) as caught:
         load_seeds(str(path))
     assert len(caught.value.defects) == 2
-    assert any("id 'a' is taken by" in defect for defect in caught.value.defects)
+    assert any("already has the id 'a'" in defect for defect in caught.value.defects)
