@@ -42,6 +42,13 @@ as a short list|for people who doubt it|with one comparison|in the present tense
 before the end of the week"""
 _REASONS = (("too_short", 3), ("keyword", 6), ("prefix", 2), ("not_ascii_start", 1), ("punctuation_start", 1))
 
+_COPIED = "generation, purpose, prompt, version, text, finish_reason, failed, teacher, model, cached_tokens, latency_s"
+_COPY_ANSWER = (
+    "INSERT INTO answers (key, question, demos, prompt_tokens, completion_tokens, cost_usd, asked_at, requests,"
+    f" {_COPIED}) SELECT ?, ?, ?, ?, ?, ?, ?, 1, {_COPIED} FROM answers WHERE key = 'p:0'"
+)
+"""Copies the answer to question 0, with other demonstrations, tokens, cost and time."""
+
 
 def make_run(folder: Path, records: int) -> si.Run:
     """A run of so many records and about as many thirds of refused candidates, without asking any teacher."""
@@ -59,7 +66,6 @@ def grow(folder: Path, records: int) -> None:
     run, model = si.Run(folder), next(journal.records(1))
     draw, words = random.Random(1), _Words(random.Random(2))
     (asked,) = journal.query("SELECT max(question) + 1 FROM answers")[0]
-    answer = journal.query("SELECT * FROM answers WHERE question IS NOT NULL LIMIT 1")[0]
     made, question, started = 0, asked, time.time() - 86_400
     rows: list[Any] = []
     known = [record.id for record in journal.records()]
@@ -92,23 +98,19 @@ def grow(folder: Path, records: int) -> None:
             else:
                 reason = draw.choices([name for name, _ in _REASONS], [weight for _, weight in _REASONS])[0]
                 journal.note(question, index, "filter", 0, text, Verdict(reason, "made for this benchmark"))
-        rows.append(_answer(answer, question, started + 86_400 * made / records, draw))
+        rows.append((_COPY_ANSWER, _answer(question, started + 86_400 * made / records, draw)))
         question += 1
         if question % 50 == 0:
             journal.flush()
-    places = ", ".join("?" * len(answer))
-    journal._store.at_once([(f"INSERT INTO answers VALUES ({places})", row) for row in rows])
+    journal._store.at_once(rows)
     journal.set_meta(target=str(records), outcome=json.dumps(["target", f"{records:,} records", 0]))
     journal.close()
 
 
-def _answer(model: Any, question: int, at: float, draw: random.Random) -> tuple[Any, ...]:
-    """A row of `answers` like `model`, of another question, time and usage."""
-    row = list(model)
-    row[0], row[1] = f"p:{question}", question
-    row[5] = json.dumps([f"seed_task_{number}" for number in draw.sample(range(175), 3)])
-    row[13], row[14], row[16], row[17] = draw.randrange(700, 1100), draw.randrange(1200, 2000), 0.0012, at
-    return tuple(row)
+def _answer(question: int, at: float, draw: random.Random) -> tuple[Any, ...]:
+    """The values of `_COPY_ANSWER` for a question that was asked at a time."""
+    demos = json.dumps([f"seed_task_{number}" for number in draw.sample(range(175), 3)])
+    return f"p:{question}", question, demos, draw.randrange(700, 1100), draw.randrange(1200, 2000), 0.0012, at
 
 
 class _Words:

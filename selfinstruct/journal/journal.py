@@ -22,7 +22,7 @@ from .seeds_on_disk import FORGOTTEN, TABLE, Arrivals, coming
 from .sent_prompts import TEXTS, Sent
 from .store import Statement, Store
 
-FORMAT = 5
+FORMAT = 6
 """Version of the file's tables; stands in `PRAGMA user_version`."""
 
 _TABLES = (
@@ -46,11 +46,12 @@ _TABLES = (
     TABLE,
     *jobs.TABLES,
 )
-_ANSWER_COLUMNS = (
+ANSWER_COLUMNS = (
     "key question generation purpose prompt demos version text finish_reason error failed logprobs teacher model "
     "prompt_tokens completion_tokens cached_tokens cost_usd asked_at latency_s requests"
 ).split()
-_INSERT_ANSWER = f"INSERT INTO answers ({', '.join(_ANSWER_COLUMNS)}) VALUES ({', '.join('?' * len(_ANSWER_COLUMNS))})"
+"""What is written of an answer, in this order."""
+_INSERT_ANSWER = f"INSERT INTO answers ({', '.join(ANSWER_COLUMNS)}) VALUES ({', '.join('?' * len(ANSWER_COLUMNS))})"
 _RECALL = (
     "SELECT text, finish_reason, prompt_tokens, completion_tokens, cached_tokens, model, error, failed,"
     " logprobs, demos, version, generation, teacher FROM answers WHERE key = ?"

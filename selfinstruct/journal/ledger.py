@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
-from ..core.tasks import Instance, Neighbour, Record, Scores, Verdict
+from pydantic import TypeAdapter
+
+from ..core.tasks import Record, Verdict
 from .store import Statement, Store
 
 TABLES = (
@@ -21,10 +22,7 @@ TABLES = (
     instruction TEXT NOT NULL, reason TEXT, detail TEXT NOT NULL, score REAL, nearest TEXT, start INTEGER NOT NULL,
     PRIMARY KEY (question, idx, stage, part)) WITHOUT ROWID""",
     """CREATE TABLE records (
-    question INTEGER NOT NULL, idx INTEGER NOT NULL, id TEXT NOT NULL, instruction TEXT NOT NULL,
-    instances TEXT NOT NULL, is_classification INTEGER, strategy TEXT NOT NULL, teacher TEXT NOT NULL,
-    output_teacher TEXT NOT NULL, prompt_version TEXT NOT NULL, demos TEXT NOT NULL, nearest TEXT,
-    neighbours TEXT NOT NULL, mean_similarity REAL, scores TEXT NOT NULL, start INTEGER NOT NULL,
+    question INTEGER NOT NULL, idx INTEGER NOT NULL, record TEXT NOT NULL, start INTEGER NOT NULL,
     PRIMARY KEY (question, idx)) WITHOUT ROWID""",
     """CREATE TABLE developments (
     question INTEGER NOT NULL, idx INTEGER NOT NULL, keys TEXT NOT NULL, start INTEGER NOT NULL,
@@ -41,8 +39,10 @@ _ADMISSIONS = (
     "WHERE (question, idx) > (?, ?) AND stage = 'admission' ORDER BY question, idx LIMIT 500"
 )
 _PUT_VERDICT = "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_PUT_RECORD = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_RECORD = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)"
 _PUT_DEVELOPMENT = "INSERT OR REPLACE INTO developments VALUES (?, ?, ?, ?)"
+_RECORD = TypeAdapter(Record)
+"""Writes a record as JSON and reads it back. A new field of `Record` needs no change here."""
 
 
 class Ledger:
@@ -61,7 +61,8 @@ class Ledger:
 
     def keep(self, record: Record) -> None:
         """Write a finished record with the next commit."""
-        self._store.note((_PUT_RECORD, (*_row_of(record), self.start)))
+        value = _RECORD.dump_json(record).decode()
+        self._store.note((_PUT_RECORD, (record.question, record.index, value, self.start)))
 
     def developed(self, question: int, index: int, keys: Sequence[str]) -> None:
         """Write, with the next commit, which questions an admitted task was developed by; their keys in `answers`."""
@@ -84,56 +85,15 @@ class Ledger:
     def records(self, limit: int | None = None) -> Iterator[Record]:
         """Finished records in admission order, at most `limit`, all from one instant."""
         rows = self._store.rows(
-            "SELECT * FROM records ORDER BY question, idx LIMIT ?", (-1 if limit is None else limit,)
+            "SELECT record FROM records ORDER BY question, idx LIMIT ?", (-1 if limit is None else limit,)
         )
-        return map(_record_of, rows)
+        return (_RECORD.validate_json(value) for (value,) in rows)
 
     def record(self, question: int, index: int) -> Record | None:
         """Return the finished record at a place."""
-        row = self._store.row("SELECT * FROM records WHERE question = ? AND idx = ?", (question, index))
-        return None if row is None else _record_of(row)
+        row = self._store.row("SELECT record FROM records WHERE question = ? AND idx = ?", (question, index))
+        return None if row is None else _RECORD.validate_json(row[0])
 
     def finished(self) -> int:
         """How many finished records stand in the file."""
         return int(self._store.row("SELECT count(*) FROM records")[0])
-
-
-def _row_of(record: Record) -> tuple[Any, ...]:
-    return (
-        record.question,
-        record.index,
-        record.id,
-        record.instruction,
-        json.dumps([[i.input, i.output] for i in record.instances], ensure_ascii=False),
-        None if record.is_classification is None else int(record.is_classification),
-        record.strategy,
-        record.teacher,
-        record.output_teacher,
-        record.prompt_version,
-        json.dumps(record.demos),
-        json.dumps([record.nearest.id, record.nearest.score]) if record.nearest else None,
-        json.dumps([[n.id, n.score] for n in record.neighbours]),
-        record.mean_similarity,
-        json.dumps([None if s is None else asdict(s) for s in record.scores], ensure_ascii=False),
-    )
-
-
-def _record_of(row: Any) -> Record:
-    nearest = json.loads(row[11]) if row[11] else None
-    return Record(
-        id=row[2],
-        question=row[0],
-        index=row[1],
-        instruction=row[3],
-        instances=tuple(Instance(*pair) for pair in json.loads(row[4])),
-        is_classification=None if row[5] is None else bool(row[5]),
-        strategy=row[6],
-        teacher=row[7],
-        output_teacher=row[8],
-        prompt_version=row[9],
-        demos=tuple(json.loads(row[10])),
-        nearest=Neighbour(*nearest) if nearest else None,
-        neighbours=tuple(Neighbour(*pair) for pair in json.loads(row[12])),
-        mean_similarity=row[13],
-        scores=tuple(None if s is None else Scores(**s) for s in json.loads(row[14])),
-    )

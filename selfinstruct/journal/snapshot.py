@@ -117,7 +117,8 @@ class Snapshot:
 
     def record_ids(self, limit: int) -> list[str]:
         """Return the ids of the first `limit` finished records."""
-        return [row[0] for row in self._rows("SELECT id FROM records ORDER BY question, idx LIMIT ?", limit)]
+        ids = "SELECT json_extract(record, '$.id') FROM records ORDER BY question, idx LIMIT ?"
+        return [row[0] for row in self._rows(ids, limit)]
 
     def finished(self) -> int:
         """Return the number of finished records, including those beyond the target."""

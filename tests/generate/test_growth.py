@@ -25,7 +25,7 @@ from selfinstruct.core.errors import ConfigChanged, ConfigError, SeedError, Stor
 from selfinstruct.core.prompts import Completion, Message, Prompt, Question, Sampling
 from selfinstruct.core.tasks import SeedTask
 from selfinstruct.journal.folder import Run
-from selfinstruct.journal.journal import Journal
+from selfinstruct.journal.journal import ANSWER_COLUMNS, Journal
 from selfinstruct.journal.provenance import Trail
 from selfinstruct.journal.snapshot import read
 from selfinstruct.report.explain import SeedStory, explain
@@ -33,6 +33,7 @@ from selfinstruct.seeds.load import compare_seeds, load_seeds, seeds_digest
 from selfinstruct.teachers.fake.teacher import FakeTeacher
 
 MakeConfig = Callable[..., RunConfig]
+ANSWERS = f"SELECT {', '.join(ANSWER_COLUMNS)}, inherited FROM answers"
 both = pytest.mark.parametrize("strategy", ["alpaca", "self_instruct"])
 
 
@@ -190,12 +191,12 @@ def test_new_seeds_are_the_only_new_work_and_what_was_made_stays(
 ) -> None:
     config = make_config(seeds=str(folder), target="+25", strategy=strategy)
     before = grow(config, export=True)
-    records, rows = before.records(), stored(before, "SELECT * FROM answers")
+    records, rows = before.records(), stored(before, ANSWERS)
     (folder / "a.jsonl").write_text(lines(*map(seed, range(20, 28))))
     teacher = Recorder()
     run = grow(config, teacher, export=True)
     assert run.records()[:25] == records, "the same records, with the same ids, in the same order"
-    assert stored(run, "SELECT * FROM answers")[: len(rows)] == rows
+    assert stored(run, ANSWERS)[: len(rows)] == rows
     assert len(teacher.asked) == len(stored(run, "SELECT 1 FROM answers")) - len(rows), "only what is new was asked"
     first = run.generations[1].first_question
     old, new = {f"more_{n}" for n in range(8)}, {f"more_{n}" for n in range(20, 28)}
