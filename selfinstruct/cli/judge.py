@@ -11,7 +11,7 @@ from .console import Debug, plain_errors, printable_json, say, table
 
 if TYPE_CHECKING:
     from ..filters.judge import Agreement
-    from ..filters.judge.agreement import Share
+    from ..filters.judge.agreement import OrderedShare
 
 
 def judge_eval(
@@ -58,7 +58,7 @@ def _rows(found: Agreement) -> dict[str, str]:
     }
 
 
-def _share(share: Share) -> str:
+def _share(share: OrderedShare) -> str:
     if share.value is None or share.interval is None:
         return "none judged"
     low, high = share.interval

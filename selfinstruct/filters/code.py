@@ -1,7 +1,7 @@
-"""'bad_code': a block that says it is Python or JSON and can't be parsed as such. Nothing is ever run.
+"""The check 'bad_code': rejects a code block that is labeled Python or JSON but can't be parsed. Nothing is ever run.
 
-What people write in such blocks without meaning a whole file is let pass: sessions of a prompt (`>>>`), magics of a
-notebook, '...' for what is left out, a piece that begins with `else`.
+Blocks that aren't meant as a whole file pass: interpreter sessions (`>>>`), notebook magics, '...' for omitted parts,
+and fragments that begin with `else`.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ from collections.abc import Iterator
 from ..core.tasks import PASS, Instance, Verdict
 
 MOST_CHARACTERS = 100_000
-"""A longer block is not parsed."""
+"""Longer blocks are not parsed."""
+# '```python', '~~~', also indented.
 _FENCE = re.compile(r"[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<kind>\w*)")
 _PYTHON = frozenset(("python", "py", "python3"))
-_PIECE = re.compile(r"\s*(?:elif|else|except|finally|case)\b")
+_FRAGMENT = re.compile(r"\s*(?:elif|else|except|finally|case)\b")
+# IPython syntax: '%matplotlib inline', '!pip install numpy'.
 _MAGIC = re.compile(r"^([ \t]*)[%!?][^\n]*$", re.MULTILINE)
-_LEFT_OUT = re.compile(r"\.\.\.|…|//|/\*")
+# JSON with omissions or comments: '[1, 2, ...]', '// more rows'.
+_OMISSION = re.compile(r"\.\.\.|…|//|/\*")
 _STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 
 
 class BadCode:
-    """The detail says which block, and what the parser objects to."""
+    """Rejects the first bad block; the detail gives its number and the parser's message."""
 
     def check_instance(self, instruction: str, instance: Instance) -> Verdict:
         if "```" not in instance.output and "~~~" not in instance.output:
@@ -41,13 +44,14 @@ class BadCode:
 
 
 def blocks_of(text: str) -> Iterator[tuple[str, str]]:
-    """The fenced blocks that are closed, each with the language it names, in small letters ('' for none)."""
+    """Yield each closed code block as (language in lower case or '', code)."""
     fence, kind, code = "", "", list[str]()
     for line in text.split("\n"):
         found = _FENCE.match(line)
         if not fence:
             if found:
                 fence, kind, code = found["fence"], found["kind"].lower(), []
+        # A closing fence has no language and is at least as long as the opening one.
         elif found and line.strip() == found["fence"] and found["fence"].startswith(fence):
             yield kind, textwrap.dedent("\n".join(code))
             fence = ""
@@ -56,30 +60,31 @@ def blocks_of(text: str) -> Iterator[tuple[str, str]]:
 
 
 def python_error(code: str) -> str | None:
-    """What Python's parser says of the code, 'line 3: invalid syntax'; None when it takes it, or it is a piece."""
-    if _PIECE.match(code):
+    """Return the message of Python's parser, such as 'line 3: invalid syntax'; None for valid code or a fragment."""
+    if _FRAGMENT.match(code):
         return None
+    # From an interpreter session, keep the input: '>>> 1 + 1'.
     if re.search(r"^[ \t]*>>> ", code, re.MULTILINE):
         lines = [line.strip() for line in code.splitlines()]
         code = "\n".join(line[4:] for line in lines if line.startswith((">>> ", "... ")))
     code = _MAGIC.sub(r"\1pass", code)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # invalid escapes such as '\d' are only warnings
             ast.parse(code)
     except SyntaxError as error:
         return f"line {error.lineno}: {error.msg}"
-    except (ValueError, RecursionError, MemoryError):  # a NUL, or nested too deep to tell
+    except (ValueError, RecursionError, MemoryError):  # a NUL character, or code that is nested too deeply
         return None
     return None
 
 
 def json_error(code: str) -> str | None:
-    """What is wrong with a JSON text, or with JSON Lines; None when nothing is, or parts of it are left out."""
+    """Return the message of the JSON parser; None for valid JSON, JSON Lines, or a text with omissions."""
     try:
         json.loads(code)
     except json.JSONDecodeError as error:
-        if _LEFT_OUT.search(_STRING.sub("", code)) or all(map(_is_json, filter(str.strip, code.splitlines()))):
+        if _OMISSION.search(_STRING.sub("", code)) or all(map(_is_json, filter(str.strip, code.splitlines()))):
             return None
         return f"line {error.lineno}: {error.msg}"
     except (ValueError, RecursionError):

@@ -44,6 +44,7 @@ def keep_instances(
     verdicts = [_first_objection(instruction, instance, checks) for instance in instances]
     if truncated and verdicts:
         verdicts[-1] = Verdict("truncated")
+    # Compare each instance with the earlier ones that have the same input.
     outputs: dict[str, set[str]] = {}
     clash = 0
     for number, instance in enumerate(instances):
@@ -56,6 +57,7 @@ def keep_instances(
         elif known and instance.input.strip():
             clash = clash or number + 1
         known.add(output)
+    # Number the verdicts, and drop the whole task if two outputs contradict each other.
     refused = [
         replace(verdict, detail=f"{number}{': ' if verdict.detail else ''}{verdict.detail}")
         for number, verdict in enumerate(verdicts, 1)
@@ -68,7 +70,7 @@ def keep_instances(
 
 
 def _first_objection(instruction: str, instance: Instance, checks: Sequence[AnswerCheck]) -> Verdict:
-    verdict = _check(instance)
+    verdict = _check_published(instance)
     for check in checks:
         if not verdict.ok:
             break
@@ -76,13 +78,13 @@ def _first_objection(instruction: str, instance: Instance, checks: Sequence[Answ
     return verdict
 
 
-def _check(instance: Instance) -> Verdict:
+def _check_published(instance: Instance) -> Verdict:
     given, output = instance.input.strip(), instance.output.strip()
     if not output:
         return Verdict("empty_output")
     if output == given:
         return Verdict("output_equals_input")
     for name, text in (("input", given), ("output", output)):
-        if text.endswith((":", "：")):
+        if text.endswith((":", "：")):  # 'Here is the list:', and nothing after it
             return Verdict("ends_in_colon", name)
     return PASS

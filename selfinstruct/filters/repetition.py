@@ -1,8 +1,8 @@
-"""'repetition': a model that is caught in a loop and says the same words over and over.
+"""The check 'repetition': rejects an answer in which the model is caught in a loop and repeats the same words.
 
-The measure is the longest stretch of an answer that repeats itself, for every length of the repeated piece. Gopher's
-rules for web pages (Rae et al. 2021, appendix A.1.1) count repeated lines and n-grams anywhere; in an answer of a few
-lines a refrain, a table or a list of similar items would fall under them.
+The check measures the longest periodic stretch of tokens ('ha ha ha ...', or a repeated paragraph), for every length of
+the period. Gopher's rules for web pages (Rae et al. 2021, appendix A.1.1) count repeated lines and n-grams anywhere;
+in an answer of a few lines they would reject refrains, tables, and lists of similar items.
 """
 
 from __future__ import annotations
@@ -12,57 +12,54 @@ from ..core.tokens import tokenize
 from .answers import without_code
 
 LEAST_TIMES, LEAST_TOKENS = 5, 40
-"""A short piece must follow itself so often, and the stretch be so long."""
+"""A short piece must occur at least this often in a row, and the stretch must have at least this many tokens."""
 LONG_TIMES, LONG_TOKENS = 3, 120
-"""Fewer times are enough for a whole paragraph."""
+"""For a whole paragraph, fewer repetitions are enough."""
 MOST_TOKENS = 20_000
-"""What stands behind these is not looked at; the work grows with their number times `_LONGEST_PIECE`."""
+"""Tokens after these are ignored, because the time is proportional to their number times `_LONGEST_PIECE`."""
 _LONGEST_PIECE = 100
-_STEP, _GLIMPSE = 20, 8
-"""Every so many tokens this many are looked for further on: no stretch that counts can lie between two such places."""
+# Every `_STEP` tokens, search for the next `_PROBE` tokens further on.
+_STEP, _PROBE = 20, 8
 
 
 class Repetition:
-    """The stretch counts outside code blocks, and only where its piece has letters: rows of zeros are data.
-
-    An instruction that asks for it ('write this sentence 50 times') is not told apart.
-    """
+    """Rejects periodic stretches outside code blocks, even if the instruction asks to write a sentence 50 times."""
 
     def check_instance(self, instruction: str, instance: Instance) -> Verdict:
         tokens = tokenize(without_code(instance.output))[:MOST_TOKENS]
+        # A text with a long periodic stretch has few distinct tokens.
         if len(tokens) < LEAST_TOKENS or 2 * len(set(tokens)) > len(tokens):
             return PASS
-        for size in _suspects(tokens):
+        for size in _candidate_sizes(tokens):
             length, start = _longest_stretch(tokens, size)
-            if length >= _least(size):
+            if length >= _least_length(size):
+                # A row of zeros is data, so the piece must contain a letter.
                 piece = tokens[start : start + size]
                 if any(char.isalpha() for token in piece for char in token):
                     return Verdict("repetition", f"{length // size} times: {' '.join(piece)[:80]}", float(length))
         return PASS
 
 
-def _least(size: int) -> int:
-    """How long a stretch of pieces of `size` tokens must be to count."""
+def _least_length(size: int) -> int:
+    """Return how many tokens a stretch with pieces of `size` tokens must have to be rejected."""
     return min(max(LEAST_TIMES * size, LEAST_TOKENS), max(LONG_TIMES * size, LONG_TOKENS))
 
 
-def _suspects(tokens: list[str]) -> list[int]:
-    """All sizes of pieces that could repeat for long enough, the smallest first.
-
-    In a stretch that counts, one of the first `_STEP` tokens is looked at, and what begins there stands again `size`
-    tokens later, still inside: `_least(size) >= size + _STEP + _GLIMPSE` for every size.
-    """
+def _candidate_sizes(tokens: list[str]) -> list[int]:
+    """Return all sizes of pieces that could repeat for long enough, smallest first."""
     sizes: set[int] = set()
-    for place in range(0, len(tokens) - _GLIMPSE, _STEP):
-        glimpse = tokens[place : place + _GLIMPSE]
-        for size in range(1, min(_LONGEST_PIECE, len(tokens) - _GLIMPSE - place) + 1):
-            if tokens[place + size] == glimpse[0] and tokens[place + size : place + size + _GLIMPSE] == glimpse:
+    # Probing every `_STEP` tokens misses no stretch: a stretch to reject contains one of the probed positions and,
+    # `size` tokens later, the same tokens again, since _least_length(size) >= size + _STEP + _PROBE for every size.
+    for place in range(0, len(tokens) - _PROBE, _STEP):
+        probe = tokens[place : place + _PROBE]
+        for size in range(1, min(_LONGEST_PIECE, len(tokens) - _PROBE - place) + 1):
+            if tokens[place + size] == probe[0] and tokens[place + size : place + size + _PROBE] == probe:
                 sizes.add(size)
     return sorted(sizes)
 
 
 def _longest_stretch(tokens: list[str], size: int) -> tuple[int, int]:
-    """The length and the start of the first longest stretch in which every token stands again `size` tokens later."""
+    """Return length and start of the first longest stretch in which every token recurs `size` tokens later."""
     longest = start = run = 0
     for place, (one, other) in enumerate(zip(tokens, tokens[size:], strict=False), 1):
         run = run + 1 if one == other else 0

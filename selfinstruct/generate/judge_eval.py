@@ -18,7 +18,7 @@ from ..config.run_config import RunConfig, digest_of
 from ..core.errors import ConfigError, UsageError
 from ..core.prompts import Completion, Prompt
 from ..core.tasks import Scores
-from ..filters.judge import Agreement, Pair, agreement, rubric_digest
+from ..filters.judge import Agreement, GoldenPair, agreement, rubric_digest
 from ..journal.folder import open_run
 from ..journal.status import Outcome, note_outcome
 from ..strategies import build_strategy
@@ -31,7 +31,7 @@ LEAST = 3.5
 """The score that `kept_good` and `kept_bad` are counted at where the configuration has no `judge.min_score`."""
 
 
-def evaluate_judge(config: RunConfig, pairs: Sequence[Pair], *, teacher: Any = None) -> tuple[Agreement, Path]:
+def evaluate_judge(config: RunConfig, pairs: Sequence[GoldenPair], *, teacher: Any = None) -> tuple[Agreement, Path]:
     """Let the judge of `config` grade both answers of each pair, and compare; returns where its answers are kept, too.
 
     teacher: as in `run`. Raises ConfigError without a section `judge`, UsageError when a cap comes between, and what
@@ -44,7 +44,7 @@ def evaluate_judge(config: RunConfig, pairs: Sequence[Pair], *, teacher: Any = N
 
 
 async def _marks(
-    config: RunConfig, pairs: Sequence[Pair], teacher: Any
+    config: RunConfig, pairs: Sequence[GoldenPair], teacher: Any
 ) -> tuple[list[tuple[Scores | None, Scores | None]], Path]:
     own = own_teachers(teacher, config)
     prices = prices_of(config, own=bool(own))

@@ -20,7 +20,7 @@ from selfinstruct.core.errors import ConfigChanged, UsageError
 from selfinstruct.core.tasks import Candidate, Instance, Verdict
 from selfinstruct.core.tokens import tokenize
 from selfinstruct.filters import build_checks
-from selfinstruct.filters.evaluation_sets import Overlap, Question, load_sets
+from selfinstruct.filters.evaluation_sets import EvaluationQuestion, Overlap, load_sets
 from selfinstruct.filters.evaluation_sets.ngrams import LONG, SHORT, NgramIndex
 
 CLIPS = (
@@ -32,7 +32,9 @@ CAPITAL = "哪座城市是澳大利亚的首都"
 
 
 def overlap(*texts: str, **settings: Any) -> Overlap:
-    return Overlap([Question(f"test.jsonl:{number}", text) for number, text in enumerate(texts, 1)], **settings)
+    return Overlap(
+        [EvaluationQuestion(f"test.jsonl:{number}", text) for number, text in enumerate(texts, 1)], **settings
+    )
 
 
 def told(found: Overlap, text: str) -> str | None:

@@ -20,7 +20,7 @@ from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError, UsageError
 from selfinstruct.core.prompts import Completion, Prompt, Usage
 from selfinstruct.core.tasks import Instance, Scores
-from selfinstruct.filters.judge import CRITERIA, Judge, Pair, agreement, load_golden, read_scores
+from selfinstruct.filters.judge import CRITERIA, GoldenPair, Judge, agreement, load_golden, read_scores
 from selfinstruct.generate.judge_eval import evaluate_judge
 from selfinstruct.generate.start import run
 from selfinstruct.teachers.fake.teacher import FakeTeacher
@@ -202,8 +202,8 @@ def score(mean: float) -> Scores:
 
 def pair(
     number: int, language: str = "en", good: str = "short", bad: str = "a longer one", flaw: str = "wrong"
-) -> Pair:
-    return Pair(str(number), language, "i", "", good, bad, flaw)
+) -> GoldenPair:
+    return GoldenPair(str(number), language, "i", "", good, bad, flaw)
 
 
 def test_agreement_counts() -> None:
@@ -274,8 +274,11 @@ def test_pairs_of_ones_own_and_what_can_be_wrong_with_them(tmp_path: Path) -> No
     path = tmp_path / "own.jsonl"
     row = {"id": "1", "language": "de", "instruction": "i", "input": "", "good": "g", "bad": "b", "flaw": "f"}
     path.write_text(json.dumps(row) + "\n\n")
-    assert load_golden(path) == [Pair("1", "de", "i", "", "g", "b", "f")]
-    for text, said in (("{}\n", r"own\.jsonl:1: each line needs the texts id, "), ("", "no pairs in it")):
+    assert load_golden(path) == [GoldenPair("1", "de", "i", "", "g", "b", "f")]
+    for text, said in (
+        ("{}\n", r"own\.jsonl:1: not a pair; write an object with the texts id, "),
+        ("", "contains no pairs"),
+    ):
         path.write_text(text)
         with pytest.raises(UsageError, match=said):
             load_golden(path)

@@ -1,4 +1,4 @@
-"""Whether a text overlaps with a question: a shared run of tokens (`ngrams`), or ROUGE-L above a bound."""
+"""Find the question that a text overlaps with: a shared run of tokens (`ngrams`), or ROUGE-L above a threshold."""
 
 from __future__ import annotations
 
@@ -10,31 +10,35 @@ from rapidfuzz.distance import LCSseq
 from ...core.tokens import tokenize
 from ...novelty import NoveltyIndex, rouge_l
 from .ngrams import NgramIndex
-from .sets import Question
+from .sets import EvaluationQuestion
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
     """The question that a text overlaps with.
 
-    ngram: the tokens shared, 8 to 13 of them; () where the texts are alike as a whole. score: then their ROUGE-L F.
+    ngram: 8 to 13 shared tokens, or () if the texts are similar as a whole. score: in that case, their ROUGE-L F.
     """
 
-    question: Question
+    question: EvaluationQuestion
     ngram: tuple[str, ...] = ()
     score: float | None = None
 
 
 class Overlap:
-    """The questions of all sets. max_similarity: ROUGE-L F above it is a hit, 0 to 1.
+    """An index of questions.
 
-    template: wording that more questions have in common counts for none of them. Questions of the same tokens
-    are one, the first.
+    Args:
+        questions: Of several questions with the same tokens, the first counts.
+        max_similarity: A higher ROUGE-L F is a hit, 0 to 1.
+        template: Wording that more than this many questions have in common is a template, and no hit.
     """
 
-    def __init__(self, questions: Sequence[Question], *, max_similarity: float = 0.7, template: int = 3) -> None:
+    def __init__(
+        self, questions: Sequence[EvaluationQuestion], *, max_similarity: float = 0.7, template: int = 3
+    ) -> None:
         self._max_similarity, self._template = max_similarity, template
-        distinct: dict[tuple[str, ...], Question] = {}
+        distinct: dict[tuple[str, ...], EvaluationQuestion] = {}
         for question in questions:
             tokens = tuple(tokenize(question.text))
             if tokens:
@@ -49,7 +53,7 @@ class Overlap:
         return len(self._questions)
 
     def find(self, text: str) -> Hit | None:
-        """The question that `text` overlaps with, or None. A shared run is told before likeness as a whole."""
+        """Return the question that `text` overlaps with, or None. A shared run takes precedence over similarity."""
         tokens = tokenize(text)
         run = self._runs.find(tokens)
         if run is not None:
@@ -63,26 +67,20 @@ class Overlap:
         return Hit(self._questions[nearest], score=verdict.score)
 
     def _only_template(self, text: str, tokens: Sequence[str], nearest: int) -> bool:
-        """Whether a text is above the bound by nothing but what many questions have in common.
-
-        That is so when more than `template` questions are above it, and what is left of the text and of the nearest
-        one, each without what it shares with the last of those, is not alike any more.
-        """
+        """Return whether the similarity of `text` to its nearest question comes from a template alone."""
         if tuple(tokens) == self._texts[nearest]:
             return False
+        # A template needs more than `template` questions above the threshold.
         similar = self._index.most_similar(text, self._template + 1).neighbours
         if len(similar) <= self._template or similar[-1].score <= self._max_similarity:
             return False
+        # Take the tokens shared with the last of them for the template, and compare what is left.
         common = self._texts[int(similar[-1].id)]
-        own, other = _without(tokens, common), _without(self._texts[nearest], common)
-        return rouge_l(_common(own, other), len(own), len(other)) <= self._max_similarity
+        own, other = _subtract(tokens, common), _subtract(self._texts[nearest], common)
+        return rouge_l(int(LCSseq.similarity(own, other)), len(own), len(other)) <= self._max_similarity
 
 
-def _without(tokens: Sequence[str], common: Sequence[str]) -> list[str]:
-    """The tokens that are no part of a longest common subsequence of both."""
+def _subtract(tokens: Sequence[str], common: Sequence[str]) -> list[str]:
+    """Return the tokens that are not part of a longest common subsequence of both."""
     blocks = LCSseq.opcodes(tokens, common)
     return [token for block in blocks if block.tag != "equal" for token in tokens[block.src_start : block.src_end]]
-
-
-def _common(one: Sequence[str], other: Sequence[str]) -> int:
-    return int(LCSseq.similarity(one, other))

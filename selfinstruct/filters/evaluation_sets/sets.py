@@ -1,4 +1,4 @@
-"""Evaluation sets, read from any table: their questions, where each stands, and a digest of all of them."""
+"""Read the questions of evaluation sets from tables of any format, with the location of each and a digest of all."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ...core.errors import UsageError
 from ...tables import Column, Row, find_source, parse_columns, read_chunks
 
 SPLITS = ("test", "validation", "dev")
-"""Of a dataset with splits the first of these is read, or else the first one that it has."""
-_MOST_DEFECTS = 10
+"""Splits to read from a dataset, best first; without any of them, its first split is read."""
+_MAX_DEFECTS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """One text of an evaluation set. where: its set and its row, 'gsm8k.jsonl:12'."""
+class EvaluationQuestion:
+    """One text of an evaluation set. where: file and row, 'gsm8k.jsonl:12'."""
 
     where: str
     text: str
@@ -26,22 +26,22 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSets:
-    """All questions of the sets named, in order. sizes: rows of each set. digest: of the texts; '' without a set."""
+    """All questions of all sets, in order. sizes: rows of each set. digest: hash of the texts, '' without a set."""
 
-    questions: tuple[Question, ...] = ()
+    questions: tuple[EvaluationQuestion, ...] = ()
     sizes: Mapping[str, int] | None = None
     digest: str = ""
 
 
 def load_sets(sources: Sequence[str], columns: Sequence[str]) -> EvaluationSets:
-    """Read the sets; every one of `columns` that a row has is a text of its own.
+    """Read evaluation sets; each of `columns` in a row gives one question.
 
-    Raises UsageError, up to ten lines, for a source that can't be read and for rows without any of the columns.
+    Raises UsageError, with up to ten lines, for an unreadable source and for rows with none of the columns.
     """
     if not sources:
         return EvaluationSets()
     parsed, sha = parse_columns(columns), hashlib.sha256()
-    questions: list[Question] = []
+    questions: list[EvaluationQuestion] = []
     sizes: dict[str, int] = {}
     defects: list[str] = []
     for source in sources:
@@ -51,12 +51,12 @@ def load_sets(sources: Sequence[str], columns: Sequence[str]) -> EvaluationSets:
             texts = [text for column in parsed if isinstance(text := column.find(row.values), str)]
             if row.problem or not texts:
                 defects.append(_defect(row, parsed))
-                if len(defects) == _MOST_DEFECTS:
+                if len(defects) == _MAX_DEFECTS:
                     raise UsageError("\n".join(defects))
-            questions += [Question(row.where, text) for text in texts]
+            questions += [EvaluationQuestion(row.where, text) for text in texts]
             sha.update(json.dumps(texts).encode() + b"\n")
         if not rows:
-            defects.append(f"filters.decontaminate: {source}: holds no row")
+            defects.append(f"filters.decontaminate: {source}: contains no rows; name a set that has some")
         sizes[source] = rows
     if defects:
         raise UsageError("\n".join(defects))
@@ -65,7 +65,7 @@ def load_sets(sources: Sequence[str], columns: Sequence[str]) -> EvaluationSets:
 
 def _rows(source: str) -> Iterator[Row]:
     if source == "-":
-        raise UsageError("filters.decontaminate: an evaluation set is read at every start; name a file, not '-'")
+        raise UsageError("filters.decontaminate: every start reads the evaluation sets again; name a file, not '-'")
     try:
         for chunk in read_chunks(find_source(source), splits=SPLITS):
             yield from chunk.rows()
@@ -76,10 +76,10 @@ def _rows(source: str) -> Iterator[Row]:
 def _defect(row: Row, columns: Sequence[Column]) -> str:
     if row.problem:
         return f"filters.decontaminate: {row.where}: {row.problem}"
-    wanted, there = ", ".join(column.path for column in columns), _names(row.values)
-    return f"filters.decontaminate: {row.where}: no text in {wanted}; columns here: {there}; set filters.eval_columns"
+    wanted, present = ", ".join(column.path for column in columns), _list_names(row.values)
+    return f"filters.decontaminate: {row.where}: no text in {wanted}; columns here: {present}; set filters.eval_columns"
 
 
-def _names(values: Mapping[str, Any]) -> str:
+def _list_names(values: Mapping[str, Any]) -> str:
     names = [str(name) for name in values]
     return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "none"

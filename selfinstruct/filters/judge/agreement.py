@@ -1,7 +1,6 @@
-"""How far a judge's marks agree with people's: on pairs of a good and a bad answer to the same task.
+"""Measure how well a judge's marks agree with people's, on pairs of a good and a bad answer; used by `judge-eval`.
 
-A judge is good when it marks the good answer of a pair above the bad one. Pairs whose bad answer is the longer one show
-whether it takes length for merit.
+A judge agrees if it marks the good answer higher. Pairs with a longer bad answer show whether it rewards length.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from ...core.errors import UsageError
 from ...core.shipped import shipped_text
 from ...core.tasks import Instance, Scores
 
+# 95% of a normal distribution lie within this many standard deviations.
 _Z = 1.96
-"""Standard deviations that hold 95% of a normal distribution."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """A task with an answer that people called good and one that they called bad, and for what flaw."""
+class GoldenPair:
+    """A task with a good and a bad answer according to people, and the kind of flaw in the bad one."""
 
     id: str
     language: str
@@ -33,7 +32,7 @@ class Pair:
     flaw: str
 
     def instance(self, *, good: bool) -> Instance:
-        """The task's instance with one of the two answers."""
+        """Return an instance with one of the two answers."""
         return Instance(self.input, self.good if good else self.bad)
 
     @property
@@ -43,23 +42,24 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """Pairs that were ordered as people did, of those that were judged; a tie counts half. 0 to 1, None without any."""
+class OrderedShare:
+    """The number of judged pairs, and how many of them the judge ordered like people do; a tie counts half."""
 
     right: float
     pairs: int
 
     @property
     def value(self) -> float | None:
-        """The share."""
+        """The share, 0 to 1, or None without pairs."""
         return self.right / self.pairs if self.pairs else None
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Its 95% interval (Wilson 1927)."""
+        """The 95% confidence interval of the share, or None without pairs."""
         if not self.pairs:
             return None
         n, p = self.pairs, self.right / self.pairs
+        # The Wilson score interval (1927), which stays within 0 and 1 for small n and extreme p.
         middle = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
         half = _Z * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
         return max(0.0, middle - half), min(1.0, middle + half)
@@ -67,16 +67,20 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """A judge beside people. by_*: shares of parts of the pairs.
+    """How well a judge agrees with people, overall and for subsets of the pairs.
 
-    kept_good, kept_bad: shares of the good and the bad answers whose mean mark reaches `least`. means: the mean mark of
-    good and of bad answers. unjudged: answers without marks; their pairs count nowhere else.
+    Attributes:
+        ties: Pairs with equal marks.
+        least: The threshold for `kept_good` and `kept_bad`, 1 to 5.
+        kept_good, kept_bad: Shares of the good and the bad answers with a mean mark of at least `least`.
+        means: Mean mark of the good and of the bad answers, 1 to 5.
+        unjudged: Answers without marks; their pairs count nowhere else.
     """
 
-    overall: Share
-    by_language: Mapping[str, Share]
-    by_flaw: Mapping[str, Share]
-    by_length: Mapping[str, Share]
+    overall: OrderedShare
+    by_language: Mapping[str, OrderedShare]
+    by_flaw: Mapping[str, OrderedShare]
+    by_length: Mapping[str, OrderedShare]
     ties: int
     least: float
     kept_good: float
@@ -86,19 +90,26 @@ class Agreement:
 
 
 def agreement(
-    pairs: Sequence[Pair], marks: Sequence[tuple[Scores | None, Scores | None]], least: float = 3.5
+    pairs: Sequence[GoldenPair], marks: Sequence[tuple[Scores | None, Scores | None]], least: float = 3.5
 ) -> Agreement:
-    """Compare a judge's marks for the good and the bad answer of each pair. least: the score asked for to keep one."""
+    """Compare a judge's marks with people's.
+
+    Args:
+        pairs: Pairs of a good and a bad answer.
+        marks: For each pair, the marks of the good and of the bad answer, None if the judge gave none.
+        least: Minimum mean mark of an answer to keep, 1 to 5.
+    """
+    # Each judged pair with the mean marks of its good and its bad answer.
     judged = [
         (pair, good.mean, bad.mean)
         for pair, (good, bad) in zip(pairs, marks, strict=True)
         if good is not None and bad is not None
     ]
 
-    def share(part: Sequence[tuple[Pair, float, float]]) -> Share:
-        return Share(sum(1.0 if good > bad else 0.5 * (good == bad) for _, good, bad in part), len(part))
+    def share(part: Sequence[tuple[GoldenPair, float, float]]) -> OrderedShare:
+        return OrderedShare(sum(1.0 if good > bad else 0.5 * (good == bad) for _, good, bad in part), len(part))
 
-    def split(values: Mapping[str, Sequence[tuple[Pair, float, float]]]) -> dict[str, Share]:
+    def split(values: Mapping[str, Sequence[tuple[GoldenPair, float, float]]]) -> dict[str, OrderedShare]:
         return {name: share(part) for name, part in values.items()}
 
     count = max(1, len(judged))
@@ -118,8 +129,8 @@ def agreement(
     )
 
 
-def load_golden(path: Path | None = None) -> list[Pair]:
-    """Pairs from a JSONL file, one a line; the shipped ones by default. Raises UsageError that names the line."""
+def load_golden(path: Path | None = None) -> list[GoldenPair]:
+    """Read pairs from a JSONL file, by default the shipped one. Raises UsageError with the line of the first defect."""
     if path is None:
         text, name = shipped_text(__package__, "golden.jsonl"), "golden.jsonl"
     else:
@@ -134,9 +145,10 @@ def load_golden(path: Path | None = None) -> list[Pair]:
             continue
         try:
             values = json.loads(line)
-            pairs.append(Pair(**{field: str(values[field]) for field in Pair.__slots__}))
+            pairs.append(GoldenPair(**{field: str(values[field]) for field in GoldenPair.__slots__}))
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise UsageError(f"{name}:{number}: each line needs the texts {', '.join(Pair.__slots__)}") from None
+            fields = ", ".join(GoldenPair.__slots__)
+            raise UsageError(f"{name}:{number}: not a pair; write an object with the texts {fields}") from None
     if not pairs:
-        raise UsageError(f"{name}: no pairs in it")
+        raise UsageError(f"{name}: contains no pairs; add one per line")
     return pairs

@@ -1,7 +1,7 @@
-"""The rubric: what a judge is asked about one worked task, and how its marks are read.
+"""Prompt a judge with the rubric and parse its marks; used while generating and by `judge-eval`.
 
-Each task is graded by itself, on an absolute scale. So no answer has a first or second place that could be preferred;
-what is left of the known biases of such judges (length, text of their own) `judge-eval` measures or the docs name.
+The judge grades each instance on its own, on an absolute scale, so there is no position bias between two answers.
+`judge-eval` measures its length bias; the docs name the other known biases.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ...core.tasks import Instance, Scores, Verdict
 
 CRITERIA = ("clarity", "correctness", "helpfulness", "safety")
 SAMPLING = Sampling(temperature=0.0, max_tokens=300)
-"""How a judge is asked where the configuration's `judge` doesn't say otherwise."""
+"""Default decoding parameters; the configuration's `judge` overrides them."""
 SCHEMA: dict[str, Any] = {
     "title": "scores",
     "type": "object",
@@ -30,6 +30,7 @@ SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 _REASON_CHARS = 300
+# A mark in JSON or in prose: '"clarity": 4', 'Clarity (1-5): **4**', 'clarity = 4.0'. 'clarity: 4.5' is no mark.
 _MARK = {
     name: re.compile(rf'\b{name}\b[^\d\n:：=]{{0,12}}[:：=][ "*]*([1-5])(?:\.0+)?(?![\d.])', re.IGNORECASE)
     for name in CRITERIA
@@ -40,9 +41,9 @@ Ask = Callable[[Prompt], Awaitable[Completion]]
 
 
 class Judge:
-    """Grades worked tasks. min_score: the least mean of the four marks that is kept; None keeps all.
+    """Grades instances, and rejects those with a mean mark below `judge.min_score`, if set.
 
-    by_schema: the answer is asked for by a JSON schema.
+    by_schema: whether to request the marks by a JSON schema.
     """
 
     def __init__(self, config: RunConfig, *, by_schema: bool) -> None:
@@ -53,14 +54,15 @@ class Judge:
         self._min_score = None if settings is None else settings.min_score
 
     def prompt(self, instruction: str, instance: Instance) -> Prompt:
-        """The question for the marks of one worked task."""
+        """Return the prompt that asks for the marks of one instance."""
         words = self._words
-        places = {
+        texts = {
             "instruction": instruction.strip(),
             "input": instance.input.strip() or words["none"].strip(),
             "output": instance.output.strip(),
         }
-        task = re.sub(r"\{(instruction|input|output)\}", lambda place: places[place[1]], words["task"])
+        # Fill in all texts at once, because an instruction may itself contain '{input}'.
+        task = re.sub(r"\{(instruction|input|output)\}", lambda match: texts[match[1]], words["task"])
         return Prompt(
             purpose="judge",
             messages=(Message("system", words["system"]), Message("user", task)),
@@ -72,25 +74,33 @@ class Judge:
     async def grade(
         self, instruction: str, instances: Sequence[Instance], ask: Ask
     ) -> tuple[tuple[Instance, ...], tuple[Scores | None, ...], list[Verdict]]:
-        """The instances that are kept, their scores, and a verdict for each other one (it begins with its number).
+        """Grade the instances of a task.
 
-        A judge that gives no marks leaves None; where a least score is set, such an instance is refused as 'unjudged'.
+        Args:
+            instruction: The task's instruction.
+            instances: The instances to grade, in order.
+            ask: Sends a prompt to the judge.
+
+        Returns:
+            The instances to keep, their scores (None if the judge gave no marks), and a verdict per rejected instance,
+            whose `detail` begins with the instance's number, counted from 1. With a minimum score, an instance without
+            marks is rejected as 'unjudged'.
         """
         kept: list[Instance] = []
         scores: list[Scores | None] = []
         refused = []
         for number, instance in enumerate(instances, 1):
-            found = await self.mark(instruction, instance, ask)
-            verdict = self._verdict(number, found)
+            score = await self.mark(instruction, instance, ask)
+            verdict = self._verdict(number, score)
             if verdict is None:
                 kept.append(instance)
-                scores.append(found)
+                scores.append(score)
             else:
                 refused.append(verdict)
         return tuple(kept), tuple(scores), refused
 
     async def mark(self, instruction: str, instance: Instance, ask: Ask) -> Scores | None:
-        """The marks of one worked task, None where the judge gives none."""
+        """Return the marks of one instance, or None if the judge gives none."""
         return read_scores(await ask(self.prompt(instruction, instance)))
 
     def _verdict(self, number: int, scores: Scores | None) -> Verdict | None:
@@ -103,16 +113,17 @@ class Judge:
 
 
 def read_scores(completion: Completion) -> Scores | None:
-    """The four marks of an answer, JSON or not; None where one is missing or not 1 to 5. Never raises."""
+    """Parse the four marks of an answer, JSON or not; None if one is missing or not 1 to 5. Never raises."""
     if completion.error is not None:
         return None
-    text = completion.text.rpartition("</think>")[2]
-    marks = {name: found[1] for name, pattern in _MARK.items() if (found := pattern.search(text))}
+    text = completion.text.rpartition("</think>")[2]  # skip the reasoning, which may discuss other marks
+    marks = {name: match[1] for name, pattern in _MARK.items() if (match := pattern.search(text))}
     if len(marks) < len(CRITERIA):
         return None
-    stated = _REASON.search(text)
+    # The reason is optional: a local model may escape it wrongly.
+    quoted = _REASON.search(text)
     try:
-        reason = " ".join(json.loads(stated[1], strict=False).split()) if stated else ""
+        reason = " ".join(json.loads(quoted[1], strict=False).split()) if quoted else ""
     except ValueError:
         reason = ""
     values = {name: int(mark) for name, mark in marks.items()}
@@ -121,7 +132,7 @@ def read_scores(completion: Completion) -> Scores | None:
 
 @lru_cache
 def rubric_digest() -> str:
-    """The version of the rubric: stands in every question to a judge and in the config digest."""
+    """Return the version of the rubric, which is part of every prompt to a judge and of the config digest."""
     return hashlib.sha256(shipped_text(__package__, "rubric.yaml").encode()).hexdigest()[:12]
 
 
