@@ -6,9 +6,10 @@ import inspect
 import json
 import re
 import sys
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
 from pydantic import BaseModel
@@ -18,6 +19,9 @@ from pydantic_core import PydanticUndefined
 import selfinstruct as si
 from selfinstruct.cli.app import app
 from selfinstruct.config.run_config import ListedTeacher, RunConfig
+from selfinstruct.core.tasks import Candidate, Instance, Verdict
+from selfinstruct.filters import build_checks
+from selfinstruct.novelty import NoveltyIndex
 
 FOLDER = Path(__file__).parent / "reference"
 NOTE = "<!-- Generated from the code by docs/generate_reference.py; do not edit. -->\n"
@@ -117,7 +121,191 @@ def python() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"configuration.md": configuration, "cli.md": cli, "python.md": python}
+class Reason(NamedTuple):
+    """A rejection reason: the stage that gives it, the option that controls it, and an example that gets it.
+
+    The meaning is the option's own description unless one is given here. The example is passed to the real filters;
+    None where that would need a server, a file, or the extra `language`.
+    """
+
+    name: str
+    option: str = ""
+    meaning: str = ""
+    example: Candidate | None = None
+    settings: Mapping[str, Any] = {}
+
+
+_GOOD = "Suggest three names for a bakery."
+
+
+def task(instruction: str, **others: Any) -> Candidate:
+    """Return an example of a proposed task."""
+    return Candidate(instruction, **others)
+
+
+def worked(output: str, input: str = "", instruction: str = _GOOD, truncated: bool = False) -> Candidate:
+    """Return an example of a task with an answer."""
+    return Candidate(instruction, input, output, truncated)
+
+
+STAGES: dict[str, tuple[str, list[Reason]]] = {
+    "answer": (
+        "The whole response. No task could be read from it. The run asks the next question instead.",
+        [
+            Reason("unparsable", "", "The response has none of the forms that the strategy can read."),
+            Reason("refusal", "", "The provider marked the response as a refusal of the model."),
+            Reason("content_filter", "", "The provider's content filter stopped the response."),
+            Reason("empty_answer", "", "The response contains no text."),
+            Reason("no_choices", "", "The body has no choices, or an error in their place."),
+            Reason("broken_json", "", "The body is incomplete JSON or not UTF-8."),
+            Reason("not_json", "", "The body is text that is not JSON."),
+            Reason("html_answer", "", "The body is an HTML page, such as a sign-in page of a proxy."),
+            Reason("broken_answer", "", "The body is JSON, but not an object that the SDK can read."),
+            Reason("too_large", "", "The body is larger than 4 MiB."),
+            Reason("timeout", "teacher.timeout_s", "No response in time, after all retries."),
+            Reason("connection", "teacher.max_retries", "The connection failed or broke off, after all retries."),
+            Reason("server_error", "teacher.max_retries", "Status 408, 409, 425 or 5xx, after all retries."),
+            Reason("bad_request", "", "Another status of 4xx: the server does not accept this question."),
+            Reason("batch", "teacher.mode", "Three batch jobs in a row brought no result for this question."),
+        ],
+    ),
+    "filter": (
+        "A proposed task, judged by its instruction. The first filter that objects decides.",
+        [
+            Reason("truncated", "", "The token limit cut the response inside this task.", task(_GOOD, truncated=True)),
+            Reason("too_short", "filters.min_words", "Too few words.", task("Name rivers.")),
+            Reason(
+                "too_long",
+                "filters.max_words",
+                "Too many words.",
+                task("Explain why " + "very " * 149 + "old clocks tick."),
+            ),
+            Reason("keyword", "filters.keywords", "", task("Describe what is shown in the image.")),
+            Reason("prefix", "filters.prefixes", "", task("Write a program that sorts a list.")),
+            Reason("punctuation_start", "filters.punctuation_start", "", task("- Explain how a clock works.")),
+            Reason("not_ascii_start", "filters.ascii_start", "", task("Élodie asks for a recipe; write one.")),
+            Reason("language", "filters.languages", "The instruction is in another language than those listed."),
+            Reason(
+                "personal_data",
+                "filters.personal_data",
+                "With `refuse`: the task contains an e-mail address, phone, card or bank number, or a key.",
+                task("Reply to jane.doe@mailbox.org and accept the invitation."),
+                {"personal_data": "refuse"},
+            ),
+            Reason("contaminated", "filters.decontaminate", "The task overlaps with a question of an evaluation set."),
+        ],
+    ),
+    "novelty": (
+        "A task that passed the filters, compared with the seeds and with every admitted task.",
+        [
+            Reason(
+                "too_similar",
+                "max_similarity",
+                "Too similar to a seed or an admitted task.",
+                task("Suggest three good names for a bakery."),
+            )
+        ],
+    ),
+    "instance": (
+        "An answer to an admitted task. A task without any accepted answer becomes no record.",
+        [
+            Reason("no_instance", "", "No answer could be read."),
+            Reason("truncated", "", "The token limit cut the last answer.", worked("Bun, Loaf,", truncated=True)),
+            Reason("empty_output", "", "The output is empty.", worked(" ")),
+            Reason("output_equals_input", "", "The output only repeats the input.", worked("bread", "bread")),
+            Reason("ends_in_colon", "", "Input or output ends in a colon, so the rest is missing.", worked("Names:")),
+            Reason("duplicate_instance", "", "The task has this input with this output already."),
+            Reason("conflicting_outputs", "", "Two different outputs for the same input; the whole task is dropped."),
+            Reason("answer_refusal", "filters.answer_refusal", "", worked("As an AI language model, I can't do that.")),
+            Reason("scaffolding", "filters.scaffolding", "", worked("Bun & Co.<|im_end|>")),
+            Reason("echo", "filters.echo", "", worked(_GOOD)),
+            Reason("repetition", "filters.repetition", "", worked("The bread is good. " * 20)),
+            Reason("cut_off", "filters.cut_off", "", worked("You could call it Bun & Co. because it is short and the")),
+            Reason("bad_code", "filters.bad_code", "", worked("```python\nprint('Bun'\n```")),
+            Reason("wrong_arithmetic", "filters.wrong_arithmetic", "", worked("So 12 * 3 = 35.")),
+            Reason("language", "filters.answer_languages", "The output is in another language than those listed."),
+            Reason("low_score", "judge.min_score", "The mean of the judge's four marks is too low."),
+            Reason("unjudged", "judge.min_score", "The judge gave no marks."),
+        ],
+    ),
+}
+
+
+def description(option: str) -> str:
+    """Return the description of a configuration option such as 'filters.echo'."""
+    model: type[BaseModel] = RunConfig
+    *path, key = option.split(".")
+    for section in path:
+        model = dict(sections(model))[section]
+    return model.model_fields[key].description or ""
+
+
+def verdict_on(reason: Reason, stage: str) -> Verdict:
+    """Return what the real filters say about a reason's example."""
+    assert reason.example is not None
+    candidate = reason.example
+    if stage == "novelty":
+        index = NoveltyIndex(RunConfig.model_fields["max_similarity"].default)
+        index.admit("seed_0", _GOOD)
+        return index.check(candidate.instruction)
+    checks = build_checks(RunConfig(seeds="-", run_dir="data/run", target=1, filters=dict(reason.settings)))
+    if stage == "filter":
+        verdicts = [check.check(candidate) for check in checks.instructions]
+    else:
+        instance = Instance(candidate.input or "", candidate.output or "")
+        verdicts = checks.keep(candidate.instruction, [instance], candidate.truncated)[1]
+    return next(verdict for verdict in verdicts if not verdict.ok)
+
+
+def example(reason: Reason, stage: str) -> str:
+    """Return a table cell with a reason's example and the detail that the filter gives."""
+    if reason.example is None:
+        return ""
+    verdict = verdict_on(reason, stage)
+    assert verdict.reason == reason.name, (stage, reason.name, verdict)
+    text = reason.example.instruction if stage != "instance" else reason.example.output or ""
+    text = text if len(text) <= 60 else f"{text[:57]}..."
+    said = re.sub(r"^1(: |$)", "", verdict.detail)  # a verdict on an answer begins with the number of the instance
+    said = said or (f"ROUGE-L F {verdict.score:.3f} to {_GOOD!r}" if verdict.score is not None else "")
+    return code(text) + (f" → {code(said)}" if said else "")
+
+
+def code(text: str) -> str:
+    """Return a text as code in a table cell."""
+    text = cell(text) or "(blanks)"
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
+def meaning_of(reason: Reason) -> str:
+    """Return what a reason means, without the reason's name that some descriptions of options begin with."""
+    described = description(reason.option) if reason.option else ""  # fails for an option that doesn't exist
+    said = reason.meaning or described.removeprefix(f"'{reason.name}': ")
+    return cell(said[:1].upper() + said[1:])
+
+
+def reasons() -> str:
+    """Return the page of rejection reasons, a table for each stage."""
+    parts = [
+        NOTE,
+        "# Rejection reasons\n",
+        "`selfinstruct status`, the report, and the dataset's card count rejections by these names, and "
+        "`selfinstruct explain` shows one in detail. In the journal: `SELECT stage, reason, count(*) FROM verdicts "
+        "WHERE reason IS NOT NULL GROUP BY 1, 2`. The examples were judged by the real filters; the text after the "
+        "arrow is the detail that they stored.\n\n"
+        "To change an option for answers that you already have, use `selfinstruct refilter`. A filter of your own "
+        "(`filters.custom`) adds its own reasons.\n",
+    ]
+    for stage, (intro, entries) in STAGES.items():
+        parts += [f"## Stage `{stage}`\n", f"{intro}\n"]
+        parts.append("| reason | option | meaning | example |\n|---|---|---|---|")
+        for reason in entries:
+            option = f"`{reason.option}`" if reason.option else "none"
+            parts.append(f"| `{reason.name}` | {option} | {meaning_of(reason)} | {example(reason, stage)} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+PAGES = {"configuration.md": configuration, "cli.md": cli, "python.md": python, "reasons.md": reasons}
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
