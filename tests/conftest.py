@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,11 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from selfinstruct.cli.app import app
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.tasks import Instance, Neighbour, Record
 
 ROOT = Path(__file__).parents[1]
+FULL = os.environ.get("SELFINSTRUCT_PROOF") == "full"
+"""Whether this is `make proof`: property tests try many more examples, and every command is a process."""
 FIGURES: list[str] = []
 """What proofs have measured, printed under the tests' result."""
 RECORD = Record(
@@ -41,6 +48,42 @@ os.environ["HF_DATASETS_OFFLINE"] = "1"
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for figure in FIGURES:
         terminalreporter.write_line(figure)
+
+
+def cli(*arguments: str | Path, cwd: Path = ROOT, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `selfinstruct` with these arguments.
+
+    The command runs inside the test's process, because a new one spends up to three seconds on importing libraries.
+    The full proof, and a test about the process itself (signals, pipes, a user's own modules), take `cli_process`.
+    """
+    if FULL:
+        return cli_process(*arguments, cwd=cwd, stdin=stdin, **env)
+    line = [*map(str, arguments)]
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    assert logging.lastResort is not None
+    logging.getLogger().addHandler(logging.lastResort)  # prints warnings, as in a process that sets up no logging
+    try:
+        with contextlib.chdir(cwd):
+            result = CliRunner().invoke(app, line, input=stdin, env=env, catch_exceptions=False)
+    finally:
+        logging.getLogger().removeHandler(logging.lastResort)
+        signal.signal(signal.SIGTERM, on_sigterm)
+    return subprocess.CompletedProcess(line, result.exit_code, result.stdout, result.stderr)
+
+
+def cli_process(
+    *arguments: str | Path,
+    cwd: Path = ROOT,
+    stdin: str = "",
+    before: Callable[[], object] | None = None,
+    **env: str,
+) -> subprocess.CompletedProcess[str]:
+    """Run `selfinstruct` in a new process, as a shell does. `before` runs in that process first, to limit it."""
+    command = [sys.executable, "-m", "selfinstruct", *map(str, arguments)]
+    whole = os.environ | {"PYTHONPATH": str(ROOT)} | env
+    return subprocess.run(
+        command, input=stdin, capture_output=True, text=True, cwd=cwd, env=whole, timeout=120, preexec_fn=before
+    )
 
 
 @pytest.fixture

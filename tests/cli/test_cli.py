@@ -1,9 +1,8 @@
-"""The command line as a user meets it: real processes, their exit codes, and what they print where."""
+"""The command line as a user meets it: the exit codes, and what is printed where."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import datasets
 import pytest
 import yaml
 
-from conftest import ROOT, Loopback
+from conftest import ROOT, Loopback, cli, cli_process
 from selfinstruct.seeds.starter import STARTERS
 
 HEAVY = {"aiohttp", "asyncio", "datasets", "numba", "numpy", "openai", "pyarrow", "pydantic", "rapidfuzz", "yaml"}
@@ -32,13 +31,6 @@ COMMANDS = [
     "serve-fake",
     "teacher",
 ]
-
-
-def cli(*arguments: str | Path, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run `selfinstruct` in a process of its own."""
-    command = [sys.executable, "-m", "selfinstruct", *map(str, arguments)]
-    paths = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=os.environ | paths | env, timeout=120)
 
 
 @pytest.fixture
@@ -80,7 +72,7 @@ def test_help_documents_the_exit_codes_and_every_command() -> None:
 
 
 def test_a_run_from_start_to_dataset(config_file: Path, tmp_path: Path) -> None:
-    done = cli("generate", config_file)
+    done = cli_process("generate", config_file)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(tmp_path / "run" / "dataset"), "only the dataset's path goes to standard output"
     assert datasets.load_dataset(done.stdout.strip(), split="train").num_rows == 30
@@ -258,15 +250,14 @@ def test_a_mistake_ends_in_a_clear_line_and_its_exit_code(mistake: str, config_f
 def test_an_error_in_a_plugin_names_the_plugin(config_file: Path, tmp_path: Path) -> None:
     lines = ["class Boom:", "    def __init__(self, config): ...", "    def check(self, task):", "        1 / 0"]
     (tmp_path / "mine.py").write_text("\n".join(lines))
-    done = cli("generate", config_file, "--set", "filters.custom=[mine:Boom]", cwd=tmp_path)
+    done = cli_process("generate", config_file, "--set", "filters.custom=[mine:Boom]", cwd=tmp_path)
     assert done.returncode == 1
     assert "mine.py:4: ZeroDivisionError" in done.stderr
     assert "defect in selfinstruct" not in done.stderr
 
 
 def test_seeds_from_standard_input(config_file: Path, seed_file: Path) -> None:
-    command = [sys.executable, "-m", "selfinstruct", "check", str(config_file), "--set", "seeds=-"]
-    done = subprocess.run(command, input=seed_file.read_text(), capture_output=True, text=True, cwd=ROOT, timeout=60)
+    done = cli_process("check", config_file, "--set", "seeds=-", stdin=seed_file.read_text())
     assert done.returncode == 0, done.stderr
     assert "8 tasks" in done.stdout
 

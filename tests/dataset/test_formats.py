@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +14,7 @@ import datasets
 import pandas as pd
 import pytest
 
-from conftest import RECORD, ROOT
+from conftest import RECORD, cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError
 from selfinstruct.dataset import FORMATS, to_dataset, write_dataset
@@ -262,8 +261,7 @@ def test_a_bad_template_is_found_before_anything_is_asked(tmp_path: Path, seed_f
     config = tmp_path / "c.yaml"
     values = {"seeds": str(seed_file), "run_dir": str(tmp_path / "r"), "teacher": {"kind": "fake", "model": "fake"}}
     config.write_text(json.dumps(values | {"dataset": {"formats": ["text"], "chat_template": "chatlm"}}))
-    command = [sys.executable, "-m", "selfinstruct", "generate", str(config)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    done = cli("generate", config)
     assert (done.returncode, done.stdout) == (2, "")
     assert "dataset.chat_template: 'chatlm' is unknown; did you mean 'chatml'?" in done.stderr
     assert not (tmp_path / "r").exists()
@@ -277,8 +275,7 @@ def test_a_record_of_several_instances_draws_for_each() -> None:
 
 def test_an_export_can_change_the_wording_and_nothing_else(made: Run, tmp_path: Path) -> None:
     def export(*options: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "selfinstruct", "export", str(made.path), "--output", str(tmp_path / "out")]
-        return subprocess.run([*command, *options], capture_output=True, text=True, cwd=ROOT)
+        return cli("export", made.path, "--output", tmp_path / "out", *options)
 
     keys = ["dataset.chat_template=zephyr", "dataset.system_prompt=Think first.", "dataset.test_share=0"]
     done = export("--format", "text", *(word for key in keys for word in ("--set", key)))

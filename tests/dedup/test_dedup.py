@@ -29,7 +29,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 from typer.testing import CliRunner
 
-from conftest import ROOT
+from conftest import ROOT, cli, cli_process
 from selfinstruct import deduplicate, tokenize
 from selfinstruct.cli.app import app
 from selfinstruct.core.errors import StorageError, UsageError
@@ -119,10 +119,8 @@ def left_over(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name.startswith("."))
 
 
-def cli(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "selfinstruct", "dedup", *map(str, arguments)]
-    env = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=100, **options)
+def dedup(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return cli("dedup", *arguments, cwd=cwd)
 
 
 # --- what stays ----------------------------------------------------------------------------------
@@ -542,18 +540,18 @@ def test_progress_counts_up_to_the_total(tmp_path: Path) -> None:
 def test_standard_input_and_pipes_are_read_once(tmp_path: Path) -> None:
     rows = rows_of(sentences(50))
     expected = [rows[n] for n in brute_force([row["instruction"] for row in rows])[0]]
-    done = cli("-", "out.jsonl", "--explain", "why.csv", input=lines(*rows), cwd=tmp_path)
+    done = cli_process("dedup", "-", "out.jsonl", "--explain", "why.csv", stdin=lines(*rows), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert read(tmp_path / "out.jsonl") == expected
     assert {row["source"] for row in read(tmp_path / "why.csv")} == {"standard input"}
     write(tmp_path / "in.jsonl", rows)
     os.mkfifo(tmp_path / "pipe")
     with subprocess.Popen(["cp", tmp_path / "in.jsonl", tmp_path / "pipe"]):
-        done = cli("pipe", "piped.jsonl", cwd=tmp_path)
+        done = dedup("pipe", "piped.jsonl", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert read(tmp_path / "piped.jsonl") == expected
     assert left_over(tmp_path) == []
-    bad = cli("-", "bad.jsonl", input=lines(*rows, {"x": 1}), cwd=tmp_path)
+    bad = cli_process("dedup", "-", "bad.jsonl", stdin=lines(*rows, {"x": 1}), cwd=tmp_path)
     assert bad.returncode == 2
     said = "standard input:51: no column 'instruction'; columns here: x; name the right one with --column"
     assert bad.stderr == f"selfinstruct: error: {said}\n"
@@ -566,7 +564,7 @@ def test_the_command_sums_up(tmp_path: Path) -> None:
     write(tmp_path / "in.jsonl", [*rows_of(["a b", "a b", "c"]), {"x": 1}])
     write(tmp_path / "ref.jsonl", [{"q": "c"}])
     options = "--against ref.jsonl --against-column q --missing drop --workers 1 --explain why.jsonl".split()
-    done = cli("in.jsonl", "out.parquet", *options, cwd=tmp_path)
+    done = dedup("in.jsonl", "out.parquet", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     summary = dict(line.split("  ", 1) for line in done.stdout.splitlines())
     summary = {name: value.strip() for name, value in summary.items()}
@@ -633,7 +631,7 @@ def test_killed_in_the_middle_nothing_is_left(tmp_path: Path, kill: signal.Signa
 def test_a_folder_that_can_not_be_written_ends_with_code_3(tmp_path: Path) -> None:
     write(tmp_path / "in.jsonl", rows_of(["a b"]))
     (tmp_path / "file").touch()
-    done = cli("in.jsonl", "file/out.jsonl", cwd=tmp_path)
+    done = dedup("in.jsonl", "file/out.jsonl", cwd=tmp_path)
     assert done.returncode == 3
     assert "file: File exists; nothing was written" in done.stderr
 
@@ -644,7 +642,7 @@ def test_a_disk_that_is_full_leaves_nothing(tmp_path: Path) -> None:
     for name in ("out.jsonl", "out.csv", "out.parquet", "out"):
         arguments = ["in.jsonl", name, "--threshold", "1"]
         limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))  # noqa: E731
-        done = cli(*arguments, cwd=tmp_path, preexec_fn=limit)
+        done = cli_process("dedup", *arguments, cwd=tmp_path, before=limit)
         assert done.returncode == 3, done.stderr
         assert "File too large; nothing was written" in done.stderr
         assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
@@ -667,7 +665,7 @@ def test_the_commands_of_the_page_run_as_printed(page_folder: Path) -> None:
     commands = re.findall(r"^    selfinstruct dedup (.+)$", PAGE, re.MULTILINE)
     assert len(commands) == 3
     for command in commands:
-        done = cli(*shlex.split(command), cwd=page_folder)
+        done = dedup(*shlex.split(command), cwd=page_folder)
         assert done.returncode == 0, done.stderr
         assert read(page_folder / shlex.split(command)[1])
     assert read(page_folder / "refused.parquet")
@@ -676,7 +674,7 @@ def test_the_commands_of_the_page_run_as_printed(page_folder: Path) -> None:
 def test_the_summary_of_the_page_is_what_its_command_prints(tmp_path: Path) -> None:
     [command] = re.findall(r"`selfinstruct dedup (seeds/.+?)`", PAGE)
     os.symlink(ROOT / "seeds", tmp_path / "seeds")
-    printed = cli(*command.split(), cwd=tmp_path).stdout.splitlines()
+    printed = dedup(*command.split(), cwd=tmp_path).stdout.splitlines()
     block = PAGE.split("work and memory:\n\n")[1].split("\n\n")[0]
     shown = [line.removeprefix("    ") for line in block.splitlines()]
     assert len(shown) == 5
@@ -693,7 +691,7 @@ def test_the_python_of_the_page_runs(page_folder: Path) -> None:
 
 
 def test_the_page_names_every_option_and_column() -> None:
-    help_text = cli("--help").stdout
+    help_text = dedup("--help").stdout
     options = set(re.findall(r"--[a-z][a-z-]+", help_text)) - {"--help", "--debug"}
     assert len(options) == 9
     table = PAGE.split("## Options")[1].split("**Inputs**")[0]

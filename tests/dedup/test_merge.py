@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import ROOT
+from conftest import cli
 from selfinstruct import Run, RunConfig, deduplicate, merge_datasets, run
 from selfinstruct.core.errors import UsageError
 from selfinstruct.dedup.merge.merge_inputs import labels_of
@@ -39,12 +36,6 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def load(folder: Path) -> list[dict[str, Any]]:
     return list(datasets.load_dataset(str(folder), split="train").to_list())
-
-
-def cli(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "selfinstruct", "merge", *map(str, arguments)]
-    env = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=100)
 
 
 @pytest.fixture
@@ -214,7 +205,7 @@ def test_a_run_without_a_dataset(tmp_path: Path, make_run: Callable[..., Path]) 
 
 
 def test_the_command_prints_what_it_did(tmp_path: Path, two: list[Path]) -> None:
-    done = cli(*two, tmp_path / "merged")
+    done = cli("merge", *two, tmp_path / "merged")
     assert done.returncode == 0, done.stderr
     assert "two.jsonl" in done.stdout
     assert "2 of 4" in done.stdout
@@ -233,7 +224,7 @@ def test_the_command_prints_what_it_did(tmp_path: Path, two: list[Path]) -> None
     ],
 )
 def test_mistakes_are_one_line(tmp_path: Path, two: list[Path], arguments: list[str], message: str) -> None:
-    done = cli(*(tmp_path / each if each.endswith(".jsonl") else each for each in arguments))
+    done = cli("merge", *(tmp_path / each if each.endswith(".jsonl") else each for each in arguments))
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -21,7 +21,7 @@ import yaml
 from hypothesis import given, strategies as st
 
 import selfinstruct as si
-from conftest import ROOT, Loopback
+from conftest import ROOT, Loopback, cli
 from selfinstruct.core.errors import EXIT_CODES
 from selfinstruct.generate.stopping import seconds_of, written_of
 from selfinstruct.journal import seal
@@ -62,9 +62,8 @@ def fired(config: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def ended(config: Path, *arguments: str) -> tuple[int, str]:
     """Exit code and what was said."""
-    process = fired(config, *arguments)
-    out, said = process.communicate(timeout=120)
-    return process.returncode, said + out
+    done = cli("generate", config, *arguments)
+    return done.returncode, done.stderr + done.stdout
 
 
 # --- nothing to do ------------------------------------------------------------------------------
@@ -317,7 +316,7 @@ def test_killed_while_the_dataset_is_written_it_is_written_by_the_next(job: Call
 
 
 def test_the_exit_codes_are_documented_where_they_are_told() -> None:
-    text = subprocess.run([sys.executable, "-m", "selfinstruct", "--help"], capture_output=True, text=True).stdout
+    text = cli("--help").stdout
     assert all(f"{code} " in text for code in EXIT_CODES)
     assert 99 in EXIT_CODES
     page = (ROOT / "docs" / "guide" / "nightly.md").read_text(encoding="utf-8")

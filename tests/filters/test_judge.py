@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 import yaml
 from hypothesis import given, strategies as st
 
-from conftest import ROOT, Loopback
+from conftest import Loopback, cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError, UsageError
 from selfinstruct.core.prompts import Completion, Prompt, Usage
@@ -174,9 +173,7 @@ def test_a_judge_of_its_own_grades_and_nothing_else(make_config: MakeConfig, loo
 def test_another_least_score_is_a_refilter(make_config: MakeConfig, tmp_path: Path) -> None:
     grader = Grader(lambda text: marks(3 if sum(map(ord, text)) % 2 else 5))
     done = run(make_config(judge={}, target=20), teacher=grader)
-    command = [sys.executable, "-m", "selfinstruct", "refilter", str(done.path), str(tmp_path / "strict")]
-    command += ["--set", "judge.min_score=4"]
-    said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    said = cli("refilter", done.path, tmp_path / "strict", "--set", "judge.min_score=4")
     assert said.returncode == 3, said.stderr
     assert len([line for line in said.stderr.splitlines() if "records" in line]) > 0
 
@@ -292,8 +289,7 @@ def test_the_command(tmp_path: Path, seed_file: Path) -> None:
     path.write_text(yaml.safe_dump(config))
 
     def said(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "selfinstruct", "judge-eval", str(path), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+        return cli("judge-eval", path, *arguments)
 
     refused = said()
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)

@@ -15,6 +15,7 @@ from hypothesis import given, strategies as st
 from typer.testing import CliRunner
 
 import selfinstruct as si
+from conftest import cli
 from selfinstruct.cli.app import app
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.prompts import Asking, Completion, Prompt
@@ -237,12 +238,7 @@ def test_generate_warns_before_the_teacher_is_asked(personal_config: Path, caplo
 
 
 def test_generate_prints_the_warning(personal_config: Path, tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
-    done = subprocess.run(
-        [sys.executable, "-m", "selfinstruct", "generate", str(personal_config)], capture_output=True, text=True
-    )
+    done = cli("generate", personal_config)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("selfinstruct: warning: seed 'seed_task_3': output 1 holds an e-mail address") == 1
     assert "ann@shop.io" not in done.stderr

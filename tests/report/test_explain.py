@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from conftest import ROOT, Loopback
+from conftest import Loopback, cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import UsageError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
@@ -42,11 +40,6 @@ def story(made: Run, id: str) -> Story:
     found = explain(made, id)
     assert isinstance(found, Story)
     return found
-
-
-def cli(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "selfinstruct", "explain", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
 
 
 @pytest.fixture
@@ -257,20 +250,20 @@ def test_an_unknown_id_is_answered_with_what_is_near(made: Run, id: str, says: s
 
 def test_the_command_tells_finds_and_prints_json(made: Run) -> None:
     record = made.records()[3]
-    told = cli(made.path, record.id)
+    told = cli("explain", made.path, record.id)
     assert told.returncode == 0, told.stderr
     assert "[in brackets]" in told.stdout
     assert "\x1b" not in told.stdout, "no terminal, no escapes"
-    values = json.loads(cli(made.path, record.id, "--json").stdout)
+    values = json.loads(cli("explain", made.path, record.id, "--json").stdout)
     assert values["record"]["id"] == record.id
     assert values["nearest"]["alignment"]["rows"]
-    one = cli(made.path, "--text", record.instruction.upper())
+    one = cli("explain", made.path, "--text", record.instruction.upper())
     assert one.stdout == told.stdout, "one task with these words: its story"
-    several = cli(made.path, "--text", "number")
+    several = cli("explain", made.path, "--text", "number")
     assert several.stdout.startswith("q0.")
     assert "name one for its story" in several.stderr
     for arguments, code in ((["q9999"], 2), (["--text", "no such words"], 2), ([], 2), (["q0", "--text", "x"], 2)):
-        wrong = cli(made.path, *arguments)
+        wrong = cli("explain", made.path, *arguments)
         assert wrong.returncode == code
         assert "Traceback" not in wrong.stderr
 

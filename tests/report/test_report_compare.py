@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,17 +10,11 @@ import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
 import selfinstruct as si
-from conftest import ROOT
+from conftest import cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.dataset.linguistics import WordList
 from selfinstruct.report.page import compare, write_comparison
 from selfinstruct.report.page.diversity import diversity_of, draw
-
-
-def cli(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run `selfinstruct` in a process of its own."""
-    command = [sys.executable, "-m", "selfinstruct", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
 
 
 @pytest.fixture

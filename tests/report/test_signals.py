@@ -24,7 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from test_security import KEY, PART, Hostile, assert_no_key
 
 import selfinstruct as si
-from conftest import ROOT, Loopback
+from conftest import ROOT, Loopback, cli, cli_process
 from receiver import Receiver, receiving
 from selfinstruct.report.signals import notify
 from selfinstruct.teachers.fake.fake_server import serving
@@ -53,8 +53,7 @@ def over(server: Loopback | str, **changes: Any) -> dict[str, Any]:
 
 
 def generate(config: Path, *arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "selfinstruct", "generate", str(config), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ | env, timeout=120)
+    return cli("generate", config, *arguments, **env)
 
 
 def told(receiver: Receiver) -> list[dict[str, Any]]:
@@ -108,7 +107,7 @@ def test_warnings_of_ours_and_of_libraries_are_objects(config_file: Config, seed
         "    def check(self, task):\n        from selfinstruct import Verdict\n        return Verdict()\n"
     )
     custom = config_file(filters={"custom": ["noisy:Noisy"]})
-    done = generate(custom, "--log-format", "json", PYTHONPATH=str(tmp_path))
+    done = cli_process("generate", custom, "--log-format", "json", PYTHONPATH=str(tmp_path))
     assert done.returncode == 0, done.stderr
     events = lines(done.stderr)
     (personal,) = [event for event in events if event["event"] == "warning"]

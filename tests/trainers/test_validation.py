@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import subprocess
-import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +15,7 @@ import datasets
 import pytest
 import yaml
 
-from conftest import ROOT
+from conftest import ROOT, cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import UsageError
 from selfinstruct.dataset import FORMATS
@@ -411,9 +409,8 @@ def test_layouts_of_the_formats_are_told_apart(folder: Path) -> None:
         assert layout.name == ("messages" if name == "openai" else name)
 
 
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "selfinstruct", "validate", *map(str, arguments)]
-    return subprocess.run(line, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"NO_COLOR": "1"})
+def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return cli("validate", *arguments, NO_COLOR="1")
 
 
 def test_the_command_prints_what_to_change_and_ends_with_its_code(folder: Path, tmp_path: Path) -> None:
