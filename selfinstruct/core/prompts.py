@@ -103,6 +103,7 @@ class Completion:
         error: A reason in snake_case and a detail, such as 'refusal: I can not ...', or None.
         failed: Whether there is no usable response at all (timeout, 503, malformed body). A refusal is a response.
         logprobs: Natural-log probabilities of the likeliest first tokens, if requested.
+        key: The journal key of the answer; None before it is committed.
     """
 
     text: str
@@ -112,6 +113,7 @@ class Completion:
     error: str | None = None
     failed: bool = False
     logprobs: Mapping[str, float] | None = field(default=None, hash=False)
+    key: str | None = field(default=None, compare=False)
 
     @property
     def truncated(self) -> bool:

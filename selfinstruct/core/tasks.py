@@ -54,12 +54,14 @@ class Candidate:
     """A task proposed by a teacher. Strategies that ask once per task also fill in input and output.
 
     truncated: whether the token limit cut the answer off inside this task.
+    key: the journal key of the proposal's answer; filled in after `Strategy.parse`.
     """
 
     instruction: str
     input: str | None = None
     output: str | None = None
     truncated: bool = False
+    key: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +101,16 @@ class Development:
 
     truncated: whether the token limit cut the last answer, so that its last instance may be incomplete.
     error: why there is no instance, or None.
+    output_key: the answer that contains the instances: the `key` of a completion, or of the candidate. If it is None,
+    the instances count as written by the proposal if `develop` sent no request, by the answer to its only request, or,
+    after several requests, by an unknown teacher.
     """
 
     instances: tuple[Instance, ...]
     is_classification: bool | None = None
     truncated: bool = False
     error: str | None = None
+    output_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,8 @@ class Record:
     Attributes:
         question, index: The proposal, and the position in its answer; they order the dataset.
         teacher: Model that proposed the task.
-        output_teacher: Model that wrote the instances.
+        output_teacher: Model that wrote the instances; None if the strategy does not say which one did.
+        output_key: The answer that contains the instances, by its key in the journal; None if unknown.
         demos: Ids of the demonstrations in the prompt.
         nearest: The most similar text at admission.
         scores: One per instance, None if the judge gave no marks; empty without a judge.
@@ -153,10 +160,11 @@ class Record:
     is_classification: bool | None
     strategy: str
     teacher: str
-    output_teacher: str
+    output_teacher: str | None
     prompt_version: str
     demos: tuple[str, ...]
     nearest: Neighbour | None = None
     neighbours: tuple[Neighbour, ...] = ()
     mean_similarity: float | None = None
     scores: tuple[Scores | None, ...] = ()
+    output_key: str | None = None

@@ -1,4 +1,4 @@
-"""From an admitted task to its record, or to what refused it: its instances, their checks, a judge's marks."""
+"""From an admitted task to its record, or to the verdicts that reject it: instances, checks, and a judge's marks."""
 
 from __future__ import annotations
 
@@ -15,70 +15,93 @@ from .pool import Admitted, Pool, as_verdict
 
 
 class Developer:
-    """Develops admitted tasks. What it concludes follows from the answers alone, in whatever order they come."""
+    """Develops admitted tasks. The result depends on the answers alone, not on the order in which they arrive."""
 
     def __init__(self, pool: Pool, asker: Asker, generations: Generations, journal: Journal) -> None:
         self._pool, self._asker, self._generations, self._journal = pool, asker, generations, journal
 
     async def develop(self, admitted: Admitted) -> None:
-        """Resolve a task: its record goes into the journal and stands in `admitted.record`, or its refusals do.
+        """Resolve a task: store its record, also in `admitted.record`, or the verdicts that reject it.
 
-        Raises AskClosed when a question can't be asked any more; the task stays unresolved.
+        Raises:
+            AskClosed: A question can't be sent any more; the task stays unresolved.
         """
-        trail = _Trail(self._asker)
         text = admitted.candidate.instruction
         scores: tuple[Scores | None, ...] = ()
-        found = await self._found(admitted, trail)
-        made = tuple(Instance(storable(i.input), storable(i.output)) for i in found.instances)
-        kept, refused = self._pool.checks.keep(text, made, found.truncated)
-        by = trail.answers[-1] if trail.answers else admitted.answer
-        if found.error is not None:
-            kept, refused = (), [as_verdict(found.error)]
+
+        # Instances: the strategy returns them, the checks keep some.
+        development, asked = await self._instances(admitted)
+        keys = asked.keys
+        written = tuple(Instance(storable(each.input), storable(each.output)) for each in development.instances)
+        kept, rejections = self._pool.checks.keep(text, written, development.truncated)
+        if development.error is not None:
+            kept, rejections = (), [as_verdict(development.error)]
+
+        # Marks: the judge may reject more of them.
         elif self._generations.judges:
-            kept, scores, low = await self._graded(admitted, kept, trail)
-            refused += low
-        if trail.keys:
-            self._journal.ledger.developed(admitted.question, admitted.index, trail.keys)
-        for part, verdict in enumerate(refused):
+            kept, scores, low, judged = await self._marks(text, kept)
+            rejections += low
+            keys = [*keys, *judged.keys]
+
+        # Nothing is stored before every answer is there: a task is resolved as a whole, or not at all.
+        if keys:
+            self._journal.ledger.developed(admitted.question, admitted.index, keys)
+        for part, verdict in enumerate(rejections):
             self._pool.refuse(admitted.question, admitted.index, "instance", text, verdict, part)
         if kept:
-            admitted.record = self._record(admitted, kept, found.is_classification, by, scores)
+            author = self._author(admitted, development, asked.answers)
+            admitted.record = self._record(admitted, kept, development.is_classification, author, scores)
             self._journal.keep(admitted.record)
         admitted.resolved = True
 
-    async def _found(self, admitted: Admitted, trail: _Trail) -> Development:
-        """As the first generation since its proposal asks that the journal holds all of; else as the current one does.
+    async def _instances(self, admitted: Admitted) -> tuple[Development, _Asked]:
+        """Let the oldest generation since the proposal whose answers are all journaled develop the task, or the newest.
 
-        So a task is developed once, whatever generations come after.
+        So each task is developed once, whatever generations follow.
         """
-        *earlier, now = self._generations.since(admitted.answer)
-        for then in earlier:
+        *earlier, newest = self._generations.since(admitted.answer)
+        for strategy in earlier:
+            asked = _Asked(self._asker)
             with contextlib.suppress(AskClosed):
-                return await then.develop(admitted.candidate, trail.recall)
-            trail.forget()
-        return await now.develop(admitted.candidate, trail.ask)
+                return await strategy.develop(admitted.candidate, asked.recall), asked
+        asked = _Asked(self._asker)
+        return await newest.develop(admitted.candidate, asked.ask), asked
 
-    async def _graded(
-        self, admitted: Admitted, made: Sequence[Instance], trail: _Trail
-    ) -> tuple[tuple[Instance, ...], tuple[Scores | None, ...], list[Verdict]]:
-        """The same for its marks."""
-        *earlier, now = self._generations.judges
-        text, developed = admitted.candidate.instruction, len(trail.keys)
-        for then in earlier:
+    async def _marks(
+        self, text: str, instances: Sequence[Instance]
+    ) -> tuple[tuple[Instance, ...], tuple[Scores | None, ...], list[Verdict], _Asked]:
+        """Let the oldest way of judging whose answers are all journaled grade the instances, or the newest."""
+        *earlier, newest = self._generations.judges
+        for judge in earlier:
+            asked = _Asked(self._asker)
             with contextlib.suppress(AskClosed):
-                return await then.grade(text, made, trail.recall)
-            trail.forget(developed)
-        return await now.grade(text, made, trail.ask)
+                return *await judge.grade(text, instances, asked.recall), asked
+        asked = _Asked(self._asker)
+        return *await newest.grade(text, instances, asked.ask), asked
+
+    def _author(self, admitted: Admitted, development: Development, answers: dict[str, Answer]) -> Answer | None:
+        """Return the answer that contains the instances, as `Development.output_key` defines it; None if unknown."""
+        key, proposal = development.output_key, admitted.answer
+        if key is None:
+            # Of several answers, any may be the author: a strategy may ask a critic last.
+            first = next(iter(answers.values()), proposal)
+            return first if len(answers) <= 1 else None
+        if key == proposal.completion.key:
+            return proposal
+        if key not in answers:
+            name = self._generations.of(proposal).name
+            raise ValueError(f"strategy {name}: output_key {key!r} is neither the proposal nor an answer to `ask`")
+        return answers[key]
 
     def _record(
         self,
         admitted: Admitted,
         instances: tuple[Instance, ...],
         is_classification: bool | None,
-        by: Answer,
+        author: Answer | None,
         scores: tuple[Scores | None, ...],
     ) -> Record:
-        answer = admitted.answer
+        proposal = admitted.answer
         return Record(
             id=admitted.id,
             question=admitted.question,
@@ -86,40 +109,47 @@ class Developer:
             instruction=admitted.candidate.instruction,
             instances=instances,
             is_classification=is_classification,
-            strategy=self._generations.of(answer).name,
-            teacher=answer.completion.model or answer.teacher,
-            output_teacher=by.completion.model or by.teacher,
-            prompt_version=answer.version,
-            demos=answer.demos,
+            strategy=self._generations.of(proposal).name,
+            teacher=_model_of(proposal),
+            output_teacher=None if author is None else _model_of(author),
+            prompt_version=proposal.version,
+            demos=proposal.demos,
             nearest=admitted.nearest,
             neighbours=admitted.neighbours,
             mean_similarity=admitted.mean_similarity,
             scores=scores,
+            output_key=None if author is None else author.completion.key,
         )
 
 
-class _Trail:
-    """The questions that a task was developed with, by their keys, and the answers to them."""
+class _Asked:
+    """The `ask` of one development. Collects the keys of its questions, in the order of asking, and the answers."""
 
     def __init__(self, asker: Asker) -> None:
         self._asker = asker
         self.keys: list[str] = []
-        self.answers: list[Answer] = []
+        self.answers: dict[str, Answer] = {}
 
     async def ask(self, prompt: Prompt) -> Completion:
-        self.keys.append(f"d:{prompt.digest()}")
-        self.answers.append(await self._asker.ask(self.keys[-1], prompt))
-        return self.answers[-1].completion
+        """Return the answer from the journal or from a teacher. Raises AskClosed."""
+        key = self._key_of(prompt)
+        self.answers[key] = await self._asker.ask(key, prompt)
+        return self.answers[key].completion
 
     async def recall(self, prompt: Prompt) -> Completion:
         """Return the journaled answer. Raises AskClosed if there is none."""
-        self.keys.append(f"d:{prompt.digest()}")
-        known = self._asker.recall(self.keys[-1])
+        key = self._key_of(prompt)
+        known = self._asker.recall(key)
         if known is None:
             raise AskClosed
-        self.answers.append(known)
+        self.answers[key] = known
         return known.completion
 
-    def forget(self, after: int = 0) -> None:
-        del self.keys[after:]
-        del self.answers[after:]
+    def _key_of(self, prompt: Prompt) -> str:
+        self.keys.append(f"d:{prompt.digest()}")
+        return self.keys[-1]
+
+
+def _model_of(answer: Answer) -> str:
+    """The model as the server names it, else the name of the teacher."""
+    return answer.completion.model or answer.teacher

@@ -127,7 +127,7 @@ class Pool:
                 start = " ".join(completion.text.split())[:120]
                 self.refuse(question, -1, "answer", "", Verdict("unparsable", start))
             for index, candidate in enumerate(candidates):
-                self._judge(question, index, self.checks.prepared(_storable(candidate)), answer)
+                self._judge(question, index, self.checks.prepared(_stored(candidate, completion.key)), answer)
         self._sizes.append(len(self._shown))
         if not completion.failed:
             self.yields.append(len(self.admitted) - before)
@@ -171,10 +171,11 @@ class Pool:
         return self._index.nearest(text)
 
 
-def _storable(candidate: Candidate) -> Candidate:
-    """A JSON answer can spell out characters that no file can keep."""
+def _stored(candidate: Candidate, key: str | None) -> Candidate:
+    """Name the answer that a candidate comes from, and remove characters that JSON can spell but no file can keep."""
     return replace(
         candidate,
+        key=key,
         instruction=storable(candidate.instruction),
         input=None if candidate.input is None else storable(candidate.input),
         output=None if candidate.output is None else storable(candidate.output),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +141,7 @@ class Journal:
             error=row[6],
             failed=bool(row[7]),
             logprobs=json.loads(row[8]) if row[8] else None,
+            key=key,
         )
         return Answer(completion, tuple(json.loads(row[9])), row[10], row[11], row[12])
 
@@ -186,7 +187,7 @@ class Journal:
             requests,
         )
         await self._store.commit((_INSERT_ANSWER, row))
-        return Answer(completion, prompt.demos, prompt.version, generation, teacher)
+        return Answer(replace(completion, key=key), prompt.demos, prompt.version, generation, teacher)
 
     def forget(self, keys: Iterable[str]) -> None:
         """Set failed answers aside, so that a later start asks them anew. Only failures are ever forgotten.

@@ -62,8 +62,9 @@ class Start:
 class Origin:
     """What is known of one record beyond the record itself.
 
-    questions: keys in `answers`, the proposal's first. host, output_host: where the proposal was asked, and the last
-    question for its instances; None for a teacher that isn't a server. asked_at: of the proposal, seconds of the epoch;
+    questions: keys in `answers`, the proposal's first. host, output_host: where the proposal was asked, and the
+    question whose answer contains its instances; None for a teacher that isn't a server, or if the author is unknown.
+    asked_at: of the proposal, seconds of the epoch;
     generation, prompt_hash (see `_prompt_hashes`): of the proposal. passed: the checks, in order.
     """
 
@@ -133,14 +134,13 @@ class Trail:
         """Where a record comes from."""
         keys = self.keys(record.question, record.index)
         paid = self._answers[keys[0]]
-        made = (self._answers[key] for key in reversed(keys) if key in self._answers)
-        last = next(answer for answer in made if answer.purpose != "judge")
+        output = self._answers.get(record.output_key or "")
         return Origin(
             run_id=self._run.id,
             questions=keys,
             prompt_hash=self._prompts[keys[0]],
             host=self.host(paid.asked_at, paid.teacher),
-            output_host=self.host(last.asked_at, last.teacher),
+            output_host=None if output is None else self.host(output.asked_at, output.teacher),
             asked_at=paid.asked_at,
             generation=paid.generation,
             config_digest=self._digests[paid.generation],

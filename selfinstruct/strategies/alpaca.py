@@ -109,7 +109,7 @@ class Alpaca:
     async def develop(self, candidate: Candidate, ask: Callable[[Prompt], Awaitable[Completion]]) -> Development:
         """The instance that came with the task; asks nothing."""
         instance = Instance(candidate.input or "", candidate.output or "")
-        return Development((instance,), truncated=candidate.truncated)
+        return Development((instance,), truncated=candidate.truncated, output_key=candidate.key)
 
     def _show(self, demos: Sequence[Demonstration], structured: bool) -> str:
         """The demonstrations in the shape that the answer shall have: JSON one a line, or numbered blocks."""

@@ -206,7 +206,7 @@ class SelfInstruct:
         text = without_thoughts(completion.text)
         if self._asking.direct and not classification:
             found = (Instance("", text.strip()),)
-            return Development(found, classification, completion.truncated)
+            return Development(found, classification, completion.truncated, output_key=completion.key)
         items = read_json(text, "instances") if self._asking.instances == "chat" else None
         read = [fields_of(item) for item in items or [] if isinstance(item, dict)]
         blocks: Sequence[Mapping[str, str | None]] = [block for block in read if block]
@@ -216,7 +216,7 @@ class SelfInstruct:
             blocks = self._blocks(text, classification)
             truncated = completion.truncated and not ran_on and len(blocks) <= self._max
         instances = [self._instance(block, classification) for block in blocks[: self._max]]
-        return Development(tuple(instances), classification, truncated)
+        return Development(tuple(instances), classification, truncated, output_key=completion.key)
 
     def _own_part(self, text: str) -> tuple[str, bool]:
         """A continuation up to where it goes on to the next task: not every server heeds the published stop."""

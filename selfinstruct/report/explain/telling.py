@@ -56,6 +56,8 @@ def _task_story(story: Story, width: int, bold: bool, full: bool) -> Iterator[st
     for key in story.waiting:
         yield f"not answered yet: {key}"
     if story.record is not None:
+        if story.record.output_key is not None:
+            yield f"instances written by {_flat(story.record.output_teacher or '')}, in {story.record.output_key}"
         for number, instance in enumerate(story.record.instances, 1):
             yield from _block(f"instance {number}, input", instance.input or "(none)")
             yield from _block(f"instance {number}, output", instance.output)

@@ -1,0 +1,141 @@
+"""A record names the teacher that wrote its instances, whichever teacher answered last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import datasets
+import pytest
+from test_loop import Ask, Chain, Counting, grow
+
+from conftest import Loopback
+from selfinstruct.config.run_config import RunConfig
+from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
+from selfinstruct.core.tasks import Candidate, Development, Instance
+from selfinstruct.generate.start import run
+from selfinstruct.journal.folder import Run
+from selfinstruct.journal.provenance import Trail
+from selfinstruct.journal.snapshot import read
+from selfinstruct.report.explain import Story, explain
+from selfinstruct.report.explain.telling import tell
+
+MakeConfig = Callable[..., RunConfig]
+ROLES = {"proposer": "propose", "writer": "instances", "critic": "classify"}
+
+
+async def asked(candidate: Candidate, ask: Ask, purpose: str) -> Completion:
+    return await ask(Prompt(purpose, (Message("user", f"{purpose} {candidate.instruction}"),), Sampling(max_tokens=9)))
+
+
+class Reviewed(Chain):
+    """Asks a critic after the writer, and takes the output from the writer."""
+
+    async def develop(self, candidate: Candidate, ask: Ask) -> Development:
+        written = await asked(candidate, ask, "instances")
+        await asked(candidate, ask, "classify")
+        return Development((Instance("", written.text),), output_key=written.key)
+
+
+class ProposedAndReviewed(Chain):
+    """Takes the output from the proposal, and asks a critic."""
+
+    async def develop(self, candidate: Candidate, ask: Ask) -> Development:
+        await asked(candidate, ask, "classify")
+        return Development((Instance("", f"Answer to {candidate.instruction}"),), output_key=candidate.key)
+
+
+class StatesNothing(Chain):
+    """Asks for some purposes, and doesn't state which answer the output comes from."""
+
+    purposes: tuple[str, ...] = ()
+
+    async def develop(self, candidate: Candidate, ask: Ask) -> Development:
+        texts = [(await asked(candidate, ask, purpose)).text for purpose in self.purposes]
+        return Development((Instance("", " ".join(texts) or f"Answer to {candidate.instruction}"),))
+
+
+class StatesNothingOfOne(StatesNothing):
+    purposes = ("instances",)
+
+
+class StatesNothingOfTwo(StatesNothing):
+    purposes = ("instances", "classify")
+
+
+class Misstated(Chain):
+    async def develop(self, candidate: Candidate, ask: Ask) -> Development:
+        return Development((Instance("", "Fine."),), output_key="d:of another task")
+
+
+class Named(Counting):
+    """A teacher whose answers name a model."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__()
+        self._model = model
+
+    async def complete(self, prompt: Prompt) -> Completion:
+        answer = await super().complete(prompt)
+        return Completion(answer.text, usage=Usage(1, 1), model=self._model)
+
+
+def three_teachers(make_config: MakeConfig, **values: Any) -> RunConfig:
+    listed = [{"kind": "fake", "model": name, "name": name, "roles": [role]} for name, role in ROLES.items()]
+    return make_config(teacher=None, teachers=listed, **{"target": 5} | values)
+
+
+def run_with(make_config: MakeConfig, strategy: type[Chain], **options: Any) -> Run:
+    return grow(three_teachers(make_config), {name: Named(name) for name in ROLES}, strategy=strategy, **options)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "author"),
+    [
+        (Reviewed, "writer"),
+        (ProposedAndReviewed, "proposer"),
+        (StatesNothing, "proposer"),
+        (StatesNothingOfOne, "writer"),
+        (StatesNothingOfTwo, None),
+    ],
+)
+def test_a_record_names_the_author_that_the_strategy_states(
+    make_config: MakeConfig, strategy: type[Chain], author: str | None
+) -> None:
+    made = run_with(make_config, strategy)
+    with read(made) as snapshot:
+        trail = Trail(snapshot)
+        for record in snapshot.records:
+            assert (record.teacher, record.output_teacher) == ("proposer", author)
+            assert (record.output_key is None) == (author is None)
+            if record.output_key is not None:
+                assert record.output_key in trail.keys(record.question, record.index)
+                answer = snapshot.answer(record.output_key)
+                assert answer is not None
+                assert answer.teacher == author
+    again = run_with(make_config, strategy, recall_only=True)
+    assert again.records() == made.records(), "a replay names the same authors"
+
+
+def test_an_answer_of_another_task_is_no_author(make_config: MakeConfig) -> None:
+    with pytest.raises(ValueError, match="strategy chain: output_key 'd:of another task' is neither the proposal nor"):
+        run_with(make_config, Misstated)
+
+
+def test_provenance_and_explain_name_the_writer_and_its_host(
+    make_config: MakeConfig, loopback: Callable[..., Loopback]
+) -> None:
+    config = three_teachers(make_config)
+    server = {"kind": "openai", "base_url": loopback().base_url, "api_key_env": None}
+    teachers = [each.model_dump(exclude_unset=True) for each in config.all_teachers]
+    teachers[1] |= server
+    config = RunConfig.parse(config.model_dump(exclude_unset=True) | {"teachers": teachers})
+    made = run(config, strategy=Reviewed)
+    rows = datasets.load_dataset(str(made.dataset_path), "provenance", split="train")
+    assert {(row["output_teacher"], row["output_host"], row["teacher_host"]) for row in rows} == {
+        ("writer", "127.0.0.1", None)
+    }
+    record = made.records()[0]
+    story = explain(made, record.id)
+    assert isinstance(story, Story)
+    assert f"instances written by writer, in {record.output_key}" in tell(story)
