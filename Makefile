@@ -5,6 +5,7 @@
 # make trainer  a real trl.SFTTrainer on the exported folder, in an environment of its own (torch for the CPU)
 # make schedule  cron for three minutes (as root, where cron is installed) and the DAG under Airflow
 # make ray    generating on a real Ray cluster of several nodes, in an environment of its own
+# make docs   the documentation as a site in site/, in an environment of its own; a broken link is an error
 # make reference  write docs/reference/ from the code
 # make fuzz   every parser under atheris, FUZZ_S seconds each
 
@@ -12,7 +13,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types proof trainer ray schedule fuzz reference lock clean
+.PHONY: demo test check lint types proof trainer ray schedule fuzz docs reference lock clean
 
 $(BIN)/.dev: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -77,6 +78,17 @@ fuzz: $(BIN)/.dev
 	  grep '^Done' fuzz.one >> fuzz.log || { cat fuzz.one; exit 1; }; tail -1 fuzz.log; done; \
 	  awk '{ tried += $$2 } END { print "fuzz: " tried " inputs tried" }' fuzz.log; rm -f fuzz.log fuzz.one
 
+DOCS_VENV ?= .venv-docs
+$(DOCS_VENV)/.made: pyproject.toml
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'], sep='\n')" > $(DOCS_VENV)/requirements.txt
+	$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(DOCS_VENV)/requirements.txt
+	touch $@
+
+docs: $(DOCS_VENV)/.made
+	$(DOCS_VENV)/bin/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet -E docs site
+	@echo "docs: open site/index.html"
+
 reference: $(BIN)/.dev
 	$(BIN)/python docs/generate_reference.py
 
@@ -85,4 +97,4 @@ lock:
 	  --extra dev --extra local pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) $(TRAINER_VENV) $(RAY_VENV) $(AIRFLOW_VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TRAINER_VENV) $(RAY_VENV) $(AIRFLOW_VENV) $(DOCS_VENV) site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

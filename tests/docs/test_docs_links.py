@@ -35,3 +35,10 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_page_is_in_one_of_the_four_folders() -> None:
     folders = {page.relative_to(ROOT / "docs").parts[0] for page in (ROOT / "docs").rglob("*.md")}
     assert folders <= {"start", "guide", "reference", "inside", "index.md"}
+
+
+def test_the_index_of_the_site_lists_every_page() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^(?:start|guide|reference|inside)/[\w-]+$", index, re.MULTILINE)
+    pages = [page.relative_to(ROOT / "docs").with_suffix("").as_posix() for page in (ROOT / "docs").glob("*/*.md")]
+    assert sorted(listed) == sorted(pages)
