@@ -1,8 +1,8 @@
-"""What a run may spend: reserved at its worst before a question leaves, settled when the answer is there.
+"""What a run may spend: reserves the worst case of a question before it is sent, and settles it with the actual usage.
 
-Because the worst case of everything in flight is always set aside, no answer can carry the run over
-a cap, however many are under way. A question that doesn't fit waits while others are in flight (their
-true usage may leave room) and ends the run when none is.
+The worst case of every question in flight is reserved, so no answer can exceed a cap, however many are in flight. A
+question that doesn't fit waits while others are in flight, because their actual usage may leave room; if none is in
+flight, it ends the run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class BudgetSpent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Dollars per million tokens. `source` says where the figures are from."""
+    """Dollars per million tokens. source: where the figures come from."""
 
     input: float
     cached: float
@@ -32,7 +32,7 @@ class Price:
     source: str
 
     def cost(self, usage: Usage) -> float:
-        """Dollars for one answer."""
+        """Return the dollars of one answer."""
         cached = min(usage.cached_tokens, usage.prompt_tokens)
         fresh = usage.prompt_tokens - cached
         total = fresh * self.input + cached * self.cached + usage.completion_tokens * self.output
@@ -41,7 +41,7 @@ class Price:
 
 @dataclass(slots=True)
 class Reservation:
-    """The worst case of one question in flight. requests: how many have left for it, as far as that is known."""
+    """The worst case of one question in flight. requests: how many requests were sent for it so far."""
 
     tokens: int
     cost_usd: float
@@ -50,11 +50,10 @@ class Reservation:
 
 
 class Budget:
-    """Caps in dollars, tokens and requests, and what has been spent of them.
+    """Caps on dollars, tokens and requests, and what was spent of them.
 
-    prices: what each teacher costs, by its name; None where nobody knows. bounds: the most tokens that a prompt can
-    have with it; by bytes where nothing else is said.
-    Raises ConfigError when a cap in dollars is set and a price isn't known.
+    priced: whether the price of every teacher is known. max_cost_usd, max_tokens, max_requests: the caps; None for no
+    cap. requests, tokens, cost_usd: what was spent.
     """
 
     def __init__(
@@ -64,12 +63,24 @@ class Budget:
         spent: Totals,
         bounds: Mapping[str, Bound] | None = None,
     ) -> None:
+        """Start from what earlier starts have spent.
+
+        Args:
+            config: States the caps.
+            prices: The price of each teacher by its name; None if unknown.
+            spent: What earlier starts have spent.
+            bounds: For each teacher, a function that returns the most tokens a prompt can have; by default its bytes.
+
+        Raises:
+            ConfigError: Dollars are capped and a price is unknown.
+        """
         check_prices(config, prices)
         self._prices, self._bounds = prices, bounds or {}
         self.priced = None not in prices.values()
         self.max_cost_usd = config.max_cost_usd
         self.max_tokens = config.max_tokens
         self.max_requests = config.max_requests
+        # Tokens of teachers whose price was unknown then are counted at the price that is known now.
         self.requests = spent.requests
         self.tokens = spent.prompt_tokens + spent.completion_tokens
         self.cost_usd = spent.cost_usd + sum(self._cost(name, usage) or 0.0 for name, usage in spent.unpriced.items())
@@ -78,9 +89,11 @@ class Budget:
         self._settled = asyncio.Event()
 
     async def reserve(self, prompt: Prompt, teacher: str) -> Reservation:
-        """Set the worst case of putting `prompt` to `teacher` aside. Raises BudgetSpent when it can't fit any more.
+        """Reserve the worst case of sending `prompt` to `teacher`; wait for answers in flight if it doesn't fit now.
 
-        Raises ConfigError for a prompt without a token limit when tokens or dollars are capped: it has no worst case.
+        Raises:
+            BudgetSpent: It doesn't fit, and nothing is in flight.
+            ConfigError: Tokens or dollars are capped and the prompt has no token limit, so it has no worst case.
         """
         worst = self._worst_case(prompt, teacher)
         while (cap := self._passed(worst)) is not None:
@@ -94,7 +107,7 @@ class Budget:
         return worst
 
     def leaves(self, reservation: Reservation) -> None:
-        """A request leaves for the question. The first one is reserved; raises BudgetSpent when another doesn't fit."""
+        """Count a request that is about to be sent. The first one is reserved; a retry may raise BudgetSpent."""
         if reservation.requests:
             cap = self._requests_passed()
             if cap is not None:
@@ -103,16 +116,20 @@ class Budget:
         reservation.requests += 1
 
     def settle(self, reservation: Reservation, usage: Usage | None) -> float | None:
-        """Replace the worst case by what was used; None stands for no answer, or a request that never left.
+        """Replace a reservation by the actual usage.
 
-        Returns dollars, or None where the price isn't known.
+        usage: None if there was no answer, or if no request was sent.
+
+        Returns the cost in dollars; None if the price is unknown.
         """
         self._in_flight -= 1
         self._reserved.tokens -= reservation.tokens
         self._reserved.cost_usd -= reservation.cost_usd
         if not self._in_flight:
-            self._reserved.cost_usd = 0.0  # what rounding has left
+            self._reserved.cost_usd = 0.0  # remove rounding errors
         self._settled.set()
+
+        # A request was sent if it was counted in `leaves`, or if there is an answer: not every teacher counts.
         self.requests += usage is not None or reservation.requests > 0
         if usage is None:
             return None
@@ -132,13 +149,13 @@ class Budget:
             raise ConfigError(
                 f"{prompt.purpose}.max_tokens: a cap on tokens or dollars needs a token limit here; set one"
             )
-        # A server that counts cached tokens dearer than fresh ones is priced as if all of them were.
+        # Some servers charge more for cached tokens than for fresh ones, so the worst case is the dearer of both.
         usage, cached = Usage(size, limit or 0), Usage(size, limit or 0, size)
         cost = max(price.cost(usage), price.cost(cached)) if price else 0.0
         return Reservation(usage.prompt_tokens + usage.completion_tokens, cost, price)
 
     def _passed(self, worst: Reservation) -> str | None:
-        """The cap that `worst` would pass, in words, or None."""
+        """Return the cap that `worst` would exceed, in words, or None."""
         if (cap := self._requests_passed()) is not None:
             return cap
         tokens = self.tokens + self._reserved.tokens + worst.tokens
@@ -156,7 +173,7 @@ class Budget:
         return None
 
     def _requests_passed(self) -> str | None:
-        """What to say when one more request doesn't fit, or None."""
+        """Return the cap on requests, in words, if one more request would exceed it, else None."""
         if self.max_requests is None or self.requests + self._in_flight + 1 <= self.max_requests:
             return None
         return f"max_requests: {self.requests:,} of {self.max_requests:,} requests are used"
@@ -189,9 +206,9 @@ def prices_of(config: RunConfig, *, own: bool) -> dict[str, Price | None]:
 
 
 def price_of(teacher: TeacherConfig) -> Price | None:
-    """The price stated in the configuration, else the one that `genai-prices` knows for model and server.
+    """Return the price in the configuration, else the one that `genai-prices` knows for model and server, else None.
 
-    A teacher on this machine (kinds local and fake) costs nothing; None when nobody knows, as for one of your own.
+    A teacher on this machine (kinds local and fake) costs nothing.
     """
     price = stated_price(teacher)
     if price is None and teacher.kind in ("local", "fake"):
@@ -202,14 +219,14 @@ def price_of(teacher: TeacherConfig) -> Price | None:
 
 
 def _reduced(price: Price, factor: float) -> Price:
-    """The price of a batch job's questions, where it is a share of the live one."""
+    """Return a price times `teacher.price_factor`: batch jobs often cost half."""
     if factor == 1.0:
         return price
     return Price(price.input * factor, price.cached * factor, price.output * factor, f"{price.source}, x {factor:g}")
 
 
 def stated_price(teacher: TeacherConfig) -> Price | None:
-    """The price that the configuration states, or None. Raises ConfigError when it states only half of one."""
+    """Return the price in the configuration, or None. Raises ConfigError if it states only one half."""
     fresh, output = teacher.input_usd_per_mtok, teacher.output_usd_per_mtok
     if fresh is None and output is None:
         return None
@@ -220,6 +237,7 @@ def stated_price(teacher: TeacherConfig) -> Price | None:
 
 
 def _looked_up(teacher: TeacherConfig) -> Price | None:
+    """Look the price up in `genai-prices`, by the cost of a million tokens of each kind."""
     import genai_prices
 
     million = 1_000_000
