@@ -77,9 +77,9 @@ def grow(folder: Path, records: int) -> None:
             near = Neighbour(draw.choice(known[-4000:]), score)
             if index < brought and made < records:
                 id = f"{run.id}-{question}-{index}"
-                journal.note(question, index, "admission", 0, text, Verdict(score=score, nearest=near.id))
+                journal.ledger.note(question, index, "admission", 0, text, Verdict(score=score, nearest=near.id))
                 instance = si.Instance(words.text(12) if draw.random() < 0.4 else "", words.text(60))
-                journal.keep(
+                journal.ledger.keep(
                     replace(
                         model,
                         id=id,
@@ -94,10 +94,10 @@ def grow(folder: Path, records: int) -> None:
                 made += 1
             elif draw.random() < 0.75:
                 verdict = Verdict("too_similar", score=min(0.701 + abs(draw.gauss(0, 0.12)), 1.0), nearest=near.id)
-                journal.note(question, index, "novelty", 0, text, verdict)
+                journal.ledger.note(question, index, "novelty", 0, text, verdict)
             else:
                 reason = draw.choices([name for name, _ in _REASONS], [weight for _, weight in _REASONS])[0]
-                journal.note(question, index, "filter", 0, text, Verdict(reason, "made for this benchmark"))
+                journal.ledger.note(question, index, "filter", 0, text, Verdict(reason, "made for this benchmark"))
         rows.append((_COPY_ANSWER, _answer(question, started + 86_400 * made / records, draw)))
         question += 1
         if question % 50 == 0:

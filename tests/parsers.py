@@ -19,6 +19,7 @@ from selfinstruct.core.prompts import Asking, Completion, Message, Prompt, Sampl
 from selfinstruct.core.tasks import Arrival, Instance, SeedTask, storable
 from selfinstruct.filters import build_checks, instruction_filters, keep_instances
 from selfinstruct.generate.pool import Pool
+from selfinstruct.journal.folder import OpenRun
 from selfinstruct.journal.journal import Answer, Journal
 from selfinstruct.seeds.load import load_seeds
 from selfinstruct.strategies import build_strategy
@@ -181,6 +182,7 @@ class _Pools:
     @classmethod
     def next(cls) -> Pool:
         if cls._pool is None or cls._pool.consumed >= A_POOL:
-            checks = build_checks(RunConfig.parse(VALUES))
-            cls._pool = Pool([Arrival(1, 0, (SEED,))], checks, 0.7, True, 3, cls.journal(), "fuzz")
+            config = RunConfig.parse(VALUES | {"max_similarity": 0.7, "refuse_equal": True, "neighbours": 3})
+            opened = OpenRun(FOLDER, cls.journal(), "fuzz", [config], [Arrival(1, 0, (SEED,))])
+            cls._pool = Pool(opened, build_checks(config))
         return cls._pool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..ask.asker import Asker
 from ..ask.slots import AskClosed
@@ -51,7 +52,7 @@ class Developer:
         if kept:
             author = self._author(admitted, development, asked.answers)
             admitted.record = self._record(admitted, kept, development.is_classification, author, scores)
-            self._journal.keep(admitted.record)
+            self._journal.ledger.keep(admitted.record)
         admitted.resolved = True
 
     async def _instances(self, admitted: Admitted) -> tuple[Development, _Asked]:
@@ -117,7 +118,8 @@ class Developer:
             nearest=admitted.nearest,
             neighbours=admitted.neighbours,
             mean_similarity=admitted.mean_similarity,
-            scores=scores,
+            # A judge can spell out characters in JSON that no file can keep.
+            scores=tuple(each and replace(each, reason=storable(each.reason)) for each in scores),
             output_key=None if author is None else author.completion.key,
         )
 

@@ -1,4 +1,4 @@
-"""What a run will ask and cost, before the first question: from its prompts, and from its own past where it has one.
+"""Estimates what a run will ask and cost: from its prompts, or from its own rates once it has some records.
 
 The only guesses are the constants below and the strategy's `task_tokens` and `answer_tokens`.
 """
@@ -20,16 +20,16 @@ from ..strategies.material import demonstration, draw_demos
 from ..strategies.protocol import PreviewPrompt, Strategy, preview_prompts, task_tokens
 
 ACCEPTED = 0.6
-"""Share of the tasks asked for that are admitted, while nothing has been measured."""
+"""Share of the requested tasks that are admitted, until the run has measured it."""
 TOKENS_AN_ANSWER = 150
-"""Tokens of the answer that a judge reads."""
+"""Tokens of an answer that a judge reads."""
 TOKENS_A_JUDGEMENT = 60
-"""Generated tokens of a judge's four marks and its reason."""
+"""Tokens of a judge's four marks and its reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """What one purpose is expected to take. cost_usd: None where the price of one of its teachers isn't known."""
+class PurposeEstimate:
+    """What one purpose is expected to need. cost_usd: None if the price of one of its teachers is unknown."""
 
     purpose: str
     requests: int
@@ -39,26 +39,26 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Expected shares of the whole target by purpose; `basis` says what they were computed from."""
+    """The expected requests, tokens and dollars, by purpose. basis: what they were computed from, in words."""
 
-    shares: tuple[Share, ...]
+    shares: tuple[PurposeEstimate, ...]
     price_source: str | None
     basis: str
 
     @property
     def requests(self) -> int:
-        """All requests."""
+        """The sum of all requests."""
         return sum(share.requests for share in self.shares)
 
     @property
     def usage(self) -> Usage:
-        """All tokens."""
+        """The sum of all tokens."""
         prompts = sum(share.usage.prompt_tokens for share in self.shares)
         return Usage(prompts, sum(share.usage.completion_tokens for share in self.shares))
 
     @property
     def cost_usd(self) -> float | None:
-        """All dollars, None where a price isn't known."""
+        """The sum of all dollars; None if a price is unknown."""
         costs = [share.cost_usd for share in self.shares if share.cost_usd is not None]
         return sum(costs) if len(costs) == len(self.shares) else None
 
@@ -66,12 +66,19 @@ class Estimate:
 def estimate(
     config: RunConfig, seeds: Sequence[SeedTask], strategy: Strategy, past: Status | None = None, *, records: int
 ) -> Estimate:
-    """Expected requests, tokens and dollars for so many records.
+    """Estimate the requests, tokens and dollars of a start.
 
-    past: the run so far; with at least 20 records that it has asked for itself, its own rates are used.
+    Args:
+        config: The run's configuration.
+        seeds: Its seeds.
+        strategy: Its strategy.
+        past: The run so far, if it exists. Its own rates are used once it has 20 records of its own.
+        records: How many records to estimate for.
     """
     sources = dict.fromkeys(price.source for price in map(price_of, config.all_teachers) if price is not None)
     source = "; ".join(sources) or None
+
+    # The run's own rates, or those expected from its prompts.
     made = 0 if past is None else past.records - past.records_free
     if past is not None and made >= 20:
         factor = records / made
@@ -83,7 +90,7 @@ def estimate(
     else:
         rates = list(_expected(config, seeds, strategy, records))
         basis = f"{ACCEPTED:.0%} of the tasks asked for are admitted (a guess until the run has 20 records)"
-    shares = (Share(purpose, requests, usage, _cost(config, purpose, usage)) for purpose, requests, usage in rates)
+    shares = (PurposeEstimate(*rate, _cost(config, rate[0], rate[2])) for rate in rates)
     return Estimate(tuple(shares), source, basis)
 
 
@@ -92,7 +99,7 @@ def _scaled(used: dict[str, float], factor: float) -> Usage:
 
 
 def _cost(config: RunConfig, purpose: str, usage: Usage) -> float | None:
-    """Dollars for `usage`, shared out among the purpose's teachers by their weights."""
+    """Return the dollars of `usage`, split among the purpose's teachers by their weights; None if unknown."""
     total, weights = 0.0, 0.0
     for each in having(config.all_teachers, purpose):
         price = price_of(each)
@@ -106,6 +113,8 @@ def _cost(config: RunConfig, purpose: str, usage: Usage) -> float | None:
 def _expected(
     config: RunConfig, seeds: Sequence[SeedTask], strategy: Strategy, records: int
 ) -> Iterator[tuple[str, int, Usage]]:
+    """Yield (purpose, requests, usage) for so many records, from sample prompts."""
+    # Proposals: the mean length of ten prompts, and as many questions as the accepted share requires.
     shown = [demonstration(seed) for seed in seeds]
     samples = [strategy.propose(draw_demos(config.random_seed, n, strategy, shown, ())) for n in range(10)]
     questions = math.ceil(records / (strategy.tasks_per_question * ACCEPTED))
@@ -113,19 +122,23 @@ def _expected(
     limit = samples[0].sampling.max_tokens or written
     prompt_tokens = questions * sum(map(tokens_of, samples)) // len(samples)
     yield "propose", questions, Usage(prompt_tokens, questions * min(written, limit))
+
+    # Development: one request per purpose and record, for the longest instruction of the first half of the seeds.
     instruction = max(seeds[: len(seeds) // 2 + 1], key=lambda seed: len(seed.instruction)).instruction
     first_of_purpose: dict[str, PreviewPrompt] = {}
     for each in preview_prompts(strategy, instruction):
         first_of_purpose.setdefault(each.prompt.purpose, each)
     for purpose, each in first_of_purpose.items():
         yield purpose, records, Usage(records * tokens_of(each.prompt), records * each.answer_tokens)
+
+    # The judge reads every record once.
     if config.judge is not None:
         sample = Judge(config, by_schema=False).prompt(seeds[0].instruction, Instance("", "x" * 4 * TOKENS_AN_ANSWER))
         yield "judge", records, Usage(records * tokens_of(sample), records * TOKENS_A_JUDGEMENT)
 
 
 def tokens_of(prompt: Prompt) -> int:
-    """About as many tokens as a prompt has: a quarter of its ASCII characters and each of the others."""
+    """Estimate the tokens of a prompt: one for four ASCII characters, and one for each other character."""
     text = prompt.text
     ascii_chars = len(text.encode("ascii", "ignore"))
     return ascii_chars // 4 + (len(text) - ascii_chars) + 8 * len(prompt.messages)

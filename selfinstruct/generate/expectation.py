@@ -13,7 +13,7 @@ from ..filters import describe_filters, warnings_about
 from ..journal.folder import Run, foresee_start, has_journal
 from ..teachers.egress import in_clear
 from .assembly import Assembly, assemble
-from .estimate import Estimate, Share, estimate
+from .estimate import Estimate, PurposeEstimate, estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ def check(config: RunConfig) -> Expectation:
 
     Raises ConfigError, SeedError, or UsageError: what `run` would raise before its first request.
     """
+    # Everything that can fail, fails here, before anything is estimated.
     parts = assemble(config)
     folder = Path(config.run_dir)
     past = Run(folder).status() if has_journal(folder) else None
@@ -99,7 +100,7 @@ def _teachers(config: RunConfig) -> dict[str, str]:
 
 
 def _judge(config: RunConfig) -> dict[str, str]:
-    """Who grades, and what is kept."""
+    """One row for the judge: its teachers, and the threshold; none without a judge."""
     if config.judge is None:
         return {}
     names = ", ".join(each.label for each in having(config.all_teachers, "judge"))
@@ -107,7 +108,7 @@ def _judge(config: RunConfig) -> dict[str, str]:
     return {"judge": f"{names}, " + ("all kept" if least is None else f"kept from {least:g}")}
 
 
-def _share(share: Share) -> str:
+def _share(share: PurposeEstimate) -> str:
     usage, cost = share.usage, "" if share.cost_usd is None else f", ${share.cost_usd:,.2f}"
     return f"{share.requests:,} requests, {usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens{cost}"
 

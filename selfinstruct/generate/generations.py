@@ -1,6 +1,6 @@
-"""The strategies of a run: one for every configuration that it has had, so that each answer is read as it was asked.
+"""The strategies of a run: one for each generation, so that each answer is parsed as it was asked.
 
-Whether the server follows JSON schemas is found out here: asked once a teacher, through the journal.
+It also finds out whether a teacher follows JSON schemas, by one probe per teacher that is kept in the journal.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from ..teachers.probe import probe_prompt, speaks_schema
 
 
 class Generations:
-    """Strategies by generation. askings: how each teacher of the current one, the last, is asked, by its name.
+    """The strategies by generation. The last generation is the current one.
 
-    own: the names of those that are objects of the caller's; they are asked alike in every generation.
+    askings: how each teacher of the current generation is asked, by its name. own: names of the caller's teachers,
+    which are asked alike in every generation. judges: every way in which a judge has asked, the current way last.
     """
 
     def __init__(
@@ -39,48 +40,51 @@ class Generations:
         self._own = {name: askings[name] for name in own}
         self._strategies: list[Strategy] = []
         self.judges: list[Judge] = []
-        """Where the current configuration has a judge: every way in which one has asked, the current one's last."""
 
     @property
     def current(self) -> Strategy:
-        """The one that asks."""
+        """The strategy that asks new questions."""
         return self._strategies[-1]
 
     def of(self, answer: Answer) -> Strategy:
-        """The one that asked for `answer`, and so the one to read it."""
+        """Return the strategy that asked for `answer`, which also parses it."""
         return self._strategies[answer.generation - 1]
 
     def since(self, answer: Answer) -> Sequence[Strategy]:
-        """The one that asked for `answer` and all that came after it; the last is the current one."""
+        """Return the strategy that asked for `answer` and all later ones; the last is the current one."""
         return self._strategies[answer.generation - 1 :]
 
     async def prepare(self, asker: Asker, journal: Journal) -> None:
-        """Build the strategies. Until the asker is open, a teacher with no journaled probe has no schemas."""
+        """Build the strategies. Before the asker is open, a teacher without a journaled probe follows no schemas."""
         strategies, by_schema = [], list[bool]()
         for number, config in enumerate(self._configs, 1):
             current = number == len(self._configs)
             askings = self._askings if current else {e.label: asking_of(e) for e in config.all_teachers} | self._own
             asking = asked_together(config.all_teachers, askings)
+            # What was found out once is noted, so that a later start words its questions alike.
             note = f"schemas:{number}"
             decided = journal.meta(note)
             if decided is None:
                 keys = {each.label: self._probe_key(each, number) for each in config.all_teachers}
-                found = await _by_schema(config, asking, askings, keys, asker, journal, may_ask=current)
+                probe = _Probe(asker, journal, keys, may_ask=current, alone=len(config.all_teachers) == 1)
+                purposes = await _purposes_by_schema(config, asking, askings, probe)
                 if current and asker.asks:
-                    journal.set_meta(**{note: json.dumps(sorted(found))})
+                    journal.set_meta(**{note: json.dumps(sorted(purposes))})
             else:
-                found = frozenset(json.loads(decided))
-            strategies.append(self._build(config, replace(asking, structured=found)))
+                purposes = frozenset(json.loads(decided))
+            strategies.append(self._build(config, replace(asking, structured=purposes)))
             if config.judge is not None:
-                by_schema.append("judge" in found)
+                by_schema.append("judge" in purposes)
         self._strategies = strategies
+
+        # The current configuration's judge, asked in the other way too where an earlier generation did.
         if self._configs[-1].judge is not None:
             now = by_schema[-1]
             ways = [*([not now] if (not now) in by_schema else []), now]
             self.judges = [Judge(self._configs[-1], by_schema=way) for way in ways]
 
     def _probe_key(self, teacher: ListedTeacher, number: int) -> str:
-        """Under which the journal keeps whether a teacher follows schemas; another model of that name has its own."""
+        """Return the key of a teacher's probe in the journal; another model of the same name has another key."""
         named = [
             (n, each)
             for n, config in enumerate(self._configs, 1)
@@ -92,57 +96,56 @@ class Generations:
         return f"probe:{teacher.label}" if same == first else f"probe:{teacher.label}:{same}"
 
 
-async def _by_schema(
-    config: RunConfig,
-    asking: Asking,
-    askings: Mapping[str, Asking],
-    keys: Mapping[str, str],
-    asker: Asker,
-    journal: Journal,
-    *,
-    may_ask: bool,
-) -> frozenset[str]:
-    """The purposes whose answers are asked for by a JSON schema: those whose teachers all follow one.
+class _Probe:
+    """Finds out whether teachers follow JSON schemas.
 
-    Of several teachers, one that can't be asked now counts as following none. What was found when they were first asked
-    is written down, so that it doesn't change later how questions are worded.
+    keys: the journal key of each teacher's probe, by the teacher's name. may_ask: whether a probe that is not in the
+    journal may be sent. alone: whether there is no other teacher; an inconclusive probe is then sent again until the
+    asker closes.
+    """
+
+    def __init__(self, asker: Asker, journal: Journal, keys: Mapping[str, str], *, may_ask: bool, alone: bool) -> None:
+        self._asker, self._journal = asker, journal
+        self.keys, self.may_ask, self.alone = keys, may_ask, alone
+
+    async def follows_schemas(self, teacher: str) -> bool:
+        """Return whether a teacher follows JSON schemas; False if that is unknown and nothing may be sent."""
+        key = self.keys[teacher]
+        while True:
+            known = self._asker.recall(key)
+            if known is None and self.may_ask:
+                with contextlib.suppress(AskClosed):
+                    known = await self._asker.ask(key, probe_prompt(), teacher=teacher)
+            if known is None:
+                return False
+            # A server that refuses the request as malformed doesn't know schemas; other failures say nothing.
+            completion = known.completion
+            if not completion.failed or (completion.error or "").startswith("bad_request"):
+                return speaks_schema(completion)
+            if not (self.may_ask and self._asker.asks):
+                return False
+            self._journal.forget([key])
+            if not self.alone:
+                return False
+
+
+async def _purposes_by_schema(
+    config: RunConfig, asking: Asking, askings: Mapping[str, Asking], probe: _Probe
+) -> frozenset[str]:
+    """Return the purposes whose answers are requested by a JSON schema: those whose teachers all follow schemas.
+
+    Of several teachers, one that can't be asked now counts as following none.
     """
     teachers, follows = config.all_teachers, dict[str, bool]()
-    shaped = ["propose", "instances"]
-    if config.judge is not None:
-        shaped.append("judge")
-    asked = {p: having(teachers, p) for p in shaped if replace(asking, structured=True).by_schema(p)}
+    purposes = ["propose", "instances", *(["judge"] if config.judge is not None else [])]
+    asked = {p: having(teachers, p) for p in purposes if replace(asking, structured=True).by_schema(p)}
     for each in teachers:
-        known = askings[each.label].structured
+        # The configuration decides, else what the teacher declares, else a probe if a schema could be used at all.
+        declared = askings[each.label].structured
         if each.structured != "auto":
             follows[each.label] = each.structured == "json_schema"
-        elif known is not None:
-            follows[each.label] = bool(known)
-        elif any(each in those for those in asked.values()):
-            alone = len(teachers) == 1
-            follows[each.label] = await _probe(
-                each.label, keys[each.label], asker, journal, may_ask=may_ask, alone=alone
-            )
-    return frozenset(p for p, those in asked.items() if all(follows[each.label] for each in those))
-
-
-async def _probe(teacher: str, key: str, asker: Asker, journal: Journal, *, may_ask: bool, alone: bool) -> bool:
-    """Whether `teacher` follows JSON schemas; False where nobody knows and nothing is asked.
-
-    alone: no other teacher can be asked; an inconclusive failure is then asked again until the asker closes.
-    """
-    while True:
-        known = asker.recall(key)
-        if known is None and may_ask:
-            with contextlib.suppress(AskClosed):
-                known = await asker.ask(key, probe_prompt(), teacher=teacher)
-        if known is None:
-            return False
-        completion = known.completion
-        if not completion.failed or (completion.error or "").startswith("bad_request"):
-            return speaks_schema(completion)
-        if not (may_ask and asker.asks):
-            return False
-        journal.forget([key])
-        if not alone:
-            return False
+        elif declared is not None:
+            follows[each.label] = bool(declared)
+        elif any(each in having_purpose for having_purpose in asked.values()):
+            follows[each.label] = await probe.follows_schemas(each.label)
+    return frozenset(p for p, having_purpose in asked.items() if all(follows[e.label] for e in having_purpose))

@@ -1,7 +1,7 @@
-"""Evaluate a judge: ask about the golden pairs as a run asks its questions, journaled and within the same caps.
+"""Evaluates a judge: asks about the golden pairs as a run asks its questions, journaled and within the same caps.
 
-What it asks is kept in a folder of its own beside the run, one for each configuration of the judge: nothing is paid for
-twice, and `status` reads it as it reads a run.
+The answers are kept in a folder next to the run, one for each configuration of the judge, so that nothing is paid for
+twice. `status` reads it like a run.
 """
 
 from __future__ import annotations
@@ -28,14 +28,24 @@ from .generations import Generations
 from .opening import enter, make_asker
 
 LEAST = 3.5
-"""The score that `kept_good` and `kept_bad` are counted at where the configuration has no `judge.min_score`."""
+"""The threshold for `kept_good` and `kept_bad` if the configuration has no `judge.min_score`."""
 
 
 def evaluate_judge(config: RunConfig, pairs: Sequence[GoldenPair], *, teacher: Any = None) -> tuple[Agreement, Path]:
-    """Let the judge of `config` grade both answers of each pair, and compare; returns where its answers are kept, too.
+    """Let the judge of `config` grade both answers of each pair, and compare the marks.
 
-    teacher: as in `run`. Raises ConfigError without a section `judge`, UsageError when a cap comes between, and what
-    the teacher raises.
+    Args:
+        config: The configuration, with a section `judge`.
+        pairs: The golden pairs.
+        teacher: As in `run`.
+
+    Returns:
+        The agreement of the marks with the pairs, and the folder that keeps the judge's answers.
+
+    Raises:
+        ConfigError: The configuration has no judge.
+        UsageError: A cap ended the evaluation early.
+        TeacherError: The teacher can't be asked.
     """
     if config.judge is None:
         raise ConfigError("judge: the configuration has none; add a section judge, such as judge: {min_score: 3}")
@@ -46,15 +56,20 @@ def evaluate_judge(config: RunConfig, pairs: Sequence[GoldenPair], *, teacher: A
 async def _marks(
     config: RunConfig, pairs: Sequence[GoldenPair], teacher: Any
 ) -> tuple[list[tuple[Scores | None, Scores | None]], Path]:
+    """Return the marks of the good and the bad answer of each pair, and the folder of the judge's answers."""
     own = own_teachers(teacher, config)
     prices = prices_of(config, own=bool(own))
     teachers = own or build_teachers(config)
+
+    # The pairs take the place of the seeds; a changed judge or rubric gets another folder.
     meaning = config.meaning("golden", f"judge {rubric_digest()}")
     folder = Path(config.run_dir) / "judge-eval" / digest_of(meaning)[:8]
     config = config.model_copy(update={"run_dir": str(folder), "target": 2 * len(pairs)})
     askings = {
         each.label: getattr(own.get(each.label), "asking", None) or asking_of(each) for each in config.all_teachers
     }
+
+    # Ask about all answers at once. A question that can't be sent any more raises AskClosed; the others still arrive.
     with open_run(config, meaning, ()) as opened:
         asker, _ = make_asker(config, opened.journal, teachers, prices)
         generations = Generations(opened.configs, build_strategy, askings)
@@ -77,10 +92,12 @@ async def _marks(
         closed = next((each for each in graded if isinstance(each, AskClosed)), None)
         outcome = ("target", f"{len(pairs)} pairs", 0) if closed is None else (asker.reason or "", asker.detail, 3)
         note_outcome(opened.journal, Outcome(*outcome))
+
+    # Answers are stored, whatever happened: only now raise what went wrong.
     for each in graded:
         if isinstance(each, AskClosed):
             raise asker.error or UsageError(f"judge-eval: ended before all pairs were judged: {asker.detail}")
         if isinstance(each, BaseException):
             raise each
-    found = [each for each in graded if not isinstance(each, BaseException)]
-    return list(zip(found[::2], found[1::2], strict=True)), folder
+    marks = [each for each in graded if not isinstance(each, BaseException)]
+    return list(zip(marks[::2], marks[1::2], strict=True)), folder

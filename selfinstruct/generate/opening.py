@@ -40,10 +40,13 @@ def make_asker(
         ConfigError: A teacher can't be asked by batch jobs.
     """
     listed = config.all_teachers
+    # The budget. The sources of the prices are stored for `status` and the card.
     budget = Budget(config, prices, journal.totals(), {each.label: bound_of(each) for each in listed})
     sources = dict.fromkeys(price.source for price in prices.values() if price is not None)
     if sources:
         journal.set_meta(price_source="; ".join(sources))
+
+    # The asker, and the batch jobs of those teachers that are asked that way.
     asker = Asker(journal, budget, Router(config), config.max_failures_in_a_row)
     for each in listed if teachers else ():
         leave = functools.partial(asker.detach, each.label) if detach else None
@@ -66,9 +69,11 @@ async def enter(stack: contextlib.AsyncExitStack, teachers: Mapping[str, Any], a
     """
     ready: dict[str, Teacher] = {}
     for name, teacher in teachers.items():
+        # Only context managers need to be started.
         if not hasattr(teacher, "__aenter__"):
             ready[name] = teacher
             continue
+        # Start the teacher in a task, which the closing asker cancels. Loading a model may take minutes.
         entering = asyncio.ensure_future(stack.enter_async_context(teacher))
         asker.when_closed(entering.cancel)
         try:

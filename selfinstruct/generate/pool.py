@@ -1,7 +1,7 @@
-"""The pool: every task that may be shown or compared with, and the checks a candidate must pass to enter it.
+"""The pool: every task that may be shown or compared with, and the checks that a candidate must pass to enter it.
 
-It only ever grows, in the order of the questions. `seen_by` gives a question the pool as it stood
-`lookahead` questions before, which is what makes the demonstrations independent of timing.
+It only grows, in question order. `seen_by` returns the pool as it was `lookahead` questions before a question, which
+makes the demonstrations independent of timing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 from ..core.tasks import Arrival, Candidate, Demonstration, Neighbour, Record, Verdict, storable
 from ..filters import Checks
-from ..journal.journal import Answer, Journal
+from ..journal.folder import OpenRun
+from ..journal.journal import Answer
 from ..novelty import NoveltyIndex
 from ..strategies.material import demonstration
 from ..strategies.protocol import Strategy
@@ -22,14 +23,17 @@ from ..strategies.protocol import Strategy
 _log = logging.getLogger(__name__)
 
 _NEAR = 10
-"""Texts most similar to a new seed among which a task is looked for: some of them may be seeds."""
+"""How many of the texts most similar to a new seed are searched for a task: some of them may be seeds."""
 
 
 @dataclass(slots=True)
 class Admitted:
-    """A candidate in the pool and what has become of it.
+    """A candidate in the pool, and what became of it.
 
-    resolved: nothing more is to be asked for it; `record` is then the finished record, or None when it has no instance.
+    question, index, id: the proposal, the position in its answer, and the id of the task. candidate: the task as it was
+    proposed. answer: the answer of the proposal. nearest, neighbours, mean_similarity: the most similar texts at
+    admission. resolved: whether nothing more will be asked for it. record: the finished record; None before it is
+    resolved, or if it has no instance.
     """
 
     question: int
@@ -45,62 +49,59 @@ class Admitted:
 
 
 class Pool:
-    """Seeds and admitted tasks. neighbours: how many of the most similar texts are kept with each, 0 for none.
+    """Seeds and admitted tasks.
 
-    A seed counts from its generation's first question on, whenever that is consumed: what was admitted before stays.
+    A seed counts from the first question of its generation; tasks that were admitted earlier stay. The novelty
+    threshold and the number of neighbors to keep with each task come from the run's configuration.
+
+    admitted: the admitted tasks, in order. proposed: how many tasks were read from answers. refused: how many verdicts
+    rejected a task, an answer or an instance. yields: the number of tasks admitted from each answered question, in
+    order. Failures say nothing about it.
     """
 
-    def __init__(
-        self,
-        seeds: Sequence[Arrival],
-        checks: Checks,
-        max_similarity: float,
-        refuse_equal: bool,
-        neighbours: int,
-        journal: Journal,
-        run_id: str,
-    ) -> None:
-        self._seeds = [demonstration(seed) for arrival in seeds for seed in arrival.tasks]
-        self._from = [arrival.first_question for arrival in seeds for _ in arrival.tasks]
+    def __init__(self, opened: OpenRun, checks: Checks) -> None:
+        config, self._journal, self._run_id = opened.configs[-1], opened.journal, opened.id
+        self._seeds = [demonstration(seed) for arrival in opened.arrivals for seed in arrival.tasks]
+        self._from = [arrival.first_question for arrival in opened.arrivals for _ in arrival.tasks]
         self.admitted: list[Admitted] = []
         self.refused = self.proposed = 0
         self.yields: list[int] = []
-        """Tasks admitted from each question that got an answer, in order. A failure says nothing about the yield."""
-        self.checks, self._neighbours = checks, neighbours
-        self._journal, self._run_id = journal, run_id
-        self._index = NoveltyIndex(max_similarity, refuse_equal=refuse_equal, nearest="refused")
-        self._before = journal.ledger.admissions() if journal.ledger.trusted else iter(())
-        self._coming = list(seeds)
+        self.checks, self._neighbours = checks, config.neighbours
+        self._index = NoveltyIndex(config.max_similarity, refuse_equal=config.refuse_equal, nearest="refused")
+        # The last start's admissions save the search for nearest texts; only the same program finds the same ones.
+        ledger = opened.journal.ledger
+        self._before = ledger.admissions() if ledger.trusted else iter(())
+        self._coming = list(opened.arrivals)
         self._arrive(0)
         self._shown: list[Demonstration] = []
         self._sizes: list[int] = []
 
     @property
     def consumed(self) -> int:
-        """Questions consumed so far; the number of the next one."""
+        """How many questions were consumed; also the number of the next one."""
         return len(self._sizes)
 
     def seen_by(self, question: int, lookahead: int) -> Sequence[Demonstration]:
-        """The machine-made tasks that `question` may be shown."""
+        """Return the machine-made tasks that `question` may show."""
         before = question - lookahead
         return self._shown[: self._sizes[before]] if before >= 0 else ()
 
     def seeds_of(self, question: int) -> Sequence[Demonstration]:
-        """The seeds that `question` may be shown: those that were there when its generation began."""
+        """Return the seeds that `question` may show: those of its generation and of earlier ones."""
         there = bisect_right(self._from, question)
         return self._seeds if there == len(self._seeds) else self._seeds[:there]
 
     def _arrive(self, question: int) -> None:
-        """Let in the seeds that count from `question` on."""
+        """Add the seeds that count from `question`."""
         while self._coming and self._coming[0].first_question <= question:
             arrival = self._coming.pop(0)
             if question > 0:
-                self._tell_near(arrival)
+                self._report_near(arrival)
             for seed in arrival.tasks:
                 self._index.admit(seed.id, seed.instruction)
 
-    def _tell_near(self, arrival: Arrival) -> None:
-        """Say once which tasks are there already that these seeds would have refused."""
+    def _report_near(self, arrival: Arrival) -> None:
+        """Warn, once in the life of the run, about admitted tasks that these seeds would have rejected."""
         note = f"near_seeds:{arrival.generation}"
         if self._journal.meta(note) is not None:
             return
@@ -110,14 +111,21 @@ class Pool:
                 found = self._index.most_similar(seed.instruction, _NEAR).neighbours
                 near += [(seed.id, n.id, n.score) for n in found if n.id.startswith(f"{self._run_id}-")][:1]
         for seed_id, task, score in near:
-            said = "the new seed %s is nearly the same as the task %s (ROUGE-L F %.2f), which stays"
-            _log.warning(f"selfinstruct: {said}", json.dumps(seed_id), task, score)
+            message = "the new seed %s is nearly the same as the task %s (ROUGE-L F %.2f), which stays"
+            _log.warning(f"selfinstruct: {message}", json.dumps(seed_id), task, score)
         self._journal.set_meta(**{note: json.dumps(near)})
 
     def consume(self, question: int, answer: Answer, strategy: Strategy) -> None:
-        """Read the next answer in order and judge what it proposes."""
+        """Parse the next answer in order, and admit or reject its tasks.
+
+        Args:
+            question: The number of the question.
+            answer: Its answer.
+            strategy: The strategy that asked for it.
+        """
         self._arrive(question)
         before = len(self.admitted)
+        # An error or an unreadable answer is one rejection; otherwise each task gets its verdict.
         completion = answer.completion
         if completion.error is not None:
             self.refuse(question, -1, "answer", "", as_verdict(completion.error))
@@ -128,17 +136,21 @@ class Pool:
                 self.refuse(question, -1, "answer", "", Verdict("unparsable", start))
             for index, candidate in enumerate(candidates):
                 self._judge(question, index, self.checks.prepared(_stored(candidate, completion.key)), answer)
+
+        # Later questions may see what this one admitted; see `seen_by`.
         self._sizes.append(len(self._shown))
         if not completion.failed:
             self.yields.append(len(self.admitted) - before)
 
     def refuse(self, question: int, index: int, stage: str, text: str, verdict: Verdict, part: int = 0) -> None:
-        """Write a refusal into the ledger. stage: 'answer', 'filter', 'novelty' or 'instance'."""
+        """Store a rejection in the ledger; see `Ledger.note` for the parameters."""
         self.refused += 1
-        self._journal.note(question, index, stage, part, text, replace(verdict, detail=storable(verdict.detail)))
+        verdict = replace(verdict, detail=storable(verdict.detail))
+        self._journal.ledger.note(question, index, stage, part, text, verdict)
 
     def _judge(self, question: int, index: int, candidate: Candidate, answer: Answer) -> None:
-        """Filters, then novelty; a candidate that passes enters the pool."""
+        """Apply the filters, then novelty; admit a candidate that passes."""
+        # Filters: the first objection decides.
         self.proposed += 1
         text = candidate.instruction
         for check in self.checks.instructions:
@@ -146,10 +158,14 @@ class Pool:
             if not verdict.ok:
                 self.refuse(question, index, "filter", text, verdict)
                 return
+
+        # Novelty: nearly the same text in the pool rejects it.
         verdict = self._index.check(text)
         if not verdict.ok:
             self.refuse(question, index, "novelty", text, verdict)
             return
+
+        # Admission: find the most similar texts before the candidate is one of them itself.
         id = f"{self._run_id}-{question}-{index}"
         nearest = self._nearest(question, index, text)
         verdict = Verdict(score=nearest.score, nearest=nearest.id) if nearest else Verdict(score=0.0)
@@ -160,10 +176,11 @@ class Pool:
         self._index.admit(id, text)
         self._shown.append(Demonstration(id, text, candidate.input or "", candidate.output or ""))
         self.admitted.append(admitted)
-        self._journal.note(question, index, "admission", 0, text, verdict)
+        self._journal.ledger.note(question, index, "admission", 0, text, verdict)
 
     def _nearest(self, question: int, index: int, text: str) -> Neighbour | None:
-        """The nearest text of a task that is admitted; as the start before found it, while the pool is what it was."""
+        """Return the nearest text of an admitted task."""
+        # The last start's result is valid as long as both starts admit the same tasks in the same order.
         known = next(self._before, None)
         if known is not None and known[:3] == (question, index, text):
             return None if known[3] is None else Neighbour(known[3], known[4])
@@ -183,6 +200,6 @@ def _stored(candidate: Candidate, key: str | None) -> Candidate:
 
 
 def as_verdict(error: str) -> Verdict:
-    """An answer's error, 'reason: detail', as a verdict."""
+    """Turn an answer's error into a verdict: 'refusal: I can not ...' has the reason 'refusal'."""
     reason, _, detail = error.partition(":")
     return Verdict(reason, detail.strip())

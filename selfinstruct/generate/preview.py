@@ -17,8 +17,8 @@ def preview(config: RunConfig, count: int = 2) -> list[tuple[str, Prompt]]:
     parts = assemble(config)
     strategy = parts.strategy
     shown = [demonstration(seed) for seed in parts.seeds]
-    found = [
+    proposals = [
         (f"proposal {number}", strategy.propose(draw_demos(config.random_seed, number, strategy, shown, ())))
         for number in range(count)
     ]
-    return found + [(each.title, each.prompt) for each in preview_prompts(strategy, parts.seeds[0].instruction)]
+    return proposals + [(each.title, each.prompt) for each in preview_prompts(strategy, parts.seeds[0].instruction)]

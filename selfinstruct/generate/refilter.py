@@ -31,11 +31,14 @@ def refilter(
     """
     import yaml
 
+    # The old values, with the old target where the caller sets none.
     old = Run(source)
     values: Mapping[str, Any] = old.config.model_dump(mode="json", exclude_unset=True)
     values = {**values, "target": old.status().target} | changes
     config = RunConfig.parse(overridden(values, overrides or []) | {"run_dir": str(new_run)}, "refilter")
     _check_only_filters(old.config, config)
+
+    # The replay, and a configuration file that continues the new run.
     done = run(config, fork_of=source, recall_only=True, strategy=strategy, progress=None)
     text = yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True), sort_keys=False, allow_unicode=True)
     (Path(new_run) / "config.yaml").write_text(text, encoding="utf-8")

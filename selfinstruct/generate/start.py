@@ -119,13 +119,17 @@ async def arun(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
     source = Path(fork_of) if fork_of else None
     new_generation = options.get("new_generation", False)
     with open_run(config, parts.meaning, parts.seeds, source, new_generation=new_generation) as opened:
-        for line in opened.said:
+        for line in opened.messages:
             _log.warning("selfinstruct: %s", line)
-        opened.journal.note_start(__version__, None if parts.own else hosts_of(config), parts.checks.names)
+        opened.journal.history.note_start(__version__, None if parts.own else hosts_of(config), parts.checks.names)
+
+        # Ask, and store how that ended before the dataset is written: writing may fail, too.
         asker, budget = make_asker(config, opened.journal, teachers, parts.prices, detach=options.get("detach", False))
         asker.on_exchange = options.get("on_exchange")
         outcome = await _grow(parts, opened, asker, budget, teachers, options, began)
         note_outcome(opened.journal, outcome)
+
+        # Write the dataset of a run that ended early, too; only a met target is sealed.
         if options.get("export", True) and opened.journal.ledger.finished():
             from ..dataset import write_dataset
 
@@ -167,9 +171,8 @@ async def _grow(
     began: float,
 ) -> Outcome:
     """Run the loop until the target is met or it must stop. began: the event loop's time at the start, seconds."""
-    config, max_runtime_s = parts.config, options.get("max_runtime_s")
-    rules = config.max_similarity, config.refuse_equal, config.neighbours
-    pool = Pool(opened.arrivals, parts.checks, *rules, opened.journal, opened.id)
+    max_runtime_s = options.get("max_runtime_s")
+    pool = Pool(opened, parts.checks)
     async with contextlib.AsyncExitStack() as stack:
         if options.get("handle_signals"):
             stack.enter_context(signals(asker))
@@ -179,7 +182,7 @@ async def _grow(
         generations = Generations(opened.configs, parts.build, parts.askings, parts.own)
         progress = options["progress"] if "progress" in options else stack.enter_context(progress_bar())
         try:
-            stack.enter_context(_seldom_collected())
+            stack.enter_context(_rare_garbage_collection())
             return await Loop(opened, pool, asker, budget, generations, ready, progress).grow()
         except StorageError as error:
             with contextlib.suppress(StorageError):  # a full disk may still have room for this row
@@ -188,10 +191,10 @@ async def _grow(
 
 
 @contextlib.contextmanager
-def _seldom_collected() -> Iterator[None]:
-    """Let Python look for cycles after 20,000 new objects instead of 700: answers make many objects and hardly a cycle.
+def _rare_garbage_collection() -> Iterator[None]:
+    """Let Python look for reference cycles every 20,000 new objects instead of every 700.
 
-    It takes a tenth of a run's time otherwise.
+    Answers create many objects and hardly any cycle; the search would take a tenth of a run's time.
     """
     before = gc.get_threshold()
     gc.set_threshold(max(before[0], 20_000) if before[0] else 0, *before[1:])

@@ -1,4 +1,4 @@
-"""What ends a start from outside, cleanly: a signal, or the time it was given."""
+"""What ends a start from outside: a signal, or the time limit. Both let answers in flight arrive for a few seconds."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from ..core.errors import UsageError
 from .loop import GRACE_S
 
 _log = logging.getLogger(__name__)
-_WRITTEN = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?")
+# '1h30m' has the groups '1', '30' and None.
+_DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?")
 
 
 @contextlib.contextmanager
 def signals(asker: Asker) -> Iterator[None]:
     """Close the asker on SIGINT or SIGTERM; cancel the requests in flight on the second signal."""
     loop = asyncio.get_running_loop()
-
-    came = False
+    signaled = False
 
     def stop() -> None:
-        nonlocal came
-        if came:
+        nonlocal signaled
+        # The first signal waits for answers that are paid for; the second one gives them up.
+        if signaled:
             asker.cancel_in_flight()
         elif asker.in_flight:
             _log.warning(
@@ -34,8 +35,8 @@ def signals(asker: Asker) -> Iterator[None]:
                 asker.in_flight,
                 GRACE_S,
             )
-        came = True
-        asker.close("interrupted", "stopped by a signal; the same command goes on")
+        signaled = True
+        asker.close("interrupted", "stopped by a signal; run the same command again to continue")
         loop.call_later(GRACE_S, asker.cancel_in_flight)
 
     numbers = (signal.SIGINT, signal.SIGTERM)
@@ -50,11 +51,17 @@ def signals(asker: Asker) -> Iterator[None]:
 
 @contextlib.contextmanager
 def max_runtime(asker: Asker, seconds: float, began: float) -> Iterator[None]:
-    """Close the asker `seconds` after `began` (the loop's clock); requests in flight get the grace period."""
+    """Close the asker when a time limit is over; requests in flight then have `GRACE_S` seconds.
+
+    Args:
+        asker: What to close.
+        seconds: The time limit, in seconds.
+        began: The event loop's time when the limit began.
+    """
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
-        asker.close("max_runtime", f"the {written_of(seconds)} it was given are over; the same command goes on")
+        asker.close("max_runtime", f"the time limit of {written_of(seconds)} is over; run the same command again")
         loop.call_later(GRACE_S, asker.cancel_in_flight)
 
     timer = loop.call_at(began + seconds, stop)
@@ -65,26 +72,27 @@ def max_runtime(asker: Asker, seconds: float, began: float) -> Iterator[None]:
 
 
 def check_max_runtime(seconds: float | None) -> None:
-    """Raises UsageError where that is no time to run in."""
+    """Raise UsageError unless `seconds` is None or a positive, finite number."""
     if seconds is not None and not 0 < seconds < float("inf"):
         raise UsageError(f"max_runtime_s {seconds:g}: must be a number of seconds above 0")
 
 
 def seconds_of(written: str, name: str) -> float:
-    """The seconds of '2h', '90m', '45s' or '1h30m'; name: the option it was given to, for the message.
+    """Return the seconds of '2h', '90m', '45s' or '1h30m'. name: the option, for the message.
 
-    Raises UsageError for anything else, and for no time at all.
+    Raises:
+        UsageError: `written` is no duration, or zero.
     """
-    parts = _WRITTEN.fullmatch(written.strip())
+    parts = _DURATION.fullmatch(written.strip())
     hours, minutes, seconds = (int(part or 0) for part in parts.groups()) if parts else (0, 0, 0)
     total = 3600 * hours + 60 * minutes + seconds
     if not total:
-        raise UsageError(f"{name} {written!r}: no span of time; write it as 2h, 90m, 45s or 1h30m")
+        raise UsageError(f"{name} {written!r}: not a duration; write it as 2h, 90m, 45s or 1h30m")
     return float(total)
 
 
 def written_of(seconds: float) -> str:
-    """The same the other way round, to the second: 5400 is '1h30m'."""
+    """Format seconds as a duration, at least one second: 5400 is '1h30m'."""
     whole = max(1, round(seconds))
     parts = ((whole // 3600, "h"), (whole % 3600 // 60, "m"), (whole % 60, "s"))
     return "".join(f"{count}{unit}" for count, unit in parts if count)

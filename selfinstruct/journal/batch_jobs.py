@@ -1,7 +1,7 @@
-"""Questions on their way in batch jobs: what a later start needs to collect their answers.
+"""Questions in batch jobs: what a later start needs to collect their answers.
 
-A question stands here from before its file is uploaded until its answer is committed; a trigger takes it out
-in the same transaction. A job is open while a question of it stands here.
+A question is stored here from before its file is uploaded until its answer is committed. A trigger deletes it in the
+transaction of the answer. A job is open while one of its questions is stored.
 """
 
 from __future__ import annotations
@@ -26,11 +26,7 @@ TABLES = (
     """CREATE TRIGGER batch_answered AFTER INSERT ON answers
     BEGIN DELETE FROM batch_questions WHERE key = NEW.key; END""",
 )
-DROPPED: list[Statement] = [
-    ("DELETE FROM batch_questions", ()),
-    ("DELETE FROM batch_jobs", ()),
-]
-"""The statements that take them out of a copy: a fork must not collect what another run has under way."""
+NAMES = ("batch_questions", "batch_jobs")
 
 _INSERT_JOB = "INSERT INTO batch_jobs (number, teacher, digest, planned_at, questions) VALUES (?, ?, ?, ?, ?)"
 _INSERT_QUESTION = "INSERT OR REPLACE INTO batch_questions VALUES (?, ?, ?, ?, ?)"
@@ -38,17 +34,17 @@ _TOKEN = "batch_run"  # noqa: S105 - a key of `meta`
 
 
 class Jobs:
-    """The batch jobs of a run with one of its teachers, as rows of its file."""
+    """The batch jobs of a run with one of its teachers, as rows of its journal."""
 
     def __init__(self, store: Store, teacher: str = "") -> None:
         self._store, self._teacher = store, teacher
 
     def of(self, teacher: str) -> Jobs:
-        """Those with the teacher that is called so."""
+        """Return the jobs with the teacher of that name."""
         return Jobs(self._store, teacher)
 
     def standing(self) -> list[str]:
-        """The open jobs of all teachers, oldest first, a line each: how many questions wait, and how it stood last."""
+        """Describe the open jobs of all teachers, oldest first, one line each: waiting questions and last state."""
         rows = self._store.rows(
             "SELECT j.teacher, j.batch, j.note, count(*) FROM batch_jobs j JOIN batch_questions q ON q.job = j.number"
             " GROUP BY j.number ORDER BY j.number"
@@ -59,7 +55,7 @@ class Jobs:
         ]
 
     def run_token(self) -> str:
-        """What the run is called at the provider: drawn once, so that no other run finds its jobs."""
+        """Return the run's name at the provider. It is drawn once, so that no other run finds its jobs."""
         row = self._store.row("SELECT value FROM meta WHERE key = ?", (_TOKEN,))
         if row is not None:
             return str(row[0])
@@ -68,23 +64,26 @@ class Jobs:
         return token
 
     def open(self) -> list[tuple[BatchJob, list[Question]]]:
-        """Every job that has questions without an answer, oldest first, with those questions."""
-        found: dict[int, list[Question]] = {}
+        """Return every job with unanswered questions, oldest first, and those questions."""
+        questions: dict[int, list[Question]] = {}
         rows = self._store.rows("SELECT job, key, prompt, question, tries FROM batch_questions ORDER BY job, key")
         for job, key, prompt, number, tries in rows:
-            found.setdefault(job, []).append(Question(key, _prompt(json.loads(prompt)), number, tries))
+            questions.setdefault(job, []).append(Question(key, _prompt(json.loads(prompt)), number, tries))
         jobs = self._store.rows(
             "SELECT number, digest, planned_at, batch FROM batch_jobs WHERE teacher = ? ORDER BY number",
             (self._teacher,),
         )
-        return [(BatchJob(*row), found[row[0]]) for row in jobs if row[0] in found]
+        return [(BatchJob(*row), questions[row[0]]) for row in jobs if row[0] in questions]
 
     def under_way(self) -> dict[str, int | None]:
-        """The keys of all questions that have no answer yet, whoever was asked, with the numbers of proposals."""
+        """Return the keys of the unanswered questions of all teachers, with the numbers of those that are proposals."""
         return dict(self._store.rows("SELECT key, question FROM batch_questions"))
 
     def plan(self, digest: str, questions: Sequence[Question]) -> BatchJob:
-        """Write down a job before anything of it leaves. Its questions are its own from here on."""
+        """Store a new job and its questions, before anything is uploaded. A question leaves its earlier job.
+
+        digest: the SHA-256 of the job's file.
+        """
         number = int(self._store.row("SELECT coalesce(max(number), 0) + 1 FROM batch_jobs")[0])
         job = BatchJob(number, digest, time.time())
         rows: list[Statement] = [(_INSERT_JOB, (number, self._teacher, digest, job.planned_at, len(questions)))]
@@ -95,13 +94,19 @@ class Jobs:
         return job
 
     def note(self, number: int, batch: str | None, note: str) -> None:
-        """Write down the provider's id of a job, None where there is none (any more), and how it stands."""
+        """Store a job's state.
+
+        Args:
+            number: The number of the job.
+            batch: The provider's id of the job; None before it has one, or if the provider lost it.
+            note: The state in words.
+        """
         statement = "UPDATE batch_jobs SET batch = ?, note = ? WHERE number = ?"
         self._store.at_once([(statement, (batch, note, number))])
 
 
 def _prompt(values: dict[str, Any]) -> Prompt:
-    """A prompt as `asdict` and JSON have left it."""
+    """Build a prompt from the values that `asdict` and JSON return: lists become tuples again."""
     sampling = values["sampling"]
     stop = sampling["stop"]
     return Prompt(

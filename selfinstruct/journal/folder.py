@@ -1,7 +1,7 @@
-"""A run's folder: made, locked, forked, and read while it is being worked on or after.
+"""A run's folder: creates, locks and forks it, and reads it during and after the run.
 
 <run_dir>/journal.sqlite   every answer and what became of it
-<run_dir>/dataset/         the dataset, whole or not there
+<run_dir>/dataset/         the dataset, complete or absent
 <run_dir>/run.lock         held by the process that works on the run
 <run_dir>/teacher.log      what an embedded teacher printed
 """
@@ -19,7 +19,8 @@ from ..config.run_config import RunConfig
 from ..core import version as _version
 from ..core.errors import RunLocked, UsageError, cannot_write
 from ..core.tasks import Arrival, Record, SeedTask
-from .changes import change_of, change_of_fork, seeds_in_words
+from .changes import Change, change_of, change_of_fork, seeds_in_words
+from .history import NewGeneration
 from .journal import Journal
 from .status import Outcome, Status, outcome_of, status_of, target_of
 from .target import Aim, made, next_aim
@@ -28,20 +29,25 @@ JOURNAL = "journal.sqlite"
 
 
 class Run:
-    """A run on disk, for reading. Opening one never changes it. idle: the start that returns it had nothing to do."""
+    """A run on disk, for reading. Opening a run never changes it.
+
+    path: the run's folder. idle: whether the start that returned this object had nothing to do. id: the first 8 hex
+    digits of the digest of the first generation. config: the configuration of the newest generation. generations: all
+    generations, oldest first.
+    """
 
     def __init__(self, path: str | Path, *, idle: bool = False, journal: Journal | None = None) -> None:
-        """Raises UsageError when `path` is not a run's folder. journal: the run's own, if it is open already."""
+        """Raise UsageError unless `path` is the folder of a started run. journal: its journal, if it is open."""
         self.path = Path(path)
         self.idle = idle
         if journal is None:
             check_folder(self.path)
             with reading(self.path) as opened:
-                generations = opened.generations()
+                generations = opened.history.generations()
         else:
-            generations = journal.generations()
+            generations = journal.history.generations()
         if not generations:
-            raise UsageError(f"{self.path}: the run was never started; `selfinstruct generate` does")
+            raise UsageError(f"{self.path}: the run was never started; start it with `selfinstruct generate`")
         self.id = generations[0].digest[:8]
         self.config = RunConfig.parse(generations[-1].config, str(self.path / JOURNAL))
         self.generations = generations
@@ -58,7 +64,7 @@ class Run:
 
     @property
     def dataset_path(self) -> Path:
-        """Where the dataset lies once it is written."""
+        """The folder of the dataset; it exists once the dataset is written."""
         return self.path / "dataset"
 
     @property
@@ -68,12 +74,12 @@ class Run:
             return outcome_of(journal, is_locked(self.path))
 
     def records(self) -> list[Record]:
-        """The dataset's records: the first `target` finished ones in admission order."""
+        """Return the dataset's records: the first `target` finished ones in admission order."""
         with reading(self.path) as journal:
             return list(journal.records(target_of(journal, self.config)))
 
     def status(self, journal: Journal | None = None) -> Status:
-        """The run in numbers, also while another process works on it. journal: one that is open for reading."""
+        """Return the run in numbers, also while another process works on it. journal: the run's, if it is open."""
         if journal is not None:
             return status_of(self, journal, is_locked(self.path))
         with reading(self.path) as opened:
@@ -87,7 +93,7 @@ def status(path: str | Path) -> Status:
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[Journal]:
-    """Open the journal of a run's folder for reading, in one transaction: later commits do not show."""
+    """Open the journal of a run's folder for reading, in one transaction: later commits are invisible."""
     with contextlib.closing(Journal(path / JOURNAL, read_only=True)) as journal:
         journal.query("BEGIN")
         yield journal
@@ -102,7 +108,7 @@ def check_folder(path: Path) -> None:
 
 
 def has_journal(path: Path) -> bool:
-    """Whether a run was begun in a folder. Raises UsageError when that can't be seen."""
+    """Return whether a folder contains a journal. Raises UsageError if the folder can't be read."""
     try:
         return (path / JOURNAL).exists()
     except PermissionError as error:
@@ -110,7 +116,7 @@ def has_journal(path: Path) -> bool:
 
 
 def streams_of(path: Path) -> list[Path]:
-    """The folders of the runs that a scattered job consists of, in order; none where `path` is a run's own."""
+    """Return the folders of a scattered job's runs, in order; none if `path` is the folder of one run."""
     if has_journal(path):
         return []
     found = [journal.parent for journal in path.glob(f"shards/*/{JOURNAL}") if journal.parent.name.isdecimal()]
@@ -118,31 +124,32 @@ def streams_of(path: Path) -> list[Path]:
 
 
 def begun_runs(streams: Iterable[Path]) -> list[Run]:
-    """Those of the streams that somebody has started: a worker may just be making the next one's journal."""
+    """Return the runs of those streams that have been started."""
     runs = []
     for stream in streams:
-        with contextlib.suppress(UsageError):
+        with contextlib.suppress(UsageError):  # a worker may be creating this stream's journal right now
             runs.append(Run(stream))
     return runs
 
 
 @dataclass(slots=True)
 class OpenRun:
-    """A run that this process works on: its journal, open for writing."""
+    """A run that this process works on.
+
+    path: the run's folder. journal: the run's journal, open for writing. id: the run's id; see `Run`. configs: the
+    configuration of every generation, in order; the last is the current one. arrivals: the run's seeds, with the
+    question from which each of them counts. first_question: the first question of the current generation. target: how
+    many records this start works toward. messages: what this start has changed in the run, one line each.
+    """
 
     path: Path
     journal: Journal
     id: str
     configs: list[RunConfig] = field(default_factory=list)
-    """The configuration of every generation, the first has number 1; the last is the current one."""
     arrivals: list[Arrival] = field(default_factory=list)
-    """The run's seeds, with the question from which each of them counts."""
     first_question: int = 0
-    """Of the current generation."""
     target: int = 0
-    """Records that this start works towards."""
-    said: tuple[str, ...] = ()
-    """What has changed in the run with this start, a line each."""
+    messages: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager
@@ -154,11 +161,19 @@ def open_run(
     *,
     new_generation: bool = False,
 ) -> Iterator[OpenRun]:
-    """Make the run's folder or open it, hold its lock, and see what the configuration changes in it.
+    """Create or open the run's folder, hold its lock, and begin a generation if the configuration calls for one.
 
-    fork_of: another run whose answers are taken over at no cost; the new configuration begins where they end.
-    new_generation: another teacher, other prompts or sampling begin a generation here; seeds that are added always do.
-    Raises RunLocked, ConfigChanged (with what differs), StorageError.
+    Args:
+        config: The run's configuration.
+        meaning: Its values that decide what the answers are.
+        seeds: All seeds of the configuration.
+        fork_of: Another run whose answers are copied first, at no cost.
+        new_generation: Let another teacher, other prompts or other sampling begin a generation.
+
+    Raises:
+        RunLocked: Another process works on the run.
+        ConfigChanged: The run was made with another configuration.
+        StorageError: The folder or the journal can't be written.
     """
     path = Path(config.run_dir)
     values = config.model_dump(mode="json", exclude_unset=True)
@@ -166,14 +181,17 @@ def open_run(
     with _lock(path):
         if fork_of is not None:
             _check_fork(fork_of, path)
-            _fork(fork_of, path, config, meaning, values, seeds)
+            _fork(fork_of, config, meaning, seeds)
         with contextlib.closing(Journal(path / JOURNAL)) as journal:
+            # The configuration: begin a generation, or keep the newest values of the keys that may change freely.
             change = change_of(path, journal, meaning, seeds, new_generation=new_generation)
             if change.begins:
-                journal.begin_generation(change.digest, change.meaning, values, _version.__version__, change.added)
-            generations = journal.generations()
+                journal.begin_generation(_new_generation(change, values))
+            generations = journal.history.generations()
             if generations[-1].config != values:
-                journal.refresh_config(values)
+                journal.history.refresh_config(values)
+
+            # The start: its target, and an outcome that stays if the process is killed.
             aim, arrivals = next_aim(config, journal), journal.arrivals.all()
             notes = aim.notes | {"seed_tasks": str(sum(len(arrival.tasks) for arrival in arrivals))}
             journal.begin_start(_version.__version__, outcome=json.dumps(["running", "", 3]), **notes)
@@ -185,30 +203,29 @@ def open_run(
                 arrivals=arrivals,
                 first_question=generations[-1].first_question,
                 target=aim.target,
-                said=change.said,
+                messages=change.messages,
             )
 
 
-def _fork(
-    source: Path,
-    path: Path,
-    config: RunConfig,
-    meaning: dict[str, Any],
-    values: dict[str, Any],
-    seeds: Sequence[SeedTask],
-) -> None:
-    """Copy a run's journal. What it aims at stands in the copy from the first: a start that is killed counts, too."""
+def _fork(source: Path, config: RunConfig, meaning: dict[str, Any], seeds: Sequence[SeedTask]) -> None:
+    """Copy the journal of the run in `source`, and begin the generation of the new configuration in the copy."""
+    values = config.model_dump(mode="json", exclude_unset=True)
     with contextlib.closing(Journal(source / JOURNAL, read_only=True)) as journal:
         change = change_of_fork(journal, meaning, seeds)
+        # The copy states its target from the start, so that a start that is killed doesn't count twice.
         aim = next_aim(config, None)
         if aim.more is not None:
             aim = Aim(made(journal) + aim.more, aim.more)
-        copied = (path / JOURNAL, change.digest, change.meaning, values, _version.__version__, change.added)
-        journal.copy_to(*copied, afresh=change.afresh, notes=aim.notes)
+        new = _new_generation(change, values)
+        journal.copy_to(Path(config.run_dir) / JOURNAL, new, replace_seeds=change.replace_seeds, notes=aim.notes)
+
+
+def _new_generation(change: Change, values: dict[str, Any]) -> NewGeneration:
+    return NewGeneration(change.digest, change.meaning, values, _version.__version__, change.added)
 
 
 def foresee_start(config: RunConfig, seeds: Sequence[SeedTask]) -> tuple[Aim, str]:
-    """What the next start with `config` would work towards, and in words which of `seeds` are new to its run."""
+    """Return what the next start with `config` would work toward, and how `seeds` differ from the run's, in words."""
     path = Path(config.run_dir)
     if not has_journal(path):
         return next_aim(config, None), ""
@@ -217,7 +234,7 @@ def foresee_start(config: RunConfig, seeds: Sequence[SeedTask]) -> tuple[Aim, st
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process works on the run right now."""
+    """Return whether a process works on the run now."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(path / "run.lock")
@@ -226,7 +243,7 @@ def is_locked(path: Path) -> bool:
             return False
     except Timeout:
         return True
-    except OSError:  # a folder that can't be written: nobody works on it from here
+    except OSError:  # this user can't write the folder, so none of their processes works on it
         return False
 
 
@@ -247,7 +264,7 @@ def _lock(path: Path) -> Iterator[None]:
 
     lock = FileLock(path / "run.lock")
     try:
-        lock.acquire(timeout=0.5)  # `status` holds it for an instant, too
+        lock.acquire(timeout=0.5)  # `status` also holds it for a moment
     except Timeout:
         raise RunLocked(f"{path}: another process works on this run; wait for it, or choose another run_dir") from None
     except OSError as error:
@@ -260,6 +277,6 @@ def _lock(path: Path) -> Iterator[None]:
 
 def _check_fork(source: Path, path: Path) -> None:
     if has_journal(path):
-        raise UsageError(f"{path}: holds a run already; name a new folder to fork into")
+        raise UsageError(f"{path}: contains a run already; name a new folder to fork into")
     if not has_journal(source):
         raise UsageError(f"{source}: not a run's folder (no {JOURNAL} in it)")

@@ -1,38 +1,34 @@
-"""The run's one file: every answer that was paid for, and what is known about the run itself.
+"""The run's one file: every answer that was paid for, what became of it, and the run's own notes.
 
-`answers` is the truth. What became of them (`ledger`) follows from it and is made anew at every start.
-How the rows get to the disk is `store`'s business.
+`answers` is the source of truth. What became of the answers (`ledger`) follows from them and is computed at every
+start. `store` writes the rows to disk.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..core.prompts import Completion, Prompt, Usage
-from ..core.tasks import Record, SeedTask, Verdict
-from . import batch_jobs as jobs, ledger
-from .batch_jobs import DROPPED, Jobs
-from .ledger import EMPTY, Ledger
-from .seeds_on_disk import FORGOTTEN, TABLE, Arrivals, coming
+from ..core.tasks import Record
+from . import batch_jobs, history, ledger
+from .batch_jobs import Jobs
+from .history import SET_META, History, NewGeneration
+from .ledger import Ledger
+from .seeds_on_disk import TABLE, Arrivals, coming
 from .sent_prompts import TEXTS, Sent
 from .store import Statement, Store
 
 FORMAT = 6
-"""Version of the file's tables; stands in `PRAGMA user_version`."""
+"""Version of the file's tables, stored in `PRAGMA user_version`."""
 
 _TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    """CREATE TABLE generations (
-    number INTEGER PRIMARY KEY, first_question INTEGER NOT NULL, digest TEXT NOT NULL,
-    meaning TEXT NOT NULL, config TEXT NOT NULL, program TEXT NOT NULL)""",
-    """CREATE TABLE starts (
-    number INTEGER PRIMARY KEY, began_at REAL NOT NULL, program TEXT NOT NULL, hosts TEXT NOT NULL,
-    checks TEXT NOT NULL)""",
+    *history.TABLES,
     TEXTS,
     """CREATE TABLE answers (
     key TEXT PRIMARY KEY, question INTEGER, generation INTEGER NOT NULL, purpose TEXT NOT NULL,
@@ -44,33 +40,28 @@ _TABLES = (
     "CREATE INDEX answers_by_question ON answers (question) WHERE question IS NOT NULL",
     *ledger.TABLES,
     TABLE,
-    *jobs.TABLES,
+    *batch_jobs.TABLES,
 )
 ANSWER_COLUMNS = (
     "key question generation purpose prompt demos version text finish_reason error failed logprobs teacher model "
     "prompt_tokens completion_tokens cached_tokens cost_usd asked_at latency_s requests"
 ).split()
-"""What is written of an answer, in this order."""
+"""The columns of an answer that `Journal.commit` writes, in order."""
 _INSERT_ANSWER = f"INSERT INTO answers ({', '.join(ANSWER_COLUMNS)}) VALUES ({', '.join('?' * len(ANSWER_COLUMNS))})"
 _RECALL = (
     "SELECT text, finish_reason, prompt_tokens, completion_tokens, cached_tokens, model, error, failed,"
     " logprobs, demos, version, generation, teacher FROM answers WHERE key = ?"
 )
 _FORGET = "UPDATE answers SET key = 'failed:' || rowid || ':' || key, question = NULL WHERE key = ? AND failed = 1"
-_INSERT_GENERATION = (
-    "INSERT INTO generations (first_question, digest, meaning, config, program)"
-    " SELECT max(coalesce(max(question) + 1, 0), ?), ?, ?, ?, ? FROM answers"
-)
-_INSERT_START = "INSERT INTO starts (began_at, program, hosts, checks) VALUES (?, ?, ?, ?)"
-_ASKED_UNDER = "asked_under"
-_SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answered question as the journal keeps it: what was shown, under which wording, and what came back.
+    """An answered question.
 
-    generation: the number of the configuration that it was asked under. teacher: what the one who answered is called.
+    completion: what the teacher returned. demos: the ids of the demonstrations in the prompt. version: the hash of the
+    prompt's wording. generation: the number of the generation that asked the question. teacher: the name of the teacher
+    that answered.
     """
 
     completion: Completion
@@ -82,9 +73,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a run has spent itself (answers taken over from another run are not counted).
+    """What a run has spent itself; answers copied from another run do not count.
 
-    unpriced: what of it each teacher used while its price was not known.
+    unpriced: the part that each teacher used while its price was unknown.
     """
 
     requests: int = 0
@@ -94,56 +85,35 @@ class Totals:
     unpriced: Mapping[str, Usage] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """A stretch of questions asked under one configuration. New seeds, a new teacher and a fork begin another.
-
-    number: counted from 1. first_question: one more than the highest number answered, or under way, before it.
-    """
-
-    number: int
-    first_question: int
-    digest: str
-    meaning: dict[str, Any]
-    config: dict[str, Any]
-
-
 class Journal:
-    """One open journal. `commit` needs a running event loop; everything else doesn't.
+    """One open journal. Only `commit` needs a running event loop.
 
-    Raises StorageError when the file can't be read or written, UsageError when it isn't a journal.
+    Raises:
+        StorageError: The file can't be read or written.
+        UsageError: The file is not a journal of this format.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self._store = Store(path, _TABLES, FORMAT, read_only=read_only)
+        self.history = History(self._store)
         self.ledger = Ledger(self._store)
         self.jobs = Jobs(self._store)
         self.arrivals = Arrivals(self._store)
         self.sent = Sent(self._store)
         self._in_flight = (0, 0.0)
-        self._generation = self._latest_generation()
-        self._asked_under: dict[str, int] = json.loads(self.meta(_ASKED_UNDER) or "{}")
-        """Questions that were under way when a generation began, and the one they belong to."""
 
     # --- answers ------------------------------------------------------------------------------
 
     def recall(self, key: str) -> Answer | None:
-        """The committed answer to question `key`, or None."""
+        """Return the committed answer to question `key`, or None."""
         row = self._store.row(_RECALL, (key,))
         if row is None:
             return None
-        completion = Completion(
-            text=row[0],
-            finish_reason=row[1],
-            usage=Usage(row[2], row[3], row[4]),
-            model=row[5],
-            error=row[6],
-            failed=bool(row[7]),
-            logprobs=json.loads(row[8]) if row[8] else None,
-            key=key,
-        )
-        return Answer(completion, tuple(json.loads(row[9])), row[10], row[11], row[12])
+        text, finish_reason, *tokens, model, error, failed, logprobs, demos, version, generation, teacher = row
+        probabilities = json.loads(logprobs) if logprobs else None
+        completion = Completion(text, finish_reason, Usage(*tokens), model, error, bool(failed), probabilities, key=key)
+        return Answer(completion, tuple(json.loads(demos)), version, generation, teacher)
 
     async def commit(
         self,
@@ -157,47 +127,41 @@ class Journal:
         requests: int = 1,
         teacher: str = "",
     ) -> Answer:
-        """Put an answer on disk. Returns it when it is durable; raises StorageError when it can't be.
+        """Write an answer to disk, and return it once it is durable.
 
-        requests: how many were sent for it, the retries included. teacher: what the one who gave it is called.
+        Args:
+            key: The question's key.
+            question: The number of a proposal, else None.
+            prompt: What was sent.
+            completion: What the teacher returned.
+            cost_usd: What it cost in dollars; None if the price is unknown.
+            asked_at: When it was sent, in seconds of the epoch.
+            latency_s: How long the answer took, in seconds.
+            requests: How many requests were sent for it, including retries.
+            teacher: The name of the teacher.
+
+        Raises:
+            StorageError: The answer can't be written.
         """
-        usage = completion.usage
-        generation = self._asked_under.get(key, self._generation)
-        row = (
-            key,
-            question,
-            generation,
-            prompt.purpose,
-            self.sent.json_of(prompt),
-            json.dumps(prompt.demos),
-            prompt.version,
-            completion.text,
-            completion.finish_reason,
-            completion.error,
-            int(completion.failed),
-            json.dumps(dict(completion.logprobs)) if completion.logprobs else None,
-            teacher,
-            completion.model,
-            usage.prompt_tokens,
-            usage.completion_tokens,
-            usage.cached_tokens,
-            cost_usd,
-            asked_at,
-            latency_s,
-            requests,
-        )
-        await self._store.commit((_INSERT_ANSWER, row))
+        # In the order of `ANSWER_COLUMNS`.
+        generation, usage, logprobs = self.history.generation_of(key), completion.usage, completion.logprobs
+        sent = (prompt.purpose, self.sent.json_of(prompt), json.dumps(prompt.demos), prompt.version)
+        returned = (completion.text, completion.finish_reason, completion.error, int(completion.failed))
+        probabilities = json.dumps(dict(logprobs)) if logprobs else None
+        tokens = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
+        answer = (key, question, generation, *sent, *returned, probabilities, teacher, completion.model, *tokens)
+        await self._store.commit((_INSERT_ANSWER, (*answer, cost_usd, asked_at, latency_s, requests)))
         return Answer(replace(completion, key=key), prompt.demos, prompt.version, generation, teacher)
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Set failed answers aside, so that a later start asks them anew. Only failures are ever forgotten.
+        """Rename the rows of failed answers, so that a later start asks again. Successful answers are never forgotten.
 
-        Their rows stay under another key: what they have cost still counts.
+        The rows stay under another key, because what they cost still counts.
         """
         self._store.at_once([(_FORGET, (key,)) for key in keys])
 
     def totals(self) -> Totals:
-        """What the run has spent so far."""
+        """Return what the run has spent so far."""
         row = self._store.row(
             "SELECT coalesce(sum(requests), 0), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),"
             " coalesce(sum(cost_usd), 0.0) FROM answers WHERE inherited = 0"
@@ -212,136 +176,77 @@ class Journal:
 
     # --- what became of them ------------------------------------------------------------------
 
-    def note(self, question: int, index: int, stage: str, part: int, instruction: str, verdict: Verdict) -> None:
-        """Write a verdict into the ledger, with the next commit."""
-        self.ledger.note(question, index, stage, part, instruction, verdict)
-
-    def keep(self, record: Record) -> None:
-        """Write a finished record into the ledger, with the next commit."""
-        self.ledger.keep(record)
-
     def records(self, limit: int | None = None) -> Iterator[Record]:
-        """Finished records in admission order, at most `limit`."""
+        """Return finished records in admission order, at most `limit`."""
         return self.ledger.records(limit)
 
     def query(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
-        """Rows of a read-only query, for reports."""
+        """Return the rows of a read-only query."""
         return self._store.rows(sql, parameters)
 
     # --- the run ------------------------------------------------------------------------------
 
     def meta(self, key: str) -> str | None:
-        """A value of the run's own notes, or None."""
+        """Return one of the run's own notes, or None."""
         row = self._store.row("SELECT value FROM meta WHERE key = ?", (key,))
         return None if row is None else str(row[0])
 
     def set_meta(self, **notes: str) -> None:
-        """Write some of the run's own notes at once."""
-        self._store.at_once([(_SET_META, note) for note in notes.items()])
+        """Write some of the run's own notes in one transaction."""
+        self._store.at_once([(SET_META, note) for note in notes.items()])
 
     def note_in_flight(self, count: int) -> None:
-        """Write down, with the next commit, how many questions are with the teachers; at most once a second, and 0."""
+        """Write the number of questions in flight with the next commit: at most once a second, and always a zero."""
         last, noted_at = self._in_flight
         now = time.monotonic()
         if count != last and (count == 0 or now - noted_at >= 1):
             self._in_flight = (count, now)
-            self._store.note((_SET_META, ("in_flight", str(count))))
+            self._store.note((SET_META, ("in_flight", str(count))))
 
     def begin_start(self, program: str, **notes: str) -> None:
-        """Count a start of the run, by a version of the program; what the ledger gets from here on is its."""
+        """Count a start by version `program` of this package; rows of the ledger belong to it from now on."""
+        # Only the same program computes the same nearest texts, so only then may the last start's be reused.
         self.ledger.trusted = self.meta("program") == program
         self.ledger.start = int(self.meta("starts") or 0) + 1
         self.set_meta(starts=str(self.ledger.start), program=program, **notes)
 
-    def note_start(self, program: str, hosts: Mapping[str, str] | None, checks: Sequence[str]) -> None:
-        """Write down that a start began now: the host that each model is asked at, and the checks that tasks must pass.
-
-        hosts: None when the teacher is an object of the caller's own. An answer belongs to the last start before it.
-        """
-        row = (time.time(), program, json.dumps(hosts), json.dumps(checks))
-        self._store.at_once([(_INSERT_START, row)])
-
-    def generations(self) -> list[Generation]:
-        """The configurations of this run, oldest first; empty for a new journal."""
-        rows = self._store.rows(
-            "SELECT number, first_question, digest, meaning, config FROM generations ORDER BY number"
-        )
-        return [Generation(r[0], r[1], r[2], json.loads(r[3]), json.loads(r[4])) for r in rows]
-
-    def begin_generation(
-        self,
-        digest: str,
-        meaning: dict[str, Any],
-        config: dict[str, Any],
-        program: str,
-        seeds: Sequence[SeedTask] = (),
-    ) -> None:
-        """Questions that are asked from here on belong to a new configuration. seeds: those that come with it.
-
-        What is under way in batch jobs stays with the one that asked it.
-        """
-        under_way = self.jobs.under_way()
-        for key in under_way:
-            self._asked_under.setdefault(key, self._generation)
-        after = max((number + 1 for number in under_way.values() if number is not None), default=0)
-        note: Statement = (_SET_META, (_ASKED_UNDER, json.dumps(self._asked_under)))
-        self._store.at_once([_generation(digest, meaning, config, program, after), *coming(seeds), note])
-        self._generation = self._latest_generation()
-
-    def refresh_config(self, config: dict[str, Any]) -> None:
-        """Keep the latest values of the keys that may change freely with the current generation."""
-        statement = "UPDATE generations SET config = ? WHERE number = (SELECT max(number) FROM generations)"
-        self._store.at_once([(statement, (json.dumps(config),))])
+    def begin_generation(self, new: NewGeneration) -> None:
+        """Begin a generation: questions that are asked from now on belong to it."""
+        self.history.begin(new, self.jobs.under_way())
 
     def copy_to(
-        self,
-        path: Path,
-        digest: str,
-        meaning: dict[str, Any],
-        config: dict[str, Any],
-        program: str,
-        seeds: Sequence[SeedTask] = (),
-        *,
-        afresh: bool = False,
-        notes: Mapping[str, str] | None = None,
+        self, path: Path, new: NewGeneration, *, replace_seeds: bool = False, notes: Mapping[str, str] | None = None
     ) -> None:
-        """Copy the journal to a new file, its answers marked as taken over, and begin a generation there.
+        """Copy the journal to a new file, mark its answers as inherited, and begin a generation there.
 
-        seeds: those that come with it; afresh: in place of the run's own, from its first question on. notes: the new
-        file's first ones.
-        The new file is there whole or not at all.
+        Args:
+            path: The new file. It appears complete or not at all.
+            new: The generation to begin.
+            replace_seeds: Whether the generation's seeds replace the run's, from the first question on.
+            notes: The first notes of the new run.
         """
-        taken_over: list[Statement] = [
+        changes: list[Statement] = [
             ("UPDATE answers SET inherited = 1", ()),
-            ("DELETE FROM meta WHERE key NOT LIKE 'schemas:%'", ()),  # how each generation asks stays what it was
-            *((_SET_META, note) for note in (notes or {}).items()),
-            *EMPTY,
-            *DROPPED,
-            _generation(digest, meaning, config, program),
-            *(FORGOTTEN if afresh else []),
-            *coming(seeds, at_first=afresh),
+            # How each earlier generation asks must not change, so what was found out about schemas is kept.
+            ("DELETE FROM meta WHERE key NOT LIKE 'schemas:%'", ()),
+            *((SET_META, note) for note in (notes or {}).items()),
+            # The copy computes its own ledger, and must not collect the batch jobs of another run.
+            *((f"DELETE FROM {table}", ()) for table in (*ledger.NAMES, *batch_jobs.NAMES)),
+            new.statement(),
+            *([("DELETE FROM seeds", ())] if replace_seeds else []),
+            *coming(new.seeds, at_first=replace_seeds),
         ]
-        self._store.backup(path, taken_over)
+        self._store.backup(path, changes)
 
     def flush(self) -> None:
-        """Write what is still noted."""
+        """Write everything that waits for the next commit."""
         self._store.flush()
 
     def close(self) -> None:
-        """Write what is still noted and close the file."""
+        """Write everything that waits for the next commit, and close the file."""
         self._store.close()
-
-    def _latest_generation(self) -> int:
-        return int(self._store.row("SELECT coalesce(max(number), 1) FROM generations")[0])
 
 
 def aside(key: str) -> str:
-    """A key for a failure that isn't the last word on question `key`: its row counts, and is nobody's answer."""
+    """Return a key for a failed attempt at question `key`: its cost counts, but it is no answer to the question."""
     return f"failed:{time.time_ns()}:{key}"
-
-
-def _generation(
-    digest: str, meaning: dict[str, Any], config: dict[str, Any], program: str, after: int = 0
-) -> Statement:
-    """The statement that begins a generation, with question `after` or a later one."""
-    return _INSERT_GENERATION, (after, digest, json.dumps(meaning), json.dumps(config), program)

@@ -1,8 +1,8 @@
-"""What became of the answers, as rows of the journal: a verdict for every candidate, what developed it, the records.
+"""What became of the answers, as rows of the journal: verdicts, the keys of developing questions, and records.
 
-All of it follows from the answers and is made anew at every start; `start` says by which one, so that rows
-which an earlier program, filter or teacher left behind can be told apart and swept away. Only the nearest texts of
-admitted tasks, dear to find, are read back (`admissions`), while program and pool are the same.
+All of it follows from the answers and is computed at every start. Each row carries the number of the start that wrote
+it, so that rows of an earlier program, filter or teacher can be deleted. Only the nearest texts of admitted tasks are
+read back (`admissions`), because they are expensive to compute.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from ..core.tasks import Record, Verdict
-from .store import Statement, Store
+from .store import Store
 
 TABLES = (
     """CREATE TABLE verdicts (
@@ -28,12 +28,7 @@ TABLES = (
     question INTEGER NOT NULL, idx INTEGER NOT NULL, keys TEXT NOT NULL, start INTEGER NOT NULL,
     PRIMARY KEY (question, idx)) WITHOUT ROWID""",
 )
-EMPTY: tuple[Statement, ...] = (
-    ("DELETE FROM verdicts", ()),
-    ("DELETE FROM records", ()),
-    ("DELETE FROM developments", ()),
-)
-"""Take every row out again, as a copy of the journal does that begins anew."""
+NAMES = ("verdicts", "records", "developments")
 _ADMISSIONS = (
     "SELECT question, idx, instruction, nearest, score FROM verdicts "
     "WHERE (question, idx) > (?, ?) AND stage = 'admission' ORDER BY question, idx LIMIT 500"
@@ -46,18 +41,30 @@ _RECORD = TypeAdapter(Record)
 
 
 class Ledger:
-    """The rows that one start writes. start: its number, counted from 1 in the life of the file."""
+    """Writes the rows of one start, and reads the records.
+
+    start: the number of the start, counted from 1 over the life of the file. trusted: whether the previous start ran
+    the same version of the program.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.start = 0
         self.trusted = False
-        """Whether the start before this one was the same program's."""
 
     def note(self, question: int, index: int, stage: str, part: int, instruction: str, verdict: Verdict) -> None:
-        """Write a verdict with the next commit; one that stands there for the same place goes."""
-        said = (verdict.reason, verdict.detail, verdict.score, verdict.nearest)
-        self._store.note((_PUT_VERDICT, (question, index, stage, part, instruction, *said, self.start)))
+        """Write a verdict with the next commit; it replaces an earlier one with the same first four values.
+
+        Args:
+            question: The number of the proposal.
+            index: The position of the task in the answer; -1 for a verdict on the whole answer.
+            stage: 'answer', 'filter', 'novelty', 'admission' or 'instance'.
+            part: The number of the instance; 0 in other stages.
+            instruction: The task's instruction; empty for a verdict on the whole answer.
+            verdict: What the check found.
+        """
+        values = (verdict.reason, verdict.detail, verdict.score, verdict.nearest)
+        self._store.note((_PUT_VERDICT, (question, index, stage, part, instruction, *values, self.start)))
 
     def keep(self, record: Record) -> None:
         """Write a finished record with the next commit."""
@@ -65,35 +72,39 @@ class Ledger:
         self._store.note((_PUT_RECORD, (record.question, record.index, value, self.start)))
 
     def developed(self, question: int, index: int, keys: Sequence[str]) -> None:
-        """Write, with the next commit, which questions an admitted task was developed by; their keys in `answers`."""
+        """Write, with the next commit, which questions developed an admitted task.
+
+        Args:
+            question: The number of the task's proposal.
+            index: The position of the task in the proposal's answer.
+            keys: The questions' keys in `answers`, in the order of asking.
+        """
         self._store.note((_PUT_DEVELOPMENT, (question, index, json.dumps(keys), self.start)))
 
     def sweep(self) -> None:
-        """Take out what earlier starts said and this one did not say again."""
-        self._store.at_once([(f"{statement} WHERE start <> ?", (self.start,)) for statement, _ in EMPTY])
+        """Delete the rows that earlier starts wrote and this one did not write again."""
+        self._store.at_once([(f"DELETE FROM {table} WHERE start <> ?", (self.start,)) for table in NAMES])  # noqa: S608
 
     def admissions(self) -> Iterator[tuple[Any, ...]]:
-        """What the start before this one admitted, in order: question, index, instruction, nearest text's id, score.
-
-        Read in portions, ahead of what this start writes.
-        """
+        """Yield what the previous start admitted, in order: question, index, instruction, nearest text's id, score."""
+        # Read in portions, ahead of the rows that this start replaces.
         after = (-1, -1)
         while rows := self._store.rows(_ADMISSIONS, after):
             yield from rows
             after = rows[-1][:2]
 
     def records(self, limit: int | None = None) -> Iterator[Record]:
-        """Finished records in admission order, at most `limit`, all from one instant."""
+        """Return finished records in admission order, at most `limit`, all from one instant."""
         rows = self._store.rows(
             "SELECT record FROM records ORDER BY question, idx LIMIT ?", (-1 if limit is None else limit,)
         )
         return (_RECORD.validate_json(value) for (value,) in rows)
 
     def record(self, question: int, index: int) -> Record | None:
-        """Return the finished record at a place."""
+        """Return the finished record of a task, or None."""
         row = self._store.row("SELECT record FROM records WHERE question = ? AND idx = ?", (question, index))
         return None if row is None else _RECORD.validate_json(row[0])
 
     def finished(self) -> int:
-        """How many finished records stand in the file."""
+        """Return the number of finished records."""
         return int(self._store.row("SELECT count(*) FROM records")[0])

@@ -1,11 +1,9 @@
-"""Where a run's records come from: who was asked when, past which checks they came, and what each has cost.
+"""Where a run's records come from: teachers, hosts, times, checks and costs, joined from the journal's answers.
 
-Nothing of it is stored with the records; it is joined from the journal's answers when it is asked for.
-
-What a record has cost: a proposal's tokens and dollars are shared equally among all tasks that were read from its
-answer, the refused ones included; a question that developed a task counts for it whole, equally for those that share
-it. So the sum over all records, plus what went into refused tasks, into answers without a task and into probes, is the
-sum over all answers (`Spent`). Answers taken over from another run count with what they cost there.
+The cost of a record: all tasks of a proposal, including rejected ones, share its tokens and dollars equally. A question
+that developed a task counts fully for the task; tasks that share such a question share its cost equally. So the costs
+of all records, of rejected tasks, of answers without a task, and of probes add up to the cost of all answers (`Spent`).
+Inherited answers count with what they cost in the run that asked them.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from .snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Tokens and dollars; fractions, since a proposal is shared. cost_usd: None where no price was known."""
+    """Tokens and dollars, in fractions, because proposals are shared. cost_usd: None if a price was unknown."""
 
     prompt_tokens: float = 0.0
     completion_tokens: float = 0.0
@@ -38,7 +36,7 @@ class Share:
         return Share(self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens, cost)
 
     def part(self, some: int, of: int) -> Share:
-        """What falls to `some` of `of` who share it equally."""
+        """Return the part of `some` out of `of` equal parts."""
         factor = some / of
         cost = None if self.cost_usd is None else self.cost_usd * factor
         return Share(self.prompt_tokens * factor, self.completion_tokens * factor, cost)
@@ -46,9 +44,11 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A start of the run: when, by which version, at which host each teacher was asked, which checks tasks had to pass.
+    """A start of the run.
 
-    hosts: None when the teacher was an object of the caller's own.
+    number: counted from 1. began_at: seconds of the epoch. program: the version of this package. hosts: the host of
+    each teacher by its name; None if the teachers were the caller's objects. checks: the checks that tasks had to pass,
+    in order.
     """
 
     number: int
@@ -60,12 +60,13 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What is known of one record beyond the record itself.
+    """What the journal knows about one record besides the record itself.
 
-    questions: keys in `answers`, the proposal's first. host, output_host: where the proposal was asked, and the
-    question whose answer contains its instances; None for a teacher that isn't a server, or if the author is unknown.
-    asked_at: of the proposal, seconds of the epoch;
-    generation, prompt_hash (see `_prompt_hashes`): of the proposal. passed: the checks, in order.
+    questions: keys in `answers`: the proposal, then the questions that developed the task. prompt_hash: the hash of the
+    proposal's prompt; see `_prompt_hashes`. host: where the proposal was asked; None for a teacher that isn't a server.
+    output_host: where the answer that contains the instances was asked; None also if the author is unknown. asked_at:
+    when the proposal was asked, in seconds of the epoch. generation, config_digest: of the proposal. passed: the checks
+    that the record has passed, in order. share: what the record cost.
     """
 
     run_id: str
@@ -84,8 +85,8 @@ class Origin:
 class Spent:
     """Where a run's tokens and dollars went.
 
-    refused: into tasks that are no records, what developed them included. without_task: into answers from which no task
-    was read. probes: into finding out how the teacher is best asked.
+    refused: into tasks that are no records, including the questions that developed them. without_task: into answers
+    without a readable task. probes: into finding out how to ask the teachers.
     """
 
     records: Share = Share()
@@ -95,13 +96,13 @@ class Spent:
 
     @property
     def total(self) -> Share:
-        """All of it."""
+        """The sum of all four."""
         return self.records + self.refused + self.without_task + self.probes
 
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """An answer's place in the run, and what it cost. teacher: what the one who gave it is called."""
+    """An answer's origin, and what it cost. teacher: the name of the teacher. asked_at: seconds of the epoch."""
 
     purpose: str
     generation: int
@@ -111,19 +112,23 @@ class Paid:
 
 
 class Trail:
-    """What the journal tells of a run's answers, read once and at one time."""
+    """The origins and costs of a run's records, read from its journal once and at one instant."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._run = run = snapshot.run
         journal = snapshot.journal
         self._digests = {generation.number: generation.digest for generation in run.generations}
         self.starts = starts_of(journal)
+
+        # Answers by key, and how many tasks each proposal brought.
         self._answers = dict(_answers(journal))
         self._prompts = dict(_prompt_hashes(journal))
         tasks = journal.query(
             "SELECT question, count(DISTINCT idx) FROM verdicts WHERE idx >= 0 AND stage <> 'instance' GROUP BY 1"
         )
         self._tasks = Counter({int(question): int(count) for question, count in tasks})
+
+        # The questions that developed each task, and how many tasks each of these questions developed.
         self._developments = {
             (question, index): tuple(json.loads(keys))
             for question, index, keys in journal.query("SELECT question, idx, keys FROM developments")
@@ -131,7 +136,7 @@ class Trail:
         self._users = Counter(key for keys in self._developments.values() for key in set(keys))
 
     def of(self, record: Record) -> Origin:
-        """Where a record comes from."""
+        """Return the origin of a record."""
         keys = self.keys(record.question, record.index)
         paid = self._answers[keys[0]]
         output = self._answers.get(record.output_key or "")
@@ -150,7 +155,7 @@ class Trail:
 
     @property
     def checks(self) -> tuple[str, ...]:
-        """What every record has passed, in order: the checks of the last start, and a judge."""
+        """The checks that every record has passed, in order: those of the last start, and a judge with a threshold."""
         judged = self._run.config.judge is not None and self._run.config.judge.min_score is not None
         named = self.starts[-1].checks if self.starts else ()
         return (*named, *(["judge"] if judged else []))
@@ -162,15 +167,15 @@ class Trail:
 
     @property
     def last_at(self) -> float:
-        """When the last answer was asked for, seconds of the epoch."""
+        """When the last answer was asked, in seconds of the epoch; 0 without answers."""
         return max((paid.asked_at for paid in self._answers.values()), default=0.0)
 
     def keys(self, question: int, index: int) -> tuple[str, ...]:
-        """The questions that a task came from: its proposal and what developed it."""
+        """Return the keys of the questions behind a task: its proposal, then those that developed it."""
         return (f"p:{question}", *self._developments.get((question, index), ()))
 
     def share(self, question: int, index: int) -> Share:
-        """What a task has cost."""
+        """Return what a task has cost."""
         proposal, *developed = self.keys(question, index)
         total = self._share(proposal).part(1, max(1, self._tasks[question]))
         for key in dict.fromkeys(developed):
@@ -178,21 +183,23 @@ class Trail:
         return total
 
     def start(self, moment: float) -> Start | None:
-        """The start that a moment belongs to."""
+        """Return the start that was running at `moment`, in seconds of the epoch; None before the first one."""
         place = bisect_right([start.began_at for start in self.starts], moment)
         return self.starts[place - 1] if place else None
 
     def host(self, moment: float, teacher: str) -> str | None:
-        """The host that the teacher of that name was asked at then."""
+        """Return the host of a teacher at `moment`; None for a teacher that isn't a server."""
         start = self.start(moment)
         return None if start is None or start.hosts is None else start.hosts.get(teacher)
 
     def spent(self, records: Iterable[Record]) -> Spent:
-        """Where everything went, when these are the records."""
+        """Return where the run's tokens and dollars went, if `records` are its records."""
+        # How many of the records came from each proposal and each developing question.
         kept = [(record.question, record.index) for record in records]
         of_proposal = Counter(question for question, _ in kept)
         of_key = Counter(key for place in kept for key in set(self._developments.get(place, ())))
-        spent = Spent(records=sum((self.share(*place) for place in kept), Share()))
+
+        # Keys are 'p:17' (a proposal), 'd:…' (a development), 'probe:…', and 'failed:…' (an attempt set aside).
         refused, without, probes = Share(), Share(), Share()
         for key, paid in self._answers.items():
             kind, _, rest = key.partition(":")
@@ -205,7 +212,7 @@ class Trail:
                 probes += paid.share
             else:
                 without += paid.share
-        return Spent(spent.records, refused, without, probes)
+        return Spent(sum((self.share(*place) for place in kept), Share()), refused, without, probes)
 
     def _share(self, key: str) -> Share:
         paid = self._answers.get(key)
@@ -213,32 +220,32 @@ class Trail:
 
 
 def teacher_of(config: RunConfig, name: str) -> ListedTeacher:
-    """The teacher of a configuration that answers under `name`; names may change, then it is the first."""
+    """Return the teacher called `name`, or the first one if none is: names may change between starts."""
     return next((teacher for teacher in config.all_teachers if teacher.label == name), config.all_teachers[0])
 
 
 def starts_of(journal: Journal) -> list[Start]:
-    """The starts of a run, those of the runs it was forked from included, oldest first."""
+    """Return the starts of a run, oldest first, including those of the runs that it was forked from."""
     rows = journal.query("SELECT number, began_at, program, hosts, checks FROM starts ORDER BY began_at, number")
     return [Start(row[0], row[1], row[2], json.loads(row[3]), tuple(json.loads(row[4]))) for row in rows]
 
 
 def iso(moment: float) -> str:
-    """Seconds of the epoch as UTC in ISO 8601, to the second."""
+    """Format seconds of the epoch as UTC in ISO 8601, such as '2026-03-01T12:00:00Z'."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _prompt_hashes(journal: Journal) -> Iterator[tuple[str, str]]:
-    """Of every proposal, by its key: 32 hex digits of the SHA-256 of its prompt as `answers` holds it.
+    """Yield the key of every proposal, and 32 hex digits of the SHA-256 of its prompt as stored in `answers`.
 
-    A system text that many share stands there by a name that is made from its content.
+    The stored prompt names a shared first message by the hash of its text, so the hash covers that text, too.
     """
     for key, prompt in journal.query("SELECT key, prompt FROM answers WHERE purpose = 'propose'"):
         yield key, hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _answers(journal: Journal) -> Iterator[tuple[str, Paid]]:
-    """Every answer by its key. One that failed and has no price cost nothing."""
+    """Yield every answer by its key. A failed answer without a price cost nothing."""
     rows = journal.query(
         "SELECT key, purpose, generation, teacher, asked_at, prompt_tokens, completion_tokens,"
         " CASE WHEN cost_usd IS NULL AND failed = 1 THEN 0.0 ELSE cost_usd END FROM answers"

@@ -1,8 +1,8 @@
-"""A finished run's seal. While it is unbroken the next start has nothing to do, and knows so without a replay.
+"""The seal of a finished run. While it matches, the next start ends before the replay and writes nothing.
 
-It is set when the target is met and the dataset stands, over all that the next start would go by: the program, the
-configuration with everything it names, and the files of the dataset. Code of the caller's own (a filter, a strategy)
-can change without a trace; a run that has some gets no seal and is replayed at every start.
+A start that meets its target sets the seal, a digest of everything that the next start would depend on: the program,
+the configuration with everything it names, and the files of the dataset. The caller's own code (a filter, a strategy)
+can change without a trace, so a run that uses some is never sealed.
 """
 
 from __future__ import annotations
@@ -21,28 +21,34 @@ from .journal import Journal
 
 
 def seal_of(config: RunConfig, meaning: dict[str, Any]) -> str | None:
-    """What `config` and its meaning put under the seal; None where code of one's own decides, too."""
+    """Return the seal of a configuration and its meaning; None if the run uses the caller's own code."""
     if config.filters.custom or ":" in config.strategy:
         return None
     template = Path(config.dataset.chat_template)
     try:
-        shown = hashlib.sha256(template.read_bytes()).hexdigest() if template.is_file() else ""
-    except OSError:  # who writes the dataset says so
+        template_digest = hashlib.sha256(template.read_bytes()).hexdigest() if template.is_file() else ""
+    except OSError:  # writing the dataset reports it
         return None
     values = config.model_dump(mode="json", exclude_unset=True)
-    return digest_of({"program": __version__, "config": values, "meaning": meaning, "template": shown})
+    return digest_of({"program": __version__, "config": values, "meaning": meaning, "template": template_digest})
 
 
 def set_seal(journal: Journal, dataset: Path, seal: str | None) -> None:
-    """Seal a run whose target is met and whose dataset has just been written."""
+    """Seal a run that has met its target and written its dataset.
+
+    Args:
+        journal: The run's journal.
+        dataset: The folder of the dataset.
+        seal: What `seal_of` returned.
+    """
     with contextlib.suppress(OSError):
-        journal.set_meta(seal="" if seal is None else f"{seal} {_look(dataset)}")
+        journal.set_meta(seal="" if seal is None else f"{seal} {_files_digest(dataset)}")
 
 
 def is_sealed(config: RunConfig, seal: str | None) -> bool:
-    """Whether the run of `config` was sealed with `seal`, has met its target last, and its dataset is as it was left.
+    """Return whether the run has met its target, carries `seal`, and its dataset has not changed since.
 
-    Reads an instant of the journal without the run's lock. What can't be read is not sealed: opening it says why.
+    Reads the journal without the run's lock. A journal that can't be read counts as not sealed; opening it says why.
     """
     path = Path(config.run_dir)
     if seal is None or not (path / JOURNAL).is_file():
@@ -51,13 +57,13 @@ def is_sealed(config: RunConfig, seal: str | None) -> bool:
         with contextlib.closing(Journal(path / JOURNAL, read_only=True)) as journal:
             notes = dict(journal.query("SELECT key, value FROM meta WHERE key IN ('outcome', 'seal', 'target')"))
         met = json.loads(notes.get("outcome", "[null]"))[0] == "target" and notes.get("target") == str(config.target)
-        return met and notes.get("seal") == f"{seal} {_look(path / 'dataset')}"
+        return met and notes.get("seal") == f"{seal} {_files_digest(path / 'dataset')}"
     except (SelfInstructError, OSError):
         return False
 
 
-def _look(dataset: Path) -> str:
-    """Names, sizes and times of the dataset's files."""
+def _files_digest(dataset: Path) -> str:
+    """Hash the names, sizes and times of the dataset's files. Reading their contents would take as long as a replay."""
     files = sorted(path for path in dataset.rglob("*") if path.is_file())
-    looks = [[str(path.relative_to(dataset)), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
-    return hashlib.sha256(json.dumps(looks).encode()).hexdigest()[:32]
+    stats = [[str(path.relative_to(dataset)), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
+    return hashlib.sha256(json.dumps(stats).encode()).hexdigest()[:32]

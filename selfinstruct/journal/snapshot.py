@@ -1,4 +1,4 @@
-"""A run at one instant: every question that a reader asks of a journal, as a named method.
+"""A run at one instant: every query that readers send to a journal, as a named method.
 
 Explanations, cards, licenses, provenance, reports and the live view read runs through `read`. All methods of one
 snapshot see the same transaction, whatever another process commits in the meantime.
@@ -19,6 +19,7 @@ from .folder import Run, check_folder, reading
 from .journal import Journal
 from .status import Status
 
+# `max` ignores the null reasons of checks that passed.
 _TASKS = (
     "SELECT v.question, v.idx, v.instruction,"
     " CASE WHEN EXISTS (SELECT 1 FROM records r WHERE r.question = v.question AND r.idx = v.idx) THEN 'record'"
@@ -108,6 +109,7 @@ class Snapshot:
     def record(self, question: int, index: int) -> Record | None:
         """Return the dataset's record at a place; None if there is none, or if it lies beyond the target."""
         record = self.journal.ledger.record(question, index)
+        # A run may have finished more records than its target; the dataset has the first ones.
         earlier = self._count("SELECT count(*) FROM records WHERE (question, idx) < (?, ?)", question, index)
         return record if earlier < self.status.target else None
 
@@ -130,7 +132,7 @@ class Snapshot:
 
     def tasks_containing(self, text: str, limit: int) -> list[TaskRow]:
         """Return at most `limit` tasks whose instruction contains `text`, ignoring ASCII case."""
-        pattern = "%" + re.sub(r"([%_\\])", r"\\\1", text) + "%"
+        pattern = "%" + re.sub(r"([%_\\])", r"\\\1", text) + "%"  # '50%' becomes '%50\%%'
         return [TaskRow(*row) for row in self._rows(_TASKS.format("v.instruction LIKE ? ESCAPE '\\'"), pattern, limit)]
 
     def instruction_of(self, question: int, index: int) -> str | None:
@@ -183,6 +185,7 @@ class Snapshot:
 
     def yields(self) -> dict[int, tuple[int, int]]:
         """Return (proposed, admitted) tasks by question, for the questions whose answer has been consumed."""
+        # Verdicts on instances concern tasks that are counted already; index -1 is a verdict on the whole answer.
         rows = self._rows(
             "SELECT question, count(*) FILTER (WHERE idx >= 0 AND stage <> 'instance'),"
             " count(*) FILTER (WHERE stage = 'admission') FROM verdicts GROUP BY question"
@@ -191,6 +194,7 @@ class Snapshot:
 
     def score_bins(self, bins: int) -> list[tuple[int, int, int]]:
         """Count novelty scores (0 to 1) in equal bins: (bin, 1 if rejected, count)."""
+        # A score of 1.0 belongs to the last bin.
         return self._rows(
             "SELECT min(cast(score * ? AS INTEGER), ?), reason IS NOT NULL, count(*) FROM verdicts"
             " WHERE score IS NOT NULL AND stage IN ('admission', 'novelty') GROUP BY 1, 2",
@@ -283,9 +287,10 @@ class Snapshot:
 
 @contextlib.contextmanager
 def read(run: Run | str | Path) -> Iterator[Snapshot]:
-    """Open a run, which may be in progress, as it stands now; close it when the block ends.
+    """Open a run, which may be in progress, as it is now; close it when the block ends.
 
-    Raises UsageError when `run` is not a run's folder.
+    Raises:
+        UsageError: `run` is not a run's folder.
     """
     if isinstance(run, Run):
         with reading(run.path) as journal:

@@ -1,19 +1,20 @@
-"""A run in numbers: how far it is, what it has used, what was refused and how its last start ended."""
+"""A run in numbers: progress, usage, rejections, and how its last start ended."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from ..config.run_config import RunConfig
-from .journal import Generation, Journal
+from .journal import Journal
 from .target import Aim, aim_of
 
+if TYPE_CHECKING:  # `folder` imports this module
+    from .folder import Run
+
 _ASKED = "SELECT count(*) FROM answers WHERE inherited = 0 AND key NOT LIKE 'failed:%'"
-"""Without the failures that were set aside: somebody else was asked, or somebody at another time."""
+"""Failed attempts that were set aside don't count: another teacher was asked, or the same one later."""
 _RECORDS_ASKED = "SELECT count(*) FROM records r JOIN answers a ON a.key = 'p:' || r.question WHERE a.inherited = 0"
 _RECORDS_BY_GENERATION = (
     "SELECT a.generation, count(*) FROM (SELECT question FROM records ORDER BY question, idx LIMIT ?) r"
@@ -26,10 +27,10 @@ _WORDS = {
     "max_runtime": "max_runtime is over",
     "teacher_down": "the teacher was down",
     "teacher_refused": "the teacher refused",
-    "storage": "nothing could be written",
+    "storage": "the journal couldn't be written",
     "recall_only": "refiltered",
 }
-"""Reasons that say more in other words."""
+"""Reasons that are shown in other words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class Outcome:
     """How a run's last start ended.
 
     reason: 'target', 'budget', 'exhausted', 'interrupted', 'max_runtime', 'teacher_down', 'teacher_refused', 'storage',
-    'detached' (questions wait in batch jobs), 'recall_only' (a refilter), 'running' or 'killed'.
-    exit_code: what the command line ends with.
+    'detached' (questions wait in batch jobs), 'recall_only' (a refilter), 'running' or 'killed'. detail: the reason in
+    one line. exit_code: the exit code of the command.
     """
 
     reason: str
@@ -48,10 +49,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class GenerationStatus:
-    """One generation of a run: the question it begins with, who is asked and how, its seeds and records of the dataset.
+    """One generation of a run.
 
-    new_seeds: those that came with it, of the first one all that it had.
-    near: those of them that earlier tasks are nearly the same as.
+    number: counted from 1. first_question: the question that it begins with. teacher: the names of its teachers.
+    strategy: the name of its strategy. new_seeds: how many seeds it added. near: how many of these are nearly the same
+    as an earlier task. records: how many of the dataset's records it proposed.
     """
 
     number: int
@@ -65,13 +67,14 @@ class GenerationStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A run in numbers. Counts are of the whole run, all starts together; tokens and dollars are its own.
+    """A run in numbers. Counts cover all starts of the run; tokens and dollars exclude inherited answers.
 
-    questions: proposals answered. proposed: tasks read from them; admitted: those that entered the pool;
-    records: those with their instances, at most `target`. refused: by reason, of tasks, answers and instances.
-    requests: that were sent, retries included, for so many questions `asked`; unanswered: those that got no answer.
-    taken_over: answers of another run, at no cost to this one. records_asked: records that don't come from such.
-    by_purpose, by_teacher: requests, tokens, dollars. waiting: open batch jobs, a line each.
+    records: finished tasks, at most `target`. proposed: tasks read from answers. admitted: tasks that entered the pool.
+    questions: answered proposals. refused: rejections of tasks, answers and instances, by reason. requests: requests
+    sent, including retries. asked: questions that these requests were for. unanswered: questions among them without an
+    answer. taken_over: answers inherited from another run, at no cost to this one. records_asked: records that don't
+    come from inherited answers. cost_usd: dollars spent; None if a price is unknown. by_purpose, by_teacher: requests,
+    tokens and dollars. waiting: the open batch jobs, one line each. running: whether a process works on the run now.
     """
 
     run_dir: str
@@ -111,20 +114,18 @@ class Status:
 
     @property
     def acceptance(self) -> float:
-        """Share of the proposed tasks that were admitted, 0 to 1."""
+        """The share of proposed tasks that were admitted, 0 to 1."""
         return self.admitted / self.proposed if self.proposed else 0.0
 
     @property
     def records_free(self) -> int:
-        """Records from answers that were taken over."""
+        """The number of records that come from inherited answers."""
         return max(0, self.records - self.records_asked)
 
     @property
     def cost_per_record_usd(self) -> float | None:
-        """Dollars for one record so far, everything that was refused for it included; None where nobody knows.
-
-        Records from answers that were taken over have cost nothing here, and say nothing of what the next one will.
-        """
+        """Dollars per record so far, including what rejected tasks cost; None if unknown."""
+        # Records from inherited answers cost nothing here, so they say nothing about the cost of the next record.
         made = self.records - self.records_free
         return self.cost_usd / made if self.cost_usd is not None and made else None
 
@@ -135,25 +136,19 @@ class Status:
         return None if each is None or self.cost_usd is None else self.cost_usd + each * (self.target - self.records)
 
 
-class _Told(Protocol):
-    """What is to be known of a run besides its journal."""
+def status_of(run: Run, journal: Journal, running: bool) -> Status:
+    """Return the numbers of a run.
 
-    @property
-    def path(self) -> Path: ...
-    @property
-    def id(self) -> str: ...
-    @property
-    def config(self) -> RunConfig: ...
-    @property
-    def generations(self) -> Sequence[Generation]: ...
-
-
-def status_of(run: _Told, journal: Journal, running: bool) -> Status:
-    """A run in numbers, as its journal has them."""
+    Args:
+        run: The run.
+        journal: Its journal, open for reading.
+        running: Whether a process works on the run now.
+    """
 
     def count(sql: str) -> int:
         return int(journal.query(sql)[0][0])
 
+    # A run has a cost only if the price of every successful answer is known.
     refused = journal.query(
         "SELECT reason, count(*) FROM verdicts WHERE reason IS NOT NULL GROUP BY reason ORDER BY 2 DESC, 1"
     )
@@ -193,27 +188,27 @@ def status_of(run: _Told, journal: Journal, running: bool) -> Status:
 
 
 def outcome_of(journal: Journal, running: bool) -> Outcome:
-    """How the last start ended; one that could write nothing down before it ended was killed."""
+    """Return how the last start ended. running: whether a process works on the run now."""
     stored = journal.meta("outcome")
     outcome = Outcome(*json.loads(stored)) if stored else Outcome("running", "", 3)
+    # Every start stores 'running' first, so a start that is over and still says so never got to store its outcome.
     if outcome.reason == "running" and not running:
-        return Outcome(
-            "killed", "it ended without a word (killed, or no room to write one); the same command goes on", 3
-        )
+        detail = "the process ended without recording why (killed, or the disk was full); run the same command again"
+        return Outcome("killed", detail, 3)
     return outcome
 
 
 def note_outcome(journal: Journal, outcome: Outcome) -> None:
-    """Write down how this start ended."""
+    """Store how this start ended."""
     journal.set_meta(outcome=json.dumps([outcome.reason, outcome.detail, outcome.exit_code]))
 
 
 def target_of(journal: Journal, config: RunConfig) -> int:
-    """How many records the run works towards."""
-    return int(journal.meta("target") or config.target)  # a journal that was never started has no aim yet
+    """Return how many records the run works toward."""
+    return int(journal.meta("target") or config.target)  # a journal without a start has no target yet
 
 
-def _by_generation(run: _Told, journal: Journal, target: int) -> list[GenerationStatus]:
+def _by_generation(run: Run, journal: Journal, target: int) -> list[GenerationStatus]:
     made = dict(journal.query(_RECORDS_BY_GENERATION, (target,)))
     came = {arrival.generation: len(arrival.tasks) for arrival in journal.arrivals.all()}
     rows = []
@@ -226,12 +221,12 @@ def _by_generation(run: _Told, journal: Journal, target: int) -> list[Generation
 
 
 def _names(config: RunConfig) -> str:
-    """Who is asked. A fake teacher may bear any model's name; nobody shall take its answers for that one's."""
+    """Return the teachers' names. A fake teacher may have any model's name, so it is marked as fake."""
     return ", ".join(f"{each.label} (fake)" * (each.kind == "fake") or each.label for each in config.all_teachers)
 
 
 def _used_by(journal: Journal, column: Literal["purpose", "teacher"]) -> dict[str, dict[str, float]]:
-    """What the run has used itself, by who or what it was for."""
+    """Return requests, tokens and dollars by the values of a column; inherited answers don't count."""
     names = ("requests", "prompt_tokens", "completion_tokens", "cost_usd")
     sums = ", ".join(f"coalesce(sum({name}), 0)" for name in names)
     rows = journal.query(f"SELECT {column}, {sums} FROM answers WHERE inherited = 0 GROUP BY 1 ORDER BY 1")  # noqa: S608

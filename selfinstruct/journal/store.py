@@ -1,8 +1,7 @@
-"""One SQLite file: a thread that writes, group commits, and a reader that never waits for a write.
+"""One SQLite file: a writer thread, group commits, and a reader that never waits for a write.
 
-WAL mode, `synchronous=FULL`. What comes in while a commit is under way goes into the next one, so
-durability costs a commit per batch, not per row, and `commit` returns only when the row is on disk. Only
-`journal` uses this; it knows what the rows mean.
+WAL mode, `synchronous=FULL`. Rows that arrive during a commit go into the next one, so durability costs one commit per
+batch, not per row; `commit` returns only when the row is on disk. The modules of `journal` know what the rows mean.
 """
 
 from __future__ import annotations
@@ -25,11 +24,13 @@ _NOTES_A_FLUSH = 2000
 
 
 class Store:
-    """An open file. `commit` and `note` need a running event loop; everything else doesn't.
+    """An open file. Only `commit` and `note` need a running event loop. After a crash the pages are checked first.
 
-    tables: the statements that make a new file; format: their version, kept in `PRAGMA user_version`.
-    Raises StorageError when the file can't be read or written or is damaged, UsageError when it isn't one of these
-    or this user may not write it. After an unclean end its pages are checked first.
+    tables: the statements that create a new file. format: their version, stored in `PRAGMA user_version`.
+
+    Raises:
+        StorageError: The file can't be read or written, or is damaged.
+        UsageError: The file has another format or is no SQLite file, or the user may not write it.
     """
 
     def __init__(self, path: Path, tables: Iterable[str], format: int, *, read_only: bool = False) -> None:
@@ -50,26 +51,27 @@ class Store:
     def _open(self, tables: Iterable[str], format: int, read_only: bool) -> None:
         if not read_only:
             wal = self.path.with_name(self.path.name + "-wal")
-            unclean = wal.exists() and wal.stat().st_size > 0  # who ends well leaves none
+            unclean = wal.exists() and wal.stat().st_size > 0  # a clean end removes the write-ahead log
             self.path.touch(mode=0o600)
             self._writer = self._connect("rw")
             self._writer.execute("PRAGMA journal_mode=WAL")
             if unclean:
                 self._check_pages()
-            self._writer.execute("BEGIN IMMEDIATE")  # says now, not after the first answer, that writing is refused
+            self._writer.execute("BEGIN IMMEDIATE")  # fails here, not after the first paid answer, if read-only
             self._writer.execute("ROLLBACK")
             self._writer.execute("PRAGMA synchronous=FULL")
+            # A new file: create the tables and the version in one transaction.
             if _version(self._writer) == 0:
                 self._transact([*((sql, ()) for sql in tables), (f"PRAGMA user_version={format}", ())])
         self._reader = self._connect("ro")
         found = _version(self._reader)
         if found == 0:
-            raise UsageError(f"{self.path}: nothing in it yet; the run was never started")
+            raise UsageError(f"{self.path}: empty; the run was never started")
         if found != format:
             raise UsageError(f"{self.path}: journal format {found}, this program reads {format}; start a new run")
 
     def _check_pages(self) -> None:
-        """Raises StorageError when a page or an index is not what it was written as (about 2 s for a gigabyte)."""
+        """Raise StorageError if a page or an index is damaged. Takes about 2 s per gigabyte."""
         (found,) = self._writer.execute("PRAGMA integrity_check(1)").fetchone()
         if found != "ok":
             raise _damaged(self.path, " ".join(str(found).split())[:200])
@@ -84,7 +86,7 @@ class Store:
             try:
                 _version(connection)
             except sqlite3.OperationalError:
-                # SQLite can't make its side files in a folder that is read only. Without a WAL there is no writer.
+                # SQLite can't create its side files in a read-only folder. Without a WAL there is no writer.
                 if self.path.with_name(self.path.name + "-wal").exists():
                     raise
                 connection = _connect(uri + "&immutable=1")
@@ -95,20 +97,20 @@ class Store:
     # --- reading ------------------------------------------------------------------------------
 
     def rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
-        """All rows of a query, as committed by now."""
+        """Return all rows of a query, as committed so far."""
         with storage_errors(self.path):
             return self._reader.execute(sql, parameters).fetchall()
 
     def row(self, sql: str, parameters: tuple[Any, ...] = ()) -> Any:
-        """The first row of a query, or None."""
-        try:  # what is asked for every question; the context manager takes a third of its time
+        """Return the first row of a query, or None."""
+        try:  # runs once per question, and the context manager would take a third of its time
             return self._reader.execute(sql, parameters).fetchone()
         except (sqlite3.Error, OSError):
             with storage_errors(self.path):
                 raise
 
     def backup(self, path: Path, statements: Iterable[Statement]) -> None:
-        """A copy of the file as it is now, changed by `statements`; `path` is there whole or not at all."""
+        """Copy the file as it is now, and change the copy by `statements`; `path` appears complete or not at all."""
         fresh = path.with_name(f".{path.name}-{os.getpid()}")
         with storage_errors(path):
             try:
@@ -128,13 +130,16 @@ class Store:
     # --- writing ------------------------------------------------------------------------------
 
     def at_once(self, statements: list[Statement]) -> None:
-        """Run statements as one transaction and wait for it."""
+        """Run statements in one transaction, and wait until it is durable."""
         self._thread.submit(self._transact, statements).result()
 
     async def commit(self, statement: Statement) -> None:
-        """Put a row on disk, and everything noted before it. Returns when it is durable.
+        """Write a row to disk, after everything noted before it; return when it is durable.
 
-        Raises StorageError when it can't be written. A caller that is cancelled doesn't take the row back.
+        A cancelled caller does not cancel the write.
+
+        Raises:
+            StorageError: The row can't be written.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((statement, done))
@@ -142,7 +147,7 @@ class Store:
         await done
 
     def note(self, statement: Statement) -> None:
-        """Write a row with the next commit. Raises the StorageError that earlier notes ran into."""
+        """Write a row with the next commit. Raises the StorageError of earlier notes, if any."""
         if self._failure is not None:
             raise self._failure
         self._notes.append(statement)
@@ -150,7 +155,7 @@ class Store:
             self._start_writing()
 
     def flush(self) -> None:
-        """Write what still waits, and wait for it."""
+        """Write all waiting rows, and wait until they are durable."""
         notes, waiting = self._take()
         if not notes and not waiting:
             return
@@ -162,7 +167,7 @@ class Store:
         _settle(waiting, None)
 
     def close(self) -> None:
-        """Write what still waits and close the file."""
+        """Write all waiting rows, and close the file."""
         try:
             self.flush()
         finally:
@@ -170,7 +175,7 @@ class Store:
 
     def _disconnect(self) -> None:
         self._thread.shutdown()
-        for connection in reversed(self._connections):  # the writer last: it clears the WAL away
+        for connection in reversed(self._connections):  # the writer last, because it removes the WAL
             connection.close()
 
     def _start_writing(self) -> None:
@@ -178,7 +183,7 @@ class Store:
             self._writing = asyncio.get_running_loop().create_task(self._write_on())
 
     async def _write_on(self) -> None:
-        """Commit batch after batch until nothing waits; each batch is what came in during the one before."""
+        """Commit batch after batch until nothing waits; a batch is what arrived during the previous commit."""
         loop = asyncio.get_running_loop()
         try:
             while self._waiting or (len(self._notes) >= _NOTES_A_FLUSH and self._failure is None):
@@ -199,8 +204,9 @@ class Store:
         return notes, waiting
 
     def _give_back(self, notes: list[Statement], waiting: _Waiting, error: Exception) -> None:
-        """A batch failed: who waits is told; notes stay for another try; where nobody waits, the next is told."""
+        """Handle a failed batch: keep its notes for the next commit, and raise its error in every waiting caller."""
         self._notes = notes + self._notes
+        # Without a waiting caller, the next call of `note` raises the error.
         if not waiting:
             self._failure = error
         _settle(waiting, error)
@@ -214,9 +220,9 @@ class Store:
 
 @contextlib.contextmanager
 def storage_errors(path: Path, *, starting: bool = False) -> Iterator[None]:
-    """SQLite's errors as one line that says what to do. A misuse of it stays what it is: a defect.
+    """Turn SQLite's errors into one line that says what to do. Misuse of SQLite is a defect and passes unchanged.
 
-    starting: a file that may not be written is a wrong path then, not something that has just happened.
+    starting: whether the file is being opened; a file that can't be written is then a wrong path, a UsageError.
     """
     try:
         yield

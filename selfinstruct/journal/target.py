@@ -1,7 +1,7 @@
-"""How many records a start works towards: a number of its own, or so many more than there were (`target: +500`).
+"""How many records a start works toward: a fixed number, or so many more than there were (`target: +500`).
 
-What a start takes on is written down before anything is asked, and marked as met when its dataset is written. Until
-then whoever starts again goes on to the same number: a start that was killed, or ended by a cap, adds nothing twice.
+A start writes its target down before it asks anything, and marks it as met when the dataset is written. Until then
+every start works toward the same number, so a start that was killed or ended by a cap adds nothing twice.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ _NOTE = "growth"
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What a start works towards. target: records that the dataset shall have.
+    """What a start works toward.
 
-    more: those that it adds, None where the target is a number of its own. met: that many are there and written out.
+    target: how many records the dataset shall have. more: how many of them are added; None if the target is a fixed
+    number. met: whether a relative target was reached and its dataset written.
     """
 
     target: int
@@ -28,25 +29,25 @@ class Aim:
 
     @property
     def base(self) -> int:
-        """Records that were there when it was taken on."""
+        """The number of records when the target was set."""
         return self.target - (self.more or 0)
 
     @property
     def notes(self) -> dict[str, str]:
-        """It, as notes of the journal."""
+        """The target as notes of the journal."""
         stored = None if self.more is None else [self.target, self.more, self.met]
         return {"target": str(self.target), _NOTE: json.dumps(stored)}
 
     @property
     def words(self) -> str:
-        """How `status` and `check` say it."""
+        """The target in words, as `status` and `check` print it."""
         if self.more is None:
             return f"{self.target:,} records"
         return f"{self.target:,} records (+{self.more:,}: from {self.base:,} on)"
 
 
 def aim_of(journal: Journal) -> Aim | None:
-    """What the last start took on; None before the first one."""
+    """Return what the last start works toward; None before the first start."""
     target = journal.meta("target")
     if target is None:
         return None
@@ -55,12 +56,13 @@ def aim_of(journal: Journal) -> Aim | None:
 
 
 def next_aim(config: RunConfig, journal: Journal | None) -> Aim:
-    """What a start with `config` takes on, by the run's journal, or by that of the run it is forked from.
+    """Return what a start with `config` works toward.
 
-    A relative target that is not met yet is gone on with as it was taken on, whatever number stands there now.
+    journal: the run's; in a fork the source's; None for a new run.
     """
     if config.more is None:
         return Aim(int(config.target))
+    # A relative target that was set and not met stays as it is, whatever the configuration says now.
     last = aim_of(journal) if journal is not None else None
     if last is not None and last.more is not None and not last.met:
         return last
@@ -68,13 +70,13 @@ def next_aim(config: RunConfig, journal: Journal | None) -> Aim:
 
 
 def made(journal: Journal | None) -> int:
-    """Records of the dataset that stand in the journal."""
+    """Return the number of records in the dataset so far."""
     last = aim_of(journal) if journal is not None else None
     return 0 if journal is None or last is None else min(last.target, journal.ledger.finished())
 
 
 def note_met(journal: Journal) -> None:
-    """Write down that what was taken on is there and written out: the next start takes on its own."""
+    """Mark a relative target as met, so that the next start sets a new one."""
     last = aim_of(journal)
     if last is not None and last.more is not None:
         journal.set_meta(**Aim(last.target, last.more, met=True).notes)

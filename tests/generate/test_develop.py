@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import datasets
@@ -139,3 +141,15 @@ def test_provenance_and_explain_name_the_writer_and_its_host(
     story = explain(made, record.id)
     assert isinstance(story, Story)
     assert f"instances written by writer, in {record.output_key}" in tell(story)
+
+
+def test_a_judge_may_spell_out_half_a_surrogate_pair(make_config: MakeConfig) -> None:
+    marks = {"reason": "Fine \ud83d.", "clarity": 5, "correctness": 5, "helpfulness": 5, "safety": 5}
+
+    class Judging(Named):
+        async def complete(self, prompt: Prompt) -> Completion:
+            answer = await super().complete(prompt)
+            return replace(answer, text=json.dumps(marks)) if prompt.purpose == "judge" else answer
+
+    made = grow(make_config(target=3, judge={"min_score": 3}), Judging("m"), strategy=Chain)
+    assert {score and score.reason for record in made.records() for score in record.scores} == {"Fine ?."}

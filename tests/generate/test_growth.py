@@ -396,7 +396,7 @@ def test_another_teacher_needs_to_be_asked_for_and_is_a_generation(make_config: 
     config = make_config(target="+20", teacher={"kind": "fake", "model": "one"})
     before = grow(config, export=True).records()
     new = changed(config, teacher={"kind": "fake", "model": "two"})
-    with pytest.raises(ConfigChanged, match="`generate --new-generation` to go on here with it") as caught:
+    with pytest.raises(ConfigChanged, match="`generate --new-generation` to continue this run with it") as caught:
         grow(new)
     assert caught.value.changes == ['teacher.model: was "one", now "two"']
     assert "--fork" in str(caught.value)

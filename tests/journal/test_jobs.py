@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from selfinstruct.core.prompts import Completion, Message, Prompt, Question, Sampling
+from selfinstruct.journal.history import NewGeneration
 from selfinstruct.journal.journal import Journal
 
 PROMPTS = (
@@ -64,7 +65,7 @@ def test_a_question_belongs_to_its_last_job_and_an_answer_takes_it_out(journal: 
 def test_a_copy_has_no_jobs_and_a_name_of_its_own(journal: Journal, tmp_path: Path) -> None:
     journal.jobs.plan("digest", QUESTIONS)
     token = journal.jobs.run_token()
-    journal.copy_to(tmp_path / "copy.sqlite", "d", {}, {}, "0")
+    journal.copy_to(tmp_path / "copy.sqlite", NewGeneration("d", {}, {}, "0"))
     copy = Journal(tmp_path / "copy.sqlite")
     assert copy.jobs.open() == []
     assert copy.jobs.run_token() != token

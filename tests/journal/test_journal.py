@@ -24,6 +24,7 @@ from hypothesis import given, settings, strategies as st
 from selfinstruct.core.errors import StorageError, UsageError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
 from selfinstruct.core.tasks import Instance, Neighbour, Record, Verdict
+from selfinstruct.journal.history import NewGeneration
 from selfinstruct.journal.journal import FORMAT, Answer, Journal, Totals
 
 PROMPT = Prompt(
@@ -229,9 +230,9 @@ def test_records_and_verdicts_come_back_in_admission_order(tmp_path: Path) -> No
         journal = Journal(tmp_path / "j")
         journal.begin_start("1.0")
         later = replace(RECORD, id="x", question=12, index=0, is_classification=True, nearest=None, neighbours=())
-        journal.keep(later)
-        journal.keep(RECORD)
-        journal.note(3, 0, "novelty", 0, "写", Verdict("too_similar", "", 0.75, "s1"))
+        journal.ledger.keep(later)
+        journal.ledger.keep(RECORD)
+        journal.ledger.note(3, 0, "novelty", 0, "写", Verdict("too_similar", "", 0.75, "s1"))
         journal.flush()
         assert list(journal.records()) == [RECORD, later]
         assert list(journal.records(1)) == [RECORD]
@@ -251,8 +252,8 @@ def test_a_start_sweeps_out_what_it_did_not_say_again(tmp_path: Path) -> None:
             journal = Journal(tmp_path / "j")
             journal.begin_start("1.0")
             for record in said:
-                journal.keep(record)
-                journal.note(record.question, 1, "admission", 0, "x", Verdict())
+                journal.ledger.keep(record)
+                journal.ledger.note(record.question, 1, "admission", 0, "x", Verdict())
             journal.flush()
             if said == [other]:
                 assert len(list(journal.records())) == 2, "until the sweep a reader sees what was known"
@@ -270,7 +271,7 @@ def test_what_is_noted_without_a_commit_is_written_at_the_end_or_by_the_thousand
     async def course() -> None:
         journal = Journal(tmp_path / "j")
         for n in range(4500):
-            journal.note(n, 0, "filter", 0, "text", Verdict("too_short"))
+            journal.ledger.note(n, 0, "filter", 0, "text", Verdict("too_short"))
             if n % 100 == 0:
                 await asyncio.sleep(0.001)
         await asyncio.sleep(0.2)
@@ -289,18 +290,19 @@ def test_what_is_noted_without_a_commit_is_written_at_the_end_or_by_the_thousand
 def test_a_copy_takes_answers_over_at_no_cost(tmp_path: Path) -> None:
     async def course() -> None:
         journal = Journal(tmp_path / "j")
-        journal.begin_generation("d1", {"a": 1}, {"b": 2}, "0.1")
+        journal.begin_generation(NewGeneration("d1", {"a": 1}, {"b": 2}, "0.1"))
         journal.begin_start("1.0", outcome="x")
         await put(journal, "p:0")
         await put(journal, "p:9")
-        journal.keep(RECORD)
+        journal.ledger.keep(RECORD)
         journal.flush()
-        journal.copy_to(tmp_path / "copy", "d2", {"a": 2}, {"b": 3}, "0.2")
+        journal.copy_to(tmp_path / "copy", NewGeneration("d2", {"a": 2}, {"b": 3}, "0.2"))
         journal.close()
         copy = Journal(tmp_path / "copy")
         assert copy.recall("p:9") is not None
         assert (copy.totals(), list(copy.records()), copy.meta("outcome")) == (Totals(), [], None)
-        assert [(g.number, g.first_question, g.digest) for g in copy.generations()] == [(1, 0, "d1"), (2, 10, "d2")]
+        generations = copy.history.generations()
+        assert [(g.number, g.first_question, g.digest) for g in generations] == [(1, 0, "d1"), (2, 10, "d2")]
         assert (await put(copy, "p:10")).generation == 2
         assert copy.recall("p:9").generation == 1
         assert copy.totals().requests == 1
@@ -432,7 +434,7 @@ def test_a_full_disk_stops_with_one_line_and_a_later_start_goes_on(tmp_path: Pat
 
 
 def test_a_full_disk_stops_a_replay_that_only_notes(tmp_path: Path) -> None:
-    step = 'journal.note(kept, 0, "filter", 0, "x" * 100, Verdict("r")); await asyncio.sleep(0)'
+    step = 'journal.ledger.note(kept, 0, "filter", 0, "x" * 100, Verdict("r")); await asyncio.sleep(0)'
     done = run_python(FULL.format(step=step), str(tmp_path / "j"))
     assert not done.stderr, done.stderr
     lines = done.stdout.splitlines()

@@ -1,0 +1,123 @@
+"""The proposals of a start: asks them ahead of the pool, and passes their answers to the pool in question order."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+from ..ask.asker import Asker
+from ..ask.slots import AskClosed
+from ..journal.folder import OpenRun
+from ..journal.journal import Answer
+from ..strategies.material import draw_demos
+from .generations import Generations
+from .pool import Pool
+
+AT_A_TIME = 8
+"""Questions that are prepared before the loop looks at answers that have arrived in the meantime."""
+_RECENT = 50
+"""Consumed questions whose yield predicts that of the next ones."""
+
+
+class Proposals:
+    """Asks, recalls and consumes proposals. Calls `changed` when an answer has arrived.
+
+    exhausted: why nothing more is asked, once the teacher only repeats itself; None before. stuck: whether the next
+    answer in order will not arrive before the asker is opened.
+    """
+
+    def __init__(
+        self, opened: OpenRun, pool: Pool, asker: Asker, generations: Generations, changed: Callable[[], object]
+    ) -> None:
+        self._config, self._target, self._first_question = opened.configs[-1], opened.target, opened.first_question
+        self._pool, self._asker, self._generations, self._changed = pool, asker, generations, changed
+        self._answers: dict[int, asyncio.Task[Answer] | Answer] = {}
+        self._next_question = 0
+        self._earlier_yields = 0
+        self.exhausted: str | None = None
+        self.stuck = False
+
+    @property
+    def head(self) -> asyncio.Task[Answer] | Answer | None:
+        """The next answer in order, or the task that waits for it; None if nothing can be consumed."""
+        return None if self.stuck or self.exhausted else self._answers.get(self._pool.consumed)
+
+    @property
+    def tasks(self) -> list[asyncio.Task[Answer]]:
+        """The tasks that wait for answers."""
+        return [answer for answer in self._answers.values() if isinstance(answer, asyncio.Task)]
+
+    def ask_ahead(self, failed: int) -> bool:
+        """Ask or recall a few questions, as far as the window allows and the target may need.
+
+        failed: how many admitted tasks have no record.
+
+        Returns whether there may be more to ask now.
+        """
+        for _ in range(AT_A_TIME):
+            if self.exhausted is not None or not self._may_ask(failed):
+                return False
+            number = self._next_question
+            answer = self._asker.recall(f"p:{number}")
+            if answer is not None:
+                self._answers[number] = answer
+            elif not self._asker.asks:
+                return False
+            else:
+                self._answers[number] = self._ask(number)
+            self._next_question += 1
+        return True
+
+    def _ask(self, number: int) -> asyncio.Task[Answer]:
+        # The demonstrations depend on the number and on the pool `lookahead` questions before, never on timing.
+        strategy = self._generations.current
+        seeds, seen = self._pool.seeds_of(number), self._pool.seen_by(number, self._config.lookahead)
+        prompt = strategy.propose(draw_demos(self._config.random_seed, number, strategy, seeds, seen))
+        task = asyncio.create_task(self._asker.ask(f"p:{number}", prompt, question=number))
+        task.add_done_callback(lambda _: self._changed())
+        return task
+
+    def _may_ask(self, failed: int) -> bool:
+        ahead = self._next_question - self._pool.consumed
+        if ahead >= self._config.lookahead:
+            return False
+        missing = self._target - (len(self._pool.admitted) - failed)
+        return missing > 0 and ahead < math.ceil(missing / self._expected_yield())
+
+    def _expected_yield(self) -> float:
+        """Predict the admitted tasks per question, from the last 50 consumed and one that admits everything."""
+        recent = self._pool.yields[-_RECENT:]
+        requested = self._generations.current.tasks_per_question
+        return max((sum(recent) + requested) / (len(recent) + 1), 0.1)
+
+    def consume_next(self) -> bool:
+        """Pass the next answer in order to the pool if it has arrived. Returns whether it has."""
+        head = self.head
+        if head is None or (isinstance(head, asyncio.Task) and not head.done()):
+            return False
+        number = self._pool.consumed
+        if isinstance(head, asyncio.Task):
+            try:
+                head = head.result()
+            except AskClosed:
+                self.stuck = True
+                return False
+        del self._answers[number]
+
+        # Yields before the current generation are not compared with `min_yield`: other seeds or teachers made them.
+        if number == self._first_question:
+            self._earlier_yields = len(self._pool.yields)
+        self._pool.consume(number, head, self._generations.of(head))
+        if number >= self._first_question:
+            self._watch_yield()
+        return True
+
+    def _watch_yield(self) -> None:
+        """End a run whose teacher only repeats itself: consume nothing after this question."""
+        window, least = self._config.min_yield_window, self._config.min_yield
+        if len(self._pool.yields) - self._earlier_yields >= window:
+            rate = sum(self._pool.yields[-window:]) / window
+            if rate < least:
+                brought = f"the last {window} questions brought {rate:.3f} new tasks each"
+                self.exhausted = f"{brought}, less than min_yield {least:g}"
