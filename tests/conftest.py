@@ -156,22 +156,3 @@ def loopback(tmp_path: Path) -> Iterator[Callable[..., Loopback]]:
     for process in processes:
         process.terminate()
         process.wait(10)
-
-
-@pytest.fixture(params=["by the SDK", "the short way"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How questions are sent. The first to a path goes by the SDK, all others are alike and take the short way."""
-    if request.param == "by the SDK":
-        return
-    from openai._models import FinalRequestOptions
-
-    from selfinstruct.teachers.openai.sdk_client import AsyncOpenAI
-
-    ask = AsyncOpenAI.ask
-
-    async def not_the_first(self: AsyncOpenAI, path: str, body: dict[str, Any]) -> Any:
-        if path not in self._alike:
-            self._build_request(FinalRequestOptions.construct(method="post", url=path, json_data=body))
-        return await ask(self, path, body)
-
-    monkeypatch.setattr(AsyncOpenAI, "ask", not_the_first)

@@ -29,7 +29,7 @@ from selfinstruct.teachers.egress import check_teachers
 from selfinstruct.teachers.fake.faults import Faults
 from selfinstruct.teachers.local.catalogue import resolve
 from selfinstruct.teachers.openai.answer_body import read_answer
-from selfinstruct.teachers.openai.bounded_client import BoundedClient
+from selfinstruct.teachers.openai.teacher import OpenAITeacher
 from selfinstruct.teachers.probe import speaks_schema
 
 FOLDER = Path(tempfile.mkdtemp(prefix="parsers-"))
@@ -77,9 +77,10 @@ def read_address(data: bytes) -> None:
     with contextlib.suppress(SelfInstructError):
         resolve(f"hf://{text}")
     with contextlib.suppress(SelfInstructError):
-        config = RunConfig.parse(VALUES | {"egress": "local-only", "teacher": {"base_url": f"http://{text}"}})
+        teacher = {"base_url": f"http://{text}", "api_key_env": None}
+        config = RunConfig.parse(VALUES | {"egress": "local-only", "teacher": teacher})
         check_teachers(config)
-        BoundedClient(config.teacher.base_url or "", timeout_s=1.0, concurrency=1)
+        OpenAITeacher(config.teacher)
 
 
 def read_faults(data: bytes) -> None:

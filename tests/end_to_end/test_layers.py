@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -53,6 +54,8 @@ OWNERS = {
 SQL = re.compile(
     r"\b(SELECT\s.+\sFROM|INSERT\s+(OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+TABLE)\b", re.S
 )
+HTTP_LIBRARIES = {"openai", "httpx", "httpx2", "aiohttp"}
+PRIVATE = re.compile(r"_(?!_)")
 FILES = {path: path.relative_to(PACKAGE).with_suffix("").parts for path in sorted(PACKAGE.rglob("*.py"))}
 MODULES = {".".join(parts[:-1] if parts[-1] == "__init__" else parts): path for path, parts in FILES.items()}
 SHARED_NAMES = {"__init__", "protocol", "teacher"}
@@ -139,4 +142,24 @@ def test_only_the_journal_writes_sql() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.search(node.value):
                 found.append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
+    assert found == []
+
+
+def test_http_libraries_are_used_by_their_public_names_only() -> None:
+    """No private attribute or module of theirs, and no private method of theirs overridden."""
+    found = []
+    for path, parts in FILES.items():
+        names = [name for name, ours in imports(path) if not ours and name.partition(".")[0] in HTTP_LIBRARIES]
+        if not names:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+        own = [node for node in attributes if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")]
+        found += [node.attr for node in attributes if PRIVATE.match(node.attr) and node not in own]
+        found += [name for name in names if "._" in name]
+        module = importlib.import_module(".".join(("selfinstruct", *parts)))
+        for each in [value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__]:
+            for base in getattr(each, "__mro__", (each,))[1:]:
+                if base.__module__.partition(".")[0] in HTTP_LIBRARIES:
+                    found += [name for name in vars(each).keys() & vars(base).keys() if PRIVATE.match(name)]
     assert found == []

@@ -261,7 +261,6 @@ def ask(base_url: str, **settings: Any) -> Any:
     return once()
 
 
-@pytest.mark.usefixtures("way")
 def test_a_body_that_unpacks_to_a_gigabyte_is_given_up() -> None:
     bomb = gzip.compress(b'{"choices": "' + b"x" * 100_000_000)
 
@@ -276,7 +275,6 @@ def test_a_body_that_unpacks_to_a_gigabyte_is_given_up() -> None:
     asyncio.run(course())
 
 
-@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(
     "noise", [b"\x00\xff\x16\x03\x01 no http\r\n\r\n", b"HTTP/1.1 2OO\r\n\r\n", b"SSH-2.0-x\r\n", b""]
 )
@@ -297,7 +295,6 @@ def test_what_is_no_http_at_all_is_a_failure_not_a_defect(noise: bytes) -> None:
     asyncio.run(course())
 
 
-@pytest.mark.usefixtures("way")
 def test_a_packed_answer_is_read() -> None:
     async def pack(request: web.Request) -> web.StreamResponse:
         response = web.json_response({"choices": [{"message": {"content": "Hello."}}]})
@@ -390,7 +387,6 @@ def test_the_address_in_the_environment_is_looked_at_too(
     build_teacher(config)
 
 
-@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_does_not_lead_out(status: int) -> None:
     async def fine(request: web.Request) -> web.StreamResponse:
@@ -412,7 +408,6 @@ def test_a_redirect_does_not_lead_out(status: int) -> None:
     asyncio.run(course())
 
 
-@pytest.mark.usefixtures("way")
 def test_a_redirect_within_the_server_is_followed() -> None:
     async def onward(request: web.Request) -> web.StreamResponse:
         if request.path.endswith("/"):
@@ -428,7 +423,6 @@ def test_a_redirect_within_the_server_is_followed() -> None:
     asyncio.run(course())
 
 
-@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
 def test_no_proxy_of_the_environment_carries_it_out(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):

@@ -170,7 +170,6 @@ OTHERS: dict[str, dict[str, Any]] = {
 RAISES = dict.fromkeys(WAITED, TeacherDown) | dict.fromkeys(OTHERS, TeacherRefused)
 
 
-@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("kind", [*KINDS, *OTHERS, "no server", "cancelled"])
 def test_whatever_a_request_meets_its_turn_is_given_back(kind: str) -> None:
     """There is one place: the second question would wait for ever if the first kept it."""

@@ -59,7 +59,7 @@ def now() -> float:
 STEPS = st.lists(st.tuples(st.floats(0, 30), st.floats(0.1, 500), st.floats(0, 1)), max_size=60)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.floats(1, 5000), STEPS)
 def test_no_stretch_of_time_sees_more_than_its_share(per_min: float, steps: list[tuple[float, float, float]]) -> None:
     """Waits, amounts, and what share of each was really used; all in that order."""
@@ -135,7 +135,7 @@ NAMES = ["retry-after", "retry-after-ms"] + [
 ]
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), st.text(max_size=40) | st.text("0123456789.-+einfamsh", max_size=12)))
 def test_no_header_breaks_anything(headers: dict[str, str]) -> None:
     said = read_headers(headers)
@@ -229,6 +229,19 @@ def test_how_many_are_in_flight_at_first(ends: list[tuple[int | None, dict[str, 
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+
+    hurried(course)
+
+
+@pytest.mark.parametrize("status", [308, 400])
+def test_a_response_without_an_answer_uses_no_tokens(status: int) -> None:
+    async def course() -> None:
+        limits = Limits(Allowance(max_tpm=60), 64, 600)
+        turn = Turn("propose", 60, 0)
+        for _ in range(3):
+            await limits.enter(turn)
+            limits.leave(turn, status, {})
+        assert now() < 1
 
     hurried(course)
 

@@ -127,7 +127,7 @@ class Limits:
         else:
             self._width.accepted()
             self._pace.accepted(now)
-            if status >= 400:
+            if status >= 300:
                 self._give(turn, turn.input, turn.output, now)
         if status != 429:
             self._refused_since = None

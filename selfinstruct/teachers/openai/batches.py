@@ -112,7 +112,7 @@ class BatchApi:
         import httpx2
         import openai
 
-        from .bodies import TooLarge
+        from .client import TooLarge
 
         try:
             return await asking

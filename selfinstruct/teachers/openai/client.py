@@ -1,111 +1,321 @@
-"""The SDK's HTTP client with `limits` before every request: the SDK's retries pass here one by one, too.
+"""The HTTP client of the OpenAI teacher: the `openai` SDK over a transport of our own, which sends with aiohttp.
 
-Imported only when a teacher is made, as it imports `openai`.
+`TeacherClient` asks questions, and holds the SDK's client for batch jobs and files. `LimitedTransport` sends every
+single request: first attempts, the SDK's retries, and each step of a redirect. Importing this module loads the HTTP
+libraries, so it's imported only when a teacher is made.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+import ssl
+from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, cast
 
 import aiohttp
 import httpx2
+import openai
+from multidict import CIMultiDict
 
+from ...config.run_config import TeacherConfig
+from ...core.errors import TeacherRefused
+from ..egress import address_of, no_address, on_this_machine
 from ..limits import Limits, Turn
-from .alike import Alike
-from .bodies import NOT_AGAIN, Received, TooLarge
-from .bounded_client import BoundedClient
+from .proxy import find_proxy
 
-_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
-TURN: ContextVar[Turn | None] = ContextVar("TURN", default=None)
-"""The question that the requests of this context belong to; those without one (a list of models) pass freely."""
 QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "access_terminated")
-_TOLD = (b"retry-after", b"x-ratelimit-")
+"""Error codes of a 429 that no waiting resolves."""
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""Largest response body after decompression: about six times the longest answer of today's models."""
+MAX_FILE_BYTES = 2 * 1024 * 1024 * 1024
+"""The same for the content of a file with the results of a batch job: 50,000 answers of 40 kB each."""
+_ATTEMPT_TIMEOUTS = 5
+"""One attempt takes at most this many times `timeout_s`, which is the longest silence within it."""
+_SPARE_CONNECTIONS = 8
+_KEEP_ALIVE_S = 5.0
+_RATE_HEADERS = (b"retry-after", b"x-ratelimit-")
+_PACKING = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 
-class LimitedClient(BoundedClient):
-    """Sends when `pace` says so, and tells it how every request ended.
+class TooLarge(Exception):
+    """A response body exceeds its bound; the rest isn't read."""
 
-    whole_s: the longest time for one request, which the client's own time limits, which are of silence, don't end:
-    an answer that drips for ever. Raises TimeoutError then, which the SDK doesn't retry. line: makes a server's words
-    fit for the log, without the key.
+
+@dataclass(slots=True)
+class _Question:
+    """A question that the SDK takes over. first: the outcome of its first attempt, until the SDK has received it."""
+
+    turn: Turn
+    first: httpx2.Response | httpx2.RequestError | None
+
+
+_QUESTION: ContextVar[_Question | None] = ContextVar("QUESTION", default=None)
+"""The question that the SDK is asking in this context; None for batch jobs and files, which skip the rate limiter.
+It's a context variable because the SDK has no parameter that it would pass on to the transport."""
+
+
+class TeacherClient:
+    """Asks one server, with the SDK's retries, backoff and errors. `sdk` is the SDK's client, for other endpoints.
+
+    The SDK spends more CPU time on building a request and parsing its response than a run spends on all the rest of a
+    question (benchmarks/README.md has the figures). So the first attempt goes straight to the transport, with the
+    headers that the SDK would send. When it brings no answer, `ask` makes the request through the SDK, and the
+    transport returns the outcome of that attempt as the one of the SDK's first attempt, without sending again. So the
+    SDK alone decides whether and when to retry, and which error to raise.
     """
 
-    def __init__(self, pace: Limits, whole_s: float, line: Callable[[str], str], base_url: str, **options: Any) -> None:
-        super().__init__(base_url, **options)
-        self._pace = pace
-        self.whole_s = whole_s
-        self._line = line
-        self._known = False  # whether somebody answers there, or that nobody does was said
+    def __init__(
+        self,
+        config: TeacherConfig,
+        key: str,
+        limits: Limits,
+        redact: Callable[[str], str],
+        *,
+        concurrency: int,
+        direct: bool,
+    ) -> None:
+        """Open nothing yet.
 
-    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """Wait for the turn, send, and learn from what comes back."""
-        turn = TURN.get()
-        if turn is None:
-            return await super().send(request, **options)
-        response = await self._in_turn(turn, super().send(request, **options))
-        if self._is_the_end(turn, response.status_code, response.headers.raw, response.content):
-            response.headers.update([NOT_AGAIN])
+        Args:
+            config: the teacher's address, timeout and retries.
+            key: the API key.
+            limits: decides when a request may leave, and learns how it ended.
+            redact: turns text from a server into one line for the log, without the API key.
+            concurrency: questions in flight.
+            direct: ignore the environment's proxies. A server on this machine is always asked directly.
+
+        Raises:
+            ConfigError: the address isn't a URL.
+        """
+        try:
+            home = httpx2.URL(address_of(config))
+        except httpx2.InvalidURL as error:
+            raise no_address(error) from None
+        proxy = None if direct or on_this_machine(home.host) else find_proxy(home)
+        attempt_s, connections = _ATTEMPT_TIMEOUTS * config.timeout_s, concurrency + _SPARE_CONNECTIONS
+        self._transport = LimitedTransport(home, limits, redact, attempt_s, connections, proxy)
+        self._http = httpx2.AsyncClient(transport=self._transport, timeout=config.timeout_s, follow_redirects=True)
+        self.sdk = openai.AsyncOpenAI(
+            api_key=key,
+            base_url=address_of(config),
+            timeout=config.timeout_s,
+            max_retries=config.max_retries,
+            http_client=self._http,
+        )
+        self._options: dict[str, dict[str, Any]] = {}
+
+    async def ask(self, path: str, body: dict[str, Any], turn: Turn) -> object:
+        """The JSON value of a successful response to `body`, or its text; raises what the SDK's `post` raises.
+
+        Also raises what `LimitedTransport.attempt` raises, except for the RequestErrors, which the SDK retries.
+        """
+        options = self._options.get(path)
+        if options is None:
+            options = self._options[path] = self._options_for(path)
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+        # First attempt, without the SDK.
+        first: httpx2.Response | httpx2.RequestError
+        try:
+            first = await self._transport.attempt(turn, options, content)
+        except httpx2.RequestError as error:
+            first = error
+        else:
+            if first.status_code == 200 and first.headers.get("content-type", "").partition(";")[0].endswith("json"):
+                return json.loads(first.content)
+
+        # Anything but an answer: let the SDK go on from there.
+        before = _QUESTION.set(_Question(turn, first))
+        try:
+            return await self.sdk.post(path, body=body, cast_to=object)
+        finally:
+            _QUESTION.reset(before)
+
+    def _options_for(self, path: str) -> dict[str, Any]:
+        """What aiohttp needs to POST to `path`, without the body: the same for every question, so it's built once."""
+        sdk = self.sdk
+        headers = {name: value for name, value in sdk.default_headers.items() if isinstance(value, str)}
+        headers |= sdk.auth_headers
+        headers |= {"x-stainless-retry-count": "0", "x-stainless-read-timeout": str(sdk.timeout)}
+        request = self._http.build_request("POST", f"{sdk.base_url}{path.removeprefix('/')}", headers=headers)
+        del request.headers["content-length"]  # 0, as there is no body yet
+        return _options_of(request)
+
+
+class LimitedTransport(httpx2.AsyncBaseTransport):
+    """Sends single HTTP requests to one server, when the rate limiter allows it."""
+
+    def __init__(
+        self,
+        home: httpx2.URL,
+        limits: Limits,
+        redact: Callable[[str], str],
+        attempt_s: float,
+        connections: int,
+        proxy: str | None,
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            home: the teacher's address. Requests to another origin (scheme, host, port) are refused.
+            limits: decides when a request may leave, and learns how it ended.
+            redact: turns text from a server into one line for the log, without the API key.
+            attempt_s: longest time for a whole attempt: a response that drips forever never runs into a timeout.
+            connections: the most open connections.
+            proxy: a proxy's URL, or None to connect directly.
+        """
+        self._home, self._limits, self._redact, self._attempt_s = home, limits, redact, attempt_s
+        self._connections, self._proxy = connections, proxy
+        # Loading CA certificates costs start-up time, and plain HTTP needs none.
+        is_encrypted = home.scheme == "https" or proxy is not None
+        self._tls = httpx2.create_ssl_context() if is_encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._session: aiohttp.ClientSession | None = None
+        self._warns = True
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request of the SDK's, or return what its first attempt has brought.
+
+        Raises TeacherRefused for a redirect to another origin, and what `attempt` raises.
+        """
+        if request.url.origin != self._home.origin:
+            place = f"{request.url.scheme}://{request.url.netloc.decode('ascii', 'replace')}"[:120]
+            raise TeacherRefused(
+                f"{self._home}: the server sends its requests on to {place}; nothing was sent there; "
+                "if that is the teacher, put its address into teacher.base_url"
+            )
+        question = _QUESTION.get()
+        if question is not None and question.first is not None:
+            first, question.first = question.first, None
+            if isinstance(first, httpx2.Response):
+                return first
+            raise first
+        try:
+            data: object = request.content or None
+        except httpx2.RequestNotRead:  # a file's upload, or a request that was redirected
+            data = request.stream
+        if question is None:
+            return await self._send(_options_of(request), data)
+        return await self.attempt(question.turn, _options_of(request), data)
+
+    async def attempt(self, turn: Turn, options: dict[str, Any], data: object) -> httpx2.Response:
+        """Wait for the turn, send, and report the outcome to the limiter.
+
+        Args:
+            turn: the question that asks.
+            options: for aiohttp, as of `_options_of`.
+            data: the body.
+
+        Raises:
+            httpx2.RequestError: no response. The SDK retries it.
+            TimeoutError: no whole response within `attempt_s`.
+            aiohttp.ClientResponseError: the server doesn't speak HTTP.
+            TooLarge: the body exceeds its bound.
+        """
+        await self._limits.enter(turn)
+        try:
+            async with asyncio.timeout(self._attempt_s):
+                response = await self._send(options, data)
+        except (TimeoutError, httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
+            self._limits.leave(turn, None)
+            self._warn_once(error)
+            raise
+        except TooLarge:
+            self._limits.leave(turn, 200)
+            raise
+        except BaseException:
+            self._limits.abandon(turn)
+            raise
+        self._learn(turn, response)
         return response
 
-    async def first_try(self, alike: Alike, content: bytes) -> Received:
-        """The same by the short way."""
-        turn = TURN.get()
-        if turn is None:
-            return await super().first_try(alike, content)
-        received = await self._in_turn(turn, super().first_try(alike, content))
-        if self._is_the_end(turn, received.status_code, received.headers, received.content):
-            return received.not_again()
-        return received
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
 
-    async def _in_turn(self, turn: Turn, sending: Coroutine[Any, Any, _T]) -> _T:
-        with contextlib.closing(sending):  # for where it never begins
-            await self._pace.enter(turn)
-            try:
-                async with asyncio.timeout(self.whole_s):
-                    return await sending
-            except (TimeoutError, httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
-                self._pace.leave(turn, None)
-                self._tell(error)
-                raise
-            except TooLarge:
-                self._pace.leave(turn, 200)
-                raise
-            except BaseException:
-                self._pace.abandon(turn)
-                raise
+    async def _send(self, options: dict[str, Any], data: object) -> httpx2.Response:
+        # The session only sends and receives: redirects, cookies and decompression are httpx2's. It needs a running
+        # event loop, which __init__ may not have.
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_KEEP_ALIVE_S, ssl=self._tls)
+            jar = aiohttp.DummyCookieJar()
+            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=jar, auto_decompress=False)
+        try:
+            async with self._session.request(**options, data=data, proxy=self._proxy) as response:
+                return await _read(response)
+        except aiohttp.ClientError as error:
+            if isinstance(error, aiohttp.ClientResponseError) and not isinstance(error, aiohttp.ClientHttpProxyError):
+                raise  # this server doesn't speak HTTP; a retry won't help
+            raise _as_httpx_error(error) from error
 
-    def _is_the_end(self, turn: Turn, status: int, headers: Sequence[tuple[bytes, bytes]], content: bytes) -> bool:
-        """Learn from a response; whether no other try can mend it."""
-        self._known = True
-        if status == 429 and _quota_is_used_up(content):
-            self._pace.abandon(turn)
-            return True
-        told = {
+    def _learn(self, turn: Turn, response: httpx2.Response) -> None:
+        """Tell the limiter what the server said. Keep the SDK from retrying when the account's quota is used up."""
+        self._warns = False
+        if response.status_code == 429 and _is_quota_used_up(response.content):
+            self._limits.abandon(turn)
+            response.headers["x-should-retry"] = "false"
+            return
+        headers = {
             name.lower().decode("latin-1"): value.decode("latin-1")
-            for name, value in headers
-            if name.lower().startswith(_TOLD)
+            for name, value in response.headers.raw
+            if name.lower().startswith(_RATE_HEADERS)
         }
-        self._pace.leave(turn, status, told)
-        return False
+        self._limits.leave(turn, response.status_code, headers)
 
-    def _tell(self, error: Exception) -> None:
-        """Say once that nothing comes from the address: the SDK tries for a minute or more, and is silent about it."""
-        if not self._known:
-            self._known = True
-            said = self._line(str(error)) or type(error).__name__
-            _log.warning("selfinstruct: no answer from %s yet: %s", self._home, said)
+    def _warn_once(self, error: Exception) -> None:
+        """Name a dead address at the first failure. The SDK retries silently for a minute or more."""
+        if self._warns:
+            self._warns = False
+            reason = self._redact(str(error)) or type(error).__name__
+            _log.warning("selfinstruct: no answer from %s yet: %s", self._home, reason)
 
 
-def _quota_is_used_up(content: bytes) -> bool:
-    """Whether a 429 means that there is nothing left to spend: no waiting mends that."""
+def _options_of(request: httpx2.Request) -> dict[str, Any]:
+    """What aiohttp needs to send `request`, without the body."""
+    limits: dict[str, float | None] = request.extensions["timeout"]
+    timeout = aiohttp.ClientTimeout(connect=limits["pool"], sock_connect=limits["connect"], sock_read=limits["read"])
+    headers = CIMultiDict(request.headers.multi_items())
+    url = str(request.url)
+    return {"method": request.method, "url": url, "headers": headers, "timeout": timeout, "allow_redirects": False}
+
+
+async def _read(response: aiohttp.ClientResponse) -> httpx2.Response:
+    """The whole response, decompressed. Raises TooLarge when its body exceeds the bound."""
+    most = MAX_FILE_BYTES if response.url.path.endswith("/content") else MAX_BODY_BYTES
+    headers, parts = response.raw_headers, cast(AsyncIterator[bytes], response.content.iter_any())
+    if "content-encoding" in response.headers:
+        # httpx2 decompresses 16 kB at a time: a small body can't grow to gigabytes before its size is checked.
+        packed = httpx2.Response(response.status, headers=headers, content=response.content.iter_chunked(16_384))
+        headers, parts = tuple(pair for pair in headers if pair[0].lower() not in _PACKING), packed.aiter_bytes()
+    body = bytearray()
+    async for part in parts:
+        body += part
+        if len(body) > most:
+            raise TooLarge(f"more than {most / 1e6:.1f} MB came back")
+    return httpx2.Response(response.status, headers=headers, content=bytes(body))
+
+
+def _as_httpx_error(error: aiohttp.ClientError) -> httpx2.RequestError:
+    """The error that the SDK knows: it tells timeouts from other failures, and retries both."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):  # its text has the proxy's URL, which may hold a password
+        return httpx2.ProxyError(f"the proxy answered {error.status} {error.message}")
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return httpx2.ConnectTimeout(str(error))
+    if isinstance(error, aiohttp.ServerTimeoutError):
+        return httpx2.ReadTimeout(str(error))
+    if isinstance(error, aiohttp.ClientConnectionError):
+        return httpx2.ConnectError(str(error))
+    return httpx2.ReadError(str(error))
+
+
+def _is_quota_used_up(content: bytes) -> bool:
+    """Whether a 429 means that the account has nothing left to spend: {"error": {"code": "insufficient_quota"}}."""
     try:
         error = json.loads(content)["error"]
         return error.get("code") in QUOTA or error.get("type") in QUOTA

@@ -16,7 +16,7 @@ from ...config.run_config import TeacherConfig
 from ...core.errors import ConfigError, TeacherRefused
 from ...core.prompts import Asking, Completion, Prompt
 from ..counting import bound_of
-from ..egress import address_of, on_this_machine
+from ..egress import on_this_machine
 from ..limits import Allowance, Limits, Turn
 from .answer_body import one_line, read_answer
 from .batches import BatchApi
@@ -30,8 +30,6 @@ _HINTS = {
 }
 _DETAIL = 300
 """Characters of a bad answer that its error keeps, counted once the key is taken out."""
-_WHOLE = 5
-"""One request takes at most so many times `timeout_s`, which is the longest silence within it."""
 
 
 class OpenAITeacher:
@@ -47,8 +45,7 @@ class OpenAITeacher:
     ) -> None:
         import openai
 
-        from .client import LimitedClient
-        from .sdk_client import AsyncOpenAI
+        from .client import TeacherClient
 
         self._config = config
         self._openai = openai
@@ -58,26 +55,13 @@ class OpenAITeacher:
         self._bound = bound_of(config)
         self.model = config.model
         self.asking = Asking.over(config.endpoint or "chat")
-        client = LimitedClient(
-            self._limits,
-            _WHOLE * config.timeout_s,
-            self._line,
-            address_of(config),
-            timeout_s=config.timeout_s,
-            concurrency=concurrency,
-            direct=direct,
-        )
-        self._client = AsyncOpenAI(
-            api_key=self._key,
-            base_url=address_of(config),
-            timeout=config.timeout_s,
-            max_retries=config.max_retries,
-            http_client=client,
+        self._client = TeacherClient(
+            config, self._key, self._limits, self._line, concurrency=concurrency, direct=direct
         )
 
     def batches(self) -> BatchApi:
         """The same server's endpoints for batch jobs."""
-        return BatchApi(self._client, lambda error: TeacherRefused(self._refusal(error)), self._line)
+        return BatchApi(self._client.sdk, lambda error: TeacherRefused(self._refusal(error)), self._line)
 
     async def __aenter__(self) -> OpenAITeacher:
         return self
@@ -85,7 +69,7 @@ class OpenAITeacher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.close()
+        await self._client.sdk.close()
 
     async def complete(self, prompt: Prompt) -> Completion:
         """Ask once; the SDK retries what may pass. A bad answer is a completion with its `error`.
@@ -93,17 +77,11 @@ class OpenAITeacher:
         A question that got nothing but 429s hasn't been asked: it waits for its turn again. Raises TeacherDown where
         that has no end, TeacherRefused for what asking again can't mend: 401, 402, 403, 404, an exhausted quota.
         """
-        from .client import TURN
-
         turn = Turn(
             prompt.purpose, self._bound(prompt), prompt.sampling.max_tokens, priority=int(prompt.purpose == "propose")
         )
-        before = TURN.set(turn)
-        try:
-            while (completion := await self._ask(prompt)) is None:
-                pass
-        finally:
-            TURN.reset(before)
+        while (completion := await self._ask(prompt, turn)) is None:
+            pass
         self._limits.settle(turn, completion.usage)
         return replace(
             completion,
@@ -113,20 +91,20 @@ class OpenAITeacher:
             error=self._line(completion.error) if completion.error else None,
         )
 
-    async def _ask(self, prompt: Prompt) -> Completion | None:
+    async def _ask(self, prompt: Prompt, turn: Turn) -> Completion | None:
         """One call of the SDK; None when it gave up on 429s."""
         import aiohttp
         import httpx2
 
-        from .bodies import TooLarge
+        from .client import TooLarge
 
         errors = self._openai
         try:
-            body = await self._client.ask(PATHS[prompt.endpoint], self.body(prompt))
+            body = await self._client.ask(PATHS[prompt.endpoint], self.body(prompt), turn)
         except errors.APIStatusError as error:
             return self._read_status(error)
         except (errors.APITimeoutError, TimeoutError) as error:
-            if isinstance(error.__cause__, httpx2.ConnectTimeout):  # refused, too: the aiohttp transport says so
+            if isinstance(error.__cause__, httpx2.ConnectTimeout):
                 return self._failure("connection", error.__cause__)
             return Completion("", error=f"timeout: no answer within {self._config.timeout_s:g} s", failed=True)
         except errors.APIConnectionError as error:
@@ -188,7 +166,7 @@ class OpenAITeacher:
         variable = self._config.api_key_env
         if variable is None and error.status_code == 401:
             hint = "name the variable that holds the key in teacher.api_key_env"
-        return f"{self._client.base_url}: {said}; {hint.format(variable=variable)}"
+        return f"{self._client.sdk.base_url}: {said}; {hint.format(variable=variable)}"
 
     def _line(self, text: str) -> str:
         """One bounded line, the key taken out (before it is cut, so that no part of one stays)."""
