@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 import yaml
 
@@ -63,3 +65,14 @@ def test_the_python_examples_run(number: int, tmp_path: Path, seed_file: Path) -
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=env, timeout=100
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_seed_and_the_record_are_real_and_belong_together() -> None:
+    shown_seed, shown_record = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", README, re.DOTALL))
+    seeds = map(json.loads, (ROOT / "seeds" / "demo.jsonl").read_text(encoding="utf-8").splitlines())
+    [seed] = [seed for seed in seeds if seed["instruction"] == shown_seed["instruction"]]
+    assert seed["instances"] == [{"input": "", "output": shown_seed["output"]}]
+    rows = pyarrow.parquet.read_table(ROOT / "data" / "sample" / "alpaca").to_pylist()
+    [row] = [row for row in rows if row["instruction"] == shown_record["instruction"]]
+    assert {name: row[name] for name in shown_record} == shown_record
+    assert seed["id"] in row["demonstrations"]
