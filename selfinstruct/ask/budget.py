@@ -97,9 +97,9 @@ class Budget:
         """
         worst = self._worst_case(prompt, teacher)
         while (cap := self._passed(worst)) is not None:
-            if self._in_flight == 0:
+            if self._in_flight == 0:  # no answer can make room any more
                 raise BudgetSpent(cap)
-            self._settled.clear()
+            self._settled.clear()  # the next answer sets it
             await self._settled.wait()
         self._in_flight += 1
         self._reserved.tokens += worst.tokens
@@ -150,7 +150,7 @@ class Budget:
                 f"{prompt.purpose}.max_tokens: a cap on tokens or dollars needs a token limit here; set one"
             )
         # Some servers charge more for cached tokens than for fresh ones, so the worst case is the dearer of both.
-        usage, cached = Usage(size, limit or 0), Usage(size, limit or 0, size)
+        usage, cached = Usage(size, limit or 0), Usage(size, limit or 0, size)  # without caps, no limit is needed
         cost = max(price.cost(usage), price.cost(cached)) if price else 0.0
         return Reservation(usage.prompt_tokens + usage.completion_tokens, cost, price)
 
@@ -165,7 +165,7 @@ class Budget:
                 f"may take {worst.tokens:,}"
             )
         cost = self.cost_usd + self._reserved.cost_usd + worst.cost_usd
-        if self.max_cost_usd is not None and cost > self.max_cost_usd + 1e-12:
+        if self.max_cost_usd is not None and cost > self.max_cost_usd + 1e-12:  # rounding
             return (
                 f"max_cost_usd: ${self.cost_usd:.4f} of ${self.max_cost_usd:.4f} are spent and the next question "
                 f"may cost ${worst.cost_usd:.4f}"
@@ -232,7 +232,7 @@ def stated_price(teacher: TeacherConfig) -> Price | None:
         return None
     if fresh is None or output is None:
         raise ConfigError("teacher: set both input_usd_per_mtok and output_usd_per_mtok, or neither")
-    cached = fresh if teacher.cached_usd_per_mtok is None else teacher.cached_usd_per_mtok
+    cached = fresh if teacher.cached_usd_per_mtok is None else teacher.cached_usd_per_mtok  # no discount
     return Price(fresh, cached, output, "config")
 
 
@@ -254,6 +254,6 @@ def _looked_up(teacher: TeacherConfig) -> Price | None:
         fresh = dollars(input_tokens=million)
         cached = dollars(input_tokens=million, cache_read_tokens=million)
         output = dollars(output_tokens=million)
-    except (LookupError, ValueError):
+    except (LookupError, ValueError):  # a model or a server that genai-prices does not know
         return None
     return Price(fresh, cached, output, f"genai-prices {genai_prices.__version__}")

@@ -90,7 +90,7 @@ def _notes(parts: Assembly, cost_usd: float | None) -> tuple[str, ...]:
 
 
 def _teachers(config: RunConfig) -> dict[str, str]:
-    """One row for the teacher, or one for each with what it is asked for and how often."""
+    """One row for the only teacher, or one for each with its roles and weight."""
     if config.teachers is None:
         return {"teacher": f"{config.teacher.kind}: {config.teacher.model}"}
     return {
@@ -114,7 +114,7 @@ def _share(share: PurposeEstimate) -> str:
 
 
 def _caps(config: RunConfig) -> str:
-    """The caps of a configuration in words."""
+    """Return the caps of a configuration in words."""
     caps = [
         f"${config.max_cost_usd:g}" if config.max_cost_usd is not None else "",
         f"{config.max_requests:,} requests" if config.max_requests is not None else "",

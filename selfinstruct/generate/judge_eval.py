@@ -64,7 +64,7 @@ async def _marks(
     # The pairs take the place of the seeds; a changed judge or rubric gets another folder.
     meaning = config.meaning("golden", f"judge {rubric_digest()}")
     folder = Path(config.run_dir) / "judge-eval" / digest_of(meaning)[:8]
-    config = config.model_copy(update={"run_dir": str(folder), "target": 2 * len(pairs)})
+    config = config.model_copy(update={"run_dir": str(folder), "target": 2 * len(pairs)})  # two answers per pair
     askings = {
         each.label: getattr(own.get(each.label), "asking", None) or asking_of(each) for each in config.all_teachers
     }

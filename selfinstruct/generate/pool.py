@@ -95,7 +95,7 @@ class Pool:
         """Add the seeds that count from `question`."""
         while self._coming and self._coming[0].first_question <= question:
             arrival = self._coming.pop(0)
-            if question > 0:
+            if question > 0:  # the first seeds are not new
                 self._report_near(arrival)
             for seed in arrival.tasks:
                 self._index.admit(seed.id, seed.instruction)
@@ -139,7 +139,7 @@ class Pool:
 
         # Later questions may see what this one admitted; see `seen_by`.
         self._sizes.append(len(self._shown))
-        if not completion.failed:
+        if not completion.failed:  # a failure says nothing about the yield
             self.yields.append(len(self.admitted) - before)
 
     def refuse(self, question: int, index: int, stage: str, text: str, verdict: Verdict, part: int = 0) -> None:
@@ -184,7 +184,7 @@ class Pool:
         known = next(self._before, None)
         if known is not None and known[:3] == (question, index, text):
             return None if known[3] is None else Neighbour(known[3], known[4])
-        self._before = iter(())
+        self._before = iter(())  # from here on the pools differ
         return self._index.nearest(text)
 
 

@@ -11,7 +11,7 @@ from ..core.events import Progress
 
 @contextlib.contextmanager
 def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
-    """Yield a function that shows a run's progress in one `tqdm.auto` bar; None where standard error shows none."""
+    """Yield a function that shows a run's progress in one `tqdm.auto` bar; None if standard error is not a terminal."""
     in_notebook = "ipykernel" in sys.modules
     if not (in_notebook or sys.stderr.isatty()):
         yield None

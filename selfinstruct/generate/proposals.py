@@ -89,7 +89,7 @@ class Proposals:
         """Predict the admitted tasks per question, from the last 50 consumed and one that admits everything."""
         recent = self._pool.yields[-_RECENT:]
         requested = self._generations.current.tasks_per_question
-        return max((sum(recent) + requested) / (len(recent) + 1), 0.1)
+        return max((sum(recent) + requested) / (len(recent) + 1), 0.1)  # at most ten questions per missing task
 
     def consume_next(self) -> bool:
         """Pass the next answer in order to the pool if it has arrived. Returns whether it has."""

@@ -197,7 +197,7 @@ def _rare_garbage_collection() -> Iterator[None]:
     Answers create many objects and hardly any cycle; the search would take a tenth of a run's time.
     """
     before = gc.get_threshold()
-    gc.set_threshold(max(before[0], 20_000) if before[0] else 0, *before[1:])
+    gc.set_threshold(max(before[0], 20_000) if before[0] else 0, *before[1:])  # 0: the caller switched it off
     try:
         yield
     finally:

@@ -86,7 +86,7 @@ def seconds_of(written: str, name: str) -> float:
     parts = _DURATION.fullmatch(written.strip())
     hours, minutes, seconds = (int(part or 0) for part in parts.groups()) if parts else (0, 0, 0)
     total = 3600 * hours + 60 * minutes + seconds
-    if not total:
+    if not total:  # not matched, empty, or zero
         raise UsageError(f"{name} {written!r}: not a duration; write it as 2h, 90m, 45s or 1h30m")
     return float(total)
 

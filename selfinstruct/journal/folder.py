@@ -95,7 +95,7 @@ def status(path: str | Path) -> Status:
 def reading(path: Path) -> Iterator[Journal]:
     """Open the journal of a run's folder for reading, in one transaction: later commits are invisible."""
     with contextlib.closing(Journal(path / JOURNAL, read_only=True)) as journal:
-        journal.query("BEGIN")
+        journal.query("BEGIN")  # a snapshot: every query sees the same state
         yield journal
 
 
@@ -210,7 +210,7 @@ def open_run(
 def _fork(source: Path, config: RunConfig, meaning: dict[str, Any], seeds: Sequence[SeedTask]) -> None:
     """Copy the journal of the run in `source`, and begin the generation of the new configuration in the copy."""
     values = config.model_dump(mode="json", exclude_unset=True)
-    with contextlib.closing(Journal(source / JOURNAL, read_only=True)) as journal:
+    with contextlib.closing(Journal(source / JOURNAL, read_only=True)) as journal:  # the source may be running
         change = change_of_fork(journal, meaning, seeds)
         # The copy states its target from the start, so that a start that is killed doesn't count twice.
         aim = next_aim(config, None)
@@ -251,7 +251,7 @@ def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
         if not has_journal(path):
-            path.chmod(0o700)
+            path.chmod(0o700)  # prompts and answers may be private
     except FileExistsError:
         raise UsageError(f"run_dir: {path} is a file; name a folder") from None
     except OSError as error:

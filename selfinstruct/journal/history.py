@@ -96,9 +96,9 @@ class History:
         in_batch_jobs: their keys, with the numbers of those that are proposals.
         """
         for key in in_batch_jobs:
-            self._asked_under.setdefault(key, self._latest)
+            self._asked_under.setdefault(key, self._latest)  # a batch job may outlive several generations
         after = max((number + 1 for number in in_batch_jobs.values() if number is not None), default=0)
-        note: Statement = (SET_META, (_ASKED_UNDER, json.dumps(self._asked_under)))
+        note: Statement = (SET_META, (_ASKED_UNDER, json.dumps(self._asked_under)))  # for later starts
         self._store.at_once([new.statement(after), *coming(new.seeds), note])
         self._latest = self._latest_number()
 

@@ -133,7 +133,7 @@ class Trail:
             (question, index): tuple(json.loads(keys))
             for question, index, keys in journal.query("SELECT question, idx, keys FROM developments")
         }
-        self._users = Counter(key for keys in self._developments.values() for key in set(keys))
+        self._users = Counter(key for keys in self._developments.values() for key in set(keys))  # each task counts once
 
     def of(self, record: Record) -> Origin:
         """Return the origin of a record."""

@@ -42,7 +42,7 @@ def set_seal(journal: Journal, dataset: Path, seal: str | None) -> None:
         seal: What `seal_of` returned.
     """
     with contextlib.suppress(OSError):
-        journal.set_meta(seal="" if seal is None else f"{seal} {_files_digest(dataset)}")
+        journal.set_meta(seal="" if seal is None else f"{seal} {_files_digest(dataset)}")  # "" matches no seal
 
 
 def is_sealed(config: RunConfig, seal: str | None) -> bool:

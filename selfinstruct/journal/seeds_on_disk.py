@@ -34,7 +34,7 @@ class Arrivals:
 
     def all(self) -> list[Arrival]:
         """Return the seeds by the generation that added them, oldest first."""
-        by_generation = groupby(self._store.rows(_SELECT), key=lambda row: (row[1], row[0]))
+        by_generation = groupby(self._store.rows(_SELECT), key=lambda row: (row[1], row[0]))  # rows are in order
         return [Arrival(*when, tuple(_task(row[2:]) for row in rows)) for when, rows in by_generation]
 
     def known(self) -> list[SeedTask]:

@@ -40,7 +40,7 @@ class Sent:
             messages[0] = [messages[0][0], "", hash]
         sent = {"endpoint": prompt.endpoint, "messages": messages, "sampling": _stated(prompt.sampling)}
         if prompt.schema is not None:
-            sent["schema"] = prompt.schema.get("title", "")
+            sent["schema"] = prompt.schema.get("title", "")  # the strategy defines the rest
         return to_json(sent).decode()
 
     def read(self, sent: str) -> tuple[str, tuple[tuple[str, str], ...]]:
