@@ -1,4 +1,4 @@
-"""Exact ROUGE-L near-duplicate search over a growing pool of texts."""
+"""Exact ROUGE-L near-duplicate search over a pool of texts: `NoveltyIndex` one by one, `Join` for whole sets."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The index as plain arrays, in the shape the compiled functions read it.
+"""The index as plain NumPy arrays, in the layout that the compiled functions of this package read.
 
-Row: a text, by its number, in the order in which the texts came. Token: a number, interned in the order of first
-sight. Prefix: the first of a row's tokens in the global order, rarest first, among which any partner above
-the cutoff must have one, too. Posting: a row's entry in the list of a token of its prefix. A token that is frequent has
-many lists, split by the row's length and by the token's place in the prefix, one beside the other.
+Row: a text, numbered in order of arrival. Token: an integer, assigned when a word is first seen. Prefix: the first
+tokens of a row in the global order, rarest first; any partner above the cutoff shares at least one of them. Posting:
+the entry of a row in the list of one of its prefix tokens. A frequent token has many adjacent lists, split by the
+row's length and by the token's position in the prefix.
 """
 
 from __future__ import annotations
@@ -17,64 +17,55 @@ from ..core.errors import UsageError
 
 Array = npt.NDArray[Any]
 
-REFUSED, ADMITTED, UNDECIDED = 0, 1, 2
-NEEDED, READ, LONGEST = 0, 1, 2
+REFUSED, ADMITTED, UNDECIDED = 0, 1, 2  # values of Arrays.state
+NEEDED, READ, LONGEST = 0, 1, 2  # first index of Arrays.bounds
 
+# Each length below this one has a length class of its own in the lists of a frequent token.
 EXACT_LENGTHS = 48
-"""Lengths below have a class of their own in the lists of frequent tokens."""
+# Length classes. From EXACT_LENGTHS on there are eight per octave; the last class holds everything longer.
 CLASSES = 72
-"""Classes of lengths: from EXACT_LENGTHS on, eight an octave; the last takes all that is longer."""
+# Groups of prefix positions within a length class.
 GROUPS = 4
-"""Groups of places in the prefix within a class of lengths."""
+# Lists of a frequent token.
 LISTS = CLASSES * GROUPS
-"""Lists of a frequent token."""
+# Occurrences that make a token frequent. Splitting the lists of rarer tokens costs more than it saves.
 FREQUENT = 1024
-"""A token that stands at least this often in the texts is frequent. Below, splitting costs more than it saves."""
+# Cap on frequent tokens: bounds the memory of their list headers at 36 MB.
 MOST_FREQUENT = 8192
-"""At most this many tokens are treated as frequent, which bounds the memory of their lists' heads (36 MB)."""
+# A posting is two words. The mark, from the low bit: a 56-bit signature, then the prefix position (at most 255).
+# The posting proper, from the low bit: the row's length (24 bits), then the row's number.
 MARK_BITS, LENGTH_BITS = 56, 24
-"""A posting is two words. The mark, low bits first: signature; the token's place in the prefix, at most 255. And: the
-row's length; the row's number."""
+# Postings compared per vector operation. Reads may run this far past the last posting, so `marks` is padded.
 LANES = 8
-"""Postings that are read at a time; so many places behind the last one may be read, too."""
+# Tokens of the longest text that fits into LENGTH_BITS.
 LONGEST_TEXT = (1 << LENGTH_BITS) - 1
-"""Tokens of the longest text that can be held."""
 
 
 class Arrays(NamedTuple):
-    """Everything a search reads and writes. Sizes are capacities: R rows, V tokens, L lists, P postings.
+    """Everything that a search reads and writes. Sizes are capacities: R rows, V tokens, L lists, P postings."""
 
-    tokens int32: the rows' tokens, one row after the other; begin int64[R+1]: where each row begins there.
-    prefix int32, prefix_begin int64[R+1]: the same for the rows' prefixes.
-    details uint64[R,4]: for each of 128 hash values whether the row has an odd number of tokens with it; where the row
-    begins; the same for MARK_BITS other hash values.
-    state uint8[R]: REFUSED, ADMITTED or UNDECIDED.
-    frequency int32[V]: how often each token stood in the texts when the order was made; 0 for later ones.
-    first_list int32[V]: number of the token's list, or ~number of the first of its LISTS lists.
-    heads int32[L,4]: where a list starts, its size, its capacity; the last marks a list that was cleaned for a block.
-    marks uint64[P+LANES], posting int64[P]: the two words of the postings. The signature of a mark is that of the
-    tokens from its place on, in the row's rarest-first order.
-    used int64[1]: places given out to lists.
-    bounds int16[3,EXACT_LENGTHS,EXACT_LENGTHS]: see `bounds.fill_bounds`.
-    """
-
-    tokens: Array
-    begin: Array
-    prefix: Array
-    prefix_begin: Array
+    tokens: Array  # int32; the tokens of all rows, one row after another
+    begin: Array  # int64[R+1]; where each row begins in `tokens`
+    prefix: Array  # int32; the prefixes of all rows, one row after another
+    prefix_begin: Array  # int64[R+1]; where each row begins in `prefix`
+    # uint64[R,4]; columns 0 and 1 are the 128-bit parity signature of the row, column 2 is where the row begins in
+    # `tokens`, column 3 is its MARK_BITS-bit parity signature, made with other hash values.
     details: Array
-    state: Array
-    frequency: Array
-    first_list: Array
+    state: Array  # uint8[R]; REFUSED, ADMITTED or UNDECIDED
+    frequency: Array  # int32[V]; occurrences of each token when the global order was made; 0 for later tokens
+    first_list: Array  # int32[V]; the number of the token's list, or ~number of the first of its LISTS lists
+    # int32[L,4]; start, size and capacity of each list; column 3 marks a list cleaned for the current block.
     heads: Array
+    # uint64[P+LANES]; the mark of each posting. Its signature covers the row's tokens from the posting's prefix
+    # position on, in rarest-first order.
     marks: Array
-    posting: Array
-    used: Array
-    bounds: Array
+    posting: Array  # int64[P]; row number << LENGTH_BITS | row length
+    used: Array  # int64[1]; postings allocated to lists so far
+    bounds: Array  # int16[3,EXACT_LENGTHS,EXACT_LENGTHS]; see `bounds.fill_bounds`
 
 
 def empty_arrays(rows: int, tokens: int, vocabulary: int, postings: int) -> Arrays:
-    """Arrays of the given capacities, without a row, a frequent token or a posting; `bounds` is not filled."""
+    """Allocate arrays of the given capacities, with no rows, frequent tokens or postings; `bounds` is all zeros."""
     return Arrays(
         tokens=np.empty(tokens, np.int32),
         begin=np.zeros(rows + 1, np.int64),
@@ -93,13 +84,13 @@ def empty_arrays(rows: int, tokens: int, vocabulary: int, postings: int) -> Arra
 
 
 def check_length(longest: int) -> None:
-    """Raise UsageError for a text that can't be held."""
+    """Raise UsageError for a text that is too long for a posting."""
     if longest > LONGEST_TEXT:
-        raise UsageError(f"a text of {longest:,} tokens; at most {LONGEST_TEXT:,} can be compared, so break it up")
+        raise UsageError(f"a text has {longest:,} tokens, more than the limit of {LONGEST_TEXT:,}; split the text")
 
 
-def grown(array: Array, size: int) -> Array:
-    """`array` with room for `size` entries: at least doubled when it is too small; the new ones are zero."""
+def ensure_capacity(array: Array, size: int) -> Array:
+    """Return `array`, or a zero-padded copy of at least twice its length if it holds fewer than `size` entries."""
     if size <= len(array):
         return array
     larger = np.zeros((max(size, 2 * len(array)), *array.shape[1:]), array.dtype)

@@ -1,4 +1,7 @@
-"""Compiled: which lengths and how many common tokens a pair above the cutoff must have. See `score` for the rule."""
+"""Compiled: bounds on the lengths and the number of common tokens of a pair above the cutoff.
+
+`score` states the rule in plain Python. `sieves`, `search` and `postings` call the functions here.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,18 @@ from .arrays import CLASSES, EXACT_LENGTHS, GROUPS, LONGEST, NEEDED, READ, Array
 from .jit import compiled
 from .score import rouge_l as _rouge_l
 
+# Table entry for "longer than any text in the table"; the table's int16 cannot hold the real bound.
 _FAR = 32_000
-"""Stands in the table for any greater length: only texts longer than the table holds can be that long."""
 
+# Below this cutoff, texts of any length can be partners.
 _TINY = 1e-9
-"""Below this cutoff texts of any length can be partners."""
 
 score_of = compiled(_rouge_l)
 
 
 @compiled
 def least_common(m: int, n: int, cutoff: float) -> int:
-    """`score.least_lcs`, compiled."""
+    """Return `score.least_lcs`, compiled."""
     lcs = max(int(cutoff * (m + n) / 2) - 1, 1)
     while lcs <= min(m, n) and score_of(lcs, m, n) <= cutoff:
         lcs += 1
@@ -26,10 +29,12 @@ def least_common(m: int, n: int, cutoff: float) -> int:
 
 @compiled
 def shortest_partner(m: int, cutoff: float) -> int:
-    """The least length of a text that can be above `cutoff` with one of `m` tokens; m + 1 when none can.
+    """Return the length of the shortest text that can exceed `cutoff` with a text of `m` tokens; m + 1 if none can.
 
-    It is also the least number of tokens that any such partner has in common with it.
+    The result is also the smallest number of common tokens of any partner (the length filter of PPJoin).
     """
+    # The best case for n <= m is L = n, so F = 2n / (m + n) and n = cutoff * m / (2 - cutoff). Start one lower,
+    # because the floating-point F decides.
     n = max(int(cutoff * m / (2 - cutoff)) - 1, 1)
     while n <= m and score_of(n, m, n) <= cutoff:
         n += 1
@@ -38,11 +43,12 @@ def shortest_partner(m: int, cutoff: float) -> int:
 
 @compiled
 def longest_partner(m: int, common: int, cutoff: float) -> int:
-    """The greatest length of a text that is above `cutoff` with one of `m` tokens by `common` tokens; 0: none."""
+    """Return the length of the longest partner of a query of `m` tokens, with `common` tokens in common; 0 if none."""
     if common < 1:
         return 0
     if cutoff < _TINY:
         return 1 << 30
+    # 2 * common / (m + n) = cutoff, solved for n; start two higher, because the floating-point F decides.
     n = int(2 * common / cutoff) - m + 2
     while n >= common and score_of(common, m, n) <= cutoff:
         n -= 1
@@ -51,9 +57,10 @@ def longest_partner(m: int, common: int, cutoff: float) -> int:
 
 @compiled
 def length_class(n: int) -> int:
-    """The class of texts of `n` tokens in the lists of a frequent token; never smaller for a longer text."""
+    """Return the length class of a text of `n` tokens in the lists of a frequent token; monotonic in `n`."""
     kind = n
     if n >= EXACT_LENGTHS:
+        # Octave k holds lengths 48 * 2**k to 48 * 2**(k+1) - 1, in eight equal classes.
         scaled, octave = n, 0
         while scaled >= 2 * EXACT_LENGTHS:
             scaled >>= 1
@@ -64,21 +71,23 @@ def length_class(n: int) -> int:
 
 @compiled
 def place_group(place: int, prefix: int) -> int:
-    """The group of a token at `place` of a prefix of `prefix` tokens; never smaller for a later place."""
+    """Return the group of position `place` in a prefix of `prefix` tokens; monotonic in `place`."""
     return min(place * GROUPS // max(prefix, 1), GROUPS - 1)
 
 
 @compiled
 def fill_bounds(table: Array, cutoff: float) -> None:
-    """Fill the table of bounds for texts of m tokens, m below EXACT_LENGTHS.
+    """Fill the table of bounds for queries of m tokens, m below EXACT_LENGTHS.
 
-    table[NEEDED, m, n]: `least_common`. table[READ, m, n]: how many groups of places a query of m tokens has to
-    read in the lists of class n. table[LONGEST, m, p]: the longest partner that lacks the query's first p tokens.
+    table[NEEDED, m, n] is `least_common`. table[READ, m, n] is the number of position groups to read in the lists of
+    length class n. table[LONGEST, m, p] is the longest partner that lacks the first p tokens of the query's prefix.
     """
     for m in range(EXACT_LENGTHS):
         for n in range(EXACT_LENGTHS):
             needed = least_common(m, n, cutoff)
             table[NEEDED, m, n] = needed
+            # A shared token at position p of the partner leaves n - p tokens, and `needed` of them must match, so
+            # only positions up to n - needed matter.
             if needed <= min(m, n):
                 table[READ, m, n] = place_group(n - needed, n - shortest_partner(n, cutoff) + 1) + 1
             else:

@@ -1,8 +1,9 @@
-"""The engine for small pools: every text is looked at, the promising ones compared by `rapidfuzz`. Nothing is compiled.
+"""The engine for small pools: scan the signatures of all texts and compare the promising texts with `rapidfuzz`.
 
-What is looked at is a signature: the parity of how many of the text's tokens have each of 128 hash values. The bits in
-which two signatures differ are at most the tokens that the two texts don't have in common, which bounds F from above.
-The texts with the highest bounds are compared first, and those whose bound is below the best F found never.
+Nothing is compiled. Bit h of a signature is the parity of the number of tokens with hash h, for 128 hash values. Two
+signatures differ in at most as many bits as there are tokens that the texts do not share, which bounds F from above.
+The texts with the highest bounds are compared first; a text whose bound is below the best F so far is skipped.
+`NoveltyIndex` uses this engine until the pool is large.
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ from .score import rouge_l
 if TYPE_CHECKING:
     from .arrays import Array
 
+# Limit on distinct tokens: each token is one Unicode character.
 MOST_WORDS = 0x110000
-"""Different tokens that this engine can tell apart: as many as there are characters."""
+# Bits of a signature.
 _BITS = 128
+# One round compares all texts whose bounds are at least this share of the highest bound.
 _ROUND = 0.8
-"""Texts are compared at once whose bounds are at least this share of the highest one."""
+# Larger than the difference between the floating-point bound and F where the two are equal in exact arithmetic.
 _ROUNDING = 1e-9
-"""More than the floating-point expressions of a bound and of F can differ by where the two are equal."""
 
 
 class BruteEngine:
-    """Texts as strings of one character a token. cutoff: F above it refuses."""
+    """A pool of texts, each stored as a string with one character per token. An F above `cutoff` is a refusal."""
 
     def __init__(self, cutoff: float) -> None:
         import numpy as np
@@ -35,8 +37,8 @@ class BruteEngine:
         self._strings: list[str] = []
         self._lengths = np.zeros(64, np.int64)
         self._signatures = np.zeros((_BITS // 64, 64), np.uint64)
+        # The last text queried and its bounds: callers often ask for the nearest text of a text that just passed.
         self._last: tuple[Sequence[int], Array] = (), np.zeros(0)
-        """The text asked last and its bounds: the nearest one of a text that passed is looked for next."""
         self.postings = 0
         self.compared = 0
 
@@ -44,15 +46,20 @@ class BruteEngine:
         return len(self._strings)
 
     def find(self, tokens: Sequence[int], always: bool) -> tuple[float, int]:
-        """The highest F and the first position that has it; (0.0, -1) when F is 0 or, without `always`, not above."""
+        """Return the highest F and the first position that reaches it.
+
+        Returns (0.0, -1) if the highest F is 0 or, without `always`, not above the cutoff.
+        """
         best, nearest = (0.0 if always else self._cutoff), -1
         if not tokens or not self._strings:
             return 0.0, -1
         text, bounds = _as_string(tokens), self._bounds(tokens)
+        # Each round compares the texts with the highest remaining bounds, until no bound reaches the best F.
         while (highest := float(bounds.max())) >= best - _ROUNDING and highest > 0.0:
             some = (bounds >= max(best, _ROUND * highest) - _ROUNDING).nonzero()[0]
             bounds[some] = -1.0
             common = self._lcs(text, some.tolist())
+            # F = 2L / (m + n), so L / (m + n) orders the texts by F. Only the top texts are scored exactly.
             shares = common / (self._lengths[some] + len(tokens))
             for k in (shares >= shares.max() - _ROUNDING).nonzero()[0].tolist():
                 position = int(some[k])
@@ -62,7 +69,7 @@ class BruteEngine:
         return (best, nearest) if nearest >= 0 else (0.0, -1)
 
     def add(self, tokens: Sequence[int]) -> None:
-        """Put a text at the next position."""
+        """Append a text to the pool."""
         import numpy as np
 
         size = len(self._strings)
@@ -74,7 +81,7 @@ class BruteEngine:
         self._signatures[:, size] = _signature(tokens)
 
     def common_with_all(self, tokens: Sequence[int]) -> tuple[Array, Array]:
-        """LCS with every text and every text's length, by position."""
+        """Return the LCS with every text and the length of every text, both int32[texts] by position."""
         import numpy as np
 
         every = range(len(self._strings))
@@ -82,11 +89,11 @@ class BruteEngine:
         return common.astype(np.int32), self._lengths[: len(every)].astype(np.int32)
 
     def texts(self) -> list[list[int]]:
-        """The tokens of every text, by position."""
+        """Return the tokens of every text, by position."""
         return [list(map(ord, string)) for string in self._strings]
 
     def _bounds(self, tokens: Sequence[int]) -> Array:
-        """For every text the highest F that its signature leaves possible."""
+        """Return an upper bound of F for every text, float64[texts], from the signatures."""
         import numpy as np
 
         size = len(self._strings)
@@ -109,17 +116,15 @@ class BruteEngine:
 
 
 def _as_string(tokens: Sequence[int]) -> str:
-    """`rapidfuzz` reads strings many times faster than lists of numbers."""
+    """Encode tokens as characters: `rapidfuzz` reads strings many times faster than lists of numbers."""
     if tokens and max(tokens) >= MOST_WORDS:
-        raise UsageError(
-            f"more than {MOST_WORDS:,} different words; install numba: the compiled engine has no such limit"
-        )
+        raise UsageError(f"more than {MOST_WORDS:,} distinct words; install numba: its engine has no such limit")
     return "".join(map(chr, tokens))
 
 
 def _signature(tokens: Sequence[int]) -> list[int]:
-    """Words of 64 bits."""
+    """Return the parity signature of a text as two 64-bit words, low word first."""
     bits = 0
     for token in tokens:
-        bits ^= 1 << (token * 0x9E3779B1 >> 15) % _BITS
+        bits ^= 1 << (token * 0x9E3779B1 >> 15) % _BITS  # Fibonacci hashing: multiply by 2**32 / golden ratio
     return [bits >> at & (1 << 64) - 1 for at in range(0, _BITS, 64)]

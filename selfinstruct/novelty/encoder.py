@@ -1,4 +1,4 @@
-"""Texts as numbers of tokens, many at a time, by several threads."""
+"""Convert batches of texts to token numbers on several threads. `Join` uses this class."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from .arrays import Array
-from .compiled_tokens import Folded, Interner
+from .compiled_tokens import FoldedTexts, Interner
 from .postings import count_tokens
 
+# Texts per task of a thread.
 _BATCH = 8192
-"""Texts that one thread encodes at a time."""
 
 
 class Encoder:
-    """Takes texts in order. Each thread has numbers of its own until the end."""
+    """Accepts texts in order. Each thread numbers tokens on its own; `finish` merges the numberings."""
 
     def __init__(self, workers: int) -> None:
         self._interners = [Interner() for _ in range(workers)]
@@ -24,9 +24,9 @@ class Encoder:
         self._batches: list[Future[tuple[Array, Array]]] = []
 
     def add(self, texts: Sequence[str]) -> None:
-        """Take texts; at most a few batches of them are waiting at a time."""
+        """Encode texts, in the background if there are several workers; blocks while too many batches wait."""
         for start in range(0, len(texts), _BATCH):
-            folded = Folded.of(texts[start : start + _BATCH])
+            folded = FoldedTexts.of(texts[start : start + _BATCH])
             turn = len(self._batches) % len(self._interners)
             if self._threads:
                 if len(self._batches) > 2 * len(self._threads):
@@ -37,20 +37,23 @@ class Encoder:
                 self._batches[-1].set_result(self._interners[turn].encode(folded))
 
     def finish(self) -> tuple[Array, Array]:
-        """All tokens, int32, numbered by how often they stand in the texts, and where each text begins, int64[T+1]."""
+        """Merge the numberings: return all tokens, numbered by descending frequency, and where each text begins."""
         for thread in self._threads:
             thread.shutdown()
         batches = [batch.result() for batch in self._batches]
         self._batches.clear()
+        # Map the numbers of every thread to those of the first one.
         first = self._interners[0]
         numbers = [other.numbers_in(first) for other in self._interners]
         often = np.zeros(len(first), np.int64)
         for turn, (tokens, _) in enumerate(batches):
             local = numbers[turn % len(numbers)]
             count_tokens(local[tokens], often)
+        # Renumber by descending frequency: 0 is the most frequent token.
         rank = np.empty(len(often), np.int32)
         rank[np.argsort(-often, kind="stable")] = np.arange(len(often), dtype=np.int32)
         ranks = [rank[local] for local in numbers]
+        # Concatenate the batches in order, releasing each one once it is copied.
         begin = np.zeros(sum(len(counts) for _, counts in batches) + 1, np.int64)
         np.cumsum(np.concatenate([counts for _, counts in batches]), out=begin[1:])
         flat = np.empty(int(begin[-1]), np.int32)

@@ -1,17 +1,18 @@
-"""The pool, asked one question: which text in it is most like this one, by ROUGE-L F?
+"""`NoveltyIndex`: a growing pool of texts that finds the text most similar to a new one, by ROUGE-L F.
 
-The tokens are those of `text.tokenize`, the rule is that of `score`. Ties: of several texts with the same F,
-the one admitted first is the nearest. Two engines give the same answers: `brute` looks at every text and needs no
-start-up; from `SWITCH_AT` texts on `online` takes over, compiled by numba. Without numba the first one stays.
+Tokens are those of `core.tokens.tokenize`; `score` defines F. Of several texts with the same F, the text admitted
+first is the nearest. Two engines give the same answers: `brute` scans every text and needs no start-up; from
+`SWITCH_AT` texts on, `online` takes over, compiled by numba. Without numba, `brute` stays. Generation, filters and
+the report use this class.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from ..core.errors import UsageError
 from ..core.tasks import Neighbour, Verdict
@@ -20,30 +21,17 @@ from .brute import MOST_WORDS, BruteEngine
 from .score import refusal_cutoff, rouge_l
 
 if TYPE_CHECKING:
-    from .arrays import Array
+    from .online import OnlineEngine
 
+# Pool size at which the compiled engine pays for its start: about 1 s with cached code, 10 s without.
 SWITCH_AT = 4096
-"""Texts from which on the compiled engine pays for its start: about 1 s with compiled code at hand, 10 s without."""
 
 _log = logging.getLogger(__name__)
 
 
-class Engine(Protocol):
-    """What finds the nearest among texts given as tokens. Positions count from 0 in the order of adding."""
-
-    @property
-    def postings(self) -> int: ...
-    @property
-    def compared(self) -> int: ...
-    def __len__(self) -> int: ...
-    def find(self, tokens: Sequence[int], always: bool) -> tuple[float, int]: ...
-    def add(self, tokens: Sequence[int]) -> None: ...
-    def common_with_all(self, tokens: Sequence[int]) -> tuple[Array, Array]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Similar:
-    """The `k` most similar texts, best first (ties: the one admitted first), and the mean over the whole pool."""
+    """The `k` most similar texts, best first (ties: the one admitted first), and the mean F over the whole pool."""
 
     neighbours: tuple[Neighbour, ...]
     mean: float
@@ -51,23 +39,24 @@ class Similar:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What was done so far, in counts that don't depend on the machine: growth shows in them.
+    """The work done so far, in counts that do not depend on the machine, to show how the cost grows."""
 
-    postings: entries of the index read. compared: pairs compared token by token.
-    """
-
-    checked: int
-    postings: int
-    compared: int
+    checked: int  # texts checked
+    postings: int  # entries of the index read
+    compared: int  # pairs compared by LCS
 
 
 class NoveltyIndex:
-    """Texts by id, in the order of their admission.
+    """A pool of texts with ids, in order of admission.
 
-    max_similarity: a text is refused when its highest F to the pool is above it, 0 to 1; equal is kept.
-    refuse_equal: refuse what is equal, too, as the Self-Instruct paper words it ('less than 0.7').
-    nearest: 'always', or 'refused' to look for the nearest text of refused ones only, which is faster: the
-    search below the cutoff reads one signature of every text.
+    Args:
+        max_similarity: Refuse a text whose highest F with the pool is above this, 0 to 1. Equality is kept.
+        refuse_equal: Refuse equality too, as the Self-Instruct paper words the rule ('less than 0.7').
+        nearest: 'always', or 'refused' to find the nearest text for refused texts only. This is faster: a search
+            below the cutoff reads one signature per text of the pool.
+
+    Raises:
+        UsageError: `max_similarity` is out of range.
     """
 
     def __init__(
@@ -78,13 +67,13 @@ class NoveltyIndex:
         nearest: Literal["always", "refused"] = "always",
     ) -> None:
         if not 0.0 <= max_similarity <= 1.0 or (refuse_equal and max_similarity == 0.0):
-            raise UsageError(f"max_similarity: {max_similarity} is not above 0 and at most 1")
+            raise UsageError(f"max_similarity: {max_similarity} is out of range; use a number above 0 and at most 1")
         self.max_similarity = max_similarity
         self._cutoff = refusal_cutoff(max_similarity, refuse_equal)
         self._always = nearest == "always"
         self._vocabulary = _Vocabulary()
         self._ids: list[str] = []
-        self._engine: Engine = BruteEngine(self._cutoff)
+        self._engine: BruteEngine | OnlineEngine = BruteEngine(self._cutoff)
         self._switch_at: float = SWITCH_AT
         self._last: tuple[str, list[int]] = ("", [])
         self._checked = 0
@@ -93,10 +82,10 @@ class NoveltyIndex:
         return len(self._ids)
 
     def check(self, text: str) -> Verdict:
-        """'too_similar' with the score and the nearest text's id, or a verdict without objection.
+        """Return the verdict 'too_similar' with the score and the nearest text's id, or a passing verdict.
 
-        With nearest='always' the passing verdict carries its nearest neighbour, too: id and score; the first text
-        and 0.0 where nothing has a token in common; 0.0 and None for an empty pool.
+        With nearest='always' a passing verdict also carries the nearest text and its score: the first text and 0.0 if
+        no text has a common token; None and 0.0 for an empty pool.
         """
         self._checked += 1
         tokens = self._encode(text)
@@ -108,21 +97,21 @@ class NoveltyIndex:
         return Verdict(score=score, nearest=self._ids[max(position, 0)] if self._ids else None)
 
     def nearest(self, text: str) -> Neighbour | None:
-        """The nearest text, whatever its score; the first one where nothing has a token in common; None of none."""
+        """Return the nearest text at any score; the first text if none has a common token; None for an empty pool."""
         tokens = self._encode(text)
         score, position = self._engine.find(tokens, True)
         return Neighbour(self._ids[max(position, 0)], score) if self._ids else None
 
     def admit(self, id: str, text: str) -> None:
-        """Put `text` into the pool under `id`, whatever `check` says of it."""
+        """Add `text` to the pool under `id`, without checking it."""
         tokens = self._encode(text)
         self._engine.add(tokens)
         self._ids.append(id)
         if len(self._ids) >= self._switch_at:
-            self._switch()
+            self._switch_engine()
 
     def check_batch(self, candidates: Iterable[tuple[str, str]]) -> list[Verdict]:
-        """Check (id, text) pairs against the pool and each other, in order, and admit those that pass."""
+        """Check (id, text) pairs against the pool and each other, in order, and admit the pairs that pass."""
         verdicts = []
         for id, text in candidates:
             verdicts.append(self.check(text))
@@ -131,19 +120,21 @@ class NoveltyIndex:
         return verdicts
 
     def most_similar(self, text: str, k: int = 10) -> Similar:
-        """The `k` nearest texts and the mean F over the whole pool, as the published code records them."""
+        """Return the `k` nearest texts and the mean F over the whole pool, as the published code records them."""
         if not self._ids:
             return Similar((), 0.0)
         import numpy as np
 
         tokens = self._encode(text)
         common, lengths = self._engine.common_with_all(tokens)
+        # F depends only on the pair (LCS, length), and pairs repeat often: score each distinct pair once.
         width = int(lengths.max()) + 1
         pairs, which, counts = np.unique(
             common.astype(np.int64) * width + lengths, return_inverse=True, return_counts=True
         )
         scores = [rouge_l(lcs, len(tokens), n) for lcs, n in (divmod(pair, width) for pair in pairs.tolist())]
         mean = math.fsum(score * count for score, count in zip(scores, counts.tolist(), strict=True)) / len(self._ids)
+        # Keep everything at or above the k-th highest score, then sort stably, so that ties stay in pool order.
         by_text = np.array(scores)[which]
         k = min(k, len(by_text))
         least = np.partition(by_text, len(by_text) - k)[len(by_text) - k] if k else 2.0
@@ -153,34 +144,34 @@ class NoveltyIndex:
 
     @property
     def work(self) -> Work:
-        """Counts of what was done so far."""
+        """Counts of the work done so far."""
         return Work(self._checked, self._engine.postings, self._engine.compared)
 
     def _encode(self, text: str) -> list[int]:
-        """The numbers of the tokens; those of the text asked last are at hand when it is admitted.
+        """Return the token numbers of `text`; caches the last text, since `admit` usually follows `check`.
 
-        May change the engine: the small one can't tell any number of words apart.
+        Switches to the compiled engine when there are more distinct words than `brute` can encode.
         """
         if self._last[0] != text:
             self._last = (text, list(map(self._vocabulary.__getitem__, tokenize(text))))
             if len(self._vocabulary) > MOST_WORDS and isinstance(self._engine, BruteEngine):
-                self._switch()
+                self._switch_engine()
         return self._last[1]
 
-    def _switch(self) -> None:
-        """Go over to the compiled engine, once."""
+    def _switch_engine(self) -> None:
+        """Move the pool to the compiled engine; tries once."""
         self._switch_at = math.inf
         try:
             from .online import OnlineEngine
         except ImportError:
-            _log.warning("numba is not installed: novelty stays exact, but takes time that grows with the pool")
+            _log.warning("numba is not installed: novelty checks stay exact, but slow down as the pool grows")
             return
         assert isinstance(self._engine, BruteEngine)
         self._engine = OnlineEngine(self._cutoff, self._engine.texts())
 
 
 class _Vocabulary(dict[str, int]):
-    """Numbers of tokens, given at first sight."""
+    """Maps tokens to numbers, assigned when a token is first looked up."""
 
     def __missing__(self, token: str) -> int:
         number = self[token] = len(self)

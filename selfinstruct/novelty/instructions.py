@@ -1,7 +1,7 @@
-"""Compiled: machine instructions that Python has no word for. Each becomes one or a few wherever it is called.
+"""Compiled: machine instructions that Python has no operator for, inlined wherever they are called.
 
-They are written as LLVM's own operations, not for one processor: `within` is seven instructions with AVX-512, some
-two dozen with AVX2 or NEON, and gives the same bits everywhere.
+They are written as LLVM operations, not for one processor: `marks_within` is seven instructions with AVX-512 and some
+two dozen with AVX2 or NEON, with the same result. The compiled modules of this package call them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numba.extending import intrinsic
 
 from .arrays import LANES, MARK_BITS, Array
 
+# Each function below returns a numba signature and a function that emits LLVM code for one call.
 _helpers: Any = cgutils
 _BYTE, _INT, _WORD = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _WORDS = ir.VectorType(_WORD, LANES)
@@ -30,6 +31,7 @@ def _count_ones(typing_context: Any, word: Any) -> Any:
 
 def _find_one(typing_context: Any, word: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        # The flag says that the result for 0 is undefined, which spares a branch.
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
     return types.int64(types.uint64), generate
@@ -42,7 +44,7 @@ def _fetch(typing_context: Any, array: Any, at: Any) -> Any:
         place = builder.gep(builder.bitcast(made.data, _BYTE.as_pointer()), [builder.mul(arguments[1], stride)])
         kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), _INT, _INT, _INT])
         fetch = builder.module.declare_intrinsic("llvm.prefetch", [_BYTE.as_pointer()], kind)
-        builder.call(fetch, [place, _INT(0), _INT(3), _INT(1)])  # to read, into the nearest cache, data
+        builder.call(fetch, [place, _INT(0), _INT(3), _INT(1)])  # for reading, into all cache levels, data
         return context.get_dummy_value()
 
     return types.void(array, types.int64), generate
@@ -55,12 +57,15 @@ def _compare(typing_context: Any, marks: Any, at: Any, own: Any, limit: Any) -> 
             builder.module, ir.FunctionType(_WORDS, [_WORDS]), f"llvm.ctpop.v{LANES}i64"
         )
 
+        # Broadcast a word to all lanes: insert it into lane 0, then shuffle lane 0 everywhere.
         def everywhere(word: Any) -> Any:
             nothing = ir.Constant(_WORDS, ir.Undefined)
             return builder.shuffle_vector(builder.insert_element(nothing, word, _INT(0)), nothing, first)
 
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
         there = builder.bitcast(builder.gep(array.data, [arguments[1]]), _WORDS.as_pointer())
+        # own has position 0, so the xor leaves the position of each mark in its upper bits and the differing
+        # signature bits in its lower ones.
         differing = builder.xor(builder.load(there, align=8), everywhere(arguments[2]))
         signatures = builder.and_(differing, everywhere(_WORD((1 << MARK_BITS) - 1)))
         places = builder.lshr(differing, everywhere(_WORD(MARK_BITS)))
@@ -71,15 +76,16 @@ def _compare(typing_context: Any, marks: Any, at: Any, own: Any, limit: Any) -> 
     return types.uint64(marks, types.int64, types.uint64, types.int64), generate
 
 
+# popcount(word): number of set bits in a 64-bit word.
 popcount = cast(Callable[[Any], int], intrinsic(_count_ones))
-"""The number of ones in a 64-bit word."""
 
-first_one = cast(Callable[[Any], int], intrinsic(_find_one))
-"""The place of the lowest one in a 64-bit word that has one."""
+# lowest_set_bit(word): index of the lowest set bit in a 64-bit word that is not 0.
+lowest_set_bit = cast(Callable[[Any], int], intrinsic(_find_one))
 
+# prefetch(array, index): start loading an entry into the cache, without waiting. An index out of range is harmless.
 prefetch = cast(Callable[[Array, int], None], intrinsic(_fetch))
-"""Bring an array's entry into the cache, without waiting for it. Any place will do, even one outside of the array."""
 
-within = cast(Callable[[Array, int, Any, int], Any], intrinsic(_compare))
-"""Compare the marks at LANES places, from one place on, with one that has no place: bit k of the answer says whether at
-most `limit` tokens are unshared by the kth: those before its place, and one for each differing bit of the signature."""
+# marks_within(marks, index, own, limit): compare LANES marks from `index` on with `own`, a signature with position 0.
+# Bit k of the result is set if at most `limit` tokens are unshared by mark k: the number of tokens before its position
+# plus the number of differing signature bits.
+marks_within = cast(Callable[[Array, int, Any, int], Any], intrinsic(_compare))

@@ -1,8 +1,8 @@
-"""Compiled functions: the one place that compiles. `instructions` and `handover` import `numba`, too.
+"""The `compiled` decorator. Only this module compiles; `instructions` and `address_table` also import numba.
 
-Compiled code is kept between starts: where NUMBA_CACHE_DIR says, else beside the package where that can be
-written, else in the user's cache folder, else not at all. numba itself would look only at the file of a function, not
-at those of what it calls; so each state of this room's files has a folder of its own.
+Compiled code is cached between starts: in NUMBA_CACHE_DIR if set, else next to the package if writable, else in the
+user's cache folder, else not at all. numba checks only the file of a function, not the files of its callees, so each
+state of this package's sources has a cache folder of its own.
 """
 
 from __future__ import annotations
@@ -22,22 +22,24 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _COMPILE: Any = numba.njit
 _CONFIG: Any = numba.config
 _HERE = Path(__file__).parent
+# nogil: threads run in parallel. error_model "numpy": no check for division by zero.
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 
 def compiled(function: Function) -> Function:
-    """`function` as machine code that runs without the interpreter's lock; compiled at its first call.
+    """Compile `function` at its first call, to machine code that runs without the interpreter lock.
 
-    It must not make arrays: they are handed in. Then it needs no counting of references, which takes functions
-    that get many arrays several times as long as their work.
+    The function must not allocate arrays. Then it needs no reference counting (`_nrt`), which takes functions with
+    many array arguments several times as long as their work.
     """
+    # Fall back to no cache (no writable folder), then to plain options (numba without `_nrt`).
     made: Any = None
     before, _CONFIG.CACHE_DIR = _CONFIG.CACHE_DIR, _folder()
     for options in ({"cache": True, "_nrt": False}, {"_nrt": False}, {}):
         try:
             made = _COMPILE(**_OPTIONS, **options)(function)
             break
-        except (RuntimeError, KeyError, TypeError):  # no folder to keep it in; an option this numba doesn't know
+        except (RuntimeError, KeyError, TypeError):
             continue
     _CONFIG.CACHE_DIR = before
     return cast(Function, made)
@@ -45,7 +47,7 @@ def compiled(function: Function) -> Function:
 
 @cache
 def _folder() -> str:
-    """Where the code compiled from these files is kept."""
+    """Return the cache folder for the current state of this package's sources."""
     sources = hashlib.sha256()
     for path in sorted(_HERE.glob("*.py")):
         sources.update(path.read_bytes())
@@ -55,6 +57,6 @@ def _folder() -> str:
     return str(parent / f"compiled-{sources.hexdigest()[:12]}")
 
 
+# Casts to machine integers. `Any`, so that the type checker accepts the results as `int`.
 i64: Any = np.int64
 u64: Any = np.uint64
-"""Machine integers: plain `int` to a type checker, which can't know that compiled code has no other kind."""

@@ -1,4 +1,7 @@
-"""The pool's rule over a whole set of texts: who is admitted, in order, and what refused the others."""
+"""Decide over a whole set of texts at once: which are admitted, in order, and what refused the others.
+
+`dedup`, `merge` and the benchmarks use `Join`.
+"""
 
 from __future__ import annotations
 
@@ -19,25 +22,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """One entry for each text, references first.
+    """The decisions, one entry per text, references first."""
 
-    nearest: the number of the nearest earlier admitted text (ties: the first), score: its F; -1 and 0.0 for
-    admitted ones, and for all without `explain`.
-    """
-
-    admitted: npt.NDArray[np.bool_]
+    admitted: npt.NDArray[np.bool_]  # bool[T]
+    # int64[T]; the number of the nearest earlier admitted text (ties: the first one). -1 for admitted texts, and for
+    # all texts without `explain`.
     nearest: npt.NDArray[np.int64]
-    score: npt.NDArray[np.float64]
-    work: Work
+    score: npt.NDArray[np.float64]  # float64[T]; the F of that pair, 0.0 where nearest is -1
+    work: Work  # counts of the work done
 
 
 class Join:
-    """Texts in batches, then one answer for all of them: that of `NoveltyIndex`, one text after the other.
+    """Collects texts in batches, then decides all of them as `NoveltyIndex` would, one by one.
 
-    max_similarity, refuse_equal: as `NoveltyIndex`. workers: threads; they never change the answer. explain: also
-    find the nearest text of each refused one, which costs about as much again.
+    The texts themselves are not kept. A million instructions of 12 tokens take about 0.5 GB.
 
-    Texts themselves are not kept. A million instructions of 12 tokens take about 0.5 GB.
+    Args:
+        max_similarity, refuse_equal: See `NoveltyIndex`.
+        workers: Threads. The result does not depend on this number.
+        explain: Also find the nearest text of each refused text, which about doubles the time.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Join:
 
     def add(self, texts: Sequence[str]) -> None:
         """Append texts."""
+        # Hold the texts until there are enough to pay for starting compiled code. Without numba, hold all of them.
         self._texts += len(texts)
         if self._encoder is None:
             self._held.extend(texts)
@@ -66,26 +70,26 @@ class Join:
         self._encoder.add(texts)
 
     def add_references(self, texts: Sequence[str]) -> None:
-        """Append texts that only refuse and are never refused. Raises UsageError after the first `add`."""
+        """Append texts that refuse others but are never refused. Raises UsageError after the first `add`."""
         if self._texts > self._references:
-            raise UsageError("references come before the texts that they refuse")
+            raise UsageError("references come too late: add all references before the first text")
         self._references += len(texts)
         self.add(texts)
 
     def run(self, progress: Callable[[int, int], None] = lambda done, total: None) -> Joined:
-        """Decide over all texts, once. progress: called with the number of texts done and of all."""
+        """Decide over all texts; call once. `progress` is called with the texts done and the total."""
         if self._encoder is None:
-            return self._one_by_one(progress)
+            return self._run_uncompiled(progress)
         from .batch import BatchEngine
 
         tokens, begin = self._encoder.finish()
         with BatchEngine(tokens, begin, self._references, self._cutoff, self._workers) as engine:
             admitted = engine.decide(progress)
-            nearest, score = engine.explain() if self._explain else engine.unexplained()
+            nearest, score = engine.explain() if self._explain else engine.no_explanation()
         return Joined(admitted, nearest, score, Work(self._texts - self._references, *engine.counts))
 
-    def _one_by_one(self, progress: Callable[[int, int], None]) -> Joined:
-        """The same for a few texts, or without numba: nothing has to be compiled."""
+    def _run_uncompiled(self, progress: Callable[[int, int], None]) -> Joined:
+        """Decide one text at a time with `NoveltyIndex`, for few texts or without numba."""
         import numpy as np
 
         index, texts = self._small, self._held
@@ -108,6 +112,6 @@ class Join:
 def _encoder(workers: int) -> Encoder | None:
     try:
         from .encoder import Encoder
-    except ImportError:  # no numba: the texts are held and gone through one by one
+    except ImportError:  # numba is not installed
         return None
     return Encoder(workers)

@@ -1,19 +1,21 @@
-"""Compiled: the nearest row below the cutoff too, and the LCS with every row. Both read all rows; cost is linear.
+"""Compiled: find the nearest row, below the cutoff too, and compute the LCS with every row. Both scan all rows.
 
-`nearest_of` bounds every row's F by its signature, a few instructions each, and compares by LCS only the rows whose
-bound reaches the best F found; the 24 or so best bounds come first, so that the best is high from the start.
+`nearest_of` bounds the F of every row by its signature, a few instructions per row, and compares by LCS only the rows
+whose bound reaches the best F so far. The 24 or so highest bounds come first, so that the best F is high from the
+start. `OnlineEngine` calls both functions.
 """
 
 from __future__ import annotations
 
 from .arrays import ADMITTED, Array, Arrays
 from .bounds import score_of
-from .common import WORD, Scratch, clear_masks, common_subsequence, set_masks
 from .instructions import popcount
 from .jit import compiled, i64
+from .lcs import WORD, Scratch, clear_masks, common_subsequence, set_masks
 
+# Bounds are stored in one byte, as multiples of 1/254, rounded up.
 STEPS = 254
-"""Bounds are kept as whole 254ths, rounded up."""
+# Rows to compare in the first pass, at least.
 _AT_FIRST = 24
 
 
@@ -21,22 +23,25 @@ _AT_FIRST = 24
 def nearest_of(
     arrays: Arrays, row: int, rows: int, levels: Array, histogram: Array, scale: Array, scratch: Scratch
 ) -> tuple[float, int]:
-    """The highest F of `row` with rows 0 to `rows` - 1 and the first of them that reaches it; -1 when F is 0.
+    """Return the highest F of `row` with rows 0 to `rows` - 1, and the first row that reaches it, -1 if F is 0.
 
-    levels uint8[rows], histogram int64[256], scale float64[256]: room for the bounds.
+    The bounds use `levels`, uint8[rows], the bound of every row in steps; `histogram`, int64[256], the rows per bound;
+    and `scale`, float64[256], the factor from common tokens to steps for each length.
     """
     tokens, begin = arrays.tokens, arrays.begin
     spots, masks, carries = scratch.spots, scratch.masks, scratch.carries
     query, m = begin[row], begin[row + 1] - begin[row]
     if m == 0:
         return 0.0, -1
-    _bound(arrays, row, rows, levels, histogram, scale)
+    _bound_scores(arrays, row, rows, levels, histogram, scale)
+    # Lower `start` until at least 24 rows have this bound or a higher one.
     start, found = 255, i64(0)
     while start > 1 and found < _AT_FIRST:
         start -= 1
         found += histogram[start]
     if m <= WORD:
         set_masks(tokens, query, query + m, spots, masks)
+    # First pass: rows with the highest bounds. Second pass: the other rows whose bound reaches the best F.
     best, nearest = 0.0, i64(-1)
     for again in range(2):
         floor = start if not again else max(int(best * STEPS), 1)
@@ -55,8 +60,8 @@ def nearest_of(
 
 
 @compiled
-def _bound(arrays: Arrays, row: int, rows: int, levels: Array, histogram: Array, scale: Array) -> None:
-    """Bound every row's F from above, in whole steps; 0 where F is 0 or the row is not admitted."""
+def _bound_scores(arrays: Arrays, row: int, rows: int, levels: Array, histogram: Array, scale: Array) -> None:
+    """Bound the F of every row from above, in whole steps; 0 where F is 0 or the row is not admitted."""
     begin, details, state = arrays.begin, arrays.details, arrays.state
     m = begin[row + 1] - begin[row]
     low, high = details[row, 0], details[row, 1]
@@ -66,6 +71,7 @@ def _bound(arrays: Arrays, row: int, rows: int, levels: Array, histogram: Array,
     for other in range(rows):
         n = begin[other + 1] - begin[other]
         unshared = popcount(details[other, 0] ^ low) + popcount(details[other, 1] ^ high)
+        # unshared <= m + n - 2L, so L <= (m + n - unshared) / 2. F = 2L / (m + n).
         common = min((m + n - unshared) >> 1, m, n)
         factor = scale[n] if n < 256 else 2.0 * STEPS / (m + n)
         level = min(int(common * factor) + 1, STEPS) if common > 0 and state[other] == ADMITTED else 0
@@ -75,7 +81,7 @@ def _bound(arrays: Arrays, row: int, rows: int, levels: Array, histogram: Array,
 
 @compiled
 def common_with_all(arrays: Arrays, row: int, rows: int, common: Array, scratch: Scratch) -> None:
-    """Write the LCS of `row` with each of rows 0 to `rows` - 1 into `common`, int32."""
+    """Write the LCS of `row` with each of rows 0 to `rows` - 1 into `common`, int32[rows]."""
     tokens, begin = arrays.tokens, arrays.begin
     spots, masks, carries = scratch.spots, scratch.masks, scratch.carries
     query, m = begin[row], begin[row + 1] - begin[row]

@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 from selfinstruct.core.errors import UsageError
 from selfinstruct.core.tokens import tokenize
 from selfinstruct.novelty import Join, Joined, NoveltyIndex, batch, compiled_tokens as tokens, join
-from selfinstruct.novelty.compiled_tokens import Folded, Interner
+from selfinstruct.novelty.compiled_tokens import FoldedTexts, Interner
 
 EXAMPLES = 10_000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 150
 CUTOFFS = st.sampled_from([0.3, 0.5, 0.7, 0.7, 0.8, 0.9, 1.0])
@@ -135,7 +135,7 @@ def words_of(interner: Interner) -> list[str]:
 @given(st.lists(st.text(st.one_of(st.characters(), st.sampled_from("aZ9 -é用ก्ิ\u0301\u200dﬁΣß"))), max_size=30))
 def test_compiled_tokens_are_the_tokens(texts: list[str]) -> None:
     interner = Interner()
-    numbers, counts = interner.encode(Folded.of(texts))
+    numbers, counts = interner.encode(FoldedTexts.of(texts))
     words = words_of(interner)
     cut = np.split(numbers, np.cumsum(counts))[:-1]
     assert [[words[number] for number in text.tolist()] for text in cut] == [tokenize(text) for text in texts]
@@ -146,9 +146,9 @@ def test_every_character_is_cut_as_tokenize_does() -> None:
     texts = [chr(code) for code in range(0x110000)]
     texts += [f"用{chr(code)}a" for code in range(0, 0x30000, 7)]
     interner = Interner()
-    numbers, counts = interner.encode(Folded.of(texts))
+    numbers, counts = interner.encode(FoldedTexts.of(texts))
     words = words_of(interner)
     ends = np.cumsum(counts).tolist()
-    assert len(tokens._kinds()) == 0x110000
+    assert len(tokens._character_kinds()) == 0x110000
     for text, start, end in zip(texts, [0, *ends[:-1]], ends, strict=True):
         assert [words[number] for number in numbers[start:end].tolist()] == tokenize(text)

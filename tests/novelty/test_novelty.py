@@ -85,7 +85,7 @@ def test_the_engines_agree_on_any_interleaving(seed: int, cutoff: float) -> None
         if draw.random() < 0.1:
             second = pickle.loads(pickle.dumps(second))
         if draw.random() < 0.1:
-            second._engine._renew()  # type: ignore[attr-defined]
+            second._engine._rebuild()  # type: ignore[attr-defined]
         if verdict.ok or draw.random() < 0.2:
             first.admit(str(number), text)
             second.admit(str(number), text)

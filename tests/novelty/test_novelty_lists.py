@@ -70,4 +70,4 @@ def test_one_at_a_time(seed: int, cutoff: float, always: bool) -> None:
         candidate = [(str(number), text)]
         assert compiled.check_batch(candidate) == brute.check_batch(candidate)
         if number == len(texts) // 2 and isinstance(compiled._engine, online.OnlineEngine):
-            compiled._engine._renew()
+            compiled._engine._rebuild()
