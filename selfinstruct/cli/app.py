@@ -20,7 +20,7 @@ from .judge import judge_eval
 from .merge import merge
 from .push import push
 from .report import compare, report
-from .scatter import scatter, tell_streams
+from .scatter import print_streams, scatter
 from .serve import serve
 from .teacher_commands import serve_fake, teacher_app
 from .validate import validate
@@ -142,7 +142,7 @@ def status(
         from ..journal.folder import Run, begun_runs, streams_of
 
         if streams := streams_of(run):
-            tell_streams(run, len(streams), [each.status() for each in begun_runs(streams)], as_json)
+            print_streams(run, len(streams), [each.status() for each in begun_runs(streams)], as_json)
             return
         now = Run(run).status()
         if as_json:

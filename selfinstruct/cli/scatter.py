@@ -1,4 +1,4 @@
-"""The command `scatter`: one job as several streams on the machines of a Ray cluster."""
+"""The command `scatter` runs one job as several streams on a Ray cluster; `print_streams` serves `status`."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _LINE_EVERY_S = 10.0
 
 def scatter(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's YAML file.", show_default=False)],
-    shards: Annotated[int, typer.Option(min=1, help="Streams, each a run of its own.", show_default=False)],
+    shards: Annotated[int, typer.Option(min=1, help="Number of streams.", show_default=False)],
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as target=5000. Repeatable."),
     ] = None,
     address: Annotated[
         str | None,
-        typer.Option(help="Of a Ray cluster: ray://HOST:10001, or auto; without it, Ray starts here.", metavar="URL"),
+        typer.Option(help="A Ray cluster: ray://HOST:10001 or auto; default: start Ray here.", metavar="URL"),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Ray's cores on this machine; at most 2 by default.", show_default=False)
+        int | None, typer.Option(min=1, help="Cores for a Ray on this machine; default: at most 2.", show_default=False)
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Run, or go on with, one job as several streams that share its caps and limits; merge what they make."""
+    """Start or resume one job as several streams that share its caps and limits, and merge their datasets."""
     with plain_errors(debug):
         from ..config.run_config import RunConfig
         from ..dataset.licensing import licensing
@@ -44,40 +44,42 @@ def scatter(
         from ..scatter import run_scattered
         from ..scatter.plan import folder_of
 
+        # Check seeds and prompts here, before Ray starts.
         loaded = RunConfig.load(config, set_)
-        if "-" not in loaded.seed_sources:  # the streams refuse standard input themselves, without reading it
+        if "-" not in loaded.seed_sources:  # `run_scattered` rejects standard input; do not read it here
             assemble(loaded)
         for line in clear_text_warnings(loaded):
             say(line)
-        told = time.monotonic()
+        last_line = time.monotonic()
 
         def progress(records: int, target: int) -> None:
-            nonlocal told
-            if time.monotonic() - told >= _LINE_EVERY_S:
-                told = time.monotonic()
+            nonlocal last_line
+            if time.monotonic() - last_line >= _LINE_EVERY_S:
+                last_line = time.monotonic()
                 say(f"{records:,} of {target:,} records")
 
         done = run_scattered(loaded, shards, address=address, workers=workers, progress=progress)
+        # The path of the dataset goes to standard output, everything else to standard error.
         for each in done.streams:
             say(f"stream {each.stream}: {each.records:,} records, {each.reason} {each.detail}".rstrip())
         say(f"requests: {done.requests:,}, tokens: {done.tokens:,}, cost: ${done.cost_usd:.4f}")
         if done.merged is not None:
-            say(f"{done.merged.records:,} records, of {done.target:,} that were wanted")
+            say(f"{done.merged.records:,} of {done.target:,} records")
             print(done.merged.out)
             made = next(each for each in done.streams if each.records)
             with read(folder_of(loaded, made.stream)) as snapshot:
                 warnings = licensing(snapshot).warnings
             for statement in warnings:
-                say(f"licence, {statement.line}")
+                say(f"license, {statement.line}")
         if done.short is not None:
             say(f"{done.short.reason}: {done.short.detail}")
-            say(f"to go on: selfinstruct scatter {config} --shards {shards}")
+            say(f"to resume: selfinstruct scatter {config} --shards {shards}")
         if done.exit_code:
             raise typer.Exit(done.exit_code)
 
 
-def tell_streams(path: Path, count: int, streams: Sequence[Status], as_json: bool) -> None:
-    """`status` of a scattered job of `count` streams: a line for each that has begun, and the sums."""
+def print_streams(path: Path, count: int, streams: Sequence[Status], as_json: bool) -> None:
+    """Print the status of a scattered job of `count` streams: a line per stream that has begun, and the sums."""
     dollars = [each.cost_usd for each in streams]
     cost_usd = None if None in dollars else sum(each or 0.0 for each in dollars)
     sums = {
@@ -97,11 +99,12 @@ def tell_streams(path: Path, count: int, streams: Sequence[Status], as_json: boo
         }
         print(printable_json(whole | {"streams": [asdict(each) for each in streams]}))
         return
+    # Records are counted before the merge, which drops near-duplicates between streams.
     rows = {"job": f"{path}, {count} streams, {sum(each.running for each in streams)} of them running"}
     for each in streams:
         rows[f"  {Path(each.run_dir).name}"] = f"{each.records:,} of {each.target:,} records; {each.last_start}"
     rows |= {
-        "records": f"{sums['records']:,} in all streams, before near-duplicates between them are left out",
+        "records": f"{sums['records']:,} in all streams, before near-duplicates between streams are removed",
         "requests": f"{sums['requests']:,} for {sums['asked']:,} questions ({sums['unanswered']:,} without an answer)",
         "tokens": f"{tokens:,}",
         "cost": "not known" if cost_usd is None else f"${cost_usd:,.4f}",

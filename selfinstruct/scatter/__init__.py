@@ -1,12 +1,12 @@
-"""One job as several independent streams on the machines of a Ray cluster: `selfinstruct scatter CONFIG --shards K`.
+"""Run one job as several independent streams on a Ray cluster: `selfinstruct scatter CONFIG --shards K`.
 
-Each stream is a run of its own, with its own draws and its own journal in `<run_dir>/shards/<k>`; what they may spend
-and how fast they may ask is held in one place. In the end their datasets become one, as `merge` makes it.
+Each stream is a run with its own draws and its own journal in `<run_dir>/shards/<k>`. One actor holds the spending caps
+and rate limits of all streams. At the end their datasets are merged, as by `selfinstruct merge`.
 """
 
 from __future__ import annotations
 
 from .scatter_job import Scattered, run_scattered
-from .stream import Ended
+from .stream import StreamResult
 
-__all__ = ["Ended", "Scattered", "run_scattered"]
+__all__ = ["Scattered", "StreamResult", "run_scattered"]

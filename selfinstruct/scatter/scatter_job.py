@@ -1,9 +1,10 @@
-"""The job: streams on their way, until what they have made is enough or they can't go on; then one dataset of it."""
+"""Run a job as several streams on Ray until they have enough records or can't go on, then merge their datasets."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,39 +16,44 @@ from ..core.prompts import Prompt, Usage
 from ..dedup.merge import Merged, merge_datasets
 from ..journal.folder import JOURNAL, streams_of
 from ..journal.journal import Journal, Totals
-from .cluster import connected
-from .plan import aims, check_scatterable, folder_of, shares, stream_values
-from .purse import Purse, Ticket
-from .stream import Ended, grow
+from .cluster import ray_connection
+from .plan import check_scatterable, folder_of, split_target, stream_targets, stream_values
+from .shared_budget import Permit, SharedBudget
+from .stream import StreamResult, run_stream
 
+# Called with the records of all streams and the number they aim at.
 Progress = Callable[[int, int], None]
-"""Is told how many records all streams have, and how many they aim at."""
 
-_LIVES = 100
-"""How often a stream is begun anew when its worker or node dies under it."""
-_LOOK_EVERY_S = 2.0
-_CORES = 0.5
-"""Of a machine, for each stream: most of its time it waits for answers."""
+# Restarts of a stream whose worker or node dies.
+_MAX_RESTARTS = 100
+_POLL_INTERVAL_S = 2.0
+# A stream mostly waits for answers.
+_CORES_PER_STREAM = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Scattered:
-    """How it ended. streams: each one's last end. merged: the dataset; None when no stream has a record.
+    """How a scattered job ended.
 
-    short: what ended the first stream that couldn't go on; None where the target is met.
+    Attributes:
+        streams: How each stream ended last.
+        merged: The dataset; None if no stream has a record.
+        target: Records wanted.
+        requests, tokens, cost_usd: Spent by all streams, in all starts.
+        short: The first stream that could not go on; None if the target is met.
     """
 
-    streams: tuple[Ended, ...]
+    streams: tuple[StreamResult, ...]
     merged: Merged | None
     target: int
     requests: int
     tokens: int
     cost_usd: float
-    short: Ended | None
+    short: StreamResult | None
 
     @property
     def exit_code(self) -> int:
-        """What the command line ends with."""
+        """The exit code of the command."""
         return 0 if self.short is None else self.short.exit_code or 3
 
 
@@ -59,33 +65,43 @@ def run_scattered(
     workers: int | None = None,
     progress: Progress = lambda records, target: None,
 ) -> Scattered:
-    """Run, or go on with, `shards` streams of the job that `config` describes, and write their merged dataset.
+    """Start or resume a job as several streams, and write their merged dataset to `<run_dir>/dataset`.
 
-    The dataset, at `<run_dir>/dataset`, has exactly `target` records unless `short` says why not: streams that met
-    their shares go on when what they made was too much alike. address: that of the Ray cluster; without it, one with
-    so many workers is started here. The folder of the run must be the same on all machines. Raises UsageError for what
-    can't be scattered and when there is no such cluster, StorageError when the cluster fails for good; no answer is
-    lost by that.
+    The dataset has exactly `target` records unless `short` says why not: streams continue past their shares when too
+    many of their records are near-duplicates.
+
+    Args:
+        config: The job. The folder of the run must have the same path on all machines.
+        shards: Number of streams.
+        address: Address of the Ray cluster; without one, Ray starts on this machine.
+        workers: Cores of a Ray that starts on this machine.
+        progress: Called with the records so far and the number aimed at.
+
+    Raises:
+        UsageError: The job can't be scattered, or there is no such cluster.
+        StorageError: The cluster failed for good. No answer is lost.
     """
     check_scatterable(config, shards)
-    wanted = aims(config, shards)
-    with connected(address, workers):
-        crew = _Crew(config, shards)
+    wanted = stream_targets(config, shards)
+    with ray_connection(address, workers):
+        tasks = _StreamTasks(config, shards)
         while True:
-            ended = crew.grow(wanted, progress)
+            ended = tasks.run_all(wanted, progress)
+            # Near-duplicates between streams are dropped here, so the merge may have fewer records than the streams.
             merged = _merge(config, ended)
             have = merged.records if merged else 0
             short = next((each for each in ended if each.reason != "target"), None)
             if have >= int(config.target) or short is not None:
                 break
-            more = shares(int(config.target) - have, shards)
+            # Still too few: raise the target of every stream by its share of what is missing.
+            more = split_target(int(config.target) - have, shards)
             wanted = [each.records + some for each, some in zip(ended, more, strict=True)]
-        requests, tokens, cost_usd = crew.spent()
+        requests, tokens, cost_usd = tasks.spent()
     enough = have >= int(config.target)
     return Scattered(tuple(ended), merged, int(config.target), requests, tokens, cost_usd, None if enough else short)
 
 
-def _merge(config: RunConfig, ended: Sequence[Ended]) -> Merged | None:
+def _merge(config: RunConfig, ended: Sequence[StreamResult]) -> Merged | None:
     folders = [folder_of(config, each.stream) for each in ended]
     made = [folder for folder in folders if (folder / "dataset").is_dir()]
     if not made:
@@ -102,29 +118,27 @@ def _merge(config: RunConfig, ended: Sequence[Ended]) -> Merged | None:
 
 
 def spent_so_far(config: RunConfig) -> Totals:
-    """What the journals of all streams say, those included that an earlier start had more of."""
-    whole, unpriced = Totals(), dict[str, Usage]()
+    """Sum the spending in the journals of all streams, including streams of earlier starts with more shards."""
+    totals: list[Totals] = []
     for stream in streams_of(Path(config.run_dir)):
         with contextlib.closing(Journal(stream / JOURNAL, read_only=True)) as journal:
-            own = journal.totals()
-        for teacher, usage in own.unpriced.items():
-            before = unpriced.get(teacher, Usage())
-            unpriced[teacher] = Usage(
-                before.prompt_tokens + usage.prompt_tokens,
-                before.completion_tokens + usage.completion_tokens,
-                before.cached_tokens + usage.cached_tokens,
-            )
-        whole = Totals(
-            whole.requests + own.requests,
-            whole.prompt_tokens + own.prompt_tokens,
-            whole.completion_tokens + own.completion_tokens,
-            whole.cost_usd + own.cost_usd,
-        )
-    return dataclasses.replace(whole, unpriced=unpriced)
+            totals.append(journal.totals())
+    # Tokens of teachers without a known price are kept by teacher.
+    unpriced: dict[str, Usage] = {}
+    for teacher, usage in (item for each in totals for item in each.unpriced.items()):
+        before = dataclasses.astuple(unpriced.get(teacher, Usage()))
+        unpriced[teacher] = Usage(*map(operator.add, before, dataclasses.astuple(usage)))
+    return Totals(
+        requests=sum(each.requests for each in totals),
+        prompt_tokens=sum(each.prompt_tokens for each in totals),
+        completion_tokens=sum(each.completion_tokens for each in totals),
+        cost_usd=sum(each.cost_usd for each in totals),
+        unpriced=unpriced,
+    )
 
 
-class _Crew:
-    """The streams' tasks and the one actor of the cluster that this process is connected with."""
+class _StreamTasks:
+    """The Ray tasks of the streams, and the actor that holds their shared budget."""
 
     def __init__(self, config: RunConfig, shards: int) -> None:
         import ray
@@ -132,68 +146,73 @@ class _Crew:
 
         self._ray: Any = ray
         self._config, self._shards = config, shards
-        Purse(config, Totals())  # a price that isn't known is told here, in our own words
+        SharedBudget(config, Totals())  # raise a ConfigError here, not inside the actor
+        # Pin the actor to this machine: the job can't survive the loss of this process anyway.
         here = NodeAffinitySchedulingStrategy(self._ray.get_runtime_context().get_node_id(), soft=False)
-        actor = self._ray.remote(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here)(Purse)
-        self._purse = actor.remote(config, spent_so_far(config))
+        actor = self._ray.remote(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here)(SharedBudget)
+        self._budget_actor = actor.remote(config, spent_so_far(config))
 
-    def grow(self, wanted: Sequence[int], progress: Progress) -> list[Ended]:
-        """All streams towards as many records as are wanted of each, until each has ended."""
-        options = {"num_cpus": _CORES, "max_retries": _LIVES, "scheduling_strategy": "SPREAD"}
-        task = self._ray.remote(**options)(grow_on_a_worker)
+    def run_all(self, wanted: Sequence[int], progress: Progress) -> list[StreamResult]:
+        """Run all streams, each towards its number of records in `wanted`, until every stream has ended."""
+        options = {"num_cpus": _CORES_PER_STREAM, "max_retries": _MAX_RESTARTS, "scheduling_strategy": "SPREAD"}
+        task = self._ray.remote(**options)(run_stream_on_worker)
         left = [
-            task.remote(stream_values(self._config, stream, aim), stream, self._purse)
+            task.remote(stream_values(self._config, stream, aim), stream, self._budget_actor)
             for stream, aim in enumerate(wanted)
         ]
-        ended: list[Ended] = []
+        ended: list[StreamResult] = []
         with self._failures():
             while left:
-                done, left = self._ray.wait(left, timeout=_LOOK_EVERY_S)
+                done, left = self._ray.wait(left, timeout=_POLL_INTERVAL_S)
                 ended += self._ray.get(done)
-                progress(sum(self._ray.get(self._purse.records.remote())), sum(wanted))
+                progress(sum(self._ray.get(self._budget_actor.record_counts.remote())), sum(wanted))
         return sorted(ended, key=lambda each: each.stream)
 
     def spent(self) -> tuple[int, int, float]:
-        """Requests, tokens and dollars of all streams."""
+        """Return the requests, tokens and dollars spent by all streams."""
         with self._failures():
-            found: tuple[int, int, float] = self._ray.get(self._purse.spent.remote())
+            found: tuple[int, int, float] = self._ray.get(self._budget_actor.totals.remote())
         return found
 
     @contextlib.contextmanager
     def _failures(self) -> Iterator[None]:
-        """What Ray raises when a machine that can't be spared is gone, as StorageError."""
+        """Raise what Ray raises when it has lost an essential machine as StorageError."""
         exceptions = self._ray.exceptions
         try:
             yield
         except exceptions.RayTaskError as error:
             if "failed to import on the worker" in str(error):
-                raise UsageError("a node of the cluster can't import selfinstruct; install it on all of them") from None
+                raise UsageError("a node of the cluster can't import selfinstruct; install it on all nodes") from None
             raise
         except (exceptions.RayError, ConnectionError) as error:
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise StorageError(f"the Ray cluster failed: {first}; no answer is lost, start again") from error
+            raise StorageError(f"the Ray cluster failed: {first}; no answer is lost, run the command again") from error
 
 
-def grow_on_a_worker(values: dict[str, Any], stream: int, purse: Any) -> Ended:
-    """The task of one stream; done anew it goes on with what its journal has. purse: the actor."""
+def run_stream_on_worker(values: dict[str, Any], stream: int, budget: Any) -> StreamResult:
+    """Run one stream inside a Ray task; a restarted task resumes from its journal. `budget` is the actor."""
     import ray
 
-    got: Any = ray.get
-    got(purse.renew.remote(stream))
-    ended = grow(values, stream, _FarPurse(purse, stream), lambda records: purse.note.remote(stream, records))
-    got(purse.renew.remote(stream))
+    def report(records: int) -> None:
+        budget.report_records.remote(stream, records)
+
+    # Nothing of an earlier attempt is in flight: its worker is gone. At the end, nothing of this attempt is.
+    wait: Any = ray.get
+    wait(budget.cancel_in_flight.remote(stream))
+    ended = run_stream(values, stream, _ActorClient(budget, stream), report)
+    wait(budget.cancel_in_flight.remote(stream))
     return ended
 
 
-class _FarPurse:
-    """The purse as one stream sees it."""
+class _ActorClient:
+    """The `BudgetClient` of one stream, for a budget in an actor."""
 
-    def __init__(self, purse: Any, stream: int) -> None:
-        self._purse, self._stream = purse, stream
+    def __init__(self, budget: Any, stream: int) -> None:
+        self._budget_actor, self._stream = budget, stream
 
-    async def enter(self, teacher: str, prompt: Prompt) -> Ticket | str:
-        said: Ticket | str = await self._purse.enter.remote(self._stream, teacher, prompt)
+    async def acquire(self, teacher: str, prompt: Prompt) -> Permit | str:
+        said: Permit | str = await self._budget_actor.acquire.remote(self._stream, teacher, prompt)
         return said
 
-    def leave(self, number: int, usage: Usage | None, requests: int) -> None:
-        self._purse.leave.remote(number, usage, requests)
+    def release(self, number: int, usage: Usage | None, requests: int) -> None:
+        self._budget_actor.release.remote(number, usage, requests)

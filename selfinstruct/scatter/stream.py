@@ -1,4 +1,7 @@
-"""One stream: a run like any other, whose teachers are asked when the shared purse lets them."""
+"""One stream of a scattered job: an ordinary run whose teachers wait for a permit from the shared budget.
+
+`scatter_job` runs each stream in a Ray task.
+"""
 
 from __future__ import annotations
 
@@ -16,24 +19,24 @@ from ..generate.start import arun
 from ..journal.folder import Run
 from ..teachers.limits import LEAVING
 from ..teachers.protocol import Teacher
-from .purse import Ticket
+from .shared_budget import Permit
 
+# How long to wait for the lock of an earlier process of the stream, which may still be shutting down.
 _LOCK_WAIT_S = 60.0
-"""A stream's earlier life may take so long to be over, and its lock with it."""
 
 
-class Shared(Protocol):
-    """The purse as a stream sees it, wherever that is."""
+class BudgetClient(Protocol):
+    """Access of one stream to the `SharedBudget`, which may be in another process."""
 
-    async def enter(self, teacher: str, prompt: Prompt) -> Ticket | str: ...
+    async def acquire(self, teacher: str, prompt: Prompt) -> Permit | str: ...
 
-    def leave(self, number: int, usage: Usage | None, requests: int) -> None:
-        """Sent, and not waited for."""
+    def release(self, number: int, usage: Usage | None, requests: int) -> None:
+        """Settle a permit, without waiting for the result."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a stream's start ended; reason, detail and exit_code as those of `Outcome`."""
+class StreamResult:
+    """How one start of a stream ended; `reason`, `detail` and `exit_code` are as in `Outcome`."""
 
     stream: int
     records: int
@@ -43,9 +46,9 @@ class Ended:
 
 
 class SharingTeacher:
-    """A teacher whose questions wait for the purse of all streams."""
+    """A teacher whose questions wait for a permit from the shared budget."""
 
-    def __init__(self, name: str, teacher: Teacher, shared: Shared) -> None:
+    def __init__(self, name: str, teacher: Teacher, shared: BudgetClient) -> None:
         self._name, self._teacher, self._shared = name, teacher, shared
 
     async def __aenter__(self) -> SharingTeacher:
@@ -58,11 +61,11 @@ class SharingTeacher:
             await self._teacher.__aexit__(*error)
 
     async def complete(self, prompt: Prompt) -> Completion:
-        """The answer. Raises BudgetSpent when the caps of all streams leave no room for the question."""
-        ticket = await self._shared.enter(self._name, prompt)
-        if isinstance(ticket, str):
-            raise BudgetSpent(ticket)
-        requests = _Counted(ticket.requests)
+        """Return the answer. Raises BudgetSpent if the shared caps leave no room for the question."""
+        permit = await self._shared.acquire(self._name, prompt)
+        if isinstance(permit, str):
+            raise BudgetSpent(permit)
+        requests = _RequestCounter(permit.requests)
         LEAVING.set(requests)
         usage: Usage | None = None
         try:
@@ -70,11 +73,11 @@ class SharingTeacher:
             usage = completion.usage
             return completion
         finally:
-            self._shared.leave(ticket.number, usage, max(requests.count, int(usage is not None)))
+            self._shared.release(permit.number, usage, max(requests.count, int(usage is not None)))
 
 
-class _Counted:
-    """Counts requests as they leave, and tells whoever counted them before."""
+class _RequestCounter:
+    """Counts requests as they are sent, and calls the counter that was set before."""
 
     def __init__(self, most: int | None) -> None:
         self._before, self._most = LEAVING.get(), most
@@ -82,16 +85,18 @@ class _Counted:
 
     def __call__(self) -> None:
         if self.count == self._most:
-            raise BudgetSpent(f"max_requests: a question was sent {self.count} times, as often as was set aside for it")
+            raise BudgetSpent(f"max_requests: a question used all {self.count} requests reserved for it")
         if self._before is not None:
             self._before()
         self.count += 1
 
 
-def grow(values: Mapping[str, Any], stream: int, shared: Shared, progress: Callable[[int], None]) -> Ended:
-    """Run, or go on with, the stream that `values` configure, until its target is met or it can't go on.
+def run_stream(
+    values: Mapping[str, Any], stream: int, shared: BudgetClient, progress: Callable[[int], None]
+) -> StreamResult:
+    """Start or resume the stream that `values` configure, until its target is met or it has to stop.
 
-    progress: told how many records it has. What a run ends with, errors of the teacher included, is what this gives.
+    `progress` is called with the number of records. Errors of the run are returned, not raised.
     """
     config = RunConfig.parse(dict(values), f"stream {stream}")
 
@@ -102,19 +107,19 @@ def grow(values: Mapping[str, Any], stream: int, shared: Shared, progress: Calla
     while True:
         try:
             run = asyncio.run(arun(config, around=around, progress=lambda now: progress(now.records)))
-        except RunLocked as error:
+        except RunLocked as error:  # an earlier process of the stream still holds the lock
             if time.monotonic() > end:
-                return Ended(stream, 0, "locked", str(error), error.exit_code)
+                return StreamResult(stream, 0, "locked", str(error), error.exit_code)
             time.sleep(1.0)
         except SelfInstructError as error:
-            return Ended(stream, _records(config), "stopped", str(error), error.exit_code)
+            return StreamResult(stream, _records(config), "stopped", str(error), error.exit_code)
         else:
             outcome = run.outcome
-            return Ended(stream, _records(config), outcome.reason, outcome.detail, outcome.exit_code)
+            return StreamResult(stream, _records(config), outcome.reason, outcome.detail, outcome.exit_code)
 
 
 def _records(config: RunConfig) -> int:
-    """How many the stream has; none where it never began."""
+    """Return the number of records of the stream, 0 if the stream has not begun."""
     try:
         return Run(config.run_dir).status().records
     except SelfInstructError:

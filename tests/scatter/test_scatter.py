@@ -21,9 +21,9 @@ from selfinstruct.core.prompts import Message, Prompt, Sampling, Usage
 from selfinstruct.generate.start import arun
 from selfinstruct.journal.folder import JOURNAL, Run
 from selfinstruct.journal.journal import Totals
-from selfinstruct.scatter.plan import SURPLUS, aims, check_scatterable, folder_of, shares, stream_values
-from selfinstruct.scatter.purse import Purse, Ticket
+from selfinstruct.scatter.plan import SURPLUS, check_scatterable, folder_of, split_target, stream_targets, stream_values
 from selfinstruct.scatter.scatter_job import spent_so_far
+from selfinstruct.scatter.shared_budget import Permit, SharedBudget
 from selfinstruct.scatter.stream import SharingTeacher
 from selfinstruct.teachers.limits import Allowance, Limits, Turn
 from selfinstruct.teachers.protocol import Teacher
@@ -31,28 +31,28 @@ from selfinstruct.teachers.protocol import Teacher
 PROMPT = Prompt("propose", (Message("user", "x" * 100),), Sampling(max_tokens=50))
 
 
-class Near:
-    """A purse in this process, as one stream sees it."""
+class LocalClient:
+    """A budget in this process, as one stream sees it."""
 
-    def __init__(self, purse: Purse, stream: int) -> None:
-        self._purse, self._stream = purse, stream
+    def __init__(self, budget: SharedBudget, stream: int) -> None:
+        self._budget, self._stream = budget, stream
         self._leaving: set[asyncio.Task[None]] = set()
 
-    async def enter(self, teacher: str, prompt: Prompt) -> Ticket | str:
-        return await self._purse.enter(self._stream, teacher, prompt)
+    async def acquire(self, teacher: str, prompt: Prompt) -> Permit | str:
+        return await self._budget.acquire(self._stream, teacher, prompt)
 
-    def leave(self, number: int, usage: Usage | None, requests: int) -> None:
-        task = asyncio.get_running_loop().create_task(self._purse.leave(number, usage, requests))
+    def release(self, number: int, usage: Usage | None, requests: int) -> None:
+        task = asyncio.get_running_loop().create_task(self._budget.release(number, usage, requests))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
 
-async def grown(config: RunConfig, purse: Purse, targets: list[int]) -> list[Run]:
+async def run_streams(config: RunConfig, budget: SharedBudget, targets: list[int]) -> list[Run]:
     """All streams at once, in this process."""
 
     async def stream(number: int, target: int) -> Run:
         def around(name: str, teacher: Teacher) -> Teacher:
-            return SharingTeacher(name, teacher, Near(purse, number))
+            return SharingTeacher(name, teacher, LocalClient(budget, number))
 
         return await arun(RunConfig.parse(stream_values(config, number, target)), around=around)
 
@@ -69,8 +69,8 @@ def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
     return run
 
 
-def entered(purse: Purse, stream: int) -> asyncio.Task[Ticket | str]:
-    return asyncio.ensure_future(purse.enter(stream, "fake", PROMPT))
+def acquire_later(budget: SharedBudget, stream: int) -> asyncio.Task[Permit | str]:
+    return asyncio.ensure_future(budget.acquire(stream, "fake", PROMPT))
 
 
 # --- the plan ------------------------------------------------------------------------------------
@@ -78,7 +78,7 @@ def entered(purse: Purse, stream: int) -> asyncio.Task[Ticket | str]:
 
 def test_each_stream_is_a_run_of_its_own_with_its_own_draws(make_config: Callable[..., RunConfig]) -> None:
     config = make_config()
-    runs = asyncio.run(grown(config, Purse(config, Totals()), [8, 8, 8]))
+    runs = asyncio.run(run_streams(config, SharedBudget(config, Totals()), [8, 8, 8]))
     assert [run.path for run in runs] == [folder_of(config, stream) for stream in range(3)]
     assert len({run.id for run in runs}) == 3
     first = [run.records()[0].demos for run in runs]
@@ -88,7 +88,7 @@ def test_each_stream_is_a_run_of_its_own_with_its_own_draws(make_config: Callabl
 
 def test_status_and_explain_know_the_job_by_its_folder(make_config: Callable[..., RunConfig]) -> None:
     config = make_config(target=12)
-    runs = asyncio.run(grown(config, Purse(config, Totals()), [7, 6]))
+    runs = asyncio.run(run_streams(config, SharedBudget(config, Totals()), [7, 6]))
     told = CliRunner().invoke(app, ["status", config.run_dir])
     assert told.exit_code == 0, told.output
     assert "2 streams, 0 of them running" in told.output
@@ -114,7 +114,7 @@ def test_status_and_explain_know_the_job_by_its_folder(make_config: Callable[...
 
 def test_a_runs_own_folder_stays_one(make_config: Callable[..., RunConfig]) -> None:
     config = make_config(target=6)
-    asyncio.run(grown(config, Purse(config, Totals()), [4, 4]))
+    asyncio.run(run_streams(config, SharedBudget(config, Totals()), [4, 4]))
     own = asyncio.run(arun(config))
     assert (own.status().records, own.dataset_path.is_dir()) == (6, True)
     with pytest.raises(UsageError, match="holds a run; name another folder for the streams"):
@@ -123,7 +123,7 @@ def test_a_runs_own_folder_stays_one(make_config: Callable[..., RunConfig]) -> N
 
 def test_rows_that_do_not_say_which_task_they_are_of_can_not_be_counted(make_config: Callable[..., RunConfig]) -> None:
     uncountable = {"formats": ["openai", "messages"], "instances": "all"}
-    with pytest.raises(UsageError, match=r"dataset\.formats: rows of 'openai' don't say which task they are of"):
+    with pytest.raises(UsageError, match=r"dataset\.formats: rows of 'openai' don't name their task"):
         check_scatterable(make_config(dataset=uncountable), 2)
     check_scatterable(make_config(dataset=uncountable | {"formats": ["messages", "openai"]}), 2)
     check_scatterable(make_config(dataset=uncountable | {"instances": "first"}), 2)
@@ -131,7 +131,7 @@ def test_rows_that_do_not_say_which_task_they_are_of_can_not_be_counted(make_con
 
 def test_shares_add_up_to_a_little_more_than_the_target() -> None:
     for target, shards in ((1, 4), (100, 3), (52_000, 7)):
-        parts = shares(target, shards)
+        parts = split_target(target, shards)
         assert len(parts) == shards
         assert max(parts) - min(parts) <= 1
         assert sum(parts) == max(shards, round(target * SURPLUS)) >= target
@@ -139,12 +139,12 @@ def test_shares_add_up_to_a_little_more_than_the_target() -> None:
 
 def test_a_further_start_aims_at_no_less_than_the_one_before(make_config: Callable[..., RunConfig]) -> None:
     config = make_config(target=10)
-    asyncio.run(grown(config, Purse(config, Totals()), [9, 3]))
-    assert aims(config, 3) == [9, 3, 3]
+    asyncio.run(run_streams(config, SharedBudget(config, Totals()), [9, 3]))
+    assert stream_targets(config, 3) == [9, 3, 3]
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
-    "a relative target": ({"target": "+5"}, "target: streams need a number of records, not so many more"),
+    "a relative target": ({"target": "+5"}, "target: streams need a total, not a number of further records"),
     "batch jobs": ({"teacher": {"mode": "batch", "model": "gpt-4o-mini"}}, "teacher.mode: streams share their limits"),
     "a model here": ({"teacher": {"kind": "local", "model": "qwen2.5-coder-1.5b"}}, "teacher.kind: local would load"),
     "standard input": ({"seeds": "-"}, "seeds: streams can't share standard input"),
@@ -165,7 +165,7 @@ def test_what_can_not_be_scattered_ends_in_one_line(
     assert not (tmp_path / "run").exists()
 
 
-# --- the purse -----------------------------------------------------------------------------------
+# --- the shared budget -----------------------------------------------------------------------------------
 
 CAPS = {
     "max_requests": {"max_requests": 40},
@@ -178,7 +178,7 @@ CAPS = {
 def test_all_streams_together_stay_under_a_cap_and_use_it(make_config: Callable[..., RunConfig], cap: str) -> None:
     priced = {"kind": "fake", "model": "fake", "input_usd_per_mtok": 1.0, "output_usd_per_mtok": 2.0, "max_retries": 0}
     config = make_config(teacher=priced, **CAPS[cap])  # type: ignore[arg-type]
-    runs = asyncio.run(grown(config, Purse(config, Totals()), [2000, 2000, 2000]))
+    runs = asyncio.run(run_streams(config, SharedBudget(config, Totals()), [2000, 2000, 2000]))
     assert {run.outcome.reason for run in runs} == {"budget"}
     assert all(f"records: {cap}: " in run.outcome.detail for run in runs)
     spent = spent_so_far(config)
@@ -192,9 +192,9 @@ def test_all_streams_together_stay_under_a_cap_and_use_it(make_config: Callable[
 
 def test_what_an_earlier_start_has_spent_counts(make_config: Callable[..., RunConfig]) -> None:
     config = make_config(max_requests=12, teacher={"kind": "fake", "model": "fake", "max_retries": 0})
-    asyncio.run(grown(config, Purse(config, Totals()), [2000, 2000]))
+    asyncio.run(run_streams(config, SharedBudget(config, Totals()), [2000, 2000]))
     before = spent_so_far(config).requests
-    runs = asyncio.run(grown(config, Purse(config, spent_so_far(config)), [2000, 2000]))
+    runs = asyncio.run(run_streams(config, SharedBudget(config, spent_so_far(config)), [2000, 2000]))
     assert spent_so_far(config).requests == before == 12
     assert {run.outcome.reason for run in runs} == {"budget"}
 
@@ -204,9 +204,9 @@ async def test_a_limit_a_minute_lets_no_more_pass_for_two_streams_than_for_one(
     make_config: Callable[..., RunConfig],
 ) -> None:
     config = make_config(teacher={"kind": "fake", "model": "fake", "max_rpm": 120})
-    alone, purse = Limits(Allowance(120), 1 << 20, 60), Purse(config, Totals())
+    alone, budget = Limits(Allowance(120), 1 << 20, 60), SharedBudget(config, Totals())
     one = [asyncio.ensure_future(alone.enter(Turn("propose", 100, 50))) for _ in range(40)]
-    two = [entered(purse, number % 2) for number in range(40)]
+    two = [acquire_later(budget, number % 2) for number in range(40)]
     await asyncio.sleep(0.05)
     passed = sum(task.done() for task in one)
     assert 0 < passed < 40
@@ -218,26 +218,26 @@ async def test_a_limit_a_minute_lets_no_more_pass_for_two_streams_than_for_one(
 @in_a_loop
 async def test_a_stream_that_is_gone_holds_nothing_back(make_config: Callable[..., RunConfig]) -> None:
     config = make_config(max_requests=3, teacher={"kind": "fake", "model": "fake", "max_retries": 0})
-    purse = Purse(config, Totals())
-    assert all([isinstance(await purse.enter(0, "fake", PROMPT), Ticket) for _ in range(3)])
-    waiting = entered(purse, 1)
+    budget = SharedBudget(config, Totals())
+    assert all([isinstance(await budget.acquire(0, "fake", PROMPT), Permit) for _ in range(3)])
+    waiting = acquire_later(budget, 1)
     await asyncio.sleep(0)
     assert not waiting.done()
-    await purse.renew(0)
+    await budget.cancel_in_flight(0)
     assert await waiting == "max_requests: 3 of 3 requests are used", "what was under way may have reached the server"
 
 
 @in_a_loop
-async def test_a_question_of_an_earlier_life_gets_no_ticket(make_config: Callable[..., RunConfig]) -> None:
+async def test_a_question_of_an_earlier_life_gets_no_permit(make_config: Callable[..., RunConfig]) -> None:
     config = make_config(max_requests=2, teacher={"kind": "fake", "model": "fake", "max_retries": 0})
-    purse = Purse(config, Totals())
-    held = await purse.enter(0, "fake", PROMPT)
-    also = await purse.enter(0, "fake", PROMPT)
-    late = entered(purse, 1)
+    budget = SharedBudget(config, Totals())
+    held = await budget.acquire(0, "fake", PROMPT)
+    also = await budget.acquire(0, "fake", PROMPT)
+    late = acquire_later(budget, 1)
     await asyncio.sleep(0)
-    await purse.renew(1)
-    assert isinstance(held, Ticket)
-    assert isinstance(also, Ticket)
-    await purse.leave(held.number, None, 0)
-    assert await late == "the stream was begun anew"
-    assert isinstance(await purse.enter(1, "fake", PROMPT), Ticket)
+    await budget.cancel_in_flight(1)
+    assert isinstance(held, Permit)
+    assert isinstance(also, Permit)
+    await budget.release(held.number, None, 0)
+    assert await late == "the stream was restarted"
+    assert isinstance(await budget.acquire(1, "fake", PROMPT), Permit)

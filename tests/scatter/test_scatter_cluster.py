@@ -126,7 +126,7 @@ def test_the_cap_of_all_streams_ends_them_and_the_command_says_how_to_go_on(
     done = CliRunner().invoke(app, [*arguments, "--set", "target=5000"])
     assert done.exit_code == 3, done.output
     assert "max_requests: " in done.stderr
-    assert "to go on: selfinstruct scatter" in done.stderr
+    assert "to resume: selfinstruct scatter" in done.stderr
     assert 10 <= len(server.events("asked")) <= 20
     assert Path(done.stdout.strip().splitlines()[-1]).is_dir()
 
@@ -152,5 +152,5 @@ def test_nobody_at_the_address(job: tuple[RunConfig, Loopback], tmp_path: Path) 
         [*command, "--address", "ray://127.0.0.1:1"], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 2
-    assert "--address ray://127.0.0.1:1: nobody answers" in done.stderr
+    assert "--address ray://127.0.0.1:1: no connection" in done.stderr
     assert "Traceback" not in done.stderr
