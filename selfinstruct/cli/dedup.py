@@ -1,4 +1,4 @@
-"""The command `dedup`: near-duplicates out of an existing dataset, without a run."""
+"""The command `dedup`, and the options and output that the command `merge` shares with it."""
 
 from __future__ import annotations
 
@@ -8,21 +8,31 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .console import Debug, plain_errors, say, table
 
+if TYPE_CHECKING:
+    from ..dedup import Deduplicated
+    from ..dedup.merge import Merged
+
 _LINE_EVERY_S = 30.0
 
-Threshold = Annotated[float, typer.Option(help="Refuse above this ROUGE-L F: above 0, at most 1.")]
-RefuseEqual = Annotated[bool, typer.Option("--refuse-equal", help="Refuse what equals it, too.")]
-Missing = Annotated[str, typer.Option(help="Rows without a text: fail, keep or drop.")]
+# Options of `dedup` and `merge`.
+Columns = Annotated[
+    list[str] | None,
+    typer.Option("--column", metavar="PATH", help="Column to compare; default: the instruction. Repeatable."),
+]
+Threshold = Annotated[float, typer.Option(help="Refuse rows above this ROUGE-L F; above 0, at most 1.")]
+RefuseEqual = Annotated[bool, typer.Option("--refuse-equal", help="Refuse rows at the threshold too.")]
+Missing = Annotated[str, typer.Option(help="What to do with rows without a text: fail, keep or drop.")]
 ExplainTo = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write refused rows with their nearest: .parquet, .jsonl, .csv.")
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that is there.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Threads; default: the cores, at most 2.", show_default=False)]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
 
 
 def dedup(
@@ -30,54 +40,46 @@ def dedup(
         list[str],
         typer.Argument(
             metavar="IN... OUT",
-            help="Inputs: JSONL, JSON, CSV, TSV, Parquet, a dataset folder, a hub name or '-'. The last one is the "
+            help="Inputs: JSONL, JSON, CSV, TSV, Parquet, a dataset folder, a hub name or '-'. The last name is the "
             "output: .jsonl, .parquet, .csv, .tsv, or a name without suffix for a dataset folder.",
             show_default=False,
         ),
     ],
-    column: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATH", help="Column that is compared; the instruction where that is known. Repeatable."),
-    ] = None,
+    columns: Columns = None,
     against: Annotated[
-        list[str] | None, typer.Option(metavar="SRC", help="Refuse what is like its rows, too. Repeatable.")
+        list[str] | None, typer.Option(metavar="SRC", help="Also refuse near-duplicates of its rows. Repeatable.")
     ] = None,
-    against_column: Annotated[
-        list[str] | None, typer.Option(metavar="PATH", help="Column of --against, where it isn't that of the inputs.")
+    against_columns: Annotated[
+        list[str] | None,
+        typer.Option("--against-column", metavar="PATH", help="Column of --against, if it differs from the inputs'."),
     ] = None,
     threshold: Threshold = 0.7,
     refuse_equal: RefuseEqual = False,
     missing: Missing = "fail",
     explain: ExplainTo = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads that compare; the cores, at most 2.", show_default=False)
-    ] = None,
+    workers: Workers = None,
     overwrite: Overwrite = False,
     debug: Debug = False,
 ) -> None:
-    """Write the rows of IN to OUT, in order, without those that are near-duplicates of an earlier row."""
+    """Write the rows of IN to OUT, in order, without near-duplicates of earlier rows."""
     with plain_errors(debug):
-        from ..core.errors import UsageError
+        from ..dedup import deduplicate
 
-        *inputs, out = paths
-        if not inputs:
-            raise UsageError(f"{out}: name the inputs first and the output last")
-        with shown_work() as shown:
-            from ..dedup import deduplicate
-
+        inputs, out = split_paths(paths)
+        with show_progress() as progress:
             done = deduplicate(
                 inputs,
                 out,
-                columns=column or [],
+                columns=columns or [],
                 against=against or [],
-                against_columns=against_column,
+                against_columns=against_columns,
                 threshold=threshold,
                 refuse_equal=refuse_equal,
-                missing=missing,  # type: ignore[arg-type]  # checked there
+                missing=missing,  # type: ignore[arg-type]  # checked by `deduplicate`
                 explain=explain,
                 workers=workers,
                 overwrite=overwrite,
-                progress=shown,
+                progress=progress,
             )
         rows = {"rows read": f"{done.rows:,}" + (f", and {done.references:,} to compare with" if against else "")}
         rows |= {"admitted": f"{done.admitted:,}", "refused": f"{done.refused:,}"}
@@ -85,33 +87,48 @@ def dedup(
             rows["left out"] = f"{done.dropped:,} without a text"
         if done.uncompared:
             rows["not compared"] = f"{done.uncompared:,} without a text"
-        rows |= {
-            "time": f"{done.seconds:.1f} s, {done.rows / done.seconds:,.0f} rows/s",
-            "work": f"{done.work.postings:,} postings read, {done.work.compared:,} pairs compared",
-            "peak memory": f"{peak_mb():,.0f} MB",
-            "admitted set": done.digest,
-            "written": str(done.out) + (f", refused rows: {explain}" if explain else ""),
-        }
-        table(rows)
+        work = f"{done.work.postings:,} postings read, {done.work.compared:,} pairs compared"
+        table(rows | closing_rows(done, explain, {"work": work}))
+
+
+def split_paths(paths: list[str]) -> tuple[list[str], str]:
+    """Split the arguments into inputs and the output. Raises UsageError if there is no input."""
+    from ..core.errors import UsageError
+
+    *inputs, out = paths
+    if not inputs:
+        raise UsageError(f"{out}: name the inputs first and the output last")
+    return inputs, out
+
+
+def closing_rows(done: Deduplicated | Merged, explain: Path | None, more: dict[str, str]) -> dict[str, str]:
+    """Return the last rows of the printed table: time, `more`, memory, digest and outputs."""
+    return {
+        "time": f"{done.seconds:.1f} s, {done.rows / done.seconds:,.0f} rows/s",
+        **more,
+        "peak memory": f"{_peak_mb():,.0f} MB",
+        "admitted set": done.digest,
+        "written": str(done.out) + (f", refused rows: {explain}" if explain else ""),
+    }
 
 
 @contextmanager
-def shown_work() -> Iterator[Shown]:
-    """Work that says where it stands, and ends with exit code 3 when it is interrupted."""
-    shown = Shown()
+def show_progress() -> Iterator[WorkProgress]:
+    """Show the progress of the work inside; exit with code 3 if it is interrupted."""
+    progress = WorkProgress()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        yield shown
+        yield progress
     except KeyboardInterrupt:
-        shown.close()
+        progress.close()
         say("interrupted; nothing was written")
         raise typer.Exit(3) from None
     finally:
-        shown.close()
+        progress.close()
 
 
-class Shown:
-    """Where the work stands, on standard error: a bar for each step on a terminal, a line every 30 s elsewhere."""
+class WorkProgress:
+    """Shows progress on standard error: a bar per step on a terminal, otherwise a line every 30 s."""
 
     def __init__(self) -> None:
         self._step = ""
@@ -130,7 +147,7 @@ class Shown:
             print(f"{time.strftime('%H:%M:%S')} {step}: {done:,}{of} rows", file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Leave the last bar behind."""
+        """Finish the last bar."""
         if self._bar is not None:
             self._bar.close()
 
@@ -142,9 +159,9 @@ class Shown:
         self._bar = tqdm(total=total or None, desc=f"{step:<9}", unit=" rows", file=sys.stderr, dynamic_ncols=True)
 
 
-def peak_mb() -> float:
-    """The most memory that this process has had."""
+def _peak_mb() -> float:
+    """Return the peak memory of this process in MB."""
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 if sys.platform != "darwin" else 1024 * 1024)
+    return peak / (1024 if sys.platform != "darwin" else 1024 * 1024)  # kilobytes on Linux, bytes on macOS

@@ -1,4 +1,4 @@
-"""Near-duplicates out of an existing dataset: `selfinstruct dedup IN... OUT`, and the same from Python."""
+"""Remove near-duplicates from an existing dataset: `selfinstruct dedup IN... OUT`, and the same from Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The card of a dataset folder: how it was made, and what `load_dataset` needs to know."""
+"""The card (README.md) of a deduplicated dataset folder: how it was made, and the metadata for `load_dataset`."""
 
 from __future__ import annotations
 
@@ -10,24 +10,20 @@ from ..core import version as _version
 from ..core.tokens import TOKENIZER_VERSION
 from .inputs import Input
 
+# Marks a card as ours: only folders with such a card are overwritten.
 _PROGRAM = "deduplicated by"
 _STORY = """\
-Rows of another dataset without near-duplicates: in order, a row is left out when its text is too similar, by ROUGE-L
-F over tokens, to a row before it that stayed. Wording is compared, not meaning."""
+Rows of another dataset without near-duplicates. Rows are taken in order, and a row is left out if its text is too
+similar, by ROUGE-L F over tokens, to an earlier row that was kept. Wording is compared, not meaning."""
 
 
 def write_card(
-    folder: Path,
-    name: str,
-    inputs: Sequence[Input],
-    against: Sequence[Input],
-    rule: str,
-    counts: Mapping[str, int],
+    folder: Path, name: str, inputs: Sequence[Input], against: Sequence[Input], rule: str, counts: Mapping[str, int]
 ) -> None:
-    """Write README.md into `folder`. rule: in words, what was refused."""
+    """Write README.md into `folder`; `rule` says what was refused, `counts` are numbers of rows by label."""
     rows = [
         ("inputs", names_of(given.name for given in inputs)),
-        ("compared with, besides", names_of(given.name for given in against)),
+        ("also compared with", names_of(given.name for given in against)),
         ("columns compared", names_of(column.path for column in inputs[0].columns)),
         ("refused", rule),
         *((label, f"{count:,}") for label, count in counts.items()),
@@ -36,7 +32,7 @@ def write_card(
 
 
 def write_readme(folder: Path, name: str, story: str, rows: Iterable[tuple[str, str]], more: str = "") -> None:
-    """Write README.md into `folder`: what `load_dataset` needs, the story, the rows that have a value, then `more`."""
+    """Write README.md: metadata for `load_dataset`, the story, a table of the rows that have a value, then `more`."""
     program = (_PROGRAM, f"selfinstruct {_version.__version__}, tokens of version {TOKENIZER_VERSION}")
     table = "\n".join(f"| {label} | {value} |" for label, value in [*rows, program] if value)
     text = f"""---
@@ -59,13 +55,13 @@ configs:
 |---|---|
 {table}
 {more}
-Licence and contents are those of the inputs.
+License and contents are those of the inputs.
 """
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
 def is_ours(folder: Path) -> bool:
-    """Whether the folder is empty or has a card of ours, so that it may be replaced."""
+    """Return whether `folder` may be replaced: it is empty, or has a card that this module wrote."""
     card = folder / "README.md"
     return (
         _PROGRAM in card.read_text(encoding="utf-8", errors="replace") if card.is_file() else not any(folder.iterdir())
@@ -73,7 +69,7 @@ def is_ours(folder: Path) -> bool:
 
 
 def _digest(folder: Path) -> str:
-    """Of the data: `datasets` takes a folder of the same name and card for the one that it has in its cache."""
+    """Digest the data files for the card: `datasets` uses its cache for a folder with the same name and card."""
     sha = hashlib.sha256()
     for path in sorted((folder / "data").iterdir()):
         with path.open("rb") as file:
@@ -82,5 +78,5 @@ def _digest(folder: Path) -> str:
 
 
 def names_of(names: Iterable[str]) -> str:
-    """Names as code in a table's cell, commas between them."""
+    """Format names as code in a table cell, separated by commas."""
     return ", ".join("`" + name.replace("`", "'").replace("|", "\\|").replace("\n", " ") + "`" for name in names)

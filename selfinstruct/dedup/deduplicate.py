@@ -1,6 +1,6 @@
-"""Two passes over the inputs: their texts into the search, then the rows that stay through to the output.
+"""`deduplicate`: two passes over the inputs. The first one feeds their texts to the search, the second writes the rows.
 
-Only tokens are in memory, never the rows: each pass reads them in chunks of some megabytes.
+Only tokens stay in memory, never rows: each pass reads the inputs in chunks of some megabytes.
 """
 
 from __future__ import annotations
@@ -12,30 +12,38 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ..core.errors import UsageError
 from ..novelty import Work
-from ..novelty.join import Join
 from ..tables import parse_columns
 from .dedup_card import write_card
 from .inputs import Input
-from .output import Output, nothing_written, open_outputs
-from .passes import Passes, Progress
+from .options import DedupOptions, Missing, Progress
+from .output import Output, open_outputs, report_disk_errors
+from .passes import Passes
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Deduplicated:
-    """What was done. `rows` = `admitted` + `refused` + `dropped`.
+    """What `deduplicate` did. `rows` = `admitted` + `refused` + `dropped`.
 
-    dropped: rows without a text, left out as asked. uncompared: such rows that stay, as asked. references: rows of
-    `against`. digest: sha256 over the numbers, counted from 0 over all inputs, of the rows that stayed, 8 bytes each,
-    little-endian.
+    Attributes:
+        out: The output.
+        rows: Rows read.
+        admitted: Rows written.
+        refused: Near-duplicates.
+        dropped: Rows without a text that were left out (missing="drop").
+        uncompared: Rows without a text that were written (missing="keep").
+        references: Rows of `against`.
+        seconds: Wall time.
+        digest: SHA-256 over the numbers of the rows written, counted from 0 over all inputs, 8 bytes each,
+            little-endian.
+        work: Counts of the comparisons.
     """
 
     out: Path
@@ -59,87 +67,90 @@ def deduplicate(
     against_columns: Sequence[str] | None = None,
     threshold: float = 0.7,
     refuse_equal: bool = False,
-    missing: Literal["fail", "keep", "drop"] = "fail",
+    missing: Missing = "fail",
     explain: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     overwrite: bool = False,
     progress: Progress = lambda what, done, total: None,
 ) -> Deduplicated:
-    """Write the rows of `inputs` to `out`, in order, without those that are near-duplicates of an earlier one.
+    """Write the rows of `inputs` to `out`, in order, without near-duplicates of earlier rows.
 
-    The options are those of `selfinstruct dedup`; docs/guide/dedup.md describes them. `inputs` and `against` are what
-    seeds may be, too: files, folders, hub names, '-'. Nothing is left at `out` when it doesn't end well.
-    Raises UsageError for wrong arguments and rows that can't be used, StorageError when the disk refuses or an
-    input changes meanwhile.
+    docs/guide/dedup.md describes the options. On an error, nothing is left at `out`.
+
+    Args:
+        inputs: Files, folders, hub names or '-', as for seeds.
+        out: The output; its suffix chooses the format, no suffix a dataset folder.
+        columns: Columns to compare; the instruction by default.
+        against: Further inputs whose near-duplicates are refused too; their rows are not written.
+        against_columns: Columns to compare in `against`; `columns` by default.
+        threshold: Refuse rows above this ROUGE-L F; above 0, at most 1.
+        refuse_equal: Refuse rows at the threshold too.
+        missing: What to do with rows without a text.
+        explain: Write the refused rows to this file, each with the row that refused it.
+        workers: Threads; the cores, at most 2, by default.
+        overwrite: Replace outputs that exist.
+        progress: Called with the step, the rows done, and the total (0 if unknown).
+
+    Raises:
+        UsageError: An argument is invalid, or a row can't be used.
+        StorageError: The disk refused a write, or an input changed while it was read.
     """
     started = time.perf_counter()
-    check_rule(threshold, missing)
-    sources, references = _names(inputs), _names(against)
-    if not sources:
-        raise UsageError("no input is named; give at least one")
-    if against_columns and not references:
-        raise UsageError("--against-column: names a column of --against, which isn't given")
-    if [*sources, *references].count("-") > 1:
-        raise UsageError("standard input is named twice; it can be read once")
-    output, explained = open_outputs(out, explain, [*sources, *references], overwrite)
-    join = Join(
-        threshold,
-        refuse_equal=refuse_equal,
-        workers=workers or min(2, os.cpu_count() or 1),
-        explain=explain is not None,
-    )
-    try:
-        with ExitStack() as stack:
-            passes = Passes(
-                _opened(sources, columns, output, stack),
-                _opened(references, columns if against_columns is None else against_columns, output, stack),
-                output,
-                explained,
-                missing,
-                progress,
-            )
-            passes.read(join)
-            with output.writing():
-                joined, stay = passes.write(join)
-                rows, admitted, dropped = len(stay), int(stay.sum()), len(passes.dropped)
-                counts = {"rows read": rows, "rows here": admitted, "near-duplicates": rows - admitted - dropped}
-                if output.is_folder:
-                    rule = f"ROUGE-L F {'of at least' if refuse_equal else 'above'} {threshold:g}"
-                    counts |= {"rows without a text, left out": dropped} if dropped else {}
-                    write_card(output.fresh, output.path.name, passes.sources, passes.references, rule, counts)
-    except OSError as error:
-        raise nothing_written(output, error) from None
+    options = DedupOptions(threshold, refuse_equal, missing, explain, workers, overwrite, progress)
+    sources, references = _source_names(inputs), _source_names(against)
+    _check_sources(sources, references, against_columns)
+    output, explained = open_outputs(out, [*sources, *references], options)
+    join = options.join()
+    with report_disk_errors(output), ExitStack() as stack:
+        passes = Passes(
+            _open_inputs(sources, columns, output, stack),
+            _open_inputs(references, columns if against_columns is None else against_columns, output, stack),
+            output,
+            explained,
+            options,
+        )
+        # First pass: read the texts. Second pass: write the admitted rows, to a temporary path.
+        passes.read(join)
+        with output.writing():
+            joined, stay = passes.write(join)
+            rows, admitted, dropped = len(stay), int(stay.sum()), len(passes.dropped)
+            refused = rows - admitted - dropped
+            if output.is_folder:
+                counts = {"rows read": rows, "rows here": admitted, "near-duplicates": refused}
+                counts |= {"rows without a text, left out": dropped} if dropped else {}
+                write_card(output.fresh, output.path.name, passes.sources, passes.references, options.rule, counts)
     return Deduplicated(
         out=output.path,
         rows=rows,
         admitted=admitted,
-        refused=rows - admitted - dropped,
+        refused=refused,
         dropped=dropped,
         uncompared=passes.uncompared,
         references=passes.first,
         seconds=time.perf_counter() - started,
-        digest=digest_of_stay(stay),
+        digest=digest_rows(stay),
         work=joined.work,
     )
 
 
-def check_rule(threshold: float, missing: str) -> None:
-    """Raise UsageError for a threshold or a treatment of rows without text that isn't one."""
-    if not 0.0 < threshold <= 1.0:
-        raise UsageError(f"threshold: {threshold:g} is not above 0 and at most 1")
-    if missing not in ("fail", "keep", "drop"):
-        raise UsageError(f"missing: {missing!r} is none of fail, keep, drop")
-
-
-def digest_of_stay(stay: npt.NDArray[np.bool_]) -> str:
-    """`Deduplicated.digest`."""
+def digest_rows(stay: npt.NDArray[np.bool_]) -> str:
+    """Return `Deduplicated.digest` for the rows that stay."""
     return hashlib.sha256(np.flatnonzero(stay).astype("<i8").tobytes()).hexdigest()
 
 
-def _names(sources: Paths) -> list[str]:
+def _check_sources(sources: list[str], references: list[str], against_columns: Sequence[str] | None) -> None:
+    if not sources:
+        raise UsageError("no input is named; give at least one")
+    if against_columns and not references:
+        raise UsageError("--against-column: names a column of --against, which is missing; add --against")
+    if [*sources, *references].count("-") > 1:
+        raise UsageError("standard input is named twice; it can be read once")
+
+
+def _source_names(sources: Paths) -> list[str]:
     return [os.fspath(one) for one in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
 
 
-def _opened(sources: Sequence[str], columns: Sequence[str], output: Output, stack: ExitStack) -> list[Input]:
+def _open_inputs(sources: Sequence[str], columns: Sequence[str], output: Output, stack: ExitStack) -> list[Input]:
     parsed = parse_columns([columns] if isinstance(columns, str) else columns)
     return [Input(source, parsed, output.path.parent, stack) for source in sources]

@@ -1,4 +1,7 @@
-"""A table that is read twice: standard input and pipes are spooled first, files must not change in between."""
+"""`Input`: a table that `dedup` reads twice.
+
+Standard input and pipes are first copied to a file. Other files must not change between the two passes.
+"""
 
 from __future__ import annotations
 
@@ -15,63 +18,69 @@ from typing import Any
 from ..core.errors import StorageError, UsageError
 from ..tables import Chunk, Column, Source, find_source, parse_columns, read_chunks, text_of, texts_of
 
+# Rows without a text to report before giving up.
 _MOST_DEFECTS = 10
 
 
 class Input:
-    """One source and the columns whose text counts; none: the usual one of its rows."""
+    """One source and the columns to compare."""
 
     def __init__(self, source: str, columns: Sequence[Column], scratch: Path, stack: ExitStack) -> None:
-        """Find the source; what can be read once only goes into a file in the folder `scratch` until `stack` ends."""
+        """Find the source; if `columns` is empty, compare the instruction column.
+
+        A source that can be read only once is copied to a file in `scratch`, which `stack` deletes.
+        """
         found = find_source(source)
         if found.kind == "stdin" or (found.kind == "file" and not os.path.isfile(source)):
-            found = Source(found.name, _spooled(found, scratch, stack), "file")
+            found = Source(found.name, _spool(found, scratch, stack), "file")
         self.source = found
         self.rows = 0
-        self._stamps = self._look()
+        # Rows that are further instances of an earlier row's task: (row, earlier row), from 0 within this input.
+        self.followers: list[tuple[int, int]] = []
+        self._stamps = self._stat_files()
         self.columns: Sequence[Column] = columns or parse_columns([usual_column(self.head)])
 
     @property
     def name(self) -> str:
-        """As it stands in messages."""
+        """The name of the source in messages."""
         return self.source.name
 
     def files(self) -> list[Path]:
-        """The files that are read."""
+        """Return the files that are read; nothing for a hub name."""
         if self.source.kind == "hub":
             return []
         path = Path(self.source.path)
         return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
 
     def texts(self, objects: Sequence[Mapping[str, Any] | None]) -> list[str | None]:
-        """What is compared of the rows of a chunk of the first pass; None for a row without a text."""
+        """Return the text to compare for each row of a chunk of the first pass; None for a row without a text."""
         return texts_of(objects, self.columns)
 
     def text(self, values: Mapping[str, Any]) -> str | None:
-        """What is compared of one row."""
+        """Return the text to compare for one row."""
         return text_of(values, self.columns)
 
     @property
     def needed(self) -> set[str]:
-        """The columns that the first pass can't do without; none: all of them."""
+        """The columns that the first pass needs; if empty, all of them."""
         return {column.top for column in self.columns}
 
     @cached_property
     def head(self) -> Mapping[str, Any]:
-        """The first row; nothing when it can't be read, which the first pass will tell."""
+        """The first row; empty if the row can't be read, which the first pass will report."""
         for chunk in read_chunks(self.source):
             return chunk.take([0]).objects()[0] or {}
         return {}
 
     def first_pass(self) -> Iterator[Chunk]:
-        """All rows, of Arrow tables the columns that count only; counts the rows."""
+        """Yield all rows and count them; Arrow tables yield only the needed columns."""
         for chunk in read_chunks(self.source, self.needed):
             self.rows += len(chunk)
             yield chunk
         self.check_unchanged()
 
     def second_pass(self, columns: Collection[str] | None = None) -> Iterator[Chunk]:
-        """All rows again. Raises StorageError when they aren't those of the first pass."""
+        """Yield all rows again. Raises StorageError if the source has changed since the first pass."""
         self.check_unchanged()
         left = self.rows
         for chunk in read_chunks(self.source, columns):
@@ -80,51 +89,51 @@ class Input:
                 break
             yield chunk
         if left:
-            self._say_changed()
+            self._raise_changed()
         self.check_unchanged()
 
     def check_unchanged(self) -> None:
-        """Raise StorageError when a file isn't what it was."""
-        if self._look() != self._stamps:
-            self._say_changed()
+        """Raise StorageError if a file has changed since it was found."""
+        if self._stat_files() != self._stamps:
+            self._raise_changed()
 
-    def _look(self) -> list[tuple[str, int, int, int]]:
+    def _stat_files(self) -> list[tuple[str, int, int, int]]:
         try:
             stats = [(str(path), path.stat()) for path in self.files()]
         except OSError:
             return []
         return [(name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in stats]
 
-    def _say_changed(self) -> None:
-        raise StorageError(f"{self.name}: changed while it was read; nothing was written, start again")
+    def _raise_changed(self) -> None:
+        raise StorageError(f"{self.name}: changed while it was read; nothing was written, run the command again")
 
 
 def usual_column(head: Mapping[str, Any]) -> str:
-    """Where rows like this one usually have their instruction."""
+    """Return the column that holds the instruction in rows like `head`."""
     return "messages[user].content" if "instruction" not in head and "messages" in head else "instruction"
 
 
 class Defects:
-    """Rows without a text, up to as many as one message takes."""
+    """Collects messages about rows without a text, up to a limit."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
 
     def add(self, line: str) -> None:
-        """Note one; raises UsageError when there are enough."""
+        """Add a message; raises UsageError at the limit."""
         self._lines.append(line)
         if len(self._lines) == _MOST_DEFECTS:
-            self._lines.append(f"that makes {_MOST_DEFECTS}; the rest wasn't looked at")
+            self._lines.append(f"stopped after {_MOST_DEFECTS} errors; the rest was not checked")
             self.end()
 
     def end(self) -> None:
-        """Raise UsageError when there is one."""
+        """Raise UsageError with all messages, if there are any."""
         if self._lines:
             raise UsageError("\n".join(self._lines))
 
 
-def _spooled(source: Source, scratch: Path, stack: ExitStack) -> str:
-    """Copy what is read once only; the copy's suffix is that of the source."""
+def _spool(source: Source, scratch: Path, stack: ExitStack) -> str:
+    """Copy a source that can be read only once; the copy keeps the suffix, which chooses the reader."""
     scratch.mkdir(parents=True, exist_ok=True)
     file = stack.enter_context(
         tempfile.NamedTemporaryFile(  # noqa: SIM115  (it is in the stack)

@@ -1,4 +1,4 @@
-"""Where the rows go: the form by the name's suffix, written beside and put in place in one step."""
+"""`Output`: a file or dataset folder that is written to a temporary path and then moved into place atomically."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..core.errors import SelfInstructError, StorageError, UsageError
+from ..core.errors import StorageError, UsageError
 from ..tables import CsvWriter, JsonLinesWriter, ParquetWriter, Writer
 from ..tables.replace_folder import replace_folder
 from .dedup_card import is_ours
+from .options import DedupOptions
 
+# Writers by the suffix of the output; no suffix is a dataset folder.
 _WRITERS: dict[str, Callable[[], Writer]] = {
     ".jsonl": JsonLinesWriter,
     ".ndjson": JsonLinesWriter,
@@ -26,16 +28,17 @@ _FILE_FORMS = ".jsonl, .ndjson, .parquet, .csv or .tsv"
 
 
 class Output:
-    """A file, or a dataset folder where the name has no suffix."""
+    """A file, or a dataset folder if the name has no suffix."""
 
     def __init__(self, path: str, sources: Sequence[str], *, folder: bool = True, overwrite: bool = False) -> None:
-        """Raises UsageError for a name that can't be written. sources: what is read; folder: may it be one?"""
+        """Check that the output can be written and does not overlap with `sources`; raises UsageError otherwise."""
         self.path = Path(path)
         suffix = "" if path.endswith(("/", os.sep)) else self.path.suffix.lower()
         self.is_folder = suffix == ""
         if suffix not in _WRITERS or (self.is_folder and not folder):
             choice = f"{_FILE_FORMS}{', or have no suffix for a dataset folder' if folder else ''}"
             raise UsageError(f"{path}: the name must end in {choice}")
+        # Never touch an input, and replace only what this command has written before.
         for source in sources:
             if source != "-" and os.path.exists(source):
                 self._check_apart(source)
@@ -43,19 +46,19 @@ class Output:
             if self.path.is_dir() != self.is_folder:
                 raise UsageError(f"{path}: is {'a directory' if self.path.is_dir() else 'a file'}; give another name")
             if not overwrite:
-                raise UsageError(f"{path}: is already there; --overwrite replaces it")
+                raise UsageError(f"{path}: already exists; --overwrite replaces it")
             if self.is_folder and not is_ours(self.path):
                 raise UsageError(f"{path}: is a folder that this command didn't write; give another name")
         self.writer: Writer = _WRITERS[suffix]()
 
     @property
     def fresh(self) -> Path:
-        """Where it is written first."""
+        """The temporary path."""
         return self.path.with_name(f".{self.path.name}-{os.getpid()}")
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """What is written to `fresh`, and closed, inside takes its place when all went well, and else goes away."""
+        """On success, move what was written to `fresh` into place; otherwise delete it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._remove_fresh()
         try:
@@ -68,14 +71,14 @@ class Output:
             self._remove_fresh()
 
     def _check_apart(self, source: str) -> None:
-        """Raise UsageError when writing would touch what is read."""
+        """Raise UsageError if writing would touch `source`."""
         own, other = self.path.resolve(), Path(source).resolve()
         if own == other:
             raise UsageError(f"{self.path}: is also an input; write elsewhere")
         if own.is_relative_to(other):
-            raise UsageError(f"{self.path}: lies in the input {source}; write elsewhere")
+            raise UsageError(f"{self.path}: is inside the input {source}; write elsewhere")
         if self.is_folder and other.is_relative_to(own):
-            raise UsageError(f"{self.path}: holds the input {source}; write elsewhere")
+            raise UsageError(f"{self.path}: contains the input {source}; write elsewhere")
 
     def _remove_fresh(self) -> None:
         if self.fresh.is_dir():
@@ -85,25 +88,29 @@ class Output:
 
 
 def open_outputs(
-    out: str | os.PathLike[str], explain: str | os.PathLike[str] | None, reads: Sequence[str], overwrite: bool
+    out: str | os.PathLike[str], reads: Sequence[str], options: DedupOptions
 ) -> tuple[Output, Output | None]:
-    """Where the rows go that stay, and where the refused ones; raises UsageError where one is in the other's way."""
-    output = Output(os.fspath(out), reads, overwrite=overwrite)
-    if explain is None:
+    """Check the outputs for kept and refused rows. Raises UsageError if one can't be written, or if they overlap."""
+    output = Output(os.fspath(out), reads, overwrite=options.overwrite)
+    if options.explain is None:
         return output, None
-    explained = Output(os.fspath(explain), reads, folder=False, overwrite=overwrite)
+    explained = Output(os.fspath(options.explain), reads, folder=False, overwrite=options.overwrite)
     own, other = output.path.resolve(), explained.path.resolve()
     if own == other:
-        raise UsageError(f"{explained.path}: is named for the rows that stay and for the refused ones")
+        raise UsageError(f"{explained.path}: is named for both the kept and the refused rows; give two names")
     if output.is_folder and other.is_relative_to(own):
-        raise UsageError(f"{explained.path}: lies in the output {output.path}; write elsewhere")
+        raise UsageError(f"{explained.path}: is inside the output {output.path}; write elsewhere")
     return output, explained
 
 
-def nothing_written(output: Output, error: OSError) -> SelfInstructError:
-    """Why the disk refused: permissions are for the user to change, anything else may pass."""
-    name = str(error.filename or output.path).replace(str(output.fresh), str(output.path))
-    what = f"{name}: {error.strerror or error}; nothing was written"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return UsageError(f"{what}; mend the permissions, or name another place")
-    return StorageError(f"{what}; make room, or write elsewhere")
+@contextmanager
+def report_disk_errors(output: Output) -> Iterator[None]:
+    """Turn an OSError into a UsageError about permissions, which the user can change, or a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        name = str(error.filename or output.path).replace(str(output.fresh), str(output.path))
+        what = f"{name}: {error.strerror or error}; nothing was written"
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise UsageError(f"{what}; fix the permissions, or write elsewhere") from None
+        raise StorageError(f"{what}; free some space, or write elsewhere") from None

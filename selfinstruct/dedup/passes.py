@@ -1,35 +1,25 @@
-"""The two passes over references and inputs, in chunks of some megabytes."""
+"""`Passes`: read references and inputs twice, in chunks of some megabytes. `dedup` and `merge` use this class."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..core.errors import UsageError
-from ..novelty.join import Joined
+from ..novelty import Join, Joined
 from ..tables import Chunk, why_no_text
 from .inputs import Defects, Input
+from .options import DedupOptions
 from .output import Output
 from .refused_rows import Explainer
 
-Progress = Callable[[str, int, int], None]
-"""Is told what is done, 'reading', 'comparing' or 'writing', how many rows of it, and of how many (0: not known)."""
-
-
-class Decider(Protocol):
-    """What decides over all texts, references first: `novelty.Join`, or merge's, which asks it."""
-
-    def add(self, texts: Sequence[str]) -> None: ...
-    def add_references(self, texts: Sequence[str]) -> None: ...
-    def run(self, progress: Callable[[int, int], None]) -> Joined: ...
-
 
 class Passes:
-    """Both passes over references and inputs. `first`: the number of the first row that isn't a reference."""
+    """Both passes over references and inputs. Rows are numbered from 0, references first."""
 
     def __init__(
         self,
@@ -37,20 +27,21 @@ class Passes:
         references: Sequence[Input],
         output: Output,
         explained: Output | None,
-        missing: str,
-        progress: Progress,
+        options: DedupOptions,
     ) -> None:
+        """Prepare the passes; `output` receives the kept rows, `explained` the refused ones."""
         self.sources, self.references = sources, references
         self._output, self._explained = output, explained
-        self._missing, self._progress = missing, progress
-        self._seen = self.first = self.end = 0
+        self._missing, self._progress = options.missing, options.progress
+        self._seen = 0
+        self.first = self.end = 0  # first row that is not a reference; first row that is no longer wanted
         self._defects = Defects()
-        self.dropped: list[int] = []
-        self.uncompared = 0
-        """Rows without a text that stay."""
+        self.leads = np.ones(0, np.bool_)  # which rows are the first (or only) instance of their task; see `write`
+        self.dropped: list[int] = []  # rows without a text that are left out
+        self.uncompared = 0  # rows without a text that are kept
 
-    def read(self, join: Decider) -> None:
-        """All texts into `join`; raises UsageError for rows without one, and when there is no row at all."""
+    def read(self, join: Join) -> None:
+        """Feed all texts to `join`. Raises UsageError for rows without a text, and if there are no rows."""
         for source in self.references:
             for chunk in source.first_pass():
                 join.add_references(self._texts(chunk, chunk.objects(), source))
@@ -62,23 +53,24 @@ class Passes:
                 join.add(self._texts(chunk, objects, source))
         self._defects.end()
         if self._seen == self.first:
-            raise UsageError(f"{', '.join(source.name for source in self.sources)}: no row to read")
+            raise UsageError(f"{', '.join(source.name for source in self.sources)}: no rows; check the file")
 
-    def write(
-        self, join: Decider, end: Callable[[npt.NDArray[np.bool_]], int] = len
-    ) -> tuple[Joined, npt.NDArray[np.bool_]]:
-        """Decide, and write the rows that stay, and the refused ones with their nearest where that is asked for.
+    def write(self, join: Join, max_records: int | None = None) -> tuple[Joined, npt.NDArray[np.bool_]]:
+        """Decide, write the rows that stay, and write the refused rows with their nearest rows if requested.
 
-        end: given which rows would stay, the number of the first of those that are no longer wanted: as if the inputs
-        ended before it.
+        With `max_records`, keep the first this many tasks, as if the inputs ended there. Returns the decisions,
+        and which rows stay, without references.
         """
         self._output.writer.open(self._output.fresh)
         joined = join.run(lambda done, total: self._progress("comparing", done, total))
+        self._follow(joined)
         stay = joined.admitted.copy()
         stay[self.dropped] = False
-        self.end = end(stay)
+        tasks = np.flatnonzero(stay & self.leads)
+        self.end = len(stay) if max_records is None or len(tasks) <= max_records else int(tasks[max_records])
         stay[self.end :] = False
-        joined.admitted[self.end :] = True  # nothing is refused there, so there is nothing to explain
+        joined.admitted[self.end :] = True  # not refused, so not explained either
+        # Second pass, over references too if refused rows are explained: their texts may be the nearest ones.
         with ExitStack() as stack:
             explainer = None
             if self._explained is not None:
@@ -88,11 +80,11 @@ class Passes:
                 explainer.open(self._explained.fresh)
             number = self.first
             if explainer:
-                self._show_references(explainer)
+                self._explain_references(explainer)
             for source in self.sources:
                 for chunk in source.second_pass():
                     if explainer:
-                        explainer.show(number, chunk, source.text)
+                        explainer.add(number, chunk, source.text)
                     self._write(chunk, stay[number : number + len(chunk)])
                     number += len(chunk)
                     self._progress("writing", number - self.first, len(stay) - self.first)
@@ -100,11 +92,23 @@ class Passes:
                 output.writer.close()
         return joined, stay[self.first :]
 
-    def _show_references(self, explainer: Explainer) -> None:
+    def _follow(self, joined: Joined) -> None:
+        """Apply the decision about the first row of a task to its further instances, whose text is empty."""
+        start = self.first
+        self.leads = np.ones(len(joined.admitted), np.bool_)
+        for source in self.sources:
+            if source.followers:
+                rows, leaders = (np.array(source.followers, np.int64) + start).T
+                self.leads[rows] = False
+                for values in (joined.admitted, joined.nearest, joined.score):
+                    values[rows] = values[leaders]
+            start += source.rows
+
+    def _explain_references(self, explainer: Explainer) -> None:
         number = 0
         for source in self.references:
             for chunk in source.second_pass(source.needed):
-                explainer.show(number, chunk, source.text)
+                explainer.add(number, chunk, source.text)
                 number += len(chunk)
 
     def _write(self, chunk: Chunk, stay: npt.NDArray[np.bool_]) -> None:
@@ -114,10 +118,11 @@ class Passes:
             self._output.writer.write(chunk.take(np.flatnonzero(stay).tolist()))
 
     def _texts(self, chunk: Chunk, objects: Sequence[dict[str, Any] | None], source: Input) -> list[str]:
-        """The text of each row. One without text becomes a text without a token, which is like no other."""
+        """Return the text of each row; a row without a text gets '', which has no tokens and is similar to nothing."""
         columns = source.columns
         texts = source.texts(objects)
         for position in [position for position, text in enumerate(texts) if text is None]:
+            # Unreadable rows are always an error; readable ones without a text depend on `missing`.
             if objects[position] is None or self._missing == "fail":
                 row = next(chunk.take([position]).rows())
                 option = "--column" if source in self.sources else "--against-column"

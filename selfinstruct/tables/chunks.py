@@ -1,9 +1,9 @@
-"""Some rows that stand one after the other in a table, each kind in the form that was cheapest to read."""
+"""Chunks of consecutive rows, in whichever form was cheapest to read: Python values, JSON lines or Arrow batches."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
+# Text files are read in blocks of this size; a chunk holds the lines that end in one block.
 BLOCK_BYTES = 4 * 1024 * 1024
-"""Text files are read in blocks of this size; a chunk holds the lines that end in one."""
 _JSON_BLANKS = " \t\r\n"
+# Rows per chunk for tables that are not read by blocks of bytes.
 BATCH_ROWS = 1024
-"""Rows of a chunk where a table isn't read by its bytes."""
 
 
 class Row(NamedTuple):
-    """One row: where it stands ('seeds.jsonl:12'), its columns, or what is wrong with it."""
+    """One row: its location ('seeds.jsonl:12'), its columns, and the problem that makes it unreadable, if any."""
 
     where: str
     values: dict[str, Any]
@@ -29,23 +29,23 @@ class Row(NamedTuple):
 
 
 class Chunk(Protocol):
-    """Rows, read as far as was needed to part them."""
+    """Consecutive rows, parsed only as far as needed to separate them."""
 
     def __len__(self) -> int: ...
 
     def rows(self) -> Iterator[Row]:
-        """Each with its place and its problem."""
+        """Yield each row with its location and its problem."""
 
     def objects(self) -> list[dict[str, Any] | None]:
-        """The columns of each row only, which is faster; None for a row with a problem."""
+        """Return the columns of each row, without locations, which is faster; None for a row with a problem."""
 
     def take(self, positions: Sequence[int]) -> Chunk:
-        """The rows at these positions, in this order."""
+        """Return the rows at `positions`, in that order."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows that are Python values already."""
+class RowChunk:
+    """Rows as Python values."""
 
     items: Sequence[Row]
 
@@ -58,13 +58,13 @@ class Rows:
     def objects(self) -> list[dict[str, Any] | None]:
         return [None if row.problem else row.values for row in self.items]
 
-    def take(self, positions: Sequence[int]) -> Rows:
-        return Rows([self.items[p] for p in positions])
+    def take(self, positions: Sequence[int]) -> RowChunk:
+        return RowChunk([self.items[p] for p in positions])
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
-    """Lines of JSON as they stand in the file, without their ends, and the number of each."""
+class LineChunk:
+    """Lines of JSON as in the file, without line ends, and their line numbers."""
 
     name: str
     lines: Sequence[bytes]
@@ -90,22 +90,19 @@ class Lines:
             found.append(values if whole and isinstance(values, dict) else None)
         return found
 
-    def take(self, positions: Sequence[int]) -> Lines:
-        return Lines(self.name, [self.lines[p] for p in positions], [self.numbers[p] for p in positions])
+    def take(self, positions: Sequence[int]) -> LineChunk:
+        return LineChunk(self.name, [self.lines[p] for p in positions], [self.numbers[p] for p in positions])
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """Rows of an Arrow table, and the number of each, from 1.
+class ArrowChunk:
+    """Rows of an Arrow table."""
 
-    schema: that of the whole table, though `batch` may hold some of its columns only. decode: what makes a
-    row's Python values of those that Arrow gives, where these differ.
-    """
-
-    name: str
-    batch: pa.RecordBatch
-    schema: pa.Schema
-    numbers: Sequence[int]
+    name: str  # the table, for messages
+    batch: pa.RecordBatch  # the rows; may lack some columns of the table
+    schema: pa.Schema  # the schema of the whole table
+    numbers: Sequence[int]  # the number of each row, from 1
+    # Converts a row from Arrow's Python values where `datasets` features need it (images, audio).
     decode: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
     def __len__(self) -> int:
@@ -121,37 +118,53 @@ class Columns:
             return [self.decode(row) for row in values] if self.decode else values
         except UnicodeDecodeError:
             raise UsageError(f"{self.name}: row {self.numbers[0]} or later: text that isn't UTF-8") from None
-        except Exception as error:  # whatever a library raises on foreign data ends as one line
+        except Exception as error:  # libraries raise anything on foreign data
             place = f"{self.name}: row {self.numbers[0]} or later"
             raise UsageError(f"{place}: can't be read: {first_line(error)}") from error
 
-    def take(self, positions: Sequence[int]) -> Columns:
+    def take(self, positions: Sequence[int]) -> ArrowChunk:
         numbers = [self.numbers[p] for p in positions]
-        return Columns(self.name, self.batch.take(positions), self.schema, numbers, self.decode)
+        return ArrowChunk(self.name, self.batch.take(positions), self.schema, numbers, self.decode)
+
+
+def batch_rows(rows: Iterable[Row]) -> Iterator[RowChunk]:
+    """Group rows into chunks. If reading fails, yield the rows before the failure first."""
+    pending: list[Row] = []
+    try:
+        for row in rows:
+            pending.append(row)
+            if len(pending) == BATCH_ROWS:
+                yield RowChunk(pending)
+                pending = []
+    except UsageError:
+        yield RowChunk(pending)
+        raise
+    yield RowChunk(pending)
 
 
 def with_column(chunk: Chunk, name: str, value: str) -> Chunk:
-    """The rows with one more column, which is the same in all. None of them has one of that name yet."""
-    if isinstance(chunk, Columns):
-        return _more_columns(chunk, name, value)
-    if isinstance(chunk, Lines):
+    """Return the rows with a further column `name`, which none of them has, with the same value in each row."""
+    if isinstance(chunk, ArrowChunk):
+        return _append_arrow_column(chunk, name, value)
+    if isinstance(chunk, LineChunk):
+        # Splice the column into the text, without parsing it: '{"a": 1}' becomes '{"a": 1, "source": "x"}'.
         end = json.dumps({name: value}, ensure_ascii=False).encode("utf-8", "replace")[1:]
-        return Lines(chunk.name, [_longer_line(line, end) for line in chunk.lines], chunk.numbers)
-    return Rows([row if row.problem else Row(row.where, row.values | {name: value}) for row in chunk.rows()])
+        return LineChunk(chunk.name, [_append_to_line(line, end) for line in chunk.lines], chunk.numbers)
+    return RowChunk([row if row.problem else Row(row.where, row.values | {name: value}) for row in chunk.rows()])
 
 
 def has_column(chunk: Chunk, name: str) -> bool:
-    """Whether one of the rows has a column of that name."""
-    if isinstance(chunk, Columns):
+    """Return whether any row has a column of that name."""
+    if isinstance(chunk, ArrowChunk):
         return name in chunk.schema.names
-    if isinstance(chunk, Lines):  # few lines have the word in them at all, and only they are read
+    if isinstance(chunk, LineChunk):  # parse only the few lines that contain the quoted name
         quoted = json.dumps(name, ensure_ascii=False).encode("utf-8", "replace")
         chunk = chunk.take([position for position, line in enumerate(chunk.lines) if quoted in line])
     return any(name in values for values in chunk.objects() if values)
 
 
-def _more_columns(chunk: Columns, name: str, value: str) -> Columns:
-    """The schema loses its metadata, which wouldn't describe the whole any more."""
+def _append_arrow_column(chunk: ArrowChunk, name: str, value: str) -> ArrowChunk:
+    """Append a constant column. The schema loses its metadata, which would not describe the new column."""
     import pyarrow as pa
 
     column = pa.repeat(pa.scalar(value, pa.string()), len(chunk))
@@ -161,7 +174,7 @@ def _more_columns(chunk: Columns, name: str, value: str) -> Columns:
         assert decode is not None
         return decode({key: item for key, item in row.items() if key != name}) | {name: value}
 
-    return Columns(
+    return ArrowChunk(
         chunk.name,
         chunk.batch.append_column(name, column),
         chunk.schema.append(pa.field(name, pa.string())).remove_metadata(),
@@ -170,8 +183,8 @@ def _more_columns(chunk: Columns, name: str, value: str) -> Columns:
     )
 
 
-def _longer_line(line: bytes, end: bytes) -> bytes:
-    """A JSON object with more at its end; a line that holds none stays as it is, and is told of as it is."""
+def _append_to_line(line: bytes, end: bytes) -> bytes:
+    """Add `end`, such as b'"source": "x"}', to a JSON object; a line that is not an object is unchanged."""
     inner = line.strip(b" \t\r\n")
     if len(inner) < 2 or inner[:1] != b"{" or inner[-1:] != b"}":
         return line
@@ -179,7 +192,7 @@ def _longer_line(line: bytes, end: bytes) -> bytes:
 
 
 def object_row(where: str, values: object) -> Row:
-    """A row of what one JSON value holds: an object, or a problem."""
+    """Make a row from one JSON value; anything but an object is a problem."""
     if isinstance(values, dict):
         return Row(where, values)
     kinds = {list: "a list", str: "a string", int: "a number", float: "a number", bool: "true or false"}
@@ -187,12 +200,12 @@ def object_row(where: str, values: object) -> Row:
 
 
 def long_line(where: str, length: int) -> Row:
-    """A row of a line that is not read."""
-    return Row(where, {}, f"line of {length:,} bytes; at most {MAX_LINE_BYTES:,} are read, so break it up")
+    """Make a row for a line that is too long to read."""
+    return Row(where, {}, f"line of {length:,} bytes is too long; the limit is {MAX_LINE_BYTES:,}, so split the row")
 
 
 def first_line(error: Exception) -> str:
-    """An error's message, or its name, on one line."""
+    """Return the first line of an error's message, or the name of its class."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
@@ -205,7 +218,7 @@ def _json_line(where: str, line: bytes) -> Row:
     except UnicodeDecodeError as error:
         return Row(where, {}, f"not UTF-8 at byte {error.start + 1}; save the file as UTF-8")
     except json.JSONDecodeError as error:
-        return Row(where, {}, f"not valid JSON: {error.msg} at column {error.colno}; one JSON object a line")
+        return Row(where, {}, f"not valid JSON: {error.msg} at column {error.colno}; write one JSON object per line")
     except (ValueError, RecursionError) as error:
-        return Row(where, {}, f"not readable JSON: {first_line(error)}; one JSON object a line")
+        return Row(where, {}, f"not readable JSON: {first_line(error)}; write one JSON object per line")
     return object_row(where, values)

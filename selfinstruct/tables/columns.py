@@ -1,7 +1,7 @@
-"""Where in a row a text stands: `instruction`, `messages[0].content`, `messages[user].content`, `a.b[-1]`.
+"""Column paths to a text in a row: `instruction`, `messages[0].content`, `messages[user].content`, `a.b[-1]`.
 
-A step is a name, a place in a list (from 0, or from the end: -1 is the last), a role (system, user or
-assistant), which takes the first message in it, or `["any name"]` for a name with dots or brackets in it.
+A step is a name, an index in a list (from 0; -1 is the last item), a role (system, user or assistant; the first
+message with that role), or `["any name"]` for a name with dots or brackets. Dedup and the evaluation sets use paths.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ..core.errors import UsageError
 from ..core.suggest import closest
 from .chunks import Row
 
+# One step of a path. In 'messages[user].content' the steps are 'messages', '[user]' and '.content'.
 _STEP = re.compile(
     r'(?:^|(?<!^)\.)(?P<name>[^.\[\]]+)|\[(?P<place>-?\d+)\]|\[(?P<role>system|user|assistant)\]|\["(?P<quoted>[^"]+)"\]'
 )
@@ -22,34 +23,34 @@ _STEP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A step to the first message of a list that somebody in this role wrote."""
+    """A step to the first message with this role in a list of messages."""
 
     name: str
 
     def of(self, messages: object) -> object:
-        """That message; None where there is none."""
+        """Return that message, or None."""
         found = messages if isinstance(messages, list) else []
         return next((each for each in found if isinstance(each, Mapping) and each.get("role") == self.name), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A path into a row, in its steps: names, places in lists, roles. The first one is a name."""
+    """A path into a row, parsed into steps: names, list indexes and roles. The first step is a name."""
 
     path: str
     steps: tuple[str | int | Role, ...]
 
     @property
     def top(self) -> str:
-        """The column of the table in which the path begins."""
+        """The table column in which the path begins."""
         return str(self.steps[0])
 
     def find(self, values: Mapping[str, Any]) -> object:
-        """What stands there; None where the row doesn't go that far."""
+        """Return the value at the end of the path, or None if the row lacks a step."""
         found: Any = values
         try:
             for step in self.steps:
-                if isinstance(found, str):
+                if isinstance(found, str):  # a string would accept an index
                     return None
                 found = step.of(found) if isinstance(step, Role) else found[step]
         except (KeyError, IndexError, TypeError):
@@ -58,7 +59,7 @@ class Column:
 
 
 def parse_columns(paths: Iterable[str]) -> tuple[Column, ...]:
-    """The columns of `paths`; raises UsageError for the first one that is none."""
+    """Parse column paths. Raises UsageError for the first path that is malformed."""
     return tuple(map(_parse, paths))
 
 
@@ -69,7 +70,7 @@ def _parse(path: str) -> Column:
         step = _STEP.match(path, end)
         if step is None:
             raise UsageError(
-                f"column {path!r}: can't be read from {path[end:]!r} on; "
+                f"column {path!r}: can't be parsed from {path[end:]!r} on; "
                 'write it like instruction, messages[0].content or ["a.b"].c'
             )
         place = step["place"]
@@ -77,12 +78,12 @@ def _parse(path: str) -> Column:
         steps.append(int(place) if place else named)
         end = step.end()
     if not steps or not isinstance(steps[0], str):
-        raise UsageError(f"column {path!r}: must begin with a column's name, as in messages[0].content")
+        raise UsageError(f"column {path!r}: must begin with the name of a column, as in messages[0].content")
     return Column(path, tuple(steps))
 
 
 def text_of(values: Mapping[str, Any], columns: Sequence[Column]) -> str | None:
-    """The text of a row: that of its columns, a line break between them; None when one of them holds no text."""
+    """Return the texts of `columns` in a row, joined by line breaks; None if any column holds no text."""
     if len(columns) == 1:
         found = columns[0].find(values)
         return found if isinstance(found, str) else None
@@ -92,8 +93,8 @@ def text_of(values: Mapping[str, Any], columns: Sequence[Column]) -> str | None:
 
 
 def texts_of(objects: Iterable[Mapping[str, Any] | None], columns: Sequence[Column]) -> list[str | None]:
-    """`text_of` each row; None for one that is None, too."""
-    if len(columns) == 1 and len(columns[0].steps) == 1:  # by far the most common, and faster so
+    """Return `text_of` for each row; None for a row that is None."""
+    if len(columns) == 1 and len(columns[0].steps) == 1:  # fast path for the most common case
         name = columns[0].top
         found = [values.get(name) if values else None for values in objects]
         return [text if isinstance(text, str) else None for text in found]
@@ -101,46 +102,48 @@ def texts_of(objects: Iterable[Mapping[str, Any] | None], columns: Sequence[Colu
 
 
 def why_no_text(row: Row, columns: Sequence[Column], option: str) -> str:
-    """One line: where the row stands and what is missing in it. option: that names another column."""
+    """Explain in one line why a row has no text; `option` is the command-line option that names another column.
+
+    For example "in.jsonl:3: no column 'text'; columns here: prompt, response; name the right one with --column".
+    """
     if row.problem:
         return f"{row.where}: {row.problem}"
     for column in columns:
+        missing = f"{row.where}: no column {column.path!r}"
         found: Any = row.values
+        # Follow the path until a step fails.
         for number, step in enumerate(column.steps):
+            before = _path_before(column, number)
             if isinstance(step, Role):
                 if (message := step.of(found)) is None:
-                    return (
-                        f"{row.where}: no column {column.path!r}: no message of {_before(column, number)} has this role"
-                    )
+                    return f"{missing}: no message of {before} has this role"
                 found = message
                 continue
             if isinstance(step, str) and isinstance(found, Mapping):
                 if step not in found:
-                    return (
-                        f"{row.where}: no column {column.path!r}; {_what_is_there(step, found, column, number, option)}"
-                    )
+                    return f"{missing}; {_list_columns(step, found, before, option)}"
             elif isinstance(step, str) or not isinstance(found, list):
-                kind = "an object" if isinstance(step, str) else "a list"
-                return f"{row.where}: no column {column.path!r}: {_before(column, number)} is not {kind}"
+                return f"{missing}: {before} is not {'an object' if isinstance(step, str) else 'a list'}"
             elif not -len(found) <= step < len(found):
-                return f"{row.where}: no column {column.path!r}: {_before(column, number)} has {len(found)} items"
+                return f"{missing}: {before} has {len(found)} items"
             found = found[step]
         if not isinstance(found, str):
             return f"{row.where}: column {column.path!r} holds {_kind(found)}, not text"
     raise AssertionError(f"{row.where} has its text")
 
 
-def _what_is_there(step: str, found: Mapping[str, Any], column: Column, number: int, option: str) -> str:
+def _list_columns(step: str, found: Mapping[str, Any], before: str, option: str) -> str:
+    """List the names in `found`, with a hint: the closest name, or the option that names another column."""
     names = [str(name) for name in found]
-    guess = closest(step, names)
     listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "none"
-    place = "columns here" if number == 0 else f"in {_before(column, number)}"
-    way_out = f" (is it {guess!r}?)" if guess else f"; name the right one with {option}" if names and not number else ""
-    return f"{place}: {listed}{way_out}"
+    place = f"in {before}" if before else "columns here"
+    guess = closest(step, names)
+    hint = f" (is it {guess!r}?)" if guess else f"; name the right one with {option}" if names and not before else ""
+    return f"{place}: {listed}{hint}"
 
 
-def _before(column: Column, number: int) -> str:
-    """The path's first `number` steps as they are written."""
+def _path_before(column: Column, number: int) -> str:
+    """Return the first `number` steps of the path as written: 'messages[user]' for the first two above."""
     end = 0
     for _ in range(number):
         step = _STEP.match(column.path, end)

@@ -1,4 +1,4 @@
-"""CSV and TSV with a header, read line by line."""
+"""Read CSV and TSV files with a header. `sources` uses this module."""
 
 from __future__ import annotations
 
@@ -8,46 +8,44 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from ..core.errors import UsageError
-from .chunks import BATCH_ROWS, BLOCK_BYTES, Chunk, Row, Rows
-from .heads import decoded, read_head
+from .chunks import BLOCK_BYTES, Chunk, Row, batch_rows
+from .heads import decode_utf8, read_head
 
 
 def csv_chunks(name: str, file: BinaryIO, delimiter: str) -> Iterator[Chunk]:
-    """Chunks of rows by the header's names; raises UsageError from the place on where cells can't be told apart."""
+    """Yield chunks of rows, named by the header. Raises UsageError where the quoting is broken."""
+    yield from batch_rows(_csv_rows(name, file, delimiter))
+
+
+def _csv_rows(name: str, file: BinaryIO, delimiter: str) -> Iterator[Row]:
     reader = csv.reader(_text_lines(name, read_head(name, file), file), delimiter=delimiter, strict=True)
-    rows: list[Row] = []
     try:
         header = next((cells for cells in reader if cells), [])
         _check_header(name, header)
         line = reader.line_num
         for cells in reader:
+            # A quoted cell may span lines: a row begins on the line after the end of the previous row.
             where, line = f"{name}:{line + 1}", reader.line_num
             if len(cells) > len(header):
-                problem = f"{len(cells)} cells, but the header has {len(header)}; put quotes around cells with commas"
-                rows.append(Row(where, {}, problem))
+                problem = f"{len(cells)} cells, but the header has {len(header)}; quote the cells that contain commas"
+                yield Row(where, {}, problem)
             elif cells:
-                rows.append(Row(where, dict(zip(header, cells, strict=False))))
-            if len(rows) == BATCH_ROWS:
-                yield Rows(rows)
-                rows = []
+                yield Row(where, dict(zip(header, cells, strict=False)))
     except csv.Error as error:
-        if rows:
-            yield Rows(rows)
-        raise UsageError(f"{name}:{reader.line_num}: not valid CSV: {error}; check the quotes before it") from None
-    if rows:
-        yield Rows(rows)
+        raise UsageError(f"{name}:{reader.line_num}: not valid CSV: {error}; check the quotes up to here") from None
 
 
 def _text_lines(name: str, block: bytes, file: BinaryIO) -> Iterator[str]:
-    """Lines with their ends, whichever of the three usual ends they have."""
+    r"""Yield lines with their ends: \n, \r\n or \r."""
     rest, number = b"", 1
     while block:
+        # The last line of a block may be incomplete: keep it for the next block.
         *lines, rest = (rest + block).splitlines(keepends=True)
         for line in lines:
-            yield decoded(name, line, number)
+            yield decode_utf8(name, line, number)
             number += line.endswith(b"\n")
         block = file.read(BLOCK_BYTES)
-    yield decoded(name, rest, number)
+    yield decode_utf8(name, rest, number)
 
 
 def _check_header(name: str, header: list[str]) -> None:
@@ -56,6 +54,6 @@ def _check_header(name: str, header: list[str]) -> None:
         raise UsageError(f"{name}:1: the header names {', '.join(map(repr, twice))} twice; rename one")
     if len(header) == 1 and (other := re.search(r"[;\t,|]", header[0])):
         raise UsageError(
-            f"{name}:1: the header's columns seem to be parted by {other.group()!r}; "
-            "save it with commas (.csv) or tabs (.tsv)"
+            f"{name}:1: the header seems to be separated by {other.group()!r}; "
+            "save the file with commas (.csv) or tabs (.tsv)"
         )

@@ -1,4 +1,7 @@
-"""What `datasets` reads: a folder that it saved, a folder of data files, or a name on the hub."""
+"""Read with the `datasets` library: a folder that it saved, a folder of data files, or a name on the hub.
+
+`sources` uses this module.
+"""
 
 from __future__ import annotations
 
@@ -9,69 +12,66 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import UsageError
-from .chunks import BATCH_ROWS, Chunk, Columns, first_line
+from .chunks import BATCH_ROWS, ArrowChunk, Chunk, first_line
 
 _HUB_TIMEOUT_S = 5.0
 
 
 def folder_chunks(
-    source: str,
-    suffixes: tuple[str, ...],
-    columns: Collection[str] | None = None,
-    splits: Sequence[str] = ("train",),
+    source: str, suffixes: tuple[str, ...], columns: Collection[str] | None = None, splits: Sequence[str] = ("train",)
 ) -> Iterator[Chunk]:
-    """Chunks of a dataset folder; `suffixes` are those of data files."""
+    """Yield chunks of a dataset folder; `suffixes` are those of data files. See `sources.read_chunks`."""
     folder = Path(source)
     saved = (folder / "dataset_info.json").exists() or (folder / "dataset_dict.json").exists()
     if not saved and not any(p.suffix.lower() in suffixes for p in folder.rglob("*") if p.is_file()):
-        raise UsageError(f"{source}: is a directory without data files; name the file that holds the tasks")
+        raise UsageError(f"{source}: is a folder without data files; name the file that holds the tasks")
     import datasets
 
     try:
         if saved:
             yield from _split_chunks(source, datasets.load_from_disk(source), columns, splits)
-        else:  # streaming leaves no copy of the user's files in the library's cache
+        else:  # streaming: no copy of the user's files in the library's cache
             data = datasets.load_dataset(os.path.abspath(source), streaming=True)
             yield from _split_chunks(source, data, columns, splits)
-    except Exception as error:  # whatever the library raises on foreign data ends as one line
+    except Exception as error:  # the library raises anything on foreign data
         raise UsageError(f"{source}: `datasets` can't read this folder: {first_line(error)}") from error
 
 
 def hub_chunks(
     name: str, columns: Collection[str] | None = None, splits: Sequence[str] = ("train",)
 ) -> Iterator[Chunk]:
-    """Chunks of a dataset on the hub, or of its copy in the cache when the hub can't be reached.
+    """Yield chunks of a dataset on the hub, or of its copy in the cache if the hub can't be reached.
 
-    The hub is asked for the name first, once and with a short timeout: `load_dataset` alone tries again for
-    half a minute without a network, and for many minutes where nobody answers.
+    First ask the hub for the name, once and with a short timeout: without a network, `load_dataset` retries for half a
+    minute; if the connection hangs, for many minutes.
     """
     import datasets
     import huggingface_hub
     from huggingface_hub import errors
 
-    silence: Exception | None = None
+    unreachable: Exception | None = None
     try:
         huggingface_hub.HfApi().dataset_info(name, timeout=_HUB_TIMEOUT_S)
     except (errors.RepositoryNotFoundError, errors.GatedRepoError):
         raise UsageError(
-            f"{name}: neither a file or folder here nor a dataset on the hub that you may read; "
+            f"{name}: neither a local file or folder nor a dataset on the hub that you may read; "
             "check the name, or log in with `hf auth login`"
         ) from None
-    except Exception as error:  # no network, no answer, offline mode, a sick server: the cache may have it
-        silence = error
+    except Exception as error:  # no network, timeout, offline mode, server error: try the cache
+        unreachable = error
     try:
-        with _offline(silence is not None):
+        with _offline(unreachable is not None):
             yield from _split_chunks(name, datasets.load_dataset(name), columns, splits)
     except Exception as error:
-        why = f"the hub can't be reached ({first_line(silence)})" if silence else first_line(error)
+        why = f"the hub can't be reached ({first_line(unreachable)})" if unreachable else first_line(error)
         raise UsageError(
-            f"{name}: neither a file or folder here nor a dataset that can be loaded: {why}; check the name"
+            f"{name}: neither a local file or folder nor a dataset that can be loaded: {why}; check the name"
         ) from error
 
 
 @contextmanager
 def _offline(wanted: bool) -> Iterator[None]:
-    """Let `datasets` look in its cache only, without trying the network again."""
+    """Restrict `datasets` to its cache, if `wanted`."""
     from datasets import config
 
     before = config.HF_HUB_OFFLINE
@@ -83,7 +83,7 @@ def _offline(wanted: bool) -> Iterator[None]:
 
 
 def _split_chunks(name: str, data: Any, columns: Collection[str] | None, splits: Sequence[str]) -> Iterator[Chunk]:
-    """The rows of the first split of `splits` that is there, or of the first one at all."""
+    """Yield the rows of the first of `splits` that exists, or of the first split of the dataset."""
     from datasets.features.features import require_decoding
 
     split = data[next((s for s in splits if s in data), next(iter(data)))] if isinstance(data, dict) else data
@@ -92,9 +92,10 @@ def _split_chunks(name: str, data: Any, columns: Collection[str] | None, splits:
         schema, features = table.schema, split.features
         if columns and set(columns) <= set(schema.names):
             table = table.select(list(columns))
+        # Images, audio and the like arrive encoded; `decode_example` restores the values that `datasets` would give.
         decode = None
         if features is not None and any(require_decoding(features[column]) for column in table.column_names):
             decode = features.decode_example
         for batch in table.combine_chunks().to_batches():
-            yield Columns(name, batch, schema, range(number, number + len(batch)), decode)
+            yield ArrowChunk(name, batch, schema, range(number, number + len(batch)), decode)
             number += len(batch)

@@ -1,4 +1,4 @@
-"""JSON Lines in blocks, and JSON lists, which are read whole."""
+"""Read JSON Lines in blocks, and JSON lists as a whole. `sources` uses this module."""
 
 from __future__ import annotations
 
@@ -8,42 +8,45 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from ..core.errors import UsageError
-from .chunks import BATCH_ROWS, BLOCK_BYTES, MAX_LINE_BYTES, Chunk, Lines, Row, Rows, first_line, long_line, object_row
-from .heads import decoded, read_head
+from .chunks import BLOCK_BYTES, MAX_LINE_BYTES, LineChunk, Row, RowChunk, batch_rows, first_line, long_line, object_row
+from .heads import decode_utf8, read_head
 
+# Between two items of a list.
 _GAP = re.compile(r"[,\s]*")
 
 
-def json_chunks(name: str, file: BinaryIO) -> Iterator[Chunk]:
-    """Chunks of JSON Lines or of a JSON list; raises UsageError for what is neither."""
+def json_chunks(name: str, file: BinaryIO) -> Iterator[LineChunk | RowChunk]:
+    """Yield chunks of JSON Lines or of a JSON list. Raises UsageError for anything else."""
     head = read_head(name, file)
     if head.lstrip()[:1] == b"[":
-        yield from _list_chunks(name, head + file.read())
+        yield from batch_rows(_list_rows(name, decode_utf8(name, head + file.read())))
         return
     head += _refuse_one_object(name, head, file)
+    # Keep line numbers while dropping blank lines. A line that is too long arrives as its length.
     number = 1
     for found in _lines(head, file):
         if isinstance(found, int):
-            yield Rows([long_line(f"{name}:{number}", found)])
+            yield RowChunk([long_line(f"{name}:{number}", found)])
             number += 1
             continue
         numbers = range(number, number + len(found))
         number += len(found)
         if all(found) and not any(map(bytes.isspace, found)):
-            yield Lines(name, found, numbers)
+            yield LineChunk(name, found, numbers)
         elif full := [position for position, line in enumerate(found) if line.strip()]:
-            yield Lines(name, found, numbers).take(full)
+            yield LineChunk(name, found, numbers).take(full)
 
 
 def _lines(block: bytes, file: BinaryIO) -> Iterator[list[bytes] | int]:
-    """The lines of one block after the other; of a line that is too long its length only."""
+    """Yield the lines of each block; for a line above MAX_LINE_BYTES, only its length."""
     rest = b""
     while block:
-        *lines, rest = (rest + block).split(b"\n")
+        *lines, rest = (rest + block).split(b"\n")  # `rest` continues in the next block
         if lines:
             yield lines
         block = file.read(BLOCK_BYTES)
         if len(rest) > MAX_LINE_BYTES:
+            # Skip to the end of the long line, counting bytes without keeping them.
             length, end = len(rest), -1
             while block and (end := block.find(b"\n")) < 0:
                 length += len(block)
@@ -55,10 +58,9 @@ def _lines(block: bytes, file: BinaryIO) -> Iterator[list[bytes] | int]:
 
 
 def _refuse_one_object(name: str, head: bytes, file: BinaryIO) -> bytes:
-    """Raise UsageError when the file is one JSON object; gives what had to be read besides its head to tell.
+    """Raise UsageError if the file is a single JSON object over several lines; return what was read to check that.
 
-    An object of several lines is known by its first line, `{`, or, when it is no larger than a line may be, by
-    reading it.
+    Such a file begins with a line `{`, or parses as one object if it is no larger than a line may be.
     """
     more = b""
     first, more_lines, _ = head.lstrip().partition(b"\n")
@@ -67,7 +69,7 @@ def _refuse_one_object(name: str, head: bytes, file: BinaryIO) -> bytes:
         more = file.read(MAX_LINE_BYTES)
         alone = len(more) < MAX_LINE_BYTES and _is_object(head + more)
     if alone:
-        raise UsageError(f"{name}: is one JSON object over several lines; write one object a line, or a list of them")
+        raise UsageError(f"{name}: is one JSON object over several lines; write one object per line, or a list")
     return more
 
 
@@ -78,31 +80,21 @@ def _is_object(data: bytes) -> bool:
         return False
 
 
-def _list_chunks(name: str, data: bytes) -> Iterator[Chunk]:
-    rows: list[Row] = []
-    for row in _list_rows(name, decoded(name, data)):
-        rows.append(row)
-        if len(rows) == BATCH_ROWS:
-            yield Rows(rows)
-            rows = []
-    if rows:
-        yield Rows(rows)
-
-
 def _list_rows(name: str, text: str) -> Iterator[Row]:
     try:
         items = json.loads(text)
     except json.JSONDecodeError as error:
         raise UsageError(
-            f"{name}:{error.lineno}: not valid JSON: {error.msg} at column {error.colno}; correct it there"
+            f"{name}:{error.lineno}: not valid JSON: {error.msg} at column {error.colno}; correct the file there"
         ) from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{name}: not readable JSON: {first_line(error)}") from None
     if not items:
-        raise UsageError(f"{name}: is an empty list; at least one task is expected")
+        raise UsageError(f"{name}: is an empty list; add at least one task")
+    # Decode each item again, to know the line on which it begins.
     decoder, end = json.JSONDecoder(), text.index("[") + 1
     line = text.count("\n", 0, end) + 1
-    for number, item in enumerate(items, 1):  # read a second time, to know where each begins
+    for number, item in enumerate(items, 1):
         gap = _GAP.match(text, end)
         start = gap.end() if gap else end
         line += text.count("\n", end, start)

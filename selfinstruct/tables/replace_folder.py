@@ -1,4 +1,7 @@
-"""A folder put in the place of another in one step: who reads it sees the old one or the new one, whole."""
+"""Replace a folder atomically: readers see either the whole old folder or the whole new one.
+
+`dataset` and `dedup` write their outputs this way.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ import shutil
 import time
 from pathlib import Path
 
+# A temporary folder this old was left behind by a killed process.
 _LEFT_S = 86400.0
-"""Seconds after which a folder beside the target is nobody's work any more."""
 
 
 def beside(target: Path) -> Path:
-    """Where to write what shall take the place of `target`; what writers that were killed have left there goes."""
+    """Return a temporary path next to `target`, and delete temporary folders that killed processes left there."""
     ours = re.compile(rf"\.{re.escape(target.name)}-(old-)?\d+")
-    with contextlib.suppress(OSError):  # somebody else may just take one away
+    with contextlib.suppress(OSError):  # another process may delete the same folder
         for left in target.parent.iterdir():
             if ours.fullmatch(left.name) and time.time() - left.stat().st_mtime > _LEFT_S:
                 shutil.rmtree(left, ignore_errors=True)
@@ -26,7 +29,7 @@ def beside(target: Path) -> Path:
 
 
 def replace_folder(target: Path, fresh: Path) -> None:
-    """Put `fresh` in the place of `target` in one step where the system can, else in two renames."""
+    """Replace `target` with `fresh`: in one step where the system supports an exchange, otherwise in two renames."""
     if not target.exists():
         fresh.rename(target)
         return
@@ -38,7 +41,7 @@ def replace_folder(target: Path, fresh: Path) -> None:
 
 
 def same_folders(one: Path, other: Path) -> bool:
-    """Whether both are there and hold the same files, byte for byte."""
+    """Return whether both folders exist and hold the same files, byte for byte."""
     files, others = (
         {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()} for folder in (one, other)
     )
@@ -46,10 +49,10 @@ def same_folders(one: Path, other: Path) -> bool:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders atomically (Linux `renameat2` with RENAME_EXCHANGE). False where that isn't to be had."""
+    """Swap two folders atomically (Linux `renameat2` with RENAME_EXCHANGE). Returns False if not supported."""
     try:
         swap = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError):
         return False
-    here, exchange = -100, 2
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     return bool(swap(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)

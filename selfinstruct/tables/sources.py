@@ -1,4 +1,4 @@
-"""What a user named, as a table that can be read."""
+"""Find the table that a user named (a file, folder, hub name or standard input) and read its rows."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from .json_lines import json_chunks
 from .parquet import parquet_chunks
 
 DATA_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+# A name on the hub: 'owner/name'.
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
-_OF_DATASETS = frozenset(("README.md", "dataset_info.json", "dataset_dict.json"))
+_DATASET_FILES = frozenset(("README.md", "dataset_info.json", "dataset_dict.json"))
+# File names that name a split, such as 'train-00000.parquet' or 'validation.jsonl', but not 'trainer.jsonl'.
 _SPLIT = re.compile(r"(train|test|validation|valid|dev)(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """name: as it stands in messages. path: where to read; the dataset's own name for the hub."""
+    """A table: its name in messages, its path (for the hub, the dataset's name) and its kind."""
 
     name: str
     path: str
@@ -33,7 +35,7 @@ class Source:
 
 
 def find_source(source: str) -> Source:
-    """What `source` is; '-' is standard input. Raises UsageError for what is none."""
+    """Return the table that `source` names; '-' is standard input. Raises UsageError if there is no such table."""
     if source == "-":
         return Source("standard input", source, "stdin")
     if os.path.isdir(source):
@@ -46,14 +48,14 @@ def find_source(source: str) -> Source:
 
 
 def plain_files(folder: str) -> list[str]:
-    """The data files that lie in a folder, by their names, where it holds nothing that makes it a dataset; else none.
+    """Return the data files in a folder, sorted by name; nothing if the folder is a dataset.
 
-    Other files don't count. Names that begin like a split's make it a dataset.
+    Subfolders, dataset metadata and files named like splits make a folder a dataset. Other files are ignored.
     """
     if not os.path.isdir(folder):
         return []
     paths = [path for path in sorted(Path(folder).iterdir()) if not path.name.startswith(".")]
-    if any(path.is_dir() or path.name in _OF_DATASETS or _SPLIT.match(path.name) for path in paths):
+    if any(path.is_dir() or path.name in _DATASET_FILES or _SPLIT.match(path.name) for path in paths):
         return []
     return [str(path) for path in paths if path.suffix.lower() in DATA_SUFFIXES]
 
@@ -61,8 +63,8 @@ def plain_files(folder: str) -> list[str]:
 def read_rows(source: str) -> Iterator[Row]:
     """Yield the rows of `source` in order; '-' is standard input (JSON Lines or a JSON list).
 
-    Raises UsageError, one line, when there is nothing that could hold rows (no such file, a folder without
-    data, a hub that doesn't answer within seconds), or when what follows can't be told apart any more.
+    Raises UsageError, one line, if there is nothing to read (no such file, a folder without data, a hub that does not
+    answer within seconds) or if the rest of the rows can't be separated.
     """
     for chunk in read_chunks(find_source(source)):
         yield from chunk.rows()
@@ -71,10 +73,12 @@ def read_rows(source: str) -> Iterator[Row]:
 def read_chunks(
     source: Source, columns: Collection[str] | None = None, splits: Sequence[str] = ("train",)
 ) -> Iterator[Chunk]:
-    """Yield the rows of `source` in order, some at a time; raises as `read_rows`.
+    """Yield the rows of `source` in order, in chunks; raises like `read_rows`.
 
-    columns: names that suffice; others may be missing from the rows where leaving them out saves time.
-    splits: of a dataset the first one of these that it has, or else its first split.
+    Args:
+        source: The table.
+        columns: The columns needed. Other columns may be missing from the rows, where skipping them saves time.
+        splits: Read the first of these splits that a dataset has, or else its first split.
     """
     if source.kind == "stdin":
         yield from json_chunks(source.name, sys.stdin.buffer)

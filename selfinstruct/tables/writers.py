@@ -1,8 +1,8 @@
-"""Rows into a file, some at a time: JSON Lines, CSV, or Parquet in one file or in a folder of them.
+"""Write rows in chunks: JSON Lines, CSV, or Parquet in one file or in a folder of files. `dedup` uses the writers.
 
-A writer is told all chunks twice: `survey` before it is opened, since a Parquet file's types and a CSV file's header
-come first, then `write`. Rows pass as they are where both sides have the same form: lines byte for byte, Arrow
-batches without Python values between.
+A writer receives all chunks twice: `survey` before `open`, because the types of a Parquet file and the header of a CSV
+file come first, then `write`. Rows are not converted if input and output have the same form: lines are copied byte for
+byte, Arrow batches without Python values in between.
 """
 
 from __future__ import annotations
@@ -16,48 +16,52 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from ..core.errors import UsageError
-from .chunks import Chunk, Columns, Lines, first_line
+from .chunks import ArrowChunk, Chunk, LineChunk, first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# Size of a Parquet row group, and of a file of a Parquet folder.
 _GROUP_BYTES = 32 * 1024 * 1024
 _SHARD_BYTES = 512 * 1024 * 1024
 _NO_CELL = "a cell holds text or a number; write .jsonl or .parquet"
 _ONE_TYPE = "a Parquet column has one type; write .jsonl"
-_HALF = "holds half a surrogate pair, which has no UTF-8; write .jsonl"
+_HALF = "contains half a surrogate pair, which has no UTF-8 form; write .jsonl"
 
 
 class Writer(Protocol):
-    """What takes rows. Raises UsageError for rows that its form can't hold."""
+    """Writes rows in one format. Raises UsageError for rows that the format can't represent."""
 
     def survey(self, chunk: Chunk, objects: Sequence[Mapping[str, Any] | None]) -> None:
-        """Take note of what rows like these need; `objects` are what is read of them so far."""
+        """Note the columns and types of these rows. `objects` are the values read so far; columns may be missing."""
 
     def open(self, path: Path) -> None:
-        """Begin to write at `path`."""
+        """Start writing to `path`."""
 
     def write(self, chunk: Chunk) -> None: ...
 
     def close(self) -> None:
-        """End the file; nothing to do where none is open."""
+        """Finish the file, if one is open."""
 
 
 class JsonLinesWriter:
-    """One JSON object a line; lines of JSON Lines keep their bytes and end in a line feed."""
+    """Writes one JSON object per line, ending in a line feed. Lines read from JSON Lines keep their bytes."""
 
     def __init__(self) -> None:
         self._file: IO[bytes] | None = None
 
     def survey(self, chunk: Chunk, objects: Sequence[Mapping[str, Any] | None]) -> None:
-        """Any row will do."""
+        """Do nothing: any row can be written."""
 
     def open(self, path: Path) -> None:
         self._file = path.open("wb", buffering=1024 * 1024)
 
     def write(self, chunk: Chunk) -> None:
         assert self._file is not None
-        lines = chunk.lines if isinstance(chunk, Lines) else [_line(row.where, row.values) for row in chunk.rows()]
+        if isinstance(chunk, LineChunk):
+            lines = chunk.lines
+        else:
+            lines = [_json_bytes(row.where, row.values) for row in chunk.rows()]
         if lines:
             self._file.write(b"\n".join(lines) + b"\n")
 
@@ -67,7 +71,7 @@ class JsonLinesWriter:
 
 
 class CsvWriter:
-    """The columns of all rows, in the order in which they first appear; a row without one has an empty cell."""
+    """Writes the columns of all rows, in order of first appearance; a missing value becomes an empty cell."""
 
     def __init__(self, delimiter: str) -> None:
         self._delimiter = delimiter
@@ -76,8 +80,8 @@ class CsvWriter:
         self._file: IO[str] | None = None
 
     def survey(self, chunk: Chunk, objects: Sequence[Mapping[str, Any] | None]) -> None:
-        if isinstance(chunk, Columns):
-            if chunk.schema is not self._known:
+        if isinstance(chunk, ArrowChunk):
+            if chunk.schema is not self._known:  # all chunks of a table share one schema
                 self._known = chunk.schema
                 self._survey_schema(chunk)
             return
@@ -90,7 +94,7 @@ class CsvWriter:
                     where = next(chunk.take([position]).rows()).where
                     raise UsageError(f"{where}: column {name!r} holds a {type(value).__name__}; {_NO_CELL}")
 
-    def _survey_schema(self, chunk: Columns) -> None:
+    def _survey_schema(self, chunk: ArrowChunk) -> None:
         import pyarrow as pa
 
         self._header.update(dict.fromkeys(chunk.schema.names))
@@ -117,9 +121,9 @@ class CsvWriter:
 
 
 class ParquetWriter:
-    """Parquet in row groups of some megabytes; with `shards`, in a folder `data` of files of about 500 MB.
+    """Writes Parquet in row groups of some megabytes; with `shards`, as a folder `data` of files of about 500 MB.
 
-    Arrow's types stay. Those of other rows are what `pyarrow` infers from all of them together.
+    Arrow types are kept. For other rows, `pyarrow` infers the types from all rows together.
     """
 
     def __init__(self, shards: bool = False) -> None:
@@ -133,16 +137,16 @@ class ParquetWriter:
     def survey(self, chunk: Chunk, objects: Sequence[Mapping[str, Any] | None]) -> None:
         import pyarrow as pa
 
-        if isinstance(chunk, Columns):
+        if isinstance(chunk, ArrowChunk):
             if chunk.schema is self._known:
                 return
             schema = self._known = chunk.schema
         else:
-            schema = _inferred(chunk, objects)
+            schema = _infer_schema(chunk, objects)
         if self._schema is None:
             self._schema = schema
         elif not self._schema.equals(schema):
-            try:  # metadata of one of them wouldn't describe the whole any more
+            try:  # drop the metadata, which describes only one of the schemas
                 both = [self._schema.remove_metadata(), schema.remove_metadata()]
                 self._schema = pa.unify_schemas(both, promote_options="permissive")
             except pa.ArrowException as error:
@@ -156,7 +160,7 @@ class ParquetWriter:
         self._begin()
 
     def write(self, chunk: Chunk) -> None:
-        table = self._fitted(chunk)
+        table = self._fit_to_schema(chunk)
         self._pending.append(table)
         self._pending_bytes += table.nbytes
         if self._pending_bytes >= _GROUP_BYTES:
@@ -190,14 +194,14 @@ class ParquetWriter:
         self._shard_bytes += self._pending_bytes
         self._pending, self._pending_bytes = [], 0
 
-    def _fitted(self, chunk: Chunk) -> pa.Table:
-        """The rows with exactly the output's columns and types."""
+    def _fit_to_schema(self, chunk: Chunk) -> pa.Table:
+        """Return the rows with exactly the columns and types of the output."""
         import pyarrow as pa
 
         schema = self._schema
         assert schema is not None
         try:
-            if not isinstance(chunk, Columns):
+            if not isinstance(chunk, ArrowChunk):
                 return pa.Table.from_pylist([row.values for row in chunk.rows()], schema=schema)
             given = pa.Table.from_batches([chunk.batch])
             if given.schema.equals(schema):
@@ -214,8 +218,8 @@ class ParquetWriter:
             raise UsageError(f"{where} or later: {first_line(error)}; {_ONE_TYPE}") from None
 
 
-def _inferred(chunk: Chunk, objects: Sequence[Mapping[str, Any] | None]) -> pa.Schema:
-    """The columns and types that Arrow finds in Python values."""
+def _infer_schema(chunk: Chunk, objects: Sequence[Mapping[str, Any] | None]) -> pa.Schema:
+    """Infer the columns and types of Python values with Arrow."""
     import pyarrow as pa
 
     names = dict.fromkeys(name for values in objects if values for name in values)
@@ -230,19 +234,19 @@ def _inferred(chunk: Chunk, objects: Sequence[Mapping[str, Any] | None]) -> pa.S
     return pa.schema(fields)
 
 
-def _line(where: str, values: Mapping[str, Any]) -> bytes:
+def _json_bytes(where: str, values: Mapping[str, Any]) -> bytes:
     try:
-        text = json.dumps(values, ensure_ascii=False, default=_plain)
+        text = json.dumps(values, ensure_ascii=False, default=_json_default)
     except TypeError as error:
         raise UsageError(f"{where}: {error}; write .parquet") from None
     try:
         return text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair can be written as an escape only
-        return json.dumps(values, default=_plain).encode()
+    except UnicodeEncodeError:  # half a surrogate pair can only be written as an escape
+        return json.dumps(values, default=_json_default).encode()
 
 
-def _plain(value: object) -> str:
-    """What JSON has no form for, as text."""
+def _json_default(value: object) -> str:
+    """Convert a date, time or decimal to text, since JSON has no form for them."""
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, Decimal):

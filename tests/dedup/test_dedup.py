@@ -316,7 +316,7 @@ def test_chunks_may_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     rows = rows_of(sentences(150, seed=2))
     source = write(tmp_path / given, rows)
     deduplicate(source, tmp_path / "whole.parquet", explain=tmp_path / "whole.jsonl")
-    for module in ("json_lines", "csv_rows", "parquet", "hub"):
+    for module in ("chunks", "json_lines", "csv_rows", "parquet", "hub"):
         for name, least in (("BLOCK_BYTES", 100), ("BATCH_ROWS", 3)):
             monkeypatch.setattr(f"selfinstruct.tables.{module}.{name}", least, raising=False)
     monkeypatch.setattr("selfinstruct.tables.heads.BLOCK_BYTES", 100)
@@ -390,7 +390,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "no output": (["in.jsonl"], "in.jsonl: name the inputs first and the output last"),
     "no such input": (["nowhere.jsonl", "out.jsonl"], "nowhere.jsonl: no such file or folder"),
     "no such form": (["in.jsonl", "out.txt"], "out.txt: the name must end in .jsonl, .ndjson, .parquet, .csv or"),
-    "is there": (["in.jsonl", "there.jsonl"], "there.jsonl: is already there; --overwrite replaces it"),
+    "is there": (["in.jsonl", "there.jsonl"], "there.jsonl: already exists; --overwrite replaces it"),
     "is a folder": (["in.jsonl", "dir.jsonl"], "dir.jsonl: is a directory; give another name"),
     "is a file": (["in.jsonl", "plain"], "plain: is a file; give another name"),
     "not our folder": (["in.jsonl", "home", "--overwrite"], "home: is a folder that this command didn't write"),
@@ -398,15 +398,24 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "is a link to it": (["in.jsonl", "link.jsonl", "--overwrite"], "link.jsonl: is also an input"),
     "is the reference": (["in.jsonl", "there.jsonl", "--against", "there.jsonl", "--overwrite"], "is also an input"),
     "explains into the input": (["in.jsonl", "o.jsonl", "--explain", "in.jsonl", "--overwrite"], "is also an input"),
-    "in the input": (["home", "home/out.jsonl"], "home/out.jsonl: lies in the input home; write elsewhere"),
-    "around the input": (["home/in.jsonl", "home", "--overwrite"], "home: holds the input home/in.jsonl"),
-    "both into one": (["in.jsonl", "o.jsonl", "--explain", "o.jsonl"], "o.jsonl: is named for the rows that stay and"),
-    "explained in the output": (["in.jsonl", "o", "--explain", "o/why.csv"], "o/why.csv: lies in the output o; write"),
+    "in the input": (["home", "home/out.jsonl"], "home/out.jsonl: is inside the input home; write elsewhere"),
+    "around the input": (["home/in.jsonl", "home", "--overwrite"], "home: contains the input home/in.jsonl"),
+    "both into one": (["in.jsonl", "o.jsonl", "--explain", "o.jsonl"], "o.jsonl: is named for both the kept and"),
+    "explained in the output": (
+        ["in.jsonl", "o", "--explain", "o/why.csv"],
+        "o/why.csv: is inside the output o; write",
+    ),
     "explained in a folder": (["in.jsonl", "o.jsonl", "--explain", "why"], "why: the name must end in .jsonl"),
-    "threshold 0": (["in.jsonl", "o.jsonl", "--threshold", "0"], "threshold: 0 is not above 0 and at most 1"),
-    "threshold 70": (["in.jsonl", "o.jsonl", "--threshold", "70"], "threshold: 70 is not above 0 and at most 1"),
-    "missing": (["in.jsonl", "o.jsonl", "--missing", "skip"], "missing: 'skip' is none of fail, keep, drop"),
-    "path": (["in.jsonl", "o.jsonl", "--column", "a..b"], "column 'a..b': can't be read from '..b' on"),
+    "threshold 0": (
+        ["in.jsonl", "o.jsonl", "--threshold", "0"],
+        "threshold: 0 is out of range; use a number above 0 and at most 1",
+    ),
+    "threshold 70": (
+        ["in.jsonl", "o.jsonl", "--threshold", "70"],
+        "threshold: 70 is out of range; use a number above 0 and",
+    ),
+    "missing": (["in.jsonl", "o.jsonl", "--missing", "skip"], "missing: 'skip' is unknown; use fail, keep or drop"),
+    "path": (["in.jsonl", "o.jsonl", "--column", "a..b"], "column 'a..b': can't be parsed from '..b' on"),
     "column": (["in.jsonl", "o.jsonl", "--column", "text"], "in.jsonl:1: no column 'text'; columns here: instruction"),
     "its column": (
         ["in.jsonl", "o.jsonl", "--against", "other.jsonl"],
@@ -416,8 +425,8 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "list in a cell": (["lists.jsonl", "o.csv"], "lists.jsonl:2: column 'x' holds a list; a cell holds text or a"),
     "two types": (["types.jsonl", "o.parquet"], "types.jsonl:1 or later: column 'x': "),
     "empty object": (["hollow.jsonl", "o.parquet"], "write .jsonl"),
-    "half a pair": (["half.jsonl", "o.csv"], "half.jsonl:1: holds half a surrogate pair, which has no UTF-8"),
-    "no row": (["empty.csv", "o.csv"], "empty.csv: no row to read"),
+    "half a pair": (["half.jsonl", "o.csv"], "half.jsonl:1: contains half a surrogate pair, which has no UTF-8"),
+    "no row": (["empty.csv", "o.csv"], "empty.csv: no rows; check the file"),
 }
 
 
@@ -520,7 +529,9 @@ def test_an_input_that_changes_meanwhile_is_noticed(tmp_path: Path, step: str, c
             change(path)
         steps.append(now)
 
-    with pytest.raises(StorageError, match=r"in\.jsonl: changed while it was read; nothing was written, start again"):
+    with pytest.raises(
+        StorageError, match=r"in\.jsonl: changed while it was read; nothing was written, run the command again"
+    ):
         deduplicate(path, tmp_path / "out.jsonl", overwrite=True, progress=progress)
     assert step in steps
     assert (tmp_path / "out.jsonl").read_text() == "as before"

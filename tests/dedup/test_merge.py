@@ -95,7 +95,7 @@ def test_other_columns_are_an_error_that_says_what_to_do(tmp_path: Path) -> None
     with pytest.raises(UsageError) as error:
         merge_datasets(two, tmp_path / "merged.jsonl")
     message = str(error.value)
-    assert "lacks 'input' and has 'answer' besides" in message
+    assert "lacks 'input' and also has 'answer'" in message
     assert "--fill" in message
     assert "\n" not in message
     assert not (tmp_path / "merged.jsonl").exists()
@@ -111,7 +111,7 @@ def test_a_source_column_that_is_there_already(tmp_path: Path, suffix: str) -> N
         one.write_text("instruction,source\nSing a song.,x\n")
     else:
         write(one, ONE, source="x")
-    with pytest.raises(UsageError, match=r"has a column 'source' already.*--source-column"):
+    with pytest.raises(UsageError, match=r"already has a column 'source'.*--source-column"):
         merge_datasets([one], tmp_path / "merged.jsonl")
     merge_datasets([one], tmp_path / "merged.jsonl", source_column="machine")
     assert {(row["source"], row["machine"]) for row in read(tmp_path / "merged.jsonl")} == {("x", one.name)}
@@ -216,7 +216,7 @@ def test_the_command_prints_what_it_did(tmp_path: Path, two: list[Path]) -> None
     ("arguments", "message"),
     [
         (["out.jsonl"], "name the inputs first"),
-        (["one.jsonl", "out.jsonl", "--threshold", "0"], "threshold: 0 is not above 0"),
+        (["one.jsonl", "out.jsonl", "--threshold", "0"], "threshold: 0 is out of range"),
         (["one.jsonl", "one.jsonl", "out.jsonl"], "named twice"),
         (["one.jsonl", "out.jsonl", "--column", "text"], "no column 'text'"),
         (["nowhere.jsonl", "out.jsonl"], "no such file or folder"),

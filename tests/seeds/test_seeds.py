@@ -165,7 +165,7 @@ def test_the_digest_is_of_the_content_and_not_of_the_place(tmp_path: Path) -> No
     ("row", "expected"),
     [
         ('{"instruction": "a", }', "not valid JSON: "),
-        ('{"instruction": "a" "output": "b"}', "at column 21; one JSON object a line"),
+        ('{"instruction": "a" "output": "b"}', "at column 21; write one JSON object per line"),
         ('{"instruction": ' + "9" * 5000 + "}", "not readable JSON: "),
         ("[" * 100_000, "not readable JSON: "),
         ('"text"', "a JSON object is expected, not a string"),
@@ -242,7 +242,7 @@ def test_a_table_is_reported_by_line(tmp_path: Path) -> None:
     text = 'instruction,output\nGo.,"Two\nlines."\n,x\nTell,me,more\nLonely\n'
     assert defects(tmp_path, text, "bad.csv") == [
         "bad.csv:4: 'instruction' is empty; describe the task in it",
-        "bad.csv:5: 3 cells, but the header has 2; put quotes around cells with commas",
+        "bad.csv:5: 3 cells, but the header has 2; quote the cells that contain commas",
         "bad.csv:6: no instance; add 'instances', a list of objects with 'input' and 'output', or 'output'",
     ]
 
@@ -253,13 +253,13 @@ def test_a_table_is_reported_by_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("s.jsonl", b"", "s.jsonl: is empty; a task a line is expected"),
-        ("s.jsonl", b"\xef\xbb\xbf \r\n", "s.jsonl: is empty; a task a line is expected"),
-        ("s.json", b"[]", "s.json: is an empty list; at least one task is expected"),
-        ("s.csv", b"", "s.csv: is empty; a task a line is expected"),
+        ("s.jsonl", b"", "s.jsonl: is empty; write one task per line"),
+        ("s.jsonl", b"\xef\xbb\xbf \r\n", "s.jsonl: is empty; write one task per line"),
+        ("s.json", b"[]", "s.json: is an empty list; add at least one task"),
+        ("s.csv", b"", "s.csv: is empty; write one task per line"),
         ("s.csv", b"instruction,output\n", "s.csv: contains no task; add at least one"),
         ("s.csv", b"instruction,output,output\n", "s.csv:1: the header names 'output' twice; rename one"),
-        ("s.csv", b"instruction;output\nGo.;Yes.\n", "s.csv:1: the header's columns seem to be parted by ';'"),
+        ("s.csv", b"instruction;output\nGo.;Yes.\n", "s.csv:1: the header seems to be separated by ';'"),
         ("s.csv", b'instruction,output\n"Go.,Yes.\n', "s.csv:2: not valid CSV: unexpected end of data; check"),
         ("s.csv", "instruction,output\nGo.,café\n".encode("latin-1"), "s.csv:2: not UTF-8; save the file as UTF-8"),
         ("s.json", b'[{"instruction": "a"},\n oops]', "s.json:2: not valid JSON: Expecting value at column 2"),
@@ -271,10 +271,10 @@ def test_a_table_is_reported_by_line(tmp_path: Path) -> None:
         ("s.csv", "instruction,output\n".encode("utf-16-be"), "s.csv: is UTF-16; save it as UTF-8"),
         ("s.jsonl.gz", b"\x1f\x8b\x08\x00\x00", "s.jsonl.gz: is compressed (gzip); unpack it first"),
         ("s.xlsx", b"PK\x03\x04\x14\x00", "s.xlsx: is a ZIP archive or a spreadsheet; unpack it, or save it as CSV"),
-        ("model.gguf", b"GGUF\x03\x00\x00\x00\xff\x00\x80", "model.gguf: is a binary file; JSON Lines, JSON, CSV or"),
-        ("zeros.jsonl", b"\0" * 5000, "zeros.jsonl: is a binary file; JSON Lines, JSON, CSV or"),
+        ("model.gguf", b"GGUF\x03\x00\x00\x00\xff\x00\x80", "model.gguf: is a binary file; give JSON Lines, JSON,"),
+        ("zeros.jsonl", b"\0" * 5000, "zeros.jsonl: is a binary file; give JSON Lines, JSON,"),
         ("s.parquet", b"instruction", "s.parquet: not a readable Parquet file: "),
-        ("data", b"PAR1\x15\x04", "data: is Parquet; let its name end in .parquet"),
+        ("data", b"PAR1\x15\x04", "data: is Parquet; rename the file to end in .parquet"),
     ],
 )
 def test_a_defect_of_a_whole_file_is_one_line(tmp_path: Path, name: str, content: bytes, expected: str) -> None:
@@ -294,7 +294,7 @@ def test_latin_1_is_reported_for_each_line_that_shows_it(tmp_path: Path) -> None
 def test_a_huge_line(tmp_path: Path) -> None:
     row = '{"instruction": "' + "a" * 33 * 1024 * 1024 + '", "output": "b"}\n'
     assert defects(tmp_path, lines(ALPACA[0]) + row) == [
-        f"{DEFECTS}:2: line of {len(row) - 1:,} bytes; at most 33,554,432 are read, so break it up"
+        f"{DEFECTS}:2: line of {len(row) - 1:,} bytes is too long; the limit is 33,554,432, so split the row"
     ]
 
 
@@ -307,7 +307,7 @@ def test_a_huge_line(tmp_path: Path) -> None:
         ("json", "no such file or folder"),
         ("x" * 300, "no such file or folder"),
         ("a\0b", "no such file or folder"),
-        (".", "is a directory without data files; name the file that holds the tasks"),
+        (".", "is a folder without data files; name the file that holds the tasks"),
     ],
 )
 def test_a_source_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, expected: str) -> None:
@@ -370,7 +370,7 @@ def test_a_hub_that_can_not_be_reached_ends_in_one_line_within_seconds(tmp_path:
             "nobody answers": {"HF_ENDPOINT": silent},
         }
         message, seconds = ask_hub(tmp_path, **variables[network])
-    assert message.startswith("nobody/nothing: neither a file or folder here nor a dataset that can be loaded")
+    assert message.startswith("nobody/nothing: neither a local file or folder nor a dataset that can be loaded")
     assert "the hub can't be reached" in message
     assert seconds < 20
 

@@ -28,7 +28,7 @@ from selfinstruct.tables import (
     texts_of,
     why_no_text,
 )
-from selfinstruct.tables.chunks import Lines
+from selfinstruct.tables.chunks import LineChunk
 from selfinstruct.tables.csv_rows import csv_chunks
 from selfinstruct.tables.json_lines import json_chunks
 
@@ -86,7 +86,11 @@ def test_a_line_that_is_too_long_is_counted_and_not_kept(monkeypatch: pytest.Mon
     long = json.dumps({"t": "x" * 300})
     rows = rows_of("json", "\n".join(['{"t": "a"}', long, '{"t": "b"}', long]).encode())
     assert [row.values.get("t") for row in rows] == ["a", None, "b", None]
-    assert rows[1].problem == rows[3].problem == f"line of {len(long)} bytes; at most 20 are read, so break it up"
+    assert (
+        rows[1].problem
+        == rows[3].problem
+        == f"line of {len(long)} bytes is too long; the limit is 20, so split the row"
+    )
     assert [row.where for row in rows] == ["f:1", "f:2", "f:3", "f:4"]
 
 
@@ -155,7 +159,7 @@ LINES = st.binary(max_size=6) | st.one_of(JSON, st.dictionaries(st.text("ab", ma
     st.lists(st.tuples(st.sampled_from([b"", b" ", b"\t", b"\xc2\xa0"]), LINES, st.sampled_from([b"", b"\r", b"}"])))
 )
 def test_the_fast_way_reads_the_rows_that_have_no_problem(parts: list[tuple[bytes, bytes, bytes]]) -> None:
-    chunk = Lines("f", [b"".join(part) for part in parts], range(len(parts)))
+    chunk = LineChunk("f", [b"".join(part) for part in parts], range(len(parts)))
     assert chunk.objects() == [None if row.problem else row.values for row in chunk.rows()]
 
 

@@ -1,4 +1,4 @@
-"""Datasets of many machines into one: `selfinstruct merge RUN_OR_DATASET... OUT`, and the same from Python."""
+"""Merge datasets of many machines into one: `selfinstruct merge RUN_OR_DATASET... OUT`, and the same from Python."""
 
 from __future__ import annotations
 

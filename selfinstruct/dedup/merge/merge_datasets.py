@@ -1,4 +1,4 @@
-"""Several datasets into one, in order: two passes over them, as `dedup` makes them."""
+"""`merge_datasets`: merge several datasets in order, without near-duplicates, in the two passes of `deduplicate`."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ...core.errors import UsageError
-from ...novelty import Join, Work
-from ..deduplicate import check_rule, digest_of_stay
-from ..output import nothing_written, open_outputs
-from ..passes import Passes, Progress
+from ...novelty import Joined, Work
+from ..deduplicate import digest_rows
+from ..options import DedupOptions, Missing, Progress
+from ..output import open_outputs, report_disk_errors
+from ..passes import Passes
 from .merge_card import SourceCount, write_merge_card
 from .merge_inputs import MergeInput, check_same_columns, labels_of
-from .task_decider import TaskDecider
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What was done. digest, uncompared: as those of `Deduplicated`, over the rows of all sources in order."""
+    """What `merge_datasets` did; `digest` and `uncompared` are as in `Deduplicated`, over all sources in order."""
 
     out: Path
     sources: tuple[SourceCount, ...]
@@ -46,7 +45,7 @@ class Merged:
 
     @property
     def records(self) -> int:
-        """Tasks among them."""
+        """Tasks among the rows written."""
         return sum(count.records for count in self.sources)
 
     @property
@@ -62,7 +61,7 @@ def merge_datasets(
     columns: Sequence[str] = (),
     threshold: float = 0.7,
     refuse_equal: bool = False,
-    missing: Literal["fail", "keep", "drop"] = "fail",
+    missing: Missing = "fail",
     fill: bool = False,
     source_column: str = "source",
     explain: str | os.PathLike[str] | None = None,
@@ -71,14 +70,24 @@ def merge_datasets(
     overwrite: bool = False,
     progress: Progress = lambda what, done, total: None,
 ) -> Merged:
-    """Write the rows of `inputs` to `out`, in order, without those that are near-duplicates of an earlier one.
+    """Write the rows of `inputs` to `out`, in order, without near-duplicates of earlier rows.
 
-    The options are those of `selfinstruct merge`; docs/guide/scale.md describes them.
-    Raises UsageError for wrong arguments, rows that can't be used and inputs with different columns, StorageError when
-    the disk refuses or an input changes meanwhile. Nothing is left at `out` when it doesn't end well.
+    docs/guide/scale.md describes the options. On an error, nothing is left at `out`.
+
+    Args:
+        inputs: Folders of runs, dataset folders, files or hub names.
+        out: See `deduplicate`, as for threshold, refuse_equal, missing, explain, workers, overwrite and progress.
+        columns: Columns to compare; the instruction by default.
+        fill: Leave columns empty that an input lacks, instead of raising UsageError.
+        source_column: Name of the column for the origin of a row.
+        max_records: Keep the first this many tasks.
+
+    Raises:
+        UsageError: An argument is invalid, a row can't be used, or the inputs have different columns.
+        StorageError: The disk refused a write, or an input changed while it was read.
     """
     started = time.perf_counter()
-    check_rule(threshold, missing)
+    options = DedupOptions(threshold, refuse_equal, missing, explain, workers, overwrite, progress)
     sources = [os.fspath(one) for one in inputs]
     if not sources:
         raise UsageError("no input is named; give at least one")
@@ -87,56 +96,41 @@ def merge_datasets(
     if not source_column:
         raise UsageError("--source-column: must not be empty")
     labels = labels_of(sources)
-    output, explained = open_outputs(out, explain, sources, overwrite)
-    rule = f"ROUGE-L F {'of at least' if refuse_equal else 'above'} {threshold:g}"
-    try:
-        with ExitStack() as stack:
-            count = workers or min(2, os.cpu_count() or 1)
-            join = Join(threshold, refuse_equal=refuse_equal, workers=count, explain=explain is not None)
-            paths = [columns] if isinstance(columns, str) else columns
-            given = [
-                MergeInput(source, label, source_column, paths, output.path.parent, stack)
-                for source, label in zip(sources, labels, strict=True)
-            ]
-            passes = Passes(given, [], output, explained, missing, progress)
-            deciding = TaskDecider(join, given)
-
-            def end(stay: npt.NDArray[np.bool_]) -> int:
-                wanted = len(stay) if max_records is None else max_records
-                beyond = np.flatnonzero(stay & deciding.firsts())[wanted:]
-                return int(beyond[0]) if len(beyond) else len(stay)
-
-            passes.read(deciding)
-            if not fill:
-                check_same_columns(given)
-            with output.writing():
-                joined, stay = passes.write(deciding, end)
-                counts = _counts(given, joined.admitted, stay, passes, deciding.firsts())
-                if output.is_folder:
-                    write_merge_card(output.fresh, output.path.name, source_column, rule, counts)
-    except OSError as error:
-        raise nothing_written(output, error) from None
-    return Merged(
-        output.path, counts, passes.uncompared, time.perf_counter() - started, digest_of_stay(stay), joined.work
-    )
+    output, explained = open_outputs(out, sources, options)
+    with report_disk_errors(output), ExitStack() as stack:
+        join = options.join()
+        paths = [columns] if isinstance(columns, str) else columns
+        given = [
+            MergeInput(source, label, source_column, paths, output.path.parent, stack)
+            for source, label in zip(sources, labels, strict=True)
+        ]
+        passes = Passes(given, [], output, explained, options)
+        # First pass: read the texts. Second pass: write the admitted rows, to a temporary path.
+        passes.read(join)
+        if not fill:
+            check_same_columns(given)
+        with output.writing():
+            joined, stay = passes.write(join, max_records)
+            counts = _counts(passes, given, joined, stay)
+            if output.is_folder:
+                write_merge_card(output.fresh, output.path.name, source_column, options.rule, counts)
+    seconds = time.perf_counter() - started
+    return Merged(output.path, counts, passes.uncompared, seconds, digest_rows(stay), joined.work)
 
 
 def _counts(
-    inputs: Sequence[MergeInput],
-    admitted: npt.NDArray[np.bool_],
-    stay: npt.NDArray[np.bool_],
-    passes: Passes,
-    firsts: npt.NDArray[np.bool_],
+    passes: Passes, inputs: Sequence[MergeInput], joined: Joined, stay: npt.NDArray[np.bool_]
 ) -> tuple[SourceCount, ...]:
-    without, beyond = np.zeros(len(stay), np.bool_), np.arange(len(stay)) >= passes.end
-    without[passes.dropped] = True
+    """Count the rows of each input by what became of them; each row belongs to one group."""
+    beyond = np.arange(len(stay)) >= passes.end
+    dropped = np.zeros(len(stay), np.bool_)
+    dropped[passes.dropped] = True
+    dropped &= ~beyond
+    refused = ~joined.admitted & ~dropped & ~beyond
     counts, start = [], 0
     for given in inputs:
-        end = start + given.rows
-        part = slice(start, end)
-        out = without[part] & ~beyond[part]
-        refused = ~admitted[part] & ~out & ~beyond[part]
-        numbers = (each.sum() for each in (stay[part], refused, out, beyond[part], stay[part] & firsts[part]))
-        counts.append(SourceCount(given.label, given.compared, given.rows, *map(int, numbers)))
-        start = end
+        part = slice(start, start + given.rows)
+        numbers = (int(rows[part].sum()) for rows in (stay, refused, dropped, beyond, stay & passes.leads))
+        counts.append(SourceCount(given.label, given.compared, given.rows, *numbers))
+        start += given.rows
     return tuple(counts)

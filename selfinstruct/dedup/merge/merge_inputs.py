@@ -1,4 +1,4 @@
-"""A run or a dataset as one of several that become one: its name in the column that says so, its columns, its tasks."""
+"""`MergeInput`: a run or dataset to merge, with its label in the source column, its columns and its tasks."""
 
 from __future__ import annotations
 
@@ -11,30 +11,27 @@ from typing import Any
 
 from ...core.errors import UsageError
 from ...journal.folder import Run, has_journal
-from ...tables import Chunk, Columns, has_column, parse_columns, with_column
+from ...tables import ArrowChunk, Chunk, has_column, parse_columns, with_column
 from ..inputs import Input
 
+# The id of a record's second or later row: 'a1b2c3d4-17-0.1' is the second row of record 'a1b2c3d4-17-0'.
 _INSTANCE = re.compile(r"(?P<record>.+)\.[1-9]\d*")
-"""The id of a record's second row, third row and so on: 'a1b2c3d4-17-0.1'."""
 
 
 class MergeInput(Input):
-    """One input. Its rows have one more column, `column`, with `label` in it.
+    """One input. Its rows get a further column that holds the input's label.
 
-    Of a run's folder the dataset is read, and what is compared are the instructions of its journal, whatever the
-    dataset's format: those are what the run itself has compared.
+    For a run, the rows come from its dataset, but the texts compared are the instructions in its journal, as during the
+    run, whatever the format of the dataset.
     """
 
     def __init__(
         self, source: str, label: str, column: str, paths: Sequence[str], scratch: Path, stack: ExitStack
     ) -> None:
-        """paths: columns that are compared; none: the usual one of the input's rows."""
+        """Find the input; `paths` are the columns to compare, if empty the instruction. See `Input`."""
         self.label, self._column = label, column
         self._instructions: dict[str, str] = {}
-        self.names: dict[str, None] = {}
-        """The columns of its rows, in the order in which they first appear; known after the first pass."""
-        self.followers: list[tuple[int, int]] = []
-        """Rows that are further instances of an earlier row's task: (row, that row), counted from 0 in this input."""
+        self.names: dict[str, None] = {}  # columns in order of first appearance; known after the first pass
         if (run := _run_in(source)) is not None:
             source = str(run.dataset_path)
             if not paths:
@@ -48,33 +45,33 @@ class MergeInput(Input):
 
     @property
     def compared(self) -> tuple[str, ...]:
-        """What the card says that it is."""
+        """The columns compared, for the card."""
         return ("instruction (of the run)",) if self._instructions else tuple(column.path for column in self.columns)
 
     @property
     def needed(self) -> set[str]:
-        """What is compared, and what tells the rows of one task."""
+        """The columns to compare, and the ids that tell which rows belong to one task."""
         return super().needed | self._traced
 
     def first_pass(self) -> Iterator[Chunk]:
-        """As that of `Input`, each row with its label. Raises UsageError where rows have such a column already."""
+        """See `Input.first_pass`; adds the label. Raises UsageError if a row already has a column of that name."""
         for chunk in super().first_pass():
             if has_column(chunk, self._column):
                 raise UsageError(
-                    f"{self.name}: has a column {self._column!r} already; "
-                    "give the new one another name with --source-column"
+                    f"{self.name}: already has a column {self._column!r}; "
+                    "give the new column another name with --source-column"
                 )
-            if isinstance(chunk, Columns):
+            if isinstance(chunk, ArrowChunk):
                 self.names.update(dict.fromkeys(chunk.schema.names))
             yield with_column(chunk, self._column, self.label)
 
     def second_pass(self, columns: Collection[str] | None = None) -> Iterator[Chunk]:
-        """As that of `Input`, each row with its label."""
+        """See `Input.second_pass`; adds the label."""
         for chunk in super().second_pass(columns):
             yield with_column(chunk, self._column, self.label)
 
     def texts(self, objects: Sequence[Mapping[str, Any] | None]) -> list[str | None]:
-        """As that of `Input`; further instances of a task have an empty text, which is like no other."""
+        """See `Input.texts`; a further instance of a task gets an empty text, which is similar to nothing."""
         texts = super().texts(objects)
         for position, values in enumerate(objects):
             if values is None:
@@ -86,13 +83,14 @@ class MergeInput(Input):
         return texts
 
     def text(self, values: Mapping[str, Any]) -> str | None:
-        """As that of `Input`; of a run's rows the instruction."""
-        found = _INSTANCE.fullmatch(id := str(values.get("id")))
-        return self._instructions.get(id, self._instructions.get(found["record"]) if found else None) or super().text(
-            values
-        )
+        """See `Input.text`; for a run's rows, the instruction in the journal."""
+        id = str(values.get("id"))
+        found = _INSTANCE.fullmatch(id)
+        record = found["record"] if found and id not in self._instructions else id
+        return self._instructions.get(record) or super().text(values)
 
     def _text_of_task(self, row: int, id: str, text: str | None) -> str | None:
+        # The rows of a task are consecutive, so one leader is enough.
         found = _INSTANCE.fullmatch(id)
         if found and found["record"] == self._leader[0]:
             self.followers.append((row, self._leader[1]))
@@ -102,7 +100,7 @@ class MergeInput(Input):
 
 
 def labels_of(sources: Sequence[str]) -> list[str]:
-    """What each is called: as few of the last parts of its path as tell it from the others.
+    """Return a label for each input: the shortest end of its path that no other input shares.
 
     >>> labels_of(["runs/a/out.jsonl", "runs/b/out.jsonl", "bought.csv"])
     ['a/out.jsonl', 'b/out.jsonl', 'bought.csv']
@@ -122,16 +120,16 @@ def labels_of(sources: Sequence[str]) -> list[str]:
 
 
 def check_same_columns(inputs: Sequence[MergeInput]) -> None:
-    """After the first pass. Raises UsageError, one line, for the first input whose rows have other columns."""
+    """Raise UsageError, one line, for the first input whose columns differ. Call after the first pass."""
     first = inputs[0]
     for other in inputs[1:]:
         lacks = [name for name in first.names if name not in other.names]
         more = [name for name in other.names if name not in first.names]
         if lacks or more:
-            what = [f"lacks {_listed(lacks)}"] * bool(lacks) + [f"has {_listed(more)} besides"] * bool(more)
+            what = [f"lacks {_quote_names(lacks)}"] * bool(lacks) + [f"also has {_quote_names(more)}"] * bool(more)
             raise UsageError(
                 f"{other.name}: {' and '.join(what)}, compared with {first.name}; export both in one format "
-                "(`selfinstruct export RUN --format NAME`), or put them side by side with --fill"
+                "(`selfinstruct export RUN --format NAME`), or leave missing columns empty with --fill"
             )
 
 
@@ -144,5 +142,5 @@ def _run_in(source: str) -> Run | None:
     return run
 
 
-def _listed(names: Sequence[str]) -> str:
+def _quote_names(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:6])) + (", ..." if len(names) > 6 else "")
