@@ -1,4 +1,4 @@
-"""The command `validate`: will this trainer train on that dataset as it is meant to?"""
+"""The command `validate`: check whether a trainer reads a dataset as intended."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 
 def validate(
     dataset: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATASET", help="A dataset folder, JSONL, Parquet, CSV, or a hub name.", show_default=False
-        ),
+        str, typer.Argument(help="Dataset folder, JSONL, Parquet, CSV, hub name.", show_default=False)
     ],
     trainer: Annotated[
         str,
@@ -29,57 +26,53 @@ def validate(
             show_default=False,
         ),
     ],
-    config: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Which config of the dataset; its default otherwise.")
-    ] = None,
-    max_length: Annotated[
-        int | None, typer.Option(min=1, help="Tokens a row may have; the trainer's default otherwise.")
-    ] = None,
-    tokenizer: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A model's tokenizer.json to count with; estimated otherwise.")
-    ] = None,
+    config: Annotated[str | None, typer.Option(metavar="NAME", help="Config; default: the dataset's default.")] = None,
+    max_length: Annotated[int | None, typer.Option(min=1, help="Tokens per row; default: the trainer's.")] = None,
+    tokenizer: Annotated[Path | None, typer.Option(metavar="FILE", help="Count tokens with a tokenizer.json.")] = None,
     write_config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the trainer's configuration there; '-' prints it.")
+        Path | None, typer.Option(metavar="FILE", help="Write the trainer's configuration to FILE; '-' prints it.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The report as one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Check a dataset against a trainer's contract and print what to change. Code 2 when there is an error."""
+    """Check a dataset against a trainer's contract and print what to change. Exit code 2 if there is an error."""
     with plain_errors(debug):
         from dataclasses import asdict
 
         from ..trainers import config_stub, validate_dataset
 
+        # Print the report, then write the configuration even if there are errors.
         report = validate_dataset(dataset, trainer, config=config, max_length=max_length, tokenizer=tokenizer)
         if as_json:
             print(printable_json(asdict(report) | {"rows": report.rows, "ok": report.ok}))
         else:
-            _print(report)
+            _print_report(report)
         if write_config is not None:
             stub = config_stub(dataset, trainer, config=config, max_length=max_length)
             if str(write_config) == "-":
                 print(printable(stub), end="")
             else:
-                _write(write_config, stub)
+                _write_new_file(write_config, stub)
         if not report.ok:
             raise typer.Exit(2)
 
 
-def _print(report: Report) -> None:
+def _print_report(report: Report) -> None:
     from ..trainers import contract_of
 
     contract = contract_of(report.trainer)
     errors = sum(finding.level == "error" for finding in report.findings)
     rows = {"trainer": f"{contract.name} {contract.version} ({contract.docs})"}
     rows["dataset"] = report.dataset + (f", config {report.config}" if report.config else "")
-    rows["read as"] = report.layout or "nothing that it reads"
+    rows["read as"] = report.layout or "no layout that it reads"
     if report.splits:
         rows["rows"] = ", ".join(f"{split} {count:,}" for split, count in report.splits)
         rows["longest row"] = f"{report.longest:,} tokens{'' if report.counted else ', estimated'}"
     if report.suited:
-        rows["it reads, too"] = f"config {', '.join(report.suited)}"
+        rows["also reads"] = f"config {', '.join(report.suited)}"
     rows["found"] = f"{errors} errors, {len(report.findings) - errors} warnings" if report.findings else "nothing"
     table(rows)
+    # 'error: foreign_role, train.jsonl:3 (2 rows)', then the effect and the remedy.
     for finding in report.findings:
         count = f" ({finding.rows:,} row{'s' if finding.rows > 1 else ''})" if finding.rows else ""
         print(f"\n{finding.level}: {finding.code}, {printable(finding.where)}{count}")
@@ -87,15 +80,15 @@ def _print(report: Report) -> None:
         print(f"  to change: {printable(finding.change)}")
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a new file. Raises UsageError when there is one."""
+def _write_new_file(path: Path, text: str) -> None:
+    """Write a new file. Raises UsageError if the file exists."""
     from ..core.errors import UsageError, cannot_write
 
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise UsageError(f"--write-config {path}: is there already; name a new file, or '-' to print it") from None
+        raise UsageError(f"--write-config {path}: already exists; name a new file, or '-' to print it") from None
     except OSError as error:
         raise cannot_write(f"--write-config {path}", error) from None
     say(f"written: {path}")

@@ -1,7 +1,7 @@
-"""A dataset against a trainer's contract: columns, roles, order, emptiness, lengths, and what to change.
+"""Check a dataset against a trainer's contract (columns, roles, order, emptiness, lengths) and say what to change.
 
-Needs no trainer and no run: it reads any table, in bounded memory. To add a trainer: a file in `trainers/` with its
-`Contract`, and a line in `TRAINERS`.
+Needs neither the trainer nor a run: reads any table, in bounded memory. To add a trainer, write a file in `contracts/`
+with its `Contract`, and add a line to `TRAINERS`.
 """
 
 from __future__ import annotations

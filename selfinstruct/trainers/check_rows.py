@@ -1,4 +1,4 @@
-"""One row against one reading: which rules it breaks. Nothing here knows a trainer by name."""
+"""Find the rules that a row breaks, given how the trainer reads the row. No trainer is named here."""
 
 from __future__ import annotations
 
@@ -8,23 +8,31 @@ from typing import Any
 from .contract import SAME_ANSWERS, UNREADABLE, Contract, Reading
 from .findings import Rule
 
+# Code, rule, detail.
 Defect = tuple[str, Rule, str]
-"""Code, rule, detail."""
 
-_SHOWN = 40
+# Characters of an unknown role to quote in a message.
+_MAX_ROLE_CHARS = 40
+_DOUBLE_BEGIN = Rule(
+    "warning",
+    "the trainer's tokenizer adds its begin mark a second time",
+    "remove the mark from the text, or turn off the tokenizer's own mark",
+)
+# Begin marks of common tokenizers: Llama 2, Llama 3, Gemma and others.
+_BEGIN_MARKS = ("<s>", "<|begin_of_text|>", "<bos>", "<|startoftext|>", "<｜begin▁of▁sentence｜>")
 
 
-def defects(values: Mapping[str, Any], reading: Reading, contract: Contract) -> Iterator[Defect]:
-    """What is wrong with a row, each code at most once."""
+def find_defects(values: Mapping[str, Any], reading: Reading, contract: Contract) -> Iterator[Defect]:
+    """Yield the defects of a row, each code at most once."""
     seen = set()
-    for defect in _defects(values, reading, contract):
+    for defect in _check_row(values, reading, contract):
         if defect[0] not in seen:
             seen.add(defect[0])
             yield defect
 
 
-def texts(values: Mapping[str, Any], reading: Reading) -> str:
-    """All that the trainer reads of a row, as one text, to measure it; of two answers the longer one."""
+def row_text(values: Mapping[str, Any], reading: Reading) -> str:
+    """Return everything that the trainer reads of a row as one text, to count its tokens; of two answers the longer."""
     layout = reading.layout
 
     def text(name: str) -> str:
@@ -38,8 +46,9 @@ def texts(values: Mapping[str, Any], reading: Reading) -> str:
     return "\n".join([text(name) for name in layout.optional + layout.prompt if values.get(name)] + [longest])
 
 
-def _defects(values: Mapping[str, Any], reading: Reading, contract: Contract) -> Iterator[Defect]:
+def _check_row(values: Mapping[str, Any], reading: Reading, contract: Contract) -> Iterator[Defect]:
     layout = reading.layout
+    # Columns first: without them, the contents can't be checked.
     if contract.others is not None and (more := sorted(values.keys() - {*layout.columns, *contract.others})):
         yield "extra_columns", contract.unread, f"also holds {', '.join(more)}"
     for name in layout.columns:
@@ -48,25 +57,29 @@ def _defects(values: Mapping[str, Any], reading: Reading, contract: Contract) ->
             return
     if len(layout.answers) == 2 and values[layout.answers[0]] == values[layout.answers[1]]:
         yield "same_answers", SAME_ANSWERS, "both answers are the same"
+    # In a preference row, check the prompt with each answer.
     for answer in layout.answers:
         if layout.kind == "chat":
             prompt = [message for name in layout.prompt for message in values[name]]
-            yield from _chat(prompt + values[answer], reading, contract)
+            yield from _check_chat(prompt + values[answer], reading, contract)
         else:
-            yield from _text(values, layout.prompt, answer, contract)
+            yield from _check_text(values, layout.prompt, answer, contract)
 
 
-def _text(values: Mapping[str, Any], prompt: tuple[str, ...], answer: str, contract: Contract) -> Iterator[Defect]:
+def _check_text(
+    values: Mapping[str, Any], prompt: tuple[str, ...], answer: str, contract: Contract
+) -> Iterator[Defect]:
     if not values[answer].strip():
         yield "empty_answer", contract.empty_answer, f"{answer!r} is empty"
     for name in prompt:
         if not values[name].strip():
             yield "empty_prompt", contract.empty_prompt, f"{name!r} is empty"
-    if contract.writes_bos and not prompt and (mark := _bos(values[answer])):
-        yield "twice_begun", _TWICE_BEGUN, f"begins with {mark}"
+    if contract.writes_bos and not prompt and (mark := _begin_mark(values[answer])):
+        yield "twice_begun", _DOUBLE_BEGIN, f"begins with {mark}"
 
 
-def _chat(messages: list[Any], reading: Reading, contract: Contract) -> Iterator[Defect]:
+def _check_chat(messages: list[Any], reading: Reading, contract: Contract) -> Iterator[Defect]:
+    # Messages such as {"role": "user", "content": "Hi"}: check each one, then their order.
     role_key, content_key = reading.layout.keys
     parts: list[str] = []
     for number, message in enumerate(messages):
@@ -76,9 +89,10 @@ def _chat(messages: list[Any], reading: Reading, contract: Contract) -> Iterator
         role, content = message[role_key], message.get(content_key)
         part = reading.roles.get(role) if isinstance(role, str) else None
         if part is None:
-            yield "foreign_role", contract.foreign_role, f"role {str(role)[:_SHOWN]!r}"
+            yield "foreign_role", contract.foreign_role, f"role {str(role)[:_MAX_ROLE_CHARS]!r}"
             part = "foreign"
         parts.append(part)
+        # A tool call needs no content.
         if content is None and (message.get("tool_calls") or message.get("function_call")):
             continue
         if not isinstance(content, str):
@@ -97,32 +111,24 @@ def _chat(messages: list[Any], reading: Reading, contract: Contract) -> Iterator
 
 
 def _out_of_turn(parts: list[str]) -> str:
-    """Where a conversation leaves the order (a system message, then user and assistant in turn), or ''."""
+    """Describe where a conversation breaks the order (system, then user and assistant in turn); '' if nowhere."""
     before = "start"
     for number, part in enumerate(parts):
         if part == "system" and number:
             return f"message {number} is the system's, not first"
         if part == "assistant" and before not in ("user", "tool"):
-            return f"message {number} is the assistant's, after {_named(before)}"
+            return f"message {number} is the assistant's, after {_possessive(before)}"
         if part == "user" and before == "user":
             return f"message {number} is the user's, after the user's"
         before = part
     return ""
 
 
-def _named(part: str) -> str:
+def _possessive(part: str) -> str:
     return "nothing" if part == "start" else f"the {part}'s"
 
 
-_TWICE_BEGUN = Rule(
-    "warning",
-    "the trainer's tokenizer writes its begin mark before it once more",
-    "leave the mark out of the text, or turn the tokenizer's own off",
-)
-_BEGIN_MARKS = ("<s>", "<|begin_of_text|>", "<bos>", "<|startoftext|>", "<｜begin▁of▁sentence｜>")
-
-
-def _bos(text: str) -> str:
+def _begin_mark(text: str) -> str:
     return next((mark for mark in _BEGIN_MARKS if text.startswith(mark)), "")
 
 

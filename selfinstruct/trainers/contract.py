@@ -1,95 +1,93 @@
-"""What a trainer asks of a dataset, as data: one `Contract` a trainer, which `validate/trainers/` hold."""
+"""A trainer's requirements as data: one `Contract` per trainer. The instances are in `contracts/`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from .findings import Rule
 from .layouts import Layout
 
+# Roles in the data, and the parts that they play for the trainer.
 SHAREGPT_ROLES: Mapping[str, str] = {"system": "system", "human": "user", "gpt": "assistant"}
 CHAT_ROLES: Mapping[str, str] = {"system": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 
-FOREIGN_ROLE = Rule("error", "the trainer stops at it", "rename the role")
-TOO_LONG = Rule("warning", "the trainer cuts the end of the row off", "raise the trainer's limit, or leave the row out")
-EMPTY_ANSWER = Rule("warning", "the model learns to say nothing", "leave the row out, or write an answer")
-EMPTY_PROMPT = Rule("warning", "nothing is asked, but an answer is learned", "leave the row out, or write the prompt")
+# What most trainers do; a `Contract` overrides the rules that differ.
+FOREIGN_ROLE = Rule("error", "the trainer stops with an error", "rename the role")
+TOO_LONG = Rule("warning", "the trainer truncates the row", "raise the trainer's limit, or remove the row")
+EMPTY_ANSWER = Rule("warning", "the model learns to say nothing", "remove the row, or write an answer")
+EMPTY_PROMPT = Rule("warning", "the model learns an answer to an empty prompt", "remove the row, or write the prompt")
 NO_ANSWER = Rule("error", "there is nothing to learn from the row", "end the conversation with the assistant's answer")
-UNREADABLE = Rule("error", "the trainer stops at such a row", "mend the row, or leave it out")
-SAME_ANSWERS = Rule("warning", "there is no preference to learn", "leave the row out")
-ALTERNATION = Rule(
-    "warning",
-    "many chat templates refuse it",
-    "let user and assistant speak in turn, after at most one system message",
-)
+UNREADABLE = Rule("error", "the trainer stops with an error", "fix the row, or remove it")
+SAME_ANSWERS = Rule("warning", "there is no preference to learn", "remove the row")
+TURNS = "alternate user and assistant, after at most one system message"
+ALTERNATION = Rule("warning", "many chat templates reject this order", TURNS)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A layout that a trainer reads, and how.
-
-    roles: a message's role in the data, and which part that is to the trainer. note: what is said of every dataset in
-    this layout, with its code, or None. ignored: optional columns of the layout that this trainer doesn't look at.
-    """
+    """How a trainer reads a layout."""
 
     layout: Layout
+    # The part that each role in the data plays for the trainer.
     roles: Mapping[str, str] = field(default_factory=lambda: CHAT_ROLES)
-    note: tuple[str, Rule] | None = None
-    ignored: tuple[str, ...] = ()
+    note: tuple[str, Rule] | None = None  # a finding, as code and rule, for every dataset in this layout, or None
+    ignored: tuple[str, ...] = ()  # optional columns of the layout that the trainer ignores
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a trainer's configuration is written for.
+    """The dataset that a trainer's configuration is written for."""
 
-    path: of the dataset, absolute (a hub name as it is). is_file: a single file, not a folder with configs.
-    test: the split to evaluate with, or None. optional: those of the layout's optional columns that are there.
-    max_length: tokens.
-    """
-
-    path: str
-    is_file: bool
-    config: str | None
+    path: str  # the absolute path of the dataset, or its hub name
+    is_file: bool  # a single file, not a folder with configs
+    config: str | None  # the config of the dataset, if it has configs
     layout: Layout
-    train: str
-    test: str | None
-    optional: tuple[str, ...]
-    max_length: int
+    train: str  # the split to train on
+    test: str | None  # the split to evaluate with, or None
+    optional: tuple[str, ...]  # the optional columns of the layout that the dataset has
+    max_length: int  # tokens per row
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What one trainer reads.
+    """What one trainer reads, and what it does with anything else."""
 
-    version: the one whose documentation and code were read. docs: that documentation. readings: in the order in which
-    the trainer prefers them. misses: layouts that it doesn't read, and what happens with each. clashes: columns that
-    must not stand in one row. max_length: its default, tokens. others: keys of a row beside the layout's that it takes,
-    None for any. lines_only: it takes JSON Lines and nothing else. stub: the text of its configuration, and the file's
-    name.
-    """
-
-    name: str
-    version: str
-    docs: str
-    readings: tuple[Reading, ...]
-    unread: Rule
-    misses: Mapping[str, Rule] = field(default_factory=dict)
+    name: str  # the name for `--for`
+    version: str  # the version whose code and documentation these rules describe
+    docs: str  # that documentation
+    readings: tuple[Reading, ...]  # the layouts that the trainer reads, in its order of preference
+    unread: Rule  # what happens with any other layout
+    misses: Mapping[str, Rule] = field(default_factory=dict)  # what happens with particular other layouts, by name
+    # Pairs of column sets that must not occur in the same row.
     clashes: tuple[tuple[frozenset[str], frozenset[str], Rule], ...] = ()
+    # What happens with rows with such a defect.
     foreign_role: Rule = FOREIGN_ROLE
     alternation: Rule = ALTERNATION
     no_answer: Rule = NO_ANSWER
     empty_answer: Rule = EMPTY_ANSWER
     empty_prompt: Rule = EMPTY_PROMPT
     too_long: Rule = TOO_LONG
-    max_length: int = 2048
-    min_rows: int = 1
-    writes_bos: bool = False
-    others: frozenset[str] | None = None
-    lines_only: Rule | None = None
-    stub: Callable[[Target], str] | None = None
-    stub_name: str = ""
+    max_length: int = 2048  # the trainer's default, tokens per row
+    min_rows: int = 1  # the trainer's minimum
+    writes_bos: bool = False  # the tokenizer adds a begin mark to texts
+    others: frozenset[str] | None = None  # further columns that the trainer accepts; None for any
+    lines_only: Rule | None = None  # what happens with anything but JSON Lines
+    stub: Callable[[Target], str] | None = None  # writes the trainer's configuration
+    stub_name: str = ""  # the name of that file
 
     def reading_of(self, layout: Layout | None) -> Reading | None:
-        """How the trainer reads this layout, or None."""
+        """Return how the trainer reads this layout, or None."""
         return next((reading for reading in self.readings if reading.layout == layout), None)
+
+
+def yaml_text(values: dict[str, Any]) -> str:
+    """Return a configuration as YAML like a person would write: keys in the given order, no anchors."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    return str(yaml.dump(values, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000))

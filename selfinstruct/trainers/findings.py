@@ -1,4 +1,4 @@
-"""What a validation says, as values: findings, each with its place and what to change, and the report of all."""
+"""The results of a validation: rules, findings, the report, and the tally that counts defects of rows."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ Level = Literal["error", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a trainer makes of a defect, and what to do about it.
+    """What a defect does to the training, and how to fix the defect."""
 
-    level: 'error' when the trainer fails, drops the row or learns the wrong thing; 'warning' when that depends.
-    """
-
-    level: Level
-    what: str
-    change: str
+    level: Level  # 'error' if the trainer fails, drops the row or learns the wrong thing; 'warning' if that depends
+    what: str  # the effect
+    change: str  # the remedy
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One kind of defect in one split.
 
-    code: its name in snake_case. where: config/split, or the first row that has it ('messages/train.jsonl:12').
-    rows: how many rows have it; 0 for what concerns the whole split.
+    Attributes:
+        level, what, change: 'error' or 'warning', the effect, and the remedy.
+        code: The name of the defect in snake_case.
+        where: config/split, or the first such row ('messages/train.jsonl:12').
+        rows: Number of such rows; 0 for a defect of the whole split.
     """
 
     level: Level
@@ -38,11 +38,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A dataset against a trainer's contract.
+    """The result of checking a dataset against a trainer's contract.
 
-    layout: the columns that the trainer reads ('messages', 'alpaca' ...), or None when there are none for it.
-    suited: configs of the same dataset that the trainer reads, the best one first. longest: tokens of the longest
-    row, counted by a tokenizer or estimated (`counted` tells).
+    Attributes:
+        trainer, dataset, config: What was checked.
+        layout: The layout that the trainer reads ('messages', 'alpaca' ...); None if it reads none.
+        splits: Name and number of rows of each split.
+        findings: The findings, errors first.
+        suited: Configs of the same dataset that the trainer reads, the best one first.
+        longest: Tokens of the longest row.
+        counted: Whether a tokenizer counted the tokens; otherwise they are estimated.
     """
 
     trainer: str
@@ -57,31 +62,31 @@ class Report:
 
     @property
     def rows(self) -> int:
-        """Rows of all splits."""
+        """Number of rows in all splits."""
         return sum(rows for _, rows in self.splits)
 
     @property
     def ok(self) -> bool:
-        """True when there is no error."""
+        """Whether there is no error."""
         return not any(finding.level == "error" for finding in self.findings)
 
 
 class Tally:
-    """Defects of rows, each kind counted and told once, with the first row that has it."""
+    """Counts defects of rows, by split and kind, and keeps the first row of each kind."""
 
     def __init__(self) -> None:
         self._first: dict[tuple[str, str], tuple[Rule, str, str]] = {}
         self._rows: dict[tuple[str, str], int] = {}
 
     def add(self, split: str, code: str, rule: Rule, where: str, detail: str = "") -> None:
-        """Note that the row at `where` breaks `rule`; `detail` (of the first one only) is put before what it means."""
+        """Count a row that breaks a rule; the first row's `detail` precedes the effect in the message."""
         key = (split, code)
         if key not in self._first:
             self._first[key] = (rule, where, detail)
         self._rows[key] = self._rows.get(key, 0) + 1
 
     def findings(self) -> list[Finding]:
-        """One finding a kind and split, in the order in which they were met."""
+        """Return one finding per split and kind, in order of first occurrence."""
         return [
             Finding(rule.level, code, where, f"{detail}: {rule.what}" if detail else rule.what, rule.change, rows)
             for ((_, code), (rule, where, detail)), rows in zip(self._first.items(), self._rows.values(), strict=True)

@@ -1,4 +1,4 @@
-"""The layouts that rows of instruction data come in: which columns belong together, and what stands in them."""
+"""The column layouts of instruction datasets: which columns belong together, and what they hold."""
 
 from __future__ import annotations
 
@@ -9,19 +9,14 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Columns that are read together.
+    """Columns that are read together."""
 
-    name: as this program's own dataset configs are called, where one has it. kind: whether the columns hold text or
-    messages. prompt: columns that come first; answers: what is learned, of which each one follows the prompt (two in a
-    preference). optional: columns of text that may be missing or empty. keys: of a message, its role and its content.
-    """
-
-    name: str
-    kind: Literal["text", "chat"]
-    answers: tuple[str, ...]
-    prompt: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
-    keys: tuple[str, str] = ("role", "content")
+    name: str  # the name of this package's dataset config with this layout, if there is one
+    kind: Literal["text", "chat"]  # whether the columns hold text or lists of messages
+    answers: tuple[str, ...]  # columns to learn; each one follows the prompt. Two in a preference dataset.
+    prompt: tuple[str, ...] = ()  # columns that come first
+    optional: tuple[str, ...] = ()  # text columns that may be missing or empty
+    keys: tuple[str, str] = ("role", "content")  # keys of a message: its role and its content
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -29,7 +24,7 @@ class Layout:
         return self.prompt + self.answers
 
     def fits(self, row: Mapping[str, Any]) -> bool:
-        """Whether a row has the columns, with the kind of value that stands in them here."""
+        """Return whether a row has all columns, with values of the right kind."""
         return all(name in row and self._holds(row[name]) for name in self.columns)
 
     def _holds(self, value: object) -> bool:
@@ -39,6 +34,7 @@ class Layout:
         return isinstance(first, dict) and self.keys[0] in first
 
 
+# {"messages": [{"role": "user", "content": "Hi"}, ...]}, {"prompt": "Hi", "completion": "Hello"} and so on.
 MESSAGES = Layout("messages", "chat", ("messages",))
 PAIR = Layout("prompt_completion", "text", ("completion",), prompt=("prompt",))
 CHAT_PAIR = Layout("prompt_completion_chat", "chat", ("completion",), prompt=("prompt",))
@@ -50,12 +46,12 @@ PREFERENCE = Layout("preference", "text", ("chosen", "rejected"), prompt=("promp
 CHAT_PREFERENCE = Layout("preference_chat", "chat", ("chosen", "rejected"), prompt=("prompt",))
 WHOLE_PREFERENCE = Layout("preference_whole", "chat", ("chosen", "rejected"))
 
+# A layout precedes the layouts whose columns it contains, since the first match wins.
 LAYOUTS = (
     PREFERENCE, CHAT_PREFERENCE, WHOLE_PREFERENCE, PAIR, CHAT_PAIR, MESSAGES, SHAREGPT, CONVERSATIONS, ALPACA, TEXT,
 )  # fmt: skip
-"""Those with more columns stand before those that they contain."""
 
 
 def layout_of(row: Mapping[str, Any], among: Iterable[Layout] = LAYOUTS) -> Layout | None:
-    """The first layout that a row fits, or None."""
+    """Return the first layout that fits a row, or None."""
     return next((layout for layout in among if layout.fits(row)), None)

@@ -1,4 +1,4 @@
-"""How long a row is in tokens: counted by a tokenizer, or estimated from its bytes."""
+"""Count the tokens of a row with a tokenizer, or estimate them from the bytes. `validation` uses this module."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from pathlib import Path
 
 from ..core.errors import UsageError
 
+# A crude average for English and code; other scripts differ.
 BYTES_PER_TOKEN = 4
-"""What a token of English or code is taken for without a tokenizer; other scripts have more tokens a byte or fewer."""
 
 Measure = Callable[[str], int]
 
 
-def estimated(text: str) -> int:
-    """Tokens, about: bytes of UTF-8 by `BYTES_PER_TOKEN`, rounded up."""
+def estimate_tokens(text: str) -> int:
+    """Estimate the tokens of a text: UTF-8 bytes / BYTES_PER_TOKEN, rounded up."""
     return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
 
 
-def counter(tokenizer: Path) -> Measure:
-    """Counts tokens with a model's `tokenizer.json`, without the special ones of a chat template.
+def load_counter(tokenizer: Path) -> Measure:
+    """Return a function that counts tokens with a model's `tokenizer.json`, without those of a chat template.
 
-    Raises UsageError: the file can't be read, or the package `tokenizers` isn't there.
+    Raises UsageError if the file can't be read, or the package `tokenizers` is not installed.
     """
     try:
         from tokenizers import Tokenizer
@@ -32,7 +32,7 @@ def counter(tokenizer: Path) -> Measure:
         raise UsageError(f"--tokenizer {tokenizer}: no such file; name a model's tokenizer.json")
     try:
         loaded = Tokenizer.from_file(str(file))
-    except Exception as error:  # whatever the package raises on a foreign file ends as one line
+    except Exception as error:  # the package raises anything on a foreign file
         raise UsageError(f"--tokenizer {tokenizer}: not a tokenizer.json: {' '.join(str(error).split())}") from None
     loaded.no_truncation()
     return lambda text: len(loaded.encode(text, add_special_tokens=False).ids)

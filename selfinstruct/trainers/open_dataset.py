@@ -1,4 +1,4 @@
-"""A dataset opened for a trainer: which config is meant, how the trainer reads it, and which others would suit."""
+"""Open a dataset for a trainer: choose the config, find how the trainer reads it, and find other configs that fit."""
 
 from __future__ import annotations
 
@@ -9,48 +9,45 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..core.suggest import closest
-from .check_rows import defects
+from .check_rows import find_defects
 from .contract import Contract, Reading
 from .contracts import TRAINERS
+from .dataset_configs import Config, as_lines, configs_of, pick
 from .findings import Finding
 from .layouts import layout_of
-from .parts import Config, as_lines, configs_of, pick
 
-_LOOKED_AT = 100
-"""Rows at a config's beginning that are looked at to tell what its columns hold."""
+# Rows at the beginning of a config to look at for the kind of its columns.
+_SAMPLE_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """A config of a dataset, in the eyes of a trainer.
+class OpenDataset:
+    """A config of a dataset, and how a trainer reads it."""
 
-    where: config/split of its first row. row: that row. reading: how the trainer reads it, or None. suited: the other
-    configs that the trainer reads, in its own order of preference.
-    """
-
-    contract: Contract
-    config: Config
-    where: str
-    row: Mapping[str, Any]
-    reading: Reading | None
-    suited: tuple[str, ...]
+    contract: Contract  # the trainer's rules
+    config: Config  # the config
+    where: str  # config/split of the sample row
+    row: Mapping[str, Any]  # a row that shows what the columns hold
+    reading: Reading | None  # how the trainer reads the row, or None
+    suited: tuple[str, ...]  # other configs that the trainer reads, in its order of preference
 
     @property
     def advice(self) -> str:
-        """Which config to take instead."""
+        """Advice on which config to use instead."""
         return f"use --config {self.suited[0]}" if self.suited else "none of its configs has columns that it reads"
 
-    def of_schema(self) -> list[Finding]:
-        """What is wrong with the columns as such, whatever stands in them."""
-        found = _of_schema(self.config, self.where, self.row, self.contract)
+    def schema_findings(self) -> list[Finding]:
+        """Return the findings about the columns themselves, whatever they hold."""
+        found = _schema_findings(self.config, self.where, self.row, self.contract)
         if self.reading is None:
-            found.append(self._unread())
+            found.append(self._unread_columns())
         elif self.reading.note:
             code, rule = self.reading.note
             found.append(Finding(rule.level, code, self.where, rule.what, rule.change))
         if self.reading and (ignored := [name for name in self.reading.ignored if self.row.get(name)]):
-            what = f"{self.contract.name} doesn't look at {', '.join(ignored)}"
+            what = f"{self.contract.name} ignores {', '.join(ignored)}"
             found.append(Finding("warning", "ignored_columns", self.where, what, "use a layout of messages"))
+        # If another config fits, recommend it for each error.
         if self.suited:
             errors = (finding.level == "error" for finding in found)
             found = [
@@ -59,27 +56,27 @@ class Opened:
             ]
         return found
 
-    def _unread(self) -> Finding:
-        """What the trainer does with columns that it doesn't read."""
+    def _unread_columns(self) -> Finding:
+        """Return the finding about columns that the trainer does not read."""
         layout = layout_of(self.row)
         rule = self.contract.misses.get(layout.name, self.contract.unread) if layout else self.contract.unread
         names = ", ".join(list(self.row)[:8]) + (", ..." if len(self.row) > 8 else "")
         return Finding(rule.level, "columns", self.where, f"columns {names}: {rule.what}", rule.change)
 
 
-def opened(dataset: str, contract: Contract, config: str | None) -> Opened:
+def open_dataset(dataset: str, contract: Contract, config: str | None) -> OpenDataset:
     """Open the config of that name, or the default. Raises UsageError: no such config, or nothing to read."""
     configs = configs_of(dataset)
     if contract.lines_only:
         configs = [as_lines(each) for each in configs]
     chosen = pick(configs, config, dataset)
     where, row = _first_row(chosen, contract)
-    suited = tuple(name for name in _suited(configs, contract) if name != chosen.name)
-    return Opened(contract, chosen, where, row, _reading(row, contract), suited)
+    suited = tuple(name for name in _matching_configs(configs, contract) if name != chosen.name)
+    return OpenDataset(contract, chosen, where, row, _reading_of(row, contract), suited)
 
 
 def contract_of(trainer: str) -> Contract:
-    """A trainer's contract by its name. Raises UsageError with the names that there are."""
+    """Return a trainer's contract by name. Raises UsageError with the known names."""
     if trainer not in TRAINERS:
         guess = closest(trainer, TRAINERS)
         hint = f"did you mean {guess!r}?" if guess else f"one of {', '.join(TRAINERS)}"
@@ -88,48 +85,48 @@ def contract_of(trainer: str) -> Contract:
 
 
 def _first_row(config: Config, contract: Contract) -> tuple[str, dict[str, Any]]:
-    """A config's name (its file's, without configs) and split, and the row that tells what its columns hold.
+    """Return config/split (or file/split) and a sample row of a config. Raises UsageError without a readable row.
 
-    That is the first one that the trainer reads, of some: a first row may be an empty one. UsageError without any.
+    The sample is the first of some rows that the trainer reads, since the very first row may be an empty one.
     """
-    for part in config.parts:
-        rows = [row.values for row in islice(part.rows(), _LOOKED_AT) if not row.problem]
+    for split in config.splits:
+        rows = [row.values for row in islice(split.rows(), _SAMPLE_ROWS) if not row.problem]
         if rows:
-            row = next((row for row in rows if _reading(row, contract)), rows[0])
-            return f"{config.name or part.sources[0].name}/{part.split}", row
-    raise UsageError(f"{config.parts[0].sources[0].name}: holds no readable row; a row an example is expected")
+            row = next((row for row in rows if _reading_of(row, contract)), rows[0])
+            return f"{config.name or split.sources[0].name}/{split.name}", row
+    raise UsageError(f"{config.splits[0].sources[0].name}: holds no readable row; write one example per row")
 
 
-def _reading(row: Mapping[str, Any], contract: Contract) -> Reading | None:
+def _reading_of(row: Mapping[str, Any], contract: Contract) -> Reading | None:
     return contract.reading_of(layout_of(row, [reading.layout for reading in contract.readings]))
 
 
-def _of_schema(config: Config, where: str, row: Mapping[str, Any], contract: Contract) -> list[Finding]:
+def _schema_findings(config: Config, where: str, row: Mapping[str, Any], contract: Contract) -> list[Finding]:
     found = []
     for some, others, rule in contract.clashes:
         if some & row.keys() and others & row.keys():
             names = ", ".join(sorted((some | others) & row.keys()))
             what = f"{names} in one schema: {rule.what}"
             found.append(Finding(rule.level, "mixed_columns", where, what, rule.change))
-    paths = [source.path for part in config.parts for source in part.sources]
+    paths = [source.path for split in config.splits for source in split.sources]
     if contract.lines_only and not all(path.endswith((".jsonl", ".ndjson")) for path in paths):
         rule = contract.lines_only
         found.append(Finding(rule.level, "file_kind", where, rule.what, rule.change))
     return found
 
 
-def _suited(configs: Sequence[Config], contract: Contract) -> list[str]:
-    """The named configs whose first row the trainer takes without an error, the one it prefers first."""
+def _matching_configs(configs: Sequence[Config], contract: Contract) -> list[str]:
+    """Return the named configs whose sample row the trainer accepts without an error, in its order of preference."""
     ranks = {reading.layout: rank for rank, reading in enumerate(contract.readings)}
     found = []
     for config in configs:
         if config.name is None:
             continue
         where, row = _first_row(config, contract)
-        reading = _reading(row, contract)
-        levels = [finding.level for finding in _of_schema(config, where, row, contract)]
+        reading = _reading_of(row, contract)
+        levels = [finding.level for finding in _schema_findings(config, where, row, contract)]
         if reading:
-            levels += [rule.level for _, rule, _ in defects(row, reading, contract)]
+            levels += [rule.level for _, rule, _ in find_defects(row, reading, contract)]
         if reading and "error" not in levels:
             found.append((ranks[reading.layout], config.name))
     return [name for _, name in sorted(found)]

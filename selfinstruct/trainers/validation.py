@@ -1,4 +1,4 @@
-"""A dataset against a trainer's contract, read once from end to end, some megabytes at a time."""
+"""`validate_dataset` and `config_stub`: check a dataset in one pass, and write a trainer's configuration for it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from ..core.errors import UsageError
 from ..tables import find_source
-from .check_rows import defects, texts
+from .check_rows import find_defects, row_text
 from .contract import UNREADABLE, Contract, Reading, Target
+from .dataset_configs import Split
 from .findings import Finding, Report, Tally
-from .lengths import Measure, counter, estimated
-from .open_dataset import Opened, contract_of, opened
-from .parts import Part
+from .lengths import Measure, estimate_tokens, load_counter
+from .open_dataset import OpenDataset, contract_of, open_dataset
 
 Name = str | os.PathLike[str]
 
@@ -25,20 +25,26 @@ def validate_dataset(
     max_length: int | None = None,
     tokenizer: Name | None = None,
 ) -> Report:
-    """Check a dataset (a folder with a card, any folder of data files, a file or a hub name) for a trainer.
+    """Check a dataset against a trainer's contract.
 
-    config: which subset, the default one otherwise. max_length: tokens, the trainer's default otherwise. tokenizer: a
-    model's tokenizer.json; tokens are estimated without one.
-    Raises UsageError: an unknown trainer or config, or a dataset that can't be read at all.
+    Args:
+        dataset: A folder with a card, any folder of data files, a file or a hub name.
+        trainer: A name in `TRAINERS`.
+        config: The config of the dataset; the default config if None.
+        max_length: Tokens per row; the trainer's default if None.
+        tokenizer: A model's tokenizer.json; tokens are estimated if None.
+
+    Raises:
+        UsageError: The trainer or config is unknown, or the dataset can't be read.
     """
     contract, name = contract_of(trainer), os.fspath(dataset)
-    measure = estimated if tokenizer is None else counter(Path(tokenizer))
-    subject = opened(name, contract, config)
-    findings, splits, longest = subject.of_schema(), [], 0
+    measure = estimate_tokens if tokenizer is None else load_counter(Path(tokenizer))
+    subject = open_dataset(name, contract, config)
+    findings, splits, longest = subject.schema_findings(), [], 0
     if subject.reading is not None:
-        check = _Check(contract, subject.reading, max_length or contract.max_length, measure)
-        splits = [(part.split, check.part(part)) for part in subject.config.parts]
-        findings += [*check.tally.findings(), *_few_rows(subject, splits[0][1])]
+        check = _RowChecker(contract, subject.reading, max_length or contract.max_length, measure)
+        splits = [(split.name, check.run(split)) for split in subject.config.splits]
+        findings += [*check.tally.findings(), *_check_row_count(subject, splits[0][1])]
         longest = check.longest
     return Report(
         trainer=contract.name,
@@ -54,17 +60,21 @@ def validate_dataset(
 
 
 def config_stub(dataset: Name, trainer: str, *, config: str | None = None, max_length: int | None = None) -> str:
-    """The text of the trainer's own configuration for this dataset (`TRAINERS[trainer].stub_name` names the file).
+    """Return the trainer's own configuration for a dataset; `TRAINERS[trainer].stub_name` is the name of the file.
 
-    Raises UsageError as `validate_dataset`, and when the trainer has none or doesn't read this config of the dataset.
+    Args:
+        dataset, trainer, config, max_length: See `validate_dataset`.
+
+    Raises:
+        UsageError: See `validate_dataset`; also if the trainer has no such file or does not read this config.
     """
     contract, name = contract_of(trainer), os.fspath(dataset)
     if contract.stub is None:
         raise UsageError(f"--write-config: {contract.name} is set up without a file; {contract.docs} says how")
-    subject = opened(name, contract, config)
+    subject = open_dataset(name, contract, config)
     if subject.reading is None:
         raise UsageError(f"--write-config: {contract.name} doesn't read {subject.where}; {subject.advice}")
-    splits = [part.split for part in subject.config.parts]
+    splits = [split.name for split in subject.config.splits]
     kind, layout = find_source(name).kind, subject.reading.layout
     return contract.stub(
         Target(
@@ -72,7 +82,7 @@ def config_stub(dataset: Name, trainer: str, *, config: str | None = None, max_l
             is_file=kind == "file",
             config=subject.config.name,
             layout=layout,
-            train="train" if kind == "file" else splits[0],  # the only split that a lone file has, whatever its name
+            train="train" if kind == "file" else splits[0],  # a single file is split 'train', whatever its name
             test=splits[1] if len(splits) > 1 else None,
             optional=tuple(column for column in layout.optional if column in subject.row),
             max_length=max_length or contract.max_length,
@@ -80,40 +90,40 @@ def config_stub(dataset: Name, trainer: str, *, config: str | None = None, max_l
     )
 
 
-class _Check:
-    """The rows of all splits against a reading; only counts and first places stay in memory."""
+class _RowChecker:
+    """Checks the rows of all splits; only counts and first locations stay in memory."""
 
     def __init__(self, contract: Contract, reading: Reading, max_length: int, measure: Measure) -> None:
         self.tally = Tally()
         self.longest = 0
         self._contract, self._reading, self._max_length, self._measure = contract, reading, max_length, measure
 
-    def part(self, part: Part) -> int:
-        """Check one split; the number of its rows."""
+    def run(self, split: Split) -> int:
+        """Check one split, and return its number of rows."""
         rows = 0
-        for row in part.rows(self._wanted(part)):
+        for row in split.rows(self._wanted(split)):
             rows += 1
             if row.problem:
-                self.tally.add(part.split, "unreadable", UNREADABLE, row.where, row.problem)
+                self.tally.add(split.name, "unreadable", UNREADABLE, row.where, row.problem)
                 continue
-            for code, rule, detail in defects(row.values, self._reading, self._contract):
-                self.tally.add(part.split, code, rule, row.where, detail)
-            length = self._measure(texts(row.values, self._reading))
+            for code, rule, detail in find_defects(row.values, self._reading, self._contract):
+                self.tally.add(split.name, code, rule, row.where, detail)
+            length = self._measure(row_text(row.values, self._reading))
             self.longest = max(self.longest, length)
             if length > self._max_length:
                 detail = f"{length:,} tokens, above {self._max_length:,}"
-                self.tally.add(part.split, "too_long", self._contract.too_long, row.where, detail)
+                self.tally.add(split.name, "too_long", self._contract.too_long, row.where, detail)
         return rows
 
-    def _wanted(self, part: Part) -> set[str] | None:
-        """The columns that have to be read, None for all."""
-        if self._contract.others is not None:
+    def _wanted(self, split: Split) -> set[str] | None:
+        """Return the columns that have to be read, None for all."""
+        if self._contract.others is not None:  # the trainer minds further columns
             return None
-        layout, first = self._reading.layout, next(part.rows(), None)
+        layout, first = self._reading.layout, next(split.rows(), None)
         return {*layout.columns, *(name for name in layout.optional if first and name in first.values)}
 
 
-def _few_rows(subject: Opened, rows: int) -> list[Finding]:
+def _check_row_count(subject: OpenDataset, rows: int) -> list[Finding]:
     contract = subject.contract
     if rows >= contract.min_rows:
         return []

@@ -22,7 +22,7 @@ from selfinstruct.dataset import FORMATS
 from selfinstruct.generate.start import run
 from selfinstruct.trainers import TRAINERS, Report, config_stub, validate_dataset
 from selfinstruct.trainers.layouts import layout_of
-from selfinstruct.trainers.lengths import estimated
+from selfinstruct.trainers.lengths import estimate_tokens
 
 Rows = list[dict[str, Any]]
 
@@ -296,7 +296,7 @@ def test_lengths_are_estimated_or_counted(tmp_path: Path) -> None:
     tokenizer.enable_truncation(3)  # as many model files have it
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     path = written(tmp_path / "r.jsonl", [{"prompt": "a a a", "completion": "b b"}])
-    assert validate_dataset(path, "trl-sft").longest == estimated("a a a\nb b") == 3
+    assert validate_dataset(path, "trl-sft").longest == estimate_tokens("a a a\nb b") == 3
     counted = validate_dataset(path, "trl-sft", tokenizer=tmp_path / "tokenizer.json", max_length=4)
     assert (counted.longest, counted.counted, codes(counted, "warning")) == (5, True, ["too_long"])
     assert "5 tokens, above 4" in counted.findings[0].what
@@ -423,7 +423,7 @@ def test_the_command_prints_what_to_change_and_ends_with_its_code(folder: Path, 
     assert done.returncode == 0
     assert json.loads(stub.read_text())
     done = command(folder, "--for", "llama-factory", "--write-config", stub)
-    assert (done.returncode, "is there already" in done.stderr) == (2, True)
+    assert (done.returncode, "already exists" in done.stderr) == (2, True)
     done = command(folder, "--for", "unsloth")
     assert (done.returncode, done.stdout) == (2, "")
     assert "--for unsloth: unknown trainer; one of trl-sft, trl-dpo" in done.stderr

@@ -1,4 +1,4 @@
-"""One file a trainer: what it reads, what it does with the rest, and its configuration for a dataset."""
+"""One file per trainer: what it reads, what it does with anything else, and its configuration for a dataset."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .torchtune import TORCHTUNE
 from .trl_dpo import TRL_DPO
 from .trl_sft import TRL_SFT
 
+# Contracts by the name that `--for` takes.
 TRAINERS: dict[str, Contract] = {
     contract.name: contract for contract in (TRL_SFT, TRL_DPO, AXOLOTL, LLAMA_FACTORY, TORCHTUNE, MLX_LM, OPENAI)
 }
-"""By the name that `--for` takes."""

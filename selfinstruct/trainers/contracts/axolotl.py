@@ -1,13 +1,12 @@
-"""Axolotl: a YAML file whose `datasets` say how columns and roles are called."""
+"""Axolotl: a YAML file whose `datasets` section names the columns and roles."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..contract import Contract, Reading, Target
+from ..contract import Contract, Reading, Target, yaml_text
 from ..findings import Rule
 from ..layouts import ALPACA, CONVERSATIONS, MESSAGES, PAIR, SHAREGPT, TEXT
-from ..yaml_text import yaml_text
 
 _ROLES = {
     "system": "system", "user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "tool": "tool",
@@ -15,7 +14,7 @@ _ROLES = {
 
 
 def stub(target: Target) -> str:
-    """The `datasets` section and what goes with it; model and hyperparameters are the user's."""
+    """Write the `datasets` section and what depends on it; model and hyperparameters are left to the user."""
     entry: dict[str, Any] = {"path": target.path}
     if target.is_file:
         entry["ds_type"] = "parquet" if target.path.endswith(".parquet") else "json"
@@ -40,6 +39,7 @@ def _type(target: Target) -> dict[str, Any]:
         role, content = layout.keys
         mapping = {"role": role, "content": content}
         return {"type": "chat_template", "field_messages": layout.answers[0], "message_property_mappings": mapping}
+    # Axolotl has named types for Alpaca columns and plain text; other columns are described field by field.
     if layout == ALPACA:
         return {"type": "alpaca_w_system" if "system" in target.optional else "alpaca"}
     if layout == TEXT:
@@ -63,12 +63,10 @@ AXOLOTL = Contract(
     },
     foreign_role=Rule(
         "error",
-        "Axolotl's `roles` don't name it, so that the row is trained on with a role that the template doesn't know",
-        "rename the role, or name it under `roles`",
+        "Axolotl's `roles` don't name it, so the row is trained on with a role unknown to the template",
+        "rename the role, or add it to `roles`",
     ),
-    too_long=Rule(
-        "warning", "Axolotl leaves rows above sequence_len out", "raise sequence_len (--max-length writes it)"
-    ),
+    too_long=Rule("warning", "Axolotl drops rows above sequence_len", "raise sequence_len (--max-length writes it)"),
     stub=stub,
     stub_name="axolotl.yaml",
 )

@@ -1,4 +1,4 @@
-"""LLaMA-Factory: an entry of `dataset_info.json` says how columns and roles are called."""
+"""LLaMA-Factory: an entry of `dataset_info.json` names the columns and roles."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import re
 from pathlib import PurePath
 from typing import Any
 
-from ..contract import Contract, Reading, Target
+from ..contract import TURNS, Contract, Reading, Target
 from ..findings import Rule
 from ..layouts import ALPACA, MESSAGES, PAIR, PREFERENCE, SHAREGPT
 
-_DROPPED = "LLaMA-Factory leaves such a row out, with a line in the log"
+_DROPPED = "LLaMA-Factory drops such a row, with a line in the log"
 
 
 def stub(target: Target) -> str:
-    """`dataset_info.json` with one entry a split; folders go by `script_url`, the entry that takes config and split."""
+    """Write `dataset_info.json` with one entry per split; only the key `script_url` accepts a config and a split."""
     base = target.config or PurePath(target.path).stem
     name = re.sub(r"\W+", "_", f"{PurePath(target.path).parent.name}_{base}" if target.config else base)
     entries = {name: _entry(target, target.train)}
@@ -31,6 +31,7 @@ def _entry(target: Target, split: str) -> dict[str, Any]:
     if not target.is_file:
         entry["split"] = split
     layout = target.layout
+    # Format "sharegpt" covers every list of messages; tags give the keys and roles in the data.
     if layout.kind == "chat":
         entry |= {"formatting": "sharegpt", "columns": {"messages": layout.answers[0]}}
         role, content = layout.keys
@@ -65,10 +66,10 @@ LLAMA_FACTORY = Contract(
     misses={
         "prompt_completion_chat": Rule("error", "prompt and completion must be text there", "join them into 'messages'")
     },
-    foreign_role=Rule("error", _DROPPED, "rename the role, or name it under `tags` in dataset_info.json"),
-    alternation=Rule("error", _DROPPED, "let user and assistant speak in turn, after at most one system message"),
+    foreign_role=Rule("error", _DROPPED, "rename the role, or add it to `tags` in dataset_info.json"),
+    alternation=Rule("error", _DROPPED, TURNS),
     no_answer=Rule("error", _DROPPED, "end the conversation with the assistant's answer"),
-    too_long=Rule("warning", "LLaMA-Factory cuts rows above cutoff_len off", "raise cutoff_len, or leave the row out"),
+    too_long=Rule("warning", "LLaMA-Factory truncates rows above cutoff_len", "raise cutoff_len, or remove the row"),
     stub=stub,
     stub_name="dataset_info.json",
 )

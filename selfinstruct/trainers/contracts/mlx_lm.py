@@ -1,24 +1,19 @@
-"""mlx-lm: `mlx_lm.lora -c FILE` with a dataset folder, of which it takes the first layout that it knows."""
+"""mlx-lm: `mlx_lm.lora -c FILE` with a dataset folder; reads the first layout it knows."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ...core.errors import UsageError
-from ..contract import Contract, Reading, Target
+from ..contract import Contract, Reading, Target, yaml_text
 from ..findings import Rule
 from ..layouts import MESSAGES, PAIR, TEXT
-from ..yaml_text import yaml_text
 
-_WHOLE_TEXT = Rule(
-    "warning",
-    "the loss is taken over the prompt, too",
-    "set mask_prompt: true, as the configuration that --write-config writes does",
-)
+_WHOLE_TEXT = Rule("warning", "the loss includes the prompt", "set mask_prompt: true, as --write-config does")
 
 
 def stub(target: Target) -> str:
-    """A configuration for `mlx_lm.lora -c`; without a second split the last tenth of the rows is for validation."""
+    """Write a configuration for `mlx_lm.lora -c`; without a second split, the last tenth of the rows validates."""
     if target.is_file:
         raise UsageError(
             f"--write-config: mlx-lm reads a folder with train.jsonl and valid.jsonl, or a dataset; not {target.path}"
@@ -42,22 +37,24 @@ MLX_LM = Contract(
     ),
     unread=Rule(
         "error",
-        "mlx-lm wants messages, prompt and completion, or text, and stops",
+        "mlx-lm expects messages, prompt and completion, or text, and stops",
         "rename them, or name them in the YAML",
     ),
     misses={
         "prompt_completion_chat": Rule(
-            "error", "mlx-lm makes messages of prompt and completion itself, and wants text there", "use messages"
+            "error", "mlx-lm turns prompt and completion into messages itself, and expects text", "use messages"
         )
     },
     clashes=(
         (
             frozenset({"messages"}),
             frozenset({"prompt", "completion"}),
-            Rule("warning", "mlx-lm reads prompt and completion, and messages not at all", "keep one layout"),
+            Rule("warning", "mlx-lm reads prompt and completion and ignores messages", "keep one layout"),
         ),
     ),
-    foreign_role=Rule("error", "it goes into the chat template as it is", "rename roles to system, user, assistant"),
+    foreign_role=Rule(
+        "error", "the role reaches the chat template unchanged", "rename roles to system, user, assistant"
+    ),
     writes_bos=True,
     stub=stub,
     stub_name="mlx-lm.yaml",

@@ -1,4 +1,4 @@
-"""OpenAI's fine-tuning service: a file of JSON Lines, checked when it is uploaded."""
+"""OpenAI's fine-tuning service: a JSON Lines file, checked when uploaded."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from ..contract import CHAT_ROLES, Contract, Reading
 from ..findings import Rule
 from ..layouts import MESSAGES
 
-_REFUSED = "the service refuses the file"
+_REFUSED = "the service rejects the file"
 
 OPENAI = Contract(
     name="openai",
     version="as of 2026",
     docs="https://platform.openai.com/docs/guides/supervised-fine-tuning",
     readings=(Reading(MESSAGES, {**CHAT_ROLES, "developer": "system", "function": "tool"}),),
-    unread=Rule("error", _REFUSED, "keep 'messages' only: the format openai writes such a file"),
+    unread=Rule("error", _REFUSED, "keep 'messages' only; the format openai writes such a file"),
     lines_only=Rule(
         "error",
-        "the service takes one file of JSON Lines",
+        "the service accepts a single JSON Lines file",
         "export the format openai (`selfinstruct export RUN --format openai`) and upload its openai/train.jsonl",
     ),
     others=frozenset({"tools", "parallel_tool_calls", "functions"}),
     foreign_role=Rule("error", _REFUSED, "rename roles to system, user, assistant"),
     no_answer=Rule("error", _REFUSED, "end the conversation with the assistant's answer"),
-    empty_answer=Rule("error", _REFUSED, "leave the row out, or write an answer"),
-    empty_prompt=Rule("error", _REFUSED, "leave the row out, or write the prompt"),
-    alternation=Rule("warning", "unusual, though the service takes it", "let user and assistant speak in turn"),
-    too_long=Rule("warning", "the service cuts rows above the model's training context off", "shorten the row"),
+    empty_answer=Rule("error", _REFUSED, "remove the row, or write an answer"),
+    empty_prompt=Rule("error", _REFUSED, "remove the row, or write the prompt"),
+    alternation=Rule("warning", "unusual, though the service accepts it", "alternate user and assistant"),
+    too_long=Rule("warning", "the service truncates rows above the model's training context", "shorten the row"),
     max_length=65_536,
     min_rows=10,
 )

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..contract import CHAT_ROLES, Contract, Reading, Target
+from ..contract import CHAT_ROLES, TURNS, Contract, Reading, Target, yaml_text
 from ..findings import Rule
 from ..layouts import ALPACA, MESSAGES, PAIR, SHAREGPT, TEXT
-from ..yaml_text import yaml_text
 
 _TRAINS_ON_INPUT = Rule(
-    "warning",
-    "alpaca_dataset takes the loss over the prompt, too",
-    "set train_on_input: False, as the configuration that --write-config writes does",
+    "warning", "alpaca_dataset includes the prompt in the loss", "set train_on_input: False, as --write-config does"
 )
-_STOPS = "torchtune's check of messages stops with a ValueError"
+_STOPS = "torchtune's message check stops with a ValueError"
 
 
 def stub(target: Target) -> str:
-    """The `dataset` section of a recipe."""
+    """Write the `dataset` section of a recipe."""
     layout = target.layout
     section: dict[str, Any] = {"_component_": f"torchtune.datasets.{_builder(target)}_dataset"}
     if target.is_file:
@@ -53,16 +50,16 @@ TORCHTUNE = Contract(
         Reading(ALPACA, note=("whole_text_loss", _TRAINS_ON_INPUT), ignored=("system",)),
         Reading(TEXT),
     ),
-    unread=Rule("error", "no builder of torchtune reads them", "rename them, or map them with column_map"),
+    unread=Rule("error", "no torchtune builder reads these columns", "rename them, or map them with column_map"),
     misses={
-        "prompt_completion_chat": Rule("error", "instruct_dataset wants text", "use messages"),
+        "prompt_completion_chat": Rule("error", "instruct_dataset expects text", "use messages"),
         "conversations": Rule(
-            "error", "style sharegpt wants from/value, style openai a column 'messages'", "rename the column"
+            "error", "style sharegpt expects from/value, style openai a column 'messages'", "rename the column"
         ),
     },
     foreign_role=Rule("error", "torchtune stops with a KeyError, or doesn't know the role", "rename the role"),
-    alternation=Rule("error", _STOPS, "let user and assistant speak in turn, after at most one system message"),
-    too_long=Rule("warning", "rows above the tokenizer's max_seq_len are cut off", "raise max_seq_len"),
+    alternation=Rule("error", _STOPS, TURNS),
+    too_long=Rule("warning", "rows above the tokenizer's max_seq_len are truncated", "raise max_seq_len"),
     stub=stub,
     stub_name="torchtune.yaml",
 )

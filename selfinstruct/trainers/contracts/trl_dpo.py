@@ -1,4 +1,4 @@
-"""TRL's DPOTrainer: preferences, each a prompt with a better and a worse answer."""
+"""TRL's DPOTrainer: preferences, each a prompt with a chosen and a rejected answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from . import trl_sft
 
 
 def stub(target: Target) -> str:
-    """A command line of TRL's own `trl dpo`."""
+    """Write a command line for `trl dpo`."""
     return trl_sft.stub(target).replace("trl sft", "trl dpo", 1).replace("sft-output", "dpo-output")
 
 

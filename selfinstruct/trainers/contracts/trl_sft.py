@@ -1,4 +1,4 @@
-"""TRL's SFTTrainer. tests/test_trainer.py holds every claim that is made here against the real one."""
+"""TRL's SFTTrainer. tests/trainers/test_trainer.py checks the claims made here against the real trainer."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from ..layouts import CHAT_PAIR, MESSAGES, PAIR, SHAREGPT, TEXT
 
 WHOLE_TEXT = Rule(
     "warning",
-    "the loss is taken over the whole conversation, what the user says included",
-    "set assistant_only_loss=True (the chat template then needs {% generation %} marks: TRL puts them into those of "
-    "known models, and the templates that this program ships have them), or use config prompt_completion_chat",
+    "the loss includes the whole conversation, user messages too",
+    "set assistant_only_loss=True (the chat template then needs {% generation %} marks: TRL adds them to templates of "
+    "known models, and the templates shipped here have them), or use config prompt_completion_chat",
 )
 MIXED = Rule(
     "error",
-    "TRL looks at one of these columns to tell a conversation from text, and which one depends on Python's hash seed: "
-    "two starts train on different tokens",
-    "keep one layout; each config of a dataset that this program writes has one",
+    "TRL checks one of these columns to tell a conversation from text, and which one depends on Python's hash seed: "
+    "two runs train on different tokens",
+    "keep one layout; each config of a dataset written here has one",
 )
 
 
 def stub(target: Target) -> str:
-    """A command line of TRL's own `trl sft`."""
+    """Write a command line for `trl sft`."""
     if target.is_file:
         raise UsageError(f"--write-config: `trl sft` reads a folder or hub name; put {target.path} into a folder")
     options = {"model_name_or_path": "YOUR_MODEL", "dataset_name": target.path}
@@ -60,7 +60,7 @@ TRL_SFT = Contract(
     misses={
         "alpaca": Rule(
             "error",
-            "TRL knows no Alpaca columns, and stops with KeyError: 'text'",
+            "TRL does not know Alpaca columns, and stops with KeyError: 'text'",
             "join instruction and input into a column 'prompt', and rename 'output' to 'completion'",
         ),
         "conversations": Rule(
@@ -72,8 +72,8 @@ TRL_SFT = Contract(
     clashes=((frozenset({"messages"}), frozenset({"prompt", "completion", "chosen", "rejected"}), MIXED),),
     foreign_role=Rule(
         "error",
-        "TRL hands it to the chat template as it is, which writes it into the text: nothing fails, and the model "
-        "learns another form than the one it is asked in",
+        "TRL passes the role to the chat template, which writes it into the text: nothing fails, but the model "
+        "learns a form in which it is never asked",
         f"rename roles to system, user, assistant (of ShareGPT: {', '.join(SHAREGPT_ROLES)})",
     ),
     max_length=1024,

@@ -1,4 +1,4 @@
-"""What a dataset consists of: configs, and of each the splits and their files, as its card or its folders tell."""
+"""Find the configs, splits and files of a dataset, from its card or its folders. `open_dataset` uses this module."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from ..core.suggest import closest
 from ..tables import Row, Source, find_source, read_chunks
 
 _SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+# The name of a split in a path: 'data/test-00000.parquet' is of split 'test', 'latest.jsonl' of none.
 _SPLIT = re.compile(r"(?:^|[^a-z])(train|test|validation|valid|dev|eval)(?:[^a-z]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One split of a config, and where its rows stand."""
+class Split:
+    """One split of a config, and its files."""
 
-    split: str
+    name: str
     sources: tuple[Source, ...]
 
     def rows(self, columns: set[str] | None = None) -> Iterator[Row]:
-        """The rows in order, some megabytes at a time; of Parquet only `columns` when all of them are there."""
+        """Yield the rows in order, in chunks; Parquet yields only `columns`, if it has all of them."""
         for source in self.sources:
             for chunk in read_chunks(source, columns):
                 yield from chunk.rows()
@@ -32,50 +33,45 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A subset of a dataset; `name` is None where the dataset has no configs."""
+    """A config (subset) of a dataset; `name` is None if the dataset has no configs."""
 
     name: str | None
-    parts: tuple[Part, ...]
+    splits: tuple[Split, ...]
 
 
 def configs_of(dataset: str) -> list[Config]:
-    """The configs of a dataset, the default one first.
-
-    Raises UsageError: nothing there, a card that can't be read, or no data files where it says they are.
-    """
+    """Return the configs of a dataset, the default first. Raises UsageError if its card or files can't be read."""
     if dataset == "-":
-        raise UsageError("standard input can be read once, a validation reads twice; name a file or folder")
+        raise UsageError("standard input can be read only once, but validation reads twice; name a file or folder")
     source = find_source(dataset)
     path = Path(dataset)
     if (path / "journal.sqlite").exists():
         raise UsageError(f"{dataset}: is a run's folder; name the dataset in it, {path / 'dataset'}")
     if source.kind != "folder" or (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists():
-        return [Config(None, (Part(_split_of(path.name), (source,)),))]
-    named = _of_card(path)
+        return [Config(None, (Split(_split_of(path.name), (source,)),))]
+    named = _configs_of_card(path)
     if named:
         return named
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES)
     if not files:
         raise UsageError(f"{dataset}: holds no data files ({', '.join(_SUFFIXES)}); name the dataset's folder or file")
-    return [Config(None, _parts(path, [(_split_of(str(file.relative_to(path))), file) for file in files]))]
+    return [Config(None, _splits(path, [(_split_of(str(file.relative_to(path))), file) for file in files]))]
 
 
 def as_lines(config: Config) -> Config:
-    """The config with the JSON Lines file of a split in place of its Parquet files, where one stands beside them."""
+    """Replace the Parquet files of each split with the JSON Lines file next to them, if there is one."""
 
-    def lines(part: Part) -> Part:
-        file = Path(part.sources[0].path).parent / f"{part.split}.jsonl"
-        return (
-            Part(part.split, (Source(f"{file.parent.name}/{file.name}", str(file), "file"),))
-            if file.is_file()
-            else part
-        )
+    def lines(split: Split) -> Split:
+        file = Path(split.sources[0].path).parent / f"{split.name}.jsonl"
+        if not file.is_file():
+            return split
+        return Split(split.name, (Source(f"{file.parent.name}/{file.name}", str(file), "file"),))
 
-    return Config(config.name, tuple(lines(part) for part in config.parts))
+    return Config(config.name, tuple(lines(split) for split in config.splits))
 
 
 def pick(configs: list[Config], wanted: str | None, dataset: str) -> Config:
-    """The config called `wanted`, or the default. Raises UsageError with the names that there are."""
+    """Return the config called `wanted`, or the default, the first one. Raises UsageError with the known names."""
     if wanted is None:
         return configs[0]
     names = [config.name for config in configs if config.name is not None]
@@ -86,12 +82,13 @@ def pick(configs: list[Config], wanted: str | None, dataset: str) -> Config:
     raise UsageError(f"{dataset}: no config {wanted!r}; {hint}")
 
 
-def _of_card(folder: Path) -> list[Config]:
-    """The configs that the card (README.md) names, the default first; none where it names none."""
+def _configs_of_card(folder: Path) -> list[Config]:
+    """Return the configs named in the card (README.md), the default first."""
     import yaml
 
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8", errors="replace") if card.exists() else ""
+    # The card begins with YAML between two lines of '---'.
     head = re.match(r"---\r?\n(.*?)\r?\n---\s*(?:\n|$)", text, re.DOTALL)
     try:
         values = yaml.safe_load(head[1]) if head else None
@@ -103,7 +100,10 @@ def _of_card(folder: Path) -> list[Config]:
 
 
 def _config(folder: Path, entry: dict[str, Any]) -> Config:
-    """A card's entry; `data_files` is a pattern, a list of them, or a list of splits with theirs."""
+    """Parse a config in the card; `data_files` is a pattern, a list of patterns, or a list of splits with patterns.
+
+    For example {"config_name": "alpaca", "data_files": [{"split": "train", "path": "alpaca/train-*.parquet"}]}.
+    """
     given = entry["data_files"]
     items = given if isinstance(given, list) else [given]
     files: list[tuple[str, Path]] = []
@@ -113,16 +113,16 @@ def _config(folder: Path, entry: dict[str, Any]) -> Config:
             matched = sorted(folder.glob(pattern))
             if not matched:
                 raise UsageError(
-                    f"{folder}: the card names {pattern}, but there is no such file; write the dataset anew"
+                    f"{folder}: the card names {pattern}, but there is no such file; write the dataset again"
                 )
             files += [(split, file) for file in matched]
-    return Config(entry["config_name"], _parts(folder, files))
+    return Config(entry["config_name"], _splits(folder, files))
 
 
-def _parts(folder: Path, files: list[tuple[str, Path]]) -> tuple[Part, ...]:
+def _splits(folder: Path, files: list[tuple[str, Path]]) -> tuple[Split, ...]:
     splits = sorted({split for split, _ in files}, key=lambda split: (split != "train", split))
     return tuple(
-        Part(split, tuple(Source(str(f.relative_to(folder)), str(f), "file") for s, f in files if s == split))
+        Split(split, tuple(Source(str(f.relative_to(folder)), str(f), "file") for s, f in files if s == split))
         for split in splits
     )
 
