@@ -1,4 +1,4 @@
-"""What every command does around its work: plain errors with exit codes, tables, lines that can't hurt a terminal."""
+"""Shared by all commands: errors as plain lines with exit codes, tables, and output that is safe for a terminal."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from ..journal.status import Status
     from ..report.signals.logs import JsonLines
 
+# Errors of a full disk.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
+# Set while standard error carries JSON lines (`speaking_json`).
 _json_lines: ContextVar[JsonLines | None] = ContextVar("json_lines", default=None)
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -30,7 +32,8 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 @contextlib.contextmanager
 def plain_errors(debug: bool) -> Iterator[None]:
-    """The library's errors as plain lines and their exit codes; anything else is a defect, and says so."""
+    """Print the library's errors as plain lines and exit with their codes; report anything else as a bug."""
+    # Flush inside: a closed pipe or full disk should surface here, not when Python exits.
     try:
         try:
             yield
@@ -50,16 +53,18 @@ def plain_errors(debug: bool) -> Iterator[None]:
             say(line if line.startswith(" ") else f"  {line}")
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
-        say("interrupted; what is committed is kept, the same command goes on")
+        say("interrupted; committed work is kept, the same command resumes")
         raise typer.Exit(3) from None
     except (typer.Exit, BrokenPipeError):
         raise
     except Exception as error:
         if debug:
             _show_traceback()
+        # A full disk, an error in the user's own plugin, or a bug in this package.
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             _give_up_output()
-            say(f"error: {error.filename or 'the output'}: {error.strerror}; make room, then the same command goes on")
+            what = f"{error.filename or 'the output'}: {error.strerror}"
+            say(f"error: {what}; free some space, and the same command resumes")
             raise typer.Exit(3) from None
         said = " ".join(f"{type(error).__name__}: {printable(str(error))}".split())[:500]
         place = _own_code(error)
@@ -67,12 +72,12 @@ def plain_errors(debug: bool) -> Iterator[None]:
             say(f"error: your code, {place}: {said}{'' if debug else '; --debug shows the traceback'}")
         else:
             hint = "" if debug else "; run it again with --debug and report the traceback"
-            say(f"error: a defect in selfinstruct: {said}{hint}")
+            say(f"error: a bug in selfinstruct: {said}{hint}")
         raise typer.Exit(1) from None
 
 
 def _give_up_output() -> None:
-    """What standard output still holds is lost; Python's own attempt at the end would only fail again."""
+    """Discard what standard output still buffers: Python's own flush at exit would only fail again."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -85,7 +90,7 @@ def _show_traceback() -> None:
 
 
 def _own_code(error: BaseException) -> str | None:
-    """File and line of the user's own code (a plugin) that the error passed through last, or None."""
+    """Return file and line of the last frame in the user's own code (a plugin), or None."""
     package, place = str(Path(__file__).parents[1]), None
     for frame in traceback.extract_tb(error.__traceback__):
         inside = frame.filename.startswith(package) or "site-packages" in frame.filename
@@ -102,7 +107,7 @@ def table(rows: Mapping[str, str]) -> None:
 
 
 def say(line: str) -> None:
-    """Print one line to standard error, if it takes one: a full disk under a log ends no run."""
+    """Print one line to standard error, ignoring failures: a full disk under a log must not end a run."""
     if (lines := _json_lines.get()) is not None:
         lines.say(printable(line))
         return
@@ -112,7 +117,7 @@ def say(line: str) -> None:
 
 @contextlib.contextmanager
 def speaking_json(on: bool = True) -> Iterator[None]:
-    """Everything that goes to standard error in here, of Python's libraries, too, is a JSON object a line; if `on`."""
+    """If `on`, print one JSON object per line to standard error, including the messages of libraries."""
     if not on:
         yield
         return
@@ -128,18 +133,18 @@ def speaking_json(on: bool = True) -> Iterator[None]:
 
 
 def printable_json(value: object) -> str:
-    """JSON for people and machines: what can't be printed is escaped, everything else stands as it is."""
+    """Format JSON for people and machines: unprintable characters are escaped, all others unchanged."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
     return "".join(c if c == "\n" or c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def printable(text: str) -> str:
-    """Without control characters and terminal escapes, whoever wrote them."""
+    """Replace control characters and terminal escapes, which a model may have written."""
     return "".join(char if char in "\n\t" or char.isprintable() else "\ufffd" for char in text)
 
 
 def spending(now: Status) -> dict[str, str]:
-    """Rows of names and values: the sum, each purpose, each teacher where there are several, one record, the target."""
+    """Return table rows for the cost: total, per purpose, per teacher (if several), per record, and for the target."""
     priced = now.cost_usd is not None
     parts = _shares("for", now.by_purpose, priced)
     if len(now.by_teacher) > 1:

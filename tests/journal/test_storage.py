@@ -129,7 +129,9 @@ def test_an_output_that_takes_nothing_is_no_defect(
             cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
         )  # fmt: skip
     assert done.returncode == 3
-    assert told(done).endswith("error: the output: No space left on device; make room, then the same command goes on")
+    assert told(done).endswith(
+        "error: the output: No space left on device; free some space, and the same command resumes"
+    )
 
 
 def test_a_log_on_a_full_disk_does_not_end_a_run(written: Callable[..., tuple[Path, Loopback]], tmp_path: Path) -> None:
