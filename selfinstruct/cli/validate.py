@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 
 def validate(
-    dataset: Annotated[
-        str, typer.Argument(help="Dataset folder, JSONL, Parquet, CSV, hub name.", show_default=False)
-    ],
+    dataset: Annotated[str, typer.Argument(help="Dataset folder, JSONL, Parquet, CSV, hub name.", show_default=False)],
     trainer: Annotated[
         str,
         typer.Option(

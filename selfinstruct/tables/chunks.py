@@ -128,7 +128,7 @@ class ArrowChunk:
 
 
 def batch_rows(rows: Iterable[Row]) -> Iterator[RowChunk]:
-    """Group rows into chunks. If reading fails, yield the rows before the failure first."""
+    """Group rows into chunks, none of them empty. If reading fails, yield the rows before the failure first."""
     pending: list[Row] = []
     try:
         for row in rows:
@@ -137,9 +137,11 @@ def batch_rows(rows: Iterable[Row]) -> Iterator[RowChunk]:
                 yield RowChunk(pending)
                 pending = []
     except UsageError:
-        yield RowChunk(pending)
+        if pending:
+            yield RowChunk(pending)
         raise
-    yield RowChunk(pending)
+    if pending:
+        yield RowChunk(pending)
 
 
 def with_column(chunk: Chunk, name: str, value: str) -> Chunk:
