@@ -46,7 +46,7 @@ class BruteEngine:
         return len(self._strings)
 
     def find(self, tokens: Sequence[int], always: bool) -> tuple[float, int]:
-        """Return the highest F and its first position; (0.0, -1) if F is 0 or, without `always`, below the cutoff."""
+        """Return the highest F and its position; (0.0, -1) if F is 0 or, without `always`, not above the cutoff."""
         best, nearest = (0.0 if always else self._cutoff), -1
         if not tokens or not self._strings:
             return 0.0, -1

@@ -83,7 +83,7 @@ class OnlineEngine:
         return int(self._buffers.counts[1])
 
     def find(self, tokens: Sequence[int], always: bool) -> tuple[float, int]:
-        """Return the highest F and its first position; (0.0, -1) if F is 0 or, without `always`, below the cutoff."""
+        """Return the highest F and its position; (0.0, -1) if F is 0 or, without `always`, not above the cutoff."""
         self._prepare(tokens)
         found = self._buffers.found
         score, position = float(found.score[0]), int(found.nearest[0])
