@@ -1,7 +1,8 @@
 # make demo   a dataset from nothing: environment, embedded teacher, generation (no key, no GPU)
-# make test   set up and run the tests
-# make check  what CI runs: lint, format, types, tests
-# make proof  the slow proofs in full
+# make test   set up and run the fast tests, a few minutes
+# make slow   the slow tests in short form: kills, faults, benchmarks, Chromium, the local model
+# make check  lint, format, types, and `make test`; .ci/run runs this, `make slow`, and `make trainer`
+# make proof  every test in full: thousands of cases, each command in a process of its own
 # make trainer  a real trl.SFTTrainer on the exported folder, in an environment of its own (torch for the CPU)
 # make schedule  cron for three minutes (as root, where cron is installed) and the DAG under Airflow
 # make ray    generating on a real Ray cluster of several nodes, in an environment of its own
@@ -13,7 +14,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types proof trainer ray schedule fuzz docs reference lock clean
+.PHONY: demo test slow check lint types proof trainer ray schedule fuzz docs reference lock clean
 
 $(BIN)/.dev: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -29,7 +30,11 @@ demo:
 	$(BIN)/python -c "import datasets; rows = datasets.load_dataset('data/demo/dataset', split='train'); print(rows); print(rows[0]['messages'])"
 
 test: $(BIN)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+SLOW := slow or soak or browser or local_model
+slow: $(BIN)/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "$(SLOW)"
 
 lint: $(BIN)/.dev
 	$(BIN)/ruff check .
@@ -41,7 +46,8 @@ types: $(BIN)/.dev
 check: lint types test
 
 proof: $(BIN)/.dev
-	SELFINSTRUCT_PROOF=full $(BIN)/python -m pytest tests
+	SELFINSTRUCT_PROOF=full $(BIN)/python -m pytest -m ""
+	$(MAKE) trainer ray
 
 TRAINER_VENV ?= .venv-trainer
 $(TRAINER_VENV)/.made: pyproject.toml

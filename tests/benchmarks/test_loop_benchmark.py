@@ -51,6 +51,7 @@ def test_a_body_that_is_no_question_is_refused() -> None:
             urllib.request.urlopen(request, timeout=30)
 
 
+@pytest.mark.slow
 def test_every_line_that_needs_no_peer_is_measured(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "loop.py"), "--cache", str(tmp_path)]
     command += ["--requests", "60", "--in-flight", "64", "--rounds", "1", "--latency-ms", "1"]
@@ -73,6 +74,7 @@ def test_every_line_that_needs_no_peer_is_measured(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "said"),
     [("raise SystemExit('no such model')", "no such model"), ("", "the server answered 0 requests instead of 20")],

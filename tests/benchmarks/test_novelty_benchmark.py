@@ -32,6 +32,7 @@ def test_a_corpus_is_always_the_same_and_has_its_share_of_near_duplicates(langua
     assert 0.15 < 1 - join.run().admitted.mean() < 0.45
 
 
+@pytest.mark.slow
 def test_every_method_runs_over_a_file_of_ones_own(tmp_path: Path) -> None:
     file = tmp_path / "own.txt"
     file.write_text("".join(f"{text}\n" for text in make_corpus("mixed", 600)), encoding="utf-8")

@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 from scale import _agreement, _exponent
 
 
+@pytest.mark.slow
 def test_it_prints_a_row_for_each_size_and_number_of_workers(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "scale.py"), "--sizes", "300,600"]
     done = subprocess.run(

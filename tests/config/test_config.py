@@ -303,6 +303,7 @@ def test_a_config_can_be_built_copied_and_validated_again() -> None:
     assert RunConfig.model_validate_json(config.model_dump_json(exclude_unset=True)) == config
 
 
+@pytest.mark.slow
 def test_a_strict_type_checker_accepts_user_code(tmp_path: Path) -> None:
     """Without pydantic's plugin, as users run it."""
     code = tmp_path / "user.py"

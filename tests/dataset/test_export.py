@@ -179,6 +179,7 @@ def test_what_a_model_wrote_cannot_act_in_the_card(make_config: Callable[..., Ru
     assert row["messages"][1]["content"].startswith("---\nlicense: mit")
 
 
+@pytest.mark.slow
 def test_readers_never_see_half_a_dataset(made: Run) -> None:
     """While one thread writes the folder again and again, another always finds it whole."""
     files = {path.relative_to(made.dataset_path) for path in made.dataset_path.rglob("*.*")}

@@ -193,6 +193,7 @@ for number in range(1000):
 """
 
 
+@pytest.mark.slow
 def test_a_writer_that_is_killed_leaves_one_whole_revision(make_config: MakeConfig) -> None:
     made = run(make_config(target=10))
     last = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import hashlib
 import itertools
 import json
@@ -48,6 +49,11 @@ class Tokens:
 SCORER = RougeScorer(["rougeL"], tokenizer=Tokens())
 
 
+@functools.lru_cache(maxsize=100_000)
+def score(first: str, second: str) -> float:
+    return float(SCORER.score(first, second)["rougeL"].fmeasure)
+
+
 def brute_force(
     texts: Sequence[str], references: Sequence[str] = (), threshold: float = 0.7, equal: bool = False
 ) -> tuple[list[int], dict[int, tuple[int, float]]]:
@@ -56,7 +62,7 @@ def brute_force(
     stay: list[int] = []
     refused = {}
     for position, text in enumerate(texts):
-        scores = {n: float(SCORER.score(other, text)["rougeL"].fmeasure) for n, other in pool.items()}
+        scores = {n: score(other, text) for n, other in pool.items()}
         nearest = max(scores, key=lambda n: scores[n], default=None)  # the first of equals
         if nearest is not None and (scores[nearest] > threshold or (equal and scores[nearest] >= threshold)):
             refused[position] = (nearest, scores[nearest])
@@ -612,7 +618,14 @@ def test_a_line_now_and_then_elsewhere(tmp_path: Path, monkeypatch: pytest.Monke
     assert re.fullmatch(r"\d\d:\d\d:\d\d writing: 3 of 3 rows", last)
 
 
-@pytest.mark.parametrize(("kill", "code"), [(signal.SIGINT, 3), (signal.SIGTERM, 3), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("kill", "code"),
+    [
+        (signal.SIGTERM, 3),
+        pytest.param(signal.SIGINT, 3, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, -9, marks=pytest.mark.slow),
+    ],
+)
 def test_killed_in_the_middle_nothing_is_left(tmp_path: Path, kill: signal.Signals, code: int) -> None:
     """While the rows are written, in the place of an output that is there already."""
     (tmp_path / "out.jsonl").write_text("as before")
@@ -647,6 +660,7 @@ def test_a_folder_that_can_not_be_written_ends_with_code_3(tmp_path: Path) -> No
     assert "file: File exists; nothing was written" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_leaves_nothing(tmp_path: Path) -> None:
     """As far as a limit on the size of files is one."""
     write(tmp_path / "in.jsonl", rows_of([f"text {n} {n * n}" for n in range(1000)]))

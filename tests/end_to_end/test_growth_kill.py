@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from test_growth import lines, seed
 from test_kill import answers_in, committed, start
@@ -73,6 +74,7 @@ def kill_until_met(config: Path, log: Path, folder: Path, draw: random.Random, s
             return kills
 
 
+@pytest.mark.slow
 def test_killed_every_night_while_seeds_come_in(loopback: Callable[..., Loopback], tmp_path: Path) -> None:
     server, quick = loopback(latency_s=0.02), loopback()
     seeds, folder = tmp_path / "seeds", tmp_path / "killed"

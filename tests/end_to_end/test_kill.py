@@ -81,6 +81,7 @@ def unbroken(
     return straight
 
 
+@pytest.mark.slow
 def test_same_dataset_killed_or_not_at_any_concurrency(
     loopback: Callable[..., Loopback],
     seed_file: Path,

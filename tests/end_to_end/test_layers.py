@@ -7,6 +7,7 @@ import importlib
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -62,10 +63,20 @@ SHARED_NAMES = {"__init__", "protocol", "teacher"}
 """`teacher.py` is the class of each kind of teacher, `protocol.py` what one must offer."""
 
 
-def imports(path: Path, *, at_import: bool = False) -> Iterator[tuple[str, bool]]:
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imports(path: Path, *, at_import: bool = False) -> list[tuple[str, bool]]:
     """(dotted module, whether it is one of ours) for each import in a file; at_import: only those run on import."""
+    return list(_imports(path, at_import))
+
+
+def _imports(path: Path, at_import: bool) -> Iterator[tuple[str, bool]]:
     parts = FILES[path]
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     nodes = list(_run_on_import(tree.body)) if at_import else ast.walk(tree)
     for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.level:
@@ -139,7 +150,7 @@ def test_no_file_name_means_two_things() -> None:
 def test_only_the_journal_writes_sql() -> None:
     found = []
     for path in [path for path, parts in FILES.items() if parts[0] != "journal"]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.search(node.value):
                 found.append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
     assert found == []

@@ -265,6 +265,7 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> N
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_killed_and_fired_twice_at_any_time(job: Callable[..., Any], tmp_path: Path) -> None:
     """Every night two of them at once, and the one at work is killed; then one night that nobody disturbs."""
     config, server = job(latency_s=0.1, target=500, concurrency=8, strategy="self_instruct")
@@ -299,6 +300,7 @@ def test_killed_and_fired_twice_at_any_time(job: Callable[..., Any], tmp_path: P
     assert server.events("asked") == asked
 
 
+@pytest.mark.slow
 def test_killed_while_the_dataset_is_written_it_is_written_by_the_next(job: Callable[..., Any], tmp_path: Path) -> None:
     config, server = job(target=600, concurrency=32, strategy="self_instruct")
     process = fired(config)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import ROOT, Loopback
+from conftest import ROOT, Loopback, cli
 from selfinstruct.core.errors import RunLocked
 from selfinstruct.journal.folder import Run
 
@@ -49,7 +49,7 @@ def wait_for_answers(folder: Path, count: int) -> None:
     raise AssertionError("the run doesn't get under way")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_ends_a_run_cleanly(config_file: Callable[..., Path], tmp_path: Path, number: signal.Signals) -> None:
     config = config_file(latency_s=0.7, concurrency=8)
     running = process(config)
@@ -75,6 +75,7 @@ def test_a_signal_ends_a_run_cleanly(config_file: Callable[..., Path], tmp_path:
     assert f"selfinstruct generate {config}" in last
 
 
+@pytest.mark.slow
 def test_a_signal_while_nothing_answers_ends_within_the_grace_period(
     config_file: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -97,19 +98,20 @@ def test_a_signal_while_nothing_answers_ends_within_the_grace_period(
 
 def test_a_changed_configuration_is_refused_with_what_differs(config_file: Callable[..., Path], tmp_path: Path) -> None:
     config = config_file(latency_s=0, target=10)
-    assert process(config).wait(60) == 0
+    assert cli("generate", config).returncode == 0
     changes = ["--set", "max_similarity=0.5", "--set", "teacher.model=other"]
-    refused = process(config, *changes, "--set", "target=20")
-    _, said = refused.communicate(timeout=60)
+    refused = cli("generate", config, *changes, "--set", "target=20")
+    said = refused.stderr
     assert refused.returncode == 2
     assert "max_similarity: was 0.7, now 0.5" in said
     assert 'teacher.model: was "fake", now "other"' in said
     assert "target" not in said.replace("another", "")
     assert "--fork" in said
-    assert process(config, "--set", "target=20", "--set", "concurrency=2").wait(60) == 0
+    assert cli("generate", config, "--set", "target=20", "--set", "concurrency=2").returncode == 0
     assert len(Run(tmp_path / "run").records()) == 20
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_a_run_and_a_later_start_goes_on(config_file: Callable[..., Path], tmp_path: Path) -> None:
     """The limit on the size of a file stands for the disk: writing fails in the middle of the journal."""
     config = config_file(latency_s=0, target=300)

@@ -161,6 +161,7 @@ FAILURES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAILURES)
 def test_the_key_is_in_no_file_no_output_and_no_argument(name: str, seed_file: Path, tmp_path: Path) -> None:
     async def course() -> None:

@@ -66,6 +66,7 @@ def configuration(server: Loopback, folder: Path, path: Path) -> Path:
     return path
 
 
+@pytest.mark.soak
 def test_nothing_is_lost_and_nothing_paid_twice_under_faults_and_kills(
     loopback: Callable[..., Loopback], tmp_path: Path
 ) -> None:
@@ -126,6 +127,7 @@ def later_than(number: int, request: Asked, asked: list[Asked]) -> bool:
     return any(other.name == request.name for other in asked[number + 1 :])
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not FULL, reason="memory shows in a long run only: SELFINSTRUCT_PROOF=full")
 def test_memory_stays_flat_in_an_unbroken_run(loopback: Callable[..., Loopback], tmp_path: Path) -> None:
     server, folder = loopback(latency_s=0.01, faults="0.3"), tmp_path / "run"

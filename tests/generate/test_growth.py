@@ -157,6 +157,7 @@ def test_what_is_taken_on_is_seen_before_and_after(make_config: MakeConfig) -> N
     assert (aim.base, aim.target, aim.met) == (30, 60, False)
 
 
+@pytest.mark.slow
 def test_two_starts_at_the_same_time_do_not_add_twice(
     make_config: MakeConfig, loopback: Callable[..., Loopback], tmp_path: Path
 ) -> None:

@@ -23,18 +23,15 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import ROOT, Loopback
+from conftest import ROOT, Loopback, cli
 from selfinstruct.core.errors import StorageError
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import Run
 from selfinstruct.journal.journal import Journal
 
 
-def generate(config: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "selfinstruct", "generate", str(config), *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, text=True, timeout=120, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    )
+def generate(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return cli("generate", config, *arguments)
 
 
 def told(done: subprocess.CompletedProcess[str]) -> str:
@@ -137,7 +134,9 @@ def test_an_output_that_takes_nothing_is_no_defect(
 def test_a_log_on_a_full_disk_does_not_end_a_run(written: Callable[..., tuple[Path, Loopback]], tmp_path: Path) -> None:
     config, _ = written(tmp_path / "run", target=20)
     with Path("/dev/full").open("w") as full:
-        assert generate(config, "--log-format", "json", stderr=full).returncode == 0
+        command = [sys.executable, "-m", "selfinstruct", "generate", str(config), "--log-format", "json"]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=full, timeout=120)
+    assert done.returncode == 0
     assert len(Run(tmp_path / "run").records()) == 20
 
 

@@ -147,7 +147,7 @@ def labelled(found: dict[str, float], metric: str) -> dict[str, float]:
 
 def test_metrics_are_those_of_the_run(config_file: Config, loopback: Callable[..., Loopback], tmp_path: Path) -> None:
     path = tmp_path / "run.prom"
-    teacher = over(loopback(faults="0.2"), input_usd_per_mtok=1, output_usd_per_mtok=2)
+    teacher = over(loopback(faults="0.2"), timeout_s=1.0, input_usd_per_mtok=1, output_usd_per_mtok=2)
     began = time.time()
     done = generate(config_file(teacher=teacher, strategy="self_instruct", target=60), "--metrics-file", path)
     assert done.returncode == 0, done.stderr
@@ -226,6 +226,7 @@ def test_a_file_that_could_never_be_collected_is_a_mistake(config_file: Config, 
 WITHOUT = "import sys\nsys.modules[{module!r}] = None\nfrom selfinstruct.cli.app import main\nmain()"
 
 
+@pytest.mark.slow
 def test_a_missing_extra_is_named(config_file: Config, tmp_path: Path) -> None:
     def without(module: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", WITHOUT.format(module=module), "generate", str(config_file()), *arguments]
@@ -264,6 +265,7 @@ def test_a_summary_is_posted_at_the_end(config_file: Config, tmp_path: Path) -> 
     assert again["nothing_to_do"], "and so it is out of the process's arguments"
 
 
+@pytest.mark.slow
 def test_it_is_posted_however_a_start_ends(
     config_file: Config, loopback: Callable[..., Loopback], tmp_path: Path
 ) -> None:
@@ -482,6 +484,7 @@ def test_the_sdks_own_switches_count(config_file: Config, name: str, value: str)
 # --- all of them --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_key_is_in_none_of_them(config_file: Config, tmp_path: Path) -> None:
     """A server that repeats the key in whatever it answers, and signals of every kind."""
 

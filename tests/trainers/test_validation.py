@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,23 @@ from selfinstruct.trainers.lengths import estimate_tokens
 Rows = list[dict[str, Any]]
 
 
-@pytest.fixture
-def folder(make_config: Callable[..., RunConfig]) -> Path:
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The dataset's folder of a run in every format, 40 records in two splits."""
-    return run(make_config(dataset={"formats": list(FORMATS), "test_share": 0.25})).dataset_path
+    values: dict[str, Any] = {
+        "seeds": str(ROOT / "seeds" / "en.jsonl"),
+        "run_dir": str(tmp_path_factory.mktemp("exported") / "run"),
+        "target": 40,
+        "teacher": {"kind": "fake", "model": "fake"},
+        "dataset": {"formats": list(FORMATS), "test_share": 0.25},
+    }
+    return run(RunConfig.parse(values)).dataset_path
+
+
+@pytest.fixture
+def folder(exported: Path, tmp_path: Path) -> Path:
+    """A copy of `exported` that a test may change."""
+    return Path(shutil.copytree(exported, tmp_path / "dataset"))
 
 
 def written(path: Path, rows: Rows) -> Path:
