@@ -16,7 +16,7 @@ from conftest import FIGURES, ROOT
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.teachers.fake.teacher import fake_answer
 
-EXAMPLES = 3000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 150
+EXAMPLES = 3000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 75
 tried: Counter[str] = Counter()
 
 PIECES = (

@@ -143,7 +143,7 @@ def test_a_log_on_a_full_disk_does_not_end_a_run(written: Callable[..., tuple[Pa
 # --- torn and damaged ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("tear", ["cut", "noise", "gone"])
+@pytest.mark.parametrize("tear", ["cut", *(pytest.param(tear, marks=pytest.mark.slow) for tear in ("noise", "gone"))])
 def test_a_torn_end_of_the_wal_costs_the_torn_answers_and_nothing_else(
     written: Callable[..., tuple[Path, Loopback]], tmp_path: Path, tear: str
 ) -> None:
@@ -169,6 +169,7 @@ def test_a_torn_end_of_the_wal_costs_the_torn_answers_and_nothing_else(
     assert again <= torn + 16, "the torn answers, and what was in flight"
 
 
+@pytest.mark.slow
 def test_pages_that_are_damaged_are_found_after_an_unclean_end(
     written: Callable[..., tuple[Path, Loopback]], tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from selfinstruct.core.tokens import tokenize
 from selfinstruct.novelty import Join, Joined, NoveltyIndex, batch, compiled_tokens as tokens, join
 from selfinstruct.novelty.compiled_tokens import FoldedTexts, Interner
 
-EXAMPLES = 10_000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 150
+EXAMPLES = 10_000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 75
 CUTOFFS = st.sampled_from([0.3, 0.5, 0.7, 0.7, 0.8, 0.9, 1.0])
 ALPHABETS = [list("ab"), list("abcdefghij"), list("用中文写一首诗"), [f"w{n}" for n in range(200)]]
 

@@ -16,7 +16,7 @@ from selfinstruct.novelty import NoveltyIndex, rouge_l
 from selfinstruct.novelty.online import OnlineEngine
 from selfinstruct.novelty.score import least_lcs, refusal_cutoff
 
-EXAMPLES = 10_000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 200
+EXAMPLES = 10_000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 75
 SCORER = RougeScorer(["rougeL"], use_stemmer=False)
 CUTOFFS = st.sampled_from([0.3, 0.5, 0.6, 0.7, 0.7, 0.7, 0.8, 0.9, 1.0])
 TEXTS = st.lists(st.lists(st.sampled_from("a b c d e".split()), max_size=14).map(" ".join), min_size=1, max_size=40)

@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 from selfinstruct.novelty import Join, NoveltyIndex, batch, join, online
 from selfinstruct.novelty.brute import BruteEngine
 
-EXAMPLES = 5000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 100
+EXAMPLES = 5000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 60
 CUTOFFS = st.sampled_from([0.0, 0.005, 0.1, 0.3, 0.5, 0.7, 0.7, 0.8, 0.9])
 
 

@@ -22,7 +22,7 @@ import pytest
 from test_report import Scripted
 
 import selfinstruct as si
-from conftest import ROOT, Loopback
+from conftest import ROOT, Loopback, cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import UsageError
 from selfinstruct.report.live import check_place
@@ -132,16 +132,14 @@ def test_mistakes_are_one_line(finished: si.Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         for options, said in ((["--host", "0.0.0.0"], "give a --token"), (["--port", port], "address already in use")):
-            command = [sys.executable, "-m", "selfinstruct", "serve", str(finished.path), *options]
-            done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)
+            done = cli("serve", finished.path, *options)
             assert (done.returncode, done.stdout) == (2, "")
             assert len(done.stderr.strip().splitlines()) == 1
             assert said in done.stderr
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "selfinstruct", "serve", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    done = cli("serve", tmp_path)
     assert done.returncode == 2
     assert "not a run's folder" in done.stderr
 
