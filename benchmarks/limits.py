@@ -19,8 +19,8 @@ import sys
 import urllib.request
 from typing import Any
 
-from selfinstruct.config.run_config import TeacherConfig
 from selfinstruct.core.prompts import Message, Prompt, Sampling
+from selfinstruct.teachers.openai.options import OpenAIOptions
 from selfinstruct.teachers.openai.teacher import OpenAITeacher
 
 MAX_RPM, MAX_TPM = 600, 60_000
@@ -62,7 +62,7 @@ async def _case(limits: str, counting: str, size: str, options: argparse.Namespa
     try:
         assert server.stdout is not None
         base_url = (await server.stdout.readline()).decode().strip()
-        config = TeacherConfig(model="fake", base_url=base_url, api_key_env=None, **settings)
+        config = OpenAIOptions(model="fake", base_url=base_url, api_key_env=None, **settings)
         async with OpenAITeacher(config, concurrency=options.concurrency) as teacher:
             asking = [asyncio.create_task(_ask(teacher, SIZES[size], n)) for n in range(options.concurrency)]
             await asyncio.sleep(60)

@@ -18,7 +18,8 @@ from pydantic_core import PydanticUndefined
 
 import selfinstruct as si
 from selfinstruct.cli.app import app
-from selfinstruct.config.run_config import ListedTeacher, RunConfig
+from selfinstruct.config.defects import sections_of
+from selfinstruct.config.run_config import RunConfig, SamplingConfig
 from selfinstruct.core.tasks import Candidate, Instance, Verdict
 from selfinstruct.filters import build_checks
 from selfinstruct.novelty import NoveltyIndex
@@ -38,32 +39,40 @@ def default_of(field: FieldInfo) -> str:
     if value is PydanticUndefined:
         return "required"
     if isinstance(value, BaseModel):
-        return "its own defaults"
+        return "see below"
     if isinstance(value, Enum):
         value = value.value
     return f"`{json.dumps(value, ensure_ascii=False, default=str)}`"
 
 
-def sections(model: type[BaseModel]) -> list[tuple[str, type[BaseModel]]]:
-    """Return the sections below a model as (key, model)."""
+def sections(model: type[BaseModel], path: str = "") -> list[tuple[str, type[BaseModel]]]:
+    """Return the sections below a model as (path, model), each kind of a section on its own."""
     found: list[tuple[str, type[BaseModel]]] = []
-    for key, field in model.model_fields.items():
-        for candidate in [field.annotation, *getattr(field.annotation, "__args__", ())]:
-            if inspect.isclass(candidate) and issubclass(candidate, BaseModel):
-                found.append((key, candidate))
-    return found
+    for key, models in sections_of(model).items():
+        for each in models:
+            kind = each.model_fields["kind"].get_default() if "kind" in each.model_fields else None
+            # Formats without options of their own share one model, which has nothing to show.
+            if isinstance(kind, str) or "kind" not in each.model_fields:
+                name = f"{path}{key}" + (f": kind {kind}" if isinstance(kind, str) else "")
+                found += [(name, each), *sections(each, f"{path}{key}.")]
+    return list(dict(found).items())
 
 
 def configuration() -> str:
     """Return the page of configuration keys, a table for each section."""
     intro = "Each key of a configuration file. A nested key is written `section.key` in `--set`.\n"
-    parts = [NOTE, "# Configuration\n", intro]
-    for key, model in [("", RunConfig), *sections(RunConfig), ("teachers", ListedTeacher)]:
+    parts, shown = [NOTE, "# Configuration\n", intro], dict[type[BaseModel], str]()
+    for key, model in [("", RunConfig), *[item for item in sections(RunConfig) if not item[0].startswith("teachers")]]:
         parts.append(f"## {f'`{key}`' if key else 'Top level'}\n")
+        if model in shown:
+            parts.append(f"The keys of `{shown[model]}`.\n")
+            continue
+        shown[model] = key
         parts.append(f"{cell(model.__doc__ or '')}\n")
         parts.append("| key | default | description |\n|---|---|---|")
         for name, field in model.model_fields.items():
-            parts.append(f"| `{name}` | {cell(default_of(field))} | {cell(field.description or '')} |")
+            default = "published" if name in SamplingConfig.model_fields else cell(default_of(field))
+            parts.append(f"| `{name}` | {default} | {cell(field.description or '')} |")
         parts.append("")
     return "\n".join(parts)
 

@@ -1,6 +1,12 @@
 """The public names of the package, read by type checkers and, at run time, by `__init__.py`."""
 
+from .config.options import (
+    FormatOptions as FormatOptions,
+    StrategyOptions as StrategyOptions,
+    TeacherOptions as TeacherOptions,
+)
 from .config.run_config import RunConfig as RunConfig
+from .config.sections import FilterOptions as FilterOptions
 from .core.errors import (
     ConfigChanged as ConfigChanged,
     ConfigError as ConfigError,
@@ -35,6 +41,7 @@ from .core.tokens import tokenize as tokenize
 from .core.version import __version__ as __version__
 from .dataset import Upload as Upload, plan_upload as plan_upload, push_to_hub as push_to_hub, to_dataset as to_dataset
 from .dataset.export import export as export
+from .dataset.formats import Format as Format
 from .dedup import Deduplicated as Deduplicated, deduplicate as deduplicate
 from .dedup.merge import Merged as Merged, merge_datasets as merge_datasets
 from .filters import Filter as Filter

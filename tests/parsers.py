@@ -69,7 +69,7 @@ def read_prompts(data: bytes) -> None:
     path.write_bytes(data)
     for strategy in ("alpaca", "self_instruct"):
         with contextlib.suppress(SelfInstructError):
-            build_strategy(RunConfig.parse(VALUES | {"prompts": str(path), "strategy": strategy}), Asking())
+            build_strategy(RunConfig.parse(VALUES | {"strategy": {"kind": strategy, "prompts": str(path)}}), Asking())
 
 
 def read_address(data: bytes) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ..core.errors import SelfInstructError, StorageError, TeacherDown, TeacherError, TeacherRefused
@@ -19,7 +19,7 @@ from ..core.prompts import Completion, Prompt, Question, Usage
 from ..core.tasks import storable
 from ..journal.journal import Answer, Journal, aside
 from ..teachers.limits import LEAVING
-from ..teachers.protocol import Teacher
+from ..teachers.protocol import Teacher, full
 from .budget import Budget, BudgetSpent
 from .router import Router, TeacherState
 from .slots import AskClosed
@@ -67,9 +67,9 @@ class Asker:
         """
         self._opened = True
         for state in self._router.states:
-            state.teacher = teachers.get(state.name)
+            state.teacher = full(teachers[state.name]) if state.name in teachers else None
         for state in self._router.states:
-            for question in getattr(state.teacher, "under_way", ()):
+            for question in state.teacher.under_way if state.teacher else ():
                 task = asyncio.create_task(self._expect(question))
                 self._expected.add(task)
                 task.add_done_callback(self._expected.discard)
@@ -225,7 +225,7 @@ class Asker:
                 asked_at, started = time.time(), time.perf_counter()
                 self.in_flight += 1
                 try:
-                    completion = _storable(await _completed(state.teacher, asked))
+                    completion = _storable(await state.teacher.complete_question(asked))
                     usage = completion.usage
                 except TeacherError as error:
                     state.lost = error
@@ -290,11 +290,6 @@ class Asker:
         else:
             error = TeacherDown(f"{count}; start again when the teacher is back, nothing is lost")
         self.close(reason_of(error), str(error), error)
-
-
-async def _completed(teacher: Teacher, question: Question) -> Completion:
-    by_key: Callable[[Question], Awaitable[Completion]] | None = getattr(teacher, "complete_question", None)
-    return await (teacher.complete(question.prompt) if by_key is None else by_key(question))
 
 
 def reason_of(error: TeacherError) -> str:

@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..config.run_config import RunConfig, TeacherConfig
+from ..config.options import TeacherOptions
+from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
 from ..core.prompts import Prompt, Usage
 from ..journal.journal import Totals
@@ -205,16 +206,16 @@ def prices_of(config: RunConfig, *, own: bool) -> dict[str, Price | None]:
     return prices
 
 
-def price_of(teacher: TeacherConfig) -> Price | None:
+def price_of(teacher: TeacherOptions) -> Price | None:
     """Return the price in the configuration, else the one that `genai-prices` knows for model and server, else None.
 
     A teacher on this machine (kinds local and fake) costs nothing.
     """
     price = stated_price(teacher)
-    if price is None and teacher.kind in ("local", "fake"):
+    if price is None and (teacher.runs_model or teacher.is_fake):
         return Price(0.0, 0.0, 0.0, "runs on this machine")
-    if price is None and teacher.kind == "openai":
-        price = _looked_up(teacher)
+    if price is None and teacher.address is not None:
+        price = _looked_up(teacher.model, teacher.address)
     return price and _reduced(price, teacher.price_factor)
 
 
@@ -225,7 +226,7 @@ def _reduced(price: Price, factor: float) -> Price:
     return Price(price.input * factor, price.cached * factor, price.output * factor, f"{price.source}, x {factor:g}")
 
 
-def stated_price(teacher: TeacherConfig) -> Price | None:
+def stated_price(teacher: TeacherOptions) -> Price | None:
     """Return the price in the configuration, or None. Raises ConfigError if it states only one half."""
     fresh, output = teacher.input_usd_per_mtok, teacher.output_usd_per_mtok
     if fresh is None and output is None:
@@ -236,7 +237,7 @@ def stated_price(teacher: TeacherConfig) -> Price | None:
     return Price(fresh, cached, output, "config")
 
 
-def _looked_up(teacher: TeacherConfig) -> Price | None:
+def _looked_up(model: str, address: str) -> Price | None:
     """Look the price up in `genai-prices`, by the cost of a million tokens of each kind."""
     import genai_prices
 
@@ -244,10 +245,7 @@ def _looked_up(teacher: TeacherConfig) -> Price | None:
 
     def dollars(**tokens: int) -> float:
         usage = genai_prices.Usage(**tokens)
-        if teacher.base_url:
-            found = genai_prices.calc_price(usage, teacher.model, provider_api_url=teacher.base_url)
-        else:
-            found = genai_prices.calc_price(usage, teacher.model, provider_id="openai")
+        found = genai_prices.calc_price(usage, model, provider_api_url=address)
         return float(found.total_price)
 
     try:

@@ -12,10 +12,10 @@ import time
 from dataclasses import dataclass, field
 from random import Random
 
-from ..config.run_config import ListedTeacher, RunConfig
-from ..config.teacher_list import having
+from ..config.options import TeacherOptions, teachers_for
+from ..config.run_config import RunConfig
 from ..core.errors import TeacherError
-from ..teachers.protocol import Teacher
+from ..teachers.protocol import FullTeacher
 from .slots import RequestSlots
 
 REST_S = 60.0
@@ -31,9 +31,9 @@ class TeacherState:
     is not asked again in this start, or None.
     """
 
-    settings: ListedTeacher
+    settings: TeacherOptions
     slots: RequestSlots
-    teacher: Teacher | None = None
+    teacher: FullTeacher | None = None
     failed: int = 0
     rests_until: float = 0.0
     lost: TeacherError | None = None
@@ -58,7 +58,7 @@ class Router:
         """
         states = self._by_purpose.get(purpose)
         if states is None:
-            names = {teacher.label for teacher in having([state.settings for state in self.states], purpose)}
+            names = {teacher.label for teacher in teachers_for(purpose, [state.settings for state in self.states])}
             states = self._by_purpose[purpose] = [state for state in self.states if state.name in names]
         if len(states) > 1:
             states = sorted(states, key=lambda state: self._chance(key, state), reverse=True)
@@ -91,6 +91,6 @@ class Router:
         return False
 
 
-def _slots(teacher: ListedTeacher, config: RunConfig) -> int:
+def _slots(teacher: TeacherOptions, config: RunConfig) -> int:
     """Return how many requests may be in flight; a batch job has no limit."""
-    return config.concurrency if teacher.mode == "live" else sys.maxsize
+    return sys.maxsize if teacher.in_batches else config.concurrency

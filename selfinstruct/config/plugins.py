@@ -30,7 +30,7 @@ def load_named(name: str, known: Mapping[str, Any], key: str) -> Any:
         return known[name]
     path, mark, attribute = name.partition(":")
     if not mark or not attribute.isidentifier() or not all(part.isidentifier() for part in path.split(".")):
-        raise ConfigError(f"{key}: {name!r} is unknown; {_hint(name, known)}")
+        raise ConfigError(f"{key}: {name!r} is unknown; {hint(name, known)}")
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.append(os.getcwd())
     try:
@@ -42,11 +42,12 @@ def load_named(name: str, known: Mapping[str, Any], key: str) -> Any:
         return getattr(module, attribute)
     except AttributeError:
         guess = closest(attribute, vars(module))
-        hint = f"; did you mean {guess!r}?" if guess else ""
-        raise ConfigError(f"{key}: module {path!r} has no {attribute!r}{hint}") from None
+        meant = f"; did you mean {guess!r}?" if guess else ""
+        raise ConfigError(f"{key}: module {path!r} has no {attribute!r}{meant}") from None
 
 
-def _hint(name: str, known: Mapping[str, Any]) -> str:
+def hint(name: str, known: Mapping[str, Any]) -> str:
+    """Return what to write in place of an unknown name."""
     guess = closest(name, known)
     if guess:
         return f"did you mean {guess!r}?"

@@ -1,13 +1,12 @@
 """The run's configuration: one YAML file, overrides, a digest, a JSON Schema.
 
-Nothing is nested deeper than two. A key that nothing reads is an error, with the key that was
-probably meant. No secret stands in a configuration: `api_key_env` *names* an environment variable;
-nothing else is filled in from the environment, and no message repeats a text that was given as a value.
+A key that nothing reads is an error that names the key that was probably meant. A configuration contains no secret:
+`api_key_env` *names* an environment variable; nothing else is filled in from the environment, and no message repeats a
+text that was given as a value.
 
-Two kinds of keys. Those that give the answers their meaning (seeds, strategy, model, prompts,
-sampling, filters, lookahead ...) make up the digest; a run refuses to go on when one of them has
-changed. Those that only say how far and how fast (target, budgets, concurrency, paths, the
-dataset's formats) may change at any start.
+There are two kinds of keys. Those that determine the answers (seeds, strategy, model, prompts, sampling, filters,
+lookahead ...) make up the digest; a run doesn't continue when one of them has changed. Those that only say how far and
+how fast (target, budgets, concurrency, paths, the dataset's formats) may change at any start.
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -33,39 +33,26 @@ from pydantic import (
 
 from ..core.errors import ConfigError
 from ..core.tokens import TOKENIZER_VERSION
-from .sections import (
-    DatasetConfig,
-    Dollars,
-    FilterConfig,
-    Free,
-    JudgeConfig,
-    MayChange,
-    Name,
-    Names,
-    PerGeneration,
-    Refilterable,
-    SamplingConfig,
-    Section,
-    Share,
-    Target,
-    TeacherConfig,
-)
-from .teacher_list import ListedTeacher, defects_of
-from .yaml_file import explain, find_tables, overridden, read_yaml, sections_of, unusable_texts
+from .defects import explain, sections_of, unusable_texts
+from .fields import Dollars, Free, MayChange, Name, Names, PerGeneration, Refilterable, Section, Share, Target
+from .options import ByKind, OwnedBy, StrategyOptions, TeacherOptions
+from .sections import DatasetConfig, FilterSection, JudgeConfig, SamplingConfig
+from .yaml_file import find_tables, overridden, read_yaml
 
 __all__ = [
     "DatasetConfig",
-    "FilterConfig",
     "JudgeConfig",
-    "ListedTeacher",
     "RunConfig",
     "SamplingConfig",
-    "TeacherConfig",
     "digest_of",
     "json_schema",
     "may_change",
     "overridden",
 ]
+
+_STRATEGY = ByKind(StrategyOptions, "selfinstruct.strategies.factory:STRATEGIES", "alpaca")
+_TEACHER = ByKind(TeacherOptions, "selfinstruct.teachers:TEACHERS", "openai")
+_FILTERS = OwnedBy(FilterSection, "selfinstruct.filters:FilterRules")
 
 
 class RunConfig(Section):
@@ -75,61 +62,42 @@ class RunConfig(Section):
         description="Seeds: JSONL, JSON, CSV, Parquet; a folder, a pattern such as seeds/*.jsonl, a hub name, or '-'."
     )
     seeds_license: Free[str | None] = Field(
-        default=None, description="The seeds' licence, as an SPDX id; those that come with the program are known."
+        default=None, description="The seeds' license, as an SPDX id; null: known for the built-in seeds."
     )
     run_dir: Free[Name] = Field(description="The run's folder: journal, log, dataset/.")
-    target: Free[Target] = Field(
-        default=100, description="Records that the dataset shall have; +500: so many more at each start."
+    target: Free[Target] = Field(default=100, description="Records in the dataset; +500: 500 more at each start.")
+    strategy: PerGeneration[Annotated[Name | StrategyOptions, _STRATEGY]] = Field(
+        default="alpaca",
+        validate_default=True,
+        description="alpaca | self_instruct | package.module:Name, or {kind: NAME, OPTION: VALUE}.",
     )
-    strategy: PerGeneration[Name] = Field(default="alpaca", description="alpaca | self_instruct | package.module:Name")
     language: Literal["en", "zh", "any"] = Field(default="en", description="Language of prompts and filters.")
-    random_seed: int = Field(default=0, description="Draws of demonstrations and the test split.")
-    teacher: PerGeneration[TeacherConfig] = TeacherConfig()
-    teachers: PerGeneration[Annotated[tuple[ListedTeacher, ...], Strict(False), Field(min_length=1)] | None] = Field(
-        default=None, description="Several teachers in place of `teacher`, each with its roles and its weight."
+    random_seed: int = Field(default=0, description="Seed of the demonstrations drawn and of the test split.")
+    teacher: PerGeneration[Annotated[TeacherOptions, _TEACHER]] = Field(
+        default_factory=lambda: _TEACHER.parse({}), description="The model that answers."
     )
-    propose: PerGeneration[SamplingConfig] = Field(
-        default=SamplingConfig(), description="Sampling of questions for new tasks."
-    )
-    classify: PerGeneration[SamplingConfig] = Field(
-        default=SamplingConfig(), description="Sampling of 'is it a classification'."
-    )
-    instances: PerGeneration[SamplingConfig] = Field(
-        default=SamplingConfig(), description="Sampling of questions for instances."
-    )
+    teachers: PerGeneration[
+        Annotated[tuple[Annotated[TeacherOptions, _TEACHER], ...], Strict(False), Field(min_length=1)] | None
+    ] = Field(default=None, description="Several teachers in place of `teacher`, each with its roles and its weight.")
     judge: JudgeConfig | None = Field(
-        default=None, description="A model that grades each worked task; {} for marks alone; null: none."
-    )
-    seed_demos: PerGeneration[Annotated[int, Field(ge=1)] | None] = Field(
-        default=None, description="Seed tasks shown in a proposal; null: as published (alpaca 3, self_instruct 6)."
-    )
-    machine_demos: PerGeneration[Annotated[int, Field(ge=0)] | None] = Field(
-        default=None, description="Machine-made tasks shown; null: as published (alpaca 0, self_instruct 2)."
-    )
-    tasks_per_question: PerGeneration[Annotated[int, Field(ge=1)] | None] = Field(
-        default=None,
-        description="New tasks asked for at once; null: as published (alpaca 20 with the demos, self_instruct 8).",
-    )
-    max_instances: PerGeneration[Annotated[int, Field(ge=1)]] = Field(
-        default=5, description="Instances per task, self_instruct."
-    )
-    prompts: PerGeneration[Name | None] = Field(
-        default=None, description="Your own prompt file; null: the one shipped for language."
+        default=None, description="A model that grades each finished task; {} for marks alone; null: none."
     )
     concurrency: Free[Annotated[int, Field(ge=1, le=4096)]] = Field(default=16, description="Requests in flight.")
     lookahead: Annotated[int, Field(ge=1)] = Field(
-        default=64, description="Proposals asked ahead of the one consumed; several times the concurrency."
+        default=64, description="Proposals requested ahead of the one being read; several times the concurrency."
     )
     max_similarity: Refilterable[Share] = Field(
-        default=0.7, description="Refuse above this ROUGE-L F to seeds or pool; equal is kept."
+        default=0.7, description="Reject a task above this ROUGE-L F to a seed or an admitted task; equal is kept."
     )
     refuse_equal: Refilterable[bool] = Field(
-        default=False, description="Refuse what is equal to max_similarity, too, as the Self-Instruct paper words it."
+        default=False, description="Reject tasks equal to max_similarity, too, as the Self-Instruct paper words it."
     )
     neighbours: Free[Annotated[int, Field(ge=0, le=100)]] = Field(
-        default=0, description="Most similar texts kept with each record (published: 10), with the mean similarity."
+        default=0, description="Most similar texts stored with each record (published: 10), with the mean similarity."
     )
-    filters: Refilterable[FilterConfig] = FilterConfig()
+    filters: Refilterable[Annotated[FilterSection, _FILTERS]] = Field(
+        default_factory=lambda: _FILTERS.parse({}), description="Rules that reject tasks and answers."
+    )
     max_cost_usd: Free[Dollars | None] = Field(default=None, description="Never spend more; needs a known price.")
     max_requests: Free[Annotated[int, Field(ge=0)] | None] = Field(
         default=None, description="Never send more requests."
@@ -138,17 +106,19 @@ class RunConfig(Section):
         default=None, description="Never use more tokens, both ways."
     )
     min_yield: Free[Annotated[float, Field(ge=0)]] = Field(
-        default=0.05, description="Stop when fewer new tasks per question come in over the window; 0 never stops."
+        default=0.05, description="Stop below this number of new tasks per question over the window; 0 never stops."
     )
     min_yield_window: Free[Annotated[int, Field(ge=1)]] = Field(default=200, description="Questions in that window.")
     max_failures_in_a_row: Free[Annotated[int, Field(ge=1)]] = Field(
-        default=10, description="Stop when so many questions in a row got no answer at all."
+        default=10, description="Stop after this many questions in a row without any answer."
     )
     egress: Free[Literal["any", "local-only"] | Annotated[Names, Field(min_length=1)]] = Field(
         default="any",
-        description="Where a teacher may be: any | local-only (this machine) | a list of hosts beside it.",
+        description="Where a teacher may run: any | local-only (this machine) | a list of further hosts.",
     )
-    dataset: Free[DatasetConfig] = DatasetConfig()
+    dataset: Free[DatasetConfig] = Field(
+        default_factory=DatasetConfig, description="The files that are written at the end."
+    )
 
     @classmethod
     def load(cls, path: str | Path, overrides: list[str] | None = None, **changes: Any) -> RunConfig:
@@ -209,24 +179,25 @@ class RunConfig(Section):
 
     def _conflicts(self) -> dict[str, str]:
         """Cross-field validation: keys that contradict each other, each with the problem."""
-        words = self.filters
-        if words.min_words is not None and words.max_words is not None and words.min_words > words.max_words:
-            return {"filters.min_words": "is above filters.max_words: no task would pass"}
         if self.teachers is None:
             return {}
-        defects = defects_of(self.teachers, develops=self.strategy == "self_instruct", judged=self.judge is not None)
         if "teacher" in self.model_fields_set:
-            defects.insert(0, "stands beside teacher; name one teacher there, or all of them here")
-        return {"teachers": "; ".join(defects)} if defects else {}
+            return {"teachers": "is set beside teacher; name one teacher there, or all of them here"}
+        counts = Counter(teacher.label for teacher in self.teachers)
+        twice = [f"two are called {label!r}; give each its own name" for label, count in counts.items() if count > 1]
+        return {"teachers": "; ".join(twice)} if twice else {}
 
     @property
-    def all_teachers(self) -> tuple[ListedTeacher, ...]:
-        """The configured teachers: `teachers`, or the single `teacher` with all default roles."""
-        if self.teachers is not None:
-            return self.teachers
-        return (ListedTeacher.model_construct(**dict(self.teacher), _fields_set=set(self.teacher.model_fields_set)),)
+    def strategy_kind(self) -> str:
+        """The name of the strategy, such as 'alpaca'."""
+        return self.strategy if isinstance(self.strategy, str) else self.strategy.kind
 
-    def asking_only(self, teacher: TeacherConfig) -> RunConfig:
+    @property
+    def all_teachers(self) -> tuple[TeacherOptions, ...]:
+        """The configured teachers: `teachers`, or the single `teacher`."""
+        return self.teachers or (self.teacher,)
+
+    def asking_only(self, teacher: TeacherOptions) -> RunConfig:
         """Return this configuration with `teacher` as the only teacher; teacher factories receive it."""
         return self.model_copy(update={"teacher": teacher, "teachers": None})
 
@@ -254,21 +225,16 @@ class RunConfig(Section):
         values: dict[str, Any] = {
             "tokenizer": TOKENIZER_VERSION,
             "seeds": seeds_digest,
-            "prompts": prompts_digest,
+            "strategy.prompts": prompts_digest,
             "filters.decontaminate": questions_digest,
         }
         # Top-level keys and sections. Digests are set already, and a list of teachers follows below.
         unused = {"teachers"} if self.teachers is None else {"teacher", "teachers"}
-        for name in [name for name in _meant(RunConfig) if name not in values and name not in unused]:
-            value = getattr(self, name)
-            if isinstance(value, Section):
-                for key, item in _meant_values(value).items():
-                    values.setdefault(f"{name}.{key}", item)
-            else:
-                values[name] = self.model_dump(mode="json", include={name})[name]
+        for key, value in _meant_values(self, exclude=values.keys() | unused):
+            values.setdefault(key, value)
         # Each listed teacher under its label.
         for teacher in self.teachers or ():
-            values |= {f"teachers.{teacher.label}.{key}": item for key, item in _meant_values(teacher).items()}
+            values |= {f"teachers.{teacher.label}.{key}": value for key, value in _meant_values(teacher)}
         return values
 
 
@@ -282,9 +248,9 @@ def may_change(key: str) -> MayChange:
     section, _, name = key.partition(".")
     if section not in RunConfig.model_fields:  # the tokenizer's version
         return MayChange.WITH_A_NEW_RUN
-    inner = sections_of(RunConfig).get(section)
     name = name.rpartition(".")[2]  # the label of a listed teacher may contain dots: 'teachers.gpt-4.1.model'
-    own = _declared(inner, name) if inner is not None and name in inner.model_fields else None
+    models = [model for model in sections_of(RunConfig).get(section, []) if name in model.model_fields]
+    own = _declared(models[0], name) if models else None
     return own or _declared(RunConfig, section) or MayChange.WITH_A_NEW_RUN
 
 
@@ -294,16 +260,24 @@ def _declared(model: type[BaseModel], name: str) -> MayChange | None:
 
 @cache
 def _meant(model: type[BaseModel]) -> tuple[str, ...]:
-    """The keys of `model` that are part of the digest."""
+    """Return the keys of `model` that are part of the digest."""
     return tuple(name for name in model.model_fields if _declared(model, name) is not MayChange.AT_ANY_START)
 
 
-def _meant_values(section: Section) -> dict[str, Any]:
-    """The JSON values of `section` that are part of the digest; sampling keys that are not set are 'published'."""
-    values = section.model_dump(mode="json", include=set(_meant(type(section))))
-    if isinstance(section, SamplingConfig):
-        values |= dict.fromkeys(values.keys() - section.model_fields_set, "published")
-    return values
+def _meant_values(section: Section, exclude: Collection[str] = ()) -> Iterator[tuple[str, Any]]:
+    """Yield the dotted key and JSON value of everything in `section` that is part of the digest.
+
+    Sampling keys that are not set are 'published'.
+    """
+    unset = set(SamplingConfig.model_fields) - section.model_fields_set
+    published = unset if isinstance(section, SamplingConfig) else set()
+    values = section.model_dump(mode="json", include=set(_meant(type(section))) | (section.model_extra or {}).keys())
+    for name in [name for name in values if name not in exclude]:
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield from ((f"{name}.{key}", inner) for key, inner in _meant_values(value))
+        else:
+            yield name, "published" if name in published else values[name]
 
 
 def digest_of(meaning: dict[str, Any]) -> str:

@@ -1,24 +1,21 @@
-"""Reads a configuration file as plain values, applies overrides, and words defects, one line each.
+"""Reads a configuration file as plain values and applies overrides. `RunConfig.load` uses it.
 
-Only `config` uses this module. No message repeats a text value, because the text might be an API key.
+No message repeats a text value, because the text might be an API key.
 """
 
 from __future__ import annotations
 
 import copy
 import glob
-import json
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel
 
 from ..core.errors import ConfigError
-from ..core.suggest import closest
+from .secrets import safe_key
 
 Values = dict[str, Any]
 
@@ -30,7 +27,7 @@ class _Loader(yaml.SafeLoader):
         seen = set()
         for key, value in ((key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, "the same key stands here twice", key.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, "this key appears twice", key.start_mark)
             seen.add(key.value)
             if key.value == "target" and isinstance(value, yaml.ScalarNode) and value.value.startswith("+"):
                 value.tag = "tag:yaml.org,2002:str"
@@ -89,7 +86,7 @@ def _apply(values: Values, item: str) -> None:
     for section in sections:
         values = _section(values, section, key)
     if not isinstance(values, dict):
-        raise _no_section(key, f"{_safe_key(last)} is not the number of an entry, counted from 0")
+        raise _no_section(key, f"{safe_key(last)} is not the number of an entry, counted from 0")
     values[last] = value
 
 
@@ -97,19 +94,21 @@ def _section(values: Any, section: str, key: str) -> Any:
     """Return the section or list called `section`, created if missing, or the list entry with this number."""
     if isinstance(values, list):
         if not section.isdecimal() or int(section) >= len(values):
-            raise _no_section(key, f"{_safe_key(section)} is not the number of an entry, counted from 0")
+            raise _no_section(key, f"{safe_key(section)} is not the number of an entry, counted from 0")
         inner = values[int(section)]
     else:
         if values.get(section) is None:
             values[section] = {}
+        elif section == "strategy" and isinstance(values[section], str):  # shorthand for a section
+            values[section] = {"kind": values[section]}
         inner = values[section]
     if not isinstance(inner, dict | list):
-        raise _no_section(key, f"{_safe_key(section)} is not a section")
+        raise _no_section(key, f"{safe_key(section)} is not a section")
     return inner
 
 
 def _no_section(key: str, problem: str) -> ConfigError:
-    return ConfigError(f"--set {'.'.join(map(_safe_key, key.split('.')))}: {problem}")
+    return ConfigError(f"--set {'.'.join(map(safe_key, key.split('.')))}: {problem}")
 
 
 def find_tables(values: Values, beside: Path) -> None:
@@ -129,108 +128,3 @@ def find_tables(values: Values, beside: Path) -> None:
     filters = values.get("filters")
     if isinstance(filters, dict) and isinstance(filters.get("decontaminate"), list):
         values["filters"] = filters | {"decontaminate": [find(s) for s in filters["decontaminate"]]}
-
-
-# --- the wording of defects: one line each, without secrets ------------------------------------------
-
-_UNION = {
-    "seeds": "must be a path, or a list of paths",
-    "target": "must be a number of records such as 500, or +500 for so many more at each start",
-    "egress": "must be any, local-only, or a list of hosts",
-    "filters.keywords": "must be true, false, or a list of words",
-    "filters.prefixes": "must be true, false, or a list of texts",
-    "filters.decontaminate": "must be a list of paths",
-}
-_KIND = {str: "a text", list: "a list", tuple: "a list", dict: "a section", type(None): "null"}
-_KIND |= dict.fromkeys((bool, int, float), "a number")
-
-
-def sections_of(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    """Return the keys of `model` that hold a section, or a list of sections, with its model."""
-    kinds = {name: _section_in(field.annotation) for name, field in model.model_fields.items()}
-    return {name: kind for name, kind in kinds.items() if kind is not None}
-
-
-def _section_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(_section_in, get_args(annotation))), None)
-
-
-def explain(error: Any, model: type[BaseModel]) -> tuple[str, str]:
-    """Return the key of a pydantic error, and what is wrong with it and what to do."""
-    path = [str(part) for part in error["loc"]]
-    key, kind = ".".join(map(_safe_key, path)), error["type"]
-    if kind == "extra_forbidden":
-        return key, _unknown(path, model)
-    if kind == "missing":
-        return key, f"is needed; add it to the file or give --set {key}=..."
-    for name, problem in _UNION.items():
-        if key == name or key.startswith(f"{name}."):
-            return name, problem
-    if kind == "too_short":
-        return key, "must name at least one"
-    if kind in ("string_pattern_mismatch", "string_too_short"):
-        return key, "must not be empty"
-    if kind == "model_type":
-        return key, f"is a section: its keys stand below it, indented, or are set as {key}.KEY=VALUE"
-    return key, _wrong_value(error)
-
-
-def _wrong_value(error: Any) -> str:
-    kind, value = error["type"], error["input"]
-    problem: str = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    problem = problem.replace("valid tuple", "list").replace("valid string", "text")
-    if kind == "literal_error" and isinstance(value, str):
-        guess = closest(value, re.findall(r"'([^']+)'", error["ctx"]["expected"]))
-        return problem + (f"; did you mean {guess!r}?" if guess else "")
-    if kind == "value_error":
-        return problem
-    quoted = "; put it in quotes" if kind == "string_type" and not isinstance(value, dict | list | type(None)) else ""
-    kind = _KIND.get(type(value), "a date")
-    return f"{problem} (it is {json.dumps(value)[:9] if kind == 'a number' else kind}){quoted}"
-
-
-def _unknown(path: list[str], model: type[BaseModel]) -> str:
-    """Word the defect of an unknown key: name the section that it belongs to, or the most similar key."""
-    name, sections = path[-1], sections_of(model)
-    homes = [f"{section}.{name}" for section, inner in sections.items() if name in inner.model_fields]
-    if name in model.model_fields:
-        homes.insert(0, name)
-    home, beside = (".".join([*path[:-1], ""]), sections[path[0]]) if path[0] in sections else ("", model)
-    guess = homes[0] if homes else closest(name, beside.model_fields)
-    guess = home + guess if guess and not homes else guess
-    hint = f"; did you mean {guess!r}?" if guess else ""
-    if re.search(r"api|secret|passw|key(?!w)", name, re.IGNORECASE):
-        hint = "; a key never stands here: export it, and name its environment variable in teacher.api_key_env"
-    return f"unknown key{hint}"
-
-
-def unusable_texts(values: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
-    """Yield keys whose text refers to an environment variable, or contains characters that can't be stored."""
-    if isinstance(values, str) and path != "teacher.api_key_env":
-        if re.search(r"\$\{.*?\}", values):
-            yield (
-                path,
-                "${...} is not filled in here, only teacher.api_key_env names a variable; write the value itself",
-            )
-        elif re.search(r"[\0\ud800-\udfff]", values):
-            yield path, "holds a character that can't be stored; write it anew"
-    elif isinstance(values, dict | list | tuple) and depth < 4:  # a YAML alias may lead in a circle
-        for key, value in values.items() if isinstance(values, dict) else enumerate(values):
-            name = _safe_key(str(key))
-            yield from unusable_texts(value, f"{path}.{name}" if path else name, depth + 1)
-
-
-def _safe_key(key: str) -> str:
-    """Return a key's path for a message, masked if it looks like a secret."""
-    words = re.split(r"[._-]", key)
-    secret = re.match(r"sk-|hf_", key) or any(len(w) > 24 or random_looking(w) for w in words)
-    return "(a key that is not shown)" if secret or not key.isprintable() else key
-
-
-def random_looking(word: str) -> bool:
-    """Return whether part of a name looks like part of an API key: long, with digits or in mixed case."""
-    mixed = word.upper() != word != word.lower()
-    digits = any(char.isdigit() for char in word) and any(char.isalpha() for char in word)
-    return (len(word) >= 12 and digits) or (len(word) > 20 and mixed)

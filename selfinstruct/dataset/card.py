@@ -79,7 +79,7 @@ def _metadata(run: Run, settings: DatasetConfig, records: Sequence[Record], part
         "task_categories": ["text-generation"],
         "annotations_creators": ["machine-generated"],
         "tags": ["synthetic", "instruction-tuning", "self-instruct"],
-        "configs": [_config(name, parts, name == settings.formats[0]) for name in names],
+        "configs": [_config(name, parts, name == names[0]) for name in names],
         "dataset_info": [_info(name, parts) for name in names],
     }
     return metadata
@@ -120,7 +120,7 @@ def _text(
 ) -> str:
     run, status = snapshot.run, snapshot.status
     config = run.config
-    default = settings.formats[0]
+    default = parts[0].format
     sections = [
         _head(settings.title or run.name, len(records), default, parts, revisions[-1].number),
         f"## Changelog\n\n{_changelog(revisions)}",
@@ -141,15 +141,15 @@ def _text(
 
 
 def _not_checked(config: RunConfig) -> str:
-    filters = config.filters
+    filters = config.filters.model_dump()  # a model of the package `filters`, which this one doesn't import
     lines = ["whether outputs are true, complete, or follow their instruction"]
     lines += ["safety: harmful, offensive or dangerous content"]
-    if filters.personal_data == "keep":
+    if filters["personal_data"] == "keep":
         lines += ["personal data"]
     lines += ["rights of others in what the teacher repeats"]
-    if not filters.decontaminate:
+    if not filters["decontaminate"]:
         lines += ["overlap with evaluation sets"]
-    if not (filters.languages and filters.answer_languages):
+    if not (filters["languages"] and filters["answer_languages"]):
         lines += ["the language of each text (only guessed, above)"]
     lines += ["by people: nobody has read all of it"]
     judge = "\n\nA model has marked each worked task; its marks are no proof of any of this." if config.judge else ""
@@ -206,7 +206,7 @@ def _made(snapshot: Snapshot, records: Sequence[Record], trail: Trail) -> str:
         rows.append(("ended early", f"{status.outcome.reason}: {_plain(status.outcome.detail)}"))
     table = "".join(f"| {name} | {value} |\n" for name, value in rows)
     older = "" if len(run.generations) == 1 else " of the newest generation; what came before was asked under another"
-    return f"""{METHODS.get(config.strategy, f"Strategy `{_plain(config.strategy)}`.")}
+    return f"""{METHODS.get(config.strategy_kind, f"Strategy `{_plain(config.strategy_kind)}`.")}
 Program: selfinstruct {_version.__version__}, run {run.id}.
 
 | | |
@@ -289,7 +289,7 @@ it: {programs}. Config digest: `{run.generations[-1].digest}`."""
 
 
 def _citations(config: RunConfig) -> str:
-    names = [name for name in ("self_instruct", "alpaca") if config.strategy in (name, "alpaca")]
+    names = [name for name in ("self_instruct", "alpaca") if config.strategy_kind in (name, "alpaca")]
     return "\n\n".join(_indented(CITATIONS[name]) for name in [*names, "rouge"])
 
 

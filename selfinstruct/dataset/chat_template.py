@@ -45,7 +45,7 @@ class ChatTemplate:
                 )
             )
         except (jinja2.TemplateError, TypeError, ValueError, KeyError, ArithmeticError, RecursionError) as error:
-            raise ConfigError(f"dataset.chat_template: {self.name}: {_one_line(error)}") from None
+            raise ConfigError(f"dataset.formats: chat_template: {self.name}: {_one_line(error)}") from None
 
 
 def load_chat_template(name: str) -> ChatTemplate:
@@ -62,7 +62,7 @@ def load_chat_template(name: str) -> ChatTemplate:
     else:
         guess = closest(name, TEMPLATES)
         hint = f"did you mean {guess!r}?" if guess else f"one of {', '.join(TEMPLATES)}, or a file"
-        raise ConfigError(f"dataset.chat_template: {name!r} is unknown; {hint} (.jinja, tokenizer_config.json)")
+        raise ConfigError(f"dataset.formats: chat_template: {name!r} is unknown; {hint} (.jinja or .json)")
     template.render([{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}])
     return template
 
@@ -71,9 +71,9 @@ def _read(name: str) -> str:
     try:
         return Path(name).expanduser().read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"dataset.chat_template: {name}: can't be read: {error.strerror}") from None
+        raise ConfigError(f"dataset.formats: chat_template: {name}: can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"dataset.chat_template: {name}: not UTF-8") from None
+        raise ConfigError(f"dataset.formats: chat_template: {name}: not UTF-8") from None
 
 
 def _of_tokenizer(name: str, text: str) -> ChatTemplate:
@@ -81,7 +81,7 @@ def _of_tokenizer(name: str, text: str) -> ChatTemplate:
     try:
         values = json.loads(text)
     except ValueError:
-        raise ConfigError(f"dataset.chat_template: {name}: not valid JSON") from None
+        raise ConfigError(f"dataset.formats: chat_template: {name}: not valid JSON") from None
     source = values.get("chat_template") if isinstance(values, dict) else None
     if isinstance(source, list):  # several templates with names
         source = next((item.get("template") for item in source if item.get("name") == "default"), None)
@@ -90,7 +90,7 @@ def _of_tokenizer(name: str, text: str) -> ChatTemplate:
         source = _read(str(beside))
     if not isinstance(source, str):
         raise ConfigError(
-            f"dataset.chat_template: {name}: holds no chat_template; name one that does, or a .jinja file"
+            f"dataset.formats: chat_template: {name}: holds no chat_template; name one that does, or a .jinja file"
         )
     tokens = {key: value for key, value in values.items() if key.endswith("_token")}
     tokens = {key: value.get("content") if isinstance(value, dict) else value for key, value in tokens.items()}

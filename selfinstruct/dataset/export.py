@@ -35,12 +35,11 @@ def export(
     """
     opened = run if isinstance(run, Run) else Run(run)
     changes: dict[str, Any] = {}
-    if formats:
-        changes["formats"] = tuple(formats)
     if test_share is not None:
         changes["test_share"] = test_share
     values = overridden(opened.config.model_dump(mode="json", exclude_unset=True), overrides or [])
     config = RunConfig.parse(values, "export")
     if config.model_copy(update={"dataset": opened.config.dataset}) != opened.config:
         raise UsageError("--set: an export changes keys of the dataset only, such as dataset.system_prompt")
-    return write_dataset(opened, None if output is None else Path(output), config.dataset.model_copy(update=changes))
+    settings = config.dataset.with_formats(formats) if formats else config.dataset
+    return write_dataset(opened, None if output is None else Path(output), settings.model_copy(update=changes))

@@ -1,17 +1,22 @@
-"""One dataset row a record, in the columns that each kind of trainer reads.
+"""One dataset row per example, in the columns that each kind of trainer reads.
 
-To add one: a function `(example, wording) -> dict` with its features, and a line in `FORMATS`.
+To add a format, write a function `(example, wording) -> dict`, and a line in `FORMATS` with its features; or name a
+`Format` of your own in the configuration as `package.module:Name`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import Field
+
+from ..config.fields import Name
+from ..config.options import FormatOptions
+from ..config.plugins import load_named
 from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
-from ..core.suggest import closest
 from ..core.tasks import Record
 from ..journal.provenance import Origin
 from .chat_template import ChatTemplate, load_chat_template
@@ -29,26 +34,48 @@ class Example:
     output: str
 
 
+class PromptCompletionOptions(FormatOptions):
+    """format `prompt_completion`."""
+
+    kind: str = Field(default="prompt_completion", description="prompt_completion")
+    prompt_style: Literal["plain", "published"] = Field(
+        default="plain",
+        description="One form for every row, or Self-Instruct's published variety, drawn by the random seed.",
+    )
+
+
+class TextOptions(FormatOptions):
+    """format `text`."""
+
+    kind: str = Field(default="text", description="text")
+    chat_template: Name = Field(
+        default="chatml",
+        description="chatml | gemma | llama3 | mistral | zephyr | a .jinja file | a tokenizer_config.json.",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What the dataset's settings say of its rows.
+    """The settings that rows of one format depend on.
 
-    published_prompts: `prompt_completion` draws from the published variety, by `random_seed` and the row's id.
-    template: what `text` is rendered with.
+    system_prompt: begins every row. published_prompts: draw the prompt from the published variety, by `random_seed` and
+    the row's id. template: renders a conversation as one text. options: those of a format of your own.
     """
 
     system_prompt: str | None = None
     published_prompts: bool = False
     random_seed: int = 0
     template: ChatTemplate | None = None
+    options: FormatOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
     """The columns of one dataset config. `features` uses the names of `datasets.Value` types.
 
-    with_system: further columns where a system prompt is set.
-    traced: rows have an id and their provenance, too. lines: written as JSON Lines, too, a file a split.
+    with_system: further columns if a system prompt is set.
+    traced: rows also have an id and their provenance. lines: also written as JSON Lines, one file per split.
+    Options: the model of the format's options in the configuration.
     """
 
     row: Callable[[Example, Wording], Row]
@@ -56,6 +83,7 @@ class Format:
     with_system: Mapping[str, Any] = field(default_factory=dict)
     traced: bool = True
     lines: bool = False
+    Options: type[FormatOptions] = FormatOptions
 
     def columns(self, wording: Wording) -> dict[str, Any]:
         """The format's own columns under these settings."""
@@ -110,30 +138,43 @@ _CHAT = [{"role": "string", "content": "string"}]
 
 FORMATS: dict[str, Format] = {
     "messages": Format(_messages, {"messages": _CHAT}),
-    "prompt_completion": Format(_prompt_completion, {"prompt": "string", "completion": "string"}),
+    "prompt_completion": Format(
+        _prompt_completion, {"prompt": "string", "completion": "string"}, Options=PromptCompletionOptions
+    ),
     "prompt_completion_chat": Format(_prompt_completion_chat, {"prompt": _CHAT, "completion": _CHAT}),
     "alpaca": Format(
         _alpaca, {"instruction": "string", "input": "string", "output": "string"}, with_system={"system": "string"}
     ),
     "sharegpt": Format(_sharegpt, {"conversations": [{"from": "string", "value": "string"}]}),
     "openai": Format(_messages, {"messages": _CHAT}, traced=False, lines=True),
-    "text": Format(_text, {"text": "string"}),
+    "text": Format(_text, {"text": "string"}, Options=TextOptions),
 }
 
 
-def check_format(name: str) -> None:
-    """Raises ConfigError when no format has this name."""
-    if name not in FORMATS:
-        guess = closest(name, FORMATS)
-        hint = f"did you mean {guess!r}?" if guess else f"one of {', '.join(FORMATS)}"
-        raise ConfigError(f"dataset.formats: {name!r} is unknown; {hint}")
+def formats_of(config: RunConfig) -> dict[str, tuple[Format, Wording]]:
+    """Return the configured formats by the names of their dataset configs, each with its wording, in order.
+
+    Raises:
+        ConfigError: An unknown format, one of your own that can't be imported, or a chat template that can't be used.
+    """
+    found = {}
+    for kind, given in config.dataset.format_options.items():
+        chosen = load_named(kind, FORMATS, "dataset.formats")
+        if not isinstance(chosen, Format):
+            raise ConfigError(f"dataset.formats: {kind} is not a Format; see docs/guide/trainers.md")
+        found[config_name(kind)] = (chosen, _wording_of(config, chosen.Options.of(given)))
+    return found
 
 
-def wording_of(config: RunConfig) -> Wording:
-    """The wording that a run's configuration asks for. Raises ConfigError: a chat template that can't be used."""
-    settings = config.dataset
-    template = load_chat_template(settings.chat_template) if "text" in settings.formats else None
-    return Wording(settings.system_prompt, settings.prompt_style == "published", config.random_seed, template)
+def config_name(kind: str) -> str:
+    """Return the name of a format's dataset config: 'alpaca', or 'Mine' for 'package.module:Mine'."""
+    return kind.rpartition(":")[2]
+
+
+def _wording_of(config: RunConfig, options: FormatOptions) -> Wording:
+    published = isinstance(options, PromptCompletionOptions) and options.prompt_style == "published"
+    template = load_chat_template(options.chat_template) if isinstance(options, TextOptions) else None
+    return Wording(config.dataset.system_prompt, published, config.random_seed, template, options)
 
 
 def columns_of(format: Format, wording: Wording, columns: Columns) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..config.run_config import ListedTeacher, RunConfig
+from ..config.options import TeacherOptions
+from ..config.run_config import RunConfig
 from ..journal.provenance import starts_of, teacher_of
 from ..journal.snapshot import Snapshot
 from .terms import SeedTerms, Statement, TeacherTerms, consequences, seed_terms, terms_of
@@ -18,7 +19,7 @@ class UsedTeacher:
     purposes: what it was asked for. first_at, last_at: when, seconds of the epoch.
     """
 
-    config: ListedTeacher
+    config: TeacherOptions
     model: str
     host: str | None
     own: bool

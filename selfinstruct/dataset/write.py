@@ -26,7 +26,7 @@ from ..journal.provenance import Origin, Trail
 from ..journal.snapshot import Snapshot, read
 from ..tables.replace_folder import beside, replace_folder, same_folders
 from .card import Part, write_card
-from .formats import FORMATS, Wording, check_format, columns_of, rows_of, wording_of
+from .formats import FORMATS, Format, Wording, columns_of, formats_of, rows_of
 from .provenance_columns import ASKING, PROVENANCE_CONFIG, Columns, Row, asking_of
 from .revisions import digesting, read_revisions, revisions_after
 
@@ -42,11 +42,11 @@ def to_dataset(run: Run | str | Path, format: str = "messages") -> datasets.Data
 
     Raises ConfigError: unknown format; UsageError: not a run's folder.
     """
-    check_format(format)
     with read(run) as snapshot:
         records = snapshot.records
-        source = _Source.of(snapshot, snapshot.run.config.dataset.model_copy(update={"formats": (format,)}))
-    return _dataset_of(source.rows(records, format), source.features(format))
+        source = _Source.of(snapshot, snapshot.run.config.dataset.with_formats([format]))
+    (name,) = source.formats
+    return _dataset_of(source.rows(records, name), source.features(name))
 
 
 def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig | None = None) -> Path:
@@ -57,13 +57,12 @@ def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig 
     Raises ConfigError for an unknown format or chat template, StorageError when the disk refuses, UsageError when
     permissions do or `target` holds what no export wrote.
     """
+    settings = run.config.dataset if settings is None else settings
+    formats = formats_of(run.config.model_copy(update={"dataset": settings}))  # raises before anything is written
     if target is None:
         target = run.dataset_path
     else:
-        _check_target(target)
-    settings = run.config.dataset if settings is None else settings
-    for name in settings.formats:
-        check_format(name)
+        _check_target(target, formats)
     with read(run) as snapshot:
         return _write_snapshot(snapshot, target, settings)
 
@@ -73,7 +72,7 @@ def _write_snapshot(snapshot: Snapshot, target: Path, settings: DatasetConfig) -
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-        parts = [part for name in settings.formats for part in _write_format(fresh, records, source, name)]
+        parts = [part for name in source.formats for part in _write_format(fresh, records, source, name)]
         parts += _write_provenance(fresh, records, source)
         contents = {f"{part.format}/{part.split}": part.content for part in parts}
         revisions = revisions_after(target, records, contents, source.origins, source.trail.last_at)
@@ -87,13 +86,13 @@ def _write_snapshot(snapshot: Snapshot, target: Path, settings: DatasetConfig) -
     return target
 
 
-def _check_target(target: Path) -> None:
+def _check_target(target: Path, formats: Iterable[str]) -> None:
     """Raise UsageError unless all that is there is an earlier export, which may be replaced whole."""
     if not target.is_dir():
         if target.exists():
             raise UsageError(f"{target}: is a file; name a folder")
         return
-    ours = {"README.md", PROVENANCE_CONFIG, *FORMATS} if read_revisions(target) else set()
+    ours = {"README.md", PROVENANCE_CONFIG, *FORMATS, *formats} if read_revisions(target) else set()
     foreign = sorted(path.name for path in target.iterdir() if path.name not in ours)
     if foreign:
         raise UsageError(f"{target}: holds {foreign[0]!r}, which no export wrote; name a new folder")
@@ -107,28 +106,29 @@ def split_of(record_id: str, test_share: float, random_seed: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What rows are made from, beside the records: the run's configuration, the dataset's wording, the run's trail.
+    """What rows are made from, apart from the records.
 
-    origins: where each record comes from, by its id.
+    formats: each with its wording, by the name of its dataset config. origins: where each record comes from, by its id.
     """
 
     config: RunConfig
-    wording: Wording
+    formats: Mapping[str, tuple[Format, Wording]]
     trail: Trail
     origins: Mapping[str, Origin]
 
     @classmethod
     def of(cls, snapshot: Snapshot, settings: DatasetConfig) -> _Source:
         config, trail = snapshot.run.config.model_copy(update={"dataset": settings}), Trail(snapshot)
-        return cls(config, wording_of(config), trail, {record.id: trail.of(record) for record in snapshot.records})
+        return cls(config, formats_of(config), trail, {record.id: trail.of(record) for record in snapshot.records})
 
     def rows(self, records: Sequence[Record], format: str) -> Iterator[Row]:
         every, columns = self.config.dataset.instances == "all", Columns.of(self.config)
+        chosen, wording = self.formats[format]
         for record in records:
-            yield from rows_of(record, FORMATS[format], every, columns, self.wording, self.origins[record.id])
+            yield from rows_of(record, chosen, every, columns, wording, self.origins[record.id])
 
     def features(self, format: str) -> datasets.Features:
-        return _typed(columns_of(FORMATS[format], self.wording, Columns.of(self.config)))
+        return _typed(columns_of(*self.formats[format], Columns.of(self.config)))
 
     def splits(self, records: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
         """The splits that have records."""
@@ -160,7 +160,7 @@ def _write_format(folder: Path, records: Sequence[Record], source: _Source, name
         part = _write_split(folder, name, split, rows, features, source.config.dataset.shard_rows)
         if part.rows:
             yield part
-            if FORMATS[name].lines:
+            if source.formats[name][0].lines:
                 _write_lines(folder / name / f"{split}.jsonl", source.rows(chosen, name))
 
 

@@ -13,28 +13,31 @@ from typing import Protocol
 
 from ..config.plugins import load_named
 from ..config.run_config import RunConfig
+from ..config.sections import FilterOptions, FilterSection
 from ..core.errors import ConfigError
 from ..core.tasks import Candidate, Instance, Verdict
-from .answers import AnswerRefusal, CutOff, Echo, Scaffolding
+from .answers import AnswerOptions, AnswerRefusal, CutOff, Echo, Scaffolding
 from .arithmetic import WrongArithmetic
 from .code import BadCode
-from .contamination import Contaminated
+from .contamination import Contaminated, ContaminationOptions
 from .evaluation_sets import EvaluationSets, Overlap
 from .instances import AnswerCheck, keep_instances
-from .instruction import AsciiStart, Keywords, Length, Prefixes, PunctuationStart, Truncated
-from .language import AnswerLanguage, Language
-from .personal import PersonalData, Redactor, warnings_about
+from .instruction import AsciiStart, InstructionOptions, Keywords, Length, Prefixes, PunctuationStart, Truncated
+from .language import AnswerLanguage, Language, LanguageOptions
+from .personal import PersonalData, PersonalDataOptions, Redactor, warnings_about
 from .repetition import Repetition
 
 __all__ = [
     "AnswerCheck",
     "Checks",
     "Filter",
+    "FilterRules",
     "build_checks",
     "describe_filters",
     "instruction_filters",
     "keep_instances",
     "name_of",
+    "rules_of",
     "warnings_about",
 ]
 
@@ -48,6 +51,18 @@ ANSWER_CHECKS: dict[str, Callable[[], AnswerCheck]] = {
     "wrong_arithmetic": WrongArithmetic,
 }
 """In the order in which they are tried. The names are their reasons, and the keys of `filters` that turn them off."""
+
+
+class FilterRules(
+    InstructionOptions, LanguageOptions, PersonalDataOptions, ContaminationOptions, AnswerOptions, FilterSection
+):
+    """What is rejected; see docs/guide/filters.md. Each group of keys belongs to the module that reads it."""
+
+
+def rules_of(config: RunConfig) -> FilterRules:
+    """Return the options of the filters."""
+    options = config.filters
+    return options if isinstance(options, FilterRules) else FilterRules.model_validate(options.model_dump())
 
 
 class Filter(Protocol):
@@ -88,7 +103,7 @@ def build_checks(config: RunConfig, sets: EvaluationSets | None = None) -> Check
 
     Raises ConfigError as `instruction_filters` does, and for a language that nobody knows.
     """
-    settings = config.filters
+    settings = rules_of(config)
     questions = sets.questions if sets else ()
     overlap = Overlap(questions, max_similarity=settings.eval_similarity, template=settings.eval_template)
     contaminated = [Contaminated(overlap)] if questions else []
@@ -105,7 +120,7 @@ def instruction_filters(config: RunConfig) -> list[Filter]:
 
     Raises ConfigError for a custom one that can't be imported or built.
     """
-    settings, language = config.filters, config.language
+    settings, language = rules_of(config), config.language
     filters: list[Filter] = [Truncated()]
     if settings.min_words is not None or settings.max_words is not None:
         filters.append(Length(settings.min_words or 0, settings.max_words, language))
@@ -119,7 +134,7 @@ def instruction_filters(config: RunConfig) -> list[Filter]:
         filters.append(AsciiStart())
     if settings.languages:
         filters.append(Language(settings.languages))
-    return filters + [_custom(name, config) for name in settings.custom]
+    return filters + [_custom(each, config) for each in settings.custom_options]
 
 
 def name_of(check: object) -> str:
@@ -129,14 +144,14 @@ def name_of(check: object) -> str:
 
 def answer_checks(config: RunConfig) -> list[AnswerCheck]:
     """The checks of instances that need nothing but the configuration, in the order in which they are tried."""
-    settings = config.filters
+    settings = rules_of(config)
     chosen = [build() for name, build in ANSWER_CHECKS.items() if getattr(settings, name)]
     return [*chosen, AnswerLanguage(settings.answer_languages)] if settings.answer_languages else chosen
 
 
 def describe_filters(config: RunConfig, sets: EvaluationSets) -> dict[str, str]:
     """What is on, in words, for people."""
-    settings = config.filters
+    settings = rules_of(config)
     published = "min_words max_words keywords prefixes punctuation_start".split()
     on = [name for name in published if getattr(settings, name) not in (None, False, ())]
     if settings.ascii_start if settings.ascii_start is not None else config.language == "en":
@@ -146,7 +161,7 @@ def describe_filters(config: RunConfig, sets: EvaluationSets) -> dict[str, str]:
     answers += [f"answer_languages {', '.join(settings.answer_languages)}"] if settings.answer_languages else []
     sizes = [f"{name} ({rows:,} rows)" for name, rows in (sets.sizes or {}).items()]
     return {
-        "instruction filters": ", ".join([*on, *settings.custom]) or "none",
+        "instruction filters": ", ".join([*on, *(each.kind for each in settings.custom_options)]) or "none",
         "answer checks": ", ".join(answers) or "none",
         "personal data": {"redact": "redacted", "refuse": "refused", "keep": "kept"}[settings.personal_data],
         "decontaminated": ", ".join(sizes) or "no evaluation set is named (filters.decontaminate)",
@@ -158,10 +173,15 @@ def _listed(setting: bool | Sequence[str]) -> Sequence[str] | None:
     return None if isinstance(setting, bool) else setting
 
 
-def _custom(name: str, config: RunConfig) -> Filter:
+def _custom(given: FilterOptions, config: RunConfig) -> Filter:
+    """Build a user's filter: its class is called with the configuration, and with its options if it declares any."""
+    name = given.kind
     build = load_named(name, {}, "filters.custom")
+    options = [declared.of(given)] if (declared := getattr(build, "Options", None)) else []
+    if not options:
+        FilterOptions.of(given)  # raises where options are set that nothing reads
     try:
-        made: Filter = build(config)
+        made: Filter = build(config, *options)
     except Exception as error:  # the user's own code may raise anything
         what = " ".join(f"{type(error).__name__}: {error}".split())
         raise ConfigError(f"filters.custom: {name!r} can't be called with the configuration: {what}") from error

@@ -8,7 +8,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 import regex
+from pydantic import Field
 
+from ..config.fields import Section
 from ..core.shipped import shipped_yaml
 from ..core.tasks import PASS, Instance, Verdict
 from ..core.tokens import tokenize
@@ -29,6 +31,18 @@ _NEVER_LAST = frozenset(
 # Characters that don't end a text: opening brackets, commas, dashes.
 _OPEN = tuple("([{（【《“「『、，,;；–—")
 _LEAST_WORDS = 8
+
+
+class AnswerOptions(Section):
+    """Checks of outputs, each named after its reason."""
+
+    answer_refusal: bool = Field(default=True, description="'answer_refusal': the output is 'As an AI language ...'.")
+    scaffolding: bool = Field(default=True, description="'scaffolding': template markers such as '<|im_end|>'.")
+    echo: bool = Field(default=True, description="'echo': the output repeats the instruction.")
+    repetition: bool = Field(default=True, description="'repetition': the same words over and over.")
+    cut_off: bool = Field(default=True, description="'cut_off': ends in the middle of a sentence or code block.")
+    bad_code: bool = Field(default=True, description="'bad_code': a Python or JSON block that can't be parsed.")
+    wrong_arithmetic: bool = Field(default=True, description="'wrong_arithmetic': an equation such as 2 + 2 = 5.")
 
 
 def without_code(text: str) -> str:

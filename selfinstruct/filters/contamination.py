@@ -7,9 +7,30 @@ Outputs are not compared: only the questions of a test set contaminate.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
+from pydantic import Field
+
+from ..config.fields import Free, Names, Section, Share
 from ..core.tasks import PASS, Candidate, Instance, Verdict
 from .evaluation_sets import Hit, Overlap
+
+
+class ContaminationOptions(Section):
+    """Evaluation sets that the dataset must not overlap with."""
+
+    decontaminate: Names = Field(
+        default=(), description="'contaminated': evaluation sets to keep out: files, folders, hub names."
+    )
+    # Free, because the digest of the evaluation sets covers the text of these columns.
+    eval_columns: Free[Annotated[Names, Field(min_length=1)]] = Field(
+        default=("question", "prompt", "problem", "instruction"),
+        description="Columns of these sets to compare, each separately; every row needs one of them.",
+    )
+    eval_similarity: Share = Field(default=0.7, description="Reject above this ROUGE-L F to a question of these sets.")
+    eval_template: Annotated[int, Field(ge=1)] = Field(
+        default=3, description="Wording shared by more questions than this is a template, not an overlap."
+    )
 
 
 class Contaminated:

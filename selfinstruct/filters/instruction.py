@@ -10,16 +10,47 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 import regex
+from pydantic import Field, ValidationInfo, field_validator
 
+from ..config.fields import Names, Section
 from ..core.shipped import shipped_yaml
 from ..core.tasks import PASS, Candidate, Verdict
 from ..core.tokens import tokenize
 
 _OPENERS = frozenset("¿¡“‘«„‚《〈「『")
 """Beyond ASCII, what a sentence in good order may begin with: '¿Qué ...', '《红楼梦》 ...'."""
+
+
+class InstructionOptions(Section):
+    """The rules for instructions; every one is the published rule by default."""
+
+    min_words: Annotated[int, Field(ge=0)] | None = Field(
+        default=4, description="'too_short': fewer words than this (published: 3 or fewer); null: off."
+    )
+    max_words: Annotated[int, Field(ge=1)] | None = Field(
+        default=150, description="'too_long': more words than this; null: off."
+    )
+    keywords: bool | Names = Field(
+        default=True, description="'keyword': what a text model can't serve; true: the language's list, or a list."
+    )
+    prefixes: bool | Names = Field(
+        default=True, description="'prefix': openings such as 'Write a program'; true: the language's list."
+    )
+    punctuation_start: bool = Field(default=True, description="'punctuation_start': begins with punctuation.")
+    ascii_start: bool | None = Field(
+        default=None, description="'not_ascii_start': first character outside ASCII; null: only when language is en."
+    )
+
+    @field_validator("max_words")
+    @classmethod
+    def _above_min_words(cls, value: int | None, info: ValidationInfo) -> int | None:
+        least = info.data.get("min_words")
+        if value is not None and least is not None and value < least:
+            raise ValueError("is below filters.min_words: no task would pass")
+        return value
 
 
 class Truncated:

@@ -12,7 +12,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import regex
+from pydantic import Field
 
+from ..config.fields import Names, Section
 from ..core.errors import ConfigError
 from ..core.tasks import PASS, Candidate, Instance, Verdict
 from ..core.tokens import tokenize
@@ -34,6 +36,18 @@ _QUOTED = regex.compile(
 )
 _LEAD = regex.compile(r"[:：\n]")
 _HAN, _KANA = regex.compile(r"\p{Script=Han}"), regex.compile(r"[\p{Script=Hiragana}\p{Script=Katakana}]")
+
+
+class LanguageOptions(Section):
+    """Languages to keep; both need the extra `language`."""
+
+    languages: Names = Field(
+        default=(), description="'language': keep instructions in these languages only, such as [zh] (ISO 639-1)."
+    )
+    answer_languages: Names = Field(
+        default=(),
+        description="'language': keep outputs in these languages only; name all that translations may have.",
+    )
 
 
 class Language:

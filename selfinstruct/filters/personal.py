@@ -14,6 +14,9 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
+from pydantic import Field
+
+from ..config.fields import Section
 from ..core.shipped import shipped_yaml
 from ..core.tasks import PASS, Candidate, Instance, SeedTask, Verdict
 
@@ -46,6 +49,16 @@ _USER = re.compile(r"://[^\s/@]*\Z")
 _NO_LOGIN = re.compile(r"(?:user|username|login|name):(?:pass|password|passwd|pwd|secret|xxx+|\*+)", re.IGNORECASE)
 _FILM = re.compile(r"\+1\d{3}555\d{4}|\+44(?:2079460|7700900|1632960|1914980|1144960)\d{3}")
 """Reserved for drama: North America's 555, the United Kingdom's as Ofcom lists them."""
+
+
+class PersonalDataOptions(Section):
+    """What happens to personal data."""
+
+    personal_data: Literal["redact", "refuse", "keep"] = Field(
+        default="keep",
+        description="E-mail addresses, phone and card numbers, IBANs, and keys in generated texts: replaced by "
+        "[EMAIL] and so on, rejected as 'personal_data', or kept.",
+    )
 
 
 class Found(NamedTuple):

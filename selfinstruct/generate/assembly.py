@@ -11,18 +11,17 @@ from functools import cached_property
 from typing import Any
 
 from ..ask.budget import Price, prices_of
-from ..config.plugins import load_named
 from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
 from ..core.prompts import Asking
 from ..core.tasks import SeedTask
-from ..filters import Checks, Filter, build_checks
+from ..filters import Checks, Filter, build_checks, rules_of
 from ..filters.evaluation_sets import EvaluationSets, load_sets
 from ..filters.judge import rubric_digest
 from ..seeds.load import load_seeds, seeds_digest
-from ..strategies.factory import build_strategy, factory_of, name_of
-from ..strategies.protocol import Strategy
-from ..teachers import TEACHERS, asked_together, asking_of
+from ..strategies.factory import build_strategy, factory_of, name_of, options_for
+from ..strategies.protocol import Strategy, purposes_of
+from ..teachers import asked_together, askings_of, check_roles, find_kind
 from ..teachers.counting import bound_of
 from ..teachers.egress import check_teachers
 
@@ -73,24 +72,28 @@ def assemble(
     build: Callable[[RunConfig, Asking], Strategy] = build_strategy
     if strategy is not None:
         # Store the real name with the run: status, card, and provenance must not show the configured one.
-        config = config.model_copy(update={"strategy": name_of(strategy)})
+        config = config.model_copy(update={"strategy": options_for(strategy, config.strategy)})
         build = factory_of(strategy, name_of(strategy))
     listed, own = config.all_teachers, own_teachers(teacher, config)
     if not own:
         for each in listed:
-            load_named(each.kind, TEACHERS, "teacher.kind")
+            find_kind(each)  # raises
         check_teachers(config)
-    _check_formats(config)
+    from ..dataset.formats import formats_of
 
-    askings = {each.label: getattr(own.get(each.label), "asking", None) or asking_of(each) for each in listed}
+    formats_of(config)  # raises
+
+    askings = askings_of(config, own)
     prices = prices_of(config, own=bool(own))
     for each in listed:
         bound_of(each)  # raises where a tokenizer file can't be read
     built = build(config, asked_together(listed, askings))
+    check_roles(config, purposes_of(built))
     build_checks(config)  # before a large evaluation set is read
 
     seeds = load_seeds(config.seed_sources)
-    sets = load_sets(config.filters.decontaminate, config.filters.eval_columns)
+    rules = rules_of(config)
+    sets = load_sets(rules.decontaminate, rules.eval_columns)
     checks = build_checks(config, sets)
     if filters is not None:
         checks = replace(checks, instructions=list(filters))
@@ -107,12 +110,3 @@ def own_teachers(given: Any, config: RunConfig) -> dict[str, Any]:
     if given.keys() != set(names):
         raise ConfigError(f"teacher: pass one object for each of {', '.join(names)}, as a mapping of these names")
     return dict(given)
-
-
-def _check_formats(config: RunConfig) -> None:
-    """Raise ConfigError for an unknown format or wording before anything is asked."""
-    from ..dataset.formats import check_format, wording_of
-
-    for name in config.dataset.formats:
-        check_format(name)
-    wording_of(config)

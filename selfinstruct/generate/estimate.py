@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..ask.budget import price_of
+from ..config.options import teachers_for
 from ..config.run_config import RunConfig
-from ..config.teacher_list import having
 from ..core.prompts import Prompt, Usage
 from ..core.tasks import Instance, SeedTask
 from ..filters.judge import Judge
@@ -101,7 +101,7 @@ def _scaled(used: dict[str, float], factor: float) -> Usage:
 def _cost(config: RunConfig, purpose: str, usage: Usage) -> float | None:
     """Return the dollars of `usage`, split among the purpose's teachers by their weights; None if unknown."""
     total, weights = 0.0, 0.0
-    for each in having(config.all_teachers, purpose):
+    for each in teachers_for(purpose, config.all_teachers):
         price = price_of(each)
         if price is None:
             return None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..config.options import teachers_for
 from ..config.run_config import RunConfig
-from ..config.teacher_list import having
 from ..filters import describe_filters, warnings_about
 from ..journal.folder import Run, foresee_start, has_journal
 from ..teachers.egress import in_clear
@@ -83,9 +82,8 @@ def _notes(parts: Assembly, cost_usd: float | None) -> tuple[str, ...]:
     if cost_usd is not None and config.max_cost_usd is not None and cost_usd > config.max_cost_usd:
         notes.append(f"note: max_cost_usd {config.max_cost_usd:g} is below the expected cost; the run will end early")
     for each in config.all_teachers:
-        variable = each.api_key_env
-        if each.kind == "openai" and each.base_url is None and variable and not os.environ.get(variable):
-            notes.append(f"note: ${variable} is not set; `generate` needs the key in it")
+        if each.missing_key is not None:
+            notes.append(f"note: ${each.missing_key} is not set; `generate` needs the key in it")
     return (*notes, *clear_text_warnings(config))
 
 
@@ -93,17 +91,18 @@ def _teachers(config: RunConfig) -> dict[str, str]:
     """One row for the only teacher, or one for each with its roles and weight."""
     if config.teachers is None:
         return {"teacher": f"{config.teacher.kind}: {config.teacher.model}"}
-    return {
-        f"teacher {each.label}": f"{each.kind}: {each.model}, {', '.join(each.roles)}, weight {each.weight:g}"
-        for each in config.teachers
-    }
+    rows = {}
+    for each in config.teachers:
+        roles = ", ".join(each.roles or ["all roles"])
+        rows[f"teacher {each.label}"] = f"{each.kind}: {each.model}, {roles}, weight {each.weight:g}"
+    return rows
 
 
 def _judge(config: RunConfig) -> dict[str, str]:
     """One row for the judge: its teachers, and the threshold; none without a judge."""
     if config.judge is None:
         return {}
-    names = ", ".join(each.label for each in having(config.all_teachers, "judge"))
+    names = ", ".join(each.label for each in teachers_for("judge", config.all_teachers))
     least = config.judge.min_score
     return {"judge": f"{names}, " + ("all kept" if least is None else f"kept from {least:g}")}
 

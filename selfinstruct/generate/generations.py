@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from ..ask.asker import Asker
 from ..ask.slots import AskClosed
+from ..config.options import TeacherOptions, teachers_for
 from ..config.run_config import RunConfig
-from ..config.teacher_list import ListedTeacher, having
 from ..core.prompts import Asking
 from ..filters.judge import Judge
 from ..journal.journal import Answer, Journal
@@ -83,7 +83,7 @@ class Generations:
             ways = [*([not now] if (not now) in by_schema else []), now]
             self.judges = [Judge(self._configs[-1], by_schema=way) for way in ways]
 
-    def _probe_key(self, teacher: ListedTeacher, number: int) -> str:
+    def _probe_key(self, teacher: TeacherOptions, number: int) -> str:
         """Return the key of a teacher's probe in the journal; another model of the same name has another key."""
         named = [
             (n, each)
@@ -138,7 +138,7 @@ async def _purposes_by_schema(
     """
     teachers, follows = config.all_teachers, dict[str, bool]()
     purposes = ["propose", "instances", *(["judge"] if config.judge is not None else [])]
-    asked = {p: having(teachers, p) for p in purposes if replace(asking, structured=True).by_schema(p)}
+    asked = {p: teachers_for(p, teachers) for p in purposes if replace(asking, structured=True).by_schema(p)}
     for each in teachers:
         # The configuration decides, else what the teacher declares, else a probe if a schema could be used at all.
         declared = askings[each.label].structured

@@ -22,7 +22,7 @@ from ..filters.judge import Agreement, GoldenPair, agreement, rubric_digest
 from ..journal.folder import open_run
 from ..journal.status import Outcome, note_outcome
 from ..strategies import build_strategy
-from ..teachers import asking_of, build_teachers
+from ..teachers import askings_of, build_teachers
 from .assembly import own_teachers
 from .generations import Generations
 from .opening import enter, make_asker
@@ -65,9 +65,7 @@ async def _marks(
     meaning = config.meaning("golden", f"judge {rubric_digest()}")
     folder = Path(config.run_dir) / "judge-eval" / digest_of(meaning)[:8]
     config = config.model_copy(update={"run_dir": str(folder), "target": 2 * len(pairs)})  # two answers per pair
-    askings = {
-        each.label: getattr(own.get(each.label), "asking", None) or asking_of(each) for each in config.all_teachers
-    }
+    askings = askings_of(config, own)
 
     # Ask about all answers at once. A question that can't be sent any more raises AskClosed; the others still arrive.
     with open_run(config, meaning, ()) as opened:

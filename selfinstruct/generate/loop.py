@@ -70,7 +70,7 @@ class Loop:
         self._defect: BaseException | None = None
 
         # A batch job takes up to a day however many questions it holds, so all tasks are developed at once then.
-        batch = any(each.mode == "batch" for each in self._config.all_teachers)
+        batch = any(each.in_batches for each in self._config.all_teachers)
         slots = self._config.concurrency * len(self._config.all_teachers)
         self._max_developing = self._target if batch else self._config.lookahead
         self._enough = math.inf if batch else _TASKS_PER_SLOT * slots

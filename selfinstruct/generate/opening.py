@@ -16,7 +16,7 @@ from ..core.errors import TeacherError
 from ..journal.journal import Journal
 from ..teachers import by_batches
 from ..teachers.counting import bound_of
-from ..teachers.protocol import Teacher
+from ..teachers.protocol import Teacher, full
 
 
 def make_asker(
@@ -54,7 +54,7 @@ def make_asker(
     return asker, budget
 
 
-async def enter(stack: contextlib.AsyncExitStack, teachers: Mapping[str, Any], asker: Asker) -> dict[str, Teacher]:
+async def enter(stack: contextlib.AsyncExitStack, teachers: Mapping[str, Teacher], asker: Asker) -> dict[str, Teacher]:
     """Start the teachers that are context managers, and return all that are ready.
 
     A teacher that fails to start is skipped for this run. A signal closes the asker and ends the wait.
@@ -69,12 +69,8 @@ async def enter(stack: contextlib.AsyncExitStack, teachers: Mapping[str, Any], a
     """
     ready: dict[str, Teacher] = {}
     for name, teacher in teachers.items():
-        # Only context managers need to be started.
-        if not hasattr(teacher, "__aenter__"):
-            ready[name] = teacher
-            continue
         # Start the teacher in a task, which the closing asker cancels. Loading a model may take minutes.
-        entering = asyncio.ensure_future(stack.enter_async_context(teacher))
+        entering = asyncio.ensure_future(stack.enter_async_context(full(teacher)))
         asker.when_closed(entering.cancel)
         try:
             ready[name] = await entering

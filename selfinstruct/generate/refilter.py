@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..config.fields import MayChange
 from ..config.run_config import RunConfig, may_change, overridden
-from ..config.sections import MayChange
 from ..core.errors import UsageError
 from ..journal.folder import Run
 from .start import run

@@ -150,7 +150,7 @@ def _check_options(options: RunOptions, config: RunConfig) -> None:
             guess = closest(name, RunOptions.__annotations__)
             raise UsageError(f"run: no option {name!r}" + (f"; did you mean {guess!r}?" if guess else ""))
     check_max_runtime(options.get("max_runtime_s"))
-    if options.get("detach") and all(each.mode == "live" for each in config.all_teachers):
+    if options.get("detach") and not any(each.in_batches for each in config.all_teachers):
         raise UsageError("detach: needs batch jobs, which continue without this process; set teacher.mode to batch")
 
 

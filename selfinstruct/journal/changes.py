@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..config.fields import MayChange
 from ..config.run_config import digest_of, may_change
-from ..config.sections import MayChange
 from ..core.errors import ConfigChanged, UsageError
 from ..core.tasks import SeedTask
 from ..seeds.load import SeedChange, compare_seeds, seeds_digest

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
 
-from ..config.run_config import ListedTeacher, RunConfig
+from ..config.options import TeacherOptions
+from ..config.run_config import RunConfig
 from ..core.tasks import Record
 from .journal import Journal
 from .snapshot import Snapshot
@@ -219,7 +220,7 @@ class Trail:
         return paid.share if paid else Share()
 
 
-def teacher_of(config: RunConfig, name: str) -> ListedTeacher:
+def teacher_of(config: RunConfig, name: str) -> TeacherOptions:
     """Return the teacher called `name`, or the first one if none is: names may change between starts."""
     return next((teacher for teacher in config.all_teachers if teacher.label == name), config.all_teachers[0])
 

@@ -22,15 +22,17 @@ from .journal import Journal
 
 def seal_of(config: RunConfig, meaning: dict[str, Any]) -> str | None:
     """Return the seal of a configuration and its meaning; None if the run uses the caller's own code."""
-    if config.filters.custom or ":" in config.strategy:
+    formats = config.dataset.format_options
+    if config.filters.custom or any(":" in kind for kind in (config.strategy_kind, *formats)):
         return None
-    template = Path(config.dataset.chat_template)
+    # The files that options of formats name, such as a chat template.
+    named = [Path(value) for each in formats.values() for value in each.model_dump().values() if isinstance(value, str)]
     try:
-        template_digest = hashlib.sha256(template.read_bytes()).hexdigest() if template.is_file() else ""
+        digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in named if path.is_file()]
     except OSError:  # writing the dataset reports it
         return None
     values = config.model_dump(mode="json", exclude_unset=True)
-    return digest_of({"program": __version__, "config": values, "meaning": meaning, "template": template_digest})
+    return digest_of({"program": __version__, "config": values, "meaning": meaning, "files": digests})
 
 
 def set_seal(journal: Journal, dataset: Path, seal: str | None) -> None:

@@ -182,7 +182,7 @@ def status_of(run: Run, journal: Journal, running: bool) -> Status:
         by_generation=_by_generation(run, journal, target),
         aim=aim_of(journal),
         teacher=_names(run.config),
-        strategy=run.config.strategy,
+        strategy=run.config.strategy_kind,
         price_source=journal.meta("price_source"),
     )
 
@@ -216,13 +216,13 @@ def _by_generation(run: Run, journal: Journal, target: int) -> list[GenerationSt
         number, config = generation.number, RunConfig.parse(generation.config)
         near = json.loads(journal.meta(f"near_seeds:{number}") or "[]")
         numbers = came.get(number, 0), len(near), made.get(number, 0)
-        rows.append(GenerationStatus(number, generation.first_question, _names(config), config.strategy, *numbers))
+        rows.append(GenerationStatus(number, generation.first_question, _names(config), config.strategy_kind, *numbers))
     return rows
 
 
 def _names(config: RunConfig) -> str:
     """Return the teachers' names. A fake teacher may have any model's name, so it is marked as fake."""
-    return ", ".join(f"{each.label} (fake)" * (each.kind == "fake") or each.label for each in config.all_teachers)
+    return ", ".join(f"{each.label} (fake)" * each.is_fake or each.label for each in config.all_teachers)
 
 
 def _used_by(journal: Journal, column: Literal["purpose", "teacher"]) -> dict[str, dict[str, float]]:

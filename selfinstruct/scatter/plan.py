@@ -26,14 +26,14 @@ def check_scatterable(config: RunConfig, shards: int) -> None:
         raise UsageError(f"shards: {shards} is not at least 1")
     if config.more is not None:
         raise UsageError("target: streams need a total, not a number of further records; set target=5000, for example")
-    if any(each.mode != "live" for each in config.all_teachers):
+    if any(each.in_batches for each in config.all_teachers):
         raise UsageError("teacher.mode: streams share their limits request by request; set mode to live")
-    if any(each.kind == "local" for each in config.all_teachers):
+    if any(each.runs_model for each in config.all_teachers):
         raise UsageError("teacher.kind: local would load the model in each stream; name a server for all machines")
     if has_journal(Path(config.run_dir)):
         raise UsageError(f"run_dir: {config.run_dir} holds a run; name another folder for the streams")
     # The merge counts records, so the rows of the first format must say which record they belong to.
-    first = config.dataset.formats[0]
+    first = next(iter(config.dataset.format_options))
     if config.dataset.instances == "all" and first in FORMATS and not FORMATS[first].traced:
         raise UsageError(
             f"dataset.formats: rows of {first!r} don't name their task, so tasks can't be counted; "

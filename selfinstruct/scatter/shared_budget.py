@@ -17,6 +17,7 @@ from ..core.prompts import Prompt, Usage
 from ..journal.journal import Totals
 from ..teachers.counting import bound_of
 from ..teachers.limits import Allowance, Limits, Turn
+from ..teachers.openai.options import OpenAIOptions
 
 # Effectively no limit on requests in flight: each stream limits its own.
 _NO_WIDTH = 1 << 20
@@ -46,18 +47,20 @@ class SharedBudget:
         """Start from what all streams have `spent`. Raises ConfigError if dollars are capped and a price is unknown."""
         # Requests are capped here, not in `Budget`: a permit reserves its retries too.
         listed = config.all_teachers
+        # A kind of your own states no limits.
+        stated = {each.label: each if isinstance(each, OpenAIOptions) else OpenAIOptions() for each in listed}
         self._bounds = {each.label: bound_of(each) for each in listed}
-        self._tries = {each.label: 1 + each.max_retries for each in listed}
+        self._tries = {name: 1 + each.max_retries for name, each in stated.items()}
         self._max_requests = config.max_requests
         uncounted = config.model_copy(update={"max_requests": None})
         self._budget = Budget(uncounted, {each.label: price_of(each) for each in listed}, spent, self._bounds)
         self._limits = {
-            each.label: Limits(
+            name: Limits(
                 Allowance(each.max_rpm, each.max_tpm, each.max_input_tpm, each.max_output_tpm),
                 _NO_WIDTH,
                 each.patience_s,
             )
-            for each in listed
+            for name, each in stated.items()
         }
         self._in_flight: dict[int, _InFlight] = {}
         self._numbers = itertools.count(1)

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Protocol
 
 from ..ask.budget import BudgetSpent
@@ -18,7 +19,7 @@ from ..core.prompts import Completion, Prompt, Usage
 from ..generate.start import arun
 from ..journal.folder import Run
 from ..teachers.limits import LEAVING
-from ..teachers.protocol import Teacher
+from ..teachers.protocol import Teacher, full
 from .shared_budget import Permit
 
 # How long to wait for the lock of an earlier process of the stream, which may still be shutting down.
@@ -49,16 +50,16 @@ class SharingTeacher:
     """A teacher whose questions wait for a permit from the shared budget."""
 
     def __init__(self, name: str, teacher: Teacher, shared: BudgetClient) -> None:
-        self._name, self._teacher, self._shared = name, teacher, shared
+        self._name, self._teacher, self._shared = name, full(teacher), shared
 
     async def __aenter__(self) -> SharingTeacher:
-        if hasattr(self._teacher, "__aenter__"):
-            await self._teacher.__aenter__()
+        await self._teacher.__aenter__()
         return self
 
-    async def __aexit__(self, *error: object) -> None:
-        if hasattr(self._teacher, "__aexit__"):
-            await self._teacher.__aexit__(*error)
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._teacher.__aexit__(kind, error, trace)
 
     async def complete(self, prompt: Prompt) -> Completion:
         """Return the answer. Raises BudgetSpent if the shared caps leave no room for the question."""

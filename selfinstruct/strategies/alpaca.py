@@ -10,8 +10,14 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import Annotated
 
+from pydantic import Field
+
+from ..config.fields import PerGeneration
+from ..config.options import StrategyOptions
 from ..config.run_config import RunConfig
+from ..config.sections import SamplingConfig
 from ..core.prompts import Asking, Completion, Message, Prompt, Sampling
 from ..core.tasks import Candidate, Demonstration, Development, Instance
 from .reading.lists import is_nothing, without_thoughts
@@ -47,21 +53,41 @@ SCHEMA = {
 _NEXT_TASK = re.compile(r"#{2,6}+[ \t]*+[0-9０-９]{0,4}+[ \t]*+$")
 
 
-class Alpaca:
-    """One question for up to `tasks_per_question` whole tasks."""
+class AlpacaOptions(StrategyOptions):
+    """kind `alpaca`: one request for several complete tasks. Defaults as published."""
 
+    kind: str = Field(default="alpaca", description="alpaca")
+    seed_demos: PerGeneration[Annotated[int, Field(ge=1)]] = Field(
+        default=3, description="Seed tasks shown in each request for new tasks."
+    )
+    machine_demos: PerGeneration[Annotated[int, Field(ge=0)]] = Field(
+        default=0, description="Generated tasks shown in each request for new tasks."
+    )
+    tasks_per_question: PerGeneration[Annotated[int, Field(ge=1)] | None] = Field(
+        default=None, description="New tasks per request; null: 20 minus the tasks shown."
+    )
+    propose: PerGeneration[SamplingConfig] = Field(
+        default=SamplingConfig(), description="Sampling of requests for new tasks."
+    )
+
+
+class Alpaca:
+    """One request for up to `tasks_per_question` complete tasks."""
+
+    Options = AlpacaOptions
     name = "alpaca"
+    purposes = ("propose",)
     task_tokens = 90  # with input and output
 
     def __init__(self, config: RunConfig, asking: Asking) -> None:
         self._wording = load_wording(config, self.name, PUBLISHED)
         self._asking = asking
-        self._sampling = config.propose
+        options = self.Options.of(config.strategy)
+        self._sampling = options.propose
         self.digest = self._wording.digest
-        self.seed_demos = 3 if config.seed_demos is None else config.seed_demos
-        self.machine_demos = 0 if config.machine_demos is None else config.machine_demos
+        self.seed_demos, self.machine_demos = options.seed_demos, options.machine_demos
         rest = PUBLISHED_TASKS - self.seed_demos - self.machine_demos
-        self.tasks_per_question = config.tasks_per_question or max(rest, 1)
+        self.tasks_per_question = options.tasks_per_question or max(rest, 1)
 
     def propose(self, demos: Sequence[Demonstration]) -> Prompt:
         """The rules first, the same for every question; then the demonstrations and what to add."""

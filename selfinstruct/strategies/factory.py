@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from ..config.options import StrategyOptions
 from ..config.plugins import load_named
 from ..config.run_config import RunConfig
 from ..core.errors import ConfigError, SelfInstructError
@@ -14,16 +15,15 @@ from .alpaca import Alpaca
 from .protocol import Strategy
 from .self_instruct import SelfInstruct
 
-STRATEGIES: dict[str, Callable[[RunConfig, Asking], Strategy]] = {
-    "alpaca": Alpaca,
-    "self_instruct": SelfInstruct,
-}
+STRATEGIES: dict[str, type[Alpaca] | type[SelfInstruct]] = {"alpaca": Alpaca, "self_instruct": SelfInstruct}
+"""The built-in strategies; each class declares its options as `Options`."""
 _METHODS = ("propose", "parse", "develop")
 
 
 def build_strategy(config: RunConfig, asking: Asking) -> Strategy:
     """Build the strategy that `config.strategy` names. Raises ConfigError for an unknown name or a defective one."""
-    return factory_of(load_named(config.strategy, STRATEGIES, "strategy"), config.strategy)(config, asking)
+    kind = config.strategy_kind
+    return factory_of(load_named(kind, STRATEGIES, "strategy"), kind)(config, asking)
 
 
 def factory_of(given: Any, name: str) -> Callable[[RunConfig, Asking], Strategy]:
@@ -34,6 +34,8 @@ def factory_of(given: Any, name: str) -> Callable[[RunConfig, Asking], Strategy]
 
     def build(config: RunConfig, asking: Asking) -> Strategy:
         made = given
+        if isinstance(given, type) and not hasattr(given, "Options"):
+            StrategyOptions.of(config.strategy)  # raises where options are set that nothing reads
         if isinstance(given, type) or not hasattr(given, "propose"):
             try:
                 made = given(config, asking)
@@ -51,6 +53,16 @@ def factory_of(given: Any, name: str) -> Callable[[RunConfig, Asking], Strategy]
         return strategy
 
     return build
+
+
+def options_for(given: Any, configured: str | StrategyOptions) -> StrategyOptions:
+    """Return the options of a caller's strategy: those configured, under the strategy's own name.
+
+    Raises:
+        ConfigError: Options that the strategy doesn't have.
+    """
+    declared: type[StrategyOptions] = getattr(given, "Options", type(StrategyOptions.of(configured)))
+    return declared.of(configured).model_copy(update={"kind": name_of(given)})
 
 
 def name_of(given: Any) -> str:

@@ -24,9 +24,11 @@ class PreviewPrompt:
 class Strategy(Protocol):
     """A way to ask for tasks. Every method is a pure function of its arguments and keeps no state between calls.
 
-    Two more members are optional, and only `check` and `preview` read them: `task_tokens`, the expected tokens of
-    one proposed task, and `preview(instruction)`, which returns a `PreviewPrompt` for every prompt that `develop`
-    may send.
+    Four more members are optional. `Options` is the model of its options in the configuration, a subclass of
+    `StrategyOptions`; the strategy reads them as `Options.of(config.strategy)`. `purposes` names the purposes of its
+    prompts, to which teachers have roles. `task_tokens` is the expected length of one proposed task, and
+    `preview(instruction)` returns a `PreviewPrompt` for every prompt that `develop` may send; `check` and `preview` use
+    these two.
     """
 
     name: str
@@ -50,6 +52,12 @@ def preview_prompts(strategy: Strategy, instruction: str) -> Sequence[PreviewPro
     """Return examples of the prompts that develop `instruction`; none for a strategy that declares none."""
     prompts: Sequence[PreviewPrompt] = getattr(strategy, "preview", lambda _: ())(instruction)
     return prompts
+
+
+def purposes_of(strategy: Strategy) -> Sequence[str] | None:
+    """Return the purposes of a strategy's prompts; None for a strategy that doesn't declare them."""
+    purposes: Sequence[str] | None = getattr(strategy, "purposes", None)
+    return purposes
 
 
 def task_tokens(strategy: Strategy) -> int:

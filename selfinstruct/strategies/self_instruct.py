@@ -13,8 +13,14 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Annotated
 
+from pydantic import Field
+
+from ..config.fields import PerGeneration
+from ..config.options import StrategyOptions
 from ..config.run_config import RunConfig
+from ..config.sections import SamplingConfig
 from ..core.prompts import Asking, Completion, Endpoint, Message, Prompt, Sampling
 from ..core.tasks import Candidate, Demonstration, Development, Instance
 from .few_shot import INSTANCES, INSTRUCTIONS, before_classify, before_instances
@@ -34,21 +40,47 @@ servers refuse it, so it is left out. The published stops are added over the com
 words of the prompt: a chat answer may open with a sentence and a blank line."""
 
 
-class SelfInstruct:
-    """Instructions first; then, for each that is admitted, two more questions."""
+class SelfInstructOptions(StrategyOptions):
+    """kind `self_instruct`: instructions first, then two requests per admitted task. Defaults as published."""
 
+    kind: str = Field(default="self_instruct", description="self_instruct")
+    seed_demos: PerGeneration[Annotated[int, Field(ge=1)]] = Field(
+        default=6, description="Seed tasks shown in each request for new tasks."
+    )
+    machine_demos: PerGeneration[Annotated[int, Field(ge=0)]] = Field(
+        default=2, description="Generated tasks shown in each request for new tasks."
+    )
+    tasks_per_question: PerGeneration[Annotated[int, Field(ge=1)]] = Field(
+        default=8, description="New tasks per request."
+    )
+    max_instances: PerGeneration[Annotated[int, Field(ge=1)]] = Field(default=5, description="Instances per task.")
+    propose: PerGeneration[SamplingConfig] = Field(
+        default=SamplingConfig(), description="Sampling of requests for new tasks."
+    )
+    classify: PerGeneration[SamplingConfig] = Field(
+        default=SamplingConfig(), description="Sampling of 'is it a classification?'."
+    )
+    instances: PerGeneration[SamplingConfig] = Field(
+        default=SamplingConfig(), description="Sampling of requests for instances."
+    )
+
+
+class SelfInstruct:
+    """Instructions first; then two more requests for each admitted one."""
+
+    Options = SelfInstructOptions
     name = "self_instruct"
+    purposes = ("propose", "classify", "instances")
     task_tokens = 20  # the instruction alone
 
     def __init__(self, config: RunConfig, asking: Asking) -> None:
         self._wording = load_wording(config, self.name, PUBLISHED)
-        self._config = config
+        self._options = options = self.Options.of(config.strategy)
         self._asking = asking
         self.digest = self._wording.digest
-        self.seed_demos = 6 if config.seed_demos is None else config.seed_demos
-        self.machine_demos = 2 if config.machine_demos is None else config.machine_demos
-        self.tasks_per_question = config.tasks_per_question or 8
-        self._max = config.max_instances
+        self.seed_demos, self.machine_demos = options.seed_demos, options.machine_demos
+        self.tasks_per_question = options.tasks_per_question
+        self._max = options.max_instances
 
     # --- step 1 -------------------------------------------------------------------------------
 
@@ -256,9 +288,9 @@ class SelfInstruct:
         published = PUBLISHED[purpose]
         if endpoint == "completions":
             published = replace(published, stop=tuple(stop for stop in stops if stop.strip() or "\n" in stop))
-        configured = {"propose": self._config.propose, "classify": self._config.classify}
-        sampling: Sampling = configured.get(purpose, self._config.instances).over(published)
-        return sampling
+        options = self._options
+        configured = {"propose": options.propose, "classify": options.classify, "instances": options.instances}
+        return configured[purpose].over(published)
 
 
 def _one_line(instruction: str) -> str:

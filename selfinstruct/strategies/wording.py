@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from ..config.options import StrategyOptions
 from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
 from ..core.prompts import Sampling
@@ -73,13 +74,15 @@ def load_wording(config: RunConfig, strategy: str, published: dict[str, Sampling
     Raises ConfigError when the file can't be read, or lacks a key, a place or a part of an example that
     the shipped one has: a run must not find that out after it has been paid for.
     """
-    source = config.prompts or SHIPPED[config.language]
-    texts = _shipped(source) if config.prompts is None else _read(source)
+    options = config.strategy
+    own = options.prompts if isinstance(options, StrategyOptions) else None
+    source = own or SHIPPED[config.language]
+    texts = _shipped(source) if own is None else _read(source)
     section = texts.get(strategy) if isinstance(texts, dict) else None
     if not isinstance(section, dict):
         raise ConfigError(f"prompts: {source}: has no section '{strategy}'; write one like in the shipped en.yaml")
     wording = Wording(section, source, published)
-    if config.prompts is not None:
+    if own is not None:
         _compare(wording, _shipped("en.yaml")[strategy], source)
     return wording
 

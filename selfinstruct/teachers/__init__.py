@@ -9,17 +9,34 @@ says how it wants to be asked.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..config.options import TeacherOptions
 from ..config.plugins import load_named
-from ..config.run_config import RunConfig, TeacherConfig
+from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
-from .asking import asked_together, asking_for, asking_of
+from .asking import asked_together, asking_for, asking_of, askings_of, check_roles
+from .fake.options import FakeOptions
+from .local.options import LocalOptions
+from .openai.options import OpenAIOptions
+from .protocol import Teacher
 
 if TYPE_CHECKING:
     from .batch.batch_job import Notes
 
-__all__ = ["TEACHERS", "asked_together", "asking_for", "asking_of", "build_teacher", "build_teachers", "by_batches"]
+__all__ = [
+    "TEACHERS",
+    "asked_together",
+    "asking_for",
+    "asking_of",
+    "askings_of",
+    "build_teacher",
+    "build_teachers",
+    "by_batches",
+    "check_roles",
+    "find_kind",
+]
 
 
 def _openai(config: RunConfig) -> Any:
@@ -27,7 +44,8 @@ def _openai(config: RunConfig) -> Any:
     from .openai.teacher import OpenAITeacher
 
     check_teachers(config)
-    return OpenAITeacher(config.teacher, concurrency=config.concurrency, direct=config.egress != "any")
+    options = OpenAIOptions.of(config.teacher)
+    return OpenAITeacher(options, concurrency=config.concurrency, direct=config.egress != "any")
 
 
 def _local(config: RunConfig) -> Any:
@@ -42,12 +60,36 @@ def _fake(config: RunConfig) -> Any:
     return FakeTeacher(structured=config.teacher.structured != "text")
 
 
-TEACHERS: dict[str, Callable[[RunConfig], Any]] = {"openai": _openai, "local": _local, "fake": _fake}
+@dataclass(frozen=True)
+class TeacherKind:
+    """A built-in kind: the model of its options, and a function from the configuration to a teacher."""
+
+    Options: type[TeacherOptions]
+    build: Callable[[RunConfig], Teacher]
+
+    def __call__(self, config: RunConfig) -> Teacher:
+        """Build the teacher, as a user's own class does when it is called with the configuration."""
+        return self.build(config)
 
 
-def build_teacher(config: RunConfig) -> Any:
-    """The teacher that `config.teacher` names, not yet entered. Raises ConfigError."""
-    return load_named(config.teacher.kind, TEACHERS, "teacher.kind")(config)
+TEACHERS = {
+    "openai": TeacherKind(OpenAIOptions, _openai),
+    "local": TeacherKind(LocalOptions, _local),
+    "fake": TeacherKind(FakeOptions, _fake),
+}
+
+
+def find_kind(teacher: TeacherOptions) -> tuple[Callable[[RunConfig], Teacher], TeacherOptions]:
+    """Return the code of a teacher's kind, and its checked options. Raises ConfigError."""
+    build = load_named(teacher.kind, TEACHERS, "teacher.kind")
+    declared: type[TeacherOptions] = getattr(build, "Options", TeacherOptions)
+    return build, declared.of(teacher)
+
+
+def build_teacher(config: RunConfig) -> Teacher:
+    """Return the teacher that `config.teacher` names, not yet entered. Raises ConfigError."""
+    build, options = find_kind(config.teacher)
+    return build(config.asking_only(options))
 
 
 def build_teachers(config: RunConfig) -> dict[str, Any]:
@@ -63,19 +105,19 @@ def hosts_of(config: RunConfig) -> dict[str, str]:
     return {name: host for name, host in hosts.items() if host}
 
 
-def by_batches(teacher: Any, settings: TeacherConfig, jobs: Notes, leave: Callable[[int, str], bool] | None) -> Any:
+def by_batches(teacher: Any, settings: TeacherOptions, jobs: Notes, leave: Callable[[int, str], bool] | None) -> Any:
     """`teacher` asked by batch jobs, where the configuration says so or earlier starts have left some open.
 
     jobs: where they are written down. leave: called when all its questions wait in them, see BatchTeacher; None: wait
     for them. Raises ConfigError when that teacher can't be asked so.
     """
-    if settings.mode == "live" and not jobs.open():
+    if not settings.in_batches and not jobs.open():
         return teacher
     from .batch.teacher import BatchTeacher
     from .openai.teacher import OpenAITeacher
 
     if isinstance(teacher, OpenAITeacher):
-        return BatchTeacher(teacher, settings, jobs, leave)
-    if settings.mode == "batch":
+        return BatchTeacher(teacher, OpenAIOptions.of(settings), jobs, leave)
+    if settings.in_batches:
         raise ConfigError("teacher.mode: batch needs OpenAI's protocol; an object of your own is asked live")
     return teacher

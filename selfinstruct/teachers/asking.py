@@ -4,24 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..config.run_config import ListedTeacher, RunConfig, TeacherConfig
-from ..config.teacher_list import ROLES
+from ..config.options import TeacherOptions, teachers_for
+from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
 from ..core.prompts import Asking, Endpoint
+from ..core.suggest import closest
+from .protocol import Teacher, full
 
 
-def asking_of(settings: TeacherConfig) -> Asking:
-    """How one teacher is asked: over the configured endpoint, else as the catalogue says, else by chat."""
+def asking_of(settings: TeacherOptions) -> Asking:
+    """Return how one teacher is asked: over the configured endpoint, else as the catalog says, else by chat."""
     if settings.endpoint is not None:
         return Asking.over(settings.endpoint)
-    if settings.kind == "local":
+    if settings.runs_model:
         from .local.teacher import catalogue_asking
 
         return catalogue_asking(settings.model)
     return Asking()
 
 
-def asked_together(teachers: Sequence[ListedTeacher], askings: Mapping[str, Asking]) -> Asking:
+def askings_of(config: RunConfig, own: Mapping[str, Teacher]) -> dict[str, Asking]:
+    """Return how each teacher is asked, by its name. own: the caller's teachers, which may say so themselves."""
+    stated = {name: full(teacher).asking for name, teacher in own.items()}
+    return {each.label: stated.get(each.label) or asking_of(each) for each in config.all_teachers}
+
+
+def check_roles(config: RunConfig, purposes: Sequence[str] | None) -> None:
+    """Check the roles of several teachers against what is asked.
+
+    Args:
+        config: The teachers and the judge.
+        purposes: What the strategy asks; None if it doesn't say.
+
+    Raises:
+        ConfigError: A purpose that no teacher answers, or a role that nothing asks for.
+    """
+    if config.teachers is None:
+        return
+    roles = [role for each in config.teachers for role in each.roles or ()]
+    defects = []
+    for purpose in purposes or ("propose",):
+        if all(each.roles is not None and purpose not in each.roles for each in config.teachers):
+            defects.append(f"none has the role {purpose!r}; add it to the roles of one")
+    if config.judge is None and "judge" in roles:
+        defects.append(
+            "one has the role 'judge', which nothing needs; add a section judge, such as judge: {min_score: 3}"
+        )
+    known = [*(purposes or roles), "judge"]
+    for role in dict.fromkeys(role for role in roles if role not in known):
+        guess = closest(role, known)
+        hint = f"did you mean {guess!r}?" if guess else f"one of {', '.join(known)}"
+        defects.append(f"the role {role!r} is unknown; {hint}")
+    if defects:
+        raise ConfigError("\n".join(f"teachers: {defect}" for defect in defects))
+
+
+def asked_together(teachers: Sequence[TeacherOptions], askings: Mapping[str, Asking]) -> Asking:
     """How all of them are asked, so that any of a role can answer its questions. askings: by the teachers' names.
 
     Raises ConfigError where those of one role have different endpoints. Instances are only asked `direct` where all of
@@ -30,8 +68,8 @@ def asked_together(teachers: Sequence[ListedTeacher], askings: Mapping[str, Aski
     if len(teachers) == 1:
         return askings[teachers[0].label]
     endpoints: dict[str, Endpoint] = {}
-    for role in ROLES:
-        having = {each.label: getattr(askings[each.label], role) for each in teachers if role in each.roles}
+    for role in ("propose", "classify", "instances"):
+        having = {each.label: getattr(askings[each.label], role) for each in teachers_for(role, teachers)}
         if len(set(having.values())) > 1:
             one, other = (next(name for name, value in having.items() if value == e) for e in ("chat", "completions"))
             raise ConfigError(
@@ -39,7 +77,7 @@ def asked_together(teachers: Sequence[ListedTeacher], askings: Mapping[str, Aski
                 "endpoint alike, or give them different roles"
             )
         endpoints[role] = next(iter(having.values()), "chat")
-    direct = all(askings[each.label].direct for each in teachers if "instances" in each.roles)
+    direct = all(askings[each.label].direct for each in teachers_for("instances", teachers))
     return Asking(endpoints["propose"], endpoints["classify"], endpoints["instances"], direct=direct)
 
 

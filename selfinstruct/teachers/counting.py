@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..config.run_config import TeacherConfig
+from ..config.options import TeacherOptions
 from ..core.errors import ConfigError
 from ..core.prompts import Prompt
 
@@ -34,7 +34,7 @@ def _bytes(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
 
-def bound_of(teacher: TeacherConfig) -> Bound:
+def bound_of(teacher: TeacherOptions) -> Bound:
     """By the tokenizer that the configuration names, else by the one in the hub's cache for this model, else by bytes.
 
     Raises ConfigError: `tokenizer` can't be read, or the package for it is missing.

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import socket
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
-from ..config.run_config import RunConfig, TeacherConfig
+from ..config.options import TeacherOptions
+from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
 
-_PUBLIC = "https://api.openai.com/v1"
 
-
-def address_of(teacher: TeacherConfig) -> str:
-    """The address that a teacher of kind openai is asked at; the SDK reads $OPENAI_BASE_URL where none is set."""
-    return teacher.base_url or os.environ.get("OPENAI_BASE_URL", "").strip() or _PUBLIC
-
-
-def host_of(teacher: TeacherConfig) -> str | None:
-    """The host of that address; None for a teacher of another kind."""
-    return _split(address_of(teacher)).hostname if teacher.kind == "openai" else None
+def host_of(teacher: TeacherOptions) -> str | None:
+    """Return the host of the teacher's server; None for a teacher without one."""
+    return _split(teacher.address).hostname if teacher.address is not None else None
 
 
 def on_this_machine(host: str) -> bool:
@@ -58,13 +51,13 @@ def check_egress(egress: str | Sequence[str], address: str, what: str = "the tea
 def check_teachers(config: RunConfig) -> None:
     """Raises ConfigError when `egress` forbids a configured teacher."""
     for each in config.all_teachers:
-        if each.kind == "openai":
-            check_egress(config.egress, address_of(each))
+        if each.address is not None:
+            check_egress(config.egress, each.address)
 
 
 def in_clear(config: RunConfig) -> list[str]:
     """The hosts that prompts and keys would go to unencrypted."""
-    parts = [_split(address_of(each)) for each in config.all_teachers if each.kind == "openai"]
+    parts = [_split(each.address) for each in config.all_teachers if each.address is not None]
     hosts = dict.fromkeys(part.hostname or "" for part in parts if part.scheme == "http")
     return [host for host in hosts if not on_this_machine(host)]
 

@@ -10,10 +10,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from selfinstruct.ask.budget import Budget, BudgetSpent, Price, price_of, stated_price
-from selfinstruct.config.run_config import RunConfig, TeacherConfig
+from selfinstruct.config.options import TeacherOptions
+from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.prompts import Message, Prompt, Sampling, Usage
 from selfinstruct.journal.journal import Totals
+from selfinstruct.teachers.fake.options import FakeOptions
+from selfinstruct.teachers.local.options import LocalOptions
+from selfinstruct.teachers.openai.options import OpenAIOptions
 
 TEACHER = "gpt-4o-mini"
 PRICE = Price(1.5, 0.3, 6.0, "test")
@@ -157,24 +161,24 @@ def test_a_cap_in_dollars_needs_a_price() -> None:
 
 
 def test_the_price_in_the_configuration_goes_first() -> None:
-    teacher = TeacherConfig(model="gpt-4o-mini", input_usd_per_mtok=2, output_usd_per_mtok=4)
+    teacher = OpenAIOptions(model="gpt-4o-mini", input_usd_per_mtok=2, output_usd_per_mtok=4)
     assert price_of(teacher) == Price(2, 2, 4, "config")
-    teacher = TeacherConfig(kind="local", input_usd_per_mtok=2, cached_usd_per_mtok=0.5, output_usd_per_mtok=4)
-    assert price_of(teacher) == Price(2, 0.5, 4, "config")
+    local = LocalOptions(model="m", input_usd_per_mtok=2, cached_usd_per_mtok=0.5, output_usd_per_mtok=4)
+    assert price_of(local) == Price(2, 0.5, 4, "config")
     with pytest.raises(ConfigError, match="set both"):
-        stated_price(TeacherConfig(input_usd_per_mtok=2))
+        stated_price(OpenAIOptions(input_usd_per_mtok=2))
 
 
 def test_a_known_model_is_looked_up() -> None:
-    price = price_of(TeacherConfig(model="gpt-4o-mini"))
+    price = price_of(OpenAIOptions(model="gpt-4o-mini"))
     assert price is not None
     assert (price.input, price.cached, price.output) == pytest.approx((0.15, 0.075, 0.6))
     assert price.source.startswith("genai-prices")
 
 
 def test_a_teacher_on_this_machine_is_free() -> None:
-    for kind in ("local", "fake"):
-        price = price_of(TeacherConfig(kind=kind, model="gpt-4o-mini"))
+    for teacher in (LocalOptions(model="gpt-4o-mini"), FakeOptions(model="gpt-4o-mini")):
+        price = price_of(teacher)
         assert price is not None
         assert price.cost(Usage(10**6, 10**6)) == 0
 
@@ -182,12 +186,12 @@ def test_a_teacher_on_this_machine_is_free() -> None:
 @pytest.mark.parametrize(
     "teacher",
     [
-        TeacherConfig(model="nobody-knows-this-model"),
-        TeacherConfig(model="gpt-4o-mini", base_url="http://127.0.0.1:8000/v1"),
-        TeacherConfig(kind="my.module:Teacher", model="gpt-4o-mini"),
+        OpenAIOptions(model="nobody-knows-this-model"),
+        OpenAIOptions(model="gpt-4o-mini", base_url="http://127.0.0.1:8000/v1"),
+        TeacherOptions(kind="my.module:Teacher", model="gpt-4o-mini"),
     ],
 )
-def test_otherwise_nobody_knows(teacher: TeacherConfig) -> None:
+def test_otherwise_the_price_is_unknown(teacher: TeacherOptions) -> None:
     assert price_of(teacher) is None
 
 

@@ -175,10 +175,10 @@ def test_refilter_asks_nothing_and_can_go_on(config_file: Path, tmp_path: Path) 
 
 def test_fork_takes_the_answers_over(config_file: Path, tmp_path: Path) -> None:
     cli("generate", config_file)
-    changed = ("--set", "max_instances=2", "--set", "target=45")
+    changed = ("--set", "strategy.max_instances=2", "--set", "target=45")
     refused = cli("generate", config_file, *changed)
     assert refused.returncode == 2
-    assert "max_instances: was 5, now 2" in refused.stderr
+    assert "strategy.max_instances: was 5, now 2" in refused.stderr
     done = cli("generate", config_file, *changed, "--fork", tmp_path / "forked")
     assert done.returncode == 0, done.stderr
     assert json.loads(cli("status", tmp_path / "forked", "--json").stdout)["records"] == 45

@@ -13,21 +13,23 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from selfinstruct.config.fields import MayChange
+from selfinstruct.config.options import FormatOptions
 from selfinstruct.config.run_config import (
     DatasetConfig,
     RunConfig,
     SamplingConfig,
-    TeacherConfig,
     digest_of,
     json_schema,
     may_change,
     overridden,
 )
-from selfinstruct.config.sections import MayChange
 from selfinstruct.core.errors import ConfigError, SelfInstructError
 from selfinstruct.core.prompts import Sampling
 from selfinstruct.filters import instruction_filters
 from selfinstruct.seeds.load import load_seeds
+from selfinstruct.strategies.self_instruct import SelfInstructOptions
+from selfinstruct.teachers.openai.options import OpenAIOptions
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 MINIMAL = {"seeds": "s.jsonl", "run_dir": "run"}
@@ -68,8 +70,8 @@ def parsed(**values: Any) -> RunConfig:
         ("seeds: a\nrun_dir: [b\ntarget: 3\n", "3: expected ',' or ']', but got ':'; check the indentation"),
         ("seeds: a\n\trun_dir: b\n", "2: found character '\\t' that cannot start any token; check the indentation"),
         ("seeds: a: b\n", "1: mapping values are not allowed here; check the indentation and the quotes"),
-        ("target: 1\nseeds: a\ntarget: 2\n", "3: the same key stands here twice; check"),
-        ("seeds: a\nteacher:\n  model: a\n  model: b\n", "4: the same key stands here twice; check"),
+        ("target: 1\nseeds: a\ntarget: 2\n", "3: this key appears twice; check"),
+        ("seeds: a\nteacher:\n  model: a\n  model: b\n", "4: this key appears twice; check"),
         ("seeds: a\nrun_dir: b\0\n", "2: a character that YAML doesn't allow; remove it"),
         ("seeds: a\nrun_dir: 2024-13-01\n", "a value that YAML can't read; put quotes around dates and texts"),
         ("seeds: caf\udce9\n", "is not UTF-8; save it as UTF-8"),
@@ -99,7 +101,7 @@ def test_a_byte_order_mark_and_windows_line_ends(load: Load) -> None:
 
 
 def test_an_empty_section_has_its_defaults(load: Load) -> None:
-    assert load("seeds: a\nrun_dir: b\nteacher:\n  # model: x\ndataset:\n").teacher == TeacherConfig()
+    assert load("seeds: a\nrun_dir: b\nteacher:\n  # model: x\ndataset:\n").teacher == OpenAIOptions()
 
 
 # --- keys and values -----------------------------------------------------------------------------
@@ -117,15 +119,15 @@ TARGET = "target: must be a number of records such as 500, or +500 for so many m
         ({"keyword": True}, "keyword: unknown key"),
         ({"teacher": {"modell": "a"}}, "teacher.modell: unknown key; did you mean 'teacher.model'?"),
         ({"dataset": {"format": "a"}}, "dataset.format: unknown key; did you mean 'dataset.formats'?"),
-        ({"temperature": 1.0}, "temperature: unknown key; did you mean 'propose.temperature'?"),
+        ({"temperature": 1.0}, "temperature: unknown key; did you mean 'strategy.propose.temperature'?"),
         ({"teacher": {"target": 5}}, "teacher.target: unknown key; did you mean 'target'?"),
         ({"seeds": None}, "seeds: must be a path, or a list of paths"),
         ({"seeds": []}, "seeds: must be a path, or a list of paths"),
         ({"seeds": ["a", 5]}, "seeds: must be a path, or a list of paths"),
         ({"run_dir": ""}, "run_dir: must not be empty"),
         ({"run_dir": 2024}, "run_dir: must be a text (it is 2024); put it in quotes"),
-        ({"run_dir": "a\0b"}, "run_dir: holds a character that can't be stored; write it anew"),
-        ({"run_dir": "a\ud800"}, "run_dir: holds a character that can't be stored; write it anew"),
+        ({"run_dir": "a\0b"}, "run_dir: contains a character that can't be stored; type it again"),
+        ({"run_dir": "a\ud800"}, "run_dir: contains a character that can't be stored; type it again"),
         ({"target": 0}, TARGET),
         ({"target": True}, TARGET),
         ({"target": 1.5}, TARGET),
@@ -136,23 +138,53 @@ TARGET = "target: must be a number of records such as 500, or +500 for so many m
         ({"max_cost_usd": True}, "max_cost_usd: must be a valid number (it is true)"),
         ({"language": "eng"}, "language: must be 'en', 'zh' or 'any'; did you mean 'en'?"),
         (
-            {"teacher": "gpt-4o"},
-            "teacher: is a section: its keys stand below it, indented, or are set as teacher.KEY=VALUE",
+            {"judge": "gpt-4o"},
+            "judge: is a section: write its keys below it, indented, or set them as judge.KEY=VALUE",
+        ),
+        ({"teacher": 5}, "teacher: is a section: write its keys below it, indented, or set them as teacher.KEY=VALUE"),
+        ({"teacher": "gpt-4o"}, "teacher: 'gpt-4o' is unknown; one of fake, local, openai, or package.module:Name"),
+        ({"teacher": {"kind": "local"}}, "teacher.model: is needed; add it to the file or give --set teacher.model="),
+        (
+            {"teacher": {"kind": "local", "model": "m", "base_url": "http://a"}},
+            "teacher.base_url: is no option of this kind; remove it, or choose another kind",
+        ),
+        ({"strategy": "alpacca"}, "strategy: 'alpacca' is unknown; did you mean 'alpaca'?"),
+        (
+            {"strategy": {"kind": "alpaca", "max_instances": 2}},
+            "strategy.max_instances: is no option of this kind; remove it, or choose another kind",
+        ),
+        ({"seed_demos": 3}, "seed_demos: unknown key; did you mean 'strategy.seed_demos'?"),
+        ({"max_instances": 3}, "max_instances: unknown key; did you mean 'strategy.max_instances'?"),
+        ({"prompts": "a.yaml"}, "prompts: unknown key; did you mean 'strategy.prompts'?"),
+        ({"propose": {"top_p": 1.0}}, "propose: unknown key; did you mean 'strategy.propose'?"),
+        (
+            {"dataset": {"chat_template": "llama3"}},
+            "dataset.chat_template: unknown key; write {kind: text, chat_template: ...} in dataset.formats",
+        ),
+        (
+            {"dataset": {"formats": [{"kind": "text", "chat_tmplate": "llama3"}]}},
+            "dataset.formats.0.chat_tmplate: unknown key; did you mean 'dataset.formats.chat_template'?",
         ),
         ({"egress": "foo"}, "egress: must be any, local-only, or a list of hosts"),
         (
             {"filters": {"min_words": 9, "max_words": 8}},
-            "filters.min_words: is above filters.max_words: no task would pass",
+            "filters.max_words: is below filters.min_words: no task would pass",
         ),
         ({"teacher": {"base_url": "localhost:8000"}}, "teacher.base_url: must begin with http:// or https://"),
-        ({"teacher": {"base_url": "http://me:pw@host/v1"}}, "teacher.base_url: must hold no user, password, query"),
-        ({"teacher": {"base_url": "http://host/v1?key=pw"}}, "teacher.base_url: must hold no user, password, query"),
-        ({"propose": {"stop": "a"}}, "propose.stop: must be a list (it is a text)"),
-        ({"propose": {"stop": ["a", ""]}}, "propose.stop.1: must not be empty"),
+        (
+            {"teacher": {"base_url": "http://me:pw@host/v1"}},
+            "teacher.base_url: must not contain a user, password, query",
+        ),
+        (
+            {"teacher": {"base_url": "http://host/v1?key=pw"}},
+            "teacher.base_url: must not contain a user, password, query",
+        ),
+        ({"strategy": {"propose": {"stop": "a"}}}, "strategy.propose.stop: must be a list (it is a text)"),
+        ({"strategy": {"propose": {"stop": ["a", ""]}}}, "strategy.propose.stop.1: must not be empty"),
         ({"filters": {"keywords": "image"}}, "filters.keywords: must be true, false, or a list of words"),
         ({"filters": {"prefixes": ["a", " "]}}, "filters.prefixes: must be true, false, or a list of texts"),
         ({"dataset": {"formats": []}}, "dataset.formats: must name at least one"),
-        ({"dataset": {"formats": ["a", "a"]}}, "dataset.formats: names a format twice; each once"),
+        ({"dataset": {"formats": ["text", "text"]}}, "dataset.formats: names a format twice; name each once"),
     ],
 )
 def test_a_wrong_key_or_value_is_one_line(values: dict[str, Any], expected: str) -> None:
@@ -170,11 +202,15 @@ def test_all_defects_at_once(load: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["run_dir", "seeds.0", "strategy", "teacher.base_url", "teacher.model", "dataset.title", "propose.stop.1"]
+    "key",
+    ["run_dir", "seeds.0", "strategy", "teacher.base_url", "teacher.model", "dataset.title", "strategy.propose.stop.1"],
 )
 def test_environment_variables_are_not_filled_in(key: str) -> None:
     found = "${PLACE}/x"
-    lists: dict[str, Any] = {"seeds.0": {"seeds": [found]}, "propose.stop.1": {"propose": {"stop": ["a", found]}}}
+    lists: dict[str, Any] = {
+        "seeds.0": {"seeds": [found]},
+        "strategy.propose.stop.1": {"strategy": {"propose": {"stop": ["a", found]}}},
+    }
     with pytest.raises(ConfigError) as caught:
         parsed(**lists[key]) if key in lists else changed(key, found)
     assert str(caught.value) == (
@@ -202,7 +238,7 @@ def test_an_alias_that_leads_in_a_circle(load: Load) -> None:
     ],
 )
 def test_api_key_env_names_a_variable(given: str | None, name: str | None) -> None:
-    assert parsed(teacher={"api_key_env": given}).teacher.api_key_env == name
+    assert OpenAIOptions.of(parsed(teacher={"api_key_env": given}).teacher).api_key_env == name
 
 
 @pytest.mark.parametrize(
@@ -275,7 +311,7 @@ def test_a_misplaced_key_is_told_where_it_belongs() -> None:
 
 def test_pydantic_itself_repeats_no_value() -> None:
     with pytest.raises(ValidationError) as caught:
-        TeacherConfig(api_key_env=SECRET)
+        OpenAIOptions(api_key_env=SECRET)
     assert "a1B2" not in str(caught.value)
 
 
@@ -285,7 +321,7 @@ def test_pydantic_itself_repeats_no_value() -> None:
         ({"taget": 5}, "RunConfig: taget: unknown key; did you mean 'target'?"),
         ({"target": 0}, "RunConfig: target: must be a number of records"),
         ({"teacher": {"modell": "m"}}, "RunConfig: teacher.modell: unknown key; did you mean 'teacher.model'?"),
-        ({"filters": {"min_words": 9, "max_words": 3}}, "RunConfig: filters.min_words: is above filters.max_words"),
+        ({"filters": {"min_words": 9, "max_words": 3}}, "RunConfig: filters.max_words: is below filters.min_words"),
     ],
 )
 def test_the_constructor_raises_the_errors_of_the_package(values: dict[str, Any], message: str) -> None:
@@ -337,13 +373,17 @@ def test_a_strict_type_checker_accepts_user_code(tmp_path: Path) -> None:
         ("teacher.base_url=http://127.0.0.1:8000/v1", "teacher.base_url", "http://127.0.0.1:8000/v1"),
         ("teacher.api_key_env=null", "teacher.api_key_env", None),
         ("max_cost_usd=", "max_cost_usd", None),
-        ("dataset.formats=[alpaca, messages]", "dataset.formats", ("alpaca", "messages")),
+        (
+            "dataset.formats=[alpaca, messages]",
+            "dataset.formats",
+            (FormatOptions(kind="alpaca"), FormatOptions(kind="messages")),
+        ),
         ("dataset.title=a=b", "dataset.title", "a=b"),
         ("dataset.title=50% of [it", "dataset.title", "50% of [it"),
         ("filters.keywords=false", "filters.keywords", False),
         ("filters.min_words=null", "filters.min_words", None),
-        ('propose.stop=["\\n\\n", "###"]', "propose.stop", ("\n\n", "###")),
-        ("propose.temperature=1", "propose.temperature", 1.0),
+        ('strategy.propose.stop=["\\n\\n", "###"]', "strategy.propose.stop", ("\n\n", "###")),
+        ("strategy.propose.temperature=1", "strategy.propose.temperature", 1.0),
         ("seeds=[a, b]", "seeds", ("a", "b")),
     ],
 )
@@ -450,7 +490,6 @@ FREE: dict[str, Any] = {
     "teacher.input_usd_per_mtok": 7.0,
     "teacher.cached_usd_per_mtok": 7.0,
     "teacher.output_usd_per_mtok": 7.0,
-    "teacher.threads": 7,
     "teacher.max_rpm": 7.0,
     "teacher.max_tpm": 7.0,
     "teacher.max_input_tpm": 7.0,
@@ -469,17 +508,15 @@ FREE: dict[str, Any] = {
     "dataset.title": "Other",
     "dataset.shard_rows": 7,
     "dataset.system_prompt": "Be brief.",
-    "dataset.prompt_style": "published",
-    "dataset.chat_template": "zephyr",
+    "teacher.name": "Other",
 }
 MEANT: dict[str, Any] = {
-    "strategy": "self_instruct",
+    "strategy.kind": "self_instruct",
+    "strategy.seed_demos": 7,
+    "strategy.machine_demos": 7,
+    "strategy.tasks_per_question": 7,
     "language": "zh",
     "random_seed": 7,
-    "seed_demos": 7,
-    "machine_demos": 7,
-    "tasks_per_question": 7,
-    "max_instances": 7,
     "lookahead": 7,
     "max_similarity": 0.77,
     "refuse_equal": True,
@@ -488,7 +525,8 @@ MEANT: dict[str, Any] = {
     "teacher.endpoint": "completions",
     "teacher.structured": "text",
     "teacher.max_tokens_param": "max_completion_tokens",
-    "teacher.context": 777,
+    "teacher.weight": 7.0,
+    "teacher.roles": ["propose"],
     "teachers": [{"model": "other"}],
     "judge": {"min_score": 3.0},
     "filters.min_words": 7,
@@ -511,8 +549,7 @@ MEANT: dict[str, Any] = {
     "filters.bad_code": False,
     "filters.wrong_arithmetic": False,
 } | {
-    f"{purpose}.{name}": value
-    for purpose in ("propose", "classify", "instances")
+    f"strategy.propose.{name}": value
     for name, value in {
         "temperature": 0.7, "top_p": 0.7, "presence_penalty": 0.7, "frequency_penalty": 0.7, "max_tokens": 7,
         "stop": ["7"],
@@ -524,8 +561,9 @@ CONTENT: dict[str, Any] = {"filters": {"decontaminate": ["test.jsonl"], "eval_co
 
 
 def changed(key: str, value: Any) -> RunConfig:
-    section, _, name = key.rpartition(".")
-    return parsed(**({section: {name: value}} if section else {name: value}))
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    return parsed(**value)
 
 
 def digest(config: RunConfig, seeds: str = "s", prompts: str = "p") -> str:
@@ -543,16 +581,17 @@ def test_a_key_that_gives_the_answers_their_meaning_changes_the_digest(key: str)
     assert digest(changed(key, MEANT[key])) != digest(parsed())
 
 
-NEW_GENERATION = {"strategy", "seed_demos", "machine_demos", "tasks_per_question", "max_instances", "seeds", "prompts"}
 REFILTER = {"max_similarity", "refuse_equal"}
 
 
-@pytest.mark.parametrize("key", [*FREE, *MEANT, "seeds", "prompts", "filters.decontaminate", "tokenizer"])
+@pytest.mark.parametrize(
+    "key", [*FREE, *MEANT, "seeds", "strategy.prompts", "strategy.max_instances", "filters.decontaminate", "tokenizer"]
+)
 def test_every_key_declares_when_it_may_change(key: str) -> None:
     section = key.partition(".")[0]
     if key in FREE:
         expected = MayChange.AT_ANY_START
-    elif key in NEW_GENERATION or section in ("teacher", "teachers", "propose", "classify", "instances"):
+    elif section in ("seeds", "strategy", "teacher", "teachers"):
         expected = MayChange.WITH_A_GENERATION
     elif key in REFILTER or section == "filters":
         expected = MayChange.WITH_A_REFILTER
@@ -569,31 +608,40 @@ def test_a_section_decides_for_the_keys_that_declare_nothing() -> None:
 
 
 def test_content_counts_and_not_the_path_to_it() -> None:
-    elsewhere = parsed(seeds="elsewhere.jsonl", prompts="mine.yaml", filters=CONTENT["filters"])
+    elsewhere = parsed(seeds="elsewhere.jsonl", strategy={"prompts": "mine.yaml"}, filters=CONTENT["filters"])
     assert digest(elsewhere) == digest(parsed())
     contents = [("s", "p", ""), ("t", "p", ""), ("s", "q", ""), ("s", "p", "questions")]
     assert len({digest_of(parsed().meaning(*content)) for content in contents}) == 4
 
 
 def test_left_out_of_the_request_is_not_the_published_value() -> None:
-    assert digest(changed("propose.temperature", None)) != digest(parsed())
+    assert digest(changed("strategy.propose.temperature", None)) != digest(parsed())
 
 
 def test_every_key_is_either_free_or_meant() -> None:
     keys = set()
-    for name, field in RunConfig.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            keys |= {f"{name}.{inner}" for inner in kind.model_fields}
-        else:
+    for name in RunConfig.model_fields:
+        value = getattr(parsed(judge={}), name)
+        if not isinstance(value, BaseModel) or name == "judge":
             keys.add(name)
+            continue
+        for inner in type(value).model_fields:
+            below = getattr(value, inner)
+            nested = isinstance(below, BaseModel)
+            keys |= {f"{name}.{inner}.{key}" for key in type(below).model_fields} if nested else {f"{name}.{inner}"}
     content = {f"filters.{name}" for name in CONTENT["filters"]}
-    assert keys == FREE.keys() | MEANT.keys() | {"seeds", "prompts"} | content
+    assert keys == FREE.keys() | MEANT.keys() | {"seeds", "strategy.prompts"} | content
 
 
 def test_a_stored_configuration_reads_as_the_same() -> None:
     """What a run's journal keeps: the keys that were set, as JSON."""
-    config = parsed(propose={"temperature": None, "stop": ["\n"]}, filters={"keywords": ["a"]}, seeds=["a", "b"])
+    config = parsed(
+        strategy={"kind": "self_instruct", "propose": {"temperature": None, "stop": ["\n"]}},
+        teacher={"kind": "fake", "timeout_s": 5.0},
+        filters={"keywords": ["a"]},
+        dataset={"formats": ["alpaca", {"kind": "text", "chat_template": "zephyr"}]},
+        seeds=["a", "b"],
+    )
     stored = json.loads(json.dumps(config.model_dump(mode="json", exclude_unset=True)))
     again = RunConfig.parse(stored)
     assert (again, digest(again)) == (config, digest(config))
@@ -602,7 +650,7 @@ def test_a_stored_configuration_reads_as_the_same() -> None:
 def test_sampling_unset_is_published_and_null_is_left_out() -> None:
     published = Sampling(temperature=0.7, top_p=0.5, presence_penalty=2.0, max_tokens=1024, stop=("\n\n",))
     assert SamplingConfig().over(published) == published
-    given = parsed(propose={"temperature": 0, "top_p": None, "stop": None, "max_tokens": 9}).propose
+    given = SamplingConfig.model_validate({"temperature": 0, "top_p": None, "stop": None, "max_tokens": 9})
     assert given.over(published) == Sampling(temperature=0.0, presence_penalty=2.0, max_tokens=9)
 
 
@@ -647,13 +695,15 @@ def test_a_shipped_configuration(path: Path) -> None:
 
 def test_the_recipes() -> None:
     alpaca, paper = RunConfig.load(CONFIGS / "openai.yaml"), RunConfig.load(CONFIGS / "self_instruct.yaml")
-    assert (alpaca.strategy, alpaca.target, alpaca.teacher.model) == ("alpaca", 52_000, "gpt-4o-mini")
-    assert (alpaca.concurrency, alpaca.lookahead, alpaca.teacher.api_key_env) == (64, 256, "OPENAI_API_KEY")
+    assert (alpaca.strategy_kind, alpaca.target, alpaca.teacher.model) == ("alpaca", 52_000, "gpt-4o-mini")
+    assert (alpaca.concurrency, alpaca.lookahead) == (64, 256)
+    assert OpenAIOptions.of(alpaca.teacher).api_key_env == "OPENAI_API_KEY"
     assert alpaca.max_cost_usd
-    assert (paper.strategy, paper.target) == ("self_instruct", 52_000)
-    assert paper.propose == paper.classify == paper.instances == SamplingConfig()
+    assert (paper.strategy_kind, paper.target) == ("self_instruct", 52_000)
+    options = SelfInstructOptions.of(paper.strategy)
+    assert options.propose == options.classify == options.instances == SamplingConfig()
     for name in ("vllm", "ollama"):
-        local = RunConfig.load(CONFIGS / f"{name}.yaml").teacher
+        local = OpenAIOptions.of(RunConfig.load(CONFIGS / f"{name}.yaml").teacher)
         assert (local.base_url or "").startswith("http://127.0.0.1:")
         assert local.api_key_env is None
     assert RunConfig.load(CONFIGS / "zh.yaml").language == "zh"

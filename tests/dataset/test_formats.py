@@ -132,7 +132,7 @@ def test_the_variety_is_drawn_by_seed_and_id_alone_and_evenly() -> None:
 
 
 def test_a_growing_run_keeps_the_prompts_it_had(make_config: Callable[..., RunConfig]) -> None:
-    settings = {"prompt_style": "published", "formats": ["prompt_completion"]}
+    settings = {"formats": [{"kind": "prompt_completion", "prompt_style": "published"}]}
 
     def prompts(target: int) -> dict[str, str]:
         made = run(make_config(target=target, dataset=settings))
@@ -240,7 +240,7 @@ def test_a_template_of_a_file_and_of_a_tokenizer(tmp_path: Path) -> None:
 def test_a_template_that_breaks_out_or_fails_is_one_line(tmp_path: Path, source: str, said: str) -> None:
     path = tmp_path / "bad.jinja"
     path.write_text(source)
-    with pytest.raises(ConfigError, match=rf"dataset\.chat_template: .*bad\.jinja: .*{said}"):
+    with pytest.raises(ConfigError, match=rf"dataset\.formats: chat_template: .*bad\.jinja: .*{said}"):
         load_chat_template(str(path))
 
 
@@ -260,10 +260,10 @@ def test_an_unknown_template_says_which_there_are(name: str, said: str) -> None:
 def test_a_bad_template_is_found_before_anything_is_asked(tmp_path: Path, seed_file: Path) -> None:
     config = tmp_path / "c.yaml"
     values = {"seeds": str(seed_file), "run_dir": str(tmp_path / "r"), "teacher": {"kind": "fake", "model": "fake"}}
-    config.write_text(json.dumps(values | {"dataset": {"formats": ["text"], "chat_template": "chatlm"}}))
+    config.write_text(json.dumps(values | {"dataset": {"formats": [{"kind": "text", "chat_template": "chatlm"}]}}))
     done = cli("generate", config)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "dataset.chat_template: 'chatlm' is unknown; did you mean 'chatml'?" in done.stderr
+    assert "dataset.formats: chat_template: 'chatlm' is unknown; did you mean 'chatml'?" in done.stderr
     assert not (tmp_path / "r").exists()
 
 
@@ -277,8 +277,9 @@ def test_an_export_can_change_the_wording_and_nothing_else(made: Run, tmp_path: 
     def export(*options: str) -> subprocess.CompletedProcess[str]:
         return cli("export", made.path, "--output", tmp_path / "out", *options)
 
-    keys = ["dataset.chat_template=zephyr", "dataset.system_prompt=Think first.", "dataset.test_share=0"]
-    done = export("--format", "text", *(word for key in keys for word in ("--set", key)))
+    formats = "dataset.formats=[{kind: text, chat_template: zephyr}]"
+    keys = [formats, "dataset.system_prompt=Think first.", "dataset.test_share=0"]
+    done = export(*(word for key in keys for word in ("--set", key)))
     assert done.returncode == 0, done.stderr
     rows = datasets.load_dataset(str(tmp_path / "out"), split="train")
     assert rows.num_rows == 40

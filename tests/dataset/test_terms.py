@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from conftest import ROOT
-from selfinstruct.config.run_config import TeacherConfig
 from selfinstruct.dataset.terms import (
     SeedTerms,
     Statement,
@@ -20,14 +19,17 @@ from selfinstruct.dataset.terms import (
 )
 from selfinstruct.dataset.terms.table import Terms
 from selfinstruct.seeds.load import load_seeds, seeds_digest
+from selfinstruct.teachers import TEACHERS
 from selfinstruct.teachers.local.catalogue import load_catalogue
+from selfinstruct.teachers.openai.options import OpenAIOptions
 
 TABLE = load_table()
 ROWS = [*TABLE.providers, *TABLE.models, TABLE.fake]
 
 
 def terms(**teacher: Any) -> TeacherTerms:
-    return terms_of(TeacherConfig.model_validate(teacher))
+    options = TEACHERS[teacher.get("kind", "openai")].Options
+    return terms_of(options.model_validate(teacher))
 
 
 def said(seeds: SeedTerms | None = None, stated: str | None = None, **teacher: Any) -> list[Statement]:
@@ -146,7 +148,7 @@ def test_a_providers_own_terms_cover_its_models_and_a_resellers_do_not() -> None
 
 
 def test_where_it_was_really_asked_counts() -> None:
-    assert terms_of(TeacherConfig(), host="127.0.0.1").provider is None
+    assert terms_of(OpenAIOptions(), host="127.0.0.1").provider is None
 
 
 # --- what follows ---------------------------------------------------------------------------------

@@ -22,13 +22,14 @@ from typer.testing import CliRunner
 
 from conftest import ROOT
 from selfinstruct.cli.app import app
-from selfinstruct.config.run_config import RunConfig, TeacherConfig
+from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError, TeacherRefused
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling
 from selfinstruct.journal.folder import Run
 from selfinstruct.teachers import build_teacher
 from selfinstruct.teachers.egress import check_egress, in_clear, on_this_machine
 from selfinstruct.teachers.fake.fake_server import FakeServer, serving
+from selfinstruct.teachers.openai.options import OpenAIOptions
 from selfinstruct.teachers.openai.teacher import OpenAITeacher
 
 KEY = "sk-proj-RECOGNISABLE0123456789abcdefghij"
@@ -253,7 +254,7 @@ def test_the_embedded_teachers_log_is_its_owners_alone(tmp_path: Path) -> None:
 
 
 def ask(base_url: str, **settings: Any) -> Any:
-    config = TeacherConfig(model="m", base_url=base_url, max_retries=0, timeout_s=5.0, api_key_env=None)
+    config = OpenAIOptions(model="m", base_url=base_url, max_retries=0, timeout_s=5.0, api_key_env=None)
 
     async def once() -> Completion:
         async with asyncio.timeout(30), OpenAITeacher(config, api_key=KEY, **settings) as teacher:
@@ -494,7 +495,8 @@ def test_yaml_that_wants_to_run_code_does_not(seed_file: Path, tmp_path: Path) -
     prompts = tmp_path / "prompts.yaml"
     prompts.write_text(f"propose: {code}\n")
     assert CliRunner().invoke(app, ["check", str(config)]).exit_code == 2
-    config.write_text(f"seeds: {seed_file}\nrun_dir: {tmp_path}/run\nprompts: {prompts}\nteacher: {{kind: fake}}\n")
+    own = f"strategy: {{kind: alpaca, prompts: {prompts}}}\n"
+    config.write_text(f"seeds: {seed_file}\nrun_dir: {tmp_path}/run\n{own}teacher: {{kind: fake}}\n")
     assert CliRunner().invoke(app, ["check", str(config)]).exit_code == 2
     result = CliRunner().invoke(app, ["check", str(config), "--set", f"dataset.title={code}"])
     assert result.exit_code == 2

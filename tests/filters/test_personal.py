@@ -168,7 +168,13 @@ MakeConfig = Callable[..., RunConfig]
 
 def test_redacted_tasks_enter_pool_prompts_and_records_so(make_config: MakeConfig) -> None:
     teacher = PersonalTeacher()
-    config = make_config(target=30, machine_demos=2, concurrency=1, lookahead=4, filters={"personal_data": "redact"})
+    config = make_config(
+        target=30,
+        strategy={"kind": "alpaca", "machine_demos": 2},
+        concurrency=1,
+        lookahead=4,
+        filters={"personal_data": "redact"},
+    )
     run = si.run(config, teacher=teacher)
     assert run.outcome.reason == "target"
     for record in run.records():

@@ -112,7 +112,7 @@ def test_a_number_of_its_own_ends_what_was_taken_on(make_config: MakeConfig) -> 
 
 
 def test_a_wrong_template_is_found_before_anything_is_asked(make_config: MakeConfig) -> None:
-    config = make_config(target="+20", dataset={"formats": ["text"], "chat_template": "none.jinja"})
+    config = make_config(target="+20", dataset={"formats": [{"kind": "text", "chat_template": "none.jinja"}]})
     teacher = Recorder()
     with pytest.raises(ConfigError):
         grow(config, teacher, export=True)

@@ -191,7 +191,7 @@ def test_question_i_is_shown_the_pool_as_it_stood_lookahead_questions_before(
     make_config: MakeConfig, strategy: str
 ) -> None:
     """And nothing younger; checked in the journal of a run whose answers came in any order."""
-    config = make_config(strategy=strategy, target=250, lookahead=8, concurrency=16, machine_demos=2)
+    config = make_config(strategy={"kind": strategy, "machine_demos": 2}, target=250, lookahead=8, concurrency=16)
     run = grow(config, Recorder(latencies=random.Random(5)))
     admitted_from = {f"{run.id}-{q}-{i}": q for q, i, stage, *_ in verdicts(run) if stage == "admission"}
     machine_made = 0

@@ -34,7 +34,8 @@ DEMOS = [
 
 
 def build(name: str, asking: Asking | str = "chat", structured: bool = False, **changes: Any) -> Strategy:
-    config = RunConfig.parse({"seeds": "x", "run_dir": "y", "strategy": name, **changes})
+    values = {"seeds": "x", "run_dir": "y", "language": changes.pop("language", "en")}
+    config = RunConfig.parse(values | {"strategy": {"kind": name, **changes}})
     if isinstance(asking, str):
         asking = Asking(asking, asking, asking, structured)  # type: ignore[arg-type]
     return build_strategy(config, asking)
@@ -267,7 +268,8 @@ def test_sampling_is_as_published(name: str, language: str, endpoint: str, struc
 @pytest.mark.parametrize("name", NAMES)
 def test_sampling_that_is_set_counts_and_null_is_left_out(name: str) -> None:
     ours = {"temperature": None, "max_tokens": 77, "stop": None}
-    for prompt in prompts_of(build(name, "completions", propose=ours, classify=ours, instances=ours)):
+    purposes = ("propose",) if name == "alpaca" else ("propose", "classify", "instances")
+    for prompt in prompts_of(build(name, "completions", **dict.fromkeys(purposes, ours))):
         assert (prompt.sampling.temperature, prompt.sampling.max_tokens, prompt.sampling.stop) == (None, 77, None)
         assert prompt.sampling.top_p == PUBLISHED[name, prompt.purpose][1]
 

@@ -10,11 +10,12 @@ from hypothesis import given, strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from selfinstruct.ask.budget import Budget, Price
-from selfinstruct.config.run_config import RunConfig, TeacherConfig
+from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.prompts import Message, Prompt, Sampling
 from selfinstruct.journal.journal import Totals
 from selfinstruct.teachers.counting import TOKENS_A_MESSAGE, TOKENS_A_REQUEST, bound_of, bytes_bound
+from selfinstruct.teachers.openai.options import OpenAIOptions
 
 AROUND = TOKENS_A_MESSAGE + TOKENS_A_REQUEST
 
@@ -46,7 +47,7 @@ def test_the_models_own_tokenizer_counts_closer(tokenizer: Path) -> None:
     text = "Write a short poem about the sea. " * 20
     exact = len(Tokenizer.from_file(str(tokenizer)).encode(text).ids)
     for place in (tokenizer, tokenizer.parent):
-        assert bound_of(TeacherConfig(tokenizer=str(place)))(prompt(text)) == exact + AROUND
+        assert bound_of(OpenAIOptions(tokenizer=str(place)))(prompt(text)) == exact + AROUND
     assert exact + AROUND < bytes_bound(prompt(text)) / 2
 
 
@@ -55,7 +56,7 @@ def test_joined_by_a_template_a_text_has_no_more_tokens_than_the_bound(tokenizer
     own = Tokenizer.from_file(str(tokenizer))
     joined = f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
     around = len(own.encode("<|im_start|>user\n").ids) + len(own.encode("<|im_end|>\n<|im_start|>assistant\n").ids)
-    bound = bound_of(TeacherConfig(tokenizer=str(tokenizer)))(prompt(text)) - AROUND
+    bound = bound_of(OpenAIOptions(tokenizer=str(tokenizer)))(prompt(text)) - AROUND
     assert len(own.encode(joined).ids) <= bound + around
 
 
@@ -80,7 +81,7 @@ def test_more_questions_fit_under_a_cap(tokenizer: Path) -> None:
 
     by_bytes, by_tokens = (
         asyncio.run(fitting()),
-        asyncio.run(fitting(t=bound_of(TeacherConfig(tokenizer=str(tokenizer))))),
+        asyncio.run(fitting(t=bound_of(OpenAIOptions(tokenizer=str(tokenizer))))),
     )
     assert by_tokens > 2 * by_bytes > 0
 
@@ -91,19 +92,19 @@ def test_one_in_the_hubs_cache_is_used_and_nothing_is_fetched(
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    assert bound_of(TeacherConfig(model="some/model")) is bytes_bound
+    assert bound_of(OpenAIOptions(model="some/model")) is bytes_bound
     snapshot = tmp_path / "models--some--model" / "snapshots" / "abc"
     snapshot.mkdir(parents=True)
     (tmp_path / "models--some--model" / "refs").mkdir()
     (tmp_path / "models--some--model" / "refs" / "main").write_text("abc")
     (snapshot / "tokenizer.json").write_bytes(tokenizer.read_bytes())
     text = "Write a short poem about the sea. " * 20
-    assert bound_of(TeacherConfig(model="some/model"))(prompt(text)) < bytes_bound(prompt(text)) / 2
+    assert bound_of(OpenAIOptions(model="some/model"))(prompt(text)) < bytes_bound(prompt(text)) / 2
 
 
 def test_a_wrong_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(ConfigError, match=r"teacher\.tokenizer: .*missing\.json: no such file"):
-        bound_of(TeacherConfig(tokenizer=str(tmp_path / "missing.json")))
+        bound_of(OpenAIOptions(tokenizer=str(tmp_path / "missing.json")))
     with pytest.raises(ConfigError, match=r"teacher\.tokenizer: .*other\.json: not a tokenizer"):
-        bound_of(TeacherConfig(tokenizer=str(tmp_path / "other.json")))
+        bound_of(OpenAIOptions(tokenizer=str(tmp_path / "other.json")))

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from conftest import ROOT
 from selfinstruct.cli.app import app
-from selfinstruct.config.run_config import RunConfig, TeacherConfig
+from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import TeacherDown, TeacherRefused, UsageError
 from selfinstruct.core.prompts import Message, Prompt, Sampling
 from selfinstruct.generate.start import arun
@@ -26,6 +26,7 @@ from selfinstruct.journal.folder import Run
 from selfinstruct.teachers.fake.fake_server import FakeServer, serving
 from selfinstruct.teachers.fake.faults import KINDS, Faults
 from selfinstruct.teachers.fake.teacher import fake_answer
+from selfinstruct.teachers.openai.options import OpenAIOptions
 from selfinstruct.teachers.openai.teacher import OpenAITeacher
 
 WAITED = ("429", "429_after")
@@ -200,7 +201,7 @@ def test_whatever_a_request_meets_its_turn_is_given_back(kind: str) -> None:
         async with serving(FakeServer(before=[noting], faults=Faults(shares))) as base_url:
             values: dict[str, Any] = {"api_key_env": None, "timeout_s": 0.3, "max_retries": 1, "patience_s": 0.2}
             values["base_url"] = "http://127.0.0.1:9/v1" if kind == "no server" else base_url
-            async with OpenAITeacher(TeacherConfig(**values), concurrency=1) as teacher:
+            async with OpenAITeacher(OpenAIOptions(**values), concurrency=1) as teacher:
                 for _ in range(2):
                     await ask()
                     assert teacher._limits.in_flight == 0

@@ -16,10 +16,10 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from selfinstruct.config.run_config import TeacherConfig
 from selfinstruct.core.errors import ConfigError, TeacherDown, TeacherRefused
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
 from selfinstruct.teachers.limits import LEAVING
+from selfinstruct.teachers.openai.options import OpenAIOptions
 from selfinstruct.teachers.openai.proxy import find_proxy
 from selfinstruct.teachers.openai.teacher import OpenAITeacher
 
@@ -36,7 +36,7 @@ def ask(server: HTTPServer, prompt: Prompt = PROMPT, **settings: Any) -> Complet
 
 
 def ask_at(url: str, prompt: Prompt = PROMPT, **settings: Any) -> Completion:
-    config = TeacherConfig(model="m", base_url=url, **{"max_retries": 1, "timeout_s": 5.0} | settings)
+    config = OpenAIOptions(model="m", base_url=url, **{"max_retries": 1, "timeout_s": 5.0} | settings)
 
     async def once() -> Completion:
         async with asyncio.timeout(60), OpenAITeacher(config, api_key=KEY) as teacher:
@@ -237,7 +237,7 @@ async def raw_server(answer: Callable[[asyncio.StreamWriter], Any]) -> AsyncIter
 def ask_raw(answer: Callable[[asyncio.StreamWriter], Any], **settings: Any) -> Completion:
     async def once() -> Completion:
         async with asyncio.timeout(60), raw_server(answer) as url:
-            config = TeacherConfig(model="m", base_url=url, **{"timeout_s": 5.0, "max_retries": 0} | settings)
+            config = OpenAIOptions(model="m", base_url=url, **{"timeout_s": 5.0, "max_retries": 0} | settings)
             async with OpenAITeacher(config, api_key=KEY) as teacher:
                 return await teacher.complete(PROMPT)
 
@@ -407,17 +407,17 @@ def test_a_key_variable_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("SOME_KEY", raising=False)
     for url in (None, "https://api.example.com/v1"):
         with pytest.raises(ConfigError, match=r"\$SOME_KEY is not set"):
-            OpenAITeacher(TeacherConfig(base_url=url, api_key_env="SOME_KEY"))
+            OpenAITeacher(OpenAIOptions(base_url=url, api_key_env="SOME_KEY"))
     for url in ("http://127.0.0.1:8000/v1", "http://localhost:11434/v1", "http://[::1]:80/v1"):
-        OpenAITeacher(TeacherConfig(base_url=url, api_key_env="SOME_KEY"))
-    OpenAITeacher(TeacherConfig(base_url="https://api.example.com/v1", api_key_env=None))
+        OpenAITeacher(OpenAIOptions(base_url=url, api_key_env="SOME_KEY"))
+    OpenAITeacher(OpenAIOptions(base_url="https://api.example.com/v1", api_key_env=None))
 
 
 @pytest.mark.parametrize("key", ["sk-abc…xyz", "sk-abc\nxyz", "“sk-abc”"])
 def test_a_key_that_no_header_can_carry(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     monkeypatch.setenv("SOME_KEY", key)
     with pytest.raises(ConfigError, match=r"\$SOME_KEY holds characters") as caught:
-        OpenAITeacher(TeacherConfig(api_key_env="SOME_KEY"))
+        OpenAITeacher(OpenAIOptions(api_key_env="SOME_KEY"))
     assert "abc" not in str(caught.value)
 
 
@@ -426,7 +426,7 @@ def test_the_key_is_read_from_the_variable(httpserver: HTTPServer, monkeypatch: 
     httpserver.expect_request(CHAT).respond_with_json(body())
 
     async def once() -> None:
-        config = TeacherConfig(base_url=httpserver.url_for("/v1"), api_key_env="SOME_KEY")
+        config = OpenAIOptions(base_url=httpserver.url_for("/v1"), api_key_env="SOME_KEY")
         async with OpenAITeacher(config) as teacher:
             await teacher.complete(PROMPT)
 
@@ -464,7 +464,7 @@ def test_every_retry_is_a_request_and_is_counted_before_it_leaves(httpserver: HT
             raise Enough
 
     async def once() -> None:
-        config = TeacherConfig(model="m", base_url=httpserver.url_for("/v1"), max_retries=9)
+        config = OpenAIOptions(model="m", base_url=httpserver.url_for("/v1"), max_retries=9)
         LEAVING.set(leaving)
         async with asyncio.timeout(60), OpenAITeacher(config, api_key=KEY) as teacher:
             await teacher.complete(PROMPT)
@@ -495,7 +495,7 @@ def test_requests_are_those_of_the_sdk(httpserver: HTTPServer) -> None:
     ]
 
     async def by_the_teacher() -> None:
-        config = TeacherConfig(model="m", base_url=url, timeout_s=7.0, max_retries=2)
+        config = OpenAIOptions(model="m", base_url=url, timeout_s=7.0, max_retries=2)
         async with OpenAITeacher(config, api_key=KEY) as teacher:
             for prompt in prompts:
                 for endpoint in ("chat", "completions"):

@@ -40,7 +40,8 @@ EOS = "<|im_end|>"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The dataset's folder of a run in every format: 40 records of the fake teacher."""
     values = {"run_dir": str(tmp_path_factory.mktemp("trainer") / "run"), "seeds": str(ROOT / "seeds" / "demo.jsonl")}
-    dataset = {"formats": list(FORMATS), "prompt_style": "published"}
+    published = {"kind": "prompt_completion", "prompt_style": "published"}
+    dataset = {"formats": [published if name == published["kind"] else name for name in FORMATS]}
     config = RunConfig.parse({**values, "target": 40, "teacher": {"kind": "fake", "model": "fake"}, "dataset": dataset})
     return run(config).dataset_path
 

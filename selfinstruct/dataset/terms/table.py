@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
-from ...config.run_config import TeacherConfig
+from ...config.options import TeacherOptions
 from ...core.shipped import shipped_yaml
 
 Training = Literal[
@@ -104,7 +105,7 @@ def load_table() -> Table:
     )
 
 
-def terms_of(teacher: TeacherConfig, host: str | None = None) -> TeacherTerms:
+def terms_of(teacher: TeacherOptions, host: str | None = None) -> TeacherTerms:
     """Look up the terms of a teacher that answered at `host` (by default, the host in its configuration).
 
     A provider's terms cover the models that the provider makes. For a reseller, a self-hosted server, or a local model,
@@ -112,10 +113,10 @@ def terms_of(teacher: TeacherConfig, host: str | None = None) -> TeacherTerms:
     """
     table = load_table()
     stated = teacher.license
-    if teacher.kind == "fake":
+    if teacher.is_fake:
         return TeacherTerms(teacher.model, model=table.fake, stated=stated)
-    if teacher.kind == "openai":
-        host = host or teacher.host
+    if host is None and teacher.address is not None:
+        host = urlsplit(teacher.address).hostname
     name = teacher.model.lower()
     model = next((terms for terms in table.models if any(p.search(name) for p in terms.models)), None)
     provider = next((terms for terms in table.providers if host and _is_under(host, terms.hosts)), None)

@@ -17,12 +17,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ...config.options import TeacherOptions
 from ...config.run_config import RunConfig
-from ...config.teacher_list import ListedTeacher
 from ...core.errors import ConfigError
 from ...core.events import Exchange
 from ...core.version import __version__
-from ...teachers.egress import address_of, check_egress
+from ...teachers.egress import check_egress
 from .logs import one_line
 
 if TYPE_CHECKING:
@@ -149,12 +149,12 @@ def _provider(direct: bool) -> TracerProvider:
     return provider
 
 
-def _attributes_of(teacher: ListedTeacher) -> dict[str, str | int]:
+def _attributes_of(teacher: TeacherOptions) -> dict[str, str | int]:
     """What is the same for all questions to one teacher."""
     told: dict[str, str | int] = {"gen_ai.request.model": teacher.model, "selfinstruct.teacher": teacher.label}
     told["gen_ai.provider.name"] = "custom" if ":" in teacher.kind else teacher.kind
-    if teacher.kind == "openai":
-        parts = urlsplit(address_of(teacher))
+    if teacher.address is not None:
+        parts = urlsplit(teacher.address)
         told["server.address"] = parts.hostname or ""
         told["server.port"] = parts.port or (443 if parts.scheme == "https" else 80)
     return told

@@ -14,9 +14,9 @@ from dataclasses import replace
 from itertools import islice
 from types import TracebackType
 
-from ...config.run_config import TeacherConfig
 from ...core.prompts import BatchJob, Completion, Prompt, Question
 from ..openai.batches import NoRoom
+from ..openai.options import OpenAIOptions
 from ..openai.teacher import PATHS, OpenAITeacher
 from .batch_job import Courier, Notes, Upload
 from .results import Again, Found
@@ -36,7 +36,7 @@ class BatchTeacher:
     """
 
     def __init__(
-        self, live: OpenAITeacher, config: TeacherConfig, notes: Notes, leave: Callable[[int, str], bool] | None = None
+        self, live: OpenAITeacher, config: OpenAIOptions, notes: Notes, leave: Callable[[int, str], bool] | None = None
     ) -> None:
         self._live, self._config, self._notes, self._leave = live, config, notes, leave
         self._courier = Courier(live.batches(), notes, config.batch_poll_s, self._goes_on)

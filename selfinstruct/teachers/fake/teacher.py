@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...core.prompts import Asking, Completion, Prompt, Usage
+from .conforming import conforming
 
 _VERBS = (
     "Describe Compare Summarise List Explain Rewrite Translate Draft Outline Classify Estimate Plan Review Name Rank"
@@ -36,8 +37,11 @@ _ZH = (
 )
 
 
+_FIELDS = frozenset(("instruction", "input", "output", "label"))
+
+
 class FakeTeacher:
-    """Answers any prompt of the built-in strategies.
+    """Answers any prompt of the built-in strategies, and any JSON schema with values that conform to it.
 
     latency_s: seconds before each answer. repeat: share of proposals that only repeat one fixed task.
     """
@@ -127,8 +131,12 @@ def _item(number: int, draw: random.Random, prompt: str, repeat: float, block: b
 
 
 def _as_json(title: str, schema: Any, draw: random.Random, prompt: str, repeat: float) -> str:
+    """Answer the schemas of the built-in strategies with tasks, and any other with values that conform to it."""
     item = schema.get("properties", {}).get(title, {}).get("items", {})
     keys = list(item.get("properties", {}))
+    if title not in ("tasks", "instructions", "instances") or not _FIELDS.issuperset(keys):
+        value = conforming(schema, draw, lambda: _sentence(draw, prompt))
+        return json.dumps(value, ensure_ascii=False)
     fields: dict[str, Callable[[], str]] = {
         "instruction": lambda: _instruction(draw, prompt, repeat),
         "input": lambda: _sentence(draw, prompt) if "label" in keys or draw.random() < 0.5 else "",

@@ -15,9 +15,11 @@ from types import TracebackType
 from ...config.run_config import RunConfig
 from ...core.errors import TeacherRefused, UsageError
 from ...core.prompts import Asking, Completion, Prompt
+from ..openai.options import OpenAIOptions
 from ..openai.teacher import OpenAITeacher
 from .catalogue import LocalModel, resolve
 from .llama_server import LlamaServer
+from .options import LocalOptions
 from .weights import cached, fetch
 
 SLOTS = 4
@@ -32,6 +34,7 @@ class LocalTeacher:
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config
+        self._options = LocalOptions.of(config.teacher)
         self._model = resolve(config.teacher.model)
         self.model = self._model.name if isinstance(self._model, LocalModel) else self._model.stem
         self.asking = catalogue_asking(config.teacher.model)
@@ -41,7 +44,7 @@ class LocalTeacher:
         self._teacher: OpenAITeacher | None = None
 
     async def __aenter__(self) -> LocalTeacher:
-        settings = self._config.teacher
+        settings = self._options
         if importlib.util.find_spec("xllamacpp") is None:  # before a gigabyte is fetched in vain
             raise UsageError("teacher.kind local needs the package xllamacpp: pip install 'selfinstruct[local]'")
         if self._config.egress != "any" and isinstance(self._model, LocalModel) and cached(self._model) is None:
@@ -61,8 +64,14 @@ class LocalTeacher:
                 threads=settings.threads,
             )
         )
-        reached = settings.model_copy(
-            update={"base_url": self._server.base_url, "api_key_env": None, "model": self.model}
+        reached = OpenAIOptions(
+            model=self.model,
+            base_url=self._server.base_url,
+            api_key_env=None,
+            endpoint=settings.endpoint,
+            tokenizer=settings.tokenizer,
+            timeout_s=settings.timeout_s,
+            max_retries=settings.max_retries,
         )
         self._teacher = await self._stack.enter_async_context(
             OpenAITeacher(reached, concurrency=self._config.concurrency)

@@ -21,10 +21,10 @@ import httpx2
 import openai
 from multidict import CIMultiDict
 
-from ...config.run_config import TeacherConfig
 from ...core.errors import TeacherRefused
-from ..egress import address_of, no_address, on_this_machine
+from ..egress import no_address, on_this_machine
 from ..limits import Limits, Turn
+from .options import PUBLIC_API, OpenAIOptions
 from .proxy import find_proxy
 
 _log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class TeacherClient:
 
     def __init__(
         self,
-        config: TeacherConfig,
+        config: OpenAIOptions,
         key: str,
         limits: Limits,
         redact: Callable[[str], str],
@@ -94,7 +94,7 @@ class TeacherClient:
             ConfigError: the address isn't a URL.
         """
         try:
-            home = httpx2.URL(address_of(config))
+            home = httpx2.URL(config.address or PUBLIC_API)
         except httpx2.InvalidURL as error:
             raise no_address(error) from None
         proxy = None if direct or on_this_machine(home.host) else find_proxy(home)
@@ -103,7 +103,7 @@ class TeacherClient:
         self._http = httpx2.AsyncClient(transport=self._transport, timeout=config.timeout_s, follow_redirects=True)
         self.sdk = openai.AsyncOpenAI(
             api_key=key,
-            base_url=address_of(config),
+            base_url=config.address or PUBLIC_API,
             timeout=config.timeout_s,
             max_retries=config.max_retries,
             http_client=self._http,

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...config.run_config import TeacherConfig
 from ...core.errors import ConfigError, TeacherRefused
 from ...core.prompts import Asking, Completion, Prompt
 from ..counting import bound_of
@@ -20,6 +19,7 @@ from ..egress import on_this_machine
 from ..limits import Allowance, Limits, Turn
 from .answer_body import one_line, read_answer
 from .batches import BatchApi
+from .options import OpenAIOptions
 
 PATHS = {"chat": "/chat/completions", "completions": "/completions"}
 _HINTS = {
@@ -41,7 +41,7 @@ class OpenAITeacher:
     """
 
     def __init__(
-        self, config: TeacherConfig, *, concurrency: int = 16, api_key: str | None = None, direct: bool = False
+        self, config: OpenAIOptions, *, concurrency: int = 16, api_key: str | None = None, direct: bool = False
     ) -> None:
         import openai
 
@@ -178,7 +178,7 @@ class OpenAITeacher:
         return text.replace(self._key, "[key]") if len(self._key) >= 8 else text
 
 
-def _find_key(config: TeacherConfig) -> str:
+def _find_key(config: OpenAIOptions) -> str:
     name = config.api_key_env
     key = os.environ.get(name, "").strip() if name else ""
     if key:

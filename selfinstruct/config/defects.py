@@ -1,0 +1,128 @@
+"""Words the defects of a configuration, one line each, from pydantic's errors. `RunConfig` uses it.
+
+No message repeats a text value, because the text might be an API key.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from ..core.suggest import closest
+from .options import ByKind, OwnedBy
+from .secrets import safe_key
+
+_UNION = {
+    "seeds": "must be a path, or a list of paths",
+    "target": "must be a number of records such as 500, or +500 for so many more at each start",
+    "egress": "must be any, local-only, or a list of hosts",
+    "filters.keywords": "must be true, false, or a list of words",
+    "filters.prefixes": "must be true, false, or a list of texts",
+    "filters.decontaminate": "must be a list of paths",
+}
+_MOVED = {
+    "dataset.chat_template": "write {kind: text, chat_template: ...} in dataset.formats",
+    "dataset.prompt_style": "write {kind: prompt_completion, prompt_style: ...} in dataset.formats",
+}
+_KIND = {str: "a text", list: "a list", tuple: "a list", dict: "a section", type(None): "null"}
+_KIND |= dict.fromkeys((bool, int, float), "a number")
+
+
+def sections_of(model: type[BaseModel]) -> dict[str, list[type[BaseModel]]]:
+    """Return the keys of `model` that hold a section or a list of sections, with its model; several by kind."""
+    found = {name: _models_in(field.annotation, field.metadata) for name, field in model.model_fields.items()}
+    return {name: models for name, models in found.items() if models}
+
+
+def _models_in(annotation: Any, metadata: Iterable[Any] = ()) -> list[type[BaseModel]]:
+    """Return the models in an annotation, such as `tuple[Annotated[TeacherOptions, ByKind(...)], ...] | None`."""
+    for item in metadata:
+        if isinstance(item, ByKind | OwnedBy):
+            return list(item.models().values())
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    inner = (_models_in(part, getattr(annotation, "__metadata__", ())) for part in get_args(annotation))
+    return next(filter(None, inner), [])
+
+
+def paths_to(key: str, models: Sequence[type[BaseModel]], path: str = "") -> Iterator[str]:
+    """Yield the dotted path of every key with this name, in the models and in their sections."""
+    if any(key in model.model_fields for model in models):
+        yield path + key
+    for section, inner in {k: v for model in models for k, v in sections_of(model).items()}.items():
+        yield from paths_to(key, inner, f"{path}{section}.")
+
+
+def explain(error: Any, model: type[BaseModel]) -> tuple[str, str]:
+    """Return the key of a pydantic error, and what is wrong with it and what to do."""
+    path = [str(part) for part in error["loc"]]
+    key, kind = ".".join(map(safe_key, path)), error["type"]
+    if kind == "extra_forbidden":
+        return key, _unknown(path, model)
+    if kind == "missing":
+        return key, f"is needed; add it to the file or give --set {key}=..."
+    for name, problem in _UNION.items():
+        if key == name or key.startswith(f"{name}."):
+            return name, problem
+    if kind == "too_short":
+        return key, "must name at least one"
+    if kind in ("string_pattern_mismatch", "string_too_short"):
+        return key, "must not be empty"
+    if kind == "model_type":
+        return key, f"is a section: write its keys below it, indented, or set them as {key}.KEY=VALUE"
+    return key, _wrong_value(error)
+
+
+def _wrong_value(error: Any) -> str:
+    kind, value = error["type"], error["input"]
+    problem: str = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    problem = problem.replace("valid tuple", "list").replace("valid string", "text")
+    if kind == "literal_error" and isinstance(value, str):
+        guess = closest(value, re.findall(r"'([^']+)'", error["ctx"]["expected"]))
+        return problem + (f"; did you mean {guess!r}?" if guess else "")
+    if kind == "value_error":
+        return problem
+    quoted = "; put it in quotes" if kind == "string_type" and not isinstance(value, dict | list | type(None)) else ""
+    kind = _KIND.get(type(value), "a date")
+    return f"{problem} (it is {json.dumps(value)[:9] if kind == 'a number' else kind}){quoted}"
+
+
+def _unknown(path: list[str], model: type[BaseModel]) -> str:
+    """Word the defect of an unknown key: name the place where it belongs, or the most similar key beside it."""
+    if moved := _MOVED.get(".".join(path)):
+        return f"unknown key; {moved}"
+    name, models, home = path[-1], [model], ""
+    # The sections on the way, without the numbers of list entries: ['teachers', '0', 'modle'] -> 'teachers.'
+    for section in path[:-1]:
+        inner = {k: v for each in models for k, v in sections_of(each).items()}.get(section)
+        if inner is not None:
+            models, home = inner, f"{home}{section}."
+    if any(name in each.model_fields for each in models):  # of another kind
+        return "is no option of this kind; remove it, or choose another kind"
+    homes = list(paths_to(name, [model]))
+    guess = homes[0] if homes else closest(name, {key: None for each in models for key in each.model_fields})
+    guess = home + guess if guess and not homes else guess
+    hint = f"; did you mean {guess!r}?" if guess else ""
+    if re.search(r"api|secret|passw|key(?!w)", name, re.IGNORECASE):
+        hint = "; never write a key here: export it, and name its environment variable in teacher.api_key_env"
+    return f"unknown key{hint}"
+
+
+def unusable_texts(values: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+    """Yield keys whose text refers to an environment variable, or contains characters that can't be stored."""
+    if isinstance(values, str) and path != "teacher.api_key_env":
+        if re.search(r"\$\{.*?\}", values):
+            yield (
+                path,
+                "${...} is not filled in here, only teacher.api_key_env names a variable; write the value itself",
+            )
+        elif re.search(r"[\0\ud800-\udfff]", values):
+            yield path, "contains a character that can't be stored; type it again"
+    elif isinstance(values, dict | list | tuple) and depth < 4:  # a YAML alias may lead in a circle
+        for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+            name = safe_key(str(key))
+            yield from unusable_texts(value, f"{path}.{name}" if path else name, depth + 1)

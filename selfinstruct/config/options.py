@@ -1,0 +1,245 @@
+"""Options by kind: sections whose keys depend on the strategy, teacher, or format that they name.
+
+`strategy: alpaca` is shorthand for `strategy: {kind: alpaca}`. The code behind a built-in kind owns its options: its
+entry in the table of kinds, such as `STRATEGIES`, has an attribute `Options`, a model derived from one of the models
+below. `RunConfig` uses `ByKind` to find that model.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, SerializeAsAny, Strict, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from ..core.errors import ConfigError
+from ..core.prompts import Endpoint
+from .fields import Dollars, Free, Name, PerGeneration, Section
+from .plugins import hint
+from .secrets import safe_key
+
+
+class Options(Section):
+    """The options of one kind."""
+
+    key: ClassVar[str]
+    """The configuration key that holds them; begins the message of an error."""
+
+    kind: Name = Field(description="A built-in name, or package.module:Name.")
+
+    @classmethod
+    def of(cls, given: str | Options) -> Self:
+        """Return `given` as this class, with defaults for the keys that it doesn't set.
+
+        Code of a kind calls this with what the configuration holds. The options of a user's own kind, which reading
+        a configuration leaves unchecked, are checked here.
+
+        Raises:
+            ConfigError: An option that this class doesn't have, or a wrong value.
+        """
+        if isinstance(given, cls) and not given.model_extra:
+            return given
+        values = {"kind": given} if isinstance(given, str) else given.model_dump(exclude_unset=True)
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"]))
+            known = ", ".join(field for field in cls.model_fields if field != "kind")
+            problem = first["msg"].replace("Input should be", "must be")
+            if first["type"] == "extra_forbidden":
+                problem = f"unknown option; {f'one of {known}' if known else 'this kind declares none'}"
+            raise ConfigError(f"{cls.key}.{name}: {problem}") from None
+
+
+class StrategyOptions(Options):
+    """Options that every strategy has."""
+
+    key = "strategy"
+
+    prompts: PerGeneration[Name | None] = Field(
+        default=None, description="Your own prompt file; null: the built-in prompts for `language`."
+    )
+
+
+class TeacherOptions(Options):
+    """Options that every teacher has."""
+
+    key = "teacher"
+    is_fake: ClassVar[bool] = False
+    """Whether answers are made up, for rehearsals."""
+    runs_model: ClassVar[bool] = False
+    """Whether the run loads a model on this machine."""
+
+    model: Name = Field(description="The model's name.")
+    name: Free[Name | None] = Field(default=None, description="The name in status and records; null: the model.")
+    weight: Annotated[float, Field(gt=0)] = Field(
+        default=1.0, description="Share of the requests, relative to the other teachers with the same role."
+    )
+    roles: Annotated[tuple[Name, ...], Strict(False), Field(min_length=1)] | None = Field(
+        default=None,
+        description="Purposes that this teacher answers: propose (new tasks), the strategy's other purposes "
+        "(self_instruct: classify, instances), judge; null: all except judge.",
+    )
+    endpoint: Endpoint | None = Field(
+        default=None, description="chat | completions; null: the one that suits the model (chat unless cataloged)."
+    )
+    structured: Literal["auto", "json_schema", "text"] = Field(
+        default="auto", description="How answers are requested; auto tests the server once and remembers."
+    )
+    input_usd_per_mtok: Free[Dollars | None] = Field(
+        default=None, description="Dollars per million prompt tokens; null looks up the model."
+    )
+    cached_usd_per_mtok: Free[Dollars | None] = Field(
+        default=None, description="Dollars per million cached prompt tokens; null: the same as input."
+    )
+    output_usd_per_mtok: Free[Dollars | None] = Field(
+        default=None, description="Dollars per million generated tokens; null looks up the model."
+    )
+    license: Free[str | None] = Field(
+        default=None,
+        description="What the model's terms say about outputs, in your words or as an SPDX id; shown on the card.",
+    )
+    tokenizer: Free[Name | None] = Field(
+        default=None,
+        description="The model's tokenizer.json, to count prompt tokens; null: the hub's cache, else an upper bound.",
+    )
+
+    @property
+    def label(self) -> str:
+        """The teacher's name in status and records."""
+        return self.name or self.model
+
+    @property
+    def in_batches(self) -> bool:
+        """Whether requests are sent as batch jobs."""
+        return False
+
+    @property
+    def address(self) -> str | None:
+        """The URL of the server that is asked; None for a teacher without one."""
+        return None
+
+    @property
+    def missing_key(self) -> str | None:
+        """The environment variable of the key, if it isn't set and the server needs it."""
+        return None
+
+    @property
+    def price_factor(self) -> float:
+        """The price of a request relative to the list price; below 1 for batch jobs of some providers."""
+        return 1.0
+
+
+def teachers_for(purpose: str, teachers: Sequence[TeacherOptions]) -> list[TeacherOptions]:
+    """Return the teachers that answer `purpose`; all of them if none has the role (the probe, an unassigned judge)."""
+    named = [each for each in teachers if (purpose != "judge" if each.roles is None else purpose in each.roles)]
+    return named or list(teachers)
+
+
+class FormatOptions(Options):
+    """Options that every format has."""
+
+    key = "dataset.formats"
+
+
+@dataclass(frozen=True)
+class ByKind:
+    """Pydantic annotation that validates a section with the options model of its kind.
+
+    The table is imported by name at the first use, because its package imports `config`. A kind of the user's own isn't
+    imported: reading a configuration, such as that of a finished run, must not run the user's code. Its options are
+    accepted as they are, and `Options.of` checks them when the kind is built.
+
+    Args:
+        base: The model of the options that all kinds have.
+        table: 'package.module:NAME' of the mapping from kinds to objects with an attribute `Options`; None: no kind
+            is built in.
+        default: The kind of a section that names none.
+    """
+
+    base: type[Options]
+    table: str | None = None
+    default: str = ""
+
+    def models(self) -> Mapping[str, type[Options]]:
+        """Return the options models of the built-in kinds."""
+        return {kind: entry.Options for kind, entry in _load(self.table).items()} if self.table else {}
+
+    def parse(self, value: Any) -> Any:
+        """Return the options in a name or a mapping; anything else as it is, for pydantic to judge.
+
+        Raises:
+            ValueError: An unknown kind.
+            ValidationError: A wrong option.
+        """
+        if isinstance(value, str):
+            value = {"kind": value}
+        if not isinstance(value, Mapping):
+            return value
+        kind, models = value.get("kind", self.default), self.models()
+        if isinstance(kind, str) and kind not in models and ":" not in kind:
+            raise ValueError(f"{safe_key(kind)!r} is unknown; {hint(kind, models)}")
+        model = models.get(kind) if isinstance(kind, str) else None
+        return (model or _accepts_any_key(self.base)).model_validate(value)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Parse first, whatever type the annotation shows to type checkers."""
+        options = handler.generate_schema(SerializeAsAny[self.base])  # type: ignore[misc,name-defined]
+        return core_schema.no_info_before_validator_function(self.parse, options)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """A name, or a mapping that fits the model of its kind; a kind with a colon may have any option."""
+        own = {"properties": {"kind": {"type": "string", "pattern": ":"}}, "required": ["kind"]}
+        mappings: list[JsonSchemaValue] = [{"type": "object", **own}]
+        for kind, model in self.models().items():
+            reference = handler(model.__pydantic_core_schema__)
+            named = {"properties": {"kind": {"const": kind}}} | ({} if kind == self.default else {"required": ["kind"]})
+            mappings.append({"allOf": [reference, named]})
+        names = {"type": "string", "examples": list(self.models())}
+        return {"anyOf": [names, *mappings]}
+
+
+@dataclass(frozen=True)
+class OwnedBy:
+    """Pydantic annotation that validates a section with a model of a package that imports `config`.
+
+    Args:
+        base: The part of the model that `config` needs to know.
+        model: 'package.module:NAME' of the model, a subclass of `base`; imported at the first use.
+    """
+
+    base: type[Section]
+    model: str
+
+    def models(self) -> Mapping[str, type[Section]]:
+        """Return the model, under an empty name."""
+        return {"": _load(self.model)}
+
+    def parse(self, value: Any) -> Any:
+        """Return the section in a mapping; anything else as it is, for pydantic to judge."""
+        return self.models()[""].model_validate(value) if isinstance(value, Mapping) else value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Parse first."""
+        section = handler.generate_schema(SerializeAsAny[self.base])  # type: ignore[misc,name-defined]
+        return core_schema.no_info_before_validator_function(self.parse, section)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema of the model."""
+        return handler(self.models()[""].__pydantic_core_schema__)
+
+
+def _load(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+@cache
+def _accepts_any_key(base: type[Options]) -> type[Options]:
+    return type(base.__name__, (base,), {"model_config": {"extra": "allow"}, "__module__": __name__})

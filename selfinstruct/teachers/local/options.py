@@ -1,0 +1,27 @@
+"""Options of the teacher kind `local`: a model that runs on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ...config.fields import Free
+from ...config.options import TeacherOptions
+
+
+class LocalOptions(TeacherOptions):
+    """kind `local`: a model from the catalog or a GGUF file, served on this machine for the length of the run."""
+
+    runs_model = True
+
+    kind: str = Field(default="local", description="local")
+    model: str = Field(pattern=r"\S", description="A name from `selfinstruct teacher list`, or a GGUF file.")
+    context: Annotated[int, Field(ge=256)] = Field(
+        default=4096, description="Tokens for one request, prompt and answer together."
+    )
+    threads: Free[Annotated[int, Field(ge=1)] | None] = Field(
+        default=None, description="Threads of the server; null: all cores."
+    )
+    timeout_s: Free[Annotated[float, Field(gt=0)]] = Field(default=60.0, description="Seconds for one request.")
+    max_retries: Free[Annotated[int, Field(ge=0)]] = Field(default=4, description="Retries of one request.")
