@@ -242,10 +242,8 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
 
 def description(option: str) -> str:
     """Return the description of a configuration option such as 'filters.echo'."""
-    model: type[BaseModel] = RunConfig
-    *path, key = option.split(".")
-    for section in path:
-        model = dict(sections(model))[section]
+    section, _, key = option.partition(".")
+    model = next(each for each in sections_of(RunConfig)[section] if key in each.model_fields)
     return model.model_fields[key].description or ""
 
 

@@ -95,17 +95,16 @@ def _unknown(path: list[str], model: type[BaseModel]) -> str:
     """Word the defect of an unknown key: name the place where it belongs, or the most similar key beside it."""
     if moved := _MOVED.get(".".join(path)):
         return f"unknown key; {moved}"
-    name, models, home = path[-1], [model], ""
-    # The sections on the way, without the numbers of list entries: ['teachers', '0', 'modle'] -> 'teachers.'
+    name, models = path[-1], [model]
+    # The sections on the way, without the numbers of list entries: ['teachers', '0', 'modle']
     for section in path[:-1]:
         inner = {k: v for each in models for k, v in sections_of(each).items()}.get(section)
-        if inner is not None:
-            models, home = inner, f"{home}{section}."
+        models = models if inner is None else inner
     if any(name in each.model_fields for each in models):  # of another kind
         return "is no option of this kind; remove it, or choose another kind"
     homes = list(paths_to(name, [model]))
     guess = homes[0] if homes else closest(name, {key: None for each in models for key in each.model_fields})
-    guess = home + guess if guess and not homes else guess
+    guess = ".".join([*path[:-1], guess]) if guess and not homes else guess
     hint = f"; did you mean {guess!r}?" if guess else ""
     if re.search(r"api|secret|passw|key(?!w)", name, re.IGNORECASE):
         hint = "; never write a key here: export it, and name its environment variable in teacher.api_key_env"

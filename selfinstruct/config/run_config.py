@@ -269,15 +269,14 @@ def _meant_values(section: Section, exclude: Collection[str] = ()) -> Iterator[t
 
     Sampling keys that are not set are 'published'.
     """
-    unset = set(SamplingConfig.model_fields) - section.model_fields_set
-    published = unset if isinstance(section, SamplingConfig) else set()
-    values = section.model_dump(mode="json", include=set(_meant(type(section))) | (section.model_extra or {}).keys())
-    for name in [name for name in values if name not in exclude]:
+    names = [*_meant(type(section)), *(section.model_extra or ())]
+    values = section.model_dump(mode="json", include=set(names))
+    for name in [name for name in names if name not in exclude]:
         value = getattr(section, name)
         if isinstance(value, Section):
             yield from ((f"{name}.{key}", inner) for key, inner in _meant_values(value))
         else:
-            yield name, "published" if name in published else values[name]
+            yield name, values.get(name, "published")
 
 
 def digest_of(meaning: dict[str, Any]) -> str:

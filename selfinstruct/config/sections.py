@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, Strict, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, Strict, field_validator, model_serializer
 
+from ..core.errors import ConfigError
 from ..core.prompts import Sampling
 from .fields import Name, Refilterable, Section, Share
 from .options import ByKind, FormatOptions, Options
 
-FORMATS = "selfinstruct.dataset.formats:FORMATS"
+_FORMAT = ByKind(FormatOptions, "selfinstruct.dataset.formats:FORMATS", "messages")
 
 
 class SamplingConfig(Section):
@@ -31,6 +32,11 @@ class SamplingConfig(Section):
     stop: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Strict(False)] | None = Field(
         default=None, description="Texts that end an answer."
     )
+
+    @model_serializer(mode="wrap")
+    def _only_set_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the keys that are not set, since null means something else."""
+        return {key: value for key, value in dump(self).items() if key in self.model_fields_set}
 
     def over(self, published: Sampling) -> Sampling:
         """Return `published` with every key that this section sets, null included."""
@@ -71,7 +77,7 @@ class DatasetConfig(Section):
     """The files that are written at the end, and their card."""
 
     formats: Annotated[
-        tuple[Annotated[Name | FormatOptions, ByKind(FormatOptions, FORMATS, "messages")], ...],
+        tuple[Annotated[Name | FormatOptions, _FORMAT], ...],
         Strict(False),
         Field(min_length=1),
     ] = Field(
@@ -98,11 +104,19 @@ class DatasetConfig(Section):
         return value
 
     def with_formats(self, formats: Sequence[str]) -> DatasetConfig:
-        """Return these settings with other formats; one that is configured keeps its options."""
-        chosen = [self.format_options.get(name, name) for name in dict.fromkeys(formats)]
-        return DatasetConfig.model_validate(self.model_dump(exclude_unset=True) | {"formats": chosen})
+        """Return these settings with other formats; one that is configured keeps its options.
+
+        Raises:
+            ConfigError: An unknown format.
+        """
+        configured = self.format_options
+        try:
+            chosen = [configured.get(name) or _FORMAT.parse(name) for name in dict.fromkeys(formats)]
+        except ValueError as error:
+            raise ConfigError(f"dataset.formats: {error}") from None
+        return self.model_copy(update={"formats": tuple(chosen)})
 
     @property
     def format_options(self) -> dict[str, FormatOptions]:
         """The options of each format by its kind, in order."""
-        return {each.kind: each for each in self.formats if isinstance(each, FormatOptions)}
+        return {each.kind: each for each in map(_FORMAT.parse, self.formats)}

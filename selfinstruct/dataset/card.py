@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ..config.run_config import DatasetConfig, RunConfig, SamplingConfig
+from ..config.run_config import DatasetConfig, RunConfig
 from ..core import version as _version
 from ..core.tasks import Record
 from ..journal.folder import Run
@@ -243,10 +243,6 @@ def _full(config: RunConfig) -> str:
     A sampling key that isn't set is the published one, not null: those stay unset.
     """
     values = config.model_dump(mode="json", exclude={"teacher"} if config.teachers else None)
-    for key in values:
-        section = getattr(config, key)
-        if isinstance(section, SamplingConfig):
-            values[key] = section.model_dump(mode="json", exclude_unset=True)
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
     return text.replace(str(Path.home()) + "/", "~/")
 

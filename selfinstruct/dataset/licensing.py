@@ -83,5 +83,5 @@ def _both(one: UsedTeacher, other: UsedTeacher) -> UsedTeacher:
 def _terms(used: UsedTeacher) -> TeacherTerms:
     """By the configured name, as the catalogue knows a local model; of an object in code by what its answers say."""
     if used.own:
-        return terms_of(used.config.model_copy(update={"kind": "own", "model": used.model}))
+        return terms_of(TeacherOptions(kind="own", model=used.model, license=used.config.license))
     return terms_of(used.config, used.host)

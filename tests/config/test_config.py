@@ -163,7 +163,7 @@ TARGET = "target: must be a number of records such as 500, or +500 for so many m
         ),
         (
             {"dataset": {"formats": [{"kind": "text", "chat_tmplate": "llama3"}]}},
-            "dataset.formats.0.chat_tmplate: unknown key; did you mean 'dataset.formats.chat_template'?",
+            "dataset.formats.0.chat_tmplate: unknown key; did you mean 'dataset.formats.0.chat_template'?",
         ),
         ({"egress": "foo"}, "egress: must be any, local-only, or a list of hosts"),
         (

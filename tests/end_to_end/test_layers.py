@@ -59,8 +59,8 @@ HTTP_LIBRARIES = {"openai", "httpx", "httpx2", "aiohttp"}
 PRIVATE = re.compile(r"_(?!_)")
 FILES = {path: path.relative_to(PACKAGE).with_suffix("").parts for path in sorted(PACKAGE.rglob("*.py"))}
 MODULES = {".".join(parts[:-1] if parts[-1] == "__init__" else parts): path for path, parts in FILES.items()}
-SHARED_NAMES = {"__init__", "protocol", "teacher"}
-"""`teacher.py` is the class of each kind of teacher, `protocol.py` what one must offer."""
+SHARED_NAMES = {"__init__", "options", "protocol", "teacher"}
+"""`teacher.py` is the class of each kind of teacher, `options.py` its options, `protocol.py` what one must offer."""
 
 
 @cache

@@ -84,8 +84,8 @@ def test_a_strategy_passed_in_is_named_everywhere(make_config: Make, tmp_path: P
     assert "Stanford Alpaca" not in (done.dataset_path / "README.md").read_text(encoding="utf-8")
     assert done.status().records == 3
     again = si.refilter(done.path, tmp_path / "again", strategy=given)
-    assert again.config.strategy == name
-    assert yaml.safe_load((tmp_path / "again" / "config.yaml").read_text())["strategy"] == name
+    assert again.config.strategy_kind == name
+    assert yaml.safe_load((tmp_path / "again" / "config.yaml").read_text())["strategy"]["kind"] == name
 
 
 def test_a_strategy_that_can_not_be_imported_is_asked_for(make_config: Make, tmp_path: Path) -> None:

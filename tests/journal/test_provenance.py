@@ -240,7 +240,9 @@ def test_restrictions_stand_in_the_card_with_their_source(
 
 
 def test_the_configuration_in_the_card_is_the_same_run_again(make_config: MakeConfig) -> None:
-    made = run(make_config(target=5, propose={"temperature": 0.5}, concurrency=3))
+    made = run(
+        make_config(target=5, strategy={"kind": "self_instruct", "propose": {"temperature": 0.5}}, concurrency=3)
+    )
     config = configured(made)
     paths = {"seeds", "run_dir"}
     assert config.model_dump(exclude=paths) == made.config.model_dump(exclude=paths)

@@ -28,6 +28,7 @@ from selfinstruct.cli.console import spending
 from selfinstruct.config.run_config import RunConfig, digest_of, overridden
 from selfinstruct.core.errors import ConfigError, TeacherDown, TeacherRefused
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
+from selfinstruct.generate.expectation import check
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import Run
 from selfinstruct.journal.journal import Journal
@@ -49,30 +50,16 @@ def fake(name: str, **values: Any) -> dict[str, Any]:
         ({"teachers": []}, "teachers: must name at least one"),
         ({"teachers": {"a": 1}}, "teachers: must be a list (it is a section)"),
         (
-            {"teachers": ["gpt"]},
-            "teachers.0: is a section: its keys stand below it, indented, or are set as teachers.0.KEY=VALUE",
+            {"teachers": [5]},
+            "teachers.0: is a section: write its keys below it, indented, or set them as teachers.0.KEY=VALUE",
         ),
         ({"teachers": [{"modl": "a"}]}, "teachers.0.modl: unknown key; did you mean 'teachers.0.model'?"),
         ({"teachers": [{"weight": 0}]}, "teachers.0.weight: must be greater than 0 (it is 0)"),
-        (
-            {"teachers": [{"roles": ["jury"]}]},
-            "teachers.0.roles.0: must be 'propose', 'classify', 'instances' or 'judge'",
-        ),
-        (
-            {"teachers": [{}, {"name": "b", "roles": ["judge"]}]},
-            "teachers: one has the role 'judge', which nothing needs; add a section judge, such as "
-            "judge: {min_score: 3}",
-        ),
         ({"teachers": [{"target": 5}]}, "teachers.0.target: unknown key; did you mean 'target'?"),
-        ({"teachers": [{}, {}]}, "teachers: two are called 'gpt-4o-mini'; give each a name of its own"),
-        ({"teachers": [{"roles": ["classify"]}]}, "teachers: none has the role 'propose'; add it to one's roles"),
-        (
-            {"teachers": [{"roles": ["propose", "classify"]}], "strategy": "self_instruct"},
-            "teachers: none has the role 'instances'; add it to one's roles",
-        ),
+        ({"teachers": [{}, {}]}, "teachers: two are called 'gpt-4o-mini'; give each its own name"),
         (
             {"teachers": [{}], "teacher": {"model": "a"}},
-            "teachers: stands beside teacher; name one teacher there, or all of them here",
+            "teachers: is set beside teacher; name one teacher there, or all of them here",
         ),
     ],
 )
@@ -80,6 +67,40 @@ def test_a_wrong_list_is_explained(values: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError) as error:
         RunConfig.parse({"seeds": "s", "run_dir": "r"} | values)
     assert said in str(error.value).removeprefix("config: ").split("\nconfig: ")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            {"teachers": [{"roles": ["propose", "jury"]}]},
+            "teachers: the role 'jury' is unknown; one of propose, judge",
+        ),
+        (
+            {"teachers": [{"roles": ["propose", "instancs"]}, {"name": "b"}], "strategy": "self_instruct"},
+            "teachers: the role 'instancs' is unknown; did you mean 'instances'?",
+        ),
+        (
+            {"teachers": [{}, {"name": "b", "roles": ["judge"]}]},
+            "teachers: one has the role 'judge', which nothing needs; add a section judge, such as "
+            "judge: {min_score: 3}",
+        ),
+        (
+            {"teachers": [{"roles": ["judge"]}], "judge": {}},
+            "teachers: none has the role 'propose'; add it to the roles",
+        ),
+        (
+            {"teachers": [{"roles": ["propose", "classify"]}], "strategy": "self_instruct"},
+            "teachers: none has the role 'instances'; add it to the roles of one",
+        ),
+    ],
+)
+def test_a_wrong_role_is_explained(make_config: MakeConfig, values: dict[str, Any], said: str) -> None:
+    config = make_config().model_dump(mode="json", exclude_unset=True)
+    del config["teacher"]
+    with pytest.raises(ConfigError) as error:
+        check(RunConfig.parse(config | values))
+    assert any(line.startswith(said) for line in str(error.value).splitlines()), str(error.value)
 
 
 def test_an_override_names_an_entry_by_its_number() -> None:
