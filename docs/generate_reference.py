@@ -242,8 +242,9 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
 
 def description(option: str) -> str:
     """Return the description of a configuration option such as 'filters.echo'."""
-    section, _, key = option.partition(".")
-    model = next(each for each in sections_of(RunConfig)[section] if key in each.model_fields)
+    section, dot, key = option.rpartition(".")
+    models = sections_of(RunConfig)[section] if dot else [RunConfig]
+    model = next(each for each in models if key in each.model_fields)
     return model.model_fields[key].description or ""
 
 
