@@ -1,6 +1,7 @@
 """Estimates what a run will ask and cost: from its prompts, or from its own rates once it has some records.
 
-The only guesses are the constants below and the strategy's `task_tokens` and `answer_tokens`.
+The only guesses are the constants below and the strategy's `task_tokens` and `answer_tokens`. What `develop` sends is
+counted in a rehearsal with the fake teacher.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from ..core.tasks import Instance, SeedTask
 from ..filters.judge import Judge
 from ..journal.status import Status
 from ..strategies.material import demonstration, draw_demos
-from ..strategies.protocol import PreviewPrompt, Strategy, preview_prompts, task_tokens
+from ..strategies.protocol import Strategy, preview_prompts, task_tokens
+from .rehearsal import rehearse
 
 ACCEPTED = 0.6
 """Share of the requested tasks that are admitted, until the run has measured it."""
+REHEARSED = 8
+"""Seed tasks that are developed with the fake teacher, to count the requests."""
 TOKENS_AN_ANSWER = 150
 """Tokens of an answer that a judge reads."""
 TOKENS_A_JUDGEMENT = 60
@@ -123,13 +127,17 @@ def _expected(
     prompt_tokens = questions * sum(map(tokens_of, samples)) // len(samples)
     yield "propose", questions, Usage(prompt_tokens, questions * min(written, limit))
 
-    # Development: one request per purpose and record, for the longest instruction of the first half of the seeds.
+    # Development: the requests that a rehearsal of the first tasks sent, per record.
     instruction = max(seeds[: len(seeds) // 2 + 1], key=lambda seed: len(seed.instruction)).instruction
-    first_of_purpose: dict[str, PreviewPrompt] = {}
-    for each in preview_prompts(strategy, instruction):
-        first_of_purpose.setdefault(each.prompt.purpose, each)
-    for purpose, each in first_of_purpose.items():
-        yield purpose, records, Usage(records * tokens_of(each.prompt), records * each.answer_tokens)
+    answer_tokens = {each.prompt.purpose: each.answer_tokens for each in preview_prompts(strategy, instruction)}
+    rehearsed = [sent for seed in seeds[:REHEARSED] for sent in rehearse(strategy, seed)]
+    per_record = records / len(seeds[:REHEARSED])
+    for purpose in dict.fromkeys(prompt.purpose for prompt, _ in rehearsed):
+        own = [(prompt, tokens) for prompt, tokens in rehearsed if prompt.purpose == purpose]
+        asked = sum(tokens_of(prompt) for prompt, _ in own)
+        answered = sum(answer_tokens.get(purpose, tokens) for _, tokens in own)
+        usage = Usage(math.ceil(asked * per_record), math.ceil(answered * per_record))
+        yield purpose, math.ceil(len(own) * per_record), usage
 
     # The judge reads every record once.
     if config.judge is not None:

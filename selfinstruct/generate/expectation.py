@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..config.options import teachers_for
 from ..config.run_config import RunConfig
-from ..filters import describe_filters, warnings_about
+from ..filters import Filter, describe_filters, warnings_about
 from ..journal.folder import Run, foresee_start, has_journal
 from ..teachers.egress import in_clear
 from .assembly import Assembly, assemble
@@ -29,13 +30,17 @@ class Expectation:
     notes: tuple[str, ...]
 
 
-def check(config: RunConfig) -> Expectation:
+def check(
+    config: RunConfig, *, teacher: Any = None, strategy: Any = None, filters: Sequence[Filter] | None = None
+) -> Expectation:
     """Validate `config` and its seeds, and estimate what the run will ask and cost. Sends nothing.
 
+    The objects are those that `run` accepts. What develops a task is counted in a rehearsal with the fake teacher.
     Raises ConfigError, SeedError, or UsageError: what `run` would raise before its first request.
     """
     # Everything that can fail, fails here, before anything is estimated.
-    parts = assemble(config)
+    parts = assemble(config, teacher=teacher, strategy=strategy, filters=filters)
+    config = parts.config
     folder = Path(config.run_dir)
     past = Run(folder).status() if has_journal(folder) else None
     aim, new_seeds = foresee_start(config, parts.seeds)

@@ -11,7 +11,6 @@ import functools
 import gc
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -19,6 +18,7 @@ from ..ask.asker import Asker
 from ..ask.budget import Budget
 from ..config.run_config import RunConfig
 from ..core.errors import StorageError, UsageError
+from ..core.event_loop import run_to_end
 from ..core.events import Exchange, Progress
 from ..core.prompts import Asking
 from ..core.suggest import closest
@@ -88,13 +88,7 @@ def run(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
         SeedError, ConfigError, ConfigChanged, RunLocked: Before anything starts.
         TeacherRefused, TeacherDown, StorageError: After every answer that arrived is on disk.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(arun(config, **options))
-    # A notebook's own event loop is running: use a second one, in a thread, and wait for it.
-    with ThreadPoolExecutor(1, thread_name_prefix="selfinstruct") as thread:
-        return thread.submit(asyncio.run, arun(config, **options)).result()
+    return run_to_end(arun(config, **options))
 
 
 async def arun(config: RunConfig, **options: Unpack[RunOptions]) -> Run:

@@ -88,6 +88,25 @@ def test_a_strategy_passed_in_is_named_everywhere(make_config: Make, tmp_path: P
     assert yaml.safe_load((tmp_path / "again" / "config.yaml").read_text())["strategy"]["kind"] == name
 
 
+class Critical(Alpaca):
+    """Asks twice for a critique of each task, then revises it."""
+
+    async def develop(self, candidate: si.Candidate, ask: si.Ask) -> si.Development:
+        for round in range(2):
+            await ask(si.Prompt("critique", (si.Message("user", f"{round}: {candidate.instruction}"),), si.Sampling()))
+        revised = await ask(si.Prompt("revise", (si.Message("user", candidate.instruction),), si.Sampling()))
+        return si.Development((si.Instance("", revised.text),))
+
+
+def test_check_counts_the_requests_that_develop_makes(make_config: Make) -> None:
+    shares = {share.purpose: share for share in si.check(make_config(target=30), strategy=Critical).estimate.shares}
+    assert (shares["critique"].requests, shares["revise"].requests) == (60, 30)
+    assert [title for title, _ in si.preview(make_config(), 1, strategy=Critical)] == [
+        "proposal 0", "critique", "critique", "revise",
+    ]  # fmt: skip
+    assert shares["critique"].usage.prompt_tokens > 0 < shares["critique"].usage.completion_tokens
+
+
 def test_a_strategy_that_can_not_be_imported_is_asked_for(make_config: Make, tmp_path: Path) -> None:
     class Local(Alpaca):
         pass
