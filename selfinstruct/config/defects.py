@@ -57,14 +57,20 @@ def paths_to(key: str, models: Sequence[type[BaseModel]], path: str = "") -> Ite
         yield from paths_to(key, inner, f"{path}{section}.")
 
 
-def explain(error: Any, model: type[BaseModel]) -> tuple[str, str]:
-    """Return the key of a pydantic error, and what is wrong with it and what to do."""
+def explain(error: Any, model: type[BaseModel], *, from_file: bool) -> tuple[str, str]:
+    """Return the key of a pydantic error, and what is wrong with it and what to do.
+
+    Args:
+        error: One of `ValidationError.errors()`.
+        model: The model of the whole configuration.
+        from_file: Whether the values come from a file and --set, rather than from Python.
+    """
     path = [str(part) for part in error["loc"]]
     key, kind = ".".join(map(safe_key, path)), error["type"]
     if kind == "extra_forbidden":
         return key, _unknown(path, model)
     if kind == "missing":
-        return key, f"is needed; add it to the file or give --set {key}=..."
+        return key, "is needed; " + (f"add it to the file or give --set {key}=..." if from_file else "pass it")
     for name, problem in _UNION.items():
         if key == name or key.startswith(f"{name}."):
             return name, problem
@@ -73,7 +79,10 @@ def explain(error: Any, model: type[BaseModel]) -> tuple[str, str]:
     if kind in ("string_pattern_mismatch", "string_too_short"):
         return key, "must not be empty"
     if kind == "model_type":
-        return key, f"is a section: write its keys below it, indented, or set them as {key}.KEY=VALUE"
+        written = (
+            f"write its keys below it, indented, or set them as {key}.KEY=VALUE" if from_file else "pass a mapping"
+        )
+        return key, f"is a section: {written}"
     return key, _wrong_value(error)
 
 

@@ -167,7 +167,7 @@ class RunConfig(Section):
                 # pydantic also calls a list too short when its items are wrong
                 if item["type"] == "too_short" and item["input"]:
                     continue
-                key, problem = explain(item, cls)
+                key, problem = explain(item, cls, from_file=info.context is not None)
                 defects.setdefault(key, problem if item["type"] == "extra_forbidden" else texts.get(key, problem))
         else:
             defects = config._conflicts()

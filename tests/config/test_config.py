@@ -319,17 +319,24 @@ def test_pydantic_itself_repeats_no_value() -> None:
     ("values", "message"),
     [
         ({"taget": 5}, "RunConfig: taget: unknown key; did you mean 'target'?"),
+        ({"seeds": None}, "RunConfig: seeds: must be a path, or a list of paths"),
+        ({"judge": "me"}, "RunConfig: judge: is a section: pass a mapping"),
         ({"target": 0}, "RunConfig: target: must be a number of records"),
         ({"teacher": {"modell": "m"}}, "RunConfig: teacher.modell: unknown key; did you mean 'teacher.model'?"),
         ({"filters": {"min_words": 9, "max_words": 3}}, "RunConfig: filters.max_words: is below filters.min_words"),
     ],
 )
 def test_the_constructor_raises_the_errors_of_the_package(values: dict[str, Any], message: str) -> None:
-    for make in (lambda: RunConfig(**MINIMAL, **values), lambda: RunConfig.model_validate(MINIMAL | values)):
+    for make in (lambda: RunConfig(**MINIMAL | values), lambda: RunConfig.model_validate(MINIMAL | values)):
         with pytest.raises(SelfInstructError) as caught:
             make()
         assert isinstance(caught.value, ConfigError)
         assert str(caught.value).startswith(message)
+
+
+def test_the_constructor_says_what_is_needed_without_the_command_line() -> None:
+    with pytest.raises(ConfigError, match=r"^RunConfig: seeds: is needed; pass it$"):
+        RunConfig(run_dir="run")  # type: ignore[call-arg]
 
 
 def test_a_config_can_be_built_copied_and_validated_again() -> None:
