@@ -117,9 +117,7 @@ class Budget:
         reservation.requests += 1
 
     def settle(self, reservation: Reservation, usage: Usage | None) -> float | None:
-        """Replace a reservation by the actual usage.
-
-        usage: None if there was no answer, or if no request was sent.
+        """Replace a reservation by the actual usage: None if there was no answer, or if no request was sent.
 
         Returns the cost in dollars; None if the price is unknown.
         """

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 from ..ask.asker import Asker
 from ..ask.slots import AskClosed
 from ..core.prompts import Completion, Prompt
-from ..core.tasks import Development, Instance, Record, Scores, Verdict, storable
+from ..core.tasks import Development, Instance, Record, Scores, storable
 from ..journal.journal import Answer, Journal
+from ..strategies.protocol import Ask
 from .generations import Generations
 from .pool import Admitted, Pool, as_verdict
+
+T = TypeVar("T")
 
 
 class Developer:
@@ -24,14 +29,14 @@ class Developer:
     async def develop(self, admitted: Admitted) -> None:
         """Resolve a task: store its record, also in `admitted.record`, or the verdicts that reject it.
 
-        Raises:
-            AskClosed: A question can't be sent any more; the task stays unresolved.
+        Raises AskClosed if a question can't be sent any more; the task stays unresolved.
         """
         text = admitted.candidate.instruction
         scores: tuple[Scores | None, ...] = ()
 
         # Instances: the strategy returns them, the checks keep some.
-        development, asked = await self._instances(admitted)
+        strategies = self._generations.since(admitted.answer)
+        development, asked = await self._ask_once([partial(s.develop, admitted.candidate) for s in strategies])
         keys = asked.keys
         written = tuple(Instance(storable(each.input), storable(each.output)) for each in development.instances)
         kept, rejections = self._pool.checks.keep(text, written, development.truncated)
@@ -40,7 +45,8 @@ class Developer:
 
         # Marks: the judge may reject more of them.
         elif self._generations.judges:
-            kept, scores, low, judged = await self._marks(text, kept)
+            judges = self._generations.judges
+            (kept, scores, low), judged = await self._ask_once([partial(judge.grade, text, kept) for judge in judges])
             rejections += low
             keys = [*keys, *judged.keys]
 
@@ -55,30 +61,18 @@ class Developer:
             self._journal.ledger.keep(admitted.record)
         admitted.resolved = True
 
-    async def _instances(self, admitted: Admitted) -> tuple[Development, _Asked]:
-        """Let the oldest generation since the proposal whose answers are all journaled develop the task, or the newest.
+    async def _ask_once(self, ways: Sequence[Callable[[Ask], Awaitable[T]]]) -> tuple[T, _Asked]:
+        """Return the result of the oldest way to ask whose answers are all journaled, or of the newest way.
 
-        So each task is developed once, whatever generations follow.
+        So each task is developed and judged once, whatever generations follow.
         """
-        *earlier, newest = self._generations.since(admitted.answer)
-        for strategy in earlier:
+        *earlier, newest = ways
+        for way in earlier:
             asked = _Asked(self._asker)
             with contextlib.suppress(AskClosed):
-                return await strategy.develop(admitted.candidate, asked.recall), asked
+                return await way(asked.recall), asked
         asked = _Asked(self._asker)
-        return await newest.develop(admitted.candidate, asked.ask), asked
-
-    async def _marks(
-        self, text: str, instances: Sequence[Instance]
-    ) -> tuple[tuple[Instance, ...], tuple[Scores | None, ...], list[Verdict], _Asked]:
-        """Let the oldest way of judging whose answers are all journaled grade the instances, or the newest."""
-        *earlier, newest = self._generations.judges
-        for judge in earlier:
-            asked = _Asked(self._asker)
-            with contextlib.suppress(AskClosed):
-                return *await judge.grade(text, instances, asked.recall), asked
-        asked = _Asked(self._asker)
-        return *await newest.grade(text, instances, asked.ask), asked
+        return await newest(asked.ask), asked
 
     def _author(self, admitted: Admitted, development: Development, answers: dict[str, Answer]) -> Answer | None:
         """Return the answer that contains the instances, as `Development.output_key` defines it; None if unknown."""

@@ -86,10 +86,7 @@ def estimate(
     made = 0 if past is None else past.records - past.records_free
     if past is not None and made >= 20:
         factor = records / made
-        rates = [
-            (purpose, math.ceil(used["requests"] * factor), _scaled(used, factor))
-            for purpose, used in past.by_purpose.items()
-        ]
+        rates = [(purpose, *_scaled(used, factor)) for purpose, used in past.by_purpose.items()]
         basis = f"the run's own {made:,} records"
     else:
         rates = list(_expected(config, seeds, strategy, records))
@@ -98,8 +95,9 @@ def estimate(
     return Estimate(tuple(shares), source, basis)
 
 
-def _scaled(used: dict[str, float], factor: float) -> Usage:
-    return Usage(math.ceil(used["prompt_tokens"] * factor), math.ceil(used["completion_tokens"] * factor))
+def _scaled(used: dict[str, float], factor: float) -> tuple[int, Usage]:
+    requests, *tokens = (math.ceil(used[name] * factor) for name in ("requests", "prompt_tokens", "completion_tokens"))
+    return requests, Usage(*tokens)
 
 
 def _cost(config: RunConfig, purpose: str, usage: Usage) -> float | None:

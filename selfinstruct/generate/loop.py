@@ -173,15 +173,12 @@ class Loop:
     # --- development --------------------------------------------------------------------------
 
     def _develop_ahead(self) -> bool:
-        """Start to develop a few admitted tasks in order, no more than the target can take.
-
-        Returns whether there may be more to develop now.
-        """
+        """Start to develop a few admitted tasks, in order. Returns whether there may be more to develop now."""
         admitted = self._pool.admitted
         for _ in range(AT_A_TIME):
             if self._next_developed >= len(admitted) or len(self._developing) >= self._max_developing:
                 return False
-            if self._promising >= self._target:
+            if self._promising >= self._target:  # more than the target can take
                 return False
             task = admitted[self._next_developed]
             self._next_developed += 1

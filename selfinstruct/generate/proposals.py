@@ -51,9 +51,7 @@ class Proposals:
     def ask_ahead(self, failed: int) -> bool:
         """Ask or recall a few questions, as far as the window allows and the target may need.
 
-        failed: how many admitted tasks have no record.
-
-        Returns whether there may be more to ask now.
+        failed: how many admitted tasks have no record. Returns whether there may be more to ask now.
         """
         for _ in range(AT_A_TIME):
             if self.exhausted is not None or not self._may_ask(failed):

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import gc
 import logging
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -36,8 +37,7 @@ from .generations import Generations
 from .loop import Loop
 from .opening import enter, make_asker
 from .pool import Pool
-from .progress_bar import progress_bar
-from .stopping import check_max_runtime, max_runtime, signals
+from .stopping import max_runtime, signals
 
 _log = logging.getLogger(__name__)
 
@@ -143,7 +143,9 @@ def _check_options(options: RunOptions, config: RunConfig) -> None:
         if name not in RunOptions.__annotations__:
             guess = closest(name, RunOptions.__annotations__)
             raise UsageError(f"run: no option {name!r}" + (f"; did you mean {guess!r}?" if guess else ""))
-    check_max_runtime(options.get("max_runtime_s"))
+    seconds = options.get("max_runtime_s")
+    if seconds is not None and not 0 < seconds < float("inf"):
+        raise UsageError(f"max_runtime_s {seconds:g}: must be a number of seconds above 0")
     if options.get("detach") and not any(each.in_batches for each in config.all_teachers):
         raise UsageError("detach: needs batch jobs, which continue without this process; set teacher.mode to batch")
 
@@ -174,7 +176,7 @@ async def _grow(
             stack.enter_context(max_runtime(asker, max_runtime_s, began))
         ready = None if options.get("recall_only") else functools.partial(enter, stack, teachers, asker)
         generations = Generations(opened.configs, parts.build, parts.askings, parts.own)
-        progress = options["progress"] if "progress" in options else stack.enter_context(progress_bar())
+        progress = options["progress"] if "progress" in options else stack.enter_context(_progress_bar())
         try:
             stack.enter_context(_rare_garbage_collection())
             return await Loop(opened, pool, asker, budget, generations, ready, progress).grow()
@@ -196,3 +198,23 @@ def _rare_garbage_collection() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
+
+
+@contextlib.contextmanager
+def _progress_bar() -> Iterator[Callable[[Progress], None] | None]:
+    """Yield a function that shows a run's progress in one `tqdm.auto` bar; None if standard error is not a terminal."""
+    in_notebook = "ipykernel" in sys.modules
+    if not (in_notebook or sys.stderr.isatty()):
+        yield None
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(unit="record", dynamic_ncols=True) as bar:
+
+        def show(progress: Progress) -> None:
+            bar.total, bar.n = progress.target, progress.records
+            cost = f", ${progress.cost_usd:.2f}" if progress.priced else ""
+            bar.set_postfix_str(f"{progress.requests:,} requests{cost}", refresh=False)
+            bar.refresh()
+
+        yield show

@@ -71,17 +71,10 @@ def max_runtime(asker: Asker, seconds: float, began: float) -> Iterator[None]:
         timer.cancel()
 
 
-def check_max_runtime(seconds: float | None) -> None:
-    """Raise UsageError unless `seconds` is None or a positive, finite number."""
-    if seconds is not None and not 0 < seconds < float("inf"):
-        raise UsageError(f"max_runtime_s {seconds:g}: must be a number of seconds above 0")
-
-
 def seconds_of(written: str, name: str) -> float:
     """Return the seconds of '2h', '90m', '45s' or '1h30m'. name: the option, for the message.
 
-    Raises:
-        UsageError: `written` is no duration, or zero.
+    Raises UsageError if `written` is no duration, or zero.
     """
     parts = _DURATION.fullmatch(written.strip())
     hours, minutes, seconds = (int(part or 0) for part in parts.groups()) if parts else (0, 0, 0)

@@ -91,9 +91,7 @@ def change_of(
 
 
 def change_of_fork(source: Journal, meaning: dict[str, Any], seeds: Sequence[SeedTask]) -> Change:
-    """Return what a fork changes.
-
-    If all seeds of the source are unchanged, each keeps the question from which it counts.
+    """Return what a fork changes. If the source's seeds are unchanged, each keeps the question from which it counts.
 
     Args:
         source: The journal that is forked.

@@ -1,7 +1,4 @@
-"""The generations and the starts of a run, as rows of its journal.
-
-`journal` writes them; `folder`, `changes` and the readers of a run use them through `Journal.history`.
-"""
+"""The generations and the starts of a run, as rows of its journal. Other modules use them by `Journal.history`."""
 
 from __future__ import annotations
 

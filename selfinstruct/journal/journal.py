@@ -88,9 +88,7 @@ class Totals:
 class Journal:
     """One open journal. Only `commit` needs a running event loop.
 
-    Raises:
-        StorageError: The file can't be read or written.
-        UsageError: The file is not a journal of this format.
+    Raises StorageError if the file can't be read or written, and UsageError if it is not a journal of this format.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:

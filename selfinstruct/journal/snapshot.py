@@ -287,11 +287,7 @@ class Snapshot:
 
 @contextlib.contextmanager
 def read(run: Run | str | Path) -> Iterator[Snapshot]:
-    """Open a run, which may be in progress, as it is now; close it when the block ends.
-
-    Raises:
-        UsageError: `run` is not a run's folder.
-    """
+    """Open a run, which may be in progress, as it is now; close it when the block ends. Raises UsageError."""
     if isinstance(run, Run):
         with reading(run.path) as journal:
             yield Snapshot(run, journal)

@@ -27,10 +27,8 @@ class Store:
     """An open file. Only `commit` and `note` need a running event loop. After a crash the pages are checked first.
 
     tables: the statements that create a new file. format: their version, stored in `PRAGMA user_version`.
-
-    Raises:
-        StorageError: The file can't be read or written, or is damaged.
-        UsageError: The file has another format or is no SQLite file, or the user may not write it.
+    Raises StorageError if the file is damaged or can't be read or written, and UsageError if it has another format, is
+    no SQLite file, or the user may not write it.
     """
 
     def __init__(self, path: Path, tables: Iterable[str], format: int, *, read_only: bool = False) -> None:
@@ -136,10 +134,7 @@ class Store:
     async def commit(self, statement: Statement) -> None:
         """Write a row to disk, after everything noted before it; return when it is durable.
 
-        A cancelled caller does not cancel the write.
-
-        Raises:
-            StorageError: The row can't be written.
+        A cancelled caller does not cancel the write. Raises StorageError if the row can't be written.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((statement, done))

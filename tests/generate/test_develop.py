@@ -50,19 +50,19 @@ class ProposedAndReviewed(Chain):
 class StatesNothing(Chain):
     """Asks for some purposes, and doesn't state which answer the output comes from."""
 
-    purposes: tuple[str, ...] = ()
+    asks_for: tuple[str, ...] = ()
 
     async def develop(self, candidate: Candidate, ask: Ask) -> Development:
-        texts = [(await asked(candidate, ask, purpose)).text for purpose in self.purposes]
+        texts = [(await asked(candidate, ask, purpose)).text for purpose in self.asks_for]
         return Development((Instance("", " ".join(texts) or f"Answer to {candidate.instruction}"),))
 
 
 class StatesNothingOfOne(StatesNothing):
-    purposes = ("instances",)
+    asks_for = ("instances",)
 
 
 class StatesNothingOfTwo(StatesNothing):
-    purposes = ("instances", "classify")
+    asks_for = ("instances", "classify")
 
 
 class Misstated(Chain):
