@@ -13,7 +13,7 @@ from .console import Debug, plain_errors, printable_json, say
 
 if TYPE_CHECKING:
     from ..journal.snapshot import Snapshot
-    from ..report.explain import Found
+    from ..report.explain import FoundTask
 
 _SHOWN = 50
 
@@ -42,7 +42,7 @@ def explain(
         from ..core.errors import UsageError
         from ..journal.snapshot import read
         from ..report.explain import explain_in
-        from ..report.explain.telling import found_lines, tell
+        from ..report.explain.describe import describe, task_lines
 
         if (id is None) == (text is None):
             raise UsageError("name a task's ID, or find it with --text WORDS: one of both")
@@ -53,7 +53,7 @@ def explain(
                     if as_json:
                         print(printable_json([asdict(task) for task in tasks]))
                     else:
-                        print("\n".join(found_lines(tasks)))
+                        print("\n".join(task_lines(tasks)))
                         say(f"{len(tasks)} tasks{' or more' if len(tasks) == _SHOWN else ''}; name one for its story")
                     return
                 id = tasks[0].id
@@ -63,7 +63,7 @@ def explain(
             print(printable_json(asdict(story)))
             return
         width = shutil.get_terminal_size((100, 24)).columns
-        print("\n".join(tell(story, width=min(width, 140), bold=sys.stdout.isatty(), full=full)))
+        print("\n".join(describe(story, width=min(width, 140), bold=sys.stdout.isatty(), full=full)))
 
 
 def _stream(path: Path, id: str | None) -> Path:
@@ -74,7 +74,7 @@ def _stream(path: Path, id: str | None) -> Path:
     return next((stream.path for stream in streams if stream.id == str(id).partition("-")[0]), path)
 
 
-def _search(snapshot: Snapshot, text: str) -> list[Found]:
+def _search(snapshot: Snapshot, text: str) -> list[FoundTask]:
     from ..core.errors import UsageError
     from ..report.explain import find
 

@@ -20,7 +20,7 @@ from selfinstruct.journal.folder import Run
 from selfinstruct.journal.provenance import Trail
 from selfinstruct.journal.snapshot import read
 from selfinstruct.report.explain import Story, explain
-from selfinstruct.report.explain.telling import tell
+from selfinstruct.report.explain.describe import describe
 
 MakeConfig = Callable[..., RunConfig]
 ROLES = {"proposer": "propose", "writer": "instances", "critic": "classify"}
@@ -140,7 +140,7 @@ def test_provenance_and_explain_name_the_writer_and_its_host(
     record = made.records()[0]
     story = explain(made, record.id)
     assert isinstance(story, Story)
-    assert f"instances written by writer, in {record.output_key}" in tell(story)
+    assert f"instances written by writer, in {record.output_key}" in describe(story)
 
 
 def test_a_judge_may_spell_out_half_a_surrogate_pair(make_config: MakeConfig) -> None:

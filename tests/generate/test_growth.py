@@ -503,7 +503,7 @@ def test_another_strategy_and_several_teachers_go_on_in_the_same_pool(make_confi
 
 
 def test_a_seed_tells_with_which_generation_it_came(make_config: MakeConfig, folder: Path) -> None:
-    from selfinstruct.report.explain.telling import tell
+    from selfinstruct.report.explain.describe import describe
 
     config = make_config(seeds=str(folder), target="+20")
     grow(config)
@@ -514,7 +514,7 @@ def test_a_seed_tells_with_which_generation_it_came(make_config: MakeConfig, fol
     assert isinstance(story, SeedStory)
     since = run.generations[1].first_question
     assert (story.generation, story.first_question, story.instruction) == (2, since, seed(20)["instruction"])
-    assert f"came with generation 2, counts from q{since} on" in tell(story)
+    assert f"added by generation 2, used from q{since} on" in describe(story)
 
 
 def test_the_command_line(make_config: MakeConfig, folder: Path, tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from selfinstruct.journal.folder import Run
 from selfinstruct.journal.journal import Journal
 from selfinstruct.novelty import rouge_l
 from selfinstruct.report.explain import QuestionStory, SeedStory, Story, align, explain
+from selfinstruct.report.explain.describe import describe
 from selfinstruct.report.explain.story import part_of
-from selfinstruct.report.explain.telling import tell
 
 MakeConfig = Callable[..., RunConfig]
 
@@ -105,7 +105,7 @@ def test_a_task_that_a_filter_refused_names_the_filters_and_the_reason(made: Run
 
 def test_every_id_of_the_run_has_a_story(made: Run) -> None:
     for question, index in rows(made, "SELECT DISTINCT question, idx FROM verdicts WHERE idx >= 0"):
-        lines = tell(explain(made, f"q{question}.{index}"), full=True)
+        lines = describe(explain(made, f"q{question}.{index}"), full=True)
         assert all("\n" not in line for line in lines)
 
 
@@ -170,7 +170,7 @@ def test_an_answer_that_no_task_was_read_from_is_a_question_with_its_reason(odd:
 
 def test_what_a_model_wrote_can_not_act_in_a_terminal(odd: Run) -> None:
     for id in ("q0.0", "q0", "q1.0", "seed_task_1"):
-        text = "\n".join(tell(explain(odd, id), full=True))
+        text = "\n".join(describe(explain(odd, id), full=True))
         assert "\x1b" not in text
         assert "\u202e" not in text
 
@@ -235,9 +235,9 @@ def test_the_host_is_that_of_the_start_that_asked(make_config: MakeConfig, loopb
 @pytest.mark.parametrize(
     ("id", "says"),
     [
-        ("q0.99", "q0 brought q0.0 to q0.7"),
-        ("q9999", "the questions of this run are q0 to q"),
-        ("seed_task_33", "near: seed_task_3"),
+        ("q0.99", "q0 has tasks q0.0 to q0.7"),
+        ("q9999", "this run has questions q0 to q"),
+        ("seed_task_33", "similar: seed_task_3"),
         ("00000000-0-1", "a task of another run"),
         ("nothing like it", "--text finds a task by its words"),
         ("q" + "9" * 30, "nothing in this run"),
@@ -303,7 +303,7 @@ def test_an_alignment_is_exact_in_any_script(left: str, right: str) -> None:
 def test_side_by_side_keeps_to_its_columns(made: Run, width: int) -> None:
     from unicodedata import east_asian_width
 
-    from selfinstruct.report.explain.telling import _side_by_side
+    from selfinstruct.report.explain.describe import _side_by_side
 
     found = align("请写一首关于 Python 编程的短诗，" * 3, "写一首关于编程的长诗" * 4)
     for line in _side_by_side(found, width, bold=False):
@@ -311,7 +311,7 @@ def test_side_by_side_keeps_to_its_columns(made: Run, width: int) -> None:
 
 
 def test_bold_is_closed_on_every_line() -> None:
-    from selfinstruct.report.explain.telling import _side_by_side
+    from selfinstruct.report.explain.describe import _side_by_side
 
     for line in _side_by_side(align("one two three " * 20, "one two four " * 20), 60, bold=True):
         assert line.count("\x1b[1m") == line.count("\x1b[0m")

@@ -19,8 +19,8 @@ from selfinstruct.core.errors import UsageError
 from selfinstruct.journal.journal import Journal
 from selfinstruct.journal.snapshot import read
 from selfinstruct.report.page import figures_of, write_report
+from selfinstruct.report.page.histogram import histogram
 from selfinstruct.report.page.record_rows import KINDS
-from selfinstruct.report.page.texts import histogram
 from selfinstruct.report.page.visible import visible
 
 HOSTILE = (
@@ -208,7 +208,7 @@ def test_charts_have_names_and_tables_beside_them(run: si.Run, tmp_path: Path) -
     charts = re.findall(r'<svg [^>]*role="img"[^>]*>', page)
     assert len(charts) == 8
     assert all("aria-label=" in chart for chart in charts)
-    assert page.count("The same as a table") == len(charts)
+    assert page.count("Show as a table") == len(charts)
     assert page.count("cutoff 0.7") >= 1
 
 
@@ -219,7 +219,7 @@ def test_a_run_without_any_answer_has_a_report(
     run = si.run(make_config(max_requests=0), export=False)
     page = write_report(run, tmp_path / "page.html", max_records=records, parser="word-list").read_text()
     assert run.status().records == 0
-    assert "No answer has come in yet." in page
+    assert "No answers yet." in page
     assert "No records yet." in page
 
 
@@ -227,7 +227,7 @@ def test_a_run_without_prices_shows_tokens(make_config: Callable[..., RunConfig]
     unknown = {"kind": "openai", "model": "in-house", "base_url": "http://127.0.0.1:9/v1"}
     run = si.run(make_config(target=5, teacher=unknown), teacher=si.FakeTeacher(), export=False)
     page = write_report(run, tmp_path / "page.html", max_records=0, parser="word-list").read_text()
-    assert "their price is not known" in page
+    assert "price unknown" in page
     assert "$" not in re.sub(r"<(script|style)>.*?</\1>", "", page, flags=re.S)
 
 

@@ -78,7 +78,7 @@ def test_more_texts_than_a_finder_can_take_are_drawn_the_same_way_each_time() ->
 
 
 def test_a_wheel_of_one_pair_is_a_whole_ring() -> None:
-    assert wheel(verb_nouns(["Write a poem."], WordList())).title == "Most often asked for: write poem"
+    assert wheel(verb_nouns(["Write a poem."], WordList())).title == "Most frequent: write poem"
     with pytest.raises(ValueError, match="no instruction"):
         wheel(VerbNouns("nobody", 0, 0, 0, 0, 0, ()))
 

@@ -131,7 +131,7 @@ def test_a_place_that_others_could_read_needs_a_token_worth_the_name(host: str, 
 def test_mistakes_are_one_line(finished: si.Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        for options, said in ((["--host", "0.0.0.0"], "give a --token"), (["--port", port], "address already in use")):
+        for options, said in ((["--host", "0.0.0.0"], "set a --token"), (["--port", port], "address already in use")):
             done = cli("serve", finished.path, *options)
             assert (done.returncode, done.stdout) == (2, "")
             assert len(done.stderr.strip().splitlines()) == 1

@@ -1,22 +1,22 @@
-"""Everything that a run knows of one task: a record, a candidate that was refused, a seed, or a whole question."""
+"""Explain everything that a run knows about a task (record or refused candidate), a question, or a seed."""
 
 from __future__ import annotations
 
-from .alignment import Alignment, Row, align
-from .find import Found, find
+from .alignment import AlignedRow, Alignment, align
+from .find import FoundTask, find
 from .story import explain, explain_in
-from .values import Asked, Check, Nearest, QuestionStory, SeedStory, Shown, Story
+from .values import Answered, Check, NearestText, QuestionStory, SeedStory, ShownTask, Story
 
 __all__ = [
+    "AlignedRow",
     "Alignment",
-    "Asked",
+    "Answered",
     "Check",
-    "Found",
-    "Nearest",
+    "FoundTask",
+    "NearestText",
     "QuestionStory",
-    "Row",
     "SeedStory",
-    "Shown",
+    "ShownTask",
     "Story",
     "align",
     "explain",

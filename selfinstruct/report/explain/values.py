@@ -1,4 +1,4 @@
-"""The values that `explain` hands out: what is known of a task, a question, a seed. `telling` prints them."""
+"""The values that `explain` returns about a task, a question, or a seed; `describe` formats them for a terminal."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ from ...core.tasks import Record
 from ...dataset.terms import Statement
 from ...journal.provenance import Share
 from .alignment import Alignment
-from .find import Found
+from .find import FoundTask
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A question that was answered. key: in `answers`; a proposal's is 'p:17', every other's the hash of what was sent.
+class Answered:
+    """An answered question.
 
-    model: as the answer names it; teacher: what it is called; configured: its model's name. host: None where it isn't a
-    server. asked_at: seconds of the epoch. prompt: role and text of each part. inherited: taken over from another run.
+    Attributes:
+        key: 'p:17' for a proposal, otherwise the hash of the request.
+        model: Name of the model according to the answer.
+        teacher: Name of the teacher in the configuration.
+        configured: Name of the teacher's model in the configuration.
+        host: Host of the server, or None if the teacher is not a server.
+        asked_at: Unix time in seconds.
+        prompt: Role and text of each message.
+        inherited: Whether the answer was reused from another run.
     """
 
     key: str
@@ -43,8 +50,8 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A demonstration of the question; instruction: None where its text is not at hand."""
+class ShownTask:
+    """A demonstration in the prompt; instruction: None if its text is no longer available."""
 
     id: str
     instruction: str | None
@@ -52,10 +59,9 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What one stage said: 'answer', 'filter', 'novelty', 'instance'; passed: nothing spoke against it.
+    """The result of one stage: 'answer', 'filter', 'novelty', or 'instance'.
 
-    checks: the names of the filters behind stage 'filter', in order; the first that objects decides. part: which
-    refusal of the same stage.
+    checks: names of the filters in the stage 'filter', in order. part: number of the refusal within its stage.
     """
 
     stage: str
@@ -68,8 +74,8 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Nearest:
-    """The text that novelty compared with at last; text and alignment: None where it is not at hand."""
+class NearestText:
+    """The most similar text at admission or refusal; text and alignment: None if it is no longer available."""
 
     id: str
     score: float
@@ -79,11 +85,15 @@ class Nearest:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A task. outcome: 'record', 'beyond the target' (finished, but not among the first `target`), 'admitted' (no
-    instance so far), or the reason of its refusal.
+    """A task.
 
-    part: the piece of the raw answer that it was read from, empty where that can't be told. developed: the questions
-    that developed it; waiting: the keys of those that aren't answered. share: what it has cost.
+    Attributes:
+        outcome: 'record', 'beyond the target' (finished, but not among the first `target`), 'admitted' (no instance
+            yet), or the reason of the refusal.
+        part: The part of the raw answer that contains the task, or '' if it can't be located.
+        developed: The answered questions that developed the task.
+        waiting: Keys of the questions that aren't answered yet.
+        share: Share of the run's cost.
     """
 
     id: str
@@ -92,12 +102,12 @@ class Story:
     index: int
     instruction: str
     outcome: str
-    proposal: Asked | None
-    demonstrations: tuple[Shown, ...]
+    proposal: Answered | None
+    demonstrations: tuple[ShownTask, ...]
     part: str
     checks: tuple[Check, ...]
-    nearest: Nearest | None
-    developed: tuple[Asked, ...]
+    nearest: NearestText | None
+    developed: tuple[Answered, ...]
     waiting: tuple[str, ...]
     record: Record | None
     share: Share
@@ -106,21 +116,21 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class QuestionStory:
-    """A proposal and the tasks read from its answer; checks: what refused the whole answer."""
+    """A proposal and the tasks in its answer; checks: refusals of the whole answer."""
 
     id: str
     run_id: str
-    proposal: Asked
-    demonstrations: tuple[Shown, ...]
+    proposal: Answered
+    demonstrations: tuple[ShownTask, ...]
     checks: tuple[Check, ...]
-    tasks: tuple[Found, ...]
+    tasks: tuple[FoundTask, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SeedStory:
-    """A seed task: the questions that showed it, and the tasks, refused and admitted, that it was the nearest to.
+    """A seed task: the questions that showed it, and the tasks that it was the nearest text of.
 
-    generation: the one that it came with, None where the journal doesn't tell; first_question: from which on it counts.
+    generation: the generation that added it, or None if unknown. first_question: the first question that may use it.
     """
 
     id: str
@@ -132,5 +142,5 @@ class SeedStory:
     first_shown_in: tuple[str, ...]
     refused: int
     admitted: int
-    nearest_of: tuple[Found, ...]
+    nearest_of: tuple[FoundTask, ...]
     licence: tuple[Statement, ...]

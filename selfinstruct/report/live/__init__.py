@@ -1,4 +1,4 @@
-"""A run in progress as a web page on this machine: figures live, the report when it is asked for; read-only."""
+"""A read-only web page of a run in progress, for `selfinstruct serve`: live figures, and the report on request."""
 
 from __future__ import annotations
 

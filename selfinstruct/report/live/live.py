@@ -1,4 +1,4 @@
-"""What the page shows, read from the run's journal at one instant: values for JSON, every text made visible."""
+"""Read the figures of the live page from the run's journal, as JSON values with printable texts."""
 
 from __future__ import annotations
 
@@ -17,22 +17,20 @@ _RATE_OVER_S = 60.0
 
 
 class Live:
-    """A run's folder, looked at again and again; the rate is that of the looks of the last minute.
-
-    Raises UsageError when `path` is not a run's folder.
-    """
+    """A run that is read again and again. Raises UsageError if `path` is not a run's folder."""
 
     def __init__(self, path: str | Path) -> None:
         self.run = Run(path)
-        self._seen: deque[tuple[float, int]] = deque()
+        # (time, records) of the reads in the last minute, to compute the rate.
+        self._reads: deque[tuple[float, int]] = deque()
 
     def look(self) -> dict[str, Any]:
-        """The run now. score: ROUGE-L F to the nearest text; records_per_minute: None at the first look."""
+        """Return the current figures. `score` is ROUGE-L F to the nearest text; the first rate is None."""
         with read(self.run) as snapshot:
             status = snapshot.status
             in_flight = snapshot.journal.meta("in_flight") if status.running else None
             admitted = [_task(verdict) for verdict in snapshot.last_admitted(_LAST)]
-            refused = [_task(verdict) | _objection(verdict) for verdict in snapshot.last_rejected(_LAST)]
+            refused = [_task(verdict) | _rejection(verdict) for verdict in snapshot.last_rejected(_LAST)]
             open_jobs = [visible(line) for line in status.waiting]
         return {
             "name": visible(self.run.name),
@@ -59,30 +57,31 @@ class Live:
         }
 
     def changed(self) -> tuple[float, int]:
-        """What differs once something was written: the latest time of the journal's files, and their size."""
+        """Return modification time and size of the journal, which differ after every write."""
         files = [self.run.path / name for name in (JOURNAL, f"{JOURNAL}-wal")]
-        looks = [path.stat() for path in files if path.exists()]
-        return max((look.st_mtime for look in looks), default=0.0), sum(look.st_size for look in looks)
+        stats = [path.stat() for path in files if path.exists()]
+        return max((stat.st_mtime for stat in stats), default=0.0), sum(stat.st_size for stat in stats)
 
     def _rate(self, status: Status) -> float | None:
         now = time.monotonic()
-        self._seen.append((now, status.records))
-        while now - self._seen[0][0] > _RATE_OVER_S:
-            self._seen.popleft()
-        began, records = self._seen[0]
+        self._reads.append((now, status.records))
+        while now - self._reads[0][0] > _RATE_OVER_S:
+            self._reads.popleft()
+        began, records = self._reads[0]
         return 60 * (status.records - records) / (now - began) if now - began >= 1 else None
 
 
 def _task(verdict: VerdictRow) -> dict[str, Any]:
-    name = f"q{verdict.question}" if verdict.idx < 0 else f"q{verdict.question}.{verdict.idx}"
+    # A verdict on a whole answer has no index.
+    id = f"q{verdict.question}" if verdict.idx < 0 else f"q{verdict.question}.{verdict.idx}"
     return {
-        "id": name,
+        "id": id,
         "instruction": visible(verdict.instruction[:300]),
         "score": verdict.score,
         "nearest": visible(verdict.nearest) if verdict.nearest else None,
     }
 
 
-def _objection(verdict: VerdictRow) -> dict[str, Any]:
+def _rejection(verdict: VerdictRow) -> dict[str, Any]:
     reason = visible(verdict.reason or "")
     return {"stage": verdict.stage, "reason": reason, "detail": visible(verdict.detail[:200])}

@@ -1,8 +1,9 @@
-"""The server: three addresses to read, none to write, for this machine or for those who know a token.
+"""The web server of `selfinstruct serve`: read-only, for this machine or for clients with a token.
 
-`/` is the page, `/live.json` what it asks for every two seconds, `/report` the run's report, made anew when the journal
-has changed. Without a token a request must name this machine, so that no page elsewhere can read the run under a name
-of its own (DNS rebinding); with one it must bring it, in the address once, then as a cookie.
+`/` is the page, `/live.json` the figures that it requests every two seconds, and `/report` the run's report, which is
+rendered again after a change of the journal. Without a token, the Host header must name this machine, so that no web
+page elsewhere can read the run under a domain of its own (DNS rebinding). With a token, each request must contain it:
+the first in the address, later ones in a cookie.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from ..page.record_rows import select
 from .live import Live
 
 LEAST_TOKEN = 16
-"""Characters of a token that nobody guesses."""
+"""Minimum length of a token, in characters."""
 REPORT_RECORDS = 2000
-"""Records, and refused candidates, in the report's table: a page of some hundred kilobytes."""
+"""Maximum number of records, and of rejected candidates, in the report: a page of some hundred kilobytes."""
 _REPORT_EVERY_S = 5.0
 _COOKIE = "selfinstruct_token"
 _HEADERS = {
@@ -41,16 +42,26 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def check_place(host: str, token: str | None) -> None:
-    """Raises UsageError for a place that others could read without a token, and for a token that can be guessed."""
+    """Raise UsageError for a token that is easy to guess, and for a public address without a token."""
     if token is not None and (len(token) < LEAST_TOKEN or not token.isascii() or not token.isprintable()):
-        raise UsageError(f"--token: at least {LEAST_TOKEN} printable ASCII characters")
-    if token is None and not _loopback(host):
-        raise UsageError(f"--host {host}: others could read the run there; give a --token, or stay on 127.0.0.1")
+        raise UsageError(f"--token: too weak; use at least {LEAST_TOKEN} printable ASCII characters")
+    if token is None and not _is_loopback(host):
+        raise UsageError(f"--host {host}: other machines could read the run; set a --token, or use 127.0.0.1")
 
 
 @asynccontextmanager
 async def serving(live: Live, host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> AsyncIterator[str]:
-    """Serve a run; yields the page's address. port 0 takes a free one. Raises UsageError where it can't listen."""
+    """Serve a run and yield the page's address.
+
+    Args:
+        live: The run.
+        host: Host name or address to listen on.
+        port: Port to listen on; 0 selects a free one.
+        token: Token that requests must contain, or None.
+
+    Raises:
+        UsageError: The server can't listen there, or anyone could read the run.
+    """
     check_place(host, token)
     server = _Server(live, token)
     runner = web.AppRunner(server.application(), access_log=None, handle_signals=False)
@@ -68,7 +79,7 @@ async def serving(live: Live, host: str = "127.0.0.1", port: int = 0, token: str
         await runner.cleanup()
 
 
-def _loopback(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -78,24 +89,27 @@ def _loopback(host: str) -> bool:
 class _Server:
     def __init__(self, live: Live, token: str | None) -> None:
         self._live, self._token = live, token
-        self._making = asyncio.Lock()
+        self._rendering = asyncio.Lock()
+        # The last report: state of the journal, time of rendering, HTML.
         self._report: tuple[tuple[float, int], float, str] | None = None
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[self._guard], client_max_size=1024)
         app.router.add_get("/", self._page)
-        app.router.add_get("/live.json", self._look)
-        app.router.add_get("/report", self._whole)
+        app.router.add_get("/live.json", self._figures)
+        app.router.add_get("/report", self._report_page)
         return app
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Who may read, and how what they get may be used."""
-        if not self._is_ours(request.headers.get("Host", "")):
-            return web.Response(status=403, text="this server is not known by that name\n")
+        """Reject requests without the right host or token, convert exceptions, and set security headers."""
+        if not self._is_allowed_host(request.headers.get("Host", "")):
+            return web.Response(status=403, text="this server does not answer to that host name\n")
         given = request.query.get("token") or request.cookies.get(_COOKIE, "")
         if self._token is not None and not hmac.compare_digest(given.encode(), self._token.encode()):
-            return web.Response(status=403, text="the token is missing or wrong; it stands in the address printed\n")
+            text = "the token is missing or wrong; use the address that selfinstruct printed\n"
+            return web.Response(status=403, text=text)
+        # Call the handler; an error of the journal may pass, so it is a 503.
         try:
             response = await handler(request)
         except web.HTTPException as error:
@@ -107,25 +121,26 @@ class _Server:
             response.set_cookie(_COOKIE, self._token, httponly=True, samesite="Strict")
         return response
 
-    def _is_ours(self, host: str) -> bool:
-        """Whether a request may name this host: with a token any, without one this machine's own names."""
-        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-        return self._token is not None or _loopback(name.strip("[]"))
+    def _is_allowed_host(self, host: str) -> bool:
+        """Return whether the Host header is allowed: with a token always, otherwise only for this machine."""
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host  # '[::1]:8000' -> '[::1]'
+        return self._token is not None or _is_loopback(name.strip("[]"))
 
     async def _page(self, request: web.Request) -> web.Response:
         name = self._live.run.name
         return web.Response(text=render("live.html", ["page.js", "live.js"], name=name), content_type="text/html")
 
-    async def _look(self, request: web.Request) -> web.Response:
+    async def _figures(self, request: web.Request) -> web.Response:
         return web.json_response(await asyncio.to_thread(self._live.look))
 
-    async def _whole(self, request: web.Request) -> web.Response:
-        async with self._making:
-            now, known = self._live.changed(), self._report
-            if known is None or (known[0] != now and time.monotonic() - known[1] > _REPORT_EVERY_S):
-                known = self._report = (now, time.monotonic(), await asyncio.to_thread(self._make))
-        return web.Response(text=known[2], content_type="text/html")
+    async def _report_page(self, request: web.Request) -> web.Response:
+        # Render at most one report at a time, and none more often than every `_REPORT_EVERY_S` seconds.
+        async with self._rendering:
+            state, report = self._live.changed(), self._report
+            if report is None or (report[0] != state and time.monotonic() - report[1] > _REPORT_EVERY_S):
+                report = self._report = (state, time.monotonic(), await asyncio.to_thread(self._render_report))
+        return web.Response(text=report[2], content_type="text/html")
 
-    def _make(self) -> str:
+    def _render_report(self) -> str:
         with read(self._live.run) as snapshot:
             return report_page(measure(snapshot, WordList()), select(snapshot, REPORT_RECORDS))

@@ -1,6 +1,6 @@
-"""A run as one HTML page that explains itself, and two runs side by side.
+"""Reports: a run, or a comparison of two runs, as one self-contained HTML page.
 
-Figures come from the journal alone (`measure`), charts are SVG made here, and the page loads nothing.
+`measure` computes all figures from the journal, `charts` draws them as SVG, and `page` renders the HTML.
 """
 
 from __future__ import annotations

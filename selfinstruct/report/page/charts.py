@@ -1,4 +1,4 @@
-"""The charts of a report: each a picture, what it says in words, and the same figures as a table."""
+"""The charts of a report: each has a picture, a title that states the result, and the same figures as a table."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from .figures import Figures, Length, Moment, Scores, Stretch
+from .figures import Figures, Moment, SimilarityScores, Stretch, TextLengths
 from .svg import axis, box, compact, element, frame, joined, line, picture
 
+# Size of a chart and edges of its plot area, in units of the viewBox. The margins have room for the labels of the axes.
 _WIDTH, _HEIGHT = 520.0, 270.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54.0, 508.0, 38.0, 222.0
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """title: what is seen in it. columns, rows: its figures as a table. key: (class, words) of its colours."""
+    """A chart. title: what it shows. columns, rows: its figures as a table. key: (class, label) of each color."""
 
     id: str
     title: str
@@ -28,61 +29,63 @@ class Chart:
 
 
 def yield_chart(stretches: Sequence[Stretch]) -> Chart:
-    """Tasks read and admitted per question, over the numbers of the questions."""
+    """Draw the proposed and the admitted tasks per question."""
     proposed = [part.proposed / part.questions for part in stretches]
     admitted = [part.admitted / part.questions for part in stretches]
-    x = axis(stretches[-1].end + 1, _LEFT, _RIGHT, "questions asked", exact=True)
+    # Draw one line for each.
+    x = axis(stretches[-1].end + 1, _LEFT, _RIGHT, "questions", exact=True)
     y = axis(max(proposed), _BOTTOM, _TOP, "tasks per question")
-    title = f"A question brings {_change(admitted)}"
     body = frame(x, y)
     for values, name in ((proposed, "b"), (admitted, "a")):
         body += line([(x.at(part.end + 1), y.at(value)) for part, value in zip(stretches, values, strict=True)], name)
-    description = f"New tasks per question, over {stretches[-1].end + 1:,} questions, and tasks read per question."
+    title = f"New tasks per question: {_describe_change(admitted)}"
+    description = f"Proposed and admitted tasks per question, over {stretches[-1].end + 1:,} questions."
     return Chart(
         "yield",
         title,
-        _drawn(title, description, body),
-        ("up to question", "questions", "tasks read", "admitted", "admitted per question"),
+        _draw(title, description, body),
+        ("up to question", "questions", "proposed", "admitted", "admitted per question"),
         tuple(
             (f"{s.end:,}", f"{s.questions:,}", f"{s.proposed:,}", f"{s.admitted:,}", f"{s.admitted / s.questions:.2f}")
             for s in stretches
         ),
-        (("a", "admitted"), ("b", "read from the answers")),
+        (("a", "admitted"), ("b", "proposed")),
     )
 
 
-def _change(values: Sequence[float]) -> str:
-    """How the last fifth compares with the first."""
+def _describe_change(values: Sequence[float]) -> str:
+    """Compare the last fifth with the first."""
     part = max(1, len(values) // 5)
     first, last = sum(values[:part]) / part, sum(values[-part:]) / part
     if abs(last - first) <= 0.05 * max(first, last):
-        return f"{last:.1f} new tasks, from beginning to end"
-    return f"{last:.1f} new tasks at the end, {first:.1f} at the beginning"
+        return f"{last:.1f} throughout"
+    return f"{last:.1f} at the end, {first:.1f} at the beginning"
 
 
 def growth_chart(moments: Sequence[Moment]) -> Chart:
-    """Admitted tasks over the time of work."""
+    """Draw the admitted tasks over the time of work."""
     unit, divisor = _unit(moments[-1].seconds)
-    title = f"{moments[-1].admitted:,} tasks admitted in {_span(moments[-1].seconds)} of work"
+    title = f"{moments[-1].admitted:,} tasks admitted in {_duration(moments[-1].seconds)} of work"
     x = axis(moments[-1].seconds / divisor, _LEFT, _RIGHT, f"{unit} of work", exact=True)
     y = axis(moments[-1].admitted, _BOTTOM, _TOP, "tasks admitted so far")
     points = [(x.at(moment.seconds / divisor), y.at(moment.admitted)) for moment in moments]
     return Chart(
         "growth",
         title,
-        _drawn(title, f"Admitted tasks over {unit} of work.", frame(x, y) + _area(points)),
+        _draw(title, f"Admitted tasks over {unit} of work.", frame(x, y) + _area(points)),
         (f"{unit} of work", "requests", "admitted"),
         tuple((f"{m.seconds / divisor:.2f}", f"{m.requests:,}", f"{m.admitted:,}") for m in moments),
-        note="Pauses of more than ten minutes are left out.",
+        note="Excludes pauses of more than ten minutes.",
     )
 
 
 def cost_chart(moments: Sequence[Moment]) -> Chart:
-    """Dollars over the time of work; tokens where the price isn't known."""
+    """Draw dollars over the time of work, or tokens if the price is unknown."""
     unit, divisor = _unit(moments[-1].seconds)
     priced = moments[-1].cost_usd is not None
     sums = [(moment.cost_usd or 0.0) if priced else float(moment.tokens) for moment in moments]
-    title = f"{dollars(sums[-1])} spent" if priced else f"{compact(sums[-1])} tokens used; their price is not known"
+    title = f"{dollars(sums[-1])} spent" if priced else f"{compact(sums[-1])} tokens used; price unknown"
+    # Draw one area.
     x = axis(moments[-1].seconds / divisor, _LEFT, _RIGHT, f"{unit} of work", exact=True)
     y = axis(sums[-1], _BOTTOM, _TOP, "dollars so far" if priced else "tokens so far")
     points = [(x.at(moment.seconds / divisor), y.at(value)) for moment, value in zip(moments, sums, strict=True)]
@@ -90,29 +93,30 @@ def cost_chart(moments: Sequence[Moment]) -> Chart:
     return Chart(
         "cost",
         title,
-        _drawn(title, f"{what} spent over {unit} of work.", frame(x, y) + _area(points)),
+        _draw(title, f"{what} over {unit} of work.", frame(x, y) + _area(points)),
         (f"{unit} of work", "requests", "tokens", "dollars"),
         tuple(
             (
                 f"{m.seconds / divisor:.2f}",
                 f"{m.requests:,}",
                 f"{m.tokens:,}",
-                "not known" if m.cost_usd is None else f"{m.cost_usd:.4f}",
+                "unknown" if m.cost_usd is None else f"{m.cost_usd:.4f}",
             )
             for m in moments
         ),
     )
 
 
-def score_chart(scores: Scores) -> Chart:
-    """How near the nearest text was, of what novelty admitted and refused, with the cutoff."""
+def score_chart(scores: SimilarityScores) -> Chart:
+    """Draw a histogram of the similarity to the nearest text, with the cutoff."""
     bins = len(scores.admitted)
     refused, total = sum(scores.refused), sum(scores.admitted) + sum(scores.refused)
     word = "at or above" if scores.refuse_equal else "above"
-    title = f"{refused / total:.1%} were {word} the cutoff of {scores.cutoff:g}: too similar"
+    title = f"{refused / total:.1%} were too similar: {word} the cutoff of {scores.cutoff:g}"
     x = axis(1.0, _LEFT, _RIGHT, "ROUGE-L F to the nearest text", exact=True)
     y = axis(max(a + r for a, r in zip(scores.admitted, scores.refused, strict=True)), _BOTTOM, _TOP, "tasks")
     body = frame(x, y)
+    # Stack the refused tasks on the admitted ones, with a gap of one unit between the bars.
     for number, (admitted, others) in enumerate(zip(scores.admitted, scores.refused, strict=True)):
         left, width = x.at(number / bins) + 0.5, (x.end - x.start) / bins - 1
         tip = f"{number / bins:g} to {(number + 1) / bins:g}: {admitted:,} admitted, {others:,} refused"
@@ -121,6 +125,7 @@ def score_chart(scores: Scores) -> Chart:
             body += box(left, top, width, y.start - top, "a", tip)
         if others:
             body += box(left, higher, width, top - higher, "b", tip)
+    # Mark the cutoff by a line with a label above it.
     at = x.at(scores.cutoff)
     body += element("line", class_="cutoff", x1=at, x2=at, y1=y.start, y2=y.end - 6)
     body += element(
@@ -130,7 +135,7 @@ def score_chart(scores: Scores) -> Chart:
     return Chart(
         "scores",
         title,
-        _drawn(title, description, body),
+        _draw(title, description, body),
         ("score from", "to", "admitted", "refused"),
         tuple(
             (f"{n / bins:.3f}", f"{(n + 1) / bins:.3f}", f"{a:,}", f"{r:,}")
@@ -140,12 +145,12 @@ def score_chart(scores: Scores) -> Chart:
     )
 
 
-def length_chart(length: Length) -> Chart:
-    """How long one part of the records is."""
+def length_chart(length: TextLengths) -> Chart:
+    """Draw a histogram of the lengths of instructions, inputs, or outputs."""
     tokens = length.tokens
     x = axis(tokens.width * len(tokens.counts), _LEFT, _RIGHT, "tokens", exact=True)
     y = axis(max(tokens.counts), _BOTTOM, _TOP, f"{length.part}s")
-    title = f"{length.part.capitalize()}s: {tokens.median or 0:,.0f} tokens in the median"
+    title = f"{length.part.capitalize()}s: median of {tokens.median or 0:,.0f} tokens"
     step = (x.end - x.start) / len(tokens.counts)
     last = len(tokens.counts) - 1
 
@@ -153,6 +158,7 @@ def length_chart(length: Length) -> Chart:
         start = int(number * tokens.width)
         return f"{start} or more" if number == last else f"{start} to {int(start + tokens.width - 1)}"
 
+    # Narrow bars have no room for a gap.
     boxes = joined(
         box(
             x.start + number * step + 0.5, y.at(n), max(step - 1, 0.5), y.start - y.at(n), "a", f"{span(number)}: {n:,}"
@@ -160,50 +166,50 @@ def length_chart(length: Length) -> Chart:
         for number, n in enumerate(tokens.counts)
         if n
     )
-    note = f"{length.empty:,} are empty and not drawn. " if length.empty else ""
+    note = f"{length.empty:,} are empty and not shown. " if length.empty else ""
     return Chart(
         f"length-{length.part}",
         title,
-        _drawn(title, f"Histogram of {tokens.count:,} texts.", frame(x, y) + boxes),
+        _draw(title, f"Histogram of {tokens.count:,} texts.", frame(x, y) + boxes),
         ("tokens", f"{length.part}s"),
         tuple((span(number), f"{count:,}") for number, count in enumerate(tokens.counts)),
-        note=note + "The last bar also holds the longest hundredth.",
+        note=note + "The last bar includes the longest 1%.",
     )
 
 
-def _drawn(title: str, description: str, body: Markup) -> Markup:
+def _draw(title: str, description: str, body: Markup) -> Markup:
     return picture(title, description, _WIDTH, _HEIGHT, body)
 
 
 def charts_of(figures: Figures) -> dict[str, Chart]:
-    """All charts that the run has figures for, by their id."""
-    found = []
+    """Draw all charts that the run has figures for; returns them by id."""
+    charts = []
     if any(part.proposed for part in figures.stretches):
-        found.append(yield_chart(figures.stretches))
+        charts.append(yield_chart(figures.stretches))
     if figures.moments:
-        found += [growth_chart(figures.moments), cost_chart(figures.moments)]
+        charts += [growth_chart(figures.moments), cost_chart(figures.moments)]
     if sum(figures.scores.admitted) + sum(figures.scores.refused):
-        found.append(score_chart(figures.scores))
-    found += [length_chart(length) for length in figures.lengths if length.tokens.count]
-    return {chart.id: chart for chart in found}
+        charts.append(score_chart(figures.scores))
+    charts += [length_chart(length) for length in figures.lengths if length.tokens.count]
+    return {chart.id: chart for chart in charts}
 
 
 def dollars(amount: float) -> str:
-    """Dollars with as many decimals as small sums need."""
+    """Format dollars, with more decimals below one dollar."""
     return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4g}"
 
 
 def _area(points: Sequence[tuple[float, float]]) -> Markup:
-    """A line and the surface under it."""
-    around = [(points[0][0], _BOTTOM), *points, (points[-1][0], _BOTTOM)]
-    surface = element("polygon", class_="area", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in around))
-    return surface + line(points, "a")
+    """Draw a line and fill the area under it."""
+    outline = [(points[0][0], _BOTTOM), *points, (points[-1][0], _BOTTOM)]
+    area = element("polygon", class_="area", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in outline))
+    return area + line(points, "a")
 
 
 def _unit(seconds: float) -> tuple[str, float]:
     return ("hours", 3600.0) if seconds > 2 * 3600 else ("minutes", 60.0) if seconds > 120 else ("seconds", 1.0)
 
 
-def _span(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     unit, divisor = _unit(seconds)
     return f"{seconds / divisor:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""Two runs side by side as an HTML page in the style of a report."""
+"""Render a comparison of two runs as an HTML page in the style of a report."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from .figures import Figures
 from .page import moment, render, write_page
 from .wheel import wheel
 
-_SHOWN = (
+# Title and charts of each section.
+_SECTIONS = (
     ("Yield", ("yield", "cost")),
-    ("Nearest neighbours", ("scores",)),
+    ("Nearest neighbors", ("scores",)),
     ("Lengths", ("length-instruction", "length-input", "length-output")),
-    ("What is asked for", ("wheel",)),
+    ("Verbs and objects", ("wheel",)),
 )
 
 
 def comparison_page(comparison: Comparison) -> str:
-    """The comparison as HTML: every measure as a line of a table, then the charts of both runs in pairs."""
+    """Render a table of all measures, and the charts of both runs in pairs."""
     a, b = comparison.a.figures, comparison.b.figures
-    of_a, of_b = _charts(a), _charts(b)
+    charts_a, charts_b = _charts(a), _charts(b)
     sections = [
-        (title, [(of_a.get(id), of_b.get(id)) for id in ids if id in of_a or id in of_b]) for title, ids in _SHOWN
+        (title, [(charts_a.get(id), charts_b.get(id)) for id in ids if id in charts_a or id in charts_b])
+        for title, ids in _SECTIONS
     ]
     return render(
         "compare.html",
@@ -38,7 +40,7 @@ def comparison_page(comparison: Comparison) -> str:
 
 
 def write_comparison(comparison: Comparison, path: str | Path) -> Path:
-    """Write the page and return its path. Raises UsageError or StorageError when it can't be written."""
+    """Write the page and return its path. Raises UsageError or StorageError if that fails."""
     return write_page(Path(path), comparison_page(comparison))
 
 

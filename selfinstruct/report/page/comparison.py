@@ -1,4 +1,4 @@
-"""Two runs side by side: yield, cost, diversity and lengths, as values."""
+"""Compare two runs by yield, cost, diversity, and lengths; for the command `compare` and its page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .measure import measure
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ComparedRun:
     """One of the two runs."""
 
     figures: Figures
@@ -26,7 +26,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One line of a comparison. unit: how a value is written: 'count', 'number', 'share', 'score' or 'dollars'."""
+    """One line of a comparison. unit: how to format values: 'count', 'number', 'share', 'score', or 'dollars'."""
 
     group: str
     key: str
@@ -37,92 +37,96 @@ class Measure:
 
     @property
     def words(self) -> tuple[str, str]:
-        """Both values as they are shown."""
-        return _WRITTEN[self.unit](self.a), _WRITTEN[self.unit](self.b)
+        """Both values, formatted."""
+        return _FORMATTERS[self.unit](self.a), _FORMATTERS[self.unit](self.b)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two runs. sampled: instructions of each that the measures of the group 'diversity, of a sample' are taken of."""
+    """Two runs. sampled: number of instructions of each in the sample of the group 'diversity, of a sample'."""
 
-    a: Side
-    b: Side
+    a: ComparedRun
+    b: ComparedRun
     sampled: int
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """Every line, group after group."""
+        """All lines, sorted by group."""
         return tuple(
-            Measure(group, key, name.format(sampled=f"{self.sampled:,}"), unit, of(self.a), of(self.b))
+            Measure(group, key, name, unit, measure_run(self.a), measure_run(self.b))
             for group, lines in _LINES
-            for key, name, unit, of in lines
+            for key, name, unit, measure_run in lines
         )
 
 
 def compare(
     run_a: Run | str | Path, run_b: Run | str | Path, *, parser: Literal["auto", "word-list"] = "auto"
 ) -> Comparison:
-    """Measure two runs and set them side by side.
+    """Measure two runs.
 
-    What depends on how many texts are looked at (self-ROUGE, n-grams, pairs of a sample) is measured over equally many
-    instructions of each, at most 1,000, drawn with a fixed seed. Everything else is of the whole runs.
-    Raises UsageError when one of them isn't a run's folder.
+    Args:
+        run_a, run_b: The runs, or their folders.
+        parser: 'auto' uses spaCy if it and a model are installed, otherwise the word list.
+
+    Raises:
+        UsageError: One of them isn't a run's folder.
     """
     finder = finder_for(parser)
-    a, of_a = _measured(run_a, finder)
-    b, of_b = _measured(run_b, finder)
-    sampled = min(SAMPLE, len(of_a), len(of_b))
-    return Comparison(
-        Side(a, diversity_of(draw(of_a, sampled), finder)), Side(b, diversity_of(draw(of_b, sampled), finder)), sampled
-    )
+    a, texts_a = _measure_run(run_a, finder)
+    b, texts_b = _measure_run(run_b, finder)
+    # Self-ROUGE, n-grams and pairs depend on the number of texts, so measure them over samples of the same size.
+    sampled = min(SAMPLE, len(texts_a), len(texts_b))
+    diversity_a, diversity_b = (diversity_of(draw(texts, sampled), finder) for texts in (texts_a, texts_b))
+    return Comparison(ComparedRun(a, diversity_a), ComparedRun(b, diversity_b), sampled)
 
 
-def _measured(run: Run | str | Path, finder: Finder) -> tuple[Figures, list[str]]:
-    """A run's figures and its instructions."""
+def _measure_run(run: Run | str | Path, finder: Finder) -> tuple[Figures, list[str]]:
+    """Return a run's figures and its instructions."""
     with read(run) as snapshot:
         return measure(snapshot, finder), [record.instruction for record in snapshot.records]
 
 
-def _tokens_per_record(side: Side) -> float | None:
-    now = side.figures.status
+def _tokens_per_record(run: ComparedRun) -> float | None:
+    now = run.figures.status
     return (now.prompt_tokens + now.completion_tokens) / now.records if now.records else None
 
 
-def _per_question(side: Side) -> float | None:
-    stretches = side.figures.stretches
+def _admitted_per_question(run: ComparedRun) -> float | None:
+    stretches = run.figures.stretches
     questions = sum(part.questions for part in stretches)
     return sum(part.admitted for part in stretches) / questions if questions else None
 
 
-def _classified(side: Side) -> float | None:
-    yes, no, _ = side.figures.classification
+def _classification_share(run: ComparedRun) -> float | None:
+    yes, no, _ = run.figures.classification
     return yes / (yes + no) if yes + no else None
 
 
-def _median(part: int) -> Callable[[Side], float | None]:
-    return lambda side: side.figures.lengths[part].tokens.median
+def _median(part: int) -> Callable[[ComparedRun], float | None]:
+    return lambda run: run.figures.lengths[part].tokens.median
 
 
-def _refused(stage: str) -> Callable[[Side], float | None]:
-    return lambda side: sum(reason.count for reason in side.figures.reasons if reason.stage == stage)
+def _refusals(stage: str) -> Callable[[ComparedRun], float | None]:
+    return lambda run: sum(reason.count for reason in run.figures.reasons if reason.stage == stage)
 
 
-def _ngrams(n: int) -> Callable[[Side], float | None]:
-    return lambda side: side.diversity.distinct_ngrams[n - 1] if side.diversity.texts else None
+def _distinct_ngrams(n: int) -> Callable[[ComparedRun], float | None]:
+    return lambda run: run.diversity.distinct_ngrams[n - 1] if run.diversity.texts else None
 
 
-_Line = tuple[str, str, str, Callable[[Side], float | None]]
+# Key in JSON, name in the table, unit, and value. `--json` and the page show the lines in this order.
+_Line = tuple[str, str, str, Callable[[ComparedRun], float | None]]
 _LINES: tuple[tuple[str, tuple[_Line, ...]], ...] = (
     (
         "yield",
         (
             ("records", "records", "count", lambda s: s.figures.status.records),
             ("questions", "questions answered", "count", lambda s: s.figures.status.questions),
-            ("admitted_per_question", "new tasks per question", "number", _per_question),
-            ("acceptance", "admitted of those proposed", "share", lambda s: s.figures.status.acceptance),
-            ("refused_by_filters", "refused by filters", "count", _refused("filter")),
-            ("refused_by_novelty", "refused by novelty", "count", _refused("novelty")),
-            ("refused_instances", "refused instances", "count", _refused("instance")),
+            ("admitted_per_question", "new tasks per question", "number", _admitted_per_question),
+            ("acceptance", "admitted share of proposed", "share", lambda s: s.figures.status.acceptance),
+            ("refused_by_filters", "refused by filters", "count", _refusals("filter")),
+            ("refused_by_novelty", "refused by novelty", "count", _refusals("novelty")),
+            ("refused_instances", "refused instances", "count", _refusals("instance")),
         ),
     ),
     (
@@ -146,10 +150,10 @@ _LINES: tuple[tuple[str, tuple[_Line, ...]], ...] = (
         (
             ("sample_distinct_pairs", "distinct verb-noun pairs", "count", lambda s: s.diversity.distinct_pairs),
             ("self_rouge", "self-ROUGE-L, all pairs", "score", lambda s: s.diversity.self_rouge),
-            ("self_rouge_nearest", "self-ROUGE-L, the nearest", "score", lambda s: s.diversity.nearest),
+            ("self_rouge_nearest", "self-ROUGE-L, nearest text", "score", lambda s: s.diversity.nearest),
             ("ngram_diversity", "n-gram diversity, n = 1 to 4", "score", lambda s: s.diversity.ngram_diversity),
-            ("distinct_1", "distinct words", "share", _ngrams(1)),
-            ("distinct_2", "distinct pairs of words", "share", _ngrams(2)),
+            ("distinct_1", "distinct words", "share", _distinct_ngrams(1)),
+            ("distinct_2", "distinct pairs of words", "share", _distinct_ngrams(2)),
         ),
     ),
     (
@@ -158,17 +162,17 @@ _LINES: tuple[tuple[str, tuple[_Line, ...]], ...] = (
             ("median_instruction_tokens", "instruction, median tokens", "number", _median(0)),
             ("median_input_tokens", "input, median tokens", "number", _median(1)),
             ("median_output_tokens", "output, median tokens", "number", _median(2)),
-            ("classification_share", "classification tasks", "share", _classified),
+            ("classification_share", "classification tasks", "share", _classification_share),
         ),
     ),
 )
 
 
-def _or_dash(write: Callable[[float], str]) -> Callable[[float | None], str]:
-    return lambda value: "–" if value is None else write(value)
+def _or_dash(format: Callable[[float], str]) -> Callable[[float | None], str]:
+    return lambda value: "–" if value is None else format(value)
 
 
-_WRITTEN: dict[str, Callable[[float | None], str]] = {
+_FORMATTERS: dict[str, Callable[[float | None], str]] = {
     "count": _or_dash(lambda value: f"{value:,.0f}"),
     "number": _or_dash(lambda value: f"{value:,.1f}"),
     "share": _or_dash(lambda value: f"{value:.1%}"),

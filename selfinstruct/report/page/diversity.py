@@ -1,4 +1,4 @@
-"""How unlike each other some texts are, by measures that only compare fairly over equally many texts."""
+"""Measure the diversity of texts; the values of two sets are comparable only if the sets have the same size."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ from ...dataset.linguistics import Finder
 from ...novelty import NoveltyIndex
 
 SAMPLE = 1000
-"""Texts that are compared with each other: half a million pairs, about 2 seconds."""
+"""Maximum number of texts to compare: half a million pairs, about 2 seconds."""
 NGRAMS = (1, 2, 3, 4)
 
 
 @dataclass(frozen=True, slots=True)
 class Diversity:
-    """Of `texts` texts; None where there are too few.
+    """The diversity of a number of texts.
 
-    self_rouge: mean ROUGE-L F over all pairs. nearest: mean F to the most similar other text.
-    distinct_ngrams: share of different n-grams among all, for n = 1 to 4; ngram_diversity: their sum, 0 to 4.
-    distinct_pairs: different verb-noun pairs.
+    Attributes:
+        texts: Number of texts.
+        self_rouge: Mean ROUGE-L F over all pairs, 0 to 1; None for fewer than two texts.
+        nearest: Mean ROUGE-L F to the most similar other text.
+        distinct_ngrams: Number of distinct n-grams divided by their total number, for n = 1 to 4.
+        ngram_diversity: Sum of `distinct_ngrams`, 0 to 4.
+        distinct_pairs: Number of distinct verb-noun pairs.
     """
 
     texts: int
@@ -34,20 +38,20 @@ class Diversity:
 
 
 def draw(texts: Sequence[str], most: int) -> list[str]:
-    """At most `most` of the texts, always the same ones."""
+    """Return at most `most` of the texts, drawn with a fixed seed."""
     return list(texts) if len(texts) <= most else random.Random("diversity").sample(texts, most)
 
 
 def diversity_of(texts: Sequence[str], finder: Finder) -> Diversity:
-    """Measure all of the texts, each pair exactly."""
+    """Measure texts, with an exact comparison of each pair."""
     self_rouge, nearest = _self_rouge(texts)
     shares = _distinct_ngrams(texts)
-    pairs = {found for found in finder.find(texts) if found.noun is not None}
+    pairs = {pair for pair in finder.find(texts) if pair.noun is not None}
     return Diversity(len(texts), self_rouge, nearest, shares, math.fsum(shares), len(pairs))
 
 
 def _self_rouge(texts: Sequence[str]) -> tuple[float | None, float | None]:
-    """Mean F over all pairs, and of the nearest."""
+    """Return the mean F over all pairs, and the mean F to the nearest other text."""
     if len(texts) < 2:
         return None, None
     index = NoveltyIndex(1.0)
@@ -56,7 +60,8 @@ def _self_rouge(texts: Sequence[str]) -> tuple[float | None, float | None]:
     means, nearest = [], []
     for number, text in enumerate(texts):
         similar = index.most_similar(text, 2)
-        itself = 1.0 if tokenize(text) else 0.0  # in the pool, too
+        # The index contains the text itself, with F = 1, or 0 without tokens.
+        itself = 1.0 if tokenize(text) else 0.0
         means.append((similar.mean * len(texts) - itself) / (len(texts) - 1))
         nearest.append(next(other.score for other in similar.neighbours if other.id != str(number)))
     return math.fsum(means) / len(texts), math.fsum(nearest) / len(texts)
@@ -66,6 +71,6 @@ def _distinct_ngrams(texts: Sequence[str]) -> tuple[float, ...]:
     tokens = [tokenize(text) for text in texts]
     shares = []
     for n in NGRAMS:
-        found = [tuple(words[at : at + n]) for words in tokens for at in range(len(words) - n + 1)]
-        shares.append(len(set(found)) / len(found) if found else 0.0)
+        ngrams = [tuple(words[at : at + n]) for words in tokens for at in range(len(words) - n + 1)]
+        shares.append(len(set(ngrams)) / len(ngrams) if ngrams else 0.0)
     return tuple(shares)

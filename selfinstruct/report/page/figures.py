@@ -1,4 +1,4 @@
-"""What a report shows of a run, as frozen values. `measure` fills them in, `page` and `compare` show them."""
+"""The figures of a run, as frozen values. `measure` computes them; the report and the comparison show them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ...journal.status import Status
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Counts of values in bins of one width, from 0 on; the last bin also holds everything above.
+    """Counts of values in bins of equal width from 0; the last bin also counts all larger values.
 
-    count: values in all; median: theirs, None of none.
+    count: number of values. median: None without values.
     """
 
     width: float
@@ -22,8 +22,8 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
-class Length:
-    """How long one part of the records is, in tokens of `text.tokenize`. empty: parts without any."""
+class TextLengths:
+    """Lengths of the instructions, inputs or outputs, in tokens of `core.tokens`. empty: number of empty texts."""
 
     part: str
     tokens: Histogram
@@ -32,7 +32,7 @@ class Length:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Some questions in a row, up to number `end`: tasks read from their answers, and those that were admitted."""
+    """Consecutive questions up to number `end`, with the tasks in their answers and the admitted ones."""
 
     end: int
     questions: int
@@ -42,7 +42,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Where the run stood after so many seconds of work: sums from its start on. cost_usd: None without a price."""
+    """Totals of a run after some seconds of work. cost_usd: None if the price is unknown."""
 
     seconds: float
     admitted: int
@@ -53,7 +53,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why something was refused, at which stage ('answer', 'filter', 'novelty', 'instance'), and how often."""
+    """A reason for refusals, its stage ('answer', 'filter', 'novelty', 'instance'), and its number of refusals."""
 
     name: str
     stage: str
@@ -61,11 +61,11 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
-    """ROUGE-L F to the nearest text, in bins of 1 / len(admitted), of what novelty admitted and of what it refused.
+class SimilarityScores:
+    """Histograms of ROUGE-L F to the nearest text, over 0 to 1, for admitted tasks and for those refused by novelty.
 
-    cutoff: `max_similarity` of the run. refuse_equal: whether a score equal to it is refused.
-    mean_novelty: mean of 1 - F over the admitted tasks, all of them; None of none.
+    cutoff: `max_similarity` of the run. refuse_equal: whether a score equal to the cutoff is refused.
+    mean_novelty: exact mean of 1 - F over all admitted tasks; None without any.
     """
 
     cutoff: float
@@ -77,7 +77,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A name and how many there are of it."""
+    """A name and its number of occurrences."""
 
     name: str
     count: int
@@ -85,9 +85,9 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class SeedYield:
-    """A seed task: in how many questions it was shown, and how many tasks were admitted from their answers.
+    """A seed task, the number of questions that showed it, and the number of tasks admitted from their answers.
 
-    instruction: None where the run's seed file can't be read any more, or has changed.
+    instruction: None if the seed file can't be read any more, or has changed.
     """
 
     id: str
@@ -97,17 +97,22 @@ class SeedYield:
 
     @property
     def per_question(self) -> float:
-        """Tasks admitted from a question that shows it."""
+        """Admitted tasks per question that shows the seed."""
         return self.admitted / self.shown
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A run, measured. name: that of its folder.
+    """All figures of a run.
 
-    stretches: yield by question; moments: sums by time of work, pauses of more than `PAUSE_S` left out.
-    classification: (yes, no, not asked). seeds: those that yield most first, of those shown often enough to tell.
-    inherited: answers that were taken over from another run at no cost.
+    Attributes:
+        name: Name of the run's folder.
+        measured_at: Unix time in seconds.
+        stretches: Yield by question.
+        moments: Totals by time of work, without pauses of more than `PAUSE_S`.
+        classification: Number of records by label: (yes, no, not labeled).
+        seeds: Seeds that were shown often enough, highest yield first.
+        inherited: Number of answers reused from another run at no cost.
     """
 
     name: str
@@ -116,8 +121,8 @@ class Figures:
     stretches: tuple[Stretch, ...]
     moments: tuple[Moment, ...]
     reasons: tuple[Reason, ...]
-    scores: Scores
-    lengths: tuple[Length, ...]
+    scores: SimilarityScores
+    lengths: tuple[TextLengths, ...]
     pairs: VerbNouns
     classification: tuple[int, int, int]
     languages: tuple[Count, ...]

@@ -1,7 +1,7 @@
-"""From figures to one HTML file that loads nothing: style, code, charts and rows all lie in it.
+"""Render figures as one self-contained HTML file with its style sheet, scripts, charts, and rows.
 
-A content security policy in its head lets only the page's own two scripts and one style sheet work, by their hashes, so
-that no text of a record can become code even if an escape were missing. Everything a template shows is escaped.
+Templates escape every value. In addition, a content security policy allows only the page's own scripts and style sheet,
+by their hashes, so that no text of a record can become code even if an escape were missing.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 _TEMPLATES = Path(__file__).with_name("templates")
 SORT_KEYS = (
-    ("status", "status"), ("instruction", "instruction"), ("nearest", "nearest neighbour"), ("score", "F"),
+    ("status", "status"), ("instruction", "instruction"), ("nearest", "nearest neighbor"), ("score", "F"),
     ("size", "length"), ("question", "question"),
 )  # fmt: skip
 
 
 def report_page(figures: Figures, selection: Selection | None) -> str:
-    """The report as HTML. selection: the rows of its table, or None for a page without one."""
+    """Render a report. selection: rows of the table, or None for a page without a table."""
     charts = charts_of(figures)
     if figures.pairs.verbs:
         charts["wheel"] = wheel(figures.pairs)
@@ -63,13 +63,19 @@ def report_page(figures: Figures, selection: Selection | None) -> str:
 
 
 def render(template: str, scripts: Sequence[str], **values: Any) -> str:
-    """A template of this room, with its style, its scripts and their hashes."""
+    """Render a template of this package.
+
+    Args:
+        template: File name of the template.
+        scripts: File names of the scripts to embed.
+        **values: Variables of the template.
+    """
     style, *code = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", *scripts))
     return (
         _environment()
         .get_template(template)
         .render(
-            style=Markup(style),  # noqa: S704  (our own file)
+            style=Markup(style),  # noqa: S704  (shipped with the package)
             style_hash=Markup(_hash(style)),  # noqa: S704
             scripts=[Markup(text) for text in code],  # noqa: S704
             script_hashes=Markup(" ".join(map(_hash, code))),  # noqa: S704
@@ -80,7 +86,7 @@ def render(template: str, scripts: Sequence[str], **values: Any) -> str:
 
 
 def write_page(path: Path, text: str) -> Path:
-    """Put `text` at `path`, whole or not at all. Raises UsageError or StorageError when it can't be written."""
+    """Write `text` to `path` atomically. Raises UsageError or StorageError if that fails."""
     fresh = path.with_name(f".{path.name}-{os.getpid()}")
     try:
         try:
@@ -95,7 +101,7 @@ def write_page(path: Path, text: str) -> Path:
 
 
 def moment(seconds: float) -> str:
-    """A time of the epoch in UTC, to the minute."""
+    """Format a Unix time in UTC, to the minute."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
@@ -120,15 +126,15 @@ def _hash(text: str) -> str:
 
 
 def _selected(selection: Selection) -> str:
-    """Which of the run's rows the page holds, in words."""
+    """Describe which of the run's rows the page contains."""
     records, refused = selection.count("record"), selection.count("refused")
     of_records = _of(records, selection.total["record"])
     text = f"{of_records} records and {_of(refused, selection.total['refused'])} refused candidates"
     waiting = selection.count("waiting")
     if waiting:
-        text += f", {waiting:,} admitted tasks that are no records (not finished, or beyond the target)"
+        text += f", and {waiting:,} admitted tasks that are not records (unfinished, or beyond the target)"
     if records < selection.total["record"] or refused < selection.total["refused"]:
-        text += "; a fixed draw, with the nearest neighbours of those drawn"
+        text += "; a fixed random sample, with the nearest neighbor of each"
     return text + "."
 
 
@@ -137,9 +143,9 @@ def _of(count: int, total: int) -> str:
 
 
 def _filters(figures: Figures, selection: Selection) -> list[tuple[str, str]]:
-    """What the table can be narrowed to: (value for the page's code, words)."""
-    found = [("tasks", "records and refused"), ("kind:record", "records"), ("kind:refused", "all refused")]
+    """Return the options of the table's filter: (value for records.js, label)."""
+    options = [("tasks", "records and refused"), ("kind:record", "records"), ("kind:refused", "all refused")]
     names = sorted({row.reason for row in selection.rows if row.kind == "refused" and row.reason})
-    found += [(f"reason:{name}", f"refused: {name}") for name in names]
-    found += [("kind:waiting", "admitted, no record")] if selection.count("waiting") else []
-    return found + ([("kind:seed", "seed tasks")] if selection.count("seed") else [])
+    options += [(f"reason:{name}", f"refused: {name}") for name in names]
+    options += [("kind:waiting", "admitted, not a record")] if selection.count("waiting") else []
+    return options + ([("kind:seed", "seed tasks")] if selection.count("seed") else [])

@@ -1,7 +1,7 @@
-"""The rows of a report's table, records and refused candidates alike, and the compressed blocks they lie in.
+"""Select the rows of a report's table (records, refused candidates, seeds), and compress them into blocks.
 
-A block is gzip over JSON, in base64, so that nothing a model wrote can be taken for markup. The page's own code
-(`templates/records.js`) unpacks it and shows a row's texts as text.
+A block is JSON, compressed with gzip and encoded in base64, so that a browser can't mistake a model's text for markup.
+The page's script (`templates/records.js`) decompresses the blocks and shows their texts as plain text.
 """
 
 from __future__ import annotations
@@ -19,16 +19,20 @@ from ...journal.snapshot import Snapshot
 
 Kind = Literal["record", "refused", "seed", "waiting"]
 KINDS: tuple[Kind, ...] = ("record", "refused", "seed", "waiting")
-"""A block names a kind by its place here."""
-_ROWS_A_BLOCK = 2000
+"""In a block, the index in this tuple stands for the kind; `templates/records.js` has the same list."""
+_ROWS_PER_BLOCK = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A task: a record, a refused candidate, a seed, or one that is admitted but no record (yet).
+class ReportRow:
+    """A task: a record, a refused candidate, a seed, or an admitted task that is not a record (yet).
 
-    id: by which others name it as their nearest; question: None for seeds. reason, detail: of a refusal; a
-    record's detail tells of instances that were refused. score: ROUGE-L F to the text `nearest`.
+    Attributes:
+        question: Number of the question, or None for a seed.
+        reason: Reason of the refusal, or None.
+        detail: Detail of the refusal; for a record, its refused instances.
+        score: ROUGE-L F to the text `nearest`, 0 to 1.
+        nearest: Id of the most similar text.
     """
 
     kind: Kind
@@ -45,34 +49,39 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The rows that a page holds, in the order of the questions. total: how many of each kind the run has."""
+    """The rows of a page, in the order of the questions. total: number of rows of each kind in the run."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[ReportRow, ...]
     total: dict[Kind, int]
 
     def count(self, kind: Kind) -> int:
-        """Rows of a kind among those selected."""
+        """Return the number of selected rows of a kind."""
         return sum(row.kind == kind for row in self.rows)
 
 
 def select(snapshot: Snapshot, most: int | None) -> Selection:
-    """Every row, or at most `most` records and as many others, by a draw with a fixed seed, and their neighbours."""
+    """Select all rows, or at most `most` records, as many others, and the nearest neighbors of all of these."""
     rows = list(_all_rows(snapshot))
     total: dict[Kind, int] = {kind: sum(row.kind == kind for row in rows) for kind in KINDS}
     if most is None:
         return Selection(tuple(rows), total)
+    # A fixed seed gives the same page for the same run.
     draw = random.Random("rows")
     kept: set[str] = set()
     for kinds in (("record",), ("refused", "waiting")):
-        found = [row for row in rows if row.kind in kinds]
-        kept.update(row.id for row in (draw.sample(found, most) if len(found) > most else found))
+        candidates = [row for row in rows if row.kind in kinds]
+        kept.update(row.id for row in (draw.sample(candidates, most) if len(candidates) > most else candidates))
     needed = kept | {row.nearest for row in rows if row.id in kept and row.nearest is not None}
     return Selection(tuple(row for row in rows if row.id in needed), total)
 
 
-def _all_rows(snapshot: Snapshot) -> Iterator[Row]:
+def _all_rows(snapshot: Snapshot) -> Iterator[ReportRow]:
+    # Seeds.
     for seed in snapshot.seeds:
-        yield Row("seed", seed.id, None, seed.instruction, seed.instances, is_classification=seed.is_classification)
+        yield ReportRow(
+            "seed", seed.id, None, seed.instruction, seed.instances, is_classification=seed.is_classification
+        )
+    # Proposed tasks, with the refused instances of each.
     records = {record.id: record for record in snapshot.records}
     refused: dict[tuple[int, int], list[str]] = {}
     for verdict in snapshot.instance_verdicts():
@@ -83,7 +92,7 @@ def _all_rows(snapshot: Snapshot) -> Iterator[Row]:
         kind: Kind = "record" if record else "refused" if reason or instances else "waiting"
         if instances:
             detail = "refused instances: " + "; ".join(instances)
-        yield Row(
+        yield ReportRow(
             kind,
             id,
             question,
@@ -97,12 +106,13 @@ def _all_rows(snapshot: Snapshot) -> Iterator[Row]:
         )
 
 
-def blocks(rows: Sequence[Row]) -> list[str]:
-    """The rows as base64 texts, some thousand rows in each; the same rows give the same texts."""
-    return [_packed(rows[start : start + _ROWS_A_BLOCK]) for start in range(0, len(rows), _ROWS_A_BLOCK)]
+def blocks(rows: Sequence[ReportRow]) -> list[str]:
+    """Compress rows into blocks of some thousand rows each; the result is deterministic."""
+    return [_pack(rows[start : start + _ROWS_PER_BLOCK]) for start in range(0, len(rows), _ROWS_PER_BLOCK)]
 
 
-def _packed(rows: Iterable[Row]) -> str:
+def _pack(rows: Iterable[ReportRow]) -> str:
+    # Lists take less space than objects; `rowOf` in records.js has the same order.
     values = [
         [
             KINDS.index(row.kind),
@@ -118,5 +128,6 @@ def _packed(rows: Iterable[Row]) -> str:
         ]
         for row in rows
     ]
+    # A fixed time in the gzip header keeps the page deterministic.
     text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
     return base64.b64encode(gzip.compress(text.encode("utf-8", "replace"), 6, mtime=0)).decode("ascii")

@@ -1,4 +1,4 @@
-"""A run over its questions and over the time that was worked on it."""
+"""Measure the yield of a run over its questions, and its totals over the time of work."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ from ...journal.snapshot import Snapshot
 from .figures import Moment, Stretch
 
 PAUSE_S = 600.0
-"""Between two answers further apart than this nobody worked on the run; so much of the time between counts."""
+"""A longer gap between two answers is a pause, and counts as this many seconds of work."""
+# Maximum numbers of points in a chart.
 _STRETCHES, _MOMENTS = 80, 200
 
 
 def stretches(by_question: Mapping[int, tuple[int, int]]) -> tuple[Stretch, ...]:
-    """At most 80 stretches of equally many questions each; the last may be shorter."""
+    """Divide the questions into at most 80 stretches of equal size; the last may be shorter.
+
+    by_question: maps the number of a question to its (proposed, admitted) tasks.
+    """
     questions = sorted(by_question)
     size = max(1, -(-len(questions) // _STRETCHES))
-    found = []
+    result = []
     for start in range(0, len(questions), size):
         part = questions[start : start + size]
         proposed, admitted = (sum(by_question[number][which] for number in part) for which in (0, 1))
-        found.append(Stretch(part[-1], len(part), proposed, admitted))
-    return tuple(found)
+        result.append(Stretch(part[-1], len(part), proposed, admitted))
+    return tuple(result)
 
 
 def moments(snapshot: Snapshot, by_question: Mapping[int, tuple[int, int]]) -> tuple[Moment, ...]:
-    """At most about 200 points over the run's own answers, in the order of their arrival.
-
-    A cost is known up to the first answer that has none though it is not a failure.
-    """
+    """Return about 200 points over the run's own answers, in the order of their arrival."""
     rows = snapshot.arrivals()
     step = max(1, -(-len(rows) // _MOMENTS))
-    found: list[Moment] = []
+    result: list[Moment] = []
     seconds, admitted, requests, tokens = 0.0, 0, 0, 0
     cost: float | None = 0.0
     before = rows[0][0] if rows else 0.0
@@ -40,10 +41,11 @@ def moments(snapshot: Snapshot, by_question: Mapping[int, tuple[int, int]]) -> t
         before = arrived
         admitted += by_question.get(question, (0, 0))[1] if question is not None else 0
         requests, tokens = requests + sent, tokens + used
+        # One answer without a price makes all later totals unknown; a failed request costs nothing.
         if dollars is None and not failed:
             cost = None
         elif cost is not None:
             cost += dollars or 0.0
         if number % step == 0 or number in (1, len(rows)):
-            found.append(Moment(seconds, admitted, requests, tokens, cost))
-    return tuple(found)
+            result.append(Moment(seconds, admitted, requests, tokens, cost))
+    return tuple(result)

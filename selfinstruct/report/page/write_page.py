@@ -1,4 +1,4 @@
-"""What the library and the command line call: a run measured, a run's report written."""
+"""The entry points of the library and the command line: measure a run, and write its report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Parser = Literal["auto", "word-list"]
 
 
 def figures_of(run: Run | str | Path, *, parser: Parser = "auto") -> Figures:
-    """A run's figures. parser: 'auto' takes spaCy where it and a model are installed, else the word list."""
+    """Measure a run. parser: 'auto' uses spaCy if it and a model are installed, otherwise the word list."""
     with read(run) as snapshot:
         return measure(snapshot, finder_for(parser))
 
@@ -25,11 +25,18 @@ def figures_of(run: Run | str | Path, *, parser: Parser = "auto") -> Figures:
 def write_report(
     run: Run | str | Path, path: str | Path | None = None, *, max_records: int | None = None, parser: Parser = "auto"
 ) -> Path:
-    """Write a run's report as one HTML file and return its path; `report.html` in the run's folder by default.
+    """Write a run's report as one HTML file and return its path.
 
-    max_records: so many records and as many refused candidates lie in it at most, by a fixed draw; 0: none, and
-    the page has no table; None: all.
-    Raises UsageError when `run` isn't a run's folder or `path` can't be written, StorageError when there is no room.
+    Args:
+        run: The run, or its folder.
+        path: The file to write; by default `report.html` in the run's folder.
+        max_records: Maximum number of records, and of refused candidates, in the table, as a fixed random sample. None
+            includes all; 0 leaves the table out.
+        parser: 'auto' uses spaCy if it and a model are installed, otherwise the word list.
+
+    Raises:
+        UsageError: `run` isn't a run's folder, or `path` can't be written.
+        StorageError: The disk is full.
     """
     with read(run) as snapshot:
         figures = measure(snapshot, finder_for(parser))

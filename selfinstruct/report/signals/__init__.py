@@ -1,5 +1,5 @@
-"""What a run tells the world: JSON lines, a file of metrics, traces, and a summary posted at its end.
+"""Everything that a run reports to the outside: JSON lines, progress, metrics, traces, and a final notification.
 
-A file a signal; `selfinstruct.job` puts them around a run. None of them ends a run or changes what it does, and none
-carries a prompt, an answer or a key.
+One module per signal; `reporting` starts and ends them around a run. A failing signal never ends a run or changes its
+results, and no signal contains a prompt, an answer, or a key.
 """

@@ -1,6 +1,6 @@
-"""One JSON object a line: `timestamp`, `level`, `event`, and the event's own fields.
+"""Log events as JSON lines with `timestamp`, `level`, `event`, and the fields of the event; for `--log-format json`.
 
-Events: 'start', 'progress', 'message', 'warning', 'error', 'traceback', 'log' (a library's), 'outcome'.
+Events: 'start', 'progress', 'message', 'warning', 'error', 'traceback', 'log' (from a library), 'outcome'.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ _LINE_CHARS = 2000
 
 
 def one_line(text: str, chars: int) -> str:
-    """The text in one line of at most so many characters, without any that can't be printed, whoever wrote it."""
+    """Return the text on one line, at most `chars` long, with every unprintable character replaced."""
     line = " ".join(text.split())[:chars]
     return "".join(char if char.isprintable() else "\ufffd" for char in line)
 
 
 class JsonLines:
-    """Writes events to a stream, standard error by default. A stream that takes nothing more ends no run."""
+    """Writes events to a stream, by default standard error. A broken stream is ignored."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
 
     def write(self, event: str, level: str = "info", **fields: Any) -> None:
-        """One line, at once, in ASCII: no control character and no terminal escape is in it, whoever wrote the text."""
+        """Write one event and flush it."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        # ASCII output keeps control characters and terminal escapes in a model's text from reaching a terminal.
         line = json.dumps({"timestamp": now, "level": level, "event": event, **fields}, default=str)
         with contextlib.suppress(OSError, ValueError):
             print(line, file=self._stream or sys.stderr, flush=True)
 
     def say(self, line: str) -> None:
-        """A line for people: one that begins with 'warning: ' or 'error: ' is an event of that name."""
+        """Write a line for people as an event; 'warning: ...' and 'error: ...' become events of these names."""
         word, _, rest = line.partition(": ")
         if word in ("warning", "error"):
             self.write(word, word, message=rest)
@@ -45,8 +46,8 @@ class JsonLines:
 
     @contextlib.contextmanager
     def of_libraries(self) -> Iterator[None]:
-        """Warnings and log records of Python libraries as events, too."""
-        handler, root = _Handler(self), logging.getLogger()
+        """Also write the warnings and log records of Python libraries inside the block."""
+        handler, root = _LibraryHandler(self), logging.getLogger()
         root.addHandler(handler)
         logging.captureWarnings(True)
         try:
@@ -56,15 +57,15 @@ class JsonLines:
             root.removeHandler(handler)
 
 
-class _Handler(logging.Handler):
+class _LibraryHandler(logging.Handler):
     def __init__(self, lines: JsonLines) -> None:
         super().__init__(logging.WARNING)
         self._lines = lines
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Our own warnings read as everything else that is said; a library's carry its name."""
-        said = one_line(record.getMessage(), _LINE_CHARS)
+        """Write our own warnings as messages, and records of libraries as 'log' events with the logger's name."""
+        message = one_line(record.getMessage(), _LINE_CHARS)
         if record.name.partition(".")[0] == "selfinstruct":
-            self._lines.say(said.removeprefix("selfinstruct: "))
+            self._lines.say(message.removeprefix("selfinstruct: "))
         else:
-            self._lines.write("log", record.levelname.lower(), logger=record.name, message=said)
+            self._lines.write("log", record.levelname.lower(), logger=record.name, message=message)

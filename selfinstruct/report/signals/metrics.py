@@ -1,7 +1,7 @@
-"""A run's numbers as a file that Prometheus' node exporter collects (its textfile collector).
+"""Write a run's numbers to a file for the textfile collector of Prometheus' node exporter.
 
-The one room that imports `prometheus_client` (the extra 'metrics'). The file is replaced in one step at the end of
-every start, also of one that failed; only a success moves `selfinstruct_last_success_timestamp_seconds`.
+This is the only module that imports `prometheus_client` (the extra 'metrics'). The end of every start replaces the file
+atomically, even after a failure; only a success updates `selfinstruct_last_success_timestamp_seconds`.
 """
 
 from __future__ import annotations
@@ -20,35 +20,38 @@ _SUCCESS = "selfinstruct_last_success_timestamp_seconds"
 
 
 def check_metrics_file(path: Path) -> None:
-    """Raises UsageError where metrics could not be written to `path` in the end: no extra, no folder, another name."""
+    """Raise UsageError early if metrics can't be written to `path`: no extra, no folder, or another suffix."""
     try:
         import prometheus_client  # noqa: F401
     except ImportError:
-        raise UsageError("--metrics-file: needs the extra 'metrics': pip install 'selfinstruct[metrics]'") from None
+        raise UsageError("--metrics-file: needs the extra 'metrics'; pip install 'selfinstruct[metrics]'") from None
     if path.suffix != ".prom":
-        raise UsageError(f"--metrics-file {path}: name it *.prom, nothing else is collected")
+        raise UsageError(f"--metrics-file {path}: the collector only reads *.prom; rename the file")
     if not path.parent.is_dir():
-        raise UsageError(f"--metrics-file {path}: there is no folder {path.parent}")
+        raise UsageError(f"--metrics-file {path}: the folder {path.parent} doesn't exist; create it")
 
 
 def write_metrics(path: Path, summary: Summary) -> None:
-    """Replace the file by the run's numbers as `summary` has them. Raises StorageError; UsageError for permissions."""
+    """Replace the file with the numbers of `summary`. Raises StorageError, or UsageError for wrong permissions."""
     from prometheus_client import CollectorRegistry, write_to_textfile
 
-    before = _successes(path)
-    name = summary.run or next(iter(before), "unknown")
+    # A failed start keeps the time of the last success, which is nowhere but in the file itself.
+    successes = _read_successes(path)
+    name = summary.run or next(iter(successes), "unknown")
     if summary.outcome.exit_code in (0, 99):
-        before = {name: summary.ended_at}
+        successes = {name: summary.ended_at}
     registry = CollectorRegistry()
-    registry.register(_Families([*_of_the_start(name, summary), *_of_the_run(name, summary), *_kept(before)]))
+    registry.register(
+        _FixedCollector([*_start_metrics(name, summary), *_run_metrics(name, summary), *_success_metrics(successes)])
+    )
     try:
         write_to_textfile(str(path), registry)
     except OSError as error:
         raise cannot_write(path, error) from None
 
 
-class _Families:
-    """What the registry asks for its metrics."""
+class _FixedCollector:
+    """A collector, in the sense of `prometheus_client`, that returns given metrics."""
 
     def __init__(self, families: list[Metric]) -> None:
         self._families = families
@@ -57,13 +60,13 @@ class _Families:
         return self._families
 
 
-def _of_the_start(name: str, summary: Summary) -> Iterator[Metric]:
+def _start_metrics(name: str, summary: Summary) -> Iterator[Metric]:
     yield _gauge("last_run_timestamp_seconds", "When the last start ended.", name, summary.ended_at)
     yield _gauge("last_run_duration_seconds", "How long the last start took.", name, summary.seconds)
-    yield _gauge("last_run_exit_code", "What the last start ended with.", name, summary.outcome.exit_code)
+    yield _gauge("last_run_exit_code", "Exit code of the last start.", name, summary.outcome.exit_code)
 
 
-def _of_the_run(name: str, summary: Summary) -> Iterator[Metric]:
+def _run_metrics(name: str, summary: Summary) -> Iterator[Metric]:
     now = summary.status
     if now is None:
         return
@@ -72,35 +75,35 @@ def _of_the_run(name: str, summary: Summary) -> Iterator[Metric]:
     yield _gauge("admitted_tasks", "Proposed tasks that entered the pool.", name, now.admitted)
     yield _gauge("refused", "Tasks, answers and instances refused, by reason.", name, now.refused, "reason")
     yield _counter("requests", "Requests to teachers, by outcome.", name, summary.requests, "outcome")
-    yield _counter("tokens", "Tokens, by kind; cached ones are a part of the prompts'.", name, summary.tokens, "kind")
+    yield _counter("tokens", "Tokens, by kind; prompt tokens include cached ones.", name, summary.tokens, "kind")
     if now.cost_usd is not None:
         yield _counter("cost_usd", "Dollars spent.", name, now.cost_usd)
 
 
-def _kept(successes: Mapping[str, float]) -> Iterator[Metric]:
+def _success_metrics(successes: Mapping[str, float]) -> Iterator[Metric]:
     for name, at in successes.items():
         yield _gauge(_SUCCESS.removeprefix("selfinstruct_"), "When a start last met its target.", name, at)
 
 
 def _gauge(
-    metric: str, says: str, run: str, value: float | Mapping[str, float] | Mapping[str, int], label: str | None = None
+    metric: str, text: str, run: str, value: float | Mapping[str, float] | Mapping[str, int], label: str | None = None
 ) -> Metric:
     from prometheus_client.core import GaugeMetricFamily
 
-    return _filled(GaugeMetricFamily(f"selfinstruct_{metric}", says, labels=_labels(label)), run, value)
+    return _add_samples(GaugeMetricFamily(f"selfinstruct_{metric}", text, labels=_labels(label)), run, value)
 
 
-def _counter(metric: str, says: str, run: str, value: float | Mapping[str, int], label: str | None = None) -> Metric:
+def _counter(metric: str, text: str, run: str, value: float | Mapping[str, int], label: str | None = None) -> Metric:
     from prometheus_client.core import CounterMetricFamily
 
-    return _filled(CounterMetricFamily(f"selfinstruct_{metric}", says, labels=_labels(label)), run, value)
+    return _add_samples(CounterMetricFamily(f"selfinstruct_{metric}", text, labels=_labels(label)), run, value)
 
 
 def _labels(label: str | None) -> list[str]:
     return ["run"] if label is None else ["run", label]
 
 
-def _filled(family: Metric, run: str, value: float | Mapping[str, float] | Mapping[str, int]) -> Metric:
+def _add_samples(family: Metric, run: str, value: float | Mapping[str, float] | Mapping[str, int]) -> Metric:
     if isinstance(value, Mapping):
         for name, count in value.items():
             family.add_metric([run, name], count)  # type: ignore[attr-defined]
@@ -109,8 +112,8 @@ def _filled(family: Metric, run: str, value: float | Mapping[str, float] | Mappi
     return family
 
 
-def _successes(path: Path) -> dict[str, float]:
-    """When each run in the file last succeeded; nothing where there is no file, or another program's."""
+def _read_successes(path: Path) -> dict[str, float]:
+    """Return when each run in the file last succeeded; empty if there is no file, or it can't be parsed."""
     from prometheus_client.parser import text_string_to_metric_families
 
     try:

@@ -1,6 +1,6 @@
-"""How a run is shown while it goes: one bar on a terminal, a line every 30 s elsewhere, JSON for machines.
+"""Show the progress of a run: a bar on a terminal, otherwise a line every 30 s, or JSON lines.
 
-Everything here goes to standard error; standard output belongs to what was asked for.
+The CLI shows progress on standard error, because standard output is for results.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from ...core.events import Progress
 from .logs import JsonLines
 
 LINE_EVERY_S = 30.0
+"""Seconds between two lines."""
 
 
 class Reporter:
-    """Shows `Progress` values. form: 'bar', 'text' or 'json'; 'auto' takes a bar on a terminal, else text."""
+    """Shows `Progress` values. form: 'bar', 'text', 'json', or 'auto' (a bar on a terminal, otherwise text)."""
 
     def __init__(self, form: str = "auto", stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -33,12 +34,13 @@ class Reporter:
         self._first_s: float | None = None
 
     def __call__(self, progress: Progress) -> None:
-        """Take note of where the run stands; shows it when it is time to."""
+        """Record the progress, and show it if it is time to."""
         self._latest = progress
         now = time.monotonic()
         if self._replayed is None:
             self._replayed = progress.requests
-        if progress.requests == self._replayed:  # nothing asked yet: what comes now is recalled, not made
+        # Before the first request of this start, records come from the journal and must not count for the rate.
+        if progress.requests == self._replayed:
             self._recent.clear()
             self._recent.append((now, progress.records))
         elif self._recent[-1][1] != progress.records:
@@ -51,7 +53,7 @@ class Reporter:
             self._write(progress)
 
     def close(self) -> None:
-        """Leave the last state behind."""
+        """Show the final state."""
         if self._bar is not None:
             self._bar.close()
         elif self._latest is not None and self._latest != self._written:
@@ -75,11 +77,11 @@ class Reporter:
                 bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
             )
         self._bar.n = progress.records
-        self._bar.set_postfix_str(self._words(progress), refresh=False)
+        self._bar.set_postfix_str(self._describe(progress), refresh=False)
         self._bar.update(0)
 
     def _write(self, progress: Progress) -> None:
-        with contextlib.suppress(OSError):  # a full disk under a log ends no run
+        with contextlib.suppress(OSError):  # a full disk must not end the run
             self._print(progress)
 
     def _print(self, progress: Progress) -> None:
@@ -102,15 +104,16 @@ class Reporter:
         else:
             clock = time.strftime("%H:%M:%S")
             count = f"{progress.records:,}/{progress.target:,} records"
-            print(f"{clock} {count}, {self._words(progress)}{self._left(progress)}", file=self._stream, flush=True)
+            text = f"{self._describe(progress)}{self._time_left(progress)}"
+            print(f"{clock} {count}, {text}", file=self._stream, flush=True)
 
-    def _words(self, progress: Progress) -> str:
-        seen = progress.proposed
-        accepted = f"{progress.admitted / seen:.0%} accepted" if seen else "none read yet"
+    def _describe(self, progress: Progress) -> str:
+        proposed = progress.proposed
+        accepted = f"{progress.admitted / proposed:.0%} accepted" if proposed else "no tasks yet"
         spent = f"${progress.cost_usd:.4f}" if progress.priced and progress.cost_usd else f"{progress.tokens:,} tokens"
         return f"{accepted}, {self._per_minute():.1f} rec/min, {spent}, {progress.in_flight} in flight"
 
-    def _left(self, progress: Progress) -> str:
+    def _time_left(self, progress: Progress) -> str:
         rate = self._per_minute()
         missing = progress.target - progress.records
         return f", about {missing / rate:.0f} min left" if rate > 0 and missing else ""

@@ -1,10 +1,10 @@
-"""A run with its signals around it: what the command `generate` is, and `selfinstruct.reporting` from Python.
+"""Report on a run with all signals; used by the command `generate`, and public as `selfinstruct.reporting`.
 
     with si.reporting(config, metrics_file="run.prom", notify_url="https://example.org/hook") as signals:
         signals.run = si.run(config, progress=signals.progress, on_exchange=signals.on_exchange)
 
-Whatever ends the block, the metrics are written, the summary is posted and the traces are sent before it is left, and
-the same error goes on. None of them ends a run: where one can't be delivered, that is a warning.
+However the block ends, it writes the metrics, sends the traces, and posts the summary before it exits; an exception
+then propagates. A signal that can't be delivered is only a warning.
 """
 
 from __future__ import annotations
@@ -22,19 +22,24 @@ from .logs import JsonLines
 from .metrics import check_metrics_file, write_metrics
 from .notify import check_notify_url, post_summary
 from .progress import Reporter
-from .summary import Summary, summarise
+from .summary import Summary, summarize
 from .traces import Tracer, trace_run
 
 FORMS = ("auto", "text", "json")
 
 
 class Signals:
-    """The signals of one start. Put the run that comes back into `run`; without it only the error is told.
+    """The signals of one start. Assign the finished run to `run`.
 
-    log_format: 'auto' (a bar on a terminal), 'text', 'json' (a JSON object a line) or None, which shows nothing.
-    metrics_file: *.prom for Prometheus' textfile collector. notify_url: where the summary is posted.
-    skip_code: whether nothing to do is told as code 99. say: takes warnings, a line each.
-    Raises UsageError where a signal could never be given.
+    Args:
+        log_format: 'auto' (a bar on a terminal), 'text', 'json' (one JSON object per line), or None for no output.
+        metrics_file: A *.prom file for Prometheus' textfile collector.
+        notify_url: Address to post the summary to.
+        skip_code: Whether to use exit code 99 if there was nothing to do.
+        say: Called with each warning, one line.
+
+    Raises:
+        UsageError: A signal could never be delivered.
     """
 
     def __init__(
@@ -47,7 +52,7 @@ class Signals:
         say: Callable[[str], None] | None = None,
     ) -> None:
         if log_format is not None and log_format not in FORMS:
-            raise UsageError(f"--log-format {log_format}: one of {', '.join(FORMS)}")
+            raise UsageError(f"--log-format {log_format}: unknown; choose one of {', '.join(FORMS)}")
         self._metrics_file = None if metrics_file is None else Path(metrics_file)
         self._notify_url, self._skip_code = notify_url, skip_code
         if self._metrics_file is not None:
@@ -64,10 +69,10 @@ class Signals:
         self._forbidden = False
 
     def about(self, config: RunConfig) -> None:
-        """Say which run it is about. Raises ConfigError where its `egress` forbids the notification."""
+        """Set the configuration of the run. Raises ConfigError if its `egress` forbids the notification."""
         self._config = config
         if self._notify_url is not None:
-            self._forbidden = True
+            self._forbidden = True  # if the check raises, `end` must not post the error either
             check_notify_url(self._notify_url, config.egress)
             self._forbidden = False
         self._tracer, warning = trace_run(config)
@@ -78,39 +83,41 @@ class Signals:
             self._lines.write("start", run_dir=config.run_dir, target=config.target, teachers=teachers)
 
     def progress(self, progress: Progress) -> None:
-        """For `run(progress=...)`: shows where it stands, at a bounded rate."""
+        """Show progress at a bounded rate; pass this to `run(progress=...)`."""
         if self.reporter is not None:
             self.reporter(progress)
 
     def on_exchange(self, exchange: Exchange) -> None:
-        """For `run(on_exchange=...)`: a span for the question, where traces are on."""
+        """Record a span if tracing is on; pass this to `run(on_exchange=...)`."""
         if self._tracer is not None:
-            with contextlib.suppress(Exception):  # a span is worth no run
+            with contextlib.suppress(Exception):  # tracing must not end the run
                 self._tracer(exchange)
 
     @property
     def exit_code(self) -> int:
-        """What a process ends with after this run."""
+        """The exit code of a process after this run."""
         assert self.run is not None
         return 99 if self.run.idle and self._skip_code else self.run.outcome.exit_code
 
     def end(self, error: BaseException | None) -> None:
-        """Give every signal. error: what ended the block, where the run didn't come back."""
+        """Send all signals. error: the exception that ended the block, if any."""
         if self.reporter is not None:
             self.reporter.close()
+        # Summarize the run, or the exception; without either, there is nothing to report.
         folder = None if self._config is None else Path(self._config.run_dir)
         if error is None and self.run is not None:
-            summary = summarise(folder or self.run.path, self.began_at, self.run, self.exit_code)
+            summary = summarize(folder or self.run.path, self.began_at, self.run, self.exit_code)
         elif error is not None:
-            summary = summarise(folder, self.began_at, error)
+            summary = summarize(folder, self.began_at, error)
         else:
             return
-        for what, give in (("traces", self._end_traces), ("metrics", self._write_metrics), ("notice", self._notify)):
+        # Send each signal even if an earlier one failed.
+        for what, send in (("traces", self._end_traces), ("metrics", self._write_metrics), ("notice", self._notify)):
             try:
-                give(summary)
-            except Exception as failure:  # whatever it is, a signal ends no run
-                said = str(failure) if isinstance(failure, SelfInstructError) else type(failure).__name__
-                self._say(f"warning: no {what}: {said}")
+                send(summary)
+            except Exception as failure:  # a signal must not change how the run ended
+                reason = str(failure) if isinstance(failure, SelfInstructError) else type(failure).__name__
+                self._say(f"warning: no {what}: {reason}")
         if self._lines is not None:
             level = "error" if error is not None else "warning" if summary.outcome.exit_code == 3 else "info"
             self._lines.write("outcome", level, **summary.fields())
@@ -129,7 +136,7 @@ class Signals:
             return
         failure = post_summary(self._notify_url, summary, direct=egress != "any")
         if failure is not None:
-            self._say(f"warning: nobody was notified: {failure}")
+            self._say(f"warning: the notification failed: {failure}")
 
 
 @contextlib.contextmanager
@@ -142,9 +149,11 @@ def reporting(
     skip_code: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> Iterator[Signals]:
-    """Report on what runs inside the block; the arguments are those of `Signals`.
+    """Report on the run inside the block.
 
-    config: of the run; None where it is still to be read, `signals.about(config)` says it then.
+    Args:
+        config: Configuration of the run, or None to pass it to `signals.about` once it is loaded.
+        log_format, metrics_file, notify_url, skip_code, say: See `Signals`.
     """
     signals = Signals(
         log_format=log_format, metrics_file=metrics_file, notify_url=notify_url, skip_code=skip_code, say=say

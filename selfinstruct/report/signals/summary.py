@@ -1,4 +1,4 @@
-"""A start in numbers, once it is over: what the other signals tell, each in its own form."""
+"""Summarize a start once it has ended, for the log, the metrics, and the notification."""
 
 from __future__ import annotations
 
@@ -18,19 +18,24 @@ from ...journal.status import Outcome, Status
 from .logs import one_line
 
 DETAIL_CHARS = 500
-"""The most of an outcome's detail that leaves the process; servers have a word in it."""
+"""Maximum length of an outcome's detail, which may quote a server."""
 REASONS = 50
-"""The most reasons of refusals that are told, those with the most refusals."""
+"""Maximum number of rejection reasons; the most frequent ones are kept."""
 _NAME_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How a start ended, and the run's numbers, all its starts together.
+    """How a start ended, and the run's totals over all starts.
 
-    run: the name of its folder, empty where the configuration could not be read. began_at: seconds of the epoch.
-    seconds: how long the start took. idle: there was nothing to do. status: None where there is no run to read.
-    requests: by outcome, 'answered' or why not. tokens: by kind: 'prompt', 'cached' (a part of those), 'completion'.
+    Attributes:
+        run: Name of the run's folder, or '' if the configuration could not be read.
+        began_at: Unix time in seconds.
+        seconds: Duration of the start.
+        idle: Whether there was nothing to do.
+        status: None if there is no run to read.
+        requests: Number by outcome: 'answered', or the reason of a failure.
+        tokens: Number by kind: 'prompt', 'cached' (included in 'prompt'), 'completion'.
     """
 
     run: str
@@ -44,17 +49,17 @@ class Summary:
 
     @property
     def ended_at(self) -> float:
-        """Seconds of the epoch."""
+        """Unix time in seconds."""
         return self.began_at + self.seconds
 
     @property
     def detail(self) -> str:
-        """The outcome's detail in one bounded line."""
+        """The outcome's detail as one line of bounded length."""
         return one_line(self.outcome.detail, DETAIL_CHARS)
 
     def fields(self) -> dict[str, Any]:
-        """It as values for JSON, bounded: what the event 'outcome' and a notice have in common."""
-        told: dict[str, Any] = {
+        """Return the fields that the event 'outcome' and the notification share, as bounded JSON values."""
+        fields: dict[str, Any] = {
             "run": self.run,
             "outcome": self.outcome.reason,
             "detail": self.detail,
@@ -65,7 +70,7 @@ class Summary:
         now = self.status
         if now is not None:
             refused = sorted(now.refused.items(), key=lambda each: -each[1])[:REASONS]
-            told |= {
+            fields |= {
                 "records": now.records,
                 "target": now.target,
                 "admitted": now.admitted,
@@ -74,18 +79,17 @@ class Summary:
                 "tokens": dict(self.tokens),
                 "cost_usd": None if now.cost_usd is None else round(now.cost_usd, 6),
             }
-        return told
+        return fields
 
 
-def summarise(
-    folder: Path | None,
-    began_at: float,
-    ended: Run | BaseException,
-    code: int | None = None,
-) -> Summary:
-    """The summary of a start that began at `began_at` and ended with its run or with an error.
+def summarize(folder: Path | None, began_at: float, ended: Run | BaseException, code: int | None = None) -> Summary:
+    """Summarize a start.
 
-    folder: the run's, None where it isn't known. code: what the process ends with, where that isn't the outcome's.
+    Args:
+        folder: The run's folder, or None if unknown.
+        began_at: Unix time in seconds.
+        ended: The run, or the exception that ended the start.
+        code: Exit code of the process, if it differs from the outcome's.
     """
     outcome = ended.outcome if isinstance(ended, Run) else outcome_of(ended)
     if code is not None:
@@ -101,7 +105,7 @@ def summarise(
 
 
 def outcome_of(error: BaseException) -> Outcome:
-    """An error as an outcome: its class is the reason, 'run_locked' or 'config'; all that isn't ours is a 'defect'."""
+    """Convert an exception to an outcome: ConfigError becomes 'config', RunLocked 'run_locked', others 'defect'."""
     if isinstance(error, SelfInstructError):
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
         return Outcome(words.removesuffix("_error"), str(error), error.exit_code)
@@ -111,11 +115,12 @@ def outcome_of(error: BaseException) -> Outcome:
 
 
 def _requests(snapshot: Snapshot) -> dict[str, int]:
-    """Requests by what became of their questions; a reason is the first word of the answer's error."""
+    """Count requests by outcome, which is the part of the error before the colon: 'timeout: 60 s' -> 'timeout'."""
     counts: dict[str, int] = {}
     for error, requests in snapshot.requests_by_error():
-        said = "answered" if error is None else str(error).partition(":")[0]
-        reason = said if re.fullmatch(r"[a-z][a-z_]{0,39}", said) else "other"
+        name = "answered" if error is None else str(error).partition(":")[0]
+        # A custom teacher may report anything; a metric label must be short and clean.
+        reason = name if re.fullmatch(r"[a-z][a-z_]{0,39}", name) else "other"
         counts[reason] = counts.get(reason, 0) + int(requests)
     return counts
 

@@ -1,9 +1,9 @@
-"""A span for every question, with the attribute names of OpenTelemetry's semantic conventions for generative AI.
+"""Record a span per question, with the attributes of OpenTelemetry's semantic conventions for generative AI.
 
-The one room that imports `opentelemetry` (the extra 'otel'). It is on where `$OTEL_EXPORTER_OTLP_ENDPOINT` (or
-`$OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`) names a collector, asked by OTLP over HTTP. Each question is a trace of its own,
-linked to the span of the start that asked it: a run has too many of them for one trace, and a sampler can take a share.
-Spans say which model, how long, how many tokens; never what was asked or answered.
+This is the only module that imports `opentelemetry` (the extra 'otel'). Tracing is on if `$OTEL_EXPORTER_OTLP_ENDPOINT`
+or `$OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` names a collector, which is reached by OTLP over HTTP. Each question is a trace
+of its own, linked to the span of its start: a run has too many questions for one trace, and a sampler can select some.
+Spans contain models, times, and token counts, but no prompts or answers.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 CLOSING_S = 5.0
-"""Seconds that the last spans are waited for."""
+"""Maximum time to wait for the last spans, in seconds."""
 
 
 def endpoint() -> str | None:
-    """The collector's address in the environment; None where there is none, or the SDK is told to keep still."""
+    """Return the collector's address from the environment; None if unset, or if the SDK is disabled."""
     if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or os.environ.get("OTEL_TRACES_EXPORTER") == "none":
         return None
     return next((value for name in ENDPOINTS if (value := os.environ.get(name, "").strip())), None)
 
 
 def trace_run(config: RunConfig) -> tuple[Tracer | None, str | None]:
-    """Spans for a run of `config` where the environment names a collector, and a warning where it can't be told."""
+    """Return a tracer if the environment names a collector, and a warning if tracing is impossible."""
     address = endpoint()
     if address is None:
         return None, None
@@ -54,12 +54,12 @@ def trace_run(config: RunConfig) -> tuple[Tracer | None, str | None]:
         return None, f"no traces: {error}"
     except ImportError:
         return None, "no traces: they need the extra 'otel': pip install 'selfinstruct[otel]'"
-    except Exception as error:  # the SDK reads a dozen variables of the environment; what is wrong there ends no run
+    except Exception as error:  # the SDK reads a dozen environment variables, and a wrong one must not end the run
         return None, f"no traces: {type(error).__name__} from the OpenTelemetry SDK; check its $OTEL_ variables"
 
 
 class Tracer:
-    """Makes spans of exchanges. Whatever goes wrong in it is told once, at the end."""
+    """Records exchanges as spans. Failures of the SDK are collected, and `close` returns the first."""
 
     def __init__(self, config: RunConfig, provider: TracerProvider) -> None:
         from opentelemetry.trace import Link
@@ -67,12 +67,12 @@ class Tracer:
         self._run = os.path.basename(os.path.abspath(config.run_dir))
         self._teachers = {each.label: _attributes_of(each) for each in config.all_teachers}
         self._provider, self._tracer = provider, provider.get_tracer("selfinstruct", __version__)
-        self._complaints = _Complaints()
+        self._first_warning = _FirstWarning()
         self._start = self._tracer.start_span("selfinstruct generate", attributes={"selfinstruct.run": self._run})
         self._link = Link(self._start.get_span_context())
 
     def __call__(self, exchange: Exchange) -> None:
-        """A span for a question that is over; its end is when the answer came."""
+        """Record the span of one exchange, after the fact."""
         from opentelemetry.trace import SpanKind, Status, StatusCode
 
         attributes = {
@@ -93,7 +93,7 @@ class Tracer:
         span.end(began_ns + int(exchange.latency_s * 1e9))
 
     def close(self, summary: Summary) -> str | None:
-        """Send what is left, for some seconds at most; returns a warning where spans were lost."""
+        """Send the remaining spans for at most `CLOSING_S` seconds; return a warning if spans were lost."""
         from opentelemetry.trace import Status, StatusCode
 
         self._start.set_attributes(
@@ -105,14 +105,14 @@ class Tracer:
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         closing.join(CLOSING_S)
-        first = self._complaints.take()
+        first = self._first_warning.take()
         if closing.is_alive():
-            first = first or f"the collector took none within {CLOSING_S:g} s"
+            first = first or f"the collector did not respond within {CLOSING_S:g} s"
         return None if first is None else f"traces: spans were lost ({first})"
 
 
-class _Complaints(logging.Handler):
-    """Keeps the first of what the SDK logs, in place of a line on the terminal for every attempt."""
+class _FirstWarning(logging.Handler):
+    """Keeps the first warning of the SDK, instead of a line on the terminal per attempt."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -122,8 +122,9 @@ class _Complaints(logging.Handler):
         self._logger.addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Whatever has a slash in it is an address or a part of one, which may hold a token, and is left out."""
+        """Keep the first record."""
         if self._first is None:
+            # A word with a slash may be an address with a token.
             self._first = one_line(re.sub(r"\S*/\S*", "[address]", record.getMessage()), 200)
 
     def take(self) -> str | None:
@@ -133,7 +134,7 @@ class _Complaints(logging.Handler):
 
 
 def _provider(direct: bool) -> TracerProvider:
-    """What batches spans and sends them, as the environment says. direct: past the environment's proxies."""
+    """Return a provider that sends spans in batches. direct: whether to bypass the environment's proxies."""
     import requests
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
@@ -150,21 +151,22 @@ def _provider(direct: bool) -> TracerProvider:
 
 
 def _attributes_of(teacher: TeacherOptions) -> dict[str, str | int]:
-    """What is the same for all questions to one teacher."""
-    told: dict[str, str | int] = {"gen_ai.request.model": teacher.model, "selfinstruct.teacher": teacher.label}
-    told["gen_ai.provider.name"] = "custom" if ":" in teacher.kind else teacher.kind
+    """Return the attributes that all exchanges with one teacher share."""
+    shared: dict[str, str | int] = {"gen_ai.request.model": teacher.model, "selfinstruct.teacher": teacher.label}
+    shared["gen_ai.provider.name"] = "custom" if ":" in teacher.kind else teacher.kind  # 'package.module:Name'
     if teacher.address is not None:
         parts = urlsplit(teacher.address)
-        told["server.address"] = parts.hostname or ""
-        told["server.port"] = parts.port or (443 if parts.scheme == "https" else 80)
-    return told
+        shared["server.address"] = parts.hostname or ""
+        shared["server.port"] = parts.port or (443 if parts.scheme == "https" else 80)
+    return shared
 
 
 def _attributes(exchange: Exchange) -> Mapping[str, Any]:
-    """What one exchange adds; None stands for what isn't known and is left out."""
+    """Return the attributes of one exchange that are known."""
     prompt, completion = exchange.question.prompt, exchange.completion
     sampling = prompt.sampling
-    told: dict[str, Any] = {
+    # The request.
+    attributes: dict[str, Any] = {
         "gen_ai.operation.name": "text_completion" if prompt.endpoint == "completions" else "chat",
         "gen_ai.output.type": "text" if prompt.schema is None else "json",
         "gen_ai.request.max_tokens": sampling.max_tokens,
@@ -177,15 +179,16 @@ def _attributes(exchange: Exchange) -> Mapping[str, Any]:
         "selfinstruct.cost_usd": exchange.cost_usd,
         "error.type": exchange.error,
     }
+    # The response, if there is one.
     if completion is not None:
-        told |= {
+        attributes |= {
             "gen_ai.response.model": completion.model or None,
             "gen_ai.usage.input_tokens": completion.usage.prompt_tokens,
             "gen_ai.usage.output_tokens": completion.usage.completion_tokens,
             "gen_ai.usage.cache_read.input_tokens": completion.usage.cached_tokens or None,
         }
         if completion.failed:
-            told["error.type"] = (completion.error or "failed").partition(":")[0]
+            attributes["error.type"] = (completion.error or "failed").partition(":")[0]
         else:
-            told["gen_ai.response.finish_reasons"] = [completion.finish_reason]
-    return {name: value for name, value in told.items() if value is not None}
+            attributes["gen_ai.response.finish_reasons"] = [completion.finish_reason]
+    return {name: value for name, value in attributes.items() if value is not None}

@@ -1,5 +1,5 @@
 "use strict";
-// Asks for the run's figures every two seconds and puts them into the page as text, never as markup.
+// Requests the run's figures every two seconds, and inserts them into the page as text, never as markup.
 {
   const EVERY_MS = 2000;
   const at = (id) => document.getElementById(id);
@@ -33,7 +33,7 @@
     say("rate", run.records_per_minute === null ? "–" : number.format(Math.round(run.records_per_minute)));
     say("in-flight", number.format(run.in_flight));
     say("requests-note", `${number.format(run.requests)} requests, ${number.format(run.unanswered)} without an answer`);
-    say("cost", run.cost_usd === null ? "not known" : `$${run.cost_usd.toFixed(2)}`);
+    say("cost", run.cost_usd === null ? "unknown" : `$${run.cost_usd.toFixed(2)}`);
     say("cost-note", `${number.format(run.tokens)} tokens`);
     at("progress").max = Math.max(run.target, 1);
     at("progress").value = run.records;
@@ -53,7 +53,7 @@
       if (!answer.ok) throw new Error((await answer.text()).trim() || answer.statusText);
       show(await answer.json());
     } catch (error) {
-      say("state", `not reached: ${error.message}; asking again`);
+      say("state", `no connection: ${error.message}; retrying`);
     }
     setTimeout(ask, document.hidden ? 5 * EVERY_MS : EVERY_MS);
   };

@@ -1,5 +1,5 @@
 "use strict";
-// The switch between light and dark; without it the system's choice holds.
+// The button for light and dark colors. Until it is used, the setting of the system applies.
 {
   const button = document.getElementById("theme");
   const root = document.documentElement;

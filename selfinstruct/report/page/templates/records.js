@@ -1,5 +1,6 @@
 "use strict";
-// The table of records: unpacked when it comes near, only visible rows in the document, all text put in as text.
+// The table of records. It is decompressed when it scrolls into view, only visible rows are in the document, and all
+// texts are inserted as text, never as markup.
 {
   const ROW = 64, AROUND = 6, PAGE = 8;
   const KINDS = ["record", "refused", "seed", "waiting"];
@@ -10,7 +11,7 @@
   const rows = [], places = new Map();
   let shown = [], active = 0, words = [], sorting = null, descending = false, loading = null, complete = false;
 
-  // --- rows ---------------------------------------------------------------------------------
+  // --- loading ------------------------------------------------------------------------------
 
   function rowOf([kind, id, question, instruction, instances, reason, detail, score, nearest, classification]) {
     const size = instances.reduce((sum, [input, output]) => sum + input.length + output.length, 0);
@@ -31,7 +32,7 @@
   async function load() {
     grid.hidden = false;
     if (typeof DecompressionStream === "undefined") {
-      found.textContent = "This browser can't unpack the rows; a newer one can.";
+      found.textContent = "This browser can't decompress the rows; use a newer one.";
       return;
     }
     for (const block of document.querySelectorAll("script.block-of-rows")) {
@@ -41,7 +42,7 @@
         rows.push(row);
       }
       refresh();
-      await new Promise((go) => setTimeout(go));  // what a person does comes first
+      await new Promise((go) => setTimeout(go));  // handle input events between two blocks
     }
     complete = true;
     refresh();
@@ -49,7 +50,7 @@
 
   const start = () => (loading ??= load());
 
-  // --- which rows, in which order -----------------------------------------------------------
+  // --- filtering and sorting ----------------------------------------------------------------
 
   function matches(row) {
     const wanted = filter.value;
@@ -80,7 +81,7 @@
     if (sorting !== null) {
       const keys = rows.map(KEYS[sorting]);
       shown.sort((a, b) => {
-        const order = compare(keys[a], keys[b]);  // what has no value stands last in both directions
+        const order = compare(keys[a], keys[b]);  // rows without a value come last in both directions
         return (Math.abs(order) === 2 ? order : descending ? -order : order) || a - b;
       });
     }
@@ -113,7 +114,7 @@
     again();
   }
 
-  // --- texts --------------------------------------------------------------------------------
+  // --- inserting text -----------------------------------------------------------------------
 
   function make(name, className, parent) {
     const node = document.createElement(name);
@@ -122,7 +123,7 @@
     return node;
   }
 
-  // Text as text: found words are marked, characters that can't be seen are shown by their number.
+  // Insert text: highlight the search words, and show invisible characters by their number.
   function put(node, text, most = Infinity) {
     const shownText = text.length > most ? `${text.slice(0, most)}…` : text;
     const folded = shownText.toLowerCase();
@@ -156,7 +157,7 @@
   // --- the table ----------------------------------------------------------------------------
 
   function line(position) {
-    const row = rows[shown[position]], neighbour = near(row);
+    const row = rows[shown[position]], neighbor = near(row);
     const node = make("div", position === active ? "row active" : "row");
     node.setAttribute("role", "row");
     node.id = `row-${position}`;
@@ -169,9 +170,9 @@
       return made;
     };
     put(make("span", `badge ${row.kind}`, cell("status")), status(row));
-    put(cell("instruction"), row.instruction || row.detail || "(no task was read)", 220);
+    put(cell("instruction"), row.instruction || row.detail || "(no task)", 220);
     const beside = cell("nearest");
-    if (neighbour) put(beside, neighbour.instruction, 220);
+    if (neighbor) put(beside, neighbor.instruction, 220);
     else if (row.nearest !== null) put(beside, row.nearest);
     cell("score").textContent = row.score === null ? "" : row.score.toFixed(3);
     cell("size").textContent = row.size ? row.size.toLocaleString("en") : "";
@@ -200,7 +201,7 @@
     render();
   }
 
-  // --- a row and its neighbour --------------------------------------------------------------
+  // --- the dialog: a row and its nearest neighbor -------------------------------------------
 
   function side(parent, title, row, missing) {
     const node = make("section", "side", parent);
@@ -227,7 +228,7 @@
     if (!row) return;
     const title = $("detail-title"), facts = $("detail-facts"), texts = $("detail-texts");
     title.replaceChildren();
-    const what = row.kind === "refused" ? `refused: ${row.reason}` : row.kind === "waiting" ? "admitted, no record" : row.kind;
+    const what = row.kind === "refused" ? `refused: ${row.reason}` : row.kind === "waiting" ? "admitted, not a record" : row.kind;
     put(title, what);
     facts.replaceChildren();
     const where = row.question === null ? "" : `question ${row.question}`;
@@ -235,15 +236,15 @@
     texts.replaceChildren();
     side(texts, "This task", row);
     const score = row.score === null ? "" : `, F ${row.score.toFixed(3)}`;
-    side(texts, `Nearest neighbour${score}`, near(row),
-      row.nearest === null ? "It was not compared with others." : `${row.nearest}: its text is not in this page.`);
+    side(texts, `Nearest neighbor${score}`, near(row),
+      row.nearest === null ? "Not compared with other texts." : `${row.nearest}: not included in this page.`);
     $("previous").disabled = active === 0;
     $("next").disabled = active >= shown.length - 1;
     if (!detail.open) detail.showModal();
     detail.scrollTop = 0;
   }
 
-  // --- what a person does -------------------------------------------------------------------
+  // --- events -------------------------------------------------------------------------------
 
   const MOVES = {
     ArrowDown: () => active + 1, ArrowUp: () => active - 1, PageDown: () => active + PAGE, PageUp: () => active - PAGE,

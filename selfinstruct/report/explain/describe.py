@@ -1,0 +1,216 @@
+"""Format stories as lines for a terminal; used by the command `explain`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from unicodedata import east_asian_width
+
+from ...core.tasks import Record
+from ...dataset.terms import Statement
+from ...journal.provenance import Share, iso
+from .alignment import Alignment
+from .find import FoundTask
+from .values import Answered, Check, NearestText, QuestionStory, SeedStory, ShownTask, Story
+
+# Maximum length of an instruction in a list.
+_SUMMARY_CHARS = 72
+_BOLD, _RESET = "\x1b[1m", "\x1b[0m"
+
+
+def describe(
+    story: Story | QuestionStory | SeedStory, *, width: int = 100, bold: bool = False, full: bool = False
+) -> list[str]:
+    """Format a story as lines without control characters.
+
+    Args:
+        story: The story.
+        width: Columns of the terminal.
+        bold: Whether to mark common tokens by terminal escapes instead of brackets.
+        full: Whether to include the prompts.
+    """
+    if isinstance(story, QuestionStory):
+        return list(_question_story(story, full))
+    if isinstance(story, SeedStory):
+        return list(_seed_story(story))
+    return list(_task_story(story, width, bold, full))
+
+
+def task_lines(tasks: Sequence[FoundTask]) -> list[str]:
+    """Format one line per task: id, outcome, first words."""
+    return [f"{task.id:<10} {_flatten(task.outcome):<18} {_shorten(task.instruction)}" for task in tasks]
+
+
+def _task_story(story: Story, width: int, bold: bool, full: bool) -> Iterator[str]:
+    # What was proposed, and where it comes from.
+    yield f"{story.id}: {_flatten(story.outcome)}" + (f", {story.record.id}" if story.record else "")
+    yield from _block("instruction", story.instruction)
+    if story.proposal is not None:
+        yield from _answered(f"question q{story.question}", story.proposal, full)
+    yield from _demonstrations(story.demonstrations)
+    if story.part:
+        yield from _block("part of the answer with this task", story.part)
+    elif story.proposal is not None:
+        yield from _block("answer", story.proposal.text)
+    # Why it was kept or refused.
+    yield "checks"
+    for check in story.checks:
+        yield f"  {_check(check)}"
+    if story.nearest is not None:
+        yield from _nearest(story.nearest, width, bold)
+    # How it got its instances.
+    for number, answered in enumerate(story.developed, 1):
+        yield from _answered(f"development {number}", answered, full)
+        yield from _block("answer", answered.text)
+    for key in story.waiting:
+        yield f"not answered yet: {key}"
+    if story.record is not None:
+        if story.record.output_key is not None:
+            yield f"instances written by {_flatten(story.record.output_teacher or '')}, in {story.record.output_key}"
+        for number, instance in enumerate(story.record.instances, 1):
+            yield from _block(f"instance {number}, input", instance.input or "(none)")
+            yield from _block(f"instance {number}, output", instance.output)
+            yield from _marks(number, story.record)
+    yield f"cost  {_share(story.share)}"
+    yield from _license(story.licence)
+
+
+def _marks(number: int, record: Record) -> Iterator[str]:
+    scores = record.scores[number - 1] if number <= len(record.scores) else None
+    if scores is not None:
+        marks = f"clarity {scores.clarity}, correctness {scores.correctness}, helpfulness {scores.helpfulness}"
+        yield f"instance {number}, judged by {_flatten(scores.judge)}: {marks}, safety {scores.safety}"
+        yield from _block("reason", scores.reason)
+
+
+def _question_story(story: QuestionStory, full: bool) -> Iterator[str]:
+    yield from _answered(f"question {story.id}", story.proposal, full)
+    yield from _demonstrations(story.demonstrations)
+    yield from _block("answer", story.proposal.text)
+    for check in story.checks:
+        yield f"whole answer: {_check(check)}"
+    yield f"tasks in the answer: {len(story.tasks)}"
+    yield from (f"  {line}" for line in task_lines(story.tasks))
+
+
+def _seed_story(story: SeedStory) -> Iterator[str]:
+    yield f"{story.id}: seed task"
+    yield from _block("instruction", story.instruction or "(not available: the seed file is missing or has changed)")
+    if story.generation is not None and story.generation > 1:
+        yield f"added by generation {story.generation}, used from q{story.first_question} on"
+    first = f", first in {', '.join(story.first_shown_in)}" if story.first_shown_in else ""
+    yield f"shown as a demonstration in {story.shown_in:,} questions{first}"
+    yield f"nearest text of {story.refused:,} refused and {story.admitted:,} admitted tasks"
+    yield from (f"  {line}" for line in task_lines(story.nearest_of))
+    yield from _license(story.licence)
+
+
+def _answered(title: str, answered: Answered, full: bool) -> Iterator[str]:
+    host = f" at {answered.host}" if answered.host else ""
+    model = _flatten(answered.model or answered.configured)
+    # Name the teacher and its configured model if the answer names another model.
+    names = dict.fromkeys(n for n in (answered.teacher, answered.configured) if n and n != answered.model)
+    configured = f" (configured: {', '.join(map(_flatten, names))})" if names else ""
+    cost = "" if answered.cost_usd is None else f", ${answered.cost_usd:.6f}"
+    reused = ", reused from another run" if answered.inherited else ""
+    yield f"{title}  {answered.key}, {answered.purpose} over {answered.endpoint}, {iso(answered.asked_at)}"
+    yield f"  teacher {model}{configured}{host}; {answered.latency_s:.2f} s, {answered.requests} request(s){reused}"
+    tokens = f"{answered.prompt_tokens:,} prompt + {answered.completion_tokens:,} generated tokens{cost}"
+    yield f"  {tokens}; finish reason: {_flatten(answered.finish_reason)}"
+    versions = f"wording {answered.prompt_version}, configuration {answered.config_digest[:16]}"
+    yield f"  {versions}, generation {answered.generation}"
+    if answered.error:
+        yield f"  error {_flatten(answered.error)}"
+    if full:
+        for role, text in answered.prompt:
+            yield from _block(f"prompt, {role}", text)
+
+
+def _demonstrations(shown: Sequence[ShownTask]) -> Iterator[str]:
+    if shown:
+        yield "demonstrations in the prompt"
+    for demo in shown:
+        yield f"  {demo.id:<18} {'(not available)' if demo.instruction is None else _shorten(demo.instruction)}"
+
+
+def _check(check: Check) -> str:
+    result = "passed" if check.passed else f"refused, {_flatten(check.reason or '')}"
+    score = "" if check.score is None else f", ROUGE-L F {check.score:.4f} to the nearest text"
+    detail = f": {_flatten(check.detail)}" if check.detail else ""
+    order = "" if check.passed else "; stops at the first objection"
+    names = f" ({', '.join(check.checks)}{order})" if check.checks else ""
+    return f"{check.stage:<9} {result}{score}{detail}{names}"
+
+
+def _nearest(nearest: NearestText, width: int, bold: bool) -> Iterator[str]:
+    yield f"nearest text  {nearest.id}, ROUGE-L F {nearest.score:.4f}"
+    alignment = nearest.alignment
+    if alignment is None:
+        yield "  (not available)"
+        return
+    yield (
+        f"  longest common subsequence, {'in bold' if bold else '[in brackets]'}: {alignment.lcs} tokens, "
+        f"of {alignment.left_tokens} and {alignment.right_tokens}"
+    )
+    yield from (f"  {line}" for line in _side_by_side(alignment, width - 2, bold))
+
+
+def _side_by_side(alignment: Alignment, width: int, bold: bool) -> Iterator[str]:
+    column = max(20, (width - 3) // 2)
+    yield f"{'this task':<{column}} | nearest text"
+    for row in alignment.rows:
+        brackets = row.common and not bold
+        left, right = (
+            _wrap(f"[{_flatten(side).strip()}]" if brackets else _flatten(side).strip(), column)
+            for side in (row.left, row.right)
+        )
+        for number in range(max(len(left), len(right))):
+            a = left[number] if number < len(left) else ""
+            b = right[number] if number < len(right) else ""
+            gap = " " * (column - _columns(a))
+            if row.common and bold:
+                a, b = f"{_BOLD}{a}{_RESET}", f"{_BOLD}{b}{_RESET}"
+            yield f"{a}{gap} | {b}".rstrip()
+
+
+def _wrap(text: str, column: int) -> list[str]:
+    """Break a text into lines of at most `column` columns, at spaces if possible; Chinese has none."""
+    lines: list[str] = []
+    while _columns(text) > column:
+        end = 1
+        while _columns(text[: end + 1]) <= column:
+            end += 1
+        space = text.rfind(" ", 1, end + 1)
+        lines.append(text[: space if space > 0 else end].rstrip())
+        text = text[space + 1 if space > 0 else end :]
+    return [*lines, text] if text else lines
+
+
+def _columns(text: str) -> int:
+    """Return the columns that a text takes on a terminal; East Asian characters take two."""
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _block(name: str, text: str) -> Iterator[str]:
+    yield name
+    yield from (f"  | {_flatten(line)}" for line in text.splitlines() or [""])
+
+
+def _share(share: Share) -> str:
+    cost = "price unknown" if share.cost_usd is None else f"${share.cost_usd:.6f}"
+    return f"{share.prompt_tokens:,.1f} prompt + {share.completion_tokens:,.1f} generated tokens, {cost} (share)"
+
+
+def _license(statements: Sequence[Statement]) -> Iterator[str]:
+    if statements:
+        yield "license"
+    yield from (f"  {_flatten(statement.line)}" for statement in statements)
+
+
+def _shorten(text: str) -> str:
+    text = _flatten(text)
+    return text if len(text) <= _SUMMARY_CHARS else text[: _SUMMARY_CHARS - 3] + "..."
+
+
+def _flatten(text: str) -> str:
+    """Return the text on one line, with unprintable characters replaced."""
+    return "".join(char if char.isprintable() else " " if char.isspace() else "\ufffd" for char in text)
