@@ -1,6 +1,6 @@
-"""Finished records into a Hugging Face dataset: rows, splits, Parquet, card; and up to the hub.
+"""Convert finished records to a Hugging Face dataset (rows, splits, Parquet files, card), and upload it to the hub.
 
-The only room that writes `datasets`.
+Only this package writes with `datasets`.
 """
 
 from __future__ import annotations

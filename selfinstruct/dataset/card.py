@@ -1,6 +1,6 @@
-"""The dataset's card: YAML that the hub and `load_dataset` read, and a text that says only what is known.
+"""Write a dataset's card: YAML for the hub and `load_dataset`, and a description in Markdown.
 
-Every figure comes from the run's journal. What a model or a server wrote is shown so that it can't act as markup.
+All figures come from the run's journal. Texts from models and servers are escaped, so that they can't act as markup.
 """
 
 from __future__ import annotations
@@ -31,10 +31,15 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One split of one format, as it was written: its rows, bytes in memory and on disk, the files' SHA-256 as one.
+class WrittenSplit:
+    """One split of one format, as written to disk.
 
-    content: SHA-256 of the rows, whatever the files look like.
+    Attributes:
+        bytes: Size in memory.
+        file_bytes: Size of all files.
+        sha256: Hash of all files together.
+        content: SHA-256 of the rows, independent of the file format.
+        features: The `datasets.Features` of the rows.
     """
 
     format: str
@@ -52,21 +57,35 @@ def write_card(
     snapshot: Snapshot,
     settings: DatasetConfig,
     records: Sequence[Record],
-    parts: Sequence[Part],
+    parts: Sequence[WrittenSplit],
     trail: Trail,
     revisions: Sequence[Revision],
 ) -> None:
-    """Write README.md into the dataset's folder. revisions: oldest first, the last is the one that is written."""
-    head = yaml.safe_dump(
-        _metadata(snapshot.run, settings, records, parts), sort_keys=False, allow_unicode=True, width=100
-    )
+    """Write README.md into the dataset's folder.
+
+    Args:
+        folder: The dataset's folder.
+        snapshot: The run.
+        settings: Settings of the dataset.
+        records: The records of the dataset, in order.
+        parts: All splits of all formats.
+        trail: Provenance of the records.
+        revisions: Oldest first; the last is the one to write.
+    """
+    metadata = _metadata(snapshot.run, settings, records, parts)
+    head = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=100)
     history = {"revision": revisions[-1].number, "revisions": [revision.metadata for revision in revisions]}
-    head += yaml.safe_dump(history, sort_keys=False, width=100)  # teachers name themselves: nothing but ASCII here
+    # Names of teachers come from servers, so escape everything outside ASCII.
+    head += yaml.safe_dump(history, sort_keys=False, width=100)
     text = _text(snapshot, settings, records, parts, trail, revisions)
     (folder / "README.md").write_text(f"---\n{head}---\n\n{text}", encoding="utf-8")
 
 
-def _metadata(run: Run, settings: DatasetConfig, records: Sequence[Record], parts: Sequence[Part]) -> dict[str, Any]:
+def _metadata(
+    run: Run, settings: DatasetConfig, records: Sequence[Record], parts: Sequence[WrittenSplit]
+) -> dict[str, Any]:
+    # The order of the keys is the order in the file.
+    # The order of the keys is the order in the file.
     metadata: dict[str, Any] = {}
     if settings.license is not None:
         metadata["license"] = settings.license
@@ -85,20 +104,18 @@ def _metadata(run: Run, settings: DatasetConfig, records: Sequence[Record], part
     return metadata
 
 
-def _config(name: str, parts: Sequence[Part], default: bool) -> dict[str, Any]:
-    """A config as `load_dataset` reads it.
-
-    Its description names the content: of a local folder, the library's cache knows this text and not the files, and
-    would take rows of an earlier revision, or of another run, for those that lie there.
-    """
+def _config(name: str, parts: Sequence[WrittenSplit], default: bool) -> dict[str, Any]:
+    """Return a config as `load_dataset` reads it."""
     own = [part for part in parts if part.format == name]
     files = [{"split": part.split, "path": f"{name}/{part.split}-*.parquet"} for part in own]
+    # For a local folder, the cache of `datasets` depends on this description, not on the files. Without the hashes, the
+    # library would return cached rows of an earlier revision, or of another run in the same place.
     content = ", ".join(f"{part.split} {part.sha256[:16]}" for part in own)
     first = {"config_name": name, "description": f"SHA-256 of the rows: {content}"}
     return {**first, **({"default": True} if default else {}), "data_files": files}
 
 
-def _info(name: str, parts: Sequence[Part]) -> dict[str, Any]:
+def _info(name: str, parts: Sequence[WrittenSplit]) -> dict[str, Any]:
     own = [part for part in parts if part.format == name]
     splits = [{"name": p.split, "num_bytes": p.bytes, "num_examples": p.rows} for p in own]
     return {
@@ -114,7 +131,7 @@ def _text(
     snapshot: Snapshot,
     settings: DatasetConfig,
     records: Sequence[Record],
-    parts: Sequence[Part],
+    parts: Sequence[WrittenSplit],
     trail: Trail,
     revisions: Sequence[Revision],
 ) -> str:
@@ -124,40 +141,40 @@ def _text(
     sections = [
         _head(settings.title or run.name, len(records), default, parts, revisions[-1].number),
         f"## Changelog\n\n{_changelog(revisions)}",
-        f"## How it was made\n\n{_made(snapshot, records, trail)}",
-        f"## Counts at every stage\n\n{figures.counts(snapshot)}",
+        f"## How it was made\n\n{_method(snapshot, records, trail)}",
+        f"## Counts by stage\n\n{figures.counts(snapshot)}",
         f"## Distributions\n\n{figures.distributions(records, config.max_similarity)}",
         f"### Languages\n\n{_languages(config, records)}",
         f"### Verbs and nouns\n\n{figures.verbs(records)}",
         f"## Cost\n\n{figures.costs(status, trail.spent(records))}",
-        f"## Licence\n\n{_licence(licensing(snapshot, settings.license))}",
+        f"## License\n\n{_license(licensing(snapshot, settings.license))}",
         f"## Limits and risks of the teacher\n\n{RISKS}",
         f"## Not checked\n\n{_not_checked(config)}",
         f"## How to reproduce it\n\n{_reproduce(run, trail)}",
         f"## Sample rows\n\n{_samples(records)}",
-        f"## Methods to cite\n\n{_citations(config)}",
+        f"## Citations\n\n{_citations(config)}",
     ]
     return "\n\n".join(section.rstrip("\n") for section in sections) + "\n"
 
 
 def _not_checked(config: RunConfig) -> str:
+    # List what the configured filters leave unchecked.
     filters = config.filters.model_dump()  # a model of the package `filters`, which this one doesn't import
     lines = ["whether outputs are true, complete, or follow their instruction"]
     lines += ["safety: harmful, offensive or dangerous content"]
     if filters["personal_data"] == "keep":
         lines += ["personal data"]
-    lines += ["rights of others in what the teacher repeats"]
+    lines += ["copyright in texts that the teacher repeats"]
     if not filters["decontaminate"]:
         lines += ["overlap with evaluation sets"]
     if not (filters["languages"] and filters["answer_languages"]):
-        lines += ["the language of each text (only guessed, above)"]
-    lines += ["by people: nobody has read all of it"]
-    judge = "\n\nA model has marked each worked task; its marks are no proof of any of this." if config.judge else ""
-    return "\n".join(f"- {line}" for line in lines) + judge
+        lines += ["the language of each text (the table above is an estimate)"]
+    judge = "\n\nA judge model marked each instance, but its marks don't prove any of this." if config.judge else ""
+    return "\n".join(f"- {line}" for line in lines) + "\n\nNo person has read all of the records." + judge
 
 
-def _head(title: str, records: int, default: str, parts: Sequence[Part], revision: int) -> str:
-    return f"""# {_plain(title)}
+def _head(title: str, records: int, default: str, parts: Sequence[WrittenSplit], revision: int) -> str:
+    return f"""# {_escape_cell(title)}
 
 {records:,} instruction records, written by a language model and not checked by people. Revision {revision}.
 
@@ -165,22 +182,23 @@ def _head(title: str, records: int, default: str, parts: Sequence[Part], revisio
     rows = load_dataset("path/to/this/folder", "{default}", split="train")
 
 {_sizes(parts)}
-Each row says which question and which demonstrations it came from; `{PROVENANCE_CONFIG}` says when and where each
-record was asked for, and its share of the cost."""
+Each row names the question and the demonstrations that it comes from. The config `{PROVENANCE_CONFIG}` has the time,
+the server, and the share of the cost of each record."""
 
 
 def _changelog(revisions: Sequence[Revision]) -> str:
-    """A line a revision, the newest first."""
-    lines = ["| revision | asked until | records | added | removed | by |", "|---|---|---|---|---|---|"]
+    """Tabulate the revisions, newest first."""
+    lines = ["| revision | last answer | records | added | removed | source |", "|---|---|---|---|---|---|"]
     for revision in reversed(revisions):
-        made = (f"generation {m.generation}, {_plain(m.teacher)}: {m.records:,}" for m in revision.by)
-        by = "; ".join(made) or "the same records in other rows"
+        sources = (f"generation {s.generation}, {_escape_cell(s.teacher)}: {s.records:,}" for s in revision.by)
+        source = "; ".join(sources) or "same records, different rows"
         figures = f"{revision.records:,} | {revision.added:,} | {revision.removed:,}"
-        lines.append(f"| {revision.number} | {_plain(revision.at)} | {figures} | {by} |")
+        lines.append(f"| {revision.number} | {_escape_cell(revision.at)} | {figures} | {source} |")
     return "\n".join(lines) + "\n"
 
 
-def _sizes(parts: Sequence[Part]) -> str:
+def _sizes(parts: Sequence[WrittenSplit]) -> str:
+    """Tabulate the number of rows by config and split."""
     splits = list(dict.fromkeys(part.split for part in parts))
     lines = [f"| config | {' | '.join(splits)} |", f"|---|{'---|' * len(splits)}"]
     for name in dict.fromkeys(part.format for part in parts):
@@ -189,127 +207,129 @@ def _sizes(parts: Sequence[Part]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _made(snapshot: Snapshot, records: Sequence[Record], trail: Trail) -> str:
+def _method(snapshot: Snapshot, records: Sequence[Record], trail: Trail) -> str:
     run, status = snapshot.run, snapshot.status
-    config, limit = run.config, "from" if run.config.refuse_equal else "above"
+    config, limit = run.config, "at or above" if run.config.refuse_equal else "above"
     rows = [
         *[("teacher", _teacher(used)) for used in used_teachers(snapshot)],
         ("seed tasks", f"{status.seed_tasks:,}"),
         ("prompt wording", ", ".join(sorted({record.prompt_version for record in records}))),
         ("random seed", str(config.random_seed)),
-        ("novelty", f"refused {limit} ROUGE-L F {config.max_similarity:g} to seeds and pool"),
+        ("novelty", f"refused {limit} ROUGE-L F {config.max_similarity:g} to any seed or earlier task"),
         ("checks, in order", ", ".join(trail.checks)),
         ("configuration", ", ".join(generation.digest[:16] for generation in run.generations)),
         *[(f"generation {each.number}", _generation(each)) for each in status.by_generation if status.generations > 1],
     ]
     if status.outcome.reason != "target":
-        rows.append(("ended early", f"{status.outcome.reason}: {_plain(status.outcome.detail)}"))
+        rows.append(("ended early", f"{status.outcome.reason}: {_escape_cell(status.outcome.detail)}"))
     table = "".join(f"| {name} | {value} |\n" for name, value in rows)
-    older = "" if len(run.generations) == 1 else " of the newest generation; what came before was asked under another"
-    return f"""{METHODS.get(config.strategy_kind, f"Strategy `{_plain(config.strategy_kind)}`.")}
+    newest = "" if len(run.generations) == 1 else " of the newest generation (earlier ones had others)"
+    return f"""{METHODS.get(config.strategy_kind, f"Strategy `{_escape_cell(config.strategy_kind)}`.")}
 Program: selfinstruct {_version.__version__}, run {run.id}.
 
 | | |
 |---|---|
 {table}
-The configuration in full{older}:
+The full configuration{newest}:
 
-{_indented(_full(config))}
+{_indented_code(_full_config(config))}
 
-What was sent, by purpose (stops apart):
+Decoding parameters by purpose, without stop sequences:
 
 {figures.sampling(snapshot)}"""
 
 
 def _generation(each: GenerationStatus) -> str:
     seeds = f"; {each.new_seeds:,} {'new ' if each.number > 1 else ''}seeds" if each.new_seeds else ""
-    asked = f"from question {each.first_question} on, `{_plain(each.strategy)}` with `{_plain(each.teacher)}`"
-    return f"{asked}{seeds}; {each.records:,} records"
+    strategy, teacher = _escape_cell(each.strategy), _escape_cell(each.teacher)
+    return f"from question {each.first_question} on, `{strategy}` with `{teacher}`{seeds}; {each.records:,} records"
 
 
 def _teacher(used: UsedTeacher) -> str:
-    where = f" at {used.host}" if used.host else ""
-    kind = "an object in the maker's code" if used.own else used.config.kind
-    as_named = "" if used.model == used.config.model or used.own else f", answering as `{_plain(used.model)}`"
+    host = f" at {used.host}" if used.host else ""
+    kind = "an object in the creator's code" if used.own else used.config.kind
+    # A server may name another model than the one requested: 'gpt-4o' -> 'gpt-4o-2024-08-06'.
+    alias = "" if used.model == used.config.model or used.own else f", answering as `{_escape_cell(used.model)}`"
+    model = used.model if used.own else used.config.model
     return (
-        f"`{_plain(used.model if used.own else used.config.model)}` ({_plain(kind)}){_plain(where)}{as_named}: "
-        f"{used.answers:,} answers ({', '.join(used.purposes)}), asked {iso(used.first_at)} to {iso(used.last_at)}"
+        f"`{_escape_cell(model)}` ({_escape_cell(kind)}){_escape_cell(host)}{alias}: "
+        f"{used.answers:,} answers ({', '.join(used.purposes)}) from {iso(used.first_at)} to {iso(used.last_at)}"
     )
 
 
-def _full(config: RunConfig) -> str:
-    """The configuration with every default, without the home folder of who made it.
-
-    A sampling key that isn't set is the published one, not null: those stay unset.
-    """
+def _full_config(config: RunConfig) -> str:
+    """Format the configuration with all defaults, and without the creator's home folder."""
     values = config.model_dump(mode="json", exclude={"teacher"} if config.teachers else None)
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
     return text.replace(str(Path.home()) + "/", "~/")
 
 
 def _languages(config: RunConfig, records: Sequence[Record]) -> str:
-    asked = "no particular language" if config.language == "any" else f"`{config.language}`"
-    drawn = f", of {LANGUAGES_OF:,} drawn" if len(records) > LANGUAGES_OF else ""
-    return f"""Prompts and filters were for {asked}. Records by language, as `py3langid` guesses it{drawn}:
+    language = "any language" if config.language == "any" else f"`{config.language}`"
+    sample = f" in a sample of {LANGUAGES_OF:,}" if len(records) > LANGUAGES_OF else ""
+    return f"""Prompts and filters were for {language}. Records by language, as detected by `py3langid`{sample}:
 
-{figures.guessed_languages(records)}
+{figures.detected_languages(records)}
 
-By the script that most of their letters are of:
+Records by the script of most of their letters:
 
 {figures.scripts(records)}"""
 
 
-def _licence(found: Licensing) -> str:
-    maker = f"Stated by the maker of this dataset: `{_plain(found.stated)}`." if found.stated else "None is stated."
-    text = f"{maker} {TERMS}\n\n"
-    shown: set[str] = set()
+def _license(found: Licensing) -> str:
+    stated = "Its creator states no license."
+    if found.stated:
+        stated = f"License stated by the creator of this dataset: `{_escape_cell(found.stated)}`."
+    text = f"{stated} {TERMS}\n\n"
+    # Several statements may have the same source; give its summary once.
+    sources: set[str] = set()
     for statement in found.statements:
-        detail = "" if not statement.detail or statement.source in shown else f" {_plain(statement.detail)}"
-        source = f" ({_plain(statement.source)})" if statement.source else ""
-        text += f"- **{statement.kind}** {_plain(statement.text)}{detail}{source}\n"
-        shown.add(statement.source)
+        detail = "" if not statement.detail or statement.source in sources else f" {_escape_cell(statement.detail)}"
+        source = f" ({_escape_cell(statement.source)})" if statement.source else ""
+        text += f"- **{statement.kind}** {_escape_cell(statement.text)}{detail}{source}\n"
+        sources.add(statement.source)
     return text
 
 
 def _reproduce(run: Run, trail: Trail) -> str:
     seeds = str(run.generations[-1].meaning.get("seeds", ""))
     programs = ", ".join(dict.fromkeys(start.program for start in trail.starts)) or _version.__version__
-    return f"""With the run's folder, `selfinstruct export` writes the same rows again, byte for byte, and asks nothing;
-`selfinstruct explain` tells the story of any record and of any refused task. Without it, put the configuration above
-into a file, take the same seeds (digest `{seeds}`), and
+    return f"""In the run's folder, `selfinstruct export` writes the same rows again, byte for byte, without requests.
+`selfinstruct explain` shows the history of any record or refused task. Without the folder, save the configuration above
+to a file, use the same seeds (digest `{seeds}`), and run
 
     selfinstruct generate config.yaml
 
-asks the same first questions. A teacher that draws at random answers otherwise. Versions of the program that worked on
-it: {programs}. Config digest: `{run.generations[-1].digest}`."""
+The first questions will be the same; a teacher that samples at random gives other answers. Versions of the program
+used: {programs}. Config digest: `{run.generations[-1].digest}`."""
 
 
 def _citations(config: RunConfig) -> str:
     names = [name for name in ("self_instruct", "alpaca") if config.strategy_kind in (name, "alpaca")]
-    return "\n\n".join(_indented(CITATIONS[name]) for name in [*names, "rouge"])
+    return "\n\n".join(_indented_code(CITATIONS[name]) for name in [*names, "rouge"])
 
 
 def _samples(records: Sequence[Record]) -> str:
-    """Three rows as indented code, in which nothing of theirs can act as markup."""
-    shown = []
+    """Show three rows as indented code."""
+    lines = []
     for record in records[:: max(1, len(records) // 3)][:3]:
         first = record.instances[0]
         row = {"instruction": record.instruction, "input": first.input, "output": first.output}
         text = json.dumps({k: v if len(v) <= 600 else v[:600] + " ..." for k, v in row.items()}, ensure_ascii=False)
-        shown.append("    " + _escaped(text))
-    return "\n".join(shown) + "\n"
+        lines.append("    " + _escape(text))
+    return "\n".join(lines) + "\n"
 
 
-def _indented(text: str) -> str:
-    """As indented code, in which nothing acts as markup."""
-    return "\n".join(f"    {_escaped(line)}" if line else "" for line in text.split("\n")).rstrip()
+def _indented_code(text: str) -> str:
+    """Format a text as indented code, in which nothing acts as markup."""
+    return "\n".join(f"    {_escape(line)}" if line else "" for line in text.split("\n")).rstrip()
 
 
-def _plain(text: str) -> str:
-    """A server's words in a cell of a table, where nothing of theirs can act as markup."""
-    return _escaped(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "&#124;").replace("`", "'")
+def _escape_cell(text: str) -> str:
+    """Escape a text for a cell of a table, where nothing in it can act as markup."""
+    return _escape(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "&#124;").replace("`", "'")
 
 
-def _escaped(text: str) -> str:
-    """Without line ends, control characters and the like; inside JSON it still reads as the same text."""
+def _escape(text: str) -> str:
+    """Escape line breaks and unprintable characters like JSON does, so that JSON still decodes to the same text."""
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)

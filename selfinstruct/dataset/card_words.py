@@ -1,11 +1,11 @@
-"""What a card says whatever the run: the methods, how they are cited, what teachers get wrong, what is not checked."""
+"""The fixed texts of a dataset's card: methods, citations, and known risks of teachers."""
 
 from __future__ import annotations
 
 METHODS = {
-    "alpaca": "Stanford Alpaca's way of asking (Taori et al. 2023): one question brings whole tasks.",
-    "self_instruct": "Self-Instruct (Wang et al. 2022, arXiv 2212.10560): instructions, then is it a classification, "
-    "then instances.",
+    "alpaca": "The method of Stanford Alpaca (Taori et al. 2023): each answer contains complete tasks.",
+    "self_instruct": "Self-Instruct (Wang et al. 2022, arXiv 2212.10560): first instructions, then for each whether it "
+    "is a classification task, then its instances.",
 }
 CITATIONS = {
     "self_instruct": """@article{wang2022selfinstruct,
@@ -23,12 +23,12 @@ CITATIONS = {
   author = {Lin, Chin-Yew}, booktitle = {Text Summarization Branches Out}, year = {2004}}""",
 }
 RISKS = """\
-- Instructions, inputs and outputs are a model's. It makes up facts, names and sources, and calculates wrongly; it
-  does so in the same fluent tone as when it is right.
-- The teacher's stereotypes, gaps and habits of style are in the data, and a model trained on it takes them over.
-- What the teacher knows ends at some date. Nothing here was brought up to date.
-- Novelty is a matter of wording: two tasks that ask for the same thing in other words may both be here.
-- A teacher can repeat texts that it was trained on, rights of others and personal data included."""
+- A model wrote the instructions, inputs and outputs. Models invent facts, names and sources, and make arithmetic
+  errors, in the same fluent tone as correct statements.
+- The data reflects the teacher's stereotypes, knowledge gaps and style, and a model trained on it adopts them.
+- The teacher's knowledge ends at its training cutoff.
+- Novelty is measured by wording: the dataset may contain two tasks that ask for the same thing in different words.
+- A teacher can repeat texts from its training data, including copyrighted texts and personal data."""
 TERMS = """\
-What follows are published terms in the program's words, as read on the dates given. Terms change, and this is no legal
-advice: read them before you publish or train."""
+The following statements summarize published terms as of the dates given. Terms change, and this is not legal advice:
+read the terms before you publish or train."""

@@ -1,4 +1,4 @@
-"""Write a run's dataset again: in other formats, or to another place."""
+"""Write a run's dataset again, in other formats or to another folder; for the command `export`."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def export(
     Args:
         run: The run, or its folder.
         output: The folder to write; `dataset/` in the run's folder by default.
-        formats: Names of formats; the first is the default configuration. Empty: those of the run.
-        test_share: Share of the rows in the split 'test', 0 to 1. None: that of the run.
+        formats: Names of formats; the first is the default config. Empty uses those of the run.
+        test_share: Share of the rows in the split 'test', 0 to 1. None uses that of the run.
         overrides: 'dataset.key=value' strings.
 
     Raises:
-        ConfigError: An unknown format or key.
-        UsageError: No such run, or an override outside of `dataset`.
+        ConfigError: A format or key is unknown.
+        UsageError: There is no such run, or an override is outside of `dataset`.
     """
     opened = run if isinstance(run, Run) else Run(run)
     changes: dict[str, Any] = {}
@@ -39,7 +39,8 @@ def export(
         changes["test_share"] = test_share
     values = overridden(opened.config.model_dump(mode="json", exclude_unset=True), overrides or [])
     config = RunConfig.parse(values, "export")
+    # The answers were made with the rest of the configuration, so an export can't change it.
     if config.model_copy(update={"dataset": opened.config.dataset}) != opened.config:
-        raise UsageError("--set: an export changes keys of the dataset only, such as dataset.system_prompt")
+        raise UsageError("--set: an export can only change keys of the dataset; use keys such as dataset.system_prompt")
     settings = config.dataset.with_formats(formats) if formats else config.dataset
     return write_dataset(opened, None if output is None else Path(output), settings.model_copy(update=changes))

@@ -20,7 +20,7 @@ from ..core.errors import ConfigError
 from ..core.tasks import Record
 from ..journal.provenance import Origin
 from .chat_template import ChatTemplate, load_chat_template
-from .provenance_columns import Columns, Row
+from .provenance_columns import ProvenanceColumns, RowDict
 from .wordings import plain_prompt, published_prompt, user_text
 
 
@@ -78,7 +78,7 @@ class Format:
     Options: the model of the format's options in the configuration.
     """
 
-    row: Callable[[Example, Wording], Row]
+    row: Callable[[Example, Wording], RowDict]
     features: Mapping[str, Any]
     with_system: Mapping[str, Any] = field(default_factory=dict)
     traced: bool = True
@@ -90,20 +90,20 @@ class Format:
         return {**self.features, **(self.with_system if wording.system_prompt else {})}
 
 
-def _message(role: str, content: str) -> Row:
+def _message(role: str, content: str) -> RowDict:
     return {"role": role, "content": content}
 
 
-def _prompt_messages(example: Example, wording: Wording) -> list[Row]:
+def _prompt_messages(example: Example, wording: Wording) -> list[RowDict]:
     system = [_message("system", wording.system_prompt)] if wording.system_prompt else []
     return [*system, _message("user", user_text(example.instruction, example.input))]
 
 
-def _messages(example: Example, wording: Wording) -> Row:
+def _messages(example: Example, wording: Wording) -> RowDict:
     return {"messages": [*_prompt_messages(example, wording), _message("assistant", example.output)]}
 
 
-def _prompt_completion(example: Example, wording: Wording) -> Row:
+def _prompt_completion(example: Example, wording: Wording) -> RowDict:
     if wording.published_prompts:
         pair = published_prompt(example.id, wording.random_seed, example.instruction, example.input, example.output)
     else:
@@ -112,11 +112,11 @@ def _prompt_completion(example: Example, wording: Wording) -> Row:
     return {"prompt": system + pair.prompt, "completion": pair.completion}
 
 
-def _prompt_completion_chat(example: Example, wording: Wording) -> Row:
+def _prompt_completion_chat(example: Example, wording: Wording) -> RowDict:
     return {"prompt": _prompt_messages(example, wording), "completion": [_message("assistant", example.output)]}
 
 
-def _alpaca(example: Example, wording: Wording) -> Row:
+def _alpaca(example: Example, wording: Wording) -> RowDict:
     row = {"instruction": example.instruction, "input": example.input, "output": example.output}
     return row | ({"system": wording.system_prompt} if wording.system_prompt else {})
 
@@ -124,12 +124,12 @@ def _alpaca(example: Example, wording: Wording) -> Row:
 _SHAREGPT_ROLES = {"system": "system", "user": "human", "assistant": "gpt"}
 
 
-def _sharegpt(example: Example, wording: Wording) -> Row:
+def _sharegpt(example: Example, wording: Wording) -> RowDict:
     messages = _messages(example, wording)["messages"]
     return {"conversations": [{"from": _SHAREGPT_ROLES[m["role"]], "value": m["content"]} for m in messages]}
 
 
-def _text(example: Example, wording: Wording) -> Row:
+def _text(example: Example, wording: Wording) -> RowDict:
     template = wording.template or load_chat_template("chatml")
     return {"text": template.render(_messages(example, wording)["messages"])}
 
@@ -177,7 +177,7 @@ def _wording_of(config: RunConfig, options: FormatOptions) -> Wording:
     return Wording(config.dataset.system_prompt, published, config.random_seed, template, options)
 
 
-def columns_of(format: Format, wording: Wording, columns: Columns) -> dict[str, Any]:
+def columns_of(format: Format, wording: Wording, columns: ProvenanceColumns) -> dict[str, Any]:
     """All columns of a format's rows, in order, in the names of `datasets.Value` types."""
     own = format.columns(wording)
     return {"id": "string", **own, **columns.features} if format.traced else own
@@ -187,10 +187,10 @@ def rows_of(
     record: Record,
     format: Format,
     all_instances: bool = False,
-    columns: Columns = Columns(),
+    columns: ProvenanceColumns = ProvenanceColumns(),
     wording: Wording = Wording(),
     origin: Origin | None = None,
-) -> list[Row]:
+) -> list[RowDict]:
     """The rows of one record: of its first instance, or of every one (ids then end in '.1', '.2' ...).
 
     What the record has cost is shared equally by its rows.

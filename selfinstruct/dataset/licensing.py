@@ -1,4 +1,4 @@
-"""Whose outputs a run holds, under which terms, and what follows for its dataset: `terms` applied to a run."""
+"""Apply `terms` to a run: find the teachers that answered, their terms, and the consequences."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from .terms import SeedTerms, Statement, TeacherTerms, consequences, seed_terms,
 
 @dataclass(frozen=True, slots=True)
 class UsedTeacher:
-    """A teacher that answered questions of the run. model: as its answers name it, else as it is configured.
+    """A teacher that answered questions of the run.
 
-    host: where it was asked, None where it isn't a server. own: it was an object in the caller's code.
-    purposes: what it was asked for. first_at, last_at: when, seconds of the epoch.
+    Attributes:
+        model: Name of the model in the answers, otherwise in the configuration.
+        host: Host of the server, or None if the teacher is not a server.
+        own: Whether the teacher was an object passed by the caller.
+        first_at, last_at: Times of the first and the last question, Unix time in seconds.
     """
 
     config: TeacherOptions
@@ -31,7 +34,7 @@ class UsedTeacher:
 
 @dataclass(frozen=True, slots=True)
 class Licensing:
-    """What is known of seeds and outputs, the licence that is stated for the dataset (or None), and what follows."""
+    """The terms of seeds and outputs, the license stated for the dataset (or None), and the resulting statements."""
 
     seeds: SeedTerms
     teachers: tuple[TeacherTerms, ...]
@@ -40,28 +43,30 @@ class Licensing:
 
     @property
     def warnings(self) -> tuple[Statement, ...]:
-        """What whoever makes or uses the dataset must know: restrictions, conflicts, conditions."""
+        """The statements that creators and users of the dataset must know: restrictions, conflicts, conditions."""
         return tuple(s for s in self.statements if s.kind in ("restriction", "conflict", "condition"))
 
 
 def used_teachers(snapshot: Snapshot) -> list[UsedTeacher]:
-    """The teachers that answered, in the order of their first question."""
+    """Return the teachers that answered, in the order of their first questions."""
     starts = {start.began_at: start for start in starts_of(snapshot.journal)}
     configs = {generation.number: RunConfig.parse(generation.config) for generation in snapshot.run.generations}
     found: dict[tuple[object, ...], UsedTeacher] = {}
     for generation, began_at, name, model, purpose, answers, first_at, last_at in snapshot.answers_by_teacher():
         config, start = teacher_of(configs[generation], name), None if began_at is None else starts.get(began_at)
+        # A start with a teacher object records no hosts.
         own = start is not None and start.hosts is None
         host = start.hosts.get(name) if start is not None and start.hosts is not None else None
         used = UsedTeacher(config, model or config.model, host, own, (purpose,), answers, first_at, last_at)
         key = (config.kind, config.model, config.license, used.model, host, own)
-        found[key] = _both(found[key], used) if key in found else used
+        found[key] = _merge(found[key], used) if key in found else used
     return list(found.values())
 
 
 def licensing(snapshot: Snapshot, stated: str | None = None) -> Licensing:
-    """The licence of a run's dataset as far as it is known; stated: in place of the run's own `dataset.license`."""
+    """Return what is known about the license of a run's dataset. stated: overrides `dataset.license`."""
     config = snapshot.run.config
+    # Bundled seeds are recognized by their digest, if no generation changed them.
     digests = {str(generation.meaning.get("seeds")) for generation in snapshot.run.generations}
     seeds = seed_terms(config.seeds_license, digests.pop() if len(digests) == 1 else None)
     teachers = tuple(dict.fromkeys(_terms(used) for used in used_teachers(snapshot)))
@@ -69,8 +74,7 @@ def licensing(snapshot: Snapshot, stated: str | None = None) -> Licensing:
     return Licensing(seeds, teachers, stated, tuple(consequences(seeds, teachers, stated)))
 
 
-def _both(one: UsedTeacher, other: UsedTeacher) -> UsedTeacher:
-    """The same teacher at two times, or asked for two things."""
+def _merge(one: UsedTeacher, other: UsedTeacher) -> UsedTeacher:
     return replace(
         one,
         purposes=tuple(dict.fromkeys((*one.purposes, *other.purposes))),
@@ -81,7 +85,7 @@ def _both(one: UsedTeacher, other: UsedTeacher) -> UsedTeacher:
 
 
 def _terms(used: UsedTeacher) -> TeacherTerms:
-    """By the configured name, as the catalogue knows a local model; of an object in code by what its answers say."""
+    # The configuration of a teacher object is unrelated to its model, so look up the name in its answers instead.
     if used.own:
         return terms_of(TeacherOptions(kind="own", model=used.model, license=used.config.license))
     return terms_of(used.config, used.host)

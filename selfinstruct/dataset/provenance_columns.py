@@ -1,4 +1,4 @@
-"""What stands beside a format's own columns: how the row came to be."""
+"""The columns that describe the origin of a row, next to the columns of its format."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..config.run_config import RunConfig
 from ..core.tasks import Record, Scores
 from ..journal.provenance import Origin, iso
 
-Row = dict[str, Any]
+RowDict = dict[str, Any]
 
 PROVENANCE: dict[str, Any] = {
     "is_classification": "bool",
@@ -30,12 +30,11 @@ PROVENANCE: dict[str, Any] = {
     "prompt_tokens": "float64",
     "completion_tokens": "float64",
 }
-"""Columns that say how a row came to be; every traced format has them. `nearest_score` is ROUGE-L F, 0 to 1. Generation
-is that of the proposal. Tokens are its share of what was asked, see `provenance`. All of it follows from the
-answers, whenever and wherever they were asked."""
+"""Columns of every format with provenance. `nearest_score` is ROUGE-L F, 0 to 1; `generation` is that of the proposal;
+tokens are the row's share of all requests. The values depend on the answers alone, not on time or place."""
 
 PROVENANCE_CONFIG = "provenance"
-ASKING: dict[str, Any] = {
+REQUEST_COLUMNS: dict[str, Any] = {
     "id": "string",
     "run_id": "string",
     "generation": "int64",
@@ -48,14 +47,14 @@ ASKING: dict[str, Any] = {
     "completion_tokens": "float64",
     "cost_usd": "float64",
 }
-"""Columns of the config `provenance`, one row a record: who was asked where and when, at what price. They stand apart,
-so that the same answers give the same rows, byte for byte."""
+"""Columns of the config `provenance`, which has one row per record: teacher, server, time, and cost. They have a config
+of their own, so that the same answers give the same rows in all other configs, byte for byte."""
 
 NEIGHBOURS: dict[str, Any] = {
     "most_similar": [{"id": "string", "score": "float64"}],
     "mean_similarity": "float64",
 }
-"""Further columns where `neighbours` is set."""
+"""Additional columns if `neighbours` is set."""
 
 SCORES: dict[str, Any] = {
     **{f"judge_{name}": "int8" for name in ("clarity", "correctness", "helpfulness", "safety")},
@@ -63,30 +62,37 @@ SCORES: dict[str, Any] = {
     "judge_reason": "string",
     "judge": "string",
 }
-"""Further columns where there is a judge: its marks, 1 to 5, their mean, and the model that gave them."""
+"""Additional columns if there is a judge: its marks, 1 to 5, their mean, and the name of the model."""
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """Which of these columns a run's rows have: the most similar tasks, a judge's marks."""
+class ProvenanceColumns:
+    """The columns of a run's rows: those of `PROVENANCE`, and optionally the most similar tasks and a judge's marks."""
 
     neighbours: bool = False
     judged: bool = False
 
     @classmethod
-    def of(cls, config: RunConfig) -> Columns:
-        """Those that a run with this configuration knows."""
+    def of(cls, config: RunConfig) -> ProvenanceColumns:
+        """Return the columns for a run with this configuration."""
         return cls(config.neighbours > 0, config.judge is not None)
 
     @property
     def features(self) -> dict[str, Any]:
-        """In order, in the names of `datasets.Value` types."""
+        """Maps each column to the name of its `datasets.Value` type, in order."""
         return PROVENANCE | (NEIGHBOURS if self.neighbours else {}) | (SCORES if self.judged else {})
 
-    def row(self, record: Record, number: int = 0, rows: int = 1, origin: Origin | None = None) -> Row:
-        """Their values for the record's instance of that number, one of `rows`, which share its cost equally."""
+    def row(self, record: Record, number: int = 0, rows: int = 1, origin: Origin | None = None) -> RowDict:
+        """Return the values for one row.
+
+        Args:
+            record: The record of the row.
+            number: Index of the row's instance in the record.
+            rows: Number of rows that share the record's cost equally.
+            origin: Origin of the record; without it, the values that depend on it are None.
+        """
         share = origin.share.part(1, rows) if origin else None
-        row: Row = {
+        row: RowDict = {
             "is_classification": record.is_classification,
             "strategy": record.strategy,
             "teacher": record.teacher,
@@ -108,13 +114,14 @@ class Columns:
         if self.neighbours:
             row["most_similar"] = [{"id": n.id, "score": n.score} for n in record.neighbours]
             row["mean_similarity"] = record.mean_similarity
+        # A record has one score per instance, or none at all if it was finished before there was a judge.
         if self.judged:
             row |= _marks(record.scores[number] if number < len(record.scores) else None)
         return row
 
 
-def asking_of(record: Record, origin: Origin) -> Row:
-    """The record's row in the config `provenance`."""
+def request_row(record: Record, origin: Origin) -> RowDict:
+    """Return the record's row in the config `provenance`."""
     return {
         "id": record.id,
         "run_id": origin.run_id,
@@ -130,7 +137,7 @@ def asking_of(record: Record, origin: Origin) -> Row:
     }
 
 
-def _marks(scores: Scores | None) -> Row:
+def _marks(scores: Scores | None) -> RowDict:
     if scores is None:
         return dict.fromkeys(SCORES)
     marks = {f"judge_{name}": getattr(scores, name) for name in ("clarity", "correctness", "helpfulness", "safety")}

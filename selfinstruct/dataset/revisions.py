@@ -1,7 +1,7 @@
-"""A dataset's revisions: a number that goes up when rows change, and what each one brought.
+"""Number the revisions of a dataset: the number increases whenever rows change.
 
-They stand in the card of the dataset's folder and nowhere else: they come into being with the rows they tell of, in the
-same exchange of folders, and go with them wherever the folder is copied to. A folder without a card begins at 1.
+Only the card stores the revisions, so that they change in one step with the rows, and stay with every copy of the
+folder. A folder without a card starts at 1.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pydantic import TypeAdapter
 
 from ..core.tasks import Record
 from ..journal.provenance import Origin, iso
-from .provenance_columns import PROVENANCE_CONFIG, Row
+from .provenance_columns import PROVENANCE_CONFIG, RowDict
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """Records that a revision brought, by the generation of the run that asked for them and by who proposed them."""
+class RevisionSource:
+    """The number of records that a revision added from one generation of the run and one teacher."""
 
     generation: int
     teacher: str
@@ -33,9 +33,15 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One state of the rows. at: when the last of what it brought was asked for; of its rows when it brought nothing.
+    """One state of the rows.
 
-    records: in all. added, removed: beside the revision before. rows: SHA-256 over the rows of every config.
+    Attributes:
+        number: Counted from 1.
+        at: Time of the last answer to an added record; without any, of the run's last answer.
+        records: Number of records.
+        added, removed: Numbers compared to the previous revision.
+        by: Sources of the added records.
+        rows: SHA-256 of the rows of all configs.
     """
 
     number: int
@@ -43,17 +49,17 @@ class Revision:
     records: int
     added: int
     removed: int
-    by: tuple[Made, ...]
+    by: tuple[RevisionSource, ...]
     rows: str
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """It, for the card's YAML."""
-        return asdict(self) | {"by": [asdict(made) for made in self.by]}
+        """The values for the card's YAML."""
+        return asdict(self) | {"by": [asdict(source) for source in self.by]}  # YAML has no tuples
 
 
-def digesting(rows: Iterable[Row], update: Callable[[bytes], object]) -> Iterator[Row]:
-    """The rows, fed to a digest's `update` as JSON as they pass, whatever file will hold them."""
+def hash_rows(rows: Iterable[RowDict], update: Callable[[bytes], object]) -> Iterator[RowDict]:
+    """Yield the rows, and pass each as JSON to `update` of a hash."""
     for row in rows:
         update(json.dumps(row, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass") + b"\n")
         yield row
@@ -66,33 +72,39 @@ def revisions_after(
     origins: Mapping[str, Origin],
     last_at: float,
 ) -> tuple[Revision, ...]:
-    """The revisions of `folder` once these records stand in it, oldest first: those it has, one more for other rows.
+    """Return the revisions of a folder after an export, oldest first; there is a new one if the rows differ.
 
-    contents: the digest of the rows of every config and split. origins: where each record comes from, by its id.
-    last_at: when the last answer was asked for, seconds of the epoch.
+    Args:
+        folder: The folder before the export.
+        records: The records of the export.
+        contents: Digest of the rows of each config and split.
+        origins: Origin of each record, by id.
+        last_at: Time of the run's last answer, Unix time in seconds.
     """
     rows = hashlib.sha256(json.dumps(sorted(contents.items())).encode()).hexdigest()
-    before = read_revisions(folder)
-    if before and before[-1].rows == rows:
-        return before
-    there = _ids(folder) if before else set()
-    added = [record for record in records if record.id not in there]
-    made = Counter((origins[record.id].generation, record.teacher) for record in added)
+    earlier = read_revisions(folder)
+    if earlier and earlier[-1].rows == rows:
+        return earlier
+    # Compare the records with those in the folder.
+    existing = _ids(folder) if earlier else set()
+    added = [record for record in records if record.id not in existing]
+    sources = Counter((origins[record.id].generation, record.teacher) for record in added)
     revision = Revision(
-        number=before[-1].number + 1 if before else 1,
+        number=earlier[-1].number + 1 if earlier else 1,
         at=iso(max((origins[record.id].asked_at for record in added), default=last_at)),
         records=len(records),
         added=len(added),
-        removed=len(there - {record.id for record in records}),
-        by=tuple(Made(*key, count) for key, count in sorted(made.items())),
+        removed=len(existing - {record.id for record in records}),
+        by=tuple(RevisionSource(*key, count) for key, count in sorted(sources.items())),
         rows=rows,
     )
-    return (*before, revision)
+    return (*earlier, revision)
 
 
 def read_revisions(folder: Path) -> tuple[Revision, ...]:
-    """Those that a folder's card tells of, oldest first; none where it has no card, or one that doesn't tell."""
+    """Read the revisions in a folder's card, oldest first; empty without a card, or for a card by another program."""
     try:
+        # '---', YAML, '---', Markdown.
         _, head, _ = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
         return TypeAdapter(tuple[Revision, ...]).validate_python(yaml.safe_load(head)["revisions"])
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
@@ -100,7 +112,7 @@ def read_revisions(folder: Path) -> tuple[Revision, ...]:
 
 
 def _ids(folder: Path) -> set[str]:
-    """The ids of the records in a folder; of a file that can't be read none."""
+    """Return the ids of the records in a folder, ignoring unreadable files."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,8 +1,7 @@
-"""Where a chat template runs: foreign code, which comes with a model and must reach nothing but its messages.
+"""Run chat templates in a sandbox, because a template is foreign code that comes with a model.
 
-The environment is that of `transformers` 5: jinja2's immutable sandbox, blocks trimmed, loop controls,
-`raise_exception`, `strftime_now`, a `tojson` that keeps HTML characters, and `{% generation %}` around the assistant's
-words.
+The environment equals that of `transformers` 5: jinja2's immutable sandbox with trimmed blocks, loop controls,
+`raise_exception`, `strftime_now`, a `tojson` that keeps HTML characters, and the tag `{% generation %}`.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 @functools.lru_cache(maxsize=8)
 def compiled_template(source: str) -> jinja2.Template:
-    """A template, ready to render. Raises jinja2.TemplateError for what isn't one."""
+    """Compile a template. Raises jinja2.TemplateError if it is invalid."""
     return _environment().from_string(source)
 
 
@@ -28,12 +27,15 @@ def _environment() -> ImmutableSandboxedEnvironment:
     from jinja2.ext import loopcontrols
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    made = ImmutableSandboxedEnvironment(
+    environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[_generation_tag(), loopcontrols]
     )
-    made.filters["tojson"] = _tojson
-    made.globals |= {"raise_exception": _raise, "strftime_now": _strftime_now, "namespace": _namespace_type()}
-    return made
+    environment.filters["tojson"] = _tojson
+    environment.globals |= {"raise_exception": _raise, "strftime_now": _strftime_now, "namespace": _namespace_type()}
+    return environment
+
+
+# jinja2 is imported only when a template is used, so its subclasses are created inside functions.
 
 
 def _generation_tag() -> type[jinja2.ext.Extension]:
@@ -41,8 +43,8 @@ def _generation_tag() -> type[jinja2.ext.Extension]:
     from jinja2.ext import Extension
     from jinja2.parser import Parser
 
-    class Generation(Extension):
-        """`{% generation %}`: a mark for trainers; what stands inside is rendered as it is."""
+    class GenerationTag(Extension):
+        """`{% generation %}` marks the assistant's text for trainers; its content is rendered unchanged."""
 
         tags = {"generation"}  # noqa: RUF012  (as jinja2 declares it)
 
@@ -50,15 +52,15 @@ def _generation_tag() -> type[jinja2.ext.Extension]:
             next(parser.stream)
             return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
-    return Generation
+    return GenerationTag
 
 
 def _namespace_type() -> type[jinja2.utils.Namespace]:
     from jinja2.exceptions import SecurityError
     from jinja2.utils import Namespace
 
-    class Names(Namespace):
-        """`namespace()` without names that begin with '_', by which a template could reach Python's own."""
+    class SafeNamespace(Namespace):
+        """`namespace()` without names that begin with '_', which could give access to Python's internals."""
 
         def __init__(self, *given: Any, **names: Any) -> None:
             super().__init__()
@@ -67,10 +69,10 @@ def _namespace_type() -> type[jinja2.utils.Namespace]:
 
         def __setitem__(self, name: str, value: Any) -> None:
             if name.startswith("_"):
-                raise SecurityError(f"a namespace can't hold {name!r}")
+                raise SecurityError(f"a namespace can't contain {name!r}")
             super().__setitem__(name, value)
 
-    return Names
+    return SafeNamespace
 
 
 def _raise(message: str) -> None:

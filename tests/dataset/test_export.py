@@ -21,7 +21,7 @@ from selfinstruct.core.prompts import Completion, Prompt
 from selfinstruct.core.tasks import Candidate, Development, Instance
 from selfinstruct.dataset import FORMATS, to_dataset, write_dataset
 from selfinstruct.dataset.formats import rows_of
-from selfinstruct.dataset.provenance_columns import Columns
+from selfinstruct.dataset.provenance_columns import ProvenanceColumns
 from selfinstruct.dataset.write import split_of
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import Run
@@ -80,7 +80,7 @@ def test_rows_of_a_record() -> None:
         ("abc-0-1", "France", "Paris"),
         ("abc-0-1.1", "Peru", "Lima"),
     ]
-    assert "most_similar" in rows_of(RECORD, FORMATS["alpaca"], columns=Columns(neighbours=True))[0]
+    assert "most_similar" in rows_of(RECORD, FORMATS["alpaca"], columns=ProvenanceColumns(neighbours=True))[0]
 
 
 def test_a_record_never_changes_sides_when_the_run_grows(make_config: Callable[..., RunConfig]) -> None:
@@ -133,7 +133,7 @@ def test_the_card_is_valid_and_says_only_what_is_known(made: Run) -> None:
     assert head["language"] == ["en"]
     names = [config["config_name"] for config in head["configs"]]
     assert names == ["messages", "prompt_completion", "alpaca", "provenance"]
-    assert "None is stated" in card.text
+    assert "Its creator states no license" in card.text
     assert "not checked" in card.text.lower()
 
 
@@ -217,14 +217,14 @@ def test_an_export_takes_the_place_of_nothing_but_an_export(made: Run, tmp_path:
     (project / "src").mkdir(parents=True)
     (project / "README.md").write_text("# Mine\n")
     (project / "src" / "a.py").write_text("pass\n")
-    with pytest.raises(UsageError, match=r"holds 'README.md', which no export wrote; name a new folder"):
+    with pytest.raises(UsageError, match=r"contains 'README.md', which no export wrote; name a new folder"):
         write_dataset(made, project)
     assert (project / "src" / "a.py").exists()
     out = write_dataset(made, tmp_path / "out")
     assert write_dataset(made, out, made.config.dataset.model_copy(update={"formats": ("alpaca",)})) == out
     assert sorted(path.name for path in out.iterdir()) == ["README.md", "alpaca", "provenance"]
     (out / "notes.txt").write_text("mine")
-    with pytest.raises(UsageError, match=r"holds 'notes.txt'"):
+    with pytest.raises(UsageError, match=r"contains 'notes.txt'"):
         write_dataset(made, out)
     with pytest.raises(UsageError, match="is a file; name a folder"):
         write_dataset(made, out / "notes.txt")

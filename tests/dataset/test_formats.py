@@ -20,7 +20,7 @@ from selfinstruct.core.errors import ConfigError
 from selfinstruct.dataset import FORMATS, to_dataset, write_dataset
 from selfinstruct.dataset.chat_template import TEMPLATES, load_chat_template
 from selfinstruct.dataset.formats import Wording, rows_of
-from selfinstruct.dataset.provenance_columns import Columns
+from selfinstruct.dataset.provenance_columns import ProvenanceColumns
 from selfinstruct.dataset.wordings import WITH_INPUT, WITHOUT_INPUT, published_prompt
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import Run
@@ -91,7 +91,7 @@ def test_a_row_of_each_format(format: str, expected: dict[str, Any]) -> None:
 
 
 def test_openai_rows_hold_messages_and_nothing_else() -> None:
-    (whole,) = rows_of(RECORD, FORMATS["openai"], columns=Columns(neighbours=True), wording=SYSTEM)
+    (whole,) = rows_of(RECORD, FORMATS["openai"], columns=ProvenanceColumns(neighbours=True), wording=SYSTEM)
     assert whole == row("messages")
 
 
@@ -231,8 +231,8 @@ def test_a_template_of_a_file_and_of_a_tokenizer(tmp_path: Path) -> None:
         ("{{ messages.append(1) }}", "unsafe"),
         ("{% for x in %}", "Expected an expression"),
         ("{{ raise_exception('roles must alternate') }}", "roles must alternate"),
-        ("{% set n = namespace() %}{% set n.__init__ = 1 %}", "can't hold '__init__'"),
-        ("{{ namespace(_a=1) }}", "can't hold '_a'"),
+        ("{% set n = namespace() %}{% set n.__init__ = 1 %}", "can't contain '__init__'"),
+        ("{{ namespace(_a=1) }}", "can't contain '_a'"),
         ("{{ range(10 ** 9) | list }}", "Range too big"),
         ("{{ cycler.__init__.__globals__ }}", "unsafe"),
     ],
@@ -285,4 +285,4 @@ def test_an_export_can_change_the_wording_and_nothing_else(made: Run, tmp_path: 
     assert rows.num_rows == 40
     assert all(text.startswith("<|system|>\nThink first.</s>\n<|user|>\n") for text in rows["text"])
     done = export("--set", "max_similarity=0.5")
-    assert (done.returncode, "changes keys of the dataset only" in done.stderr) == (2, True)
+    assert (done.returncode, "can only change keys of the dataset" in done.stderr) == (2, True)

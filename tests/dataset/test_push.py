@@ -87,7 +87,7 @@ def test_public_only_when_it_is_said(hub: Hub, push: Push, made: Run) -> None:
 def test_to_a_public_dataset_only_those_add_who_say_so(hub: Hub, push: Push, made: Run) -> None:
     hub.repos[REPO] = Repo(private=False)
     done = push(made.dataset_path, REPO, "--yes")
-    assert (done.returncode, "is there already, and public; add --public" in done.stderr) == (2, True)
+    assert (done.returncode, "exists already, and is public; add --public" in done.stderr) == (2, True)
     assert not hub.commits
     assert push(made.dataset_path, REPO, "--yes", "--public").returncode == 0
 
@@ -150,7 +150,10 @@ def test_offline_no_token_and_a_wrong_one_are_one_line(hub: Hub, push: Push, mad
     done = push(made.path, REPO, "--yes", env={"HF_HUB_OFFLINE": "1"})
     assert (done.returncode, "HF_HUB_OFFLINE is set: nothing is uploaded" in done.stderr) == (2, True)
     done = push(made.path, REPO, "--yes", env={"HF_TOKEN": ""})
-    assert (done.returncode, "no token for the hub; log in with `hf auth login`" in done.stderr) == (2, True)
+    assert (done.returncode, "the hub needs a token: there is none; log in with `hf auth login`" in done.stderr) == (
+        2,
+        True,
+    )
     assert not hub.asked
     wrong = "hf_" + "wrong" * 8
     done = push(made.path, REPO, "--yes", env={"HF_TOKEN": wrong})
@@ -179,11 +182,11 @@ def test_the_token_stands_nowhere(hub: Hub, push: Push, made: Run, tmp_path: Pat
 @pytest.mark.parametrize(
     ("source", "repo", "options", "said"),
     [
-        ("dataset", "tasks", {}, "it has the form owner/name"),
-        ("dataset", "a/b/c", {}, "it has the form owner/name"),
-        ("dataset", REPO, {"create_pr": True, "revision": "v2"}, "a pull request is made against main"),
-        ("nowhere", REPO, {}, "neither a run that has its dataset nor a dataset's folder"),
-        ("bare", REPO, {}, "holds no data files"),
+        ("dataset", "tasks", {}, "use the form owner/name"),
+        ("dataset", "a/b/c", {}, "use the form owner/name"),
+        ("dataset", REPO, {"create_pr": True, "revision": "v2"}, "a pull request is always against main"),
+        ("nowhere", REPO, {}, "neither a run with a dataset nor a dataset"),
+        ("bare", REPO, {}, "contains no data files"),
     ],
 )
 def test_a_plan_that_cannot_be_is_one_line(

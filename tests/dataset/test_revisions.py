@@ -20,7 +20,7 @@ from conftest import ROOT
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.prompts import Completion, Prompt
 from selfinstruct.dataset import write_dataset
-from selfinstruct.dataset.revisions import Made, read_revisions
+from selfinstruct.dataset.revisions import RevisionSource, read_revisions
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import Run
 from selfinstruct.teachers.fake.teacher import FakeTeacher
@@ -77,7 +77,7 @@ def test_each_change_of_rows_is_a_revision_that_says_what_and_by_whom(make_confi
     assert numbers(folder)[-1] == (4, 25, 0, 5)
     write_dataset(Run(config.run_dir), settings=config.dataset.model_copy(update={"formats": ("alpaca",)}))
     assert numbers(folder)[-1] == (5, 25, 0, 0)
-    assert "the same records in other rows" in (folder / "README.md").read_text()
+    assert "same records, different rows" in (folder / "README.md").read_text()
     rows = datasets.load_dataset(str(folder), "alpaca", split="train")
     assert set(rows["generation"][:10]) == {1}
     elsewhere = write_dataset(Run(config.run_dir), tmp_path / "out")
@@ -128,7 +128,7 @@ def test_a_teachers_name_cannot_act_in_the_changelog(make_config: MakeConfig) ->
     assert "\u202e" not in text
     assert yaml.safe_load(text.split("---\n", 2)[1])["revision"] == 1
     [revision] = read_revisions(made.dataset_path)
-    assert revision.by == (Made(1, made.records()[0].teacher, 10),)
+    assert revision.by == (RevisionSource(1, made.records()[0].teacher, 10),)
     assert numbers(write_dataset(made)) == [(1, 10, 10, 0)]
 
 

@@ -59,7 +59,7 @@ def card(made: Run) -> str:
 
 def configured(made: Run) -> RunConfig:
     """The configuration as it stands in the card."""
-    block = card(made).split("The configuration in full:\n\n")[1].split("\n\n")[0]
+    block = card(made).split("The full configuration:\n\n")[1].split("\n\n")[0]
     return RunConfig.parse(yaml.safe_load("\n".join(line[4:] for line in block.splitlines())))
 
 
@@ -231,12 +231,12 @@ def test_restrictions_stand_in_the_card_with_their_source(
 ) -> None:
     teacher = {"kind": "openai", "model": "Qwen/Qwen2.5-3B", "base_url": loopback().base_url, "api_key_env": None}
     text = card(run(make_config(teacher=teacher, target=5, dataset={"license": "mit"})))
-    licence = text.split("## Licence")[1].split("\n## ")[0]
-    assert "Stated by the maker of this dataset: `mit`" in licence
+    licence = text.split("## License")[1].split("\n## ")[0]
+    assert "License stated by the creator of this dataset: `mit`" in licence
     assert "allow non-commercial use only" in licence
     assert "https://huggingface.co/Qwen/Qwen2.5-3B-Instruct/blob/main/LICENSE" in licence
     assert "**conflict** The stated license, mit" in licence
-    assert "no legal advice" in licence.replace("\n", " ")
+    assert "not legal advice" in licence.replace("\n", " ")
 
 
 def test_the_configuration_in_the_card_is_the_same_run_again(make_config: MakeConfig) -> None:
@@ -253,11 +253,11 @@ def test_counts_of_the_card_add_up(make_config: MakeConfig) -> None:
     config = make_config(strategy="self_instruct", max_similarity=0.6, filters={"max_words": 14})
     text = card(run(config))
     stages = {name: int(count.replace(",", "")) for name, count in re.findall(r"^\| (.+?) \| ([\d,]+) \|$", text, re.M)}
-    read = stages["tasks read from the answers"]
-    refused = stages["- tasks refused by filters"] + stages["- tasks refused as too similar to seeds or pool"]
+    read = stages["tasks proposed"]
+    refused = stages["- refused by filters"] + stages["- refused as too similar to a seed or an earlier task"]
     assert read == refused + stages["tasks admitted"]
-    assert stages["- tasks refused by filters"] > 0
-    assert stages["records of this dataset"] == 40
+    assert stages["- refused by filters"] > 0
+    assert stages["records in this dataset"] == 40
     for bars in re.findall(r"\|  \| count \| share \|  \|\n\|---\|---\|---\|---\|\n((?:\|.*\n)+)", text)[:1]:
         assert sum(int(line.split("|")[2].replace(",", "")) for line in bars.splitlines()) == 40
 
@@ -266,9 +266,9 @@ def test_every_section_is_there_and_says_what_was_not_checked(make_config: MakeC
     text = card(run(make_config(target=5)))
     sections = re.findall(r"^##+ (.+)$", text, re.MULTILINE)
     assert sections == [
-        "Changelog", "How it was made", "Counts at every stage", "Distributions", "Languages", "Verbs and nouns",
-        "Cost", "Licence", "Limits and risks of the teacher", "Not checked", "How to reproduce it", "Sample rows",
-        "Methods to cite",
+        "Changelog", "How it was made", "Counts by stage", "Distributions", "Languages", "Verbs and nouns",
+        "Cost", "License", "Limits and risks of the teacher", "Not checked", "How to reproduce it", "Sample rows",
+        "Citations",
     ]  # fmt: skip
     assert "stereotypes" in text
     assert "overlap with evaluation sets" in text
@@ -305,7 +305,7 @@ def test_an_export_in_other_formats_states_the_licence_that_it_is_given(
     made = run(make_config(target=5), export=False)
     settings = made.config.dataset.model_copy(update={"license": "cc-by-4.0", "formats": ("alpaca",)})
     text = (write_dataset(made, tmp_path / "out", settings) / "README.md").read_text()
-    assert "Stated by the maker of this dataset: `cc-by-4.0`" in text
+    assert "License stated by the creator of this dataset: `cc-by-4.0`" in text
 
 
 def test_each_of_several_teachers_has_its_host_and_its_terms(
