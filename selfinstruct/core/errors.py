@@ -20,6 +20,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable
 
+# The CLI prints this table in its help, and docs/guide/nightly.md explains it for schedulers.
 EXIT_CODES: dict[int, str] = {
     0: "the target is met",
     1: "a defect in the program",

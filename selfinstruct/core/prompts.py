@@ -156,6 +156,7 @@ class Asking:
     def by_schema(self, purpose: str) -> bool:
         """Return whether to request answers for `purpose` by a JSON schema; completions endpoints don't support one."""
         endpoints = {"propose": self.propose, "classify": self.classify, "instances": self.instances}
+        # Purposes without a setting of their own, such as 'judge', use the chat endpoint.
         if endpoints.get(purpose, "chat") != "chat":
             return False
         return purpose in self.structured if isinstance(self.structured, frozenset) else bool(self.structured)

@@ -14,6 +14,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def shipped_text(package: str | None, *path: str) -> str:
     """Return a text file below `package`, the caller's `__package__`."""
     assert package is not None
+    # `resources` also reads packages that are imported from a zip file.
     return resources.files(package).joinpath(*path).read_text(encoding="utf-8")
 
 

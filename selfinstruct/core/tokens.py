@@ -37,9 +37,11 @@ CHARACTERS = {
 }
 """Disjoint character classes that make up tokens, in the syntax of `regex` V1."""
 
+# 'ก' and its marks, or a word such as 'naïve' or 'می‌خواهم', with a joiner inside.
 _UNICODE_TOKEN = regex.compile(
     rf"{CHARACTERS['spaceless']}\p{{M}}*|(?:{CHARACTERS['word']}[\p{{M}}{_JOINERS}]*)+", regex.V1
 )
+# A letter outside ASCII, or an ASCII letter with a mark.
 _BEYOND_ASCII = regex.compile(
     r"[\p{L}--[A-Za-z]]|[A-Za-z]\p{M}|\u0345",  # the mark U+0345 folds to a letter, iota
     regex.V1,

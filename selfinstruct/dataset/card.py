@@ -277,7 +277,7 @@ Records by the script of most of their letters:
 
 
 def _license(found: Licensing) -> str:
-    stated = "Its creator states no license."
+    stated = "The creator of this dataset states no license."
     if found.stated:
         stated = f"License stated by the creator of this dataset: `{_escape_cell(found.stated)}`."
     text = f"{stated} {TERMS}\n\n"

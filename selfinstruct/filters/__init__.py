@@ -1,4 +1,4 @@
-"""Cheap checks on what a teacher wrote, each with the name of its reason; docs/guide/filters.md describes them all.
+"""Cheap checks of tasks and answers, each with the name of its reason; docs/guide/filters.md describes them all.
 
 To add one: a class like those in `instruction` or `answers`, and a line in `instruction_filters` or `ANSWER_CHECKS`; or
 name your own in the configuration under `filters.custom` as `package.module:Name`. It is called with the configuration.
@@ -66,7 +66,7 @@ def rules_of(config: RunConfig) -> FilterRules:
 
 
 class Filter(Protocol):
-    """A check that needs nothing but the candidate."""
+    """A check that depends on the candidate alone."""
 
     def check(self, candidate: Candidate) -> Verdict:
         """`PASS`, or a verdict that names its reason in snake_case."""

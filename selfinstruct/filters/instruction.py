@@ -1,4 +1,4 @@
-"""The instruction filters of Self-Instruct and Alpaca, as published, and their counterparts in other scripts.
+"""The published instruction filters of Self-Instruct and Alpaca, extended to other scripts.
 
 Published (`post_process_gpt3_response` of both): three words or fewer, or more than 150; words that a text
 model can't serve; 'Write a program' (it leaves open which); a first character that is punctuation, or
@@ -21,7 +21,7 @@ from ..core.tasks import PASS, Candidate, Verdict
 from ..core.tokens import tokenize
 
 _OPENERS = frozenset("¿¡“‘«„‚《〈「『")
-"""Beyond ASCII, what a sentence in good order may begin with: '¿Qué ...', '《红楼梦》 ...'."""
+"""Characters outside ASCII that a well-formed sentence may begin with: '¿Qué ...', '《红楼梦》 ...'."""
 
 
 class InstructionOptions(Section):
@@ -61,7 +61,7 @@ class Truncated:
 
 
 class Length:
-    """'too_short', 'too_long': words between blanks in English, tokens of the script elsewhere."""
+    """'too_short', 'too_long': counts words between spaces in English, and tokens in other languages."""
 
     def __init__(self, least: int, most: int | None, language: str) -> None:
         self._least, self._most, self._language = least, most, language
@@ -77,9 +77,9 @@ class Length:
 
 
 class Keywords:
-    """'keyword': what stands for something that text can't serve (images, files, links).
+    """'keyword': the instruction asks for something that text can't provide (images, files, links).
 
-    Words of ASCII are found whole, in any case, also between Chinese characters; others anywhere.
+    ASCII words match as whole words in any case, also between Chinese characters; other words match anywhere.
     """
 
     def __init__(self, language: str, words: Sequence[str] | None = None) -> None:
@@ -90,7 +90,8 @@ class Keywords:
 
     def check(self, candidate: Candidate) -> Verdict:
         text = candidate.instruction
-        if self._plain and text.isascii():  # most texts hold none of the words, which is found out much sooner
+        # Most texts contain none of the words, and a substring search finds that out much faster.
+        if self._plain and text.isascii():
             lower = text.lower()
             if not any(word in lower for word in self._lower):
                 return PASS
@@ -99,7 +100,7 @@ class Keywords:
 
 
 class Prefixes:
-    """'prefix': an opening that is known to give poor tasks, in any case (Self-Instruct capitalises first)."""
+    """'prefix': an opening that is known to give poor tasks, in any case."""
 
     def __init__(self, language: str, prefixes: Sequence[str] | None = None) -> None:
         found = prefixes if prefixes is not None else _shipped(language, "prefixes")
@@ -114,7 +115,7 @@ class Prefixes:
 
 
 class PunctuationStart:
-    """'punctuation_start': the first character is punctuation or a symbol, but not one that opens sentences."""
+    """'punctuation_start': the first character is punctuation or a symbol that doesn't open sentences."""
 
     def check(self, candidate: Candidate) -> Verdict:
         first = candidate.instruction.lstrip()[:1]
@@ -132,9 +133,10 @@ class AsciiStart:
 
 
 def _any_of(words: Sequence[str]) -> regex.Pattern[str] | None:
-    """One pattern for all words. A whole word ends where no further letter of a script with blanks follows."""
+    """Compile one pattern for all words, or return None without words."""
     if not words:
         return None
+    # A word may touch Chinese characters, but no letter of a script with spaces: '画image。', not 'imagery'.
     letter = r"[\w--[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]]"
     whole = [regex.escape(word) for word in words if word.isascii()]
     parts = [regex.escape(word) for word in words if not word.isascii()]

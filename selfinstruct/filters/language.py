@@ -1,7 +1,7 @@
-"""'language': an instruction, or an output, in a language that wasn't asked for. Needs the extra `language` (lingua).
+"""The check 'language': rejects an instruction or output in an unwanted language. Needs the extra `language` (lingua).
 
-Lingua is right on a few words, where smaller detectors guess. It compares the languages wanted and some twenty that
-models write most, for the memory that all of its 75 would take. In doubt nothing is refused.
+Lingua is accurate on a few words, where smaller detectors guess. It compares the wanted languages with the twenty that
+models write most often, because all of its 75 would take too much memory. In doubt, a text passes.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from lingua import LanguageDetector
 
 COMPARED = "en zh ja ko es fr de pt it nl ru ar hi tr vi id th pl uk fa sv".split()
-"""ISO 639-1 codes of what is always compared with."""
+"""ISO 639-1 codes of the languages that are always compared."""
 SURE, UNLIKELY = 0.5, 0.2
-"""Refused is what is another language with at least the first confidence, and one asked for with at most the second.
-What can't be one asked for, because it has no letter of it, needs no such confidence."""
+"""A text is rejected if another language has at least the first confidence, and the wanted ones at most the second. A
+text without any letter of a wanted language needs no such confidence."""
 LEAST_TOKENS, LEAST_ANSWER_TOKENS = 3, 8
 _MOST_CHARACTERS = 2000
 
@@ -51,9 +51,9 @@ class LanguageOptions(Section):
 
 
 class Language:
-    """The instruction's own words: without quotations and code, and only as far as the first colon or line end.
+    """Checks the instruction up to the first colon or line end, without quotations and code.
 
-    So a task may bring a text in any language along.
+    A task may therefore contain a text in any language.
     """
 
     def __init__(self, wanted: Sequence[str]) -> None:
@@ -67,7 +67,7 @@ class Language:
 
 
 class AnswerLanguage:
-    """The whole output but for its code, from eight words on."""
+    """Checks an output of at least eight words, without its code."""
 
     def __init__(self, wanted: Sequence[str]) -> None:
         """As `Language`."""
@@ -89,13 +89,12 @@ def _judge(part: str, text: str, wanted: tuple[str, ...], least: int) -> Verdict
 
 
 def _most_likely(text: str, words: Sequence[str], wanted: tuple[str, ...]) -> tuple[str, float, float]:
-    """The likeliest language, its confidence, and that of all languages wanted; rounded, so that no last bit decides.
-
-    What is half Han characters, without kana, is Chinese, whatever terms in Latin letters stand between them.
-    """
+    """Return the likeliest language, its confidence, and the sum of the wanted languages' confidences."""
+    # A text that is half Han characters, without kana, is Chinese, regardless of Latin terms in it.
     if 2 * sum(_HAN.match(word) is not None for word in words) >= len(words) and not _KANA.search(text):
         return "zh", 1.0, float("zh" in wanted)
     values = _detector(wanted).compute_language_confidence_values(text)
+    # Round, so that differences between machines in the last bit decide nothing.
     found = {value.language.iso_code_639_1.name.lower(): round(value.value, 4) for value in values}
     code = next(iter(found))
     return code, found[code], sum(found.get(one, 0.0) for one in wanted)
@@ -120,7 +119,7 @@ def _known() -> tuple[str, ...]:
 
 @lru_cache
 def _detector(wanted: tuple[str, ...]) -> LanguageDetector:
-    """Made at the first text; the models of a language are loaded when it is first compared."""
+    """Build a detector; lingua loads the model of each language at its first comparison."""
     from lingua import IsoCode639_1, LanguageDetectorBuilder
 
     codes = dict.fromkeys([*wanted, *COMPARED])

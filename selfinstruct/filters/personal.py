@@ -1,9 +1,8 @@
-"""Personal data and secrets in a text: e-mail addresses, phone and card numbers, IBANs, keys of known shapes.
+"""Find personal data and secrets in a text: e-mail addresses, phone and card numbers, IBANs, keys; not names.
 
-Numbers are checked by libraries that know them: `phonenumbers` (which numbers a country hands out) and `python-stdnum`
-(the check digits of cards, form and check digits of each country's IBAN). E-mail and keys are shapes, `personal.yaml`.
-What is known to be no one's isn't found: domains for examples, numbers reserved for films and tests, 'sk-xxxxxxxx'.
-Nothing here repeats what it has found, and names and postal addresses aren't looked for.
+`phonenumbers` knows which numbers a country assigns, and `python-stdnum` verifies the check digits of cards and IBANs.
+E-mail addresses and keys are patterns. Known examples are ignored: reserved domains, numbers for films and tests,
+'sk-xxxxxxxx'. No message repeats the data that it is about.
 """
 
 from __future__ import annotations
@@ -29,26 +28,29 @@ NAMES: dict[Kind, str] = {
     "key": "a key or password",
 }
 REGIONS = {"en": "US", "zh": "CN", "any": None}
-"""Whose national phone numbers are found, by the configuration's language; those that begin with + always are."""
+"""Region of national phone numbers, by the configuration's language; international ones (+1 ...) are always found."""
 MOST_WARNINGS = 10
 LEAST_VARIETY = 10
-"""A key of fewer different characters is a placeholder."""
+"""A key with fewer distinct characters is a placeholder."""
 
+# 'ann.b+c@mail.shop.io', not inside a longer word.
 _EMAIL = re.compile(
     r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,5}[A-Za-z]{2,24}(?![\w-])",
     re.ASCII,
 )
+# 13 to 19 digits in groups: '4111 1111 1111 1111'. Visa, Mastercard, Amex, Diners, Discover, UnionPay, JCB.
 _CARD = re.compile(r"(?<![\w.,-])\d(?:[ -]?\d){12,18}(?![\w-]|[.,]\d)", re.ASCII)
 _ISSUERS = re.compile(
     r"4\d{12}(?:\d{3}){0,2}|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|3(?:0[0-5]|[68]\d)\d{11}|6(?:011|5\d\d|2\d\d)\d{12,15}|35\d{14}"
 )
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d\d(?: ?[A-Z0-9]{1,4}){3,9}(?!\w)", re.ASCII)
 _PHONE = re.compile(r"[+＋(（]?\d(?:[\s().\-–/]{0,3}\d){6,}", re.ASCII)
+# A password in a URL, 'https://ann:secret@host', unless it is a placeholder, 'https://user:password@host'.
 _LOGIN = re.compile(r"""(?<=://)[^\s:/@'"<>{}$]{1,64}:[^\s:/@'"<>{}$]{3,64}(?=@[\w.-])""")
 _USER = re.compile(r"://[^\s/@]*\Z")
 _NO_LOGIN = re.compile(r"(?:user|username|login|name):(?:pass|password|passwd|pwd|secret|xxx+|\*+)", re.IGNORECASE)
 _FILM = re.compile(r"\+1\d{3}555\d{4}|\+44(?:2079460|7700900|1632960|1914980|1144960)\d{3}")
-"""Reserved for drama: North America's 555, the United Kingdom's as Ofcom lists them."""
+"""Numbers reserved for drama: 555 in North America, and those listed by Ofcom in the United Kingdom."""
 
 
 class PersonalDataOptions(Section):
@@ -61,17 +63,17 @@ class PersonalDataOptions(Section):
     )
 
 
-class Found(NamedTuple):
-    """A piece of a text, `text[start:end]`, and what it is."""
+class PersonalSpan(NamedTuple):
+    """Personal data at `text[start:end]`."""
 
     start: int
     end: int
     kind: Kind
 
 
-def find_personal(text: str, region: str | None = None) -> list[Found]:
-    """What is found in a text, in order, no two overlapping. region: ISO 3166 code of its national phone numbers."""
-    found: list[Found] = []
+def find_personal(text: str, region: str | None = None) -> list[PersonalSpan]:
+    """Find personal data, in order and without overlaps. region: ISO 3166 code for national phone numbers."""
+    found: list[PersonalSpan] = []
     searches = (_keys(text), _ibans(text), _cards(text), _emails(text), _phones(text, region))
     for one in (one for search in searches for one in search):
         if all(one.end <= other.start or one.start >= other.end for other in found):
@@ -80,7 +82,7 @@ def find_personal(text: str, region: str | None = None) -> list[Found]:
 
 
 class PersonalData:
-    """'personal_data': instruction, input or output holds some; the detail says which kinds and where."""
+    """'personal_data': instruction, input or output contains personal data; the detail names the part and the kinds."""
 
     def __init__(self, language: str) -> None:
         self._region = REGIONS[language]
@@ -90,7 +92,7 @@ class PersonalData:
         return self._judge(texts)
 
     def check_instance(self, instruction: str, instance: Instance) -> Verdict:
-        """The instruction has passed already."""
+        """Check input and output only, because the instruction has already passed."""
         return self._judge({"input": instance.input, "output": instance.output})
 
     def _judge(self, texts: dict[str, str | None]) -> Verdict:
@@ -102,20 +104,21 @@ class PersonalData:
 
 
 class Redactor:
-    """Puts [EMAIL], [PHONE], [CARD], [IBAN], [KEY] in the place of what is found."""
+    """Replaces personal data by [EMAIL], [PHONE], [CARD], [IBAN], [KEY]."""
 
     def __init__(self, language: str) -> None:
         self._region = REGIONS[language]
 
     def text(self, text: str) -> str:
-        """The text without personal data; what is left holds none, so that redacting again changes nothing."""
-        while found := find_personal(text, self._region):  # again: what overlapped with a piece may be left
+        """Redact a text; redacting the result again changes nothing."""
+        # Repeat, because data that overlapped with a replaced piece may be left.
+        while found := find_personal(text, self._region):
             for one in reversed(found):
                 text = f"{text[: one.start]}[{one.kind.upper()}]{text[one.end :]}"
         return text
 
     def candidate(self, candidate: Candidate) -> Candidate:
-        """All three parts."""
+        """Redact all three parts."""
         given, output = candidate.input, candidate.output
         return replace(
             candidate,
@@ -125,12 +128,12 @@ class Redactor:
         )
 
     def instance(self, instance: Instance) -> Instance:
-        """Both parts."""
+        """Redact both parts."""
         return Instance(self.text(instance.input), self.text(instance.output))
 
 
 def warnings_about(seeds: Sequence[SeedTask], language: str) -> list[str]:
-    """A line for each seed that holds personal data: which seed, which part, which kinds, never the data itself."""
+    """Return a warning per seed text with personal data: the seed, the part, and the kinds, never the data itself."""
     lines = []
     for seed in seeds:
         parts = [("instruction", seed.instruction)]
@@ -146,59 +149,62 @@ def warnings_about(seeds: Sequence[SeedTask], language: str) -> list[str]:
     return lines
 
 
-def _keys(text: str) -> Iterator[Found]:
+def _keys(text: str) -> Iterator[PersonalSpan]:
     for match in _known().keys.finditer(text):
         if len(set(match.group())) >= LEAST_VARIETY and "EXAMPLE" not in match.group().upper():
-            yield Found(match.start(), match.end(), "key")
+            yield PersonalSpan(match.start(), match.end(), "key")
     for match in _LOGIN.finditer(text):
         if not _NO_LOGIN.fullmatch(match.group()):
-            yield Found(match.start(), match.end(), "key")
+            yield PersonalSpan(match.start(), match.end(), "key")
 
 
-def _emails(text: str) -> Iterator[Found]:
+def _emails(text: str) -> Iterator[PersonalSpan]:
     if "@" not in text:
         return
     for match in _EMAIL.finditer(text):
         domain = match.group().rpartition("@")[2].lower()
         in_address = _USER.search(text, max(0, match.start() - 80), match.start())
         if not in_address and not any(domain == known or domain.endswith(f".{known}") for known in _known().domains):
-            yield Found(match.start(), match.end(), "email")
+            yield PersonalSpan(match.start(), match.end(), "email")
 
 
-def _cards(text: str) -> Iterator[Found]:
+def _cards(text: str) -> Iterator[PersonalSpan]:
     for match in _CARD.finditer(text):
+        # Import the library only for texts with a plausible number.
         digits = re.sub(r"[ -]", "", match.group())
         if _ISSUERS.fullmatch(digits) and digits not in _known().numbers and len(set(digits)) > 2:
             from stdnum import luhn
 
             if luhn.is_valid(digits):
-                yield Found(match.start(), match.end(), "card")
+                yield PersonalSpan(match.start(), match.end(), "card")
 
 
-def _ibans(text: str) -> Iterator[Found]:
+def _ibans(text: str) -> Iterator[PersonalSpan]:
     for match in _IBAN.finditer(text):
         from stdnum import iban
 
         value = match.group()
-        while len(value) >= 15:  # a word in capitals may follow
+        # A word in capitals may follow the IBAN, so shorten the match word by word.
+        while len(value) >= 15:
             compact = value.replace(" ", "")
             if iban.is_valid(compact):
                 if compact not in _known().numbers:
-                    yield Found(match.start(), match.start() + len(value), "iban")
+                    yield PersonalSpan(match.start(), match.start() + len(value), "iban")
                 break
             value = value.rpartition(" ")[0]
 
 
-def _phones(text: str, region: str | None) -> Iterator[Found]:
+def _phones(text: str, region: str | None) -> Iterator[PersonalSpan]:
     if not _PHONE.search(text):
         return
     import phonenumbers as pn
 
     for match in pn.PhoneNumberMatcher(text, region, leniency=pn.Leniency.STRICT_GROUPING, max_tries=1000):
         number, written = match.number, match.raw_string
+        # Plain digits are more often an id than a phone number, except for Chinese mobile numbers.
         bare = written.isdecimal() and not (region == "CN" and pn.number_type(number) == pn.PhoneNumberType.MOBILE)
         if not bare and not _FILM.match(pn.format_number(number, pn.PhoneNumberFormat.E164)):
-            yield Found(match.start, match.end, "phone")
+            yield PersonalSpan(match.start, match.end, "phone")
 
 
 class _Known(NamedTuple):

@@ -133,7 +133,7 @@ def test_the_card_is_valid_and_says_only_what_is_known(made: Run) -> None:
     assert head["language"] == ["en"]
     names = [config["config_name"] for config in head["configs"]]
     assert names == ["messages", "prompt_completion", "alpaca", "provenance"]
-    assert "Its creator states no license" in card.text
+    assert "The creator of this dataset states no license" in card.text
     assert "not checked" in card.text.lower()
 
 

@@ -155,9 +155,11 @@ def _nearest(nearest: NearestText, width: int, bold: bool) -> Iterator[str]:
 
 
 def _side_by_side(alignment: Alignment, width: int, bold: bool) -> Iterator[str]:
+    # Two columns, with ' | ' between them.
     column = max(20, (width - 3) // 2)
     yield f"{'this task':<{column}} | nearest text"
     for row in alignment.rows:
+        # Brackets are part of the text, but escapes have no width, so they are added after wrapping.
         brackets = row.common and not bold
         left, right = (
             _wrap(f"[{_flatten(side).strip()}]" if brackets else _flatten(side).strip(), column)

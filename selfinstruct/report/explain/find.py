@@ -60,6 +60,7 @@ def resolve(snapshot: Snapshot, id: str, seeds: Iterable[str]) -> tuple[int, int
         return _check_question(snapshot, id, question)
     if match := _QUESTION.fullmatch(id):
         return _check_question(snapshot, id, int(match[1]))
+    # The id is unknown; suggest similar ones.
     similar = difflib.get_close_matches(id, [*seeds, *snapshot.record_ids(_MAX_IDS)], n=3, cutoff=0.6)
     hint = f"similar: {', '.join(similar)}" if similar else "give the id of a record, a seed, or a task such as q17.3"
     raise UsageError(f"{id}: nothing in this run has that id; {hint}; --text finds a task by its words")

@@ -26,6 +26,7 @@ class Live:
 
     def look(self) -> dict[str, Any]:
         """Return the current figures. `score` is ROUGE-L F to the nearest text; the first rate is None."""
+        # One snapshot, so that the figures are consistent.
         with read(self.run) as snapshot:
             status = snapshot.status
             in_flight = snapshot.journal.meta("in_flight") if status.running else None

@@ -72,6 +72,7 @@ async def serving(live: Live, host: str = "127.0.0.1", port: int = 0, token: str
             await site.start()
         except OSError as error:
             raise UsageError(f"--host {host} --port {port}: {error.strerror or error}") from None
+        # With port 0, the system selects the port.
         bound = runner.addresses[0][1]
         name = f"[{host}]" if ":" in host else host
         yield f"http://{name}:{bound}/" + (f"?token={token}" if token else "")

@@ -79,7 +79,7 @@ def languages(figures: Figures) -> BarTable:
     """Tabulate the languages of the records."""
     total = sum(language.count for language in figures.languages)
     first = figures.languages[0] if total else None
-    title = f"{_share(first.count, total)} are in the language {first.name}" if first else "No records yet"
+    title = f"{_share(first.count, total)} of records are in the language {first.name}" if first else "No records yet"
     note = "Detected by py3langid from instruction, input and output together; short texts are often misclassified."
     if total < figures.status.records:
         note += f" From a fixed sample of {total:,} of the {figures.status.records:,} records."
@@ -98,7 +98,7 @@ def classification(figures: Figures) -> BarTable:
         title = "Classification tasks are not labeled" if unknown else "No records yet"
         return BarTable(title, columns, (), "Only the strategy self_instruct labels them.")
     counts = [("yes", yes), ("no", no)] + ([("not labeled", unknown)] if unknown else [])
-    title = f"{_share(yes, yes + no)} are classification tasks"
+    title = f"{_share(yes, yes + no)} of records are classification tasks"
     return BarTable(title, columns, _count_bars(counts, yes + no + unknown))
 
 

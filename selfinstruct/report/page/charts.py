@@ -112,7 +112,7 @@ def score_chart(scores: SimilarityScores) -> Chart:
     bins = len(scores.admitted)
     refused, total = sum(scores.refused), sum(scores.admitted) + sum(scores.refused)
     word = "at or above" if scores.refuse_equal else "above"
-    title = f"{refused / total:.1%} were too similar: {word} the cutoff of {scores.cutoff:g}"
+    title = f"{refused / total:.1%} of tasks were too similar: {word} the cutoff of {scores.cutoff:g}"
     x = axis(1.0, _LEFT, _RIGHT, "ROUGE-L F to the nearest text", exact=True)
     y = axis(max(a + r for a, r in zip(scores.admitted, scores.refused, strict=True)), _BOTTOM, _TOP, "tasks")
     body = frame(x, y)

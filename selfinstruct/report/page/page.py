@@ -39,6 +39,7 @@ SORT_KEYS = (
 
 def report_page(figures: Figures, selection: Selection | None) -> str:
     """Render a report. selection: rows of the table, or None for a page without a table."""
+    # The wheel needs at least one verb.
     charts = charts_of(figures)
     if figures.pairs.verbs:
         charts["wheel"] = wheel(figures.pairs)
@@ -87,6 +88,7 @@ def render(template: str, scripts: Sequence[str], **values: Any) -> str:
 
 def write_page(path: Path, text: str) -> Path:
     """Write `text` to `path` atomically. Raises UsageError or StorageError if that fails."""
+    # A rename is atomic within a folder, so readers never see half a page.
     fresh = path.with_name(f".{path.name}-{os.getpid()}")
     try:
         try:
@@ -121,6 +123,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _hash(text: str) -> str:
+    # The form of a content security policy: 'sha256-<base64>'.
     digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
     return f"'sha256-{digest}'"
 
@@ -132,7 +135,7 @@ def _selected(selection: Selection) -> str:
     text = f"{of_records} records and {_of(refused, selection.total['refused'])} refused candidates"
     waiting = selection.count("waiting")
     if waiting:
-        text += f", and {waiting:,} admitted tasks that are not records (unfinished, or beyond the target)"
+        text += f", plus {waiting:,} admitted tasks that are not records (unfinished, or beyond the target)"
     if records < selection.total["record"] or refused < selection.total["refused"]:
         text += "; a fixed random sample, with the nearest neighbor of each"
     return text + "."

@@ -44,6 +44,7 @@ def write_metrics(path: Path, summary: Summary) -> None:
     registry.register(
         _FixedCollector([*_start_metrics(name, summary), *_run_metrics(name, summary), *_success_metrics(successes)])
     )
+    # `write_to_textfile` writes a temporary file and renames it.
     try:
         write_to_textfile(str(path), registry)
     except OSError as error:

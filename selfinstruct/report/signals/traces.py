@@ -145,6 +145,7 @@ def _provider(direct: bool) -> TracerProvider:
     resource = Resource.create({**named, "service.version": __version__})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     session = requests.Session()
+    # `requests` reads proxies from the environment if it trusts the environment.
     session.trust_env = not direct
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(session=session)))
     return provider
