@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling
-from selfinstruct.teachers.batch.results import Again, read_results
+from selfinstruct.teachers.batch.results import NoAnswer, read_results
 
 PROMPTS = {f"p:{n}": Prompt("propose", (Message("user", f"question {n}"),), Sampling()) for n in range(4)}
 
@@ -76,16 +76,19 @@ def test_of_two_answers_the_first_counts() -> None:
     ("line", "expected"),
     [
         (failed("p:0", 400), Completion("", error="bad_request: c: m", failed=True)),
-        (failed("p:0", 500), Again("status 500: c: m")),
-        (failed("p:0", 429), Again("status 429: c: m")),
-        (row("p:0", response=None, error={"code": "batch_expired", "message": "late"}), Again("batch_expired: late")),
-        (row("p:0", response=None), Again("a row without response and error")),
-        (row("p:0", response={"body": {}}), Again("a row without a status")),
+        (failed("p:0", 500), NoAnswer("status 500: c: m")),
+        (failed("p:0", 429), NoAnswer("status 429: c: m")),
+        (
+            row("p:0", response=None, error={"code": "batch_expired", "message": "late"}),
+            NoAnswer("batch_expired: late"),
+        ),
+        (row("p:0", response=None), NoAnswer("a row without response and error")),
+        (row("p:0", response={"body": {}}), NoAnswer("a row without a status")),
         (
             row("p:0", response={"status_code": 200, "body": {"error": None}}),
             Completion("", error="no_choices", failed=True),
         ),
     ],
 )
-def test_what_a_row_without_an_answer_means(line: bytes, expected: Completion | Again) -> None:
+def test_what_a_row_without_an_answer_means(line: bytes, expected: Completion | NoAnswer) -> None:
     assert read_results([line], PROMPTS)[0] == {"p:0": expected}

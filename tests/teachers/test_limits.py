@@ -18,7 +18,7 @@ from selfinstruct.core.prompts import Usage
 from selfinstruct.teachers.fake.fake_limits import Provider
 from selfinstruct.teachers.limits import HEADROOM, LEAVING, Allowance, Limits, Turn
 from selfinstruct.teachers.limits.bucket import Bucket
-from selfinstruct.teachers.limits.headers import LONGEST_S, NOTHING, read_headers, seconds_of
+from selfinstruct.teachers.limits.headers import LONGEST_S, NO_HEADERS, read_headers, seconds_of
 
 
 class Hurried(asyncio.SelectorEventLoop):
@@ -139,7 +139,7 @@ NAMES = ["retry-after", "retry-after-ms"] + [
 @given(st.dictionaries(st.sampled_from(NAMES), st.text(max_size=40) | st.text("0123456789.-+einfamsh", max_size=12)))
 def test_no_header_breaks_anything(headers: dict[str, str]) -> None:
     said = read_headers(headers)
-    assert headers or said is NOTHING
+    assert headers or said is NO_HEADERS
     for value in (said.retry_after_s, said.limit_requests, said.left_tokens, said.reset_s):
         assert value is None or 0 <= value < float("inf")
 

@@ -1,1 +1,1 @@
-"""Asks a teacher through batch jobs."""
+"""Asks a teacher through batch jobs instead of live requests."""

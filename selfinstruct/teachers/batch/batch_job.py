@@ -1,8 +1,8 @@
-"""The life of one batch job: made, or found again where a kill came between; waited for; its results read.
+"""The life cycle of one batch job: create it, or find it again after a kill; wait for it; read its results.
 
-What makes a kill harmless is the order. A job stands in the run's file before anything of it leaves, and bears
-the run's token, its number and the file's digest at the provider. So a later start finds it there, or knows that
-it never came about: its questions are answered by it or by a new one, never by both.
+The order of steps makes a kill harmless. A job is recorded in the run's journal before anything is sent, and carries
+the run's token, its number and the file's digest as metadata at the provider. So a later start either finds the job or
+knows that it was never created: its questions are answered by this job or by a new one, never by both.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Protocol
 
 from ...core.errors import TeacherDown, TeacherRefused
 from ...core.prompts import BatchJob, Question
-from ..openai.batches import ENDED, BatchApi, NoRoom, Remote, Unreachable
-from .results import Again, Found, read_results
+from ..openai.batches import ENDED, BatchApi, NoRoom, RemoteBatch, Unreachable
+from .results import NoAnswer, Outcome, read_results
 
 _PATIENCE = 20
-"""Looks in a row that may fail before the server counts as down; the SDK has tried each several times."""
+"""Failures in a row before the server counts as down. The SDK has retried each of them."""
 _FIRST_PAUSE_S = 1.0
 
 
 class Notes(Protocol):
-    """Where the jobs are written down; `jobs.Jobs` in a run."""
+    """Where jobs are recorded; in a run, `journal.batch_jobs.Jobs`."""
 
     def run_token(self) -> str: ...
     def open(self) -> list[tuple[BatchJob, list[Question]]]: ...
@@ -32,69 +32,79 @@ class Notes(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """A file of questions and the endpoint that they are for."""
+class JobFile:
+    """The upload of a job: a JSONL file of questions, and the endpoint for all of them."""
 
     path: str
     data: bytes
 
 
-class Courier:
-    """Brings jobs up and results down. waits: called with a job's number and how it stands whenever it goes on."""
+class JobRunner:
+    """Creates jobs, waits for them and reads their results. report: receives a job's number and status at each poll."""
 
-    def __init__(self, api: BatchApi, notes: Notes, poll_s: float, waits: Callable[[int, str], None]) -> None:
-        self._api, self._notes, self._poll_s, self._waits = api, notes, poll_s, waits
+    def __init__(self, api: BatchApi, notes: Notes, poll_s: float, report: Callable[[int, str], None]) -> None:
+        self._api, self._notes, self._poll_s, self._report = api, notes, poll_s, report
 
-    async def bring(self, job: BatchJob, questions: Sequence[Question], upload: Upload | None) -> dict[str, Found]:
-        """What the job has found for each of `questions`, by key. upload: what to make it of where it isn't made yet.
+    async def run(self, job: BatchJob, questions: Sequence[Question], upload: JobFile | None) -> dict[str, Outcome]:
+        """Wait for the job to end, and return an outcome for each question, by key.
 
-        Raises NoRoom when the account's queue doesn't take it, TeacherRefused when the server doesn't, TeacherDown
-        when it can't be reached for long.
+        Args:
+            job: the job as recorded.
+            questions: the questions in it.
+            upload: the file to create the job from if it doesn't exist yet; None if it does.
+
+        Raises:
+            NoRoom: the account's queue is full.
+            TeacherRefused: the server rejects the job.
+            TeacherDown: the server has been unreachable for too long.
         """
-        batch, tried, troubles = job.batch, False, 0
+        batch, tried, failures = job.batch, False, 0
         for pause_s in _pauses(self._poll_s):
             try:
+                # Create the job. On a second try, an earlier one may have created it although its response was lost.
                 if batch is None and upload is not None:
                     again, tried = tried, True
-                    batch = await self._made(job, upload, again)
+                    batch = await self._create(job, upload, again)
                 assert batch is not None
+
+                # Poll it.
                 remote = await self._api.retrieve(batch)
                 if remote.status == "failed":
-                    self._failed(job, remote)
+                    self._raise_failed(job, remote)
                 if remote.status in ENDED:
-                    return await self._results(job, remote, questions)
+                    return await self._read(job, remote, questions)
             except Unreachable as error:
-                troubles += 1
-                if troubles > _PATIENCE:
+                failures += 1
+                if failures > _PATIENCE:
                     raise TeacherDown(f"batch job {job.number}: {error}; start again later, nothing is lost") from None
             else:
-                troubles = 0
-                self._waits(job.number, f"{batch} is {remote.status}")
+                failures = 0
+                self._report(job.number, f"{batch} is {remote.status}")
             await asyncio.sleep(pause_s)
         raise AssertionError("pauses never end")
 
     async def find(self, job: BatchJob) -> str | None:
-        """The provider's id of a job that may have been made without its id being noted, or None: it never was.
+        """The provider's id of a job that was planned without its id being recorded; None if it was never created.
 
-        Raises TeacherDown when the server can't be asked.
+        Raises TeacherDown if the server can't be asked.
         """
         try:
             remote = await self._api.find(job, self._metadata(job))
         except (Unreachable, NoRoom) as error:
             raise TeacherDown(f"batch job {job.number}: {error}; start again when the server is back") from None
-        return None if remote is None else self._noted(job, remote)
+        return None if remote is None else self._record(job, remote)
 
-    async def _made(self, job: BatchJob, upload: Upload, again: bool) -> str:
-        """The id of the job, made now; found where an earlier try may have made it though its answer was lost."""
+    async def _create(self, job: BatchJob, upload: JobFile, again: bool) -> str:
+        """Create the job and return its id. again: an earlier try may have created it, so look for it first."""
         metadata = self._metadata(job)
         if again:
             remote = await self._api.find(job, metadata)
             if remote is not None:
-                return self._noted(job, remote)
+                return self._record(job, remote)
         file = await self._api.upload(f"{metadata['selfinstruct_run']}-{job.number}.jsonl", upload.data)
-        return self._noted(job, await self._api.create(file, upload.path, metadata))
+        return self._record(job, await self._api.create(file, upload.path, metadata))
 
-    def _noted(self, job: BatchJob, remote: Remote) -> str:
+    def _record(self, job: BatchJob, remote: RemoteBatch) -> str:
         self._notes.note(job.number, remote.id, remote.status)
         return remote.id
 
@@ -105,30 +115,33 @@ class Courier:
             "selfinstruct_sha256": job.digest,
         }
 
-    def _failed(self, job: BatchJob, remote: Remote) -> None:
-        """Nothing of it was executed: let it go, so that a later start makes another."""
+    def _raise_failed(self, job: BatchJob, remote: RemoteBatch) -> None:
+        """Record that the job failed before it ran anything, so that a later start creates another. Raises why."""
         self._notes.note(job.number, None, f"{remote.id} failed: {remote.errors}")
         if remote.full:
             raise NoRoom(remote.errors)
         raise TeacherRefused(f"batch job {remote.id} was refused: {remote.errors or 'no reason given'}")
 
-    async def _results(self, job: BatchJob, remote: Remote, questions: Sequence[Question]) -> dict[str, Found]:
+    async def _read(self, job: BatchJob, remote: RemoteBatch, questions: Sequence[Question]) -> dict[str, Outcome]:
+        """Download the job's files and record a summary. A question without a line gets the reason why."""
         ids = [file for file in (remote.output_file, remote.error_file) if file is not None]
         contents = [await self._api.content(file) for file in ids]
-        there = [content for content in contents if content is not None]
-        found, useless = read_results(there, {question.key: question.prompt for question in questions})
+        present = [content for content in contents if content is not None]
+        found, unused = read_results(present, {question.key: question.prompt for question in questions})
+
+        # A question without a line is asked again.
         reason = f"the job is {remote.status} and has no row of it"
-        if len(there) < len(ids):
+        if len(present) < len(ids):
             reason = "the job's results are gone at the server"
-        every: dict[str, Found] = {question.key: found.get(question.key, Again(reason)) for question in questions}
-        again = sum(isinstance(one, Again) for one in every.values())
-        note = f"{remote.status}: {len(every) - again} answered, {again} without an answer, {useless} useless rows"
+        every: dict[str, Outcome] = {question.key: found.get(question.key, NoAnswer(reason)) for question in questions}
+        again = sum(isinstance(one, NoAnswer) for one in every.values())
+        note = f"{remote.status}: {len(every) - again} answered, {again} without an answer, {unused} useless rows"
         self._notes.note(job.number, remote.id, note)
         return every
 
 
 def _pauses(longest_s: float) -> Iterator[float]:
-    """Seconds between looks: short at first, half as long again each time, up to the longest."""
+    """Seconds between polls: short at first, 1.5 times as long each time, up to `longest_s`."""
     pause_s = min(_FIRST_PAUSE_S, longest_s)
     while True:
         yield pause_s

@@ -1,7 +1,7 @@
-"""A teacher asked by batch jobs: questions are collected, go up as one file, and are answered from its results.
+"""A teacher that is asked through batch jobs: collects questions, uploads them as a file, and reads its results.
 
-Who asks a question waits for its place: a future that is resolved from the job the question is in. What earlier
-starts have left in jobs is in `under_way`; the asker sends the same questions again and so waits for their answers.
+The asker awaits a future for each question, which is resolved when the question's job has ended. `under_way` lists the
+questions that earlier starts left in jobs; the asker asks the same questions again and gets their answers.
 """
 
 from __future__ import annotations
@@ -18,45 +18,53 @@ from ...core.prompts import BatchJob, Completion, Prompt, Question
 from ..openai.batches import NoRoom
 from ..openai.options import OpenAIOptions
 from ..openai.teacher import PATHS, OpenAITeacher
-from .batch_job import Courier, Notes, Upload
-from .results import Again, Found
+from .batch_job import JobFile, JobRunner, Notes
+from .results import NoAnswer, Outcome
 
 JOB_BYTES = 200_000_000
-"""The largest file that a job may have; how many questions is `teacher.batch_questions`."""
+"""The largest file of a job. `teacher.batch_questions` limits its questions."""
 TRIES = 3
-"""Jobs that a question may be part of without an answer; then it is recorded with its error."""
+"""Jobs that may leave a question unanswered. After that it is recorded with its error."""
 
 
 class BatchTeacher:
-    """Answers by batch jobs what `live`, whose server and key it uses, would answer at once.
+    """Answers through batch jobs what `live` would answer at once, with the server and key of `live`.
 
-    In mode live only what an earlier start has left in jobs comes from there. The probe is always asked live: a day is
-    too much for it. leave: called when all its questions wait in jobs, with their number and a line; says whether that
-    ends this start. None: wait for the answers.
+    In mode live, only answers that earlier starts left in jobs come from there. The probe is always asked live: waiting
+    a day for it would take too long.
     """
 
     def __init__(
         self, live: OpenAITeacher, config: OpenAIOptions, notes: Notes, leave: Callable[[int, str], bool] | None = None
     ) -> None:
+        """Start with no questions.
+
+        Args:
+            live: the teacher for the same server, for single requests.
+            config: the teacher's configuration.
+            notes: records jobs.
+            leave: called with a number and a description once all questions wait in jobs; returns whether that ends
+                this start. None: wait for the answers.
+        """
         self._live, self._config, self._notes, self._leave = live, config, notes, leave
-        self._courier = Courier(live.batches(), notes, config.batch_poll_s, self._goes_on)
+        self._runner = JobRunner(live.batches(), notes, config.batch_poll_s, self._set_status)
         self._most = config.batch_questions
         self._collected: list[Question] = []
-        self._places: dict[str, asyncio.Future[Found]] = {}
+        self._futures: dict[str, asyncio.Future[Outcome]] = {}
         self._tries: dict[str, int] = {}
         self._running: dict[asyncio.Task[None], int] = {}
-        self._standing: dict[int, str] = {}
-        """How the running jobs stand that have been looked at, by their numbers."""
-        self._full: set[int] = set()
+        self._statuses: dict[int, str] = {}
+        """The status of each running job that has been polled, by its number."""
+        self._blocked: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._stirred = 0.0
+        self._active_at = 0.0
         self.asking, self.model = live.asking, live.model
         self.under_way: list[Question] = []
 
     async def __aenter__(self) -> BatchTeacher:
         await self._live.__aenter__()
         try:
-            await self._take_up()
+            await self._resume_jobs()
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
@@ -73,20 +81,20 @@ class BatchTeacher:
         await self._live.__aexit__(kind, error, trace)
 
     async def complete(self, prompt: Prompt) -> Completion:
-        """Ask at once, without a job."""
+        """Ask live, without a job."""
         return await self._live.complete(prompt)
 
     async def complete_question(self, question: Question) -> Completion:
-        """The answer from the job that the question is in, or from the next one; asked again when one brings none."""
+        """The answer from the question's job, or from a new one. Asked again if a job brings none."""
         key = question.key
         while True:
-            place = self._places.get(key)
-            if place is None:
+            future = self._futures.get(key)
+            if future is None:
                 if self._config.mode == "live" or question.prompt.purpose == "probe":
                     return await self.complete(question.prompt)
-                place = self._collect(question)
-            found = await place
-            del self._places[key]
+                future = self._collect(question)
+            found = await future
+            del self._futures[key]
             if isinstance(found, Completion):
                 self._tries.pop(key, None)
                 return found
@@ -97,51 +105,52 @@ class BatchTeacher:
 
     # --- collecting ---------------------------------------------------------------------------
 
-    def _collect(self, question: Question) -> asyncio.Future[Found]:
+    def _collect(self, question: Question) -> asyncio.Future[Outcome]:
         self._collected.append(question)
-        place = self._places[question.key] = asyncio.get_running_loop().create_future()
-        self._stir()
-        return place
+        future = self._futures[question.key] = asyncio.get_running_loop().create_future()
+        self._note_activity()
+        return future
 
-    def _stir(self) -> None:
-        """Something has happened: it has to be quiet from here on."""
+    def _note_activity(self) -> None:
+        """Start the quiet period anew: jobs are sent `batch_quiet_s` after the last activity."""
         loop = asyncio.get_running_loop()
-        self._stirred = loop.time()
+        self._active_at = loop.time()
         if self._timer is None:
-            self._timer = loop.call_later(self._config.batch_quiet_s, self._listen)
+            self._timer = loop.call_later(self._config.batch_quiet_s, self._send_when_quiet)
 
-    def _listen(self) -> None:
-        """Once it is quiet, send what is collected; leave when everything waits and that is wanted."""
+    def _send_when_quiet(self) -> None:
+        """After the quiet period, send the collected questions; if all wait in jobs, ask whether to end this start."""
         loop = asyncio.get_running_loop()
-        rest_s = self._stirred + self._config.batch_quiet_s - loop.time()
+        rest_s = self._active_at + self._config.batch_quiet_s - loop.time()
         if rest_s > 0:
-            self._timer = loop.call_later(rest_s, self._listen)
+            self._timer = loop.call_later(rest_s, self._send_when_quiet)
             return
         self._timer = None
-        collected = [question for question in self._collected if not self._places[question.key].done()]
+        collected = [question for question in self._collected if not self._futures[question.key].done()]
         self._collected = []
         if collected:
             self._start(self._send(collected), 0)
             return
-        waits = self._running and self._standing.keys() >= set(self._running.values())
-        if self._leave is not None and waits and not self._leave(len(self._places), self._told()):
-            self._stir()  # others don't wait yet: ask again
+        waits = self._running and self._statuses.keys() >= set(self._running.values())
+        if self._leave is not None and waits and not self._leave(len(self._futures), self._describe()):
+            self._note_activity()  # other teachers are still busy: ask again later
 
-    def _told(self) -> str:
-        jobs = ", ".join(islice(self._standing.values(), 3)) + (", ..." if len(self._standing) > 3 else "")
-        count = f"{len(self._places):,} questions wait in batch jobs: {jobs}"
+    def _describe(self) -> str:
+        jobs = ", ".join(islice(self._statuses.values(), 3)) + (", ..." if len(self._statuses) > 3 else "")
+        count = f"{len(self._futures):,} questions wait in batch jobs: {jobs}"
         return f"{count}; a job takes up to 24 hours, and the same command collects its answers and goes on"
 
     async def _send(self, collected: list[Question]) -> None:
+        """Record and start a job for each file of questions."""
         try:
             for path, questions, data in self._files(collected):
                 job = self._notes.plan(hashlib.sha256(data).hexdigest(), questions)
-                self._start(self._see_through(job, questions, Upload(path, data)), job.number)
-        except Exception as error:  # whatever it is, who waits is told: a full disk, or a defect
+                self._start(self._follow(job, questions, JobFile(path, data)), job.number)
+        except Exception as error:  # a full disk, or a bug: the waiting questions must fail, not hang
             self._fail(collected, error)
 
     def _files(self, collected: list[Question]) -> Iterator[tuple[str, list[Question], bytes]]:
-        """The endpoint's path, questions and content of each file: one endpoint a file, as long as a job may be."""
+        """(endpoint's path, questions, content) of each file. A file has one endpoint and fits into one job."""
         for endpoint, short in PATHS.items():
             path, questions, data = f"/v1{short}", list[Question](), bytearray()
             for question in collected:
@@ -159,59 +168,59 @@ class BatchTeacher:
 
     # --- jobs ---------------------------------------------------------------------------------
 
-    async def _take_up(self) -> None:
-        """Follow the jobs of earlier starts. One that never came about is let go: its questions are collected anew."""
+    async def _resume_jobs(self) -> None:
+        """Follow the jobs of earlier starts. The questions of a job that was never created are collected again."""
         for job, questions in self._notes.open():
-            batch = job.batch or await self._courier.find(job)
+            batch = job.batch or await self._runner.find(job)
             self.under_way += questions
             self._tries |= {question.key: question.tries for question in questions}
             if batch is not None:
                 loop = asyncio.get_running_loop()
-                self._places |= {question.key: loop.create_future() for question in questions}
-                self._start(self._see_through(replace(job, batch=batch), questions, None), job.number)
+                self._futures |= {question.key: loop.create_future() for question in questions}
+                self._start(self._follow(replace(job, batch=batch), questions, None), job.number)
 
     def _start(self, work: Coroutine[None, None, None], number: int) -> None:
         task = asyncio.create_task(work)
         self._running[task] = number
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._forget)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _forget(self, task: asyncio.Task[None]) -> None:
         number = self._running.pop(task)
-        self._standing.pop(number, None)
-        self._full.discard(number)
-        self._stir()
+        self._statuses.pop(number, None)
+        self._blocked.discard(number)
+        self._note_activity()
 
-    def _goes_on(self, number: int, how: str) -> None:
-        if number not in self._standing:
-            self._stir()
-        self._standing[number] = how
+    def _set_status(self, number: int, how: str) -> None:
+        if number not in self._statuses:
+            self._note_activity()
+        self._statuses[number] = how
 
-    async def _see_through(self, job: BatchJob, questions: Sequence[Question], upload: Upload | None) -> None:
-        """Hand what the job finds to those who wait for it."""
+    async def _follow(self, job: BatchJob, questions: Sequence[Question], upload: JobFile | None) -> None:
+        """Wait for the job, and resolve the futures of its questions."""
         try:
-            found = await self._courier.bring(job, questions, upload)
+            found = await self._runner.run(job, questions, upload)
         except NoRoom as error:
-            found = await self._later(job.number, questions, str(error))
-        except Exception as error:  # whatever it is, who waits is told
+            found = await self._wait_for_room(job.number, questions, str(error))
+        except Exception as error:  # whatever it is, the waiting questions must fail, not hang
             self._fail(questions, error)
             return
         for question in questions:
-            place = self._places.get(question.key)
-            if place is not None and not place.done():
-                place.set_result(found[question.key])
+            future = self._futures.get(question.key)
+            if future is not None and not future.done():
+                future.set_result(found[question.key])
 
-    async def _later(self, number: int, questions: Sequence[Question], reason: str) -> dict[str, Found]:
-        """Wait for room in the account's queue. Where no job of ours fills it, the next are half as long."""
-        self._full.add(number)
-        self._goes_on(number, f"no room in the account's queue ({reason})")
-        if self._standing.keys() <= self._full:
+    async def _wait_for_room(self, number: int, questions: Sequence[Question], reason: str) -> dict[str, Outcome]:
+        """Wait for room in the account's queue. If no job of ours fills it, halve the size of the next jobs."""
+        self._blocked.add(number)
+        self._set_status(number, f"no room in the account's queue ({reason})")
+        if self._statuses.keys() <= self._blocked:
             self._most = max(1, len(questions) // 2)
         await asyncio.sleep(self._config.batch_poll_s)
-        return {question.key: Again(reason, counts=False) for question in questions}
+        return {question.key: NoAnswer(reason, counts=False) for question in questions}
 
     def _fail(self, questions: Sequence[Question], error: Exception) -> None:
         for question in questions:
-            place = self._places.get(question.key)
-            if place is not None and not place.done():
-                place.set_exception(error)
-                place.exception()  # told, even where nobody waits any more
+            future = self._futures.get(question.key)
+            if future is not None and not future.done():
+                future.set_exception(error)
+                future.exception()  # mark it as retrieved, in case no asker waits for it

@@ -1,7 +1,7 @@
-"""How fast a teacher is asked: what the configuration allows, what the server's headers say, what its 429s teach.
+"""The rate limiter: decides when the next request to a server may leave.
 
-One `Limits` stands before one server. Every HTTP request passes it, a retry by the SDK, too. Nothing here asks
-again or gives up an answer: it only says when the next request may leave.
+It follows what the configuration allows, what the server's headers say, and what it learns from 429s. There is one
+`Limits` for each server, and every HTTP request passes through it, the SDK's retries included. It sends nothing itself.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from dataclasses import dataclass
 from ...core.errors import TeacherDown
 from ...core.prompts import Usage
 from .bucket import Bucket
-from .headers import NOTHING, Said, read_headers
+from .headers import NO_HEADERS, RateHeaders, read_headers
 from .learned import Pace, Width
 
 __all__ = ["LEAVING", "Allowance", "Limits", "Turn"]
 
 LEAVING: ContextVar[Callable[[], None] | None] = ContextVar("LEAVING", default=None)
-"""Called when a request leaves in this context, by whoever counts requests; what it raises stops the request."""
+"""Called when a request leaves in this context, to count it. An exception from it stops the request."""
 
 HEADROOM = 0.98
-"""Share of a stated limit that is used, so that two clocks and an estimate that is off don't pass it."""
+"""Share of a stated limit that is used: a margin for the difference of two clocks and for wrong estimates."""
 _MEAN = 0.1
-"""Weight of the newest answer in the mean by which the next one's tokens are foreseen."""
+"""Weight of the newest answer in the moving average that estimates the tokens of the next one."""
 _OVERLOADED = (408, 502, 503, 504, 529)
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Requests and tokens a minute as stated; None is unlimited. max_tpm: prompts and answers together."""
+    """Requests and tokens per minute that the configuration allows; None: unlimited. max_tpm: input plus output."""
 
     max_rpm: float | None = None
     max_tpm: float | None = None
@@ -43,7 +43,11 @@ class Allowance:
 
 @dataclass(slots=True)
 class Turn:
-    """One question on its way. kind: what is foreseen together; most_*: its tokens at worst, None: nobody knows."""
+    """One question in the limiter. Reused for each of its requests.
+
+    kind: questions of one kind share an estimate of their tokens. most_input, most_output: upper bounds in tokens; None
+    if unknown. priority: the lower goes first. input, output: tokens reserved for the current request.
+    """
 
     kind: str
     most_input: int
@@ -55,24 +59,31 @@ class Turn:
 
 
 @dataclass(slots=True)
-class _Foreseen:
-    """Means over the answers of one kind: prompt tokens a byte of bound, and generated tokens."""
+class _Means:
+    """Moving averages over the answers of one kind: input tokens as a share of the bound, and output tokens."""
 
     input_share: float
     output: float
 
 
 class Limits:
-    """Says when a request may leave: by priority (the lower first), then by arrival.
+    """Decides when a request may leave: by priority (the lower first), then by arrival.
 
-    concurrency: the most requests in flight; fewer while the server is overloaded. patience_s: after so long with
-    nothing but 429s, everybody who waits gets TeacherDown. in_flight: requests that have entered and not ended.
+    Call `enter` before a request, then `leave` or `abandon`, and `settle` once the answer's usage is known. in_flight:
+    requests between `enter` and its end.
     """
 
     def __init__(self, allowed: Allowance, concurrency: int, patience_s: float) -> None:
+        """Start with the configured limits.
+
+        Args:
+            allowed: requests and tokens per minute.
+            concurrency: the most requests in flight. Overloads reduce it for a while.
+            patience_s: after so many seconds with nothing but 429s, all waiters get TeacherDown.
+        """
         self._allowed, self._patience_s = allowed, patience_s
         self._width = Width(concurrency)
-        self._foreseen: dict[str, _Foreseen] = {}
+        self._means: dict[str, _Means] = {}
         self._waiting: list[tuple[int, int, Turn, asyncio.Future[None]]] = []
         self._count = self.in_flight = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -83,80 +94,94 @@ class Limits:
         self._buckets: dict[str, Bucket] = {}
 
     async def enter(self, turn: Turn) -> None:
-        """Wait until the request may leave. Raises TeacherDown when patience is at its end."""
+        """Wait until the request may leave. Raises TeacherDown after `patience_s` of nothing but 429s."""
         now = self._now()
         if self._down is not None:
             raise self._down
+
+        # Leave at once, or queue behind those who already wait.
         if self._waiting or self._wait_s(turn, now) > 0:
             place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._count += 1
             heapq.heappush(self._waiting, (turn.priority, self._count, turn, place))
-            self._pump()
+            self._release()
             try:
                 await place
             except asyncio.CancelledError:
                 if place.done() and not place.cancelled() and place.exception() is None:
-                    self._take_back(turn)
+                    self._undo(turn)
                 raise
         else:
             self._send(turn, now)
+
+        # Count the request. If the budget is spent, it doesn't leave.
         leaving = LEAVING.get()
         if leaving is not None:
             try:
                 leaving()
             except BaseException:
-                self._take_back(turn)
+                self._undo(turn)
                 raise
 
     def leave(self, turn: Turn, status: int | None, headers: Mapping[str, str] | None = None) -> None:
-        """The request that entered has ended: with a status, or with None when no answer came in time."""
+        """A request that entered has ended.
+
+        Args:
+            turn: the request's question.
+            status: the HTTP status; None if no response came.
+            headers: the response's headers, names in lower case.
+        """
         now = self._now()
-        said = NOTHING if headers is None else read_headers(headers)
+        said = NO_HEADERS if headers is None else read_headers(headers)
         self._end(turn)
         assert self._pace is not None
-        self._width.limited |= status is None or status >= 400 or said != NOTHING or bool(self._buckets)
+        self._width.limited |= status is None or status >= 400 or said != NO_HEADERS or bool(self._buckets)
+
+        # Learn from the status. Without an answer no tokens were used.
         if status == 429:
-            self._give(turn, turn.input, turn.output, now)
+            self._refund(turn, turn.input, turn.output, now)
             self._pace.refused(turn.sent_at, now, said, known=bool(self._buckets))
             self._refused_since = now if self._refused_since is None else self._refused_since
             if now - self._refused_since >= self._patience_s:
-                self._give_up(now - self._refused_since)
+                self._reject_all(now - self._refused_since)
         elif status is None or status in _OVERLOADED:
             if self._width.overloaded(turn.sent_at, now) and said.retry_after_s:
                 self._pace.hold(now + said.retry_after_s)
         else:
             self._width.accepted()
             self._pace.accepted(now)
-            if status >= 300:
-                self._give(turn, turn.input, turn.output, now)
+            if status >= 300:  # a redirect or an error
+                self._refund(turn, turn.input, turn.output, now)
         if status != 429:
             self._refused_since = None
-        self._believe(said, now)
-        self._pump()
+
+        # Let the next ones go under the limits as they are now.
+        self._apply_headers(said, now)
+        self._release()
 
     def abandon(self, turn: Turn) -> None:
-        """The request that entered was given up on this side; it says nothing about the server."""
+        """A request that entered was cancelled on our side, which says nothing about the server."""
         self._end(turn)
-        self._pump()
+        self._release()
 
     def settle(self, turn: Turn, usage: Usage) -> None:
-        """Correct what was taken for an answered request by what it has really used, where the server told."""
+        """Replace the tokens reserved for an answered request by what it used, if the server said so."""
         if usage.prompt_tokens + usage.completion_tokens == 0:
             return
-        self._give(turn, turn.input - usage.prompt_tokens, turn.output - usage.completion_tokens, self._now())
+        self._refund(turn, turn.input - usage.prompt_tokens, turn.output - usage.completion_tokens, self._now())
         share = min(1.0, usage.prompt_tokens / max(1, turn.most_input))
-        mean = self._foreseen.get(turn.kind)
+        mean = self._means.get(turn.kind)
         if mean is None:
-            self._foreseen[turn.kind] = _Foreseen(share, usage.completion_tokens)
+            self._means[turn.kind] = _Means(share, usage.completion_tokens)
         else:
             mean.input_share += _MEAN * (share - mean.input_share)
             mean.output += _MEAN * (usage.completion_tokens - mean.output)
-        self._pump()
+        self._release()
 
-    # --- whose turn it is ---------------------------------------------------------------------
+    # --- order -------------------------------------------------------------------------------
 
-    def _pump(self) -> None:
-        """Let everybody go whose turn it is, and come back when it is the next one's."""
+    def _release(self) -> None:
+        """Let the first waiters go until one has to wait; set a timer for that one."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -167,29 +192,29 @@ class Limits:
                 wait_s = self._wait_s(turn, now)
                 if wait_s > 0:
                     if math.isfinite(wait_s):
-                        self._timer = asyncio.get_running_loop().call_later(wait_s, self._pump)
+                        self._timer = asyncio.get_running_loop().call_later(wait_s, self._release)
                     return
                 self._send(turn, now)
                 place.set_result(None)
             heapq.heappop(self._waiting)
 
     def _wait_s(self, turn: Turn, now: float) -> float:
-        """Seconds until `turn` may leave; infinite when somebody has to come back first."""
+        """Seconds until `turn` may leave; infinite if another request has to end first."""
         assert self._pace is not None
         if self.in_flight >= self._width.places or (self._pace.refusing and self._probe is not None):
             return math.inf
         if now < self._pace.held_until:
             return max(1e-6, self._pace.held_until - now)
-        self._foresee(turn)
+        self._estimate(turn)
         wait_s = max((bucket.wait_s(_share(turn, name), now) for name, bucket in self._buckets.items()), default=0.0)
         learned = self._pace.bucket
         if learned is not None:
             wait_s = max(wait_s, learned.wait_s(1.0, now))
         return max(1e-6, wait_s) if wait_s > 0 else 0.0
 
-    def _foresee(self, turn: Turn) -> None:
-        """What the next request of this kind will use: the mean of those before, never more than the worst."""
-        mean = self._foreseen.get(turn.kind)
+    def _estimate(self, turn: Turn) -> None:
+        """Reserve what requests of this kind used on average, at most the upper bound."""
+        mean = self._means.get(turn.kind)
         turn.input = turn.most_input * (mean.input_share if mean else 1.0)
         most = turn.most_output
         turn.output = min(mean.output, math.inf if most is None else most) if mean else float(most or 0)
@@ -205,23 +230,23 @@ class Limits:
         turn.sent_at = now
         self.in_flight += 1
 
-    def _take_back(self, turn: Turn) -> None:
-        """It had its turn and didn't leave."""
+    def _undo(self, turn: Turn) -> None:
+        """The request got its turn but didn't leave."""
         assert self._pace is not None
         now = self._now()
         self._end(turn)
-        self._give(turn, turn.input, turn.output, now)
+        self._refund(turn, turn.input, turn.output, now)
         for bucket in (self._buckets.get("requests"), self._pace.bucket):
             if bucket is not None:
                 bucket.give(1.0, now)
-        self._pump()
+        self._release()
 
     def _end(self, turn: Turn) -> None:
         self.in_flight -= 1
         if self._probe is turn:
             self._probe = None
 
-    def _give(self, turn: Turn, input: float, output: float, now: float) -> None:
+    def _refund(self, turn: Turn, input: float, output: float, now: float) -> None:
         for name, amount in (("tokens", input + output), ("input", input), ("output", output)):
             if name in self._buckets:
                 self._buckets[name].give(amount, now)
@@ -232,11 +257,11 @@ class Limits:
         now = asyncio.get_running_loop().time()
         if self._pace is None:
             self._pace = Pace(now)
-            self._buckets = {name: Bucket(per_min * HEADROOM, now) for name, per_min in self._stated().items()}
+            self._buckets = {name: Bucket(per_min * HEADROOM, now) for name, per_min in self._configured().items()}
         return now
 
-    def _stated(self) -> dict[str, float]:
-        """What the configuration allows a minute, by bucket."""
+    def _configured(self) -> dict[str, float]:
+        """What the configuration allows per minute, by bucket."""
         allowed = self._allowed
         stated = {
             "requests": allowed.max_rpm,
@@ -246,15 +271,15 @@ class Limits:
         }
         return {name: per_min for name, per_min in stated.items() if per_min is not None}
 
-    def _believe(self, said: Said, now: float) -> None:
-        """Take over limits that nobody stated or that are lower, and what is left where others draw on it, too."""
+    def _apply_headers(self, said: RateHeaders, now: float) -> None:
+        """Adopt limits that aren't configured or are lower than configured, and what other clients left of them."""
         for name, limit, left in (
             ("requests", said.limit_requests, said.left_requests),
             ("tokens", said.limit_tokens, said.left_tokens),
         ):
             bucket = self._buckets.get(name)
             if limit is not None:
-                per_min = max(1.0, min(limit, self._stated().get(name, math.inf))) * HEADROOM
+                per_min = max(1.0, min(limit, self._configured().get(name, math.inf))) * HEADROOM
                 if bucket is None:
                     bucket = self._buckets[name] = Bucket(per_min, now)
                 elif bucket.per_min != per_min:
@@ -262,8 +287,8 @@ class Limits:
             if bucket is not None and left is not None:
                 bucket.at_most(left, now)
 
-    def _give_up(self, refused_s: float) -> None:
-        """Tell everybody who waits that the server has refused for too long."""
+    def _reject_all(self, refused_s: float) -> None:
+        """Reject current and future waiters: the server has refused everything for too long."""
         self._down = TeacherDown(
             f"nothing but rate-limit answers (429) for {refused_s:,.0f} s; start again later, nothing is lost "
             "(teacher.patience_s says how long that is waited for)"
@@ -275,7 +300,7 @@ class Limits:
 
 
 def _share(turn: Turn, name: str) -> float:
-    """What a turn takes of the bucket `name`."""
+    """What a turn takes from the bucket `name`."""
     if name == "requests":
         return 1.0
     return {"tokens": turn.input + turn.output, "input": turn.input, "output": turn.output}[name]

@@ -1,21 +1,20 @@
-"""An allowance that refills evenly, to be taken from before it is used and corrected by what was really used.
+"""A token bucket with refunds and debt: take an estimate before a request, then correct it by what was used.
 
-`aiolimiter` has neither a way to give back nor debts, lets a whole minute's worth go at once, and serves the small
-before the large; so it is written here.
+The limiter uses it. `aiolimiter` can neither refund nor go into debt, lets a minute's worth leave at once, and lets
+small requests overtake large ones.
 """
 
 from __future__ import annotations
 
 BURST_S = 1.0
-"""At most so many seconds' worth may be saved up: a server that counts by fixed minutes must not be surprised."""
+"""Seconds' worth that may be saved up. A larger burst could break the limit of a server that counts fixed minutes."""
 _EPSILON = 1e-9
 
 
 class Bucket:
-    """`per_min` units a minute. Every time is in seconds of one clock that never goes back.
+    """Refills evenly with `per_min` units per minute. All times are seconds of one monotonic clock.
 
-    In any stretch of t seconds at most `per_min` * t / 60 and the larger of `capacity` and one request are taken, where
-    what is taken is what was really used.
+    In any t seconds, usage is at most `per_min` * t / 60 plus the larger of `capacity` and one request.
     """
 
     def __init__(self, per_min: float, now: float) -> None:
@@ -25,11 +24,11 @@ class Bucket:
 
     @property
     def capacity(self) -> float:
-        """The most that is saved up; one request can always go."""
+        """The most that is saved up; at least one request."""
         return max(1.0, self.per_min / 60 * BURST_S)
 
     def wait_s(self, amount: float, now: float) -> float:
-        """Seconds until `amount` may be taken. More than `capacity` may go when the bucket is full, into debt."""
+        """Seconds until `amount` may be taken. More than `capacity` may leave a full bucket, which goes into debt."""
         missing = min(amount, self.capacity) - self._filled(now)
         return max(0.0, missing - _EPSILON) / self.per_min * 60
 
@@ -38,15 +37,15 @@ class Bucket:
         self._level = self._filled(now) - amount
 
     def give(self, amount: float, now: float) -> None:
-        """Give back what was not used after all; less than nothing is what was used beyond."""
+        """Refund what wasn't used; a negative amount was used in addition."""
         self._level = min(self.capacity, self._filled(now) + amount)
 
     def at_most(self, left: float, now: float) -> None:
-        """The server says that only so much is left: others draw on it, too."""
+        """Lower the level to what the server says is left; other clients use the same limit."""
         self._level = min(self._filled(now), left)
 
     def change(self, per_min: float, now: float) -> None:
-        """Refill at another pace from here on."""
+        """Change the refill rate from now on."""
         level = self._filled(now)
         self.per_min = per_min
         self._level = min(level, self.capacity)

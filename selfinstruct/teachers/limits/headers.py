@@ -1,4 +1,7 @@
-"""What a server's headers say about its limits: Retry-After, and the x-ratelimit family in OpenAI's names."""
+"""Parses rate-limit headers: Retry-After, and the x-ratelimit family with OpenAI's names.
+
+The limiter reads them from every response. A header that can't be parsed counts as missing.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 LONGEST_S = 120.0
-"""No header makes anybody wait longer at once; the SDK's own bound. Then the server is asked again."""
+"""Longest wait for one header, the same as the SDK's. Then the server is asked again."""
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What the headers say; None where they don't.
+class RateHeaders:
+    """The limits of a response's headers; None where a header is missing.
 
-    retry_after_s: wait so long. limit_*: the allowance of a minute; left_*: what is left of it. reset_s: until it is
-    whole again (of the two that which is nearer to its end).
+    retry_after_s: seconds to wait. limit_*: requests and tokens per minute; left_*: what is left of them. reset_s:
+    seconds until the scarcer of the two is full again.
     """
 
     retry_after_s: float | None = None
@@ -30,16 +33,17 @@ class Said:
     reset_s: float | None = None
 
 
-NOTHING = Said()
+NO_HEADERS = RateHeaders()
 
 
-def read_headers(headers: Mapping[str, str]) -> Said:
-    """Read headers, their names in lower case. What can't be read isn't there."""
+def read_headers(headers: Mapping[str, str]) -> RateHeaders:
+    """Parse headers; names are in lower case."""
     if not headers:
-        return NOTHING
+        return NO_HEADERS
+    # Requests and tokens have a reset each. The limit that is nearer to its end decides how long to wait.
     left = {kind: _number(headers.get(f"x-ratelimit-remaining-{kind}")) for kind in ("requests", "tokens")}
     nearer = min(left, key=lambda kind: math.inf if left[kind] is None else left[kind] or 0.0)
-    return Said(
+    return RateHeaders(
         _retry_after(headers),
         _number(headers.get("x-ratelimit-limit-requests")) or None,
         _number(headers.get("x-ratelimit-limit-tokens")) or None,
@@ -51,9 +55,11 @@ def read_headers(headers: Mapping[str, str]) -> Said:
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date."""
+    # retry-after-ms: 1500
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return min(milliseconds / 1000, LONGEST_S)
+    # Retry-After: 30, or Retry-After: Wed, 21 Oct 2026 07:28:00 GMT
     text = headers.get("retry-after")
     seconds = _number(text)
     if seconds is None and text:
@@ -66,7 +72,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def seconds_of(text: str | None) -> float | None:
-    """Seconds in '6m0s', '17ms', '2m59.56s', '1.5'; None for anything else."""
+    """Seconds of a duration such as '6m0s', '17ms', '2m59.56s' or '1.5'; None if it's anything else."""
     seconds = _number(text)
     if seconds is not None or not text:
         return seconds
@@ -76,8 +82,8 @@ def seconds_of(text: str | None) -> float | None:
 
 
 def _number(text: str | None) -> float | None:
-    """A number that is not negative."""
-    if text is None or len(text) > 30:
+    """A finite number that isn't negative, or None."""
+    if text is None or len(text) > 30:  # no number of a header is that long
         return None
     try:
         value = float(text)

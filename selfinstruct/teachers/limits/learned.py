@@ -1,7 +1,7 @@
-"""What a server shows that it can take: a pace learned from its 429s, and a width learned from its overloads.
+"""What the limiter learns about a server: a request rate from its 429s, and a concurrency from its overloads.
 
-One bad answer among good ones tells little (some servers fail at random), two in a row tell more. So a single
-429 slows the pace a little, and only two in a row stop everybody; only two overloads in a row narrow the width.
+Some servers fail at random, so a single bad response says little. One 429 lowers the rate slightly; two in a row stop
+all requests for a moment. Two overloads in a row reduce the concurrency.
 """
 
 from __future__ import annotations
@@ -9,39 +9,39 @@ from __future__ import annotations
 from collections import deque
 
 from .bucket import Bucket
-from .headers import Said
+from .headers import RateHeaders
 
 _SOON = 50
-"""A cut with fewer requests since the last one is twice as deep: the pace is far from right."""
+"""A cut with fewer requests since the last one is twice as deep: the rate is far too high."""
 _FIRST_CUT, _DEEPEST_CUT = 0.03, 0.5
 _GROWTH, _DOUBLING_S, _MOST_GROWTH = 0.0002, 20.0, 0.02
-"""Growth of the pace a second, the seconds without a refusal in which that doubles, and the most it becomes."""
+"""Growth of the rate per second, the seconds without a 429 in which that growth doubles, and its maximum."""
 _BACK_OFF_S = (0.25, 10.0)
-"""The first wait for a server that refuses everything and doesn't say for how long, and the longest."""
+"""First and longest wait for a server that refuses everything and sends no Retry-After."""
 _TRUST = 3
-"""So often a Retry-After that turns out too short is believed; then it is waited longer."""
+"""How often a Retry-After that is too short is followed. After that, wait longer than it says."""
 _CERTAIN = 4
-"""So many refusals in a row are no accident: then a minute's allowance is what was accepted in the last minute."""
+"""This many 429s in a row aren't random: the limit per minute is what was accepted in the last minute."""
 _DOUBT, _DOUBT_SHARE = 10, 0.02
-"""So many refusals, and this share, are taken for accidents where the limits are known."""
+"""Where limits are known, this many 429s plus this share of all answers count as random."""
 _MEASURED, _RECENT_S, _FLOOR = 10, 15.0, 0.95
-"""No cut below this share of what was taken: since the cuts began, once that many were, else in so many seconds."""
+"""A cut leaves at least the share _FLOOR of the accepted rate. It's measured since the cuts began if at least _MEASURED
+requests were accepted, else over the last _RECENT_S seconds."""
 _IN_VAIN, _DEAF = 0.4, 500
-"""Cut below this share of what was once taken, and still refused: the pace isn't why. Then single refusals teach
-nothing until so many more requests are answered."""
+"""If the rate falls below the share _IN_VAIN of the best one and 429s go on, the rate isn't the reason. Then single
+429s are ignored for the next _DEAF answers."""
 _SLOT_S = 1.0
-"""Accepted requests are counted by such stretches."""
+"""Accepted requests are counted in slots of this length."""
 _LEAST_PER_MIN = 1.0
 _START_WIDTH, _UNLIMITED_WIDTH, _START_GROWTH = 32, 64, 3
 
 
 class Pace:
-    """Requests a minute as learned from refusals; unlimited (`bucket` is None) until there is one.
+    """The request rate learned from 429s; unlimited (`bucket` is None) until the first one.
 
-    A refusal cuts the pace, by 3% at first; between refusals it grows slowly, so that about one request in a hundred is
-    refused for knowing the limit. Some servers refuse at random, however slowly they are asked: no cut goes more
-    than 5% below what was accepted meanwhile, and cuts that don't help are taken back. `held_until`: nothing is sent
-    before.
+    A 429 cuts the rate, by 3% at first. Between 429s it grows slowly, so that about one request in a hundred is
+    refused: the price of knowing the limit. Some servers refuse at random at any rate: no cut goes more than 5% below
+    what was accepted meanwhile, and cuts that don't help are reverted. held_until: nothing may be sent before then.
     """
 
     def __init__(self, now: float) -> None:
@@ -58,7 +58,7 @@ class Pace:
 
     @property
     def refusing(self) -> bool:
-        """Whether the server refuses everything: then one request at a time finds out when that ends."""
+        """Whether the server refuses everything. Then one request at a time finds out when that ends."""
         return self._in_a_row >= 2
 
     def accepted(self, now: float) -> None:
@@ -73,10 +73,19 @@ class Pace:
             share = min(_MOST_GROWTH, _GROWTH * 2 ** min((now - self._cut_at) / _DOUBLING_S, 20.0))
             self.bucket.change(self.bucket.per_min * (1 + share * passed), now)
 
-    def refused(self, sent_at: float, now: float, said: Said, known: bool) -> None:
-        """A 429 for a request sent at `sent_at`. Where its limits are known, that is believed, within reason."""
+    def refused(self, sent_at: float, now: float, said: RateHeaders, known: bool) -> None:
+        """A request got a 429.
+
+        Args:
+            sent_at: when the request left.
+            now: the current time.
+            said: the response's headers.
+            known: whether the server's limits are known. Then a few 429s are taken for random.
+        """
         self._in_a_row += 1
         self._refused += 1
+
+        # Lower the rate.
         if known and self._refused <= _DOUBT + _DOUBT_SHARE * self._answered:
             pass
         elif self._in_a_row == 1 and self._answered >= self._deaf_until and sent_at >= self._cut_at:
@@ -84,6 +93,8 @@ class Pace:
         elif self._in_a_row == _CERTAIN and (count := self._accepted(60, now)[0]) >= _MEASURED:
             self._set(count, now)
             self._best, self._streak = 0.0, (now, 0)
+
+        # Two in a row: hold everything, for as long as the server says, else longer each time.
         if not self.refusing:
             return
         first, most = _BACK_OFF_S
@@ -97,7 +108,7 @@ class Pace:
             self._held_at = now
 
     def hold(self, until: float) -> None:
-        """Send nothing before."""
+        """Send nothing before `until`."""
         self.held_until = max(self.held_until, until)
 
     def _cut(self, now: float) -> None:
@@ -106,6 +117,8 @@ class Pace:
         else:
             self._cut_by, self._streak = _FIRST_CUT, (now, 0)
         self._cut_at, self._since_cut = now, 0
+
+        # The accepted rate: since the cuts began, or recently.
         since, count = self._streak
         seconds = max(0.1, now - since)
         if count >= _MEASURED and seconds >= 1:
@@ -114,6 +127,8 @@ class Pace:
             count, seconds = self._accepted(_RECENT_S, now)
         if self.bucket is None and count < _MEASURED:
             return
+
+        # Cut, but not below what was accepted. Revert if cutting doesn't help.
         taken = count / seconds * 60
         slower = taken if self.bucket is None else self.bucket.per_min * (1 - self._cut_by)
         self._set(max(slower, _FLOOR * taken), now)
@@ -121,7 +136,7 @@ class Pace:
             self.bucket, self._best, self._deaf_until = None, 0.0, self._answered + _DEAF
 
     def _set(self, per_min: float, now: float) -> None:
-        """No faster than `per_min` from here on."""
+        """Limit the rate to `per_min`; never raise it."""
         per_min = max(per_min, _LEAST_PER_MIN)
         if self.bucket is None:
             self.bucket = Bucket(per_min, now)
@@ -129,7 +144,7 @@ class Pace:
             self.bucket.change(per_min, now)
 
     def _accepted(self, seconds: float, now: float) -> tuple[int, float]:
-        """How many were accepted in the last `seconds`, and how many seconds of them there have been."""
+        """How many requests were accepted in the last `seconds`, and how many seconds of them are recorded."""
         recent = [slot for slot in self._slots if slot[0] > now - seconds]
         return int(sum(count for _, count in recent)), max(0.1, now - recent[0][0]) if recent else 1.0
 
@@ -142,20 +157,23 @@ class Pace:
 
 
 class Width:
-    """Requests in flight: four times as many a round until the first overload; halves on each, grows by one a round."""
+    """The most requests in flight. Grows fourfold a round until the first overload, which halves it; then by one.
+
+    Later overloads halve it again.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._width = float(min(most, _START_WIDTH))
         self._starting = True
         self.limited = False
-        """Whether the server has limits, as far as anybody knows."""
+        """Whether the server has shown any limit."""
         self._in_a_row = 0
         self._cut_at = -1.0
 
     @property
     def places(self) -> int:
-        """How many may be in flight now."""
+        """The most requests in flight now."""
         return max(1, int(self._width))
 
     def accepted(self) -> None:
@@ -167,9 +185,9 @@ class Width:
         self._width = min(self._most, grown)
 
     def overloaded(self, sent_at: float, now: float) -> bool:
-        """No answer in time, or a status that says overload; halves once for all that were in flight together.
+        """A timeout, or a status that means overload. Halve once for all requests that were in flight together.
 
-        Returns whether it was one of several in a row.
+        Returns whether the previous response was an overload, too.
         """
         self._in_a_row += 1
         if self._in_a_row >= 2 and sent_at >= self._cut_at:

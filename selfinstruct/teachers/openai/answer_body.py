@@ -1,7 +1,7 @@
-"""What an OpenAI-compatible server's answer says, read tolerantly, live or from a batch job's file.
+"""Parses the response bodies of OpenAI-compatible servers, live or from a batch job's file.
 
-What really comes back is at times HTML, half a JSON, or an error with status 200: the SDK's typed models would
-take it as it is, or fail in ways of their own.
+Real servers also send HTML, half a JSON value, or an error with status 200. The SDK's typed models would accept these
+as they are, or fail in other ways.
 """
 
 from __future__ import annotations
@@ -14,18 +14,21 @@ from ...core.prompts import Completion, Prompt, Usage
 from ...core.tasks import storable
 
 _NAME = 200
-"""Characters of a model's name or a finish reason, which are the server's words, too."""
+"""Most characters that are kept of a model's name or a finish reason, which the server chooses."""
 
 
 def read_answer(body: object, prompt: Prompt) -> Completion:
-    """The completion in a decoded response body; whatever the body is, a value comes back."""
-    if isinstance(body, str):  # what the SDK hands over when the content type isn't JSON
+    """The completion in a decoded response body. Never raises: a bad body is a completion with an error."""
+    # A body without a JSON content type comes as text: an HTML page, or JSON after all.
+    if isinstance(body, str):
         body = _decoded(body)
     if isinstance(body, str):
         kind = "html_answer" if body.lstrip().startswith("<") else "not_json"
         return Completion("", error=f"{kind}: {one_line(body)}", failed=True)
     if not isinstance(body, Mapping):
         return Completion("", error=f"broken_answer: {type(body).__name__} instead of an object", failed=True)
+
+    # {"model": "m-1", "usage": {...}, "choices": [{"finish_reason": "stop", "message": {"content": "Hello."}}]}
     usage = _usage(body.get("usage"))
     model = storable(body["model"])[:_NAME] if isinstance(body.get("model"), str) else ""
     choices = body.get("choices")
@@ -34,6 +37,8 @@ def read_answer(body: object, prompt: Prompt) -> Completion:
         said = body.get("error")
         detail = f": {said}" if said else ""
         return Completion("", usage=usage, model=model, error=f"no_choices{detail}", failed=True)
+
+    # Why the text is no answer, if it isn't.
     finish = choice.get("finish_reason")
     text, refusal = _content(choice, prompt)
     error = None
@@ -54,7 +59,7 @@ def read_answer(body: object, prompt: Prompt) -> Completion:
 
 
 def _content(choice: Mapping[str, Any], prompt: Prompt) -> tuple[str, str]:
-    """Text and refusal of one choice, each empty when it isn't there."""
+    """The text and the refusal of one choice; empty if missing."""
     if prompt.endpoint == "completions":
         text = choice.get("text")
         return (storable(text) if isinstance(text, str) else ""), ""
@@ -62,14 +67,14 @@ def _content(choice: Mapping[str, Any], prompt: Prompt) -> tuple[str, str]:
     if not isinstance(message, Mapping):
         return "", ""
     text, refusal = message.get("content"), message.get("refusal")
-    if isinstance(text, list):  # content parts
+    if isinstance(text, list):  # content parts: [{"type": "text", "text": "Hello."}]
         parts = [part.get("text") for part in text if isinstance(part, Mapping)]
         text = "".join(part for part in parts if isinstance(part, str))
     return (storable(text) if isinstance(text, str) else ""), (storable(refusal) if isinstance(refusal, str) else "")
 
 
 def _decoded(body: str) -> object:
-    """A JSON object that came as text, or the text itself."""
+    """The JSON object in a text, or the text itself."""
     if not body.lstrip().startswith("{"):
         return body
     try:
@@ -79,11 +84,12 @@ def _decoded(body: str) -> object:
 
 
 def one_line(text: str) -> str:
-    """A server's words as the journal can keep them, on one line."""
+    """A server's text on one line, without characters that the journal can't store."""
     return " ".join(storable(text).split())
 
 
 def _usage(usage: object) -> Usage:
+    """{"prompt_tokens": 12, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 8}}, all optional."""
     if not isinstance(usage, Mapping):
         return Usage()
     details = usage.get("prompt_tokens_details")
@@ -92,14 +98,15 @@ def _usage(usage: object) -> Usage:
 
 
 def _count(value: object) -> int:
-    """A number of tokens; what can't be one counts as none."""
+    """A number of tokens; 0 for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 40 else 0
 
 
 def _logprobs(found: object) -> dict[str, float] | None:
-    """Log-probabilities of the first token's alternatives, in the completions shape or the chat shape."""
+    """Log-probabilities of the alternatives to the first token, in the chat or the completions format."""
     if not isinstance(found, Mapping):
         return None
+    # Chat: {"content": [{"top_logprobs": [{"token": "Yes", "logprob": -0.1}]}]}
     content = found.get("content")
     if isinstance(content, list) and content and isinstance(content[0], Mapping):
         pairs = [
@@ -108,6 +115,7 @@ def _logprobs(found: object) -> dict[str, float] | None:
             if isinstance(item, Mapping)
         ]
     else:
+        # Completions: {"top_logprobs": [{"Yes": -0.1, "No": -2.5}]}
         top = found.get("top_logprobs")
         first = top[0] if isinstance(top, list) and top else None
         pairs = list(first.items()) if isinstance(first, Mapping) else []

@@ -1,7 +1,7 @@
-"""The files and batches endpoints, asked through the `openai` SDK; what comes back is read tolerantly.
+"""The files and batches endpoints, through the `openai` SDK, with tolerant parsing of the responses.
 
-Files go up and down through the SDK's own calls. A batch is created without the SDK's retries: a second try
-after a lost answer would be a second job, so whoever creates one looks for it first.
+The batch teacher uses it. Files go through the SDK's own methods. A batch is created without the SDK's retries: a retry
+after a lost response would create a second job, so the caller looks for the first one before it tries again.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from ...core.prompts import BatchJob
 T = TypeVar("T")
 
 ENDED = frozenset({"completed", "expired", "cancelled"})
-"""Statuses after which results are there, of some questions at least; 'failed' has none, nothing was executed."""
+"""Statuses of jobs that may have results. A job that 'failed' has run nothing."""
 _ID = re.compile(r"[\w.:-]{1,200}", re.ASCII)
 _UPLOAD_S = 600.0
-_A_DAY_S = 86_400.0
+_DAY_S = 86_400.0
 _PAGE = 100
 
 
 class Unreachable(Exception):
-    """No usable answer from the server this time; whether it has done what it was asked is not known."""
+    """No usable response from the server; whether it carried out the request is unknown."""
 
 
 class NoRoom(Exception):
-    """The account's queue takes no more now."""
+    """The account's queue of batch jobs is full."""
 
 
 @dataclass(frozen=True, slots=True)
-class Remote:
-    """A batch as the server tells it. full: it failed since the account's queue takes no more now."""
+class RemoteBatch:
+    """A batch job as the server describes it. full: it failed because the account's queue is full."""
 
     id: str
     status: str
@@ -45,27 +45,35 @@ class Remote:
 
 
 class BatchApi:
-    """refused: an error status that asking again can't mend, as an error; line: a text as one line without the key."""
+    """Files and batch jobs of one server. refused: turns a permanent error into an exception; line: redacts a text."""
 
     def __init__(self, client: Any, refused: Callable[[Any], TeacherRefused], line: Callable[[str], str]) -> None:
         self._client, self._refused, self._line = client, refused, line
 
     async def upload(self, name: str, data: bytes) -> str:
-        """The id of a file that is up."""
+        """Upload a file and return its id."""
         slow = self._client.with_options(timeout=_UPLOAD_S)
-        body = await self._reached(slow.files.create(file=(name, data, "application/jsonl"), purpose="batch"))
-        return self._an_id(getattr(body, "id", None))
+        body = await self._call(slow.files.create(file=(name, data, "application/jsonl"), purpose="batch"))
+        return self._checked_id(getattr(body, "id", None))
 
-    async def create(self, file: str, path: str, metadata: dict[str, str]) -> Remote:
-        """A new job of an uploaded file."""
+    async def create(self, file: str, path: str, metadata: dict[str, str]) -> RemoteBatch:
+        """Create a job from an uploaded file.
+
+        Args:
+            file: the file's id.
+            path: the endpoint that answers its questions, such as /v1/chat/completions.
+            metadata: what `find` looks for.
+        """
         body = {"input_file_id": file, "endpoint": path, "completion_window": "24h", "metadata": metadata}
         once = self._client.with_options(max_retries=0)
-        return self._remote(await self._reached(once.post("/batches", body=body, cast_to=object)))
+        return self._parse_batch(await self._call(once.post("/batches", body=body, cast_to=object)))
 
-    async def retrieve(self, batch: str) -> Remote:
-        """How a job stands."""
+    async def retrieve(self, batch: str) -> RemoteBatch:
+        """The current state of a job."""
         try:
-            return self._remote(await self._reached(self._client.get(f"/batches/{self._an_id(batch)}", cast_to=object)))
+            return self._parse_batch(
+                await self._call(self._client.get(f"/batches/{self._checked_id(batch)}", cast_to=object))
+            )
         except TeacherRefused as error:
             if not _is_unknown(error):
                 raise
@@ -75,39 +83,43 @@ class BatchApi:
             ) from None
 
     async def content(self, file: str) -> bytes | None:
-        """What a file holds; None when it isn't there any more."""
+        """The content of a file; None if it no longer exists."""
         slow = self._client.with_options(timeout=_UPLOAD_S)
         try:
-            return cast(bytes, (await self._reached(slow.files.content(self._an_id(file)))).content)
+            return cast(bytes, (await self._call(slow.files.content(self._checked_id(file)))).content)
         except TeacherRefused as error:
             if _is_unknown(error):
                 return None
             raise
 
-    async def find(self, job: BatchJob, metadata: Mapping[str, str]) -> Remote | None:
-        """The oldest job at the server that bears `metadata` and hasn't failed, or None.
+    async def find(self, job: BatchJob, metadata: Mapping[str, str]) -> RemoteBatch | None:
+        """The oldest job at the server that has this metadata and hasn't failed, or None.
 
-        Jobs are listed newest first; those that are more than a day older than `job` are not looked at.
+        The server lists jobs newest first. The search ends at jobs that are more than a day older than `job`.
         """
         found, after = None, ""
         while True:
-            page = await self._reached(
+            page = await self._call(
                 self._client.get(f"/batches?limit={_PAGE}{after and f'&after={after}'}", cast_to=object)
             )
+            # A page: {"data": [{"id": "batch_1", "metadata": {...}, "created_at": 1730000000}, ...], "has_more": true}
             rows = page.get("data") if isinstance(page, Mapping) else None
             if not isinstance(rows, list):
                 raise Unreachable("the server's list of batches can't be read")
             rows = [row for row in rows if isinstance(row, Mapping)]
             for row in rows:
                 if row.get("metadata") == metadata and row.get("status") != "failed":
-                    found = self._remote(row)
+                    found = self._parse_batch(row)
+
+            # Go on behind the last row, unless the rows are already too old.
             times = [row.get("created_at") for row in rows]
-            older = any(isinstance(time, int) and time < job.planned_at - _A_DAY_S for time in times)
+            older = any(isinstance(time, int) and time < job.planned_at - _DAY_S for time in times)
             if older or not rows or page.get("has_more") is not True:
                 return found
-            after = self._an_id(rows[-1].get("id"))
+            after = self._checked_id(rows[-1].get("id"))
 
-    async def _reached(self, asking: Awaitable[T]) -> T:
+    async def _call(self, asking: Awaitable[T]) -> T:
+        """The result of an SDK call. Raises Unreachable for temporary errors, NoRoom, or else TeacherRefused."""
         import aiohttp
         import httpx2
         import openai
@@ -116,6 +128,7 @@ class BatchApi:
 
         try:
             return await asking
+        # A status: is the queue full, can a retry help, does the account or the key refuse, or is the job wrong?
         except openai.APIStatusError as error:
             said = self._line(str(error))
             if _is_full(error.code, said):
@@ -129,20 +142,21 @@ class BatchApi:
             hint = "check model and sampling, or lower teacher.batch_questions"
             raise TeacherRefused(f"the server doesn't take this batch job: {said}; {hint}") from None
         except TooLarge as error:
-            hint = "lower teacher.batch_questions for the jobs to come"
-            raise TeacherRefused(f"what the server says of a batch job is too large: {error}; {hint}") from None
+            hint = "lower teacher.batch_questions for later jobs"
+            raise TeacherRefused(f"the server's response about a batch job is too large: {error}; {hint}") from None
         except (openai.APIError, httpx2.HTTPError, aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
             raise Unreachable(self._line(str(error) or type(error).__name__)) from None
 
-    def _remote(self, body: object) -> Remote:
+    def _parse_batch(self, body: object) -> RemoteBatch:
+        """A batch object: {"id": ..., "status": ..., "output_file_id": ..., "errors": {"data": [{"code": ...}]}}."""
         if not isinstance(body, Mapping):
-            raise Unreachable("the server's answer is no batch")
+            raise Unreachable("the server's response is not a batch job")
         errors = body.get("errors")
         listed = errors.get("data") if isinstance(errors, Mapping) else None
         items = [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) else []
         said = "; ".join(f"{item.get('code')}: {item.get('message')}" for item in items[:3])
-        return Remote(
-            id=self._an_id(body.get("id")),
+        return RemoteBatch(
+            id=self._checked_id(body.get("id")),
             status=self._line(str(body.get("status")))[:40],
             output_file=_optional(body.get("output_file_id")),
             error_file=_optional(body.get("error_file_id")),
@@ -150,10 +164,10 @@ class BatchApi:
             full=any(_is_full(item.get("code"), str(item.get("message"))) for item in items),
         )
 
-    def _an_id(self, value: object) -> str:
-        """`value`, when it can stand in an address."""
+    def _checked_id(self, value: object) -> str:
+        """`value` if it is safe in a URL. Raises Unreachable."""
         if not isinstance(value, str) or not _ID.fullmatch(value):
-            raise Unreachable("the server's answer has no id")
+            raise Unreachable("the server's response has no valid id")
         return value
 
 

@@ -1,7 +1,7 @@
-"""Any server that speaks OpenAI's HTTP protocol, asked through the `openai` SDK.
+"""The teacher for any server that speaks OpenAI's HTTP protocol.
 
-Requests go out as the SDK builds them, with its retries, back-off and error types (`sdk_client`), but without its typed
-request and response models: the body is read by `answer_body`, tolerantly.
+Retries, backoff and error types are those of the `openai` SDK (see `client`). Bodies are plain JSON instead of the
+SDK's typed models, and `answer_body` parses them tolerantly.
 """
 
 from __future__ import annotations
@@ -29,20 +29,26 @@ _HINTS = {
     404: "check teacher.model and teacher.base_url",
 }
 _DETAIL = 300
-"""Characters of a bad answer that its error keeps, counted once the key is taken out."""
+"""Characters of a bad response that an error message keeps, counted after the key is removed."""
 
 
 class OpenAITeacher:
-    """A chat or completions endpoint. An async context manager; its connections live as long as it is entered.
-
-    api_key: given by the library's caller; else read from the environment variable that the config names.
-    direct: never through a proxy, whatever the environment says.
-    Raises ConfigError when that variable is not set and the server isn't on this machine.
-    """
+    """A chat or completions endpoint. An async context manager, which closes its connections on exit."""
 
     def __init__(
         self, config: OpenAIOptions, *, concurrency: int = 16, api_key: str | None = None, direct: bool = False
     ) -> None:
+        """Open nothing yet.
+
+        Args:
+            config: the teacher's configuration.
+            concurrency: the most questions in flight.
+            api_key: the key, if the library's caller passes one; by default it's read from `config.api_key_env`.
+            direct: never use a proxy, whatever the environment says.
+
+        Raises:
+            ConfigError: the variable isn't set and the server isn't on this machine, or the address isn't a URL.
+        """
         import openai
 
         from .client import TeacherClient
@@ -72,10 +78,10 @@ class OpenAITeacher:
         await self._client.sdk.close()
 
     async def complete(self, prompt: Prompt) -> Completion:
-        """Ask once; the SDK retries what may pass. A bad answer is a completion with its `error`.
+        """Ask a question; the SDK retries temporary errors. A bad answer is a completion with an `error`.
 
-        A question that got nothing but 429s hasn't been asked: it waits for its turn again. Raises TeacherDown where
-        that has no end, TeacherRefused for what asking again can't mend: 401, 402, 403, 404, an exhausted quota.
+        A question that got only 429s counts as not asked, and waits for its turn again. Raises TeacherDown if 429s
+        go on for `patience_s`, and TeacherRefused for what a retry can't fix: 401, 402, 403, 404, an exhausted quota.
         """
         turn = Turn(
             prompt.purpose, self._bound(prompt), prompt.sampling.max_tokens, priority=int(prompt.purpose == "propose")
@@ -92,12 +98,13 @@ class OpenAITeacher:
         )
 
     async def _ask(self, prompt: Prompt, turn: Turn) -> Completion | None:
-        """One call of the SDK; None when it gave up on 429s."""
+        """One request with the SDK's retries; None if it gave up on 429s."""
         import aiohttp
         import httpx2
 
         from .client import TooLarge
 
+        # Every way that a request can fail, as a completion. The order matters: some of these are subclasses of others.
         errors = self._openai
         try:
             body = await self._client.ask(PATHS[prompt.endpoint], self.body(prompt), turn)
@@ -109,7 +116,7 @@ class OpenAITeacher:
             return Completion("", error=f"timeout: no answer within {self._config.timeout_s:g} s", failed=True)
         except errors.APIConnectionError as error:
             return self._failure("connection", error.__cause__ or error)
-        except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:  # broken inside the body, or no HTTP at all
+        except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:  # no HTTP at all
             return self._failure("connection", error)
         except TooLarge as error:
             return self._failure("too_large", error)
@@ -120,7 +127,7 @@ class OpenAITeacher:
         return read_answer(body, prompt)
 
     def _read_status(self, error: Any) -> Completion | None:
-        """For a status that the SDK gave up on: a failed completion, None for a rate limit, or TeacherRefused."""
+        """The result of a final error status: a failed completion, None for a rate limit, or TeacherRefused."""
         from .client import QUOTA
 
         status = error.status_code
@@ -132,12 +139,14 @@ class OpenAITeacher:
         return self._failure("server_error" if passing else "bad_request", error)
 
     def body(self, prompt: Prompt) -> dict[str, Any]:
-        """The request that asks `prompt`."""
+        """The JSON body of the request for `prompt`. Parameters that aren't set are left out."""
         body: dict[str, Any] = {"model": self.model}
         if prompt.endpoint == "chat":
             body["messages"] = [{"role": m.role, "content": m.content} for m in prompt.messages]
         else:
             body["prompt"] = prompt.text
+
+        # Sampling
         sampling = prompt.sampling
         values = {
             "temperature": sampling.temperature,
@@ -148,6 +157,8 @@ class OpenAITeacher:
             "stop": list(sampling.stop) if sampling.stop else None,
         }
         body.update({name: value for name, value in values.items() if value is not None})
+
+        # Log-probabilities and the schema, each in the format of its endpoint
         if prompt.top_logprobs is not None and prompt.endpoint == "chat":
             body |= {"logprobs": True, "top_logprobs": prompt.top_logprobs}
         elif prompt.top_logprobs is not None:
@@ -169,12 +180,12 @@ class OpenAITeacher:
         return f"{self._client.sdk.base_url}: {said}; {hint.format(variable=variable)}"
 
     def _line(self, text: str) -> str:
-        """One bounded line, the key taken out (before it is cut, so that no part of one stays)."""
+        """One line of bounded length. The key is removed before the cut, so that no part of it remains."""
         text = text.replace(" ssl:default", "")  # aiohttp says so of plain HTTP, too
         return self._without_key(one_line(text))[:_DETAIL]
 
     def _without_key(self, text: str) -> str:
-        """Some servers repeat the request's headers in what they answer."""
+        """`text` with the key masked: some servers repeat the request's headers in their responses."""
         return text.replace(self._key, "[key]") if len(self._key) >= 8 else text
 
 
@@ -193,7 +204,7 @@ def _find_key(config: OpenAIOptions) -> str:
 
 
 def _checked(key: str, where: str) -> str:
-    """`key`, when a header can carry it."""
+    """`key` if it can be sent in a header. Raises ConfigError."""
     if not (key.isascii() and key.isprintable()):
-        raise ConfigError(f"{where} holds characters that no key has; copy the key again, whole")
+        raise ConfigError(f"{where} holds characters that no key has; copy the whole key again")
     return key
