@@ -40,9 +40,17 @@ class JobFile:
 
 
 class JobRunner:
-    """Creates jobs, waits for them and reads their results. report: receives a job's number and status at each poll."""
+    """Creates jobs, waits for them and reads their results."""
 
     def __init__(self, api: BatchApi, notes: Notes, poll_s: float, report: Callable[[int, str], None]) -> None:
+        """Send nothing yet.
+
+        Args:
+            api: the provider's endpoints.
+            notes: records jobs.
+            poll_s: longest pause between two polls of a job.
+            report: receives a job's number and status at each poll.
+        """
         self._api, self._notes, self._poll_s, self._report = api, notes, poll_s, report
 
     async def run(self, job: BatchJob, questions: Sequence[Question], upload: JobFile | None) -> dict[str, Outcome]:

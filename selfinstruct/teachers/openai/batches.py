@@ -45,9 +45,16 @@ class RemoteBatch:
 
 
 class BatchApi:
-    """Files and batch jobs of one server. refused: turns a permanent error into an exception; line: redacts a text."""
+    """Files and batch jobs of one server."""
 
     def __init__(self, client: Any, refused: Callable[[Any], TeacherRefused], line: Callable[[str], str]) -> None:
+        """Send nothing yet.
+
+        Args:
+            client: the SDK's client.
+            refused: turns a permanent error of the SDK into an exception with a hint.
+            line: turns text from a server into one line without the API key.
+        """
         self._client, self._refused, self._line = client, refused, line
 
     async def upload(self, name: str, data: bytes) -> str:
@@ -106,6 +113,7 @@ class BatchApi:
             rows = page.get("data") if isinstance(page, Mapping) else None
             if not isinstance(rows, list):
                 raise Unreachable("the server's list of batches can't be read")
+            # Take the oldest match: a later one would be a copy of the same job.
             rows = [row for row in rows if isinstance(row, Mapping)]
             for row in rows:
                 if row.get("metadata") == metadata and row.get("status") != "failed":
@@ -133,6 +141,7 @@ class BatchApi:
             said = self._line(str(error))
             if _is_full(error.code, said):
                 raise NoRoom(said) from None
+            # Temporary, unless the account has nothing left to spend: then its 429s don't end.
             passing = error.status_code >= 500 or error.status_code in (408, 409, 425, 429)
             quota = error.code in ("insufficient_quota", "billing_hard_limit_reached")
             if passing and not quota:
@@ -151,6 +160,7 @@ class BatchApi:
         """A batch object: {"id": ..., "status": ..., "output_file_id": ..., "errors": {"data": [{"code": ...}]}}."""
         if not isinstance(body, Mapping):
             raise Unreachable("the server's response is not a batch job")
+        # {"errors": {"data": [{"code": "token_limit_exceeded", "message": "Enqueued token limit reached."}]}}
         errors = body.get("errors")
         listed = errors.get("data") if isinstance(errors, Mapping) else None
         items = [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) else []

@@ -97,6 +97,7 @@ class TeacherClient:
             home = httpx2.URL(config.address or PUBLIC_API)
         except httpx2.InvalidURL as error:
             raise no_address(error) from None
+        # Requests go to one origin only, so one transport with one proxy setting is enough.
         proxy = None if direct or on_this_machine(home.host) else find_proxy(home)
         attempt_s, connections = _ATTEMPT_TIMEOUTS * config.timeout_s, concurrency + _SPARE_CONNECTIONS
         self._transport = LimitedTransport(home, limits, redact, attempt_s, connections, proxy)
@@ -111,9 +112,16 @@ class TeacherClient:
         self._options: dict[str, dict[str, Any]] = {}
 
     async def ask(self, path: str, body: dict[str, Any], turn: Turn) -> object:
-        """The JSON value of a successful response to `body`, or its text; raises what the SDK's `post` raises.
+        """POST `body`, with the SDK's retries, and return the JSON value of the response, or its text if it isn't JSON.
 
-        Also raises what `LimitedTransport.attempt` raises, except for the RequestErrors, which the SDK retries.
+        Args:
+            path: the endpoint, such as /chat/completions.
+            body: a JSON object.
+            turn: the question that asks, for the limiter.
+
+        Raises:
+            openai.APIError: the SDK's errors, after its retries.
+            TimeoutError, aiohttp.ClientResponseError, TooLarge: as in `LimitedTransport.attempt`.
         """
         options = self._options.get(path)
         if options is None:
@@ -176,7 +184,7 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         is_encrypted = home.scheme == "https" or proxy is not None
         self._tls = httpx2.create_ssl_context() if is_encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._session: aiohttp.ClientSession | None = None
-        self._warns = True
+        self._warns = True  # until the server has answered, or the warning was given
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request of the SDK's, or return what its first attempt has brought.
@@ -261,6 +269,7 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
             self._limits.abandon(turn)
             response.headers["x-should-retry"] = "false"
             return
+        # Retry-After: 30, x-ratelimit-remaining-tokens: 149984. The limiter wants names in lower case.
         headers = {
             name.lower().decode("latin-1"): value.decode("latin-1")
             for name, value in response.headers.raw
@@ -293,6 +302,7 @@ async def _read(response: aiohttp.ClientResponse) -> httpx2.Response:
         # httpx2 decompresses 16 kB at a time: a small body can't grow to gigabytes before its size is checked.
         packed = httpx2.Response(response.status, headers=headers, content=response.content.iter_chunked(16_384))
         headers, parts = tuple(pair for pair in headers if pair[0].lower() not in _PACKING), packed.aiter_bytes()
+    # Measure what has come, as a Content-Length may be missing or wrong.
     body = bytearray()
     async for part in parts:
         body += part
