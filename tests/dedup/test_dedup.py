@@ -648,7 +648,9 @@ def test_killed_in_the_middle_nothing_is_left(tmp_path: Path, kill: signal.Signa
     assert process.returncode == code
     assert (tmp_path / "out.jsonl").read_text() == "as before"
     if kill != signal.SIGKILL:
-        assert stderr == "selfinstruct: interrupted; nothing was written\n"
+        progress = re.compile(r"\d\d:\d\d:\d\d (reading|comparing|writing): ")  # on a machine that is slow to get there
+        said = [line for line in stderr.splitlines() if not progress.match(line)]
+        assert said == ["selfinstruct: interrupted; nothing was written"]
         assert left_over(tmp_path) == []
 
 

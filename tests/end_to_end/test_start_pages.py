@@ -70,7 +70,11 @@ def comparable(text: str) -> str:
     return text
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    # Every command is a process; a page of ten takes half a minute.
+    [pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.stem != "quickstart")) for page in PAGES],
+)
 def test_the_commands_print_what_the_page_shows(page: Path, tmp_path: Path) -> None:
     ran = list(sessions(page.read_text(encoding="utf-8"), tmp_path))
     assert len(ran) > 2

@@ -15,11 +15,10 @@ from typing import Any
 
 import pytest
 import yaml
-from test_cli import cli
 from test_kill import answers_in, start
 from test_loop import Recorder, changed, grow
 
-from conftest import Loopback
+from conftest import Loopback, cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigChanged, ConfigError, SeedError, StorageError, UsageError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Question, Sampling
