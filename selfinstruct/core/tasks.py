@@ -13,6 +13,7 @@ def storable(text: str) -> str:
     """Replace lone surrogates and remove NUL characters, which JSON allows but SQLite and Parquet can't store."""
     if text.isascii() and "\x00" not in text:  # most texts, without a copy
         return text
+    # Encoding replaces a lone surrogate by '?'.
     return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
 
 

@@ -69,6 +69,7 @@ def fold(text: str) -> tuple[str, bool]:
     """Return the text that tokens are cut from, and whether the first rule applies."""
     if is_ascii_lettered(text):
         return text.lower(), True
+    # 'ＡＢＣ' -> 'ABC' -> 'abc'; 'Maß' -> 'mass'.
     folded = unicodedata.normalize("NFKC", _limit_marks(text))
     cased = folded.casefold()
     if cased != folded:  # case folding can produce characters that are not normalized

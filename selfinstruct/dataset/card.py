@@ -27,6 +27,7 @@ from .linguistics import LANGUAGES_OF
 from .provenance_columns import PROVENANCE_CONFIG
 from .revisions import Revision
 
+# The hub's size categories: upper limit and name.
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
@@ -305,6 +306,7 @@ used: {programs}. Config digest: `{run.generations[-1].digest}`."""
 
 
 def _citations(config: RunConfig) -> str:
+    # Alpaca builds on Self-Instruct, so it cites both.
     names = [name for name in ("self_instruct", "alpaca") if config.strategy_kind in (name, "alpaca")]
     return "\n\n".join(_indented_code(CITATIONS[name]) for name in [*names, "rouge"])
 
@@ -312,6 +314,7 @@ def _citations(config: RunConfig) -> str:
 def _samples(records: Sequence[Record]) -> str:
     """Show three rows as indented code."""
     lines = []
+    # Three rows from the whole dataset, not the first three.
     for record in records[:: max(1, len(records) // 3)][:3]:
         first = record.instances[0]
         row = {"instruction": record.instruction, "input": first.input, "output": first.output}

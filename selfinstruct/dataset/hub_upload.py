@@ -21,6 +21,7 @@ from ..journal.folder import JOURNAL
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
+# 'owner/name', as the hub allows it.
 _REPO = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
 _DATA = (".parquet", ".jsonl")
 

@@ -58,6 +58,7 @@ def used_teachers(snapshot: Snapshot) -> list[UsedTeacher]:
         own = start is not None and start.hosts is None
         host = start.hosts.get(name) if start is not None and start.hosts is not None else None
         used = UsedTeacher(config, model or config.model, host, own, (purpose,), answers, first_at, last_at)
+        # The same model under other settings has the same terms, so it is listed once.
         key = (config.kind, config.model, config.license, used.model, host, own)
         found[key] = _merge(found[key], used) if key in found else used
     return list(found.values())

@@ -27,6 +27,7 @@ PROVENANCE: dict[str, Any] = {
     "questions": ["string"],
     "config_digest": "string",
     "checks_passed": ["string"],
+    # Shares of a request's tokens are fractions.
     "prompt_tokens": "float64",
     "completion_tokens": "float64",
 }
@@ -138,6 +139,7 @@ def request_row(record: Record, origin: Origin) -> RowDict:
 
 
 def _marks(scores: Scores | None) -> RowDict:
+    # The judge gave no marks for this instance.
     if scores is None:
         return dict.fromkeys(SCORES)
     marks = {f"judge_{name}": getattr(scores, name) for name in ("clarity", "correctness", "helpfulness", "safety")}

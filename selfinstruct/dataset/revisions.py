@@ -116,6 +116,7 @@ def _ids(folder: Path) -> set[str]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    # Read the ids only, which is fast even for large folders.
     found: set[str] = set()
     for path in sorted((folder / PROVENANCE_CONFIG).glob("*.parquet")):
         try:

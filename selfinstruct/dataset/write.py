@@ -107,6 +107,7 @@ def _check_target(target: Path, formats: Iterable[str]) -> None:
 
 def split_of(record_id: str, test_share: float, random_seed: int) -> str:
     """Return 'train' or 'test'; for given settings, the result depends on the id alone."""
+    # 64 bits of the hash as a number between 0 and 2**64.
     digest = hashlib.sha256(f"{random_seed}:{record_id}".encode()).digest()
     return "test" if int.from_bytes(digest[:8], "big") < test_share * 2**64 else "train"
 

@@ -28,6 +28,7 @@ def languages(records: Sequence[Record]) -> tuple[tuple[str, int], ...]:
     for record in sample:
         first = record.instances[0] if record.instances else None
         texts = (record.instruction, first.input, first.output) if first else (record.instruction,)
+        # Classify the texts together, because the classifier is unreliable on short ones.
         guess = str(py3langid.classify("\n".join(text[:_LANGUAGE_CHARS] for text in texts))[0])
         counts[_MERGED.get(guess, guess)] += 1
     return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

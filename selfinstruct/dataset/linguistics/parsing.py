@@ -45,6 +45,7 @@ class SpacyFinder:
     def __init__(self, model: Path) -> None:
         import spacy
 
+        # Neither named entities nor sentence detection are needed; the parser finds sentences itself.
         self._pipeline: Any = spacy.load(model, exclude=["ner", "senter"])
         meta = self._pipeline.meta
         self.name = f"the parser of spaCy {spacy.__version__}, model {meta['lang']}_{meta['name']} {meta['version']}"
@@ -64,6 +65,7 @@ class SpacyFinder:
 
 def _closest_verb(root: Any) -> VerbNoun:
     """Search the dependency tree breadth first for a verb."""
+    # In 'Can you write a poem?', the root may be an auxiliary and the verb its child.
     queue = deque([root])
     while queue:
         word = queue.popleft()

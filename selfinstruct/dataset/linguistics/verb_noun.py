@@ -80,6 +80,7 @@ def verb_nouns(instructions: Sequence[str], finder: Finder) -> VerbNouns:
             counts[pair.verb] += 1
             if pair.noun is not None:
                 nouns[pair.verb][pair.noun] += 1
+    # Rank verbs by their pairs, as in the paper; verbs without an object don't count.
     ranked = sorted(nouns, key=lambda verb: (-nouns[verb].total(), verb))
     return VerbNouns(
         found_by=finder.name,

@@ -17,6 +17,7 @@ from ...core.shipped import shipped_yaml
 from .verb_noun import VerbNoun
 
 _CHARS = 400
+# A word such as "don't" or 'role-play', a number such as '3.14', punctuation, or a line break.
 _TOKEN = re.compile(r"[a-z]+(?:['’-][a-z]+)*|\d[\w.,-]*\w|\d|[^\w\s]|\n")
 _HAN = regex.compile(r"\p{Script=Han}")
 _LONGEST_PHRASE = 8
@@ -83,6 +84,7 @@ def _singular(noun: str) -> str:
     irregular: dict[str, str] = _words()["en"]["irregular"]
     if noun in irregular:
         return irregular[noun]
+    # 'stories' -> 'story', 'boxes' -> 'box', 'cats' -> 'cat'; 'class', 'virus' and 'basis' are singular.
     if len(noun) > 4 and noun.endswith("ies"):
         return noun[:-3] + "y"
     if noun.endswith(("sses", "xes", "zes", "ches", "shes")):
@@ -106,6 +108,7 @@ def _find_chinese(text: str) -> VerbNoun:
 @lru_cache
 def _chinese() -> tuple[re.Pattern[str], re.Pattern[str]]:
     lists = _words()["zh"]
+    # Longer words first, because a pattern takes the first alternative that matches.
     verbs, nouns = ("|".join(sorted(lists[kind], key=len, reverse=True)) for kind in ("verbs", "nouns"))
     return re.compile(verbs), re.compile(nouns)
 

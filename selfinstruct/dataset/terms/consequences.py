@@ -114,11 +114,13 @@ def _noncommercial(license: str) -> bool:
 
 
 def _is_share_alike(license: str | None) -> bool:
+    # The suffix makes 'cc-by-sa' without a version match, too.
     return license is not None and "-sa-" in f"{license.lower()}-"
 
 
 def _is_private(host: str) -> bool:
     """Return whether a host name or address belongs to this machine or to a private network."""
+    # A name without a dot, such as 'localhost', is private as well.
     try:
         return ipaddress.ip_address(host).is_private
     except ValueError:

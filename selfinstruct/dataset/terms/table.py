@@ -120,6 +120,7 @@ def terms_of(teacher: TeacherOptions, host: str | None = None) -> TeacherTerms:
     name = teacher.model.lower()
     model = next((terms for terms in table.models if any(p.search(name) for p in terms.models)), None)
     provider = next((terms for terms in table.providers if host and _is_under(host, terms.hosts)), None)
+    # OpenAI's terms cover its own models; a reseller such as a router serves models of others.
     if provider is not None and not provider.reseller:
         model = None
     return TeacherTerms(teacher.model, host, provider, model, stated)
@@ -132,12 +133,14 @@ def seed_terms(stated: str | None, digest: str | None) -> SeedTerms:
 
 
 def _is_under(host: str, hosts: tuple[str, ...]) -> bool:
+    # 'eu.api.openai.com' is under 'api.openai.com', but 'notapi.openai.com' is not.
     return any(host == known or host.endswith("." + known) for known in hosts)
 
 
 def _terms(row: dict[str, Any]) -> Terms:
     if row["training"] not in get_args(Training):
         raise ValueError(f"terms.yaml: {row['name']}: training: {row['training']}")
+    # Compile the patterns once: '^qwen2\.5-3b'.
     patterns = tuple(re.compile(pattern) for pattern in row.pop("models", ()))
     return Terms(
         **{**row, "says": " ".join(row["says"].split()), "hosts": tuple(row.pop("hosts", ()))}, models=patterns
