@@ -311,6 +311,7 @@ def started(config: dict[str, Any], folder: Path, *arguments: str) -> subprocess
     return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
 
+@pytest.mark.slow
 def test_detach_leaves_and_the_next_start_collects(
     provider: Callable[..., Provider],
     values: Callable[..., dict[str, Any]],
@@ -535,6 +536,7 @@ class Killer:
             process.send_signal(signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "when"),
     [
