@@ -1,7 +1,7 @@
-"""Strategies: each words a prompt for new tasks, parses the response, and develops the tasks that are admitted.
+"""Strategies: each words a prompt for new tasks, parses the response, and develops the admitted tasks.
 
-To add one, write a file with a class like the two here and add a line to `STRATEGIES`; or name your own in the
-configuration as `package.module:Name`: a strategy, or a class or function called with (config, asking).
+To add a strategy, write a file with a class like the two here and add a line to `STRATEGIES`. Alternatively, name your
+own in the configuration as `package.module:Name`: a strategy, or a class or function called with (config, asking).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Stanford Alpaca (Taori et al. 2023): one question, and the answer carries tasks with input and output.
+"""Stanford Alpaca (Taori et al. 2023): one request returns several complete tasks with input and output.
 
-As published: 3 seed demonstrations and no machine-made task in the prompt, a set of 20 with them, a
-last task that the token limit cut is dropped, nothing more is asked for a task.
+As published: a prompt shows 3 seed tasks and no generated task and asks to complete a set of 20. A last task that the
+token limit truncated is dropped. A task needs no further request.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from .reading.text_blocks import TASK, read_blocks
 from .wording import load_wording
 
 PUBLISHED = {"propose": Sampling(temperature=1.0, top_p=1.0, max_tokens=3072)}
-"""The published decoding parameters. The published stop, the number after the last task, is added over completions."""
+"""The published decoding parameters. The published stop sequence, the number after the last task, is added for the
+completions endpoint only."""
 
 PUBLISHED_TASKS = 20
-"""Tasks of a set, the demonstrations counted in."""
+"""Tasks of a set, including the demonstrations."""
 
 SCHEMA = {
     "title": "tasks",
@@ -49,7 +50,7 @@ SCHEMA = {
     "additionalProperties": False,
 }
 
-
+# '...the end. ### 5': the heading of the next task at the end of a field
 _NEXT_TASK = re.compile(r"#{2,6}+[ \t]*+[0-9０-９]{0,4}+[ \t]*+$")
 
 
@@ -90,7 +91,7 @@ class Alpaca:
         self.tasks_per_question = options.tasks_per_question or max(rest, 1)
 
     def propose(self, demos: Sequence[Demonstration]) -> Prompt:
-        """The rules first, the same for every question; then the demonstrations and what to add."""
+        """Return a prompt with the rules, which are the same for every question, then the demonstrations."""
         wording = self._wording
         completions = self._asking.propose == "completions"
         structured = self._asking.by_schema("propose")
@@ -101,9 +102,12 @@ class Alpaca:
             "last": str(first + self.tasks_per_question - 1),
         }
         shown, published = self._show(demos, structured), PUBLISHED["propose"]
-        if completions:  # a model that only continues text does better after a heading than after a page of rules
+        # Completions: the text ends in '### 4\nInstruction:', and the model continues it. A model that only continues
+        # text follows a short heading better than a page of rules.
+        if completions:
             rules, user = wording["heading"] + "\n", shown + wording.fill("cue", **numbers)
             published = replace(published, stop=(self._stop(first + self.tasks_per_question),))
+        # Chat: the system message has the rules and the format of the response.
         else:
             rules = f"{wording['rules']}\n{wording['shape_json' if structured else 'shape_text']}\n"
             user = wording.fill("shown", demos=shown)
@@ -119,10 +123,10 @@ class Alpaca:
         )
 
     def parse(self, completion: Completion) -> list[Candidate]:
-        """The tasks of an answer, in order; what has no instruction is passed over.
+        """Return the tasks of a response in order, skipping those without an instruction.
 
-        A task that lacks its output keeps output None. Where the token limit cut the answer, the last
-        task is marked `truncated`; of JSON only the tasks that were closed are read, and they are whole.
+        A task without an output has output None. If the token limit truncated a plain-text response, the last task is
+        marked `truncated`. Of truncated JSON, only closed tasks are read, and those are complete.
         """
         text = without_thoughts(completion.text)
         found = self._from_json(text) if self._asking.propose == "chat" else []
@@ -133,15 +137,16 @@ class Alpaca:
         return [candidate for candidate in found if candidate.instruction]
 
     async def develop(self, candidate: Candidate, ask: Callable[[Prompt], Awaitable[Completion]]) -> Development:
-        """The instance that came with the task; asks nothing."""
+        """Return the instance that came with the task; sends no request."""
         instance = Instance(candidate.input or "", candidate.output or "")
         return Development((instance,), truncated=candidate.truncated, output_key=candidate.key)
 
     def _show(self, demos: Sequence[Demonstration], structured: bool) -> str:
-        """The demonstrations in the shape that the answer shall have: JSON one a line, or numbered blocks."""
+        """Write the demonstrations in the format of the response: one JSON object per line, or numbered blocks."""
         if structured:
             rows = [{"instruction": d.instruction, "input": d.input, "output": d.output} for d in demos]
             return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        # '### 1\nInstruction: ...\nInput: <none>\nOutput: ...\n'
         blocks = [
             self._wording.fill(
                 "demo",
@@ -155,7 +160,7 @@ class Alpaca:
         return "\n".join(blocks)
 
     def _stop(self, number: int) -> str:
-        """The line that would open task `number`."""
+        """Return the line that would open task `number`: '\\n### 21'."""
         cue = self._wording.fill("cue", first=str(number)).strip()
         return "\n" + cue.split("\n", 1)[0]
 
@@ -164,19 +169,21 @@ class Alpaca:
         return [self._candidate(item) for item in items if item]
 
     def _from_text(self, text: str) -> list[Candidate]:
-        if self._asking.propose == "completions":  # the prompt has opened the first task
+        # The prompt ended in '### 4\nInstruction:', so the text starts with the instruction itself.
+        if self._asking.propose == "completions":
             text = self._wording.fill("cue", first="1") + text
         blocks = read_blocks(text, TASK, self._wording.fields)
         return [self._candidate({name: _without_mark(value) for name, value in block.items()}) for block in blocks]
 
     def _candidate(self, fields: dict[str, str | None]) -> Candidate:
         given = fields.get("input") or ""
+        # 'N/A' and the wording's own '<none>' mean that the task has no input.
         if is_nothing(given) or given.strip() == self._wording["no_input"]:
             given = ""
         return Candidate((fields.get("instruction") or "").strip(), given, fields.get("output"))
 
 
 def _without_mark(text: str | None) -> str | None:
-    """A field without the next task's heading, which small models write on the same line."""
+    """Return a field without the heading of the next task, which small models write on the same line."""
     mark = _NEXT_TASK.search(text, max(0, len(text) - 20)) if text else None
     return text[: mark.start()].rstrip() if text and mark else text

@@ -1,4 +1,7 @@
-"""From a strategy's name, or from a caller's object, class, or factory, to a strategy."""
+"""Build a strategy from a name in the configuration, or from a caller's object, class, or factory.
+
+Used by `generate` when a run starts.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _METHODS = ("propose", "parse", "develop")
 
 
 def build_strategy(config: RunConfig, asking: Asking) -> Strategy:
-    """Build the strategy that `config.strategy` names. Raises ConfigError for an unknown name or a defective one."""
+    """Build the strategy that `config.strategy` names. Raises ConfigError for an unknown or defective strategy."""
     kind = config.strategy_kind
     return factory_of(load_named(kind, STRATEGIES, "strategy"), kind)(config, asking)
 
@@ -29,43 +32,47 @@ def build_strategy(config: RunConfig, asking: Asking) -> Strategy:
 def factory_of(given: Any, name: str) -> Callable[[RunConfig, Asking], Strategy]:
     """Return a factory for `given`: a strategy, its class, or a factory called with (config, asking).
 
-    The factory raises ConfigError, with file and line, where the caller's code fails or makes no strategy.
+    The factory raises ConfigError, with file and line, if the caller's code fails or returns something else.
     """
 
     def build(config: RunConfig, asking: Asking) -> Strategy:
-        made = given
+        built = given
+        # A class without `Options` reads none: raise if the configuration sets any.
         if isinstance(given, type) and not hasattr(given, "Options"):
-            StrategyOptions.of(config.strategy)  # raises where options are set that nothing reads
+            StrategyOptions.of(config.strategy)
+        # Call a class or a factory; a finished strategy is used as is.
         if isinstance(given, type) or not hasattr(given, "propose"):
             try:
-                made = given(config, asking)
+                built = given(config, asking)
             except SelfInstructError:
                 raise
             except Exception as error:  # the caller's code may raise anything
+                # The last frame of the traceback is the failing line of the caller's code.
                 where = traceback.extract_tb(error.__traceback__)[-1]
                 what = " ".join(f"{type(error).__name__}: {error}".split())
                 raise ConfigError(
                     f"strategy: {name} can't be built: {what} ({where.filename}:{where.lineno})"
                 ) from error
-        if missing := [method for method in _METHODS if not callable(getattr(made, method, None))]:
+        # Report a missing method now rather than after requests have been paid for.
+        if missing := [method for method in _METHODS if not callable(getattr(built, method, None))]:
             raise ConfigError(f"strategy: {name} has no method {', '.join(missing)}; see `selfinstruct.Strategy`")
-        strategy: Strategy = made
+        strategy: Strategy = built
         return strategy
 
     return build
 
 
 def options_for(given: Any, configured: str | StrategyOptions) -> StrategyOptions:
-    """Return the options of a caller's strategy: those configured, under the strategy's own name.
+    """Return the configured options of a caller's strategy, under the strategy's own name.
 
     Raises:
-        ConfigError: Options that the strategy doesn't have.
+        ConfigError: The configuration sets options that the strategy does not have.
     """
     declared: type[StrategyOptions] = getattr(given, "Options", type(StrategyOptions.of(configured)))
     return declared.of(configured).model_copy(update={"kind": name_of(given)})
 
 
 def name_of(given: Any) -> str:
-    """Return the name of a caller's strategy, 'package.module:Name': its class, or the function that makes it."""
+    """Return the name of a caller's strategy as 'package.module:Name', after its class or factory function."""
     named = given if hasattr(given, "__qualname__") else type(given)
     return f"{named.__module__}:{named.__qualname__}"

@@ -1,4 +1,7 @@
-"""The protocol that every strategy implements, and the values that it exchanges with `generate` and `cli`."""
+"""The protocol that every strategy implements, and the values that strategies exchange with `generate` and `cli`.
+
+Also reads the optional members of a strategy, with a default for each.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,13 @@ Ask = Callable[[Prompt], Awaitable[Completion]]
 
 @dataclass(frozen=True, slots=True)
 class PreviewPrompt:
-    """An example of a prompt that `develop` sends; answer_tokens: the expected length of the response."""
+    """An example of a prompt that `develop` sends.
+
+    Attributes:
+        title: What `preview` calls the prompt.
+        prompt: The prompt.
+        answer_tokens: The expected length of the response, in tokens.
+    """
 
     title: str
     prompt: Prompt
@@ -22,13 +31,15 @@ class PreviewPrompt:
 
 
 class Strategy(Protocol):
-    """A way to ask for tasks. Every method is a pure function of its arguments and keeps no state between calls.
+    """A way to request tasks. Every method is a pure function of its arguments and keeps no state between calls.
 
-    Four more members are optional. `Options` is the model of its options in the configuration, a subclass of
-    `StrategyOptions`; the strategy reads them as `Options.of(config.strategy)`. `purposes` names the purposes of its
-    prompts, to which teachers have roles. `task_tokens` is the expected length of one proposed task, and
-    `preview(instruction)` returns a `PreviewPrompt` for every prompt that `develop` may send; `check` and `preview` use
-    these two.
+    Four more members are optional:
+
+    - `Options`: the model of the strategy's options, a subclass of `StrategyOptions`; the strategy reads them as
+      `Options.of(config.strategy)`.
+    - `purposes`: the purposes of the strategy's prompts, which the roles of teachers refer to.
+    - `task_tokens`: the expected length of one proposed task. The commands `check` and `preview` use it.
+    - `preview(instruction)`: returns a `PreviewPrompt` for every prompt that `develop` may send, for the same commands.
     """
 
     name: str
@@ -49,17 +60,18 @@ class Strategy(Protocol):
 
 
 def preview_prompts(strategy: Strategy, instruction: str) -> Sequence[PreviewPrompt]:
-    """Return examples of the prompts that develop `instruction`; none for a strategy that declares none."""
+    """Return examples of the prompts that develop `instruction`, or nothing if the strategy declares none."""
+    # Strategies of users are checked at run time only, so optional members are looked up by name, here and below.
     prompts: Sequence[PreviewPrompt] = getattr(strategy, "preview", lambda _: ())(instruction)
     return prompts
 
 
 def purposes_of(strategy: Strategy) -> Sequence[str] | None:
-    """Return the purposes of a strategy's prompts; None for a strategy that doesn't declare them."""
+    """Return the purposes of a strategy's prompts, or None if the strategy does not declare them."""
     purposes: Sequence[str] | None = getattr(strategy, "purposes", None)
     return purposes
 
 
 def task_tokens(strategy: Strategy) -> int:
-    """Return the expected tokens of one proposed task; 60 for a strategy that declares no number."""
+    """Return the expected tokens of one proposed task, or 60 if the strategy declares no number."""
     return int(getattr(strategy, "task_tokens", 60))

@@ -1,9 +1,9 @@
-"""Self-Instruct (Wang et al. 2022, arXiv 2212.10560), steps 1 to 3; step 4, its filters, is in `filters`.
+"""Self-Instruct (Wang et al. 2022, arXiv 2212.10560), steps 1 to 3; step 4, filtering, is in `filters`.
 
-1. New instructions from 8 demonstrations, 6 seeds and 2 machine-made ones once there are any.
-2. Is the task a classification? Few-shot.
-3. Its instances, few-shot: input first for generation; for classification the label first and then an
-   input for it, which keeps the labels balanced.
+1. Request new instructions, showing 8 demonstrations: 6 seeds and, once there are any, 2 generated tasks.
+2. Ask whether an instruction is a classification task (few-shot).
+3. Request instances (few-shot): input first for generation; for classification the label first and then an input for
+   that label, which keeps the labels balanced.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from ..config.run_config import RunConfig
 from ..config.sections import SamplingConfig
 from ..core.prompts import Asking, Completion, Endpoint, Message, Prompt, Sampling
 from ..core.tasks import Candidate, Demonstration, Development, Instance
-from .few_shot import INSTANCES, INSTRUCTIONS, before_classify, before_instances
+from .few_shot import INSTANCES, INSTRUCTIONS, classify_prefix, instances_prefix
 from .protocol import PreviewPrompt
 from .reading.lists import clean_item, is_nothing, read_list, without_numbers, without_thoughts
 from .reading.loose_json import fields_of, read_json
-from .reading.text_blocks import LABELLED, read_blocks, read_examples
+from .reading.text_blocks import LABEL_FIRST, read_blocks, read_examples
 from .wording import load_wording
 
 PUBLISHED = {
@@ -35,9 +35,9 @@ PUBLISHED = {
     "classify": Sampling(0.0, None, 0.0, 0.0, 3),
     "instances": Sampling(0.0, None, 1.5, 0.0, 300),
 }
-"""The published decoding parameters. top_p is 0 there beside temperature 0: it changes nothing, and some
-servers refuse it, so it is left out. The published stops are added over the completions endpoint only, in the
-words of the prompt: a chat answer may open with a sentence and a blank line."""
+"""The published decoding parameters, without the published top_p of 0: at temperature 0 it has no effect, and some
+servers reject it. The published stop sequences are added for the completions endpoint only, in the prompt's language;
+a chat response may start with a sentence and a blank line."""
 
 
 class SelfInstructOptions(StrategyOptions):
@@ -66,7 +66,7 @@ class SelfInstructOptions(StrategyOptions):
 
 
 class SelfInstruct:
-    """Instructions first; then two more requests for each admitted one."""
+    """Request instructions first, then send two more requests for each admitted instruction."""
 
     Options = SelfInstructOptions
     name = "self_instruct"
@@ -85,14 +85,16 @@ class SelfInstruct:
     # --- step 1 -------------------------------------------------------------------------------
 
     def propose(self, demos: Sequence[Demonstration]) -> Prompt:
-        """A numbered list of the demonstrations that the model continues."""
+        """Return a prompt with a numbered list of the demonstrations, which the model continues."""
         wording, completions = self._wording, self._asking.propose == "completions"
         structured = self._asking.by_schema("propose")
+        # 'Task 1: Plan a trip\n' for completions, '1. Plan a trip\n' for chat.
         line = "propose_text_line" if completions else "propose_line"
         shown = "".join(
             wording.fill(line, number=str(number), instruction=_one_line(demo.instruction))
             for number, demo in enumerate(demos, 1)
         )
+        # Completions: the text ends in 'Task 9:', and the model continues it. Chat: 'numbered from 9 to 16'.
         first, count = len(demos) + 1, self.tasks_per_question
         if completions:
             user = shown + wording.fill("propose_text_cue", number=str(first))
@@ -104,6 +106,7 @@ class SelfInstruct:
                 first=str(first),
                 last=str(first + count - 1),
             )
+        # Stop at 'Task 17:', the number after the last requested task.
         past_last = wording.fill("propose_text_cue", number=str(first + count)).strip()
         return Prompt(
             purpose="propose",
@@ -119,24 +122,26 @@ class SelfInstruct:
         )
 
     def parse(self, completion: Completion) -> list[Candidate]:
-        """The listed instructions. Where the token limit cut a list, the last one is marked `truncated`.
+        """Return the listed instructions. If the token limit truncated a list, the last is marked `truncated`.
 
-        Of JSON only the items that were closed are read, and they are whole.
+        Of truncated JSON, only closed items are read, and those are complete.
         """
         text = without_thoughts(completion.text)
         completions = self._asking.propose == "completions"
+        # {"instructions": ["1. Plan a trip", {"instruction": "Write ..."}]}: text or objects, numbered or not.
         items = None if completions else read_json(text, "instructions")
         texts = [fields_of(item).get("instruction") if isinstance(item, dict) else item for item in items or []]
         found = without_numbers([item.strip() for item in texts if isinstance(item, str)])
         found = [item for item in map(clean_item, found) if item]
         if found:
             return [Candidate(item) for item in found]
+        # '9. Plan a trip\n10. Write ...'
         found = read_list(text, continues=completions)
         cut = len(found) - 1 if completion.truncated else -1
         return [Candidate(item, truncated=number == cut) for number, item in enumerate(found)]
 
     async def develop(self, candidate: Candidate, ask: Callable[[Prompt], Awaitable[Completion]]) -> Development:
-        """Ask whether it is a classification, then for its instances. An error answer becomes `error`."""
+        """Ask whether the task is a classification, then request instances. A failed response becomes `error`."""
         answer = await ask(self.classify(candidate.instruction))
         if answer.error:
             return Development((), error=answer.error)
@@ -157,13 +162,13 @@ class SelfInstruct:
     # --- step 2 -------------------------------------------------------------------------------
 
     def classify(self, instruction: str) -> Prompt:
-        """The few-shot question whether `instruction` is a classification task."""
+        """Return the few-shot prompt that asks whether `instruction` is a classification task."""
         completions = self._asking.classify == "completions"
         cue = "classify_cue" if completions else "classify_chat"
         asked = Message("user", self._wording.fill(cue, instruction=_one_line(instruction)))
         return Prompt(
             purpose="classify",
-            messages=(*self._before_classify, asked),
+            messages=(*self._classify_prefix, asked),
             sampling=self._classify_sampling,
             endpoint=self._asking.classify,
             version=self.digest,
@@ -171,19 +176,20 @@ class SelfInstruct:
         )
 
     @cached_property
-    def _before_classify(self) -> tuple[Message, ...]:
-        return before_classify(self._wording, completions=self._asking.classify == "completions")
+    def _classify_prefix(self) -> tuple[Message, ...]:
+        return classify_prefix(self._wording, completions=self._asking.classify == "completions")
 
     @cached_property
     def _classify_sampling(self) -> Sampling:
         return self._sampling("classify", self._asking.classify, "\n", self._wording.before("classify_cue"))
 
     def is_classification(self, completion: Completion) -> bool:
-        """Read the answer: by the probabilities of yes and no where they came along, else by the word it says first.
+        """Decide by the probabilities of yes and no if the response has them, otherwise by its first word.
 
-        Whatever is neither counts as no: input-first works for any task.
+        Anything else counts as no, because input-first works for any task.
         """
         yes, no = self._wording["yes"].lower(), self._wording["no"].lower()
+        # {' Yes': -0.1, ' yes': -3.2, ' N': -2.5}: add up the probabilities of all spellings and prefixes.
         if completion.logprobs:
             share = [0.0, 0.0]
             for token, value in completion.logprobs.items():
@@ -193,9 +199,10 @@ class SelfInstruct:
                         share[side] += math.exp(min(value, 0.0))
             if share[0] != share[1]:
                 return share[0] > share[1]
+        # 'Yes, it is.', 'Classification: **Yes**', '是': the first part that starts with either word decides.
         for part in re.split(r"[:：\n]", without_thoughts(completion.text)):
             word = part.strip(" \t\r*_\"'“”「」`（(").lower()
-            if word.startswith(yes) and not word.startswith(yes + no):  # '是否' says neither
+            if word.startswith(yes) and not word.startswith(yes + no):  # '是否' ('whether') is neither
                 return True
             if word.startswith(no):
                 return False
@@ -204,17 +211,19 @@ class SelfInstruct:
     # --- step 3 -------------------------------------------------------------------------------
 
     def request_instances(self, instruction: str, classification: bool) -> Prompt:
-        """The question for instances: label first for a classification, input first otherwise."""
+        """Return the prompt for instances: label first for a classification, input first otherwise."""
+        # The teacher wants the instruction itself as a chat message: the response is the output.
         if self._asking.direct and not classification:
-            return self._direct(instruction)
+            return self._direct_prompt(instruction)
         wording, completions = self._wording, self._asking.instances == "completions"
         kind = "classification" if classification else "generation"
         user = wording.fill("task", instruction=_one_line(instruction) if completions else instruction.strip())
+        # Open 'Example 1', so that the model continues with a label rather than with an output.
         if completions and classification:
             user += wording.fill("example", number="1")
         return Prompt(
             purpose="instances",
-            messages=(*self._before_instances[kind], Message("user", user)),
+            messages=(*self._instances_prefix[kind], Message("user", user)),
             sampling=self._instances_sampling,
             endpoint=self._asking.instances,
             version=self.digest,
@@ -222,26 +231,31 @@ class SelfInstruct:
         )
 
     @cached_property
-    def _before_instances(self) -> dict[str, tuple[Message, ...]]:
+    def _instances_prefix(self) -> dict[str, tuple[Message, ...]]:
         structured = self._asking.by_schema("instances")
-        return {kind: before_instances(self._wording, kind, self._max, structured=structured) for kind in INSTANCES}
+        return {kind: instances_prefix(self._wording, kind, self._max, structured=structured) for kind in INSTANCES}
 
     @cached_property
     def _instances_sampling(self) -> Sampling:
         return self._sampling("instances", self._asking.instances, self._wording.before("task"))
 
     def read_instances(self, completion: Completion, classification: bool) -> Development:
-        """The instances of an answer, at most `max_instances`.
+        """Return the instances of a response, at most `max_instances`.
 
-        truncated: the token limit cut the answer inside the last of them. Of JSON only what was closed is read.
+        The result is `truncated` if the token limit cut the last instance. Of truncated JSON, only closed instances
+        are read.
         """
         text = without_thoughts(completion.text)
+        # A direct response is the output itself.
         if self._asking.direct and not classification:
             found = (Instance("", text.strip()),)
             return Development(found, classification, completion.truncated, output_key=completion.key)
+        # {"instances": [{"input": "...", "output": "..."}]}
         items = read_json(text, "instances") if self._asking.instances == "chat" else None
         read = [fields_of(item) for item in items or [] if isinstance(item, dict)]
         blocks: Sequence[Mapping[str, str | None]] = [block for block in read if block]
+        # 'Input: ...\nOutput: ...'. Text that ran on into another task, or into instances above the limit, was cut
+        # after the last instance that counts.
         truncated = False
         if not blocks:
             text, ran_on = self._own_part(text)
@@ -251,7 +265,11 @@ class SelfInstruct:
         return Development(tuple(instances), classification, truncated, output_key=completion.key)
 
     def _own_part(self, text: str) -> tuple[str, bool]:
-        """A continuation up to where it goes on to the next task: not every server heeds the published stop."""
+        """Cut a continuation where the next task begins, because not every server honors the published stop sequence.
+
+        Returns:
+            The text before the next task, and whether there was one.
+        """
         opening = self._wording.before("task")
         if self._asking.instances == "chat" or not opening:
             return text, False
@@ -261,12 +279,14 @@ class SelfInstruct:
     def _blocks(self, text: str, classification: bool) -> list[dict[str, str]]:
         if not classification:
             return read_examples(text, self._wording.fields)
-        if self._asking.instances == "completions":  # the prompt has opened the first example
+        # The prompt ended in 'Example 1', so the text starts with the label.
+        if self._asking.instances == "completions":
             text = self._wording.fill("example", number="1") + text.lstrip("\n")
-        return read_blocks(text, LABELLED, self._wording.fields)
+        return read_blocks(text, LABEL_FIRST, self._wording.fields)
 
     def _instance(self, block: Mapping[str, str | None], classification: bool) -> Instance:
         given, output = block.get("input") or "", block.get("output") or ""
+        # A classification has a label instead of an output.
         if classification:
             output = block.get("label") or output
             output = "" if output.strip() == self._wording["no_input"] else output
@@ -274,7 +294,7 @@ class SelfInstruct:
             given = ""
         return Instance(given, output)
 
-    def _direct(self, instruction: str) -> Prompt:
+    def _direct_prompt(self, instruction: str) -> Prompt:
         return Prompt(
             purpose="instances",
             messages=(Message("user", instruction.strip()),),
@@ -284,7 +304,13 @@ class SelfInstruct:
         )
 
     def _sampling(self, purpose: str, endpoint: Endpoint, *stops: str) -> Sampling:
-        """The published parameters with what the configuration sets; stops over the completions endpoint only."""
+        """Return the published parameters, overridden by the configuration.
+
+        Args:
+            purpose: A key of `PUBLISHED`.
+            endpoint: The endpoint of the prompt.
+            stops: Stop sequences, used for the completions endpoint only. A blank one is left out.
+        """
         published = PUBLISHED[purpose]
         if endpoint == "completions":
             published = replace(published, stop=tuple(stop for stop in stops if stop.strip() or "\n" in stop))
@@ -294,5 +320,5 @@ class SelfInstruct:
 
 
 def _one_line(instruction: str) -> str:
-    """As published: without line breaks, and without a colon at the end, which would call for an input."""
+    """Remove line breaks and, as published, a colon at the end, after which a model would write an input."""
     return " ".join(instruction.split()).rstrip(":：")

@@ -1,7 +1,7 @@
-"""Prompt wording: data in one YAML file per language, hashed into every record.
+"""Load the wording of prompts from one YAML file per language; a hash of the wording is part of every record.
 
-A file of your own (`prompts: my.yaml` in the configuration) needs the same keys with the same `{places}`,
-which are filled literally: no template language runs over what a model wrote.
+Your own file (`prompts: my.yaml` in the configuration) needs the same keys with the same `{placeholders}`.
+Placeholders are filled literally: no template language runs over text that a model wrote.
 """
 
 from __future__ import annotations
@@ -24,17 +24,27 @@ from ..core.shipped import shipped_yaml
 
 SHIPPED = {"en": "en.yaml", "zh": "zh.yaml", "any": "en.yaml"}
 
-_PLACE = re.compile(r"\{([a-z]+)\}")
+# '{instruction}'
+_PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
+# 'Input: {input}', '指令：{instruction}': a line that names a field
 _FIELD_LINE = re.compile(r"^([^\n{}]*?)[ \t]*[:：][ \t]*\{(instruction|input|output|label)\}", re.MULTILINE)
 _FIELD_KEYS = ("demo", "input", "output", "label")
 
 
-class Wording:
-    """The wording of one strategy in one language. `wording["key"]` is a text; `digest` its version."""
+class PromptWording:
+    """The wording of one strategy in one language: `wording["key"]` is a text, `digest` the version of all texts."""
 
     def __init__(self, texts: dict[str, Any], source: str, published: dict[str, Sampling]) -> None:
+        """Hash the wording together with the published sampling parameters.
+
+        Args:
+            texts: The strategy's section of the YAML file.
+            source: The file's name, for error messages.
+            published: The published sampling parameters by purpose.
+        """
         self._texts = texts
         self._source = source
+        # Both decide what a teacher writes, so a change of either is a new version.
         content = [texts, {name: asdict(value) for name, value in published.items()}]
         whole = json.dumps(content, sort_keys=True, ensure_ascii=False)
         self.digest = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:12]
@@ -46,15 +56,15 @@ class Wording:
         return value
 
     def fill(self, key: str, **values: str) -> str:
-        """The text at `key` with every {name} of `values` replaced, in one pass; other braces stay as they are."""
-        return _PLACE.sub(lambda place: values.get(place[1], place[0]), self[key])
+        """Return the text at `key` with every {name} of `values` replaced, in one pass; other braces stay unchanged."""
+        return _PLACEHOLDER.sub(lambda place: values.get(place[1], place[0]), self[key])
 
     def before(self, key: str) -> str:
-        """What stands before the first {place} of the text at `key`: the mark that opens such a line."""
-        return _PLACE.split(self[key], maxsplit=1)[0].strip()
+        """Return what precedes the first placeholder of the text at `key`: 'Task:' for 'Task: {instruction}'."""
+        return _PLACEHOLDER.split(self[key], maxsplit=1)[0].strip()
 
     def examples(self, key: str) -> list[dict[str, Any]]:
-        """The few-shot examples at `key`."""
+        """Return the few-shot examples at `key`."""
         value = self._texts.get(key)
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise ConfigError(f"prompts: {self._source}: '{key}' must be a list of examples")
@@ -62,28 +72,36 @@ class Wording:
 
     @cached_property
     def fields(self) -> dict[str, str]:
-        """How this wording calls the fields of a task, in lower case: {'eingabe': 'input', ...}."""
+        """The names of a task's fields in this wording, in lower case: {'eingabe': 'input', ...}."""
+        # 'Eingabe: {input}' in one of the texts names a field.
         texts = [self[key] for key in _FIELD_KEYS if key in self._texts]
         found = [match for text in texts for match in _FIELD_LINE.finditer(text)]
         return {match[1].strip().lower(): match[2] for match in found if match[1].strip()}
 
 
-def load_wording(config: RunConfig, strategy: str, published: dict[str, Sampling]) -> Wording:
-    """The wording for `strategy`: the shipped file of the language, or the user's.
+def load_wording(config: RunConfig, strategy: str, published: dict[str, Sampling]) -> PromptWording:
+    """Load the wording of a strategy from the user's file, or from the shipped file of the language.
 
-    Raises ConfigError when the file can't be read, or lacks a key, a place or a part of an example that
-    the shipped one has: a run must not find that out after it has been paid for.
+    Args:
+        config: Names the user's file or the language.
+        strategy: The section of the file.
+        published: The published sampling parameters by purpose; part of the digest.
+
+    Raises:
+        ConfigError: The file can't be read, or lacks a key, a placeholder, or a part of an example that the shipped
+            file has. Checking here avoids a failure after requests have been paid for.
     """
     options = config.strategy
     own = options.prompts if isinstance(options, StrategyOptions) else None
     source = own or SHIPPED[config.language]
-    texts = _shipped(source) if own is None else _read(source)
+    texts = _load_shipped(source) if own is None else _read(source)
     section = texts.get(strategy) if isinstance(texts, dict) else None
     if not isinstance(section, dict):
-        raise ConfigError(f"prompts: {source}: has no section '{strategy}'; write one like in the shipped en.yaml")
-    wording = Wording(section, source, published)
+        raise ConfigError(f"prompts: {source}: has no section '{strategy}'; write one as in the shipped en.yaml")
+    wording = PromptWording(section, source, published)
+    # The English file is the reference for a user's file in any language.
     if own is not None:
-        _compare(wording, _shipped("en.yaml")[strategy], source)
+        _compare(wording, _load_shipped("en.yaml")[strategy], source)
     return wording
 
 
@@ -94,24 +112,33 @@ def _read(source: str) -> Any:
         raise ConfigError(f"prompts: {source}: can't be read: {str(error).splitlines()[0]}") from None
 
 
-def _compare(wording: Wording, shipped: dict[str, Any], source: str) -> None:
-    """Raise ConfigError for the first key in which a user's wording falls short of the shipped one."""
-    for key, theirs in shipped.items():
-        if isinstance(theirs, str):
-            missing = sorted(set(_PLACE.findall(theirs)) - set(_PLACE.findall(wording[key])))
+def _compare(wording: PromptWording, shipped: dict[str, Any], source: str) -> None:
+    """Raise ConfigError for the first key that is incomplete in a user's wording.
+
+    Args:
+        wording: The user's wording.
+        shipped: The texts and examples of the shipped wording.
+        source: The user's file, for the message.
+    """
+    for key, reference in shipped.items():
+        # A text needs every placeholder of the reference: '{number}. {instruction}'.
+        if isinstance(reference, str):
+            missing = sorted(set(_PLACEHOLDER.findall(reference)) - set(_PLACEHOLDER.findall(wording[key])))
             if missing:
-                raise ConfigError(f"prompts: {source}: '{key}' lacks {{{missing[0]}}}; say where it belongs")
+                raise ConfigError(f"prompts: {source}: '{key}' lacks {{{missing[0]}}}; add it where it belongs")
             continue
+        # A list needs examples of the same shape: {task: ..., examples: [{input: ..., output: ...}]}.
         for example in wording.examples(key):
-            if _shape(example) != _shape(theirs[0]):
+            if _shape(example) != _shape(reference[0]):
                 raise ConfigError(
-                    f"prompts: {source}: '{key}': each example needs the keys {', '.join(theirs[0])}, "
+                    f"prompts: {source}: '{key}': each example needs the keys {', '.join(reference[0])}, "
                     "filled in as in the shipped en.yaml"
                 )
 
 
 def _shape(example: Any) -> Any:
-    """The keys of an example and of the examples inside it; every value a text."""
+    """Return the keys of an example and of the examples nested in it; a text is True, anything else False."""
+    # A nested list has a shape only if all of its items have the same.
     if isinstance(example, list):
         shapes = [_shape(item) for item in example]
         return shapes[0] if shapes and all(shape == shapes[0] for shape in shapes) else None
@@ -121,5 +148,5 @@ def _shape(example: Any) -> Any:
 
 
 @lru_cache
-def _shipped(name: str) -> Any:
+def _load_shipped(name: str) -> Any:
     return shipped_yaml(__package__, "prompts", name)

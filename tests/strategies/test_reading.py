@@ -14,7 +14,7 @@ from selfinstruct.core.prompts import Asking, Completion
 from selfinstruct.strategies import Alpaca, SelfInstruct
 from selfinstruct.strategies.reading.lists import as_text, is_nothing, read_list, without_thoughts
 from selfinstruct.strategies.reading.loose_json import fields_of, read_json
-from selfinstruct.strategies.reading.text_blocks import LABELLED, TASK, read_blocks, read_examples
+from selfinstruct.strategies.reading.text_blocks import LABEL_FIRST, TASK, read_blocks, read_examples
 from selfinstruct.strategies.wording import load_wording
 
 # --- lists ----------------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ def test_examples(answer: str, found: list[tuple[str, str]]) -> None:
 )
 def test_labelled_examples(answer: str) -> None:
     wanted = [("good", "Fine."), ("bad", "Awful.")]
-    assert [(b["label"], b["input"]) for b in read_blocks(answer, LABELLED)] == wanted
+    assert [(b["label"], b["input"]) for b in read_blocks(answer, LABEL_FIRST)] == wanted
 
 
 def test_fields_may_be_named_by_the_wording() -> None:
@@ -439,7 +439,7 @@ def test_time_grows_with_the_text_only(unit: str, start: str) -> None:
     def read(text: str) -> None:
         READERS[0].parse(Completion(text))
         READERS[4].parse(Completion(text))
-        read_blocks(text, LABELLED)
+        read_blocks(text, LABEL_FIRST)
 
     small = seconds(read, start + unit * (20_000 // len(unit)) + "x")
     assert seconds(read, start + unit * (200_000 // len(unit)) + "x") < max(4.0, 50 * small)

@@ -1,1 +1,1 @@
-"""Parses what a teacher wrote: lists, blocks, loose JSON."""
+"""Parsers for what a teacher wrote: numbered lists, blocks of named fields, and loose JSON; used by the strategies."""

@@ -1,8 +1,8 @@
-"""Reading what models really write: lists numbered in any style, bold, quoted, CRLF, full-width, chatty.
+"""Read numbered lists as models write them: any numbering style, bold, quotes, CRLF, full-width digits, chatter.
 
-`blocks` reads 'Name: value' answers and `loose_json` reads JSON; what they share is here. Every function
-takes any text, returns what it could read, in order, raises nothing, and takes time in proportion to the text.
-Patterns are therefore possessive: nothing in them is tried twice on a line of a million blanks.
+Also contains the text helpers that `text_blocks`, `loose_json`, and the strategies share. Every function accepts any
+text, never raises, and runs in linear time. The patterns therefore use possessive quantifiers (`*+`, `++`, `?+`): a
+line of a million blanks causes no backtracking.
 """
 
 from __future__ import annotations
@@ -14,6 +14,13 @@ BLANK = "[ \t\u00a0\u3000]*+"
 DIGITS = "[0-9０-９]{1,4}+"
 HANZI = "[一二三四五六七八九十百]{1,4}+"
 
+# The number of a list item, with any decoration, up to the text. Examples, one per alternative:
+#   '- **Task 3:** Plan ...'   word: Task, Question, 任务 ... then digits and a mark
+#   '第三题：写 ...'            ordinal: 第 with digits or Chinese numerals
+#   '(3) Plan ...', '【三】'    brackets
+#   '3. Plan ...', '3、', '3:'  plain digits, but not '3.5 kg' and not '3:30'
+#   '三、写 ...', '③ Plan ...'  Chinese numerals, circled digits
+#   '#3 Plan ...', '### 3'     a heading
 _NUMBER = re.compile(
     rf"""{BLANK}(?:[-*•·>+][ \t]++)?+                                      # a bullet
         (?P<heading>\#{{1,6}}+)?+{BLANK}(?P<bold>[*_]{{1,3}}+)?+{BLANK}
@@ -30,16 +37,24 @@ _NUMBER = re.compile(
         (?(bold)(?:[*_]{{1,3}}+{BLANK}[.:：、)）]?+)?+){BLANK}""",
     re.VERBOSE | re.IGNORECASE,
 )
+# A cheap test that most lines fail, so that `_NUMBER` runs on few of them.
 _HAS_NUMBER = re.compile("[0-9０-９一二三四五六七八九十百①-⒛]")
+# A line that only separates: '###', '---', '=====', '***', '* * *'.
 RULE = re.compile(rf"{BLANK}(?:#{{1,6}}+|[-=_~—]{{3,}}+|\*{{3,}}+|\*(?: \*){{2,}}+){BLANK}$")
+# '- Plan ...', '• Plan ...'
 _BULLET = re.compile(r"[ \t]{0,3}+[-*•·][ \t]++")
+# '## Travel'
 _HEADING = re.compile(rf"{BLANK}#{{1,6}}+[ \t]")
+# '```python', '~~~'
 _FENCE = re.compile(rf"{BLANK}(?:```|~~~)")
+# 'Task: Plan ...', '指令：写 ...', after the number is removed
 _SAYS_TASK = re.compile(rf"{BLANK}(?:task|instruction|任务|指令){BLANK}[:：]{BLANK}", re.IGNORECASE)
+# '**Input:** ...', '- Output: ...': fields that the prompt did not request
 _SAYS_MORE = re.compile(
     rf"{BLANK}(?:[-*][ \t]++)?+[*_]{{0,3}}+(?:input|output|answer|输入|输出|答案)[*_]{{0,3}}+{BLANK}[:：]",
     re.IGNORECASE,
 )
+# 'No input needed', 'N/A', 'none', '---', '无需输入', without the brackets and quotes in `_ENCLOSING`
 _NOTHING = re.compile(
     r"(?:no\s?input(?: is)?(?: needed| required)?|none(?: needed| required)?|not (?:applicable|needed|required)"
     r"|n[./]?a|null|nil|empty(?: string)?|-+|–|—|无|(?:无|没有|不)(?:需要?)?(?:额外)?的?输入(?:内容)?|空(?:字符串)?)",
@@ -52,32 +67,40 @@ _QUOTES = {'"': '"', "“": "”", "「": "」", "『": "』", "`": "`"}
 
 
 def read_list(text: str, continues: bool = False) -> list[str]:
-    """The items of a numbered list; of a bulleted one where no line has a number.
+    """Return the items of a numbered list, or of a bulleted list if no line has a number.
 
-    Prose before the first item is dropped, and so is what follows an item behind a blank line, a heading, an
-    'Input:' or 'Output:', or, where its sentence has ended, a bullet. Other lines without a number belong to the item
-    above, and so does a sub-list: numbers that are indented, that lack the word ('Task 3') of the outer
-    ones, or that start anew while the outer ones go on further down.
+    Drop prose before the first item. Also drop what follows an item after a blank line, a heading, an 'Input:' or
+    'Output:' line, or a bullet below a complete sentence. Any other line without a number continues the item above, and
+    so does a sub-list: numbers that are indented, that lack the word of the outer numbers ('Task 3'), or that restart
+    although the outer numbering continues further down.
 
-    continues: the prompt ended in a number, so the text starts inside the first item.
+    Args:
+        text: A teacher's response.
+        continues: Whether the prompt ended in a number, so that the text starts inside the first item.
     """
     lines = lines_of(text)
     starts = _starts(lines, continues)
+    # No numbers at all: '- Plan a trip', '- Write a poem'.
     if not starts and not continues:
         bullets = ((at, _BULLET.match(line)) for at, line in enumerate(lines))
         starts = {at: bullet.end() for at, bullet in bullets if bullet}
     items: list[list[str]] = [[]] if continues else []
-    open_ = continues
+    open_ = continues  # whether the next line may still belong to the last item
     for at, line in enumerate(lines):
+        # '3. Plan a trip' starts an item.
         if at in starts:
             items.append([line[starts[at] :]])
             open_ = True
+        # 'Here are the tasks:' precedes the first item; 'Let me know ...' follows a closed one.
         elif not open_:
             continue
+        # A blank line closes an item, unless the item has no text yet: '### 3', '', 'Plan a trip'.
         elif not line.strip():
             open_ = not any(part.strip() for part in items[-1])
+        # '---', '## Travel', 'Input: ...' and '- for example' close an item, too.
         elif RULE.match(line) or _HEADING.match(line) or _SAYS_MORE.match(line) or _is_aside(line, items[-1]):
             open_ = False
+        # Anything else continues the item, except the fences around code.
         elif not _FENCE.match(line):
             items[-1].append(line)
     cleaned = (clean_item(" ".join(part.strip() for part in item if part.strip())) for item in items)
@@ -85,41 +108,46 @@ def read_list(text: str, continues: bool = False) -> list[str]:
 
 
 def _is_aside(line: str, item: list[str]) -> bool:
-    """Whether a bulleted line stands under an item that is complete: an example or an answer that nobody asked for."""
+    """Return whether `line` is a bullet below a complete sentence: an example or an answer that was not requested."""
     if not item or _BULLET.match(line.lstrip(" \t")) is None:
         return False
     return item[-1].rstrip('"”’」*_ \t').endswith(_FULL_STOPS)
 
 
 def clean_item(text: str) -> str:
-    """One listed instruction without 'Task:' before it, and without the bold marks and quotes around the whole."""
-    text = unwrapped(text)
+    """Return an instruction without a leading 'Task:' and without the emphasis and quotes that enclose all of it."""
+    # '**Task: Plan a trip.**' has emphasis outside, 'Task: **Plan a trip.**' inside: strip before and after the word.
+    text = strip_emphasis(text)
     says = _SAYS_TASK.match(text)
-    text = unwrapped(text[says.end() :] if says else text)
+    text = strip_emphasis(text[says.end() :] if says else text)
     if text.startswith("**") and text.find("**", 2) > 2:  # '**Travel:** Plan ...'
         text = text[2:].replace("**", "", 1).strip()
+    # '"Plan a trip."', but not '"yes" or "no"', whose first and last quotes are no pair.
     if len(text) > 2 and _QUOTES.get(text[0]) == text[-1] and not {text[0], text[-1]} & set(text[1:-1]):
         text = text[1:-1].strip()
     return text
 
 
 def without_numbers(items: list[str]) -> list[str]:
-    """Items that are all numbered, without the numbers; others as they are."""
+    """Return the items without their numbers if all are numbered; otherwise return them unchanged."""
+    # ['1. Plan ...', '2. Write ...'] are numbered; in ['Plan ...', '3. is prime?'] the '3.' is content.
     numbers = [number_of(item) for item in items]
     if not all(numbers):
         return items
     return [item[number.end() :] for item, number in zip(items, numbers, strict=True) if number]
 
 
-def unwrapped(text: str) -> str:
-    """Without the bold or italic marks that enclose the whole, or that are left at its end."""
+def strip_emphasis(text: str) -> str:
+    """Return the text without Markdown emphasis that encloses all of it or is left over at its end."""
     text = text.strip()
     for mark in ("***", "**", "__", "*"):
         inner = text.removesuffix(mark)
         if inner == text:
             continue
+        # 'Plan a trip.**': the opening mark was removed with the number. A single '*' may be a footnote: keep it.
         if mark not in inner:
             return text if mark == "*" else inner.strip()
+        # '**Plan a trip.**', but not '**Plan** a **trip**'.
         if inner.startswith(mark) and len(inner) > len(mark) and mark not in inner[len(mark) :]:
             return inner[len(mark) :].strip()
         return text
@@ -127,17 +155,18 @@ def unwrapped(text: str) -> str:
 
 
 def is_nothing(text: str) -> bool:
-    """Whether a field says that there is none: '', '<none>', 'N/A', '无' ..."""
+    """Return whether the text of a field means that the field is empty: '', '<none>', 'N/A', '无' ..."""
     text = text.strip()
     return text in _EMPTY or (len(text) <= 80 and _NOTHING.fullmatch(text.strip(_ENCLOSING)) is not None)
 
 
 def as_text(value: object) -> str:
-    """A JSON value as the text of a field: a list of strings as lines, null as nothing, what isn't text as JSON."""
+    """Return a JSON value as the text of a field: strings as they are, a list of strings as lines, the rest as JSON."""
     if value is None:
         return ""
     if isinstance(value, str):
         return value.replace("\r\n", "\n").strip()
+    # ["First step", "Second step"]
     if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
         return "\n".join(value).strip()
     try:
@@ -147,31 +176,34 @@ def as_text(value: object) -> str:
 
 
 def without_thoughts(text: str) -> str:
-    """The answer behind a reasoning model's '<think> ... </think>'; nothing when it never came to one."""
+    """Return the response after a reasoning model's '<think> ... </think>', or '' if the reasoning never ended."""
     thoughts, mark, answer = text.partition("</think>")
     thinks = thoughts.lstrip().startswith("<think>")
+    # '... so it is 4.</think>4': some chat templates already put the opening tag into the prompt.
     if mark and (thinks or "<think>" not in thoughts):
         return answer.lstrip("\r\n")
     return "" if thinks else text
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines of a text whatever ends them; other characters that Python counts as line ends stay inside."""
+    """Split at LF, CRLF, and CR only; `str.splitlines` also splits at characters such as U+2028, which are content."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def number_of(line: str) -> re.Match[str] | None:
-    """The number that a line of a list begins with, in any style, up to the text behind it."""
+    """Match the number at the start of a list line, in any style; the match ends where the text begins."""
     return _NUMBER.match(line) if _HAS_NUMBER.search(line, 0, 60) else None
 
 
 def _starts(lines: list[str], continues: bool) -> dict[int, int]:
-    """Where items start: line -> column behind the number. Numbers of sub-lists are left out."""
+    """Map each line that starts an item to the column after its number, leaving out the numbers of sub-lists."""
     found = [(at, number) for at, line in enumerate(lines) if (number := number_of(line))]
     if not found:
         return {}
-    worded = _worded(found[0][1]) or (continues and any(_worded(number) for _, number in found))
-    found = [(at, number) for at, number in found if _worded(number) or not worded]
+    # If the first number is 'Task 1:', a bare '1.' below belongs to a sub-list.
+    worded = _has_word(found[0][1]) or (continues and any(_has_word(number) for _, number in found))
+    found = [(at, number) for at, number in found if _has_word(number) or not worded]
+    # The last line with each number shows whether the outer numbering continues further down.
     last_at = {_value(number): at for at, number in found}
     least = 0 if continues else min(_indent(lines[found[0][0]]), 8)
     starts: dict[int, int] = {}
@@ -180,16 +212,18 @@ def _starts(lines: list[str], continues: bool) -> dict[int, int]:
         value = _value(number)
         above = lines[at - 1] if at else ""
         joined = bool(starts or continues) and bool(above.strip()) and not _HEADING.match(above)
-        anew = before is not None and value is not None and value <= before
-        goes_on = before is not None and last_at.get(before + 1, -1) > at
-        if joined and (_indent(lines[at]) >= least + 2 or (anew and goes_on)):
+        # '2. Sort the steps:', '1. boil', '2. pour', '3. Plan ...': 1 restarts, and 3 continues the outer list.
+        restarts = before is not None and value is not None and value <= before
+        outer_continues = before is not None and last_at.get(before + 1, -1) > at
+        if joined and (_indent(lines[at]) >= least + 2 or (restarts and outer_continues)):
             continue
         starts[at] = number.end()
         before = value
     return starts
 
 
-def _worded(number: re.Match[str]) -> bool:
+def _has_word(number: re.Match[str]) -> bool:
+    """Return whether a number comes with a word: 'Task 3', '第三题'."""
     return number["word"] is not None or number["ordinal"] is not None
 
 

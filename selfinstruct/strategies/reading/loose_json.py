@@ -1,6 +1,6 @@
-"""JSON as models write it: fenced, with prose around, with raw newlines, cut off, an item or two broken.
+"""Read JSON as models write it: in fences, with prose around it, with raw newlines, truncated, with broken items.
 
-What can be read is read, item by item; nothing raises.
+Reads item by item and keeps what can be read; nothing raises. The strategies use it for structured responses.
 """
 
 from __future__ import annotations
@@ -14,37 +14,45 @@ from .lists import as_text, lines_of, number_of
 from .marks import LOOSE, PROPER, is_mark
 
 _BROKEN_ITEMS = 50
-"""After so many broken items the rest of an answer is given up: each one may cost a look at all that follows."""
+"""Stop after this many broken items: recovering from each may scan the rest of the response."""
+# Where the item after a broken one begins: '}, {', '", "', '],[', or '} {' without a comma.
 _NEXT = re.compile(r"[}\]\"]\s*+,\s*+(?=[{\"\[])|\}\s*+(?=\{)")
 _DECODER = json.JSONDecoder(strict=False)
 
 
 def read_json(text: str, key: str) -> list[Any] | None:
-    """The list under `key` of a JSON answer; also a bare list, a list under another key, or objects one a line.
+    """Return the list under `key`; also accept a bare list, a list under another key, or one object per line.
 
-    None when the text is no JSON answer. It is one when a line starts with a bracket before any line starts
-    with a number or a field's name: what comes later, such as a list in some output, is content.
-    Items that are not closed are left out, and so are broken ones between whole ones.
+    Return None if the text is not a JSON response. It is one if a line starts with a bracket before any line starts
+    with a number or a field name; a list further down, such as in an output, is content. Leave out items that are
+    not closed or are broken.
     """
     text = "\n".join(lines_of(text))
     start = _opening(text)
     if start < 0:
         return None
+    # [{"instruction": ...}, ...]
     if text[start] == "[":
         return _items(text, start + 1)
+    # {"tasks": [...]}
     named = re.compile(rf'"{re.escape(key)}"\s*+:\s*+\[').search(text, start)
     if named:
         return _items(text, named.end())
     first = _decode(text, start)
+    # {"items": [{...}, {"instru     the object is truncated; its list under another key can be read
     if first is None:
         listed = re.compile(r'"\w{1,40}"\s*+:\s*+\[').search(text, start)
         return _items(text, listed.end()) if listed else []
+    # {"items": [...]} holds the tasks in its list; {"instruction": ...} is itself a task, and others may follow.
     lists = [value for value in first[0].values() if isinstance(value, list)]
     return lists[0] if lists and not fields_of(first[0]) else _items(text, start)
 
 
 def fields_of(item: Mapping[str, Any]) -> dict[str, str | None]:
-    """A JSON item by our own names of its fields, whatever their case or language; None where it says null."""
+    """Return the fields of a JSON item under the names used here, whatever their case or language; null is None.
+
+    {'Instruction': 'Plan ...', '答案': '...'} becomes {'instruction': 'Plan ...', 'output': '...'}.
+    """
     found: dict[str, str | None] = {}
     for names in (PROPER, LOOSE):
         for key, value in item.items():
@@ -55,15 +63,17 @@ def fields_of(item: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def _opening(text: str) -> int:
-    """Where the JSON starts, or -1."""
+    """Return the offset of the first bracket of a JSON response, or -1."""
     at = 0
     for line in text.split("\n"):
         bare = line.lstrip()
         if bare[:1] in ("{", "["):
             begins = at + len(line) - len(bare)
+            # '{"tasks"', '[{', '[]' are JSON; '[1] see the note' and '{name}' are not.
             rest = text[begins + 1 : begins + 200].lstrip()
             if rest[:1] in ('"', "{", "]", "}", ""):
                 return begins
+        # '1. Plan ...' or 'Instruction: ...': the response is plain text.
         if number_of(line) or is_mark(line):
             return -1
         at += len(line) + 1
@@ -71,7 +81,7 @@ def _opening(text: str) -> int:
 
 
 def _items(text: str, position: int) -> list[Any]:
-    """The values from `position` to the closing bracket, with commas or nothing between them."""
+    """Return the values from `position` to the closing bracket, separated by commas or by nothing."""
     items: list[Any] = []
     broken = 0
     while broken < _BROKEN_ITEMS:
@@ -79,12 +89,14 @@ def _items(text: str, position: int) -> list[Any]:
         if position >= len(text) or text[position] in "]}`":
             break
         read = _decode(text, position)
+        # A string counts only before a comma or the end: '"a" of "b",' is a string with unescaped quotes.
         if read is not None:
             after = _skip(text, read[1], commas=False)
             if isinstance(read[0], dict) or text[after : after + 1] in ("", ",", "]"):
                 items.append(read[0])
                 position = read[1]
                 continue
+        # '{"input": "say "hi""}, {...': skip to the next item.
         broken += 1
         further = _NEXT.search(text, position + 1)
         if further is None:
@@ -96,7 +108,7 @@ def _items(text: str, position: int) -> list[Any]:
 def _decode(text: str, position: int) -> tuple[Any, int] | None:
     try:
         return _DECODER.raw_decode(text, position)
-    except (ValueError, RecursionError):  # ValueError: also a whole number of more than 4,300 digits
+    except (ValueError, RecursionError):  # int() also raises ValueError, for more than 4,300 digits
         return None
 
 

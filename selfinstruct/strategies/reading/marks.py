@@ -1,6 +1,6 @@
-"""Lines that name a field of a task, 'Input: ...', and the numbers that go with them, in any decoration.
+"""Find lines that name a field of a task ('Input: ...') and the numbers above them, in any decoration.
 
-`blocks` makes blocks of them, `loose_json` uses the names.
+`text_blocks` groups these lines into blocks; `loose_json` uses the field names.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .lists import BLANK, DIGITS, HANZI, number_of, unwrapped
+from .lists import BLANK, DIGITS, HANZI, number_of, strip_emphasis
 
 PROPER = {
     "instruction": "instruction", "指令": "instruction",
@@ -23,10 +23,12 @@ LOOSE = {
     "answer": "output", "response": "output", "答案": "output", "回答": "output",
     "class": "label", "class label": "label", "category": "label", "类别": "label", "分类": "label",
 }  # fmt: skip
-"""Names that count only where the proper one is never used: an 'Answer:' inside an output is content."""
+"""Names that count only if the response never uses the proper name: an 'Answer:' inside an output is content."""
+# In a classification the model sometimes calls the label its output.
 _AS_LABEL = {"output": "label", "输出": "label", "answer": "label", "答案": "label"}
 
-
+# A whole line that numbers a block, with an optional title:
+#   '### 5', '5.', 'Example 2:', '- **Task 3:**', '**Task 3: Travel**', 'Example 2 - Travel', '第三题：'
 _HEAD = re.compile(
     rf"""{BLANK}(?:[-*•>][ \t]++)?+
         (?:(?P<lead>\#{{0,6}}+{BLANK}[*_]{{0,3}}+{BLANK}(?:[^\W\d_]{{1,20}}+\.?+{BLANK}){{0,2}}+[\#(（\[【]?+){BLANK}{DIGITS}
@@ -34,12 +36,20 @@ _HEAD = re.compile(
         {BLANK}(?P<mark>[.．:：)）、\]】题]{{0,2}}+)[*_]{{0,3}}+{BLANK}[:：]?+{BLANK}(?P<dash>[-–—])?+(?P<title>.{{0,80}}+)$""",
     re.VERBOSE,
 )
+# '### 4 **Input:** text': a heading with a number that `number_of` does not accept
 _HASH_NUMBER = re.compile(rf"{BLANK}\#{{1,6}}+{BLANK}{DIGITS}{BLANK}")
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A line that names a field. head: the kind of number over it or before it, 'example' or '###', or None."""
+    """A line that names a field.
+
+    Attributes:
+        line: Index of the line.
+        name: The field, such as 'instruction'.
+        text: The text after the name on the same line.
+        head: The kind of the number above or before the name, such as 'example' or '###', or None.
+    """
 
     line: int
     name: str
@@ -48,19 +58,28 @@ class Mark:
 
 
 def is_mark(line: str) -> bool:
-    """Whether a line names a field of a task."""
+    """Return whether a line names a field of a task."""
     return _field(line, tuple(PROPER)) is not None
 
 
 def find_marks(lines: list[str], names: Sequence[str], own: Mapping[str, str]) -> list[Mark]:
-    """The lines that name one of `names`, each with the number that goes with it."""
+    """Return the lines that name a field, each with its number.
+
+    Args:
+        lines: The lines of a response.
+        names: The fields to find.
+        own: Additional names from the prompt wording: {'eingabe': 'input'}.
+    """
+    # The words that can name a field, longest first, so that 'class label' is not read as 'class'.
     proper = {word: name for word, name in ({**PROPER, **own}).items() if name in names}
     loose = LOOSE | (_AS_LABEL if "label" in names else {})
     loose = {word: name for word, name in loose.items() if name in names and word not in proper}
     words = tuple(sorted([*proper, *loose], key=len, reverse=True))
     found = [(at, field) for at, line in enumerate(lines) if (field := _field(line, words))]
+    # Drop a loose name ('Answer:') if the response uses the proper one ('Output:') for the same field.
     used = {proper[word] for _, (word, _, _) in found if word in proper}
     known = proper | {word: name for word, name in loose.items() if name not in used}
+    # A number is on the line itself ('4. Input: ...') or alone above ('### 4').
     marks: list[Mark] = []
     for at, (word, text, head) in found:
         if word in known:
@@ -71,8 +90,9 @@ def find_marks(lines: list[str], names: Sequence[str], own: Mapping[str, str]) -
 
 @lru_cache(maxsize=64)
 def _field_patterns(words: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """Two patterns: a quick one for lines that have one of the words at all, and the one for such a field."""
+    """Return two patterns: a cheap one that finds any of the words in a line, and one for a line that names a field."""
     named = "|".join(map(re.escape, words))
+    # 'Input: text', '- **Input 2:** text', '### Output', '【输入】text'. A group tells which decoration was there.
     field = re.compile(
         rf"""{BLANK}(?:[-*•·>+][ \t]++)?+(?P<heading>\#{{1,6}}+)?+{BLANK}(?P<bold>[*_]{{1,3}}+)?+{BLANK}
             (?P<bracket>[【\[「])?+{BLANK}(?P<name>{named}){BLANK}[0-9０-９]{{0,3}}+{BLANK}(?(bracket)[】\]」])
@@ -83,11 +103,16 @@ def _field_patterns(words: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern
 
 
 def _field(line: str, words: tuple[str, ...]) -> tuple[str, str, str | None] | None:
-    """Word, text behind it and kind of number of a line that names a field: '**4. Input:** text'."""
+    """Split a line that names a field: '**4. Input:** text' becomes ('input', 'text', '').
+
+    Returns:
+        The word in lower case, the text after it, and the kind of a number before it; or None for another line.
+    """
     somewhere, pattern = _field_patterns(words)
     if not somewhere.search(line, 0, 80):
         return None
     field, number = pattern.match(line), None
+    # '4. Input: text': remove the number and try again.
     if field is None:
         number = number_of(line) or _HASH_NUMBER.match(line)
         line = line[number.end() :] if number else ""
@@ -95,10 +120,13 @@ def _field(line: str, words: tuple[str, ...]) -> tuple[str, str, str | None] | N
         if field is None:
             return None
     text = line[field.end() :]
+    # Without a colon, only '【输入】text' or a decorated word alone ('### Input', '**Input**') names a field.
+    # 'Input the data' is content.
     if not field["colon"]:
         decorated = field["heading"] or field["bold"] or field["bracket"] or number
         if field["bracket"] != "【" and not (decorated and not text.strip()):
             return None
+    # '**Input: text**' or '**Input:** text': remove the closing mark, wherever it is.
     bold = field["bold"] or (number.groupdict().get("bold") if number else None)
     if bold and not field["closed"]:
         text = text.lstrip()
@@ -108,7 +136,10 @@ def _field(line: str, words: tuple[str, ...]) -> tuple[str, str, str | None] | N
 
 
 def _with_numbered_openers(lines: list[str], marks: list[Mark], names: Sequence[str]) -> list[Mark]:
-    """Where no line says 'Instruction:', a numbered line right over another field is one: '5. Name three ...'."""
+    """Add a mark for each instruction that is a numbered line above another field: '5. Name three ...'.
+
+    Applies only if no line says 'Instruction:'.
+    """
     if names[0] != "instruction" or any(mark.name == "instruction" for mark in marks):
         return marks
     found: list[Mark] = []
@@ -116,8 +147,9 @@ def _with_numbered_openers(lines: list[str], marks: list[Mark], names: Sequence[
     for mark in marks:
         above = filled_above(lines, mark.line, after)
         number = number_of(lines[above]) if above >= 0 else None
+        # '5. Name three rivers.' has text after the number; '### 5' has none and is a mere number.
         if number and lines[above][number.end() :].strip():
-            text = unwrapped(lines[above][number.end() :])
+            text = strip_emphasis(lines[above][number.end() :])
             found.append(Mark(above, "instruction", text, _kind(number.group())))
             mark = Mark(mark.line, mark.name, mark.text, None)
         found.append(mark)
@@ -126,7 +158,7 @@ def _with_numbered_openers(lines: list[str], marks: list[Mark], names: Sequence[
 
 
 def filled_above(lines: list[str], at: int, after: int) -> int:
-    """The nearest line above `at`, behind `after`, that isn't blank; or -1."""
+    """Return the index of the nearest nonblank line above line `at` and below line `after`, or -1."""
     at -= 1
     while at > after and not lines[at].strip():
         at -= 1
@@ -139,16 +171,18 @@ def _head_above(lines: list[str], at: int, after: int) -> str | None:
 
 
 def head_of(line: str) -> str | None:
-    """The kind of a line that is a number over a block ('### 5', 'Example 2:', '**Task 3: Travel**'), or None."""
+    """Return the kind of a line that numbers a block ('### 5', 'Example 2:', '**Task 3: Travel**'), or None."""
     head = _HEAD.match(line) if len(line) <= 120 else None
     if head is None:
         return None
     kind = _kind(head["lead"] if head["hanzi"] is None else "第")
+    # 'Task 3: Travel' has a mark before its title; '3. Travel' has no word and 'Chapter 3 begins' no mark: content.
     if head["title"].strip():
         return kind if kind and (head["mark"] or head["dash"]) else None
+    # '### 5', 'Example 2', '5.', or '**5**'; a bare '5' is None.
     return kind if kind or head["mark"] or "*" in line else None
 
 
 def _kind(number: str) -> str:
-    """What a number looks like, without the number: '### 5' and '### 6.' are both '###'."""
+    """Return what precedes the digits of a number, in lower case: '###' for both '### 5' and '### 6.'."""
     return re.split("[0-9０-９]", number, maxsplit=1)[0].strip(" \t\u3000*_([（【-•>").casefold()

@@ -1,16 +1,16 @@
-"""Answers made of 'Name: value' blocks, one block a task or an example.
+"""Read responses made of 'Name: value' blocks, one block per task or example; the strategies use it for plain text.
 
-Where does a value end? An output may hold anything: lines such as 'Input: 3', numbered lists, code with '#', a rule
-'---', a table. So nothing that merely looks like structure ends it, only what goes with the next block:
+Where does a value end? An output may contain anything: lines such as 'Input: 3', numbered lists, code with '#', a rule
+'---', a table. What merely looks like structure therefore does not end a value; only the next block does:
 
-- Once the closing field (the output) has text, lines that name other fields are content. A new *opening* field
-  (the instruction), or a field directly under a numbered line of the kind that stands over the blocks of
-  this text ('### 5', 'Example 2'), begins the next block.
-- Numbered lines and rules ('###', '---') belong to the structure only directly above a new block, blank lines
-  between, or at the end of the text. Anywhere else they are content.
+- Once the closing field (the output) has text, lines that name other fields are content. The next block begins at a
+  new *opening* field (the instruction), or at a field directly below a numbered line of the kind that numbers the
+  blocks of this text ('### 5', 'Example 2').
+- Numbered lines and rules ('###', '---') are structure only directly above a new block (blank lines may lie between)
+  or at the end of the text. Anywhere else they are content.
 
-So an output is cut short only where one of its own lines names the opening field. That is the
-price of reading the answers whose numbering is lost.
+An output is therefore cut short only if one of its own lines names the opening field. Responses that lost their
+numbering could not be read otherwise.
 """
 
 from __future__ import annotations
@@ -20,15 +20,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .lists import BLANK, RULE, lines_of, unwrapped
+from .lists import BLANK, RULE, lines_of, strip_emphasis
 from .marks import Mark, filled_above, find_marks, head_of
 
 TASK = ("instruction", "input", "output")
 EXAMPLE = ("input", "output")
-LABELLED = ("label", "input")
+LABEL_FIRST = ("label", "input")
 
+# '### Travel' above a block
 _TITLE = re.compile(rf"{BLANK}#{{3,6}}+[ \t]++\S.{{0,80}}+$")
+# '```python'
 _FENCE = re.compile(rf"{BLANK}```")
+# 'I hope these tasks help!', 'Let me know if you need more examples.', '希望这些任务 ...'
 _FAREWELL = re.compile(
     r"(?:(?:I hope|Hope|Let me know|Feel free|Would you like)\b.*\b(?:tasks|instructions|examples)\b"
     r"|These\b[^.]*\b(?:tasks|instructions)\b|If you (?:need|want|would like)\b.*\bmore\b"
@@ -38,19 +41,22 @@ _FAREWELL = re.compile(
 
 
 def read_blocks(text: str, names: Sequence[str], own: Mapping[str, str] | None = None) -> list[dict[str, str]]:
-    """The blocks of a text, each with the fields that it has.
+    """Return the blocks of a response, each with the fields that it has.
 
-    names: the fields in the order in which they are asked for; the first opens a block, the last closes it.
-    Where a text keeps to another order, that one is followed.
-    own: what a wording calls the fields, beside the names that are always known: {'eingabe': 'input'}.
+    A value keeps its lines unchanged, without blank lines around it. If a block has a field twice, the first text
+    counts. Text before the first block is dropped.
 
-    A value keeps its lines as they are; blank lines around it are dropped. Of a field that is
-    there twice the first text counts. Text before the first block is dropped.
+    Args:
+        text: A teacher's response.
+        names: The fields in the requested order; the first opens a block and the last closes it. If the response uses
+            another order throughout, that order applies.
+        own: Additional field names from the prompt wording: {'eingabe': 'input'}.
     """
     lines = lines_of(text)
     marks = find_marks(lines, names, own or {})
     if not marks:
         return []
+    # An instruction opens a block by itself; an input may also be a line of an output, so numbers take precedence.
     opener, closer = _order([mark.name for mark in marks], names)
     shape = _shape(marks, opener)
     blocks = _group(lines, marks, (opener, closer), shape, firm=opener != "input")
@@ -58,8 +64,14 @@ def read_blocks(text: str, names: Sequence[str], own: Mapping[str, str] | None =
 
 
 def read_examples(text: str, own: Mapping[str, str] | None = None) -> list[dict[str, str]]:
-    """Blocks of input and output; the one output of an answer that begins with it: the task needs no input."""
+    """Return blocks of input and output, or the single output of a response that starts with an output.
+
+    Args:
+        text: A teacher's response.
+        own: Additional field names from the prompt wording.
+    """
     marks = find_marks(lines_of(text), EXAMPLE, own or {})
+    # 'Output: ...' first: the task needs no input, and a later 'Input:' is part of the output.
     if marks and marks[0].name == "output":
         return read_blocks(text, ("output",), own)[:1]
     return read_blocks(text, EXAMPLE, own)
@@ -69,13 +81,15 @@ def read_examples(text: str, own: Mapping[str, str] | None = None) -> list[dict[
 
 
 def _order(found: list[str], names: Sequence[str]) -> tuple[str, str]:
-    """The names that open and close a block in this text: as asked for, unless it keeps to another order throughout."""
+    """Return the names that open and close a block: as requested, unless the text uses another order throughout."""
     opener, closer = names[0], names[-1]
+    # Input first: ['input', 'instruction', 'output', 'input', 'instruction', 'output'].
     if found[0] != opener:
         turns = _turns(found, found[0])
         lasts = {turn[-1] for turn in turns}
         if all(opener in turn for turn in turns) and len(lasts) == 1 and (len(names) == 2 or opener not in lasts):
             return found[0], lasts.pop()
+    # Output before input: ['instruction', 'output', 'input', 'instruction', 'output', 'input'].
     elif len(names) > 2:
         middle = names[1]
         both = [turn for turn in _turns(found, opener) if middle in turn and closer in turn]
@@ -85,6 +99,7 @@ def _order(found: list[str], names: Sequence[str]) -> tuple[str, str]:
 
 
 def _turns(found: list[str], opener: str) -> list[list[str]]:
+    """Split the names at each `opener`: [['input', 'output'], ['input', 'output']]."""
     turns: list[list[str]] = []
     for name in found:
         if name == opener:
@@ -95,7 +110,7 @@ def _turns(found: list[str], opener: str) -> list[list[str]]:
 
 
 def _shape(marks: list[Mark], opener: str) -> str | None:
-    """The kind of number that stands over the blocks of this text: the first one's, or that of most."""
+    """Return the kind of number above the blocks of this text: that of the first block, or of at least half."""
     if marks[0].head is not None:
         return marks[0].head
     openers = [mark.head for mark in marks if mark.name == opener]
@@ -108,7 +123,10 @@ def _shape(marks: list[Mark], opener: str) -> str | None:
 
 @dataclass(slots=True)
 class _Part:
-    """One field of a block: the text on the line that names it, and the lines from `start` to `end`."""
+    """One field of a block: the text on the line that names the field, and the lines from `start` to `end`.
+
+    full: cached answer of `filled`, which scans the same lines for every mark otherwise.
+    """
 
     name: str
     text: str
@@ -117,7 +135,7 @@ class _Part:
     full: bool = False
 
     def filled(self, lines: list[str], upto: int) -> bool:
-        """Whether there is any text before line `upto`."""
+        """Return whether the field has any text before line `upto`."""
         self.full = self.full or bool(self.text.strip()) or any(line.strip() for line in lines[self.start : upto])
         return self.full
 
@@ -125,14 +143,23 @@ class _Part:
 def _group(
     lines: list[str], marks: list[Mark], ends: tuple[str, str], shape: str | None, firm: bool
 ) -> list[list[_Part]]:
-    """Marks into blocks. firm: an opener without number begins a block also where the others have numbers."""
+    """Group the marks into blocks.
+
+    Args:
+        lines: The lines of the response.
+        marks: The lines that name fields, in order.
+        ends: The names that open and close a block.
+        shape: The kind of number above the blocks, or None.
+        firm: Whether an opening field without a number begins a block even if the other blocks have numbers.
+    """
     opener, closer = ends
     blocks: list[list[_Part]] = []
-    filled: set[str] = set()
+    filled: set[str] = set()  # the fields of the current block that have text
     for mark in marks:
         last = blocks[-1][-1] if blocks else None
         if last is not None and last.filled(lines, mark.line):
             filled.add(last.name)
+        # '### 5' above the field begins a block; so does the opening field once the block before has some text.
         begins = shape is not None and mark.head == shape
         if mark.name == opener and not begins:
             free = (firm or shape is None) and opener != closer
@@ -140,6 +167,7 @@ def _group(
         if begins:
             blocks.append([])
             filled = set()
+        # 'Input: 3' inside an output: content, because the output has text.
         elif last is None or (last.name == closer and (closer in filled or mark.name in filled)):
             continue
         if last is not None:
@@ -152,10 +180,18 @@ def _group(
 
 
 def _texts(lines: list[str], blocks: list[list[_Part]], at: int, shape: str | None) -> dict[str, str]:
-    """The texts of block `at`: of each field the first that isn't empty."""
+    """Return the fields of block `at`; if a field occurs twice, the first text that is not empty counts.
+
+    Args:
+        lines: The lines of the response.
+        blocks: All blocks.
+        at: Index of the block.
+        shape: The kind of number above the blocks, or None.
+    """
     found: dict[str, str] = {}
     for part in blocks[at]:
         end = part.end
+        # Only the last field of a block is followed by structure: a rule, the next number, a closing sentence.
         if part is blocks[at][-1]:
             final = at == len(blocks) - 1
             if final:
@@ -163,12 +199,20 @@ def _texts(lines: list[str], blocks: list[list[_Part]], at: int, shape: str | No
             end = _before_heads(lines, part.start, end, shape, final)
         text = _value(part.text, lines[part.start : end])
         if not found.get(part.name):
-            found[part.name] = unwrapped(text) if part.name in ("instruction", "label") else text
+            found[part.name] = strip_emphasis(text) if part.name in ("instruction", "label") else text
     return found
 
 
 def _before_heads(lines: list[str], start: int, end: int, shape: str | None, final: bool) -> int:
-    """The end of a value without the rules and the one number or title that belong to the next block."""
+    """Move `end` up past the rules and the one number or title ('---', '### 6', '### Travel') of the next block.
+
+    Args:
+        lines: The lines of the response.
+        start: First line of the value.
+        end: Line after the value.
+        shape: The kind of number above the blocks, or None.
+        final: Whether this is the last block; a title at the end of the text is content.
+    """
     headed = False
     while end > start:
         line = lines[end - 1]
@@ -183,7 +227,7 @@ def _before_heads(lines: list[str], start: int, end: int, shape: str | None, fin
 
 
 def _separators(lines: list[str], blocks: list[list[_Part]], shape: str | None) -> set[str]:
-    """The rules ('---') that this text puts between its blocks."""
+    """Return the rules ('---') that this text puts between its blocks."""
     found: set[str] = set()
     for block in blocks[:-1]:
         part = block[-1]
@@ -193,10 +237,12 @@ def _separators(lines: list[str], blocks: list[list[_Part]], shape: str | None) 
 
 
 def _before_farewell(lines: list[str], part: _Part, separators: set[str]) -> int:
-    """Where the last value ends: at a rule as between the blocks, or at a last paragraph that speaks of the tasks."""
+    """Return where the last value ends: at a rule used between blocks, or at a closing paragraph about the tasks."""
+    # '---' between the blocks and again after the last one: what follows is not part of the output.
     for at in range(part.start, part.end):
         if lines[at].strip() in separators:
             return at
+    # '', 'Let me know if you need more tasks!'
     last = filled_above(lines, part.end, part.start - 1)
     if last > part.start and not lines[last - 1].strip() and _FAREWELL.match(lines[last].strip()[:400]):
         return last
@@ -204,12 +250,13 @@ def _before_farewell(lines: list[str], part: _Part, separators: set[str]) -> int
 
 
 def _value(first: str, rest: list[str]) -> str:
-    """A value's lines joined; an unpaired code fence at the end closes the whole answer and is left out."""
+    """Join the lines of a value; drop an unpaired code fence at the end, which closes one around the whole response."""
     filled = [at for at, line in enumerate(rest) if line.strip()]
     if filled and rest[filled[-1]].strip() == "```" and sum(1 for at in filled if _FENCE.match(rest[at])) % 2:
         filled.pop()
     if not filled:
         return first.strip()
+    # 'Output:' alone: the lines below keep their indentation, which matters in code.
     if not first.strip():
         return "\n".join(rest[filled[0] : filled[-1] + 1]).rstrip()
     return "\n".join([first, *rest[: filled[-1] + 1]]).strip()
