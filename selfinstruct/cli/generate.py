@@ -117,4 +117,4 @@ def _tell(done: Run, signals: Signals, short: bool) -> None:
         with read(done) as snapshot:
             warnings = licensing(snapshot).warnings
         for statement in warnings:
-            say(f"licence, {statement.line}")
+            say(f"license, {statement.line}")

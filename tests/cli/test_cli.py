@@ -280,12 +280,12 @@ def test_the_end_of_a_run_says_what_restricts_its_use(config_file: Path, loopbac
     settings = [argument for change in changes for argument in ("--set", change)]
     done = cli("generate", config_file, *settings, "--set", "teacher.model=llama3:8b", "--set", "dataset.license=mit")
     assert done.returncode == 0, done.stderr
-    (restriction,) = [line for line in done.stderr.splitlines() if "licence, restriction" in line]
+    (restriction,) = [line for line in done.stderr.splitlines() if "license, restriction" in line]
     assert "llama3:8b: the terms of Llama 3 forbid using outputs to improve language models outside" in restriction
     assert "read 2026-11-25, https://github.com/meta-llama/llama3/blob/main/LICENSE" in restriction
-    assert "licence, conflict: The stated license, mit, does not pass on" in done.stderr
+    assert "license, conflict: The stated license, mit, does not pass on" in done.stderr
     assert (
-        "licence"
+        "license"
         not in cli(
             "generate", config_file, "--set", "target=5", "--set", "run_dir=" + str(config_file.parent / "free")
         ).stderr

@@ -137,7 +137,7 @@ def test_the_card_is_valid_and_says_only_what_is_known(made: Run) -> None:
     assert "not checked" in card.text.lower()
 
 
-def test_a_stated_licence_stands_in_the_card(make_config: Callable[..., RunConfig]) -> None:
+def test_a_stated_license_stands_in_the_card(make_config: Callable[..., RunConfig]) -> None:
     made = run(make_config(dataset={"license": "cc-by-4.0"}))
     assert _metadata(made)["license"] == "cc-by-4.0"
 

@@ -1,4 +1,4 @@
-"""Licences: each row of the table says where it was read; what follows from it is stated, and nothing is guessed."""
+"""Licenses: each row of the table says where it was read; what follows from it is stated, and nothing is guessed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_every_row_can_be_found_and_none_is_there_twice() -> None:
 
 
 @pytest.mark.parametrize("name", load_catalogue())
-def test_the_embedded_models_have_terms_with_the_licence_of_the_catalogue(name: str) -> None:
+def test_the_embedded_models_have_terms_with_the_license_of_the_catalogue(name: str) -> None:
     found = terms(kind="local", model=name)
     assert found.model is not None
     assert found.model.license == load_catalogue()[name].license
@@ -76,7 +76,7 @@ def test_the_shipped_seeds_are_known_by_their_content(path: Path) -> None:
     assert seed_terms("cc-by-4.0", digest).license == "cc-by-4.0"
 
 
-def test_seeds_of_ones_own_have_the_licence_that_is_stated_or_none() -> None:
+def test_seeds_of_ones_own_have_the_license_that_is_stated_or_none() -> None:
     assert seed_terms(None, "0" * 32) == SeedTerms(None)
     assert seed_terms("cc-by-4.0", None) == SeedTerms("cc-by-4.0")
 
@@ -162,14 +162,14 @@ def test_terms_against_competing_models_are_stated_with_date_and_address() -> No
     assert "read 2026-11-25, https://openai.com/policies/services-agreement/" in first.source
 
 
-def test_a_permissive_licence_over_restricted_outputs_is_a_conflict_that_is_stated() -> None:
+def test_a_permissive_license_over_restricted_outputs_is_a_conflict_that_is_stated() -> None:
     assert kinds(said(stated="apache-2.0", model="gpt-4o-mini"))[:2] == ["restriction", "conflict"]
     assert "conflict" not in kinds(said(stated="other", model="gpt-4o-mini"))
     assert "conflict" not in kinds(said(stated="apache-2.0", kind="local", model="smollm2-135m"))
 
 
 @pytest.mark.parametrize("stated", ["apache-2.0", "mit", "cc-by-4.0", "cc0-1.0"])
-def test_non_commercial_terms_conflict_with_a_licence_for_every_use(stated: str) -> None:
+def test_non_commercial_terms_conflict_with_a_license_for_every_use(stated: str) -> None:
     own = "http://127.0.0.1:8000/v1"
     found = said(stated=stated, model="Qwen/Qwen2.5-3B-Instruct", base_url=own)
     assert any("non-commercial use only" in s.text for s in found if s.kind == "restriction")

@@ -217,7 +217,7 @@ def test_a_fork_has_the_terms_of_both_teachers(make_config: MakeConfig, tmp_path
     assert any("as stated by the dataset's creator: as agreed" in text for text in texts)
 
 
-def test_the_shipped_seeds_bring_their_licence(make_config: MakeConfig) -> None:
+def test_the_shipped_seeds_bring_their_license(make_config: MakeConfig) -> None:
     made = run(make_config(seeds=str(ROOT / "seeds" / "demo.jsonl"), target=5), export=False)
     assert made.generations[0].meaning["seeds"] == seeds_digest(load_seeds(ROOT / "seeds" / "demo.jsonl"))
     assert licensing_of(made).seeds.license == "Apache-2.0"
@@ -231,12 +231,12 @@ def test_restrictions_stand_in_the_card_with_their_source(
 ) -> None:
     teacher = {"kind": "openai", "model": "Qwen/Qwen2.5-3B", "base_url": loopback().base_url, "api_key_env": None}
     text = card(run(make_config(teacher=teacher, target=5, dataset={"license": "mit"})))
-    licence = text.split("## License")[1].split("\n## ")[0]
-    assert "License stated by the creator of this dataset: `mit`" in licence
-    assert "allow non-commercial use only" in licence
-    assert "https://huggingface.co/Qwen/Qwen2.5-3B-Instruct/blob/main/LICENSE" in licence
-    assert "**conflict** The stated license, mit" in licence
-    assert "not legal advice" in licence.replace("\n", " ")
+    license = text.split("## License")[1].split("\n## ")[0]
+    assert "License stated by the creator of this dataset: `mit`" in license
+    assert "allow non-commercial use only" in license
+    assert "https://huggingface.co/Qwen/Qwen2.5-3B-Instruct/blob/main/LICENSE" in license
+    assert "**conflict** The stated license, mit" in license
+    assert "not legal advice" in license.replace("\n", " ")
 
 
 def test_the_configuration_in_the_card_is_the_same_run_again(make_config: MakeConfig) -> None:
@@ -299,7 +299,7 @@ def test_scripts_are_told_apart(text: str, script: str) -> None:
     assert f"| {script} | 1 | 100.0% |" in scripts([record])
 
 
-def test_an_export_in_other_formats_states_the_licence_that_it_is_given(
+def test_an_export_in_other_formats_states_the_license_that_it_is_given(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
     made = run(make_config(target=5), export=False)

@@ -71,7 +71,7 @@ def _task_story(story: Story, width: int, bold: bool, full: bool) -> Iterator[st
             yield from _block(f"instance {number}, output", instance.output)
             yield from _marks(number, story.record)
     yield f"cost  {_share(story.share)}"
-    yield from _license(story.licence)
+    yield from _license(story.license)
 
 
 def _marks(number: int, record: Record) -> Iterator[str]:
@@ -101,7 +101,7 @@ def _seed_story(story: SeedStory) -> Iterator[str]:
     yield f"shown as a demonstration in {story.shown_in:,} questions{first}"
     yield f"nearest text of {story.refused:,} refused and {story.admitted:,} admitted tasks"
     yield from (f"  {line}" for line in task_lines(story.nearest_of))
-    yield from _license(story.licence)
+    yield from _license(story.license)
 
 
 def _answered(title: str, answered: Answered, full: bool) -> Iterator[str]:

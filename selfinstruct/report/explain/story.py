@@ -83,7 +83,7 @@ class _StoryReader:
             waiting=tuple(key for key, answered in zip(developing, developed, strict=True) if answered is None),
             record=record,
             share=self._trail.share(question, index),
-            licence=licensing(self._snapshot).statements,
+            license=licensing(self._snapshot).statements,
         )
 
     def _outcome(self, question: int, index: int, kept: bool, verdicts: list[VerdictRow]) -> str:
@@ -150,7 +150,7 @@ class _StoryReader:
                 for v in near[:10]
             ),
             # Statements on seeds: 'Seed tasks: Apache-2.0, ...', 'The license of the seed tasks is not stated ...'.
-            licence=tuple(s for s in licensing(self._snapshot).statements if "eed" in s.text.partition(":")[0]),
+            license=tuple(s for s in licensing(self._snapshot).statements if "eed" in s.text.partition(":")[0]),
         )
 
     def _read_answer(self, key: str) -> tuple[Answered | None, tuple[str, ...]]:

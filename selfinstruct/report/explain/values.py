@@ -111,7 +111,7 @@ class Story:
     waiting: tuple[str, ...]
     record: Record | None
     share: Share
-    licence: tuple[Statement, ...]
+    license: tuple[Statement, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,4 +143,4 @@ class SeedStory:
     refused: int
     admitted: int
     nearest_of: tuple[FoundTask, ...]
-    licence: tuple[Statement, ...]
+    license: tuple[Statement, ...]
