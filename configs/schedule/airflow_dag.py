@@ -30,7 +30,7 @@ with DAG(
         ),
         env={"OPENAI_API_KEY": "{{ conn.openai.password }}"},
         append_env=True,
-        skip_on_exit_code=99,  # nothing to do: the target was met before
+        skip_on_exit_code=99,  # nothing to do: the target was already met
         # 3 ended early and 4 locked are worth another try tonight; 2 and 5 fail again at once, at no cost.
         retries=2,
         retry_delay=timedelta(minutes=15),

@@ -1,1 +1,1 @@
-"""The `selfinstruct` command: parse, call, print; one file per command."""
+"""The `selfinstruct` command: each command parses its arguments, calls the library, and prints."""

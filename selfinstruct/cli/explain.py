@@ -1,4 +1,4 @@
-"""The command `explain`: a record's or a refused task's whole story."""
+"""The command `explain`: where a record or a rejected task comes from."""
 
 from __future__ import annotations
 
@@ -10,32 +10,37 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import Debug, plain_errors, printable_json, say
+from .options import AsJson, RunPath
 
 if TYPE_CHECKING:
     from ..journal.snapshot import Snapshot
     from ..report.explain import FoundTask
 
-_SHOWN = 50
+_MOST_FOUND = 50
 
 
 def explain(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)],
+    run: RunPath,
     id: Annotated[
         str | None,
         typer.Argument(
             metavar="ID",
-            help="A record's id, a candidate such as q17.3 (question, place), a question such as q17, or a seed's id.",
+            help="A record's id, a candidate such as q17.3 (task 3 of question 17), a question such as q17, "
+            "or a seed's id.",
             show_default=False,
         ),
     ] = None,
     text: Annotated[
-        str | None, typer.Option(metavar="WORDS", help="Find tasks with these words in the instruction.")
+        str | None, typer.Option(metavar="WORDS", help="Find the tasks with these words in the instruction.")
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Show the prompts as they were sent, too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Also show the prompts that were sent.")] = False,
+    as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Tell where a task came from, what each check said, which text was nearest, what developed it, what it cost."""
+    """Show where a task comes from and what each check decided.
+
+    Also shows the most similar text, the requests that developed the task, and their cost.
+    """
     with plain_errors(debug):
         from dataclasses import asdict
 
@@ -45,7 +50,8 @@ def explain(
         from ..report.explain.describe import describe, task_lines
 
         if (id is None) == (text is None):
-            raise UsageError("name a task's ID, or find it with --text WORDS: one of both")
+            raise UsageError("explain: needs a task; give its ID, or search with --text WORDS, but not both")
+        # Find the task: `--text` lists the matches unless there is only one.
         with read(_stream(run, id)) as snapshot:
             if text is not None:
                 tasks = _search(snapshot, text)
@@ -54,11 +60,14 @@ def explain(
                         print(printable_json([asdict(task) for task in tasks]))
                     else:
                         print("\n".join(task_lines(tasks)))
-                        say(f"{len(tasks)} tasks{' or more' if len(tasks) == _SHOWN else ''}; name one for its story")
+                        more = " or more" if len(tasks) == _MOST_FOUND else ""
+                        say(f"{len(tasks)}{more} tasks; give the ID of one to see its story")
                     return
                 id = tasks[0].id
             assert id is not None
             story = explain_in(snapshot, id)
+
+        # Print its story.
         if as_json:
             print(printable_json(asdict(story)))
             return
@@ -67,7 +76,7 @@ def explain(
 
 
 def _stream(path: Path, id: str | None) -> Path:
-    """Of a scattered job the stream that the record is of, by the first part of its id; else `path` itself."""
+    """Return the stream of a scattered job that made the record, by the first part of its id; else `path` itself."""
     from ..journal.folder import begun_runs, streams_of
 
     streams = begun_runs(streams_of(path))
@@ -75,10 +84,11 @@ def _stream(path: Path, id: str | None) -> Path:
 
 
 def _search(snapshot: Snapshot, text: str) -> list[FoundTask]:
+    """Return the tasks with these words. Raises UsageError if there are none."""
     from ..core.errors import UsageError
     from ..report.explain import find
 
-    tasks = find(snapshot, text, _SHOWN)
+    tasks = find(snapshot, text, _MOST_FOUND)
     if not tasks:
-        raise UsageError(f"--text {text!r}: no task of this run has these words in its instruction")
+        raise UsageError(f"--text {text!r}: no task of this run has these words in its instruction; try fewer words")
     return tasks

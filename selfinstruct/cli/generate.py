@@ -1,4 +1,4 @@
-"""The command `generate`: run, or go on with a run, until its target is met."""
+"""The command `generate`: starts a run, or resumes it, until its target is met."""
 
 from __future__ import annotations
 
@@ -9,61 +9,71 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import Debug, plain_errors, say, speaking_json, spending
+from .options import ConfigPath, Overrides
 
 if TYPE_CHECKING:
     from ..journal.folder import Run
     from ..report.signals.reporting import Signals
 
-_FIRST = {
+# What to do before a run that ended for this reason is resumed.
+_BEFORE_RESUMING = {
     "detached": ", when the jobs have ended",
     "budget": ", raise the cap, then",
     "exhausted": ", add seeds, raise the temperature or lower min_yield, then",
 }
 
+_Fork = Annotated[
+    Path | None,
+    typer.Option(metavar="NEW_DIR", help="Copy the run's answers to NEW_DIR and continue there."),
+]
+_NewGeneration = Annotated[
+    bool,
+    typer.Option(
+        "--new-generation",
+        help="Continue the run with another teacher, other prompts or other sampling; keep its records.",
+    ),
+]
+_Detach = Annotated[
+    bool,
+    typer.Option("--detach", help="Exit with code 3 once only batch jobs are open; the next start collects them."),
+]
+_MaxRuntime = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Exit with code 3 after 2h, 90m or 1h30m; the next start resumes.")
+]
+_SkipCode = Annotated[
+    bool, typer.Option("--skip-code", help="Exit with code 99 instead of 0 if there is nothing to do.")
+]
+_MetricsFile = Annotated[
+    Path | None, typer.Option(metavar="FILE.prom", help="Write metrics for Prometheus when the run ends.")
+]
+_NotifyUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        envvar="SELFINSTRUCT_NOTIFY_URL",
+        help="Post a JSON summary to this URL when the run ends or fails.",
+    ),
+]
+_LogFormat = Annotated[str, typer.Option(metavar="FORMAT", help="auto (a progress bar on a terminal), text or json.")]
+
 
 def generate(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's YAML file.", show_default=False)],
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Override a key, such as teacher.model=gpt-4o-mini. Repeatable."
-        ),
-    ] = None,
-    fork: Annotated[
-        Path | None,
-        typer.Option(metavar="NEW_DIR", help="Take the run's answers over into NEW_DIR and go on there as configured."),
-    ] = None,
-    new_generation: Annotated[
-        bool,
-        typer.Option(
-            "--new-generation",
-            help="Go on in the same run with another teacher, other prompts or sampling; what was made stays.",
-        ),
-    ] = False,
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Leave batch jobs to themselves (code 3); the next start collects.")
-    ] = False,
-    max_runtime: Annotated[
-        str | None, typer.Option(metavar="TIME", help="End cleanly (code 3) after 2h, 90m or 1h30m.")
-    ] = None,
-    skip_code: Annotated[
-        bool, typer.Option("--skip-code", help="End with code 99 instead of 0 when there was nothing to do.")
-    ] = False,
-    metrics_file: Annotated[
-        Path | None, typer.Option(metavar="FILE.prom", help="Write the run's numbers for Prometheus when it ends.")
-    ] = None,
-    notify_url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            envvar="SELFINSTRUCT_NOTIFY_URL",
-            help="Post a JSON summary there when it ends, however it ends.",
-        ),
-    ] = None,
-    log_format: Annotated[str, typer.Option(help="auto (a bar on a terminal), text or json.")] = "auto",
+    config: ConfigPath,
+    overrides: Overrides = None,
+    fork: _Fork = None,
+    new_generation: _NewGeneration = False,
+    detach: _Detach = False,
+    max_runtime: _MaxRuntime = None,
+    skip_code: _SkipCode = False,
+    metrics_file: _MetricsFile = None,
+    notify_url: _NotifyUrl = None,
+    log_format: _LogFormat = "auto",
     debug: Debug = False,
 ) -> None:
-    """Run, or go on with a run, until its target is met; write its dataset and print the dataset's path."""
+    """Start a run, or resume it, until its target is met.
+
+    Writes the dataset and prints its path. Ctrl-C stops a run cleanly, and the same command resumes it.
+    """
     with speaking_json(log_format == "json"), plain_errors(debug):
         from ..config.run_config import RunConfig
         from ..generate.expectation import clear_text_warnings
@@ -71,13 +81,16 @@ def generate(
         from ..generate.stopping import seconds_of
         from ..report.signals.reporting import reporting
 
+        # Check the options first: a wrong one must not start the metrics, the notification, or the run.
         options: dict[str, Any] = {"detach": detach, "new_generation": new_generation}
         if max_runtime is not None:
             options["max_runtime_s"] = seconds_of(max_runtime, "--max-runtime")
+
+        # Run. `reporting` reports the end of the run even if the configuration can't be loaded.
         with reporting(
             log_format=log_format, metrics_file=metrics_file, notify_url=notify_url, skip_code=skip_code, say=say
         ) as signals:
-            loaded = RunConfig.load(config, set_)
+            loaded = RunConfig.load(config, overrides)
             if fork is not None:
                 options["fork_of"] = loaded.run_dir
                 loaded = loaded.model_copy(update={"run_dir": str(fork)})
@@ -86,26 +99,38 @@ def generate(
                 say(line)
             options |= {"progress": signals.progress, "on_exchange": signals.on_exchange}
             done = signals.run = run(loaded, handle_signals=True, **options)
-        _tell(done, signals, short=log_format == "json")
+
+        # Print the result. Only the dataset's path goes to standard output, for scripts.
+        _say_outcome(done, signals, short=log_format == "json")
         if done.dataset_path.exists():
             print(done.dataset_path)
-        outcome = done.outcome
-        if outcome.exit_code:
-            changed = [*(set_ or []), *([f"run_dir={fork}"] if fork else [])]
-            again = " ".join([f"selfinstruct generate {config}", *(f"--set {shlex.quote(item)}" for item in changed)])
-            again += " --detach" if detach else ""
-            say(f"to go on{_FIRST.get(outcome.reason, '')}: {again}")
+        if done.outcome.exit_code:
+            command = _command(config, overrides, fork, detach)
+            say(f"to resume{_BEFORE_RESUMING.get(done.outcome.reason, '')}: {command}")
         if signals.exit_code:
             raise typer.Exit(signals.exit_code)
 
 
-def _tell(done: Run, signals: Signals, short: bool) -> None:
-    """The run's end in lines. short: without what the outcome, as an event, has said already."""
+def _command(config: Path, overrides: list[str] | None, fork: Path | None, detach: bool) -> str:
+    """Return the command that resumes the run: the same one, but a fork is now a run of its own."""
+    changed = [*(overrides or []), *([f"run_dir={fork}"] if fork else [])]
+    parts = [f"selfinstruct generate {config}", *(f"--set {shlex.quote(item)}" for item in changed)]
+    return " ".join([*parts, "--detach"] if detach else parts)
+
+
+def _say_outcome(done: Run, signals: Signals, short: bool) -> None:
+    """Print how the run ended, what it cost, and what the licenses require.
+
+    Args:
+        done: The run.
+        signals: What was observed while it ran.
+        short: Print the licenses only, because a JSON event has already reported the rest.
+    """
     from ..dataset.licensing import licensing
     from ..journal.snapshot import read
 
     if done.idle and not short:
-        say("nothing to do: the target was met before, and the dataset stands")
+        say("nothing to do: the target was already met, and the dataset is unchanged")
     elif not short:
         outcome, first_s = done.outcome, signals.reporter and signals.reporter.first_record_s
         if first_s is not None:

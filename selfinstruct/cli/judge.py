@@ -1,4 +1,4 @@
-"""`selfinstruct judge-eval`: how far a judge agrees with people, before its marks decide over a dataset."""
+"""The command `judge-eval`: measures how well a judge agrees with people, before its marks filter a dataset."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import Debug, plain_errors, printable_json, say, table
+from .options import AsJson, Overrides
 
 if TYPE_CHECKING:
     from ..filters.judge import Agreement
@@ -15,15 +16,20 @@ if TYPE_CHECKING:
 
 
 def judge_eval(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A run's YAML file with a section judge.")],
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="A configuration with a section `judge`.", show_default=False)
+    ],
     golden: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Pairs of your own, JSONL; the shipped ones by default.")
+        Path | None, typer.Option(metavar="FILE", help="Your own labeled pairs, JSONL; default: the built-in pairs.")
     ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Let the configured judge grade hand-labelled pairs, and tell how far its marks agree with people's."""
+    """Measure how well the configured judge agrees with people.
+
+    The judge grades pairs of a good and a bad answer, labeled by hand.
+    """
     with plain_errors(debug):
         from dataclasses import asdict
 
@@ -33,28 +39,30 @@ def judge_eval(
         from ..generate.expectation import clear_text_warnings
         from ..generate.judge_eval import evaluate_judge
 
-        loaded = RunConfig.load(config, set_)
+        loaded = RunConfig.load(config, overrides)
+        # `assemble` reports what is wrong with the configuration before a request is sent.
         pairs = load_golden(golden)
         assemble(loaded)
         for line in clear_text_warnings(loaded):
             say(line)
-        found, folder = evaluate_judge(loaded, pairs)
+        agreement, folder = evaluate_judge(loaded, pairs)
         if as_json:
-            print(printable_json(asdict(found)))
+            print(printable_json(asdict(agreement)))
         else:
-            table(_rows(found))
-        say(f"its answers are kept in {folder}")
+            table(_rows(agreement))
+        say(f"the judge's answers are stored in {folder}")
 
 
-def _rows(found: Agreement) -> dict[str, str]:
-    good, bad = found.means
-    rows = {"good above bad": f"{_share(found.overall)}, {found.ties} ties"}
-    for parts in (found.by_language, found.by_length, found.by_flaw):
+def _rows(agreement: Agreement) -> dict[str, str]:
+    """Return the rows of the table: the share of pairs in the right order, overall and by group, and the means."""
+    good, bad = agreement.means
+    rows = {"good above bad": f"{_share(agreement.overall)}, {agreement.ties} ties"}
+    for parts in (agreement.by_language, agreement.by_length, agreement.by_flaw):
         rows |= {f"  {name}": _share(part) for name, part in parts.items()}
     return rows | {
         "mean mark": f"{good:.2f} for good answers, {bad:.2f} for bad ones",
-        f"kept at {found.least:g}": f"{found.kept_good:.0%} of the good, {found.kept_bad:.0%} of the bad",
-        "without marks": f"{found.unjudged} answers",
+        f"kept at {agreement.least:g}": f"{agreement.kept_good:.0%} of the good, {agreement.kept_bad:.0%} of the bad",
+        "without marks": f"{agreement.unjudged} answers",
     }
 
 

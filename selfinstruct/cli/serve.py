@@ -1,26 +1,32 @@
-"""The command `serve`: a run in progress as a page on this machine."""
+"""The command `serve`: shows a run in progress as a web page on this machine."""
 
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .console import Debug, plain_errors, say
+from .options import Port, RunPath
 
 
 def serve(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)],
-    host: Annotated[str, typer.Option(help="Where to listen; anything but this machine needs a token.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,
+    run: RunPath,
+    host: Annotated[
+        str, typer.Option(metavar="HOST", help="The address to listen on; any except loopback needs a token.")
+    ] = "127.0.0.1",
+    port: Port = 0,
     token: Annotated[
-        str | None, typer.Option(envvar="SELFINSTRUCT_SERVE_TOKEN", help="Only who brings it may read.")
+        str | None,
+        typer.Option(metavar="TOKEN", envvar="SELFINSTRUCT_SERVE_TOKEN", help="The token that readers must present."),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Serve a run's figures, live, and its report; read-only. Prints the page's address; Ctrl-C ends it."""
+    """Serve a run's live figures and its report as a web page.
+
+    Prints the page's address and serves until Ctrl-C. Read-only: the run is not affected.
+    """
     with plain_errors(debug):
         import asyncio
 
@@ -32,7 +38,7 @@ def serve(
         async def forever() -> None:
             async with serving(live, host, port, token) as address:
                 print(address, flush=True)
-                say("Ctrl-C ends it; the run goes on")
+                say("Ctrl-C stops the page; the run continues")
                 await asyncio.Event().wait()
 
         with contextlib.suppress(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""The commands around teachers: weights and server of the embedded one, and the fake one over HTTP."""
+"""The commands `teacher list`, `fetch` and `serve` for the local teacher, and `serve-fake` for the fake teacher."""
 
 from __future__ import annotations
 
@@ -9,28 +9,38 @@ from typing import Annotated
 import typer
 
 from .console import Debug, plain_errors
+from .options import Port
 
-teacher_app = typer.Typer(no_args_is_help=True, help="The embedded local teacher: weights and server.")
+teacher_app = typer.Typer(no_args_is_help=True, help="List, fetch and serve the models of the local teacher.")
 
 
 def serve_fake(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,
-    latency_s: Annotated[float, typer.Option(min=0, help="Seconds before each answer.")] = 0.0,
-    log: Annotated[Path | None, typer.Option(help="File that every request is appended to.")] = None,
-    max_rpm: Annotated[float | None, typer.Option(min=1, help="Requests a minute; 429 for more.")] = None,
-    max_tpm: Annotated[float | None, typer.Option(min=1, help="Tokens a minute; 429 for more.")] = None,
-    fixed_minutes: Annotated[bool, typer.Option(help="Count by minutes of the clock, not as a bucket.")] = False,
+    port: Port = 0,
+    latency_s: Annotated[float, typer.Option(metavar="S", min=0, help="Seconds before each answer.")] = 0.0,
+    log: Annotated[Path | None, typer.Option(metavar="FILE", help="Append every request to this file.")] = None,
+    max_rpm: Annotated[
+        float | None, typer.Option(metavar="N", min=1, help="Requests per minute; more get a 429.")
+    ] = None,
+    max_tpm: Annotated[
+        float | None, typer.Option(metavar="N", min=1, help="Tokens per minute; more get a 429.")
+    ] = None,
+    fixed_minutes: Annotated[
+        bool, typer.Option(help="Count per minute of the clock instead of with a token bucket.")
+    ] = False,
     retry_after: Annotated[bool, typer.Option(help="Send Retry-After with a 429.")] = True,
     rate_headers: Annotated[bool, typer.Option(help="Send x-ratelimit headers.")] = True,
-    batch_s: Annotated[float, typer.Option(min=0, help="Seconds that a batch job takes.")] = 0.0,
+    batch_s: Annotated[float, typer.Option(metavar="S", min=0, help="Seconds that a batch job takes.")] = 0.0,
     faults: Annotated[
         str | None,
-        typer.Option(help="Share of requests that meet a fault, 0.3, or shares by kind, 429=0.1,html=0.05."),
+        typer.Option(metavar="SHARES", help="Share of requests that fail, 0.3, or by kind, 429=0.1,html=0.05."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the faults' draws.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Random seed of the faults.")] = 0,
     debug: Debug = False,
 ) -> None:
-    """Serve the fake teacher over OpenAI's protocol on loopback, to rehearse a run. Prints its base URL."""
+    """Serve the fake teacher over HTTP, to rehearse a run.
+
+    Speaks OpenAI's protocol on loopback. Prints its base URL, and serves until Ctrl-C.
+    """
     with plain_errors(debug):
         import asyncio
 
@@ -39,14 +49,13 @@ def serve_fake(
         from ..teachers.fake.fake_server import FakeServer, serving
         from ..teachers.fake.faults import Faults
 
-        met = None if faults is None else Faults.parse(faults, seed)
-
-        before = []
+        drawn = None if faults is None else Faults.parse(faults, seed)
+        before = []  # limits are checked before a request is answered
         if max_rpm is not None or max_tpm is not None:
             before.append(limiting(Provider(max_rpm, max_tpm, fixed_minutes, retry_after, rate_headers)))
 
         async def serve() -> None:
-            server = FakeServer(latency_s=latency_s, log=log, before=before, batches=FakeBatches(batch_s), faults=met)
+            server = FakeServer(latency_s=latency_s, log=log, before=before, batches=FakeBatches(batch_s), faults=drawn)
             async with serving(server, port) as base_url:
                 print(base_url, flush=True)
                 await asyncio.Event().wait()
@@ -57,23 +66,28 @@ def serve_fake(
 
 @teacher_app.command("list", epilog="Example: selfinstruct teacher list")
 def teacher_list(debug: Debug = False) -> None:
-    """The local models known by name, and whether their weights are here."""
+    """List the local models and whether their weights are cached."""
     with plain_errors(debug):
         from ..teachers.local.catalogue import load_catalogue
         from ..teachers.local.weights import cached
 
         for name, model in load_catalogue().items():
             size = f"{(model.bytes or 0) / 1e6:,.0f} MB"
-            here = "here" if cached(model) else "to fetch"
-            print(f"{name:<22} {size:>9}  {model.license:<11} {here:<9} {model.title}")
+            state = "cached" if cached(model) else "to fetch"
+            print(f"{name:<22} {size:>9}  {model.license:<11} {state:<9} {model.title}")
 
 
 @teacher_app.command("fetch", epilog="Example: selfinstruct teacher fetch qwen2.5-coder-1.5b")
 def teacher_fetch(
-    model: Annotated[str, typer.Argument(help="A name of `teacher list`, or hf://owner/repo/file.gguf.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A name from `teacher list`, or hf://owner/repo/file.gguf.")
+    ],
     debug: Debug = False,
 ) -> None:
-    """Fetch a model's weights into the cache, checked by their sha256; prints the file's path."""
+    """Download a model's weights and print the file's path.
+
+    The weights go to the cache, and their SHA-256 is checked.
+    """
     with plain_errors(debug):
         from ..teachers.local.catalogue import resolve
         from ..teachers.local.weights import fetch
@@ -83,14 +97,22 @@ def teacher_fetch(
 
 @teacher_app.command("serve", epilog="Example: selfinstruct teacher serve smollm2-135m --port 8091")
 def teacher_serve(
-    model: Annotated[str, typer.Argument(help="A name of `teacher list`, hf://owner/repo/file.gguf or a GGUF file.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,
-    parallel: Annotated[int, typer.Option(min=1, help="Requests worked on at once.")] = 4,
-    context: Annotated[int, typer.Option(min=256, help="Tokens for each request.")] = 4096,
-    log: Annotated[Path, typer.Option(help="The server's log.")] = Path("teacher.log"),
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A name from `teacher list`, hf://owner/repo/file.gguf, or a GGUF file."),
+    ],
+    port: Port = 0,
+    parallel: Annotated[int, typer.Option(metavar="N", min=1, help="Requests that are answered at the same time.")] = 4,
+    context: Annotated[
+        int, typer.Option(metavar="TOKENS", min=256, help="Tokens per request, prompt and answer together.")
+    ] = 4096,
+    log: Annotated[Path, typer.Option(metavar="FILE", help="The server's log.")] = Path("teacher.log"),
     debug: Debug = False,
 ) -> None:
-    """Serve a local model over OpenAI's protocol on loopback until Ctrl-C. Prints its base URL."""
+    """Serve a local model over HTTP until Ctrl-C.
+
+    Speaks OpenAI's protocol on loopback, and prints its base URL. Fetches the weights first if they are missing.
+    """
     with plain_errors(debug):
         from ..teachers.local.catalogue import LocalModel, resolve
         from ..teachers.local.llama_server import serve_foreground

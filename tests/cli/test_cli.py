@@ -155,7 +155,7 @@ def test_status_tells_requests_from_questions_and_own_answers_from_others(config
     assert f"{now['requests']} for {now['asked']} questions (0 without an answer)" in told
     assert "self_instruct, gpt-4o-mini (fake)" in told, "nobody takes these for that model's"
     assert "target met: 30 records" in told
-    assert "taken over" not in told
+    assert "inherited" not in told
     assert cli("refilter", tmp_path / "run", tmp_path / "strict", "--set", "max_similarity=0.6").returncode in (0, 3)
     told = cli("status", tmp_path / "strict").stdout
     assert "0 for 0 questions" in told
@@ -253,7 +253,7 @@ def test_an_error_in_a_plugin_names_the_plugin(config_file: Path, tmp_path: Path
     done = cli_process("generate", config_file, "--set", "filters.custom=[mine:Boom]", cwd=tmp_path)
     assert done.returncode == 1
     assert "mine.py:4: ZeroDivisionError" in done.stderr
-    assert "defect in selfinstruct" not in done.stderr
+    assert "bug in selfinstruct" not in done.stderr
 
 
 def test_seeds_from_standard_input(config_file: Path, seed_file: Path) -> None:

@@ -207,7 +207,7 @@ def test_time_that_is_up_ends_a_run_cleanly_and_a_later_start_goes_on(job: Calla
     assert code == 3, said
     assert "max_runtime: " in said
     assert "the time limit of 8s is over" in said
-    assert "to go on: selfinstruct generate" in said
+    assert "to resume: selfinstruct generate" in said
     run = si.Run(tmp_path / "run")
     assert run.outcome.reason == "max_runtime"
     assert run.status().requests == len(server.events("answered")), "everything that was answered is on disk"

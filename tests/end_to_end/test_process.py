@@ -71,7 +71,7 @@ def test_a_signal_ends_a_run_cleanly(config_file: Callable[..., Path], tmp_path:
     assert run.outcome.reason == "interrupted"
     assert run.status().requests > before, "what was in flight is kept"
     last = said.strip().splitlines()[-1]
-    assert "to go on" in last
+    assert "to resume" in last
     assert f"selfinstruct generate {config}" in last
 
 

@@ -261,7 +261,7 @@ def test_the_command_tells_finds_and_prints_json(made: Run) -> None:
     assert one.stdout == told.stdout, "one task with these words: its story"
     several = cli("explain", made.path, "--text", "number")
     assert several.stdout.startswith("q0.")
-    assert "name one for its story" in several.stderr
+    assert "give the ID of one to see its story" in several.stderr
     for arguments, code in ((["q9999"], 2), (["--text", "no such words"], 2), ([], 2), (["q0", "--text", "x"], 2)):
         wrong = cli("explain", made.path, *arguments)
         assert wrong.returncode == code

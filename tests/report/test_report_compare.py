@@ -109,7 +109,7 @@ def test_the_report_command_prints_the_path(runs: tuple[Path, Path], tmp_path: P
     [
         (["report", "nowhere"], "error: nowhere: not a run's folder"),
         (["compare", "nowhere", "nowhere"], "error: nowhere: not a run's folder"),
-        (["report", "nowhere", "--no-records", "--max-records", "5"], "one or the other"),
+        (["report", "nowhere", "--no-records", "--max-records", "5"], "give only one"),
     ],
 )
 def test_a_mistake_is_one_plain_line(arguments: list[str], said: str) -> None:

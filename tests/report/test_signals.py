@@ -124,7 +124,7 @@ def test_an_early_end_is_a_warning(config_file: Config) -> None:
     (outcome,) = [event for event in events if event["event"] == "outcome"]
     assert done.returncode == outcome["exit_code"] == 3
     assert (outcome["level"], outcome["outcome"]) == ("warning", "budget")
-    assert events[-1]["message"].startswith("to go on")
+    assert events[-1]["message"].startswith("to resume")
 
 
 # --- metrics ------------------------------------------------------------------------------------

@@ -1,0 +1,64 @@
+"""The command `status`: a run's records, requests, cost, and rejections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .console import Debug, plain_errors, printable_json, spending, table
+from .options import AsJson, RunPath
+from .scatter import print_streams
+
+if TYPE_CHECKING:
+    from ..journal.status import Status
+
+
+def status(run: RunPath, as_json: AsJson = False, debug: Debug = False) -> None:
+    """Show the progress and the cost of a run, running or not."""
+    with plain_errors(debug):
+        from dataclasses import asdict
+
+        from ..journal.folder import Run, begun_runs, streams_of
+
+        # The folder of `scatter` holds several streams, each a run of its own.
+        if streams := streams_of(run):
+            print_streams(run, len(streams), [each.status() for each in begun_runs(streams)], as_json)
+            return
+        now = Run(run).status()
+        if as_json:
+            derived = ("acceptance", "cost_per_record_usd", "target_cost_usd")
+            print(printable_json(asdict(now) | {name: getattr(now, name) for name in derived}))
+        else:
+            table(_rows(now))
+
+
+def _rows(now: Status) -> dict[str, str]:
+    """Return the rows of the table: names and values."""
+    rows = {
+        "run": f"{now.run_dir} ({now.run_id}), {'running' if now.running else 'not running'}",
+        "strategy, teacher": f"{now.strategy}, {now.teacher}",
+        "records": f"{now.records:,} of {now.target:,}",
+        **_growth(now),
+        "admitted": f"{now.admitted:,} of {now.proposed:,} proposed ({now.acceptance:.1%})",
+        "requests": f"{now.requests:,} for {now.asked:,} questions ({now.unanswered:,} without an answer)",
+        "tokens": f"{now.prompt_tokens:,} in prompts, {now.completion_tokens:,} generated",
+        **spending(now),
+    }
+    if now.taken_over:
+        rows["inherited"] = f"{now.taken_over:,} answers of another run"
+    rows |= {f"  waits, {number}": line for number, line in enumerate(now.waiting, 1)}
+    rows["last start"] = now.last_start
+    return rows | {f"  refused, {reason}": f"{count:,}" for reason, count in now.refused.items()}
+
+
+def _growth(now: Status) -> dict[str, str]:
+    """Return a row for a target such as +500, and a row for each generation if there are several."""
+    rows = {}
+    if now.aim is not None and now.aim.more is not None:
+        rows["growth"] = f"{now.aim.words}, " + ("met: the next start adds more" if now.aim.met else "under way")
+    for each in now.by_generation if now.generations > 1 else ():
+        # '21 new seeds (2 of them nearly the same as earlier tasks)'
+        seeds = f", {each.new_seeds:,} {'new ' if each.number > 1 else ''}seeds" if each.new_seeds else ""
+        seeds += f" ({each.near:,} of them nearly the same as earlier tasks)" if each.near else ""
+        teacher = f"{each.strategy}, {each.teacher}{seeds}"
+        rows[f"  generation {each.number}"] = f"from q{each.first_question} on: {teacher}; {each.records:,} records"
+    return rows
