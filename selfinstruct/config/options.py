@@ -172,17 +172,20 @@ class ByKind:
         return {kind: entry.Options for kind, entry in _load(self.table).items()} if self.table else {}
 
     def parse(self, value: Any) -> Any:
-        """Return the options in a name or a mapping; anything else as it is, for pydantic to judge.
+        """Return the options in a name, a mapping, or an object; anything else as it is, for pydantic to judge.
 
         Raises:
             ValueError: An unknown kind.
             ValidationError: A wrong option.
         """
+        models = self.models()
+        if isinstance(value, self.base):  # such as TeacherOptions(kind="fake", model="fake")
+            return models[value.kind].of(value) if value.kind in models else value
         if isinstance(value, str):
             value = {"kind": value}
         if not isinstance(value, Mapping):
             return value
-        kind, models = value.get("kind", self.default), self.models()
+        kind = value.get("kind", self.default)
         if isinstance(kind, str) and kind not in models and ":" not in kind:
             raise ValueError(f"{safe_key(kind)!r} is unknown; {hint(kind, models)}")
         model = models.get(kind) if isinstance(kind, str) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from selfinstruct.config.fields import MayChange
-from selfinstruct.config.options import FormatOptions
+from selfinstruct.config.options import FormatOptions, TeacherOptions
 from selfinstruct.config.run_config import (
     DatasetConfig,
     RunConfig,
@@ -29,6 +30,7 @@ from selfinstruct.core.prompts import Sampling
 from selfinstruct.filters import instruction_filters
 from selfinstruct.seeds.load import load_seeds
 from selfinstruct.strategies.self_instruct import SelfInstructOptions
+from selfinstruct.teachers.fake.options import FakeOptions
 from selfinstruct.teachers.openai.options import OpenAIOptions
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -347,13 +349,24 @@ def test_a_config_can_be_built_copied_and_validated_again() -> None:
 
 
 @pytest.mark.slow
+def test_options_without_their_kinds_class_get_it() -> None:
+    config = RunConfig(seeds="s", run_dir="r", teacher=TeacherOptions(kind="fake", model="m"))
+    assert config.teacher == FakeOptions(model="m")
+    assert config.teacher.is_fake
+
+
 def test_a_strict_type_checker_accepts_user_code(tmp_path: Path) -> None:
     """Without pydantic's plugin, as users run it."""
     code = tmp_path / "user.py"
+    readme = (CONFIGS.parent / "README.md").read_text(encoding="utf-8")
+    examples = "".join(re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL))
+    assert "class NoPoems" in examples
     code.write_text(
-        "import selfinstruct as si\n"
+        examples + "import selfinstruct as si\n"
         'config = si.RunConfig(seeds="a.jsonl", run_dir="b", target=20)\n'
         'print(si.run(config).status().records, si.RunConfig.load("c.yaml", target=5).teacher.model)\n'
+        'fake = si.TeacherOptions(kind="fake", model="fake")\n'
+        'si.RunConfig(seeds="a.jsonl", run_dir="b", strategy="self_instruct", teacher=fake)\n'
         'si.RunConfig(seeds="a.jsonl", run_dir="b", taget=20)\n'
     )
     settings = tmp_path / "mypy.ini"
