@@ -1,9 +1,8 @@
-"""Who answers: OpenAI-compatible servers, the embedded local model, a fake for tests.
+"""Teachers answer prompts: OpenAI-compatible servers, the embedded local model, and a fake for tests.
 
-To add one: a class with `async complete(prompt) -> Completion`, entered as an async context manager
-where it is one, and a line in `TEACHERS`; or name your own in the configuration as
-`package.module:Name`. It is called with the configuration and may have `asking`, an `Asking` that
-says how it wants to be asked.
+To add a teacher, write a class with `async complete(prompt) -> Completion` and add a line to `TEACHERS`, or name your
+own class in the configuration as `package.module:Name`. The class is called with the configuration. A teacher that is
+an async context manager is entered before the first prompt. An attribute `asking` says how to ask the teacher.
 """
 
 from __future__ import annotations
@@ -39,6 +38,9 @@ __all__ = [
 ]
 
 
+# Each builder imports its teacher when called: openai and aiohttp are slow to load, and most commands need neither.
+
+
 def _openai(config: RunConfig) -> Any:
     from .egress import check_teachers
     from .openai.teacher import OpenAITeacher
@@ -62,13 +64,13 @@ def _fake(config: RunConfig) -> Any:
 
 @dataclass(frozen=True)
 class TeacherKind:
-    """A built-in kind: the model of its options, and a function from the configuration to a teacher."""
+    """A built-in kind: the model of its options, and a function that builds a teacher from the configuration."""
 
     Options: type[TeacherOptions]
     build: Callable[[RunConfig], Teacher]
 
     def __call__(self, config: RunConfig) -> Teacher:
-        """Build the teacher, as a user's own class does when it is called with the configuration."""
+        """Build the teacher. A user's own class is called in the same way."""
         return self.build(config)
 
 
@@ -80,25 +82,26 @@ TEACHERS = {
 
 
 def find_kind(teacher: TeacherOptions) -> tuple[Callable[[RunConfig], Teacher], TeacherOptions]:
-    """Return the code of a teacher's kind, and its checked options. Raises ConfigError."""
+    """Return the code of a teacher's kind and the validated options. Raises ConfigError."""
     build = load_named(teacher.kind, TEACHERS, "teacher.kind")
+    # A user's class may declare no `Options`; the common options apply then.
     declared: type[TeacherOptions] = getattr(build, "Options", TeacherOptions)
     return build, declared.of(teacher)
 
 
 def build_teacher(config: RunConfig) -> Teacher:
-    """Return the teacher that `config.teacher` names, not yet entered. Raises ConfigError."""
+    """Build the teacher that `config.teacher` names, without entering it. Raises ConfigError."""
     build, options = find_kind(config.teacher)
     return build(config.asking_only(options))
 
 
 def build_teachers(config: RunConfig) -> dict[str, Any]:
-    """Every teacher of the configuration by its name, not yet entered. Raises ConfigError."""
+    """Build every teacher of the configuration, by name, without entering any. Raises ConfigError."""
     return {each.label: build_teacher(config.asking_only(each)) for each in config.all_teachers}
 
 
 def hosts_of(config: RunConfig) -> dict[str, str]:
-    """The hosts that the configured teachers are asked at, by their names; not of those that aren't servers."""
+    """Return the host of each configured teacher that is a server, by the teacher's name."""
     from .egress import host_of
 
     hosts = {each.label: host_of(each) for each in config.all_teachers}
@@ -106,11 +109,18 @@ def hosts_of(config: RunConfig) -> dict[str, str]:
 
 
 def by_batches(teacher: Any, settings: TeacherOptions, jobs: Notes, leave: Callable[[int, str], bool] | None) -> Any:
-    """`teacher` asked by batch jobs, where the configuration says so or earlier starts have left some open.
+    """Wrap `teacher` to use batch jobs if the configuration says so or earlier starts left jobs open.
 
-    jobs: where they are written down. leave: called when all its questions wait in them, see BatchTeacher; None: wait
-    for them. Raises ConfigError when that teacher can't be asked so.
+    Args:
+        teacher: The teacher to wrap.
+        settings: The teacher's options.
+        jobs: The record of batch jobs.
+        leave: Called when all open questions wait in batch jobs (see `BatchTeacher`); None to wait for the jobs.
+
+    Raises:
+        ConfigError: The teacher does not support batch jobs.
     """
+    # Open jobs are collected even after the configuration has changed to live mode: they have been paid for.
     if not settings.in_batches and not jobs.open():
         return teacher
     from .batch.teacher import BatchTeacher
@@ -119,5 +129,5 @@ def by_batches(teacher: Any, settings: TeacherOptions, jobs: Notes, leave: Calla
     if isinstance(teacher, OpenAITeacher):
         return BatchTeacher(teacher, OpenAIOptions.of(settings), jobs, leave)
     if settings.in_batches:
-        raise ConfigError("teacher.mode: batch needs OpenAI's protocol; an object of your own is asked live")
+        raise ConfigError("teacher.mode: batch needs OpenAI's protocol; set mode: live for a teacher of your own")
     return teacher

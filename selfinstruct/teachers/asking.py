@@ -1,4 +1,7 @@
-"""How teachers are asked, known before one is started: each for itself, and several for the same purpose together."""
+"""Decide how to ask each teacher, and several teachers with the same role, before any of them is started.
+
+Also checks the roles of several teachers. `generate` uses this when a run starts; `cli` uses it for previews.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from .protocol import Teacher, full
 
 
 def asking_of(settings: TeacherOptions) -> Asking:
-    """Return how one teacher is asked: over the configured endpoint, else as the catalog says, else by chat."""
+    """Return how to ask one teacher: over the configured endpoint, or as the model catalog says, or by chat."""
     if settings.endpoint is not None:
         return Asking.over(settings.endpoint)
     if settings.runs_model:
@@ -24,25 +27,26 @@ def asking_of(settings: TeacherOptions) -> Asking:
 
 
 def askings_of(config: RunConfig, own: Mapping[str, Teacher]) -> dict[str, Asking]:
-    """Return how each teacher is asked, by its name. own: the caller's teachers, which may say so themselves."""
+    """Return how to ask each teacher, by name. own: the caller's teachers, whose `asking` takes precedence."""
     stated = {name: full(teacher).asking for name, teacher in own.items()}
     return {each.label: stated.get(each.label) or asking_of(each) for each in config.all_teachers}
 
 
 def check_roles(config: RunConfig, purposes: Sequence[str] | None) -> None:
-    """Check the roles of several teachers against what is asked.
+    """Check the roles of several teachers against the purposes of prompts.
 
     Args:
         config: The teachers and the judge.
-        purposes: What the strategy asks; None if it doesn't say.
+        purposes: The purposes of the strategy's prompts, or None if the strategy does not declare them.
 
     Raises:
-        ConfigError: A purpose that no teacher answers, or a role that nothing asks for.
+        ConfigError: No teacher answers some purpose, or nothing needs some role.
     """
     if config.teachers is None:
         return
     roles = [role for each in config.teachers for role in each.roles or ()]
     defects = []
+    # A teacher without roles answers every purpose.
     for purpose in purposes or ("propose",):
         if all(each.roles is not None and purpose not in each.roles for each in config.teachers):
             defects.append(f"none has the role {purpose!r}; add it to the roles of one")
@@ -50,6 +54,7 @@ def check_roles(config: RunConfig, purposes: Sequence[str] | None) -> None:
         defects.append(
             "one has the role 'judge', which nothing needs; add a section judge, such as judge: {min_score: 3}"
         )
+    # A misspelled role would leave its teacher idle.
     known = [*(purposes or roles), "judge"]
     for role in dict.fromkeys(role for role in roles if role not in known):
         guess = closest(role, known)
@@ -60,21 +65,29 @@ def check_roles(config: RunConfig, purposes: Sequence[str] | None) -> None:
 
 
 def asked_together(teachers: Sequence[TeacherOptions], askings: Mapping[str, Asking]) -> Asking:
-    """How all of them are asked, so that any of a role can answer its questions. askings: by the teachers' names.
+    """Combine how teachers are asked, so that every teacher with a role can answer the role's prompts.
 
-    Raises ConfigError where those of one role have different endpoints. Instances are only asked `direct` where all of
-    their teachers want it. Of one teacher, what it says; of several, `structured` is left open.
+    A single teacher keeps its own settings. For several, `structured` stays open, and `direct` holds only if all
+    teachers for instances want it.
+
+    Args:
+        teachers: The options of the teachers.
+        askings: How to ask each teacher, by name.
+
+    Raises:
+        ConfigError: Teachers with the same role use different endpoints.
     """
     if len(teachers) == 1:
         return askings[teachers[0].label]
     endpoints: dict[str, Endpoint] = {}
     for role in ("propose", "classify", "instances"):
+        # One prompt has one endpoint, and any teacher with the role may get the prompt.
         having = {each.label: getattr(askings[each.label], role) for each in teachers_for(role, teachers)}
         if len(set(having.values())) > 1:
             one, other = (next(name for name, value in having.items() if value == e) for e in ("chat", "completions"))
             raise ConfigError(
                 f"teachers: {one!r} is asked by chat and {other!r} by completions for the same role {role!r}; set "
-                "endpoint alike, or give them different roles"
+                "the same endpoint for both, or give them different roles"
             )
         endpoints[role] = next(iter(having.values()), "chat")
     direct = all(askings[each.label].direct for each in teachers_for("instances", teachers))
@@ -82,5 +95,5 @@ def asked_together(teachers: Sequence[TeacherOptions], askings: Mapping[str, Ask
 
 
 def asking_for(config: RunConfig) -> Asking:
-    """How the configured teachers are asked, all together. Raises ConfigError as `asked_together` does."""
+    """Combine how all configured teachers are asked. Raises ConfigError as `asked_together` does."""
     return asked_together(config.all_teachers, {each.label: asking_of(each) for each in config.all_teachers})

@@ -1,4 +1,7 @@
-"""Where a teacher may be: what `egress` in the configuration lets be asked, and whose way there is in clear."""
+"""Enforce `egress`: which hosts a run may connect to, and which connections are unencrypted.
+
+Teachers, notifications, and traces are checked here before any connection is opened.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,14 @@ from ..core.errors import ConfigError
 
 
 def host_of(teacher: TeacherOptions) -> str | None:
-    """Return the host of the teacher's server; None for a teacher without one."""
+    """Return the host of the teacher's server, or None for a teacher without a server."""
     return _split(teacher.address).hostname if teacher.address is not None else None
 
 
 def on_this_machine(host: str) -> bool:
-    """Whether `host` is a loopback address, or the name localhost where it stands for nothing else."""
+    """Return whether `host` is a loopback address, or 'localhost' and resolves to loopback addresses only."""
     host = host.strip("[]").lower().rstrip(".")
+    # /etc/hosts may map localhost to another machine.
     if host == "localhost":
         try:
             found = socket.getaddrinfo(host, None)
@@ -34,13 +38,20 @@ def _is_loopback(text: str) -> bool:
         address = ipaddress.ip_address(text)
     except ValueError:
         return False
-    mapped = getattr(address, "ipv4_mapped", None)
+    mapped = getattr(address, "ipv4_mapped", None)  # '::ffff:127.0.0.1'
     return bool((mapped or address).is_loopback)
 
 
 def check_egress(egress: str | Sequence[str], address: str, what: str = "the teacher at {}") -> None:
-    """Raises ConfigError when `egress` doesn't let a teacher, or `what` else, be at `address`."""
+    """Raise ConfigError if `egress` forbids a connection.
+
+    Args:
+        egress: The configured value: 'any', 'local-only', or a list of host names.
+        address: The URL to connect to.
+        what: What is at the address, for the message; '{}' becomes the host.
+    """
     host = (_split(address).hostname or "").rstrip(".")
+    # 'API.example.com.' and '[::1]' in the list are the hosts 'api.example.com' and '::1'.
     listed = () if isinstance(egress, str) else tuple(name.strip("[]").lower().rstrip(".") for name in egress)
     if egress == "any" or host in listed or on_this_machine(host):
         return
@@ -49,14 +60,14 @@ def check_egress(egress: str | Sequence[str], address: str, what: str = "the tea
 
 
 def check_teachers(config: RunConfig) -> None:
-    """Raises ConfigError when `egress` forbids a configured teacher."""
+    """Raise ConfigError if `egress` forbids a configured teacher."""
     for each in config.all_teachers:
         if each.address is not None:
             check_egress(config.egress, each.address)
 
 
 def in_clear(config: RunConfig) -> list[str]:
-    """The hosts that prompts and keys would go to unencrypted."""
+    """Return the hosts other than this machine that would receive prompts and keys unencrypted."""
     parts = [_split(each.address) for each in config.all_teachers if each.address is not None]
     hosts = dict.fromkeys(part.hostname or "" for part in parts if part.scheme == "http")
     return [host for host in hosts if not on_this_machine(host)]
@@ -65,12 +76,12 @@ def in_clear(config: RunConfig) -> list[str]:
 def _split(address: str) -> SplitResult:
     try:
         split = urlsplit(address)
-        split.port  # noqa: B018  (looked at, it says whether it is one)
+        split.port  # noqa: B018  (the property raises ValueError for an invalid port)
         return split
     except ValueError as error:
         raise no_address(error) from None
 
 
 def no_address(error: Exception) -> ConfigError:
-    """The error of an address that can't be one."""
-    return ConfigError(f"teacher.base_url or $OPENAI_BASE_URL: no address that can be asked ({error})")
+    """Return the error for an address that is not a valid URL."""
+    return ConfigError(f"teacher.base_url or $OPENAI_BASE_URL: not a valid URL ({error}); write https://HOST/v1")

@@ -1,4 +1,7 @@
-"""Does a server follow a JSON schema? Asked once a model and run, through the journal like every other question."""
+"""Probe whether a server follows a JSON schema.
+
+`generate` sends the probe once per model and run, through the journal like every other prompt.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ _SCHEMA = {
 
 
 def probe_prompt() -> Prompt:
-    """A short question whose answer shows whether the schema was followed; its wording doesn't ask for JSON."""
+    """Return a short prompt with a schema; the text does not mention JSON, so only the schema can lead to JSON."""
+    # The wording is part of the journal key: changing it would repeat the probe in existing runs.
     return Prompt(
         purpose="probe",
         messages=(Message("user", "Name two colours."),),
@@ -27,11 +31,12 @@ def probe_prompt() -> Prompt:
 
 
 def speaks_schema(completion: Completion) -> bool:
-    """Whether the answer has the schema's shape. An error, or plain text, means that it doesn't."""
+    """Return whether the response follows the schema; an error or plain text does not."""
     if completion.error is not None:
         return False
     try:
         value = json.loads(completion.text)
     except (json.JSONDecodeError, RecursionError):
         return False
+    # {"probe": ["red", "blue"]}
     return isinstance(value, dict) and isinstance(value.get("probe"), list) and len(value["probe"]) > 0

@@ -1,4 +1,7 @@
-"""What a teacher is: the one method that yours needs, and everything that a teacher may offer."""
+"""The protocol of a teacher: the one method that yours needs, and the optional members.
+
+`ask` and `generate` call teachers through `full`, which supplies the optional members.
+"""
 
 from __future__ import annotations
 
@@ -11,31 +14,31 @@ from ..core.prompts import Asking, Completion, Prompt, Question
 
 
 class Teacher(Protocol):
-    """A model that answers prompts. An object of your own needs only this method.
+    """A model that answers prompts. A teacher of your own needs only this method.
 
-    It may also offer any part of `FullTeacher`.
+    A teacher may also have any member of `FullTeacher`.
     """
 
     async def complete(self, prompt: Prompt) -> Completion:
-        """Return the answer; a bad answer is a Completion with `error`. Raises TeacherError to end the run."""
+        """Return the response; a bad response is a Completion with `error`. Raises TeacherError to end the run."""
 
 
 class FullTeacher(Teacher, Protocol):
-    """Everything that a teacher may offer. `full` fills in what a teacher lacks.
+    """All members that a teacher may have. `full` supplies defaults for missing members.
 
-    A context manager: entering starts the teacher (a server, a connection pool), leaving stops it.
+    A context manager: entering starts the teacher (a server, a connection pool), and exiting stops the teacher.
     """
 
     @property
     def asking(self) -> Asking | None:
-        """How the teacher wants to be asked; None: as the configuration says."""
+        """How to ask the teacher, or None to follow the configuration."""
 
     @property
     def under_way(self) -> Sequence[Question]:
-        """Questions that an earlier start left with the teacher, such as in a batch job; known once it is entered."""
+        """Questions that an earlier start left with the teacher, such as in a batch job; valid once entered."""
 
     async def complete_question(self, question: Question) -> Completion:
-        """Return the answer to a question that has a key, so that it can be found again after a restart."""
+        """Return the response to a question; its key lets the teacher find the response again after a restart."""
 
     async def __aenter__(self) -> Self: ...
 
@@ -45,16 +48,16 @@ class FullTeacher(Teacher, Protocol):
 
 
 def full(teacher: Teacher) -> FullTeacher:
-    """Return `teacher` with everything that a teacher may offer. The only place that looks for optional members."""
-    return teacher if isinstance(teacher, _Completed) else _Completed(teacher)
+    """Return `teacher` with all members of `FullTeacher`. No other code looks for optional members."""
+    return teacher if isinstance(teacher, _WithDefaults) else _WithDefaults(teacher)
 
 
-class _Completed:
+class _WithDefaults:
     """A teacher with defaults for the members that it lacks."""
 
     def __init__(self, teacher: Any) -> None:
         self._teacher = teacher
-        self._stack = AsyncExitStack()
+        self._stack = AsyncExitStack()  # empty for a teacher that is no context manager
         self.complete = teacher.complete
         self.complete_question = getattr(teacher, "complete_question", self._complete_question)
 

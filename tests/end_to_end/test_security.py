@@ -456,7 +456,7 @@ def test_weights_are_not_fetched_when_nothing_may_leave(
         async with build_teacher(make_config(egress="local-only", teacher={"kind": "local", "model": "smollm2-135m"})):
             pass
 
-    with pytest.raises(TeacherRefused, match="egress: the weights of smollm2-135m are not here"):
+    with pytest.raises(TeacherRefused, match="egress: the weights of smollm2-135m are not in the cache"):
         asyncio.run(enter())
     assert not (tmp_path / "cache").exists()
 

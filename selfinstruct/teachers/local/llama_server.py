@@ -1,45 +1,42 @@
-"""Serves a GGUF file on this machine over OpenAI's protocol: llama.cpp in a child process of its own.
+"""Serve a GGUF file on this machine over OpenAI's protocol, with llama.cpp in a child process.
 
-Two sides. Run as `python -m selfinstruct.teachers.llama_server MODEL ...` this file is the child: it loads
-xllamacpp, which serves from threads of its own, and lives until its parent is gone. Imported, it is the
-parent's side: `LlamaServer` starts, watches and stops the child. A process of its own keeps native crashes,
-native logging and the native threads' settings away from the run.
+`LlamaServer` starts, monitors, and stops the process that `llama_child` contains. `LocalTeacher` uses `LlamaServer`
+during a run; the command `selfinstruct teacher serve` uses `serve_foreground`.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import ctypes
 import os
-import re
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from ...core.errors import TeacherDown, TeacherRefused
+from . import llama_child
+from .llama_child import FAILED, READY
 
-_READY = "selfinstruct: ready "  # the child's line in the log that carries its address
-_FAILED = "selfinstruct: error: "
-_PROMPT_CACHE_MIB = 512  # llama.cpp's own default is 8 GiB of RAM
 _POLL_S = 0.05
 _STOP_S = 5.0
 
 
 class LlamaServer:
-    """The parent's side: an async context manager around one child process.
+    """An async context manager around one child process.
 
-    parallel: requests that are worked on at once; more wait in the server. context: tokens for each of them,
-    prompt and answer together. log_path: the child's output, written anew. alias: the model's name in answers.
-    port: 0 lets the system choose. threads: None for every core this process may use.
+    Args:
+        model_path: The GGUF file.
+        parallel: Requests processed at the same time; further requests wait in the server.
+        context: Tokens for each request, prompt and response together.
+        log_path: The file for the child's output, replaced at each start.
+        alias: The model's name in responses.
+        threads: CPU threads, or None for every core that this process may use.
+        port: The TCP port, or 0 to let the system choose.
+        start_timeout_s: Seconds to wait until the server responds.
     """
 
     def __init__(
@@ -65,18 +62,19 @@ class LlamaServer:
 
     @property
     def base_url(self) -> str:
-        """'http://127.0.0.1:PORT/v1' while entered."""
+        """The base URL while entered: 'http://127.0.0.1:PORT/v1'."""
         return f"{self._origin}/v1"
 
     @property
     def pid(self) -> int | None:
-        """The child's process id while entered."""
+        """The child's process ID while entered."""
         return self._process.pid if self._process else None
 
     async def __aenter__(self) -> LlamaServer:
-        """Returns when the server answers. Raises TeacherRefused, TeacherDown: why not, and what to do."""
+        """Start the child and wait until the server responds. Raises TeacherRefused or TeacherDown with the reason."""
         self._log_path.parent.mkdir(parents=True, exist_ok=True)
         self._process = _spawn(self._arguments, self._log_path)
+        # Stop the child on any exception, including cancellation and Ctrl-C.
         try:
             deadline = time.monotonic() + self._start_timeout_s
             while not await self._answers():
@@ -97,30 +95,33 @@ class LlamaServer:
         await self._stop()
 
     def check(self) -> None:
-        """Raises when the child has ended, with what it said last. For when a request got no answer."""
+        """Raise if the child has ended, quoting its last output. Call this after a request got no response."""
         status = self._process.poll() if self._process else None
         if status is None:
             return
+        # 'selfinstruct: error: model.gguf: no such file': the child reported why it can't serve.
         last = _last_line(self._log_path)
-        if last.startswith(_FAILED):
-            raise TeacherRefused(last.removeprefix(_FAILED))
+        if last.startswith(FAILED):
+            raise TeacherRefused(last.removeprefix(FAILED))
+        # Otherwise the process crashed or was killed; a SIGKILL usually comes from the kernel's out-of-memory killer.
         how = f"signal {-status}" if status < 0 else f"exit code {status}"
         hint = "; the system may be short of memory" if -status == signal.SIGKILL else ""
-        raise TeacherDown(f"the local server ended ({how}{hint}): {last or 'without a word'}; see {self._log_path}")
+        raise TeacherDown(f"the local server ended ({how}{hint}): {last or 'no output'}; see {self._log_path}")
 
     async def _answers(self) -> bool:
-        """True once the child has said its address and is healthy there."""
+        """Return whether the child has logged its address and is healthy there."""
         if not self._origin:
-            line = _find_line(self._log_path, _READY)
+            line = _find_line(self._log_path, READY)
             if line is None:
                 return False
-            self._origin = line.removeprefix(_READY).strip()
+            self._origin = line.removeprefix(READY).strip()
         return await _healthy(self._origin)
 
     async def _stop(self) -> None:
         process, self._process, self._origin = self._process, None, ""
         if process is None:
             return
+        # A native call may ignore SIGTERM for a long time.
         process.terminate()
         try:
             await asyncio.to_thread(process.wait, _STOP_S)
@@ -140,12 +141,18 @@ def serve_foreground(
     port: int = 0,
     announce: Callable[[str], None] = lambda base_url: None,
 ) -> None:
-    """Serve until Ctrl-C or SIGTERM, for `selfinstruct teacher serve`. `announce` is told the base URL.
+    """Serve until Ctrl-C or SIGTERM, for `selfinstruct teacher serve`.
 
-    Raises TeacherDown or TeacherRefused when the server can't start or ends by itself.
+    Args:
+        model_path, parallel, context, log_path, alias, threads, port: As for `LlamaServer`.
+        announce: Called with the base URL once the server responds.
+
+    Raises:
+        TeacherDown, TeacherRefused: The server can't start or ends by itself.
     """
 
     async def serve() -> None:
+        # Turn the signals into an event, so that `async with` stops the child.
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt there
@@ -161,6 +168,7 @@ def serve_foreground(
         )
         async with server:
             announce(server.base_url)
+            # Check twice a second whether the child is still alive.
             while not stop.is_set():
                 server.check()
                 with contextlib.suppress(TimeoutError):
@@ -171,13 +179,15 @@ def serve_foreground(
 
 
 def _spawn(arguments: list[str], log_path: Path) -> subprocess.Popen[bytes]:
-    # In the calling thread: the child is bound to that thread's life (see _die_with_parent).
+    """Start the child in the calling thread; the child dies with that thread (see `llama_child`)."""
+    # The child must import this package even if the parent found it through sys.path only.
     paths = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
+    # A new file with mode 0600: the log may quote prompts.
     log_path.unlink(missing_ok=True)
     log_path.touch(mode=0o600)
-    with log_path.open("ab") as log:  # until the child opens it itself
+    with log_path.open("ab") as log:  # for output before the child opens the file itself
         return subprocess.Popen(  # noqa: S603 - no shell
-            [sys.executable, "-m", __name__, *arguments],
+            [sys.executable, "-m", llama_child.__name__, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -186,6 +196,7 @@ def _spawn(arguments: list[str], log_path: Path) -> subprocess.Popen[bytes]:
 
 
 async def _healthy(origin: str) -> bool:
+    """Return whether GET /health answers 200; other statuses mean that the model is still loading."""
     host, _, port = origin.removeprefix("http://").rpartition(":")
     try:
         async with asyncio.timeout(2.0):
@@ -198,130 +209,19 @@ async def _healthy(origin: str) -> bool:
                 writer.close()
     except (OSError, TimeoutError):
         return False
-    return b" 200 " in status
+    return b" 200 " in status  # 'HTTP/1.1 200 OK'
 
 
 def _find_line(log: Path, start: str) -> str | None:
+    """Return the first complete line with this start; the last line of the log may still be being written."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     return next((line for line in lines if line.startswith(start) and line.endswith("\n")), None)
 
 
 def _last_line(log: Path) -> str:
-    """The last line that says something, at most 300 characters of it."""
+    """Return the last nonblank line of the log, at most 300 characters."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ""
     return next((" ".join(line.split())[:300] for line in reversed(lines) if line.strip()), "")
-
-
-# --- the child -------------------------------------------------------------------------------------------
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """The child process: log to a file, load, serve, die with the parent. Does not return."""
-    options = _options(arguments)
-    log = os.open(options.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(log, 1)  # llama.cpp writes to the file descriptors, behind Python's back
-    os.dup2(log, 2)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent stops us in its order
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _die_with_parent(options.parent)
-    try:
-        server = _start(options)
-    except TeacherRefused as error:
-        print(f"{_FAILED}{error}", flush=True)
-        os._exit(1)
-    print(f"{_READY}{server.listening_address}", flush=True)
-    threading.Event().wait()  # it serves from threads of its own, for as long as `server` is referred to
-
-
-def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m selfinstruct.teachers.llama_server")
-    parser.add_argument("model", help="the GGUF file")
-    parser.add_argument("--log", required=True, help="the file that all output goes to")
-    parser.add_argument("--alias", required=True, help="the model's name in answers")
-    parser.add_argument("--port", type=int, default=0, help="0: the system chooses")
-    parser.add_argument("--parallel", type=int, default=4, help="requests worked on at once")
-    parser.add_argument("--ctx", type=int, default=4096, help="tokens for each of them")
-    parser.add_argument("--threads", type=int, default=None, help="default: every core")
-    parser.add_argument("--parent", type=int, default=None, help="the process to die with; default: its parent")
-    return parser.parse_args(arguments)
-
-
-def _die_with_parent(parent: int | None) -> None:
-    """End this process when its parent ends, however that dies.
-
-    On Linux the kernel sees to it at once, even while a native call holds the interpreter; elsewhere a thread
-    looks whether the parent is still the same. The kernel's parent is the *thread* that started this process.
-    """
-    parent = os.getppid() if parent is None else parent
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(0)
-
-    if os.getppid() != parent:  # it died before the line above
-        os._exit(0)
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _start(options: argparse.Namespace) -> Any:
-    """The running native server. Raises TeacherRefused with what to do."""
-    # Before libgomp is loaded: threads that wait for work must not spin, other processes want the cores too.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    try:
-        import xllamacpp
-    except ModuleNotFoundError:
-        raise TeacherRefused("the local teacher needs xllamacpp: pip install 'selfinstruct[local]'") from None
-    except ImportError as error:
-        if "libgomp" in str(error):
-            raise TeacherRefused("the local teacher needs libgomp: apt-get install libgomp1") from None
-        raise TeacherRefused(f"xllamacpp can't be loaded: {error}; install it again") from None
-    try:
-        return xllamacpp.Server(_params(xllamacpp.CommonParams(), options))
-    except RuntimeError:
-        raise TeacherRefused(_guess(options)) from None
-
-
-def _params(params: Any, options: argparse.Namespace) -> Any:
-    """llama.cpp's settings for `options`, written into its own `params`."""
-    threads = options.threads or _cores()
-    params.model.path = options.model
-    params.model_alias = {options.alias}
-    params.hostnames, params.port = ["127.0.0.1"], options.port
-    params.n_parallel, params.n_ctx = options.parallel, options.ctx * options.parallel
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-    params.n_threads_http = max(4, options.parallel + 2)
-    params.cache_ram_mib = _PROMPT_CACHE_MIB
-    params.use_jinja = True
-    params.ui = False
-    params.verbosity = 1  # errors
-    return params
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _guess(options: argparse.Namespace) -> str:
-    """Why the native server did not start; it says no more than that it failed."""
-    if not Path(options.model).is_file():
-        return f"{options.model}: no such file"
-    if options.port:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", options.port)) == 0:
-                return f"port {options.port} is in use; name another one, or 0"
-    said = Path(options.log).read_text(encoding="utf-8", errors="replace")
-    reasons = re.findall(r"error loading model: (.*)", said)
-    return f"{options.model}: can't be loaded with {options.parallel} x {options.ctx} tokens of context: " + (
-        reasons[-1] if reasons else f"perhaps too little memory; see {options.log}"
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
-"""The embedded teacher: weights from the catalogue or a GGUF file, a server on loopback, no key and no cloud.
+"""The embedded teacher: an OpenAI teacher whose server is a `LlamaServer` that starts and stops with the run.
 
-It is the OpenAI teacher in front of a `LlamaServer` that starts and stops with the run.
+The weights come from the model catalog or a GGUF file. The teacher needs no key and no cloud service.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from .options import LocalOptions
 from .weights import cached, fetch
 
 SLOTS = 4
-"""Requests that the server works on at once; more only divide the same cores and memory."""
+"""Requests that the server processes at the same time; more would only divide the same cores and memory."""
 
 
 class LocalTeacher:
-    """A model on this machine. Entering it fetches the weights where they are missing and starts the server.
+    """A model on this machine. Entering the teacher downloads missing weights and starts the server.
 
-    Raises UsageError: unknown model, no such file; TeacherRefused: the runtime or the weights can't be had.
+    Raises:
+        UsageError: The model is unknown, the file does not exist, or xllamacpp is not installed.
+        TeacherRefused: The server can't start, or `egress` forbids downloading the weights.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -45,13 +47,15 @@ class LocalTeacher:
 
     async def __aenter__(self) -> LocalTeacher:
         settings = self._options
-        if importlib.util.find_spec("xllamacpp") is None:  # before a gigabyte is fetched in vain
-            raise UsageError("teacher.kind local needs the package xllamacpp: pip install 'selfinstruct[local]'")
+        # Check the runtime and `egress` before downloading a gigabyte.
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise UsageError("teacher.kind: local needs the package xllamacpp; pip install 'selfinstruct[local]'")
         if self._config.egress != "any" and isinstance(self._model, LocalModel) and cached(self._model) is None:
             raise TeacherRefused(
-                f"egress: the weights of {self.model} are not here and may not be fetched; "
-                f"run `selfinstruct teacher fetch {self._config.teacher.model}` where that is allowed"
+                f"egress: the weights of {self.model} are not in the cache and may not be downloaded; "
+                f"run `selfinstruct teacher fetch {self._config.teacher.model}` on a machine with network access"
             )
+        # Start the server; the exit stack stops it.
         path = await asyncio.to_thread(fetch, self._model)
         slots = min(SLOTS, self._config.concurrency)
         self._server = await self._stack.enter_async_context(
@@ -64,6 +68,7 @@ class LocalTeacher:
                 threads=settings.threads,
             )
         )
+        # Send the prompts through the OpenAI teacher.
         reached = OpenAIOptions(
             model=self.model,
             base_url=self._server.base_url,
@@ -84,7 +89,7 @@ class LocalTeacher:
         await self._stack.aclose()
 
     async def complete(self, prompt: Prompt) -> Completion:
-        """The model's answer. Raises TeacherDown when the server has died; its log says why."""
+        """Return the model's response. Raises TeacherDown if the server has died; its log says why."""
         assert self._server is not None
         assert self._teacher is not None
         completion = await self._teacher.complete(prompt)
@@ -94,7 +99,7 @@ class LocalTeacher:
 
 
 def catalogue_asking(model: str) -> Asking:
-    """How the catalogue says that `model` is best asked; chat for a file that it doesn't know."""
+    """Return how to ask `model` according to the catalog; by chat if the catalog does not list the model."""
     found = resolve(model)
     asking = found.asking if isinstance(found, LocalModel) else Asking()
     return replace(asking, structured=bool(asking.structured))
