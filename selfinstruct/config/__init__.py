@@ -1,1 +1,1 @@
-"""Turns a YAML file into a `RunConfig`, and a configured name into an object."""
+"""The configuration of a run: a YAML file becomes a `RunConfig`, and a configured name becomes an object."""

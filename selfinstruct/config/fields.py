@@ -1,4 +1,4 @@
-"""What the sections of a configuration are made of: their base class and the types of their keys.
+"""The base class of configuration sections, and the types of their keys. Every section uses them.
 
 The annotation of each key also declares when the key may change in an existing run: `Free`, `PerGeneration` or
 `Refilterable`. A key inherits the declaration of its section. Any other key needs a new run.
@@ -28,13 +28,16 @@ Refilterable = Annotated[T, MayChange.WITH_A_REFILTER]
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Dollars = Annotated[float, Field(ge=0.0)]
+# 500, or '+500' for 500 more records at each start.
 Target = Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^\+[1-9][0-9]*$")]
 PerMinute = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"\S")]
-Names = Annotated[tuple[Name, ...], Strict(False)]  # a YAML list
+# Not strict, because YAML has lists and no tuples.
+Names = Annotated[tuple[Name, ...], Strict(False)]
 
 
 class Section(BaseModel):
-    """A section: frozen, strict, and without a key that nothing reads."""
+    """A section of the configuration: immutable, without type coercion, and without unknown keys."""
 
+    # Hide inputs in pydantic's own messages, because a value might be an API key.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)

@@ -1,4 +1,4 @@
-"""Options by kind: sections whose keys depend on the strategy, teacher, or format that they name.
+"""Options by kind: sections whose keys depend on the strategy, teacher, filter, or format that they name.
 
 `strategy: alpaca` is shorthand for `strategy: {kind: alpaca}`. The code behind a built-in kind owns its options: its
 entry in the table of kinds, such as `STRATEGIES`, has an attribute `Options`, a model derived from one of the models
@@ -28,19 +28,19 @@ class Options(Section):
     """The options of one kind."""
 
     key: ClassVar[str]
-    """The configuration key that holds them; begins the message of an error."""
+    """The configuration key that holds the options, such as 'teacher'; begins every error message."""
 
     kind: Name = Field(description="A built-in name, or package.module:Name.")
 
     @classmethod
     def of(cls, given: str | Options) -> Self:
-        """Return `given` as this class, with defaults for the keys that it doesn't set.
+        """Return `given` as this class, with defaults for the missing keys.
 
-        Code of a kind calls this with what the configuration holds. The options of a user's own kind, which reading
-        a configuration leaves unchecked, are checked here.
+        The code of each kind calls this method with the value in the configuration. The options of a user's own kind
+        are checked here and not earlier, because reading a configuration doesn't import the user's code.
 
         Raises:
-            ConfigError: An option that this class doesn't have, or a wrong value.
+            ConfigError: An unknown option, or a wrong value.
         """
         if isinstance(given, cls) and not given.model_extra:
             return given
@@ -48,12 +48,13 @@ class Options(Section):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
+            # The message is one line, so it reports the first defect only.
             first = error.errors()[0]
             name = ".".join(map(str, first["loc"]))
             known = ", ".join(field for field in cls.model_fields if field != "kind")
             problem = first["msg"].replace("Input should be", "must be")
             if first["type"] == "extra_forbidden":
-                problem = f"unknown option; {f'one of {known}' if known else 'this kind declares none'}"
+                problem = f"unknown option; {f'one of {known}' if known else 'this kind has no options'}"
             raise ConfigError(f"{cls.key}.{name}: {problem}") from None
 
 
@@ -72,9 +73,9 @@ class TeacherOptions(Options):
 
     key = "teacher"
     is_fake: ClassVar[bool] = False
-    """Whether answers are made up, for rehearsals."""
+    """Whether the answers are made up, for rehearsals."""
     runs_model: ClassVar[bool] = False
-    """Whether the run loads a model on this machine."""
+    """Whether the run loads the model on this machine."""
 
     model: Name = Field(description="The model's name.")
     name: Free[Name | None] = Field(default=None, description="The name in status and records; null: the model.")
@@ -122,12 +123,12 @@ class TeacherOptions(Options):
 
     @property
     def address(self) -> str | None:
-        """The URL of the server that is asked; None for a teacher without one."""
+        """The URL of the server; None for a teacher without a server."""
         return None
 
     @property
     def missing_key(self) -> str | None:
-        """The environment variable of the key, if it isn't set and the server needs it."""
+        """The environment variable of the API key, if the server needs a key and the variable isn't set."""
         return None
 
     @property
@@ -137,7 +138,8 @@ class TeacherOptions(Options):
 
 
 def teachers_for(purpose: str, teachers: Sequence[TeacherOptions]) -> list[TeacherOptions]:
-    """Return the teachers that answer `purpose`; all of them if none has the role (the probe, an unassigned judge)."""
+    """Return the teachers that answer `purpose`; all teachers if none has the role (the probe, an unassigned judge)."""
+    # A teacher without roles answers everything except the judge's questions.
     named = [each for each in teachers if (purpose != "judge" if each.roles is None else purpose in each.roles)]
     return named or list(teachers)
 
@@ -172,7 +174,7 @@ class ByKind:
         return {kind: entry.Options for kind, entry in _load(self.table).items()} if self.table else {}
 
     def parse(self, value: Any) -> Any:
-        """Return the options in a name, a mapping, or an object; anything else as it is, for pydantic to judge.
+        """Return the options in a name, a mapping, or an object; anything else unchanged, so that pydantic rejects it.
 
         Raises:
             ValueError: An unknown kind.
@@ -182,24 +184,27 @@ class ByKind:
         if isinstance(value, self.base):  # such as TeacherOptions(kind="fake", model="fake")
             return models[value.kind].of(value) if value.kind in models else value
         if isinstance(value, str):
-            value = {"kind": value}
+            value = {"kind": value}  # shorthand
         if not isinstance(value, Mapping):
             return value
         kind = value.get("kind", self.default)
         if isinstance(kind, str) and kind not in models and ":" not in kind:
             raise ValueError(f"{safe_key(kind)!r} is unknown; {hint(kind, models)}")
         model = models.get(kind) if isinstance(kind, str) else None
+        # A user's own kind: accept any key now, and let `Options.of` check the keys later.
         return (model or _accepts_any_key(self.base)).model_validate(value)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Parse first, whatever type the annotation shows to type checkers."""
+        """Parse first, then validate as `base`, whatever type the annotation shows to type checkers."""
         options = handler.generate_schema(SerializeAsAny[self.base])  # type: ignore[misc,name-defined]
         return core_schema.no_info_before_validator_function(self.parse, options)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """A name, or a mapping that fits the model of its kind; a kind with a colon may have any option."""
+        """Return a schema for a name, or for a mapping that fits the model of its kind."""
+        # The user's own kind, such as 'my_module:Name': any option.
         own = {"properties": {"kind": {"type": "string", "pattern": ":"}}, "required": ["kind"]}
         mappings: list[JsonSchemaValue] = [{"type": "object", **own}]
+        # A built-in kind: the options of its model. The default kind may be omitted.
         for kind, model in self.models().items():
             reference = handler(model.__pydantic_core_schema__)
             named = {"properties": {"kind": {"const": kind}}} | ({} if kind == self.default else {"required": ["kind"]})
@@ -225,24 +230,25 @@ class OwnedBy:
         return {"": _load(self.model)}
 
     def parse(self, value: Any) -> Any:
-        """Return the section in a mapping; anything else as it is, for pydantic to judge."""
+        """Return the section in a mapping; anything else unchanged, so that pydantic rejects it."""
         return self.models()[""].model_validate(value) if isinstance(value, Mapping) else value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Parse first."""
+        """Parse first, then validate as `base`."""
         section = handler.generate_schema(SerializeAsAny[self.base])  # type: ignore[misc,name-defined]
         return core_schema.no_info_before_validator_function(self.parse, section)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """The schema of the model."""
+        """Return the schema of the model."""
         return handler(self.models()[""].__pydantic_core_schema__)
 
 
 def _load(path: str) -> Any:
+    # 'selfinstruct.teachers:TEACHERS' -> the object TEACHERS
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
-@cache
+@cache  # pydantic compiles a validator for each new model
 def _accepts_any_key(base: type[Options]) -> type[Options]:
     return type(base.__name__, (base,), {"model_config": {"extra": "allow"}, "__module__": __name__})

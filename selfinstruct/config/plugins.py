@@ -1,6 +1,7 @@
-"""Resolves names in a configuration to code: a built-in name, or `package.module:Name`.
+"""Resolves a name in a configuration to code: a built-in name, or `package.module:Name`.
 
-This is the only way in which a configuration can execute code, and the documentation says so.
+The factories of strategies, filters, teachers and formats use `load_named`. Nothing else lets a configuration execute
+code, and the documentation says so.
 """
 
 from __future__ import annotations
@@ -19,18 +20,23 @@ def load_named(name: str, known: Mapping[str, Any], key: str) -> Any:
     """Return the entry of `known` called `name`, or the object at `package.module:Name`.
 
     Args:
-        name: The configured name. Modules in the working directory work too; installed modules take precedence.
+        name: The configured name. A module may also be in the working directory; installed modules take precedence.
         known: The built-in objects by name.
         key: The configuration key, which begins the error message.
 
     Raises:
         ConfigError: The name is unknown, or the module is missing, fails to import, or lacks the attribute.
     """
+    # A built-in name.
     if name in known:
         return known[name]
+
+    # 'package.module:Name' -> 'package.module', 'Name'
     path, mark, attribute = name.partition(":")
     if not mark or not attribute.isidentifier() or not all(part.isidentifier() for part in path.split(".")):
         raise ConfigError(f"{key}: {name!r} is unknown; {hint(name, known)}")
+
+    # Import the module. The `selfinstruct` script, unlike `python -m`, leaves the working directory out of sys.path.
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.append(os.getcwd())
     try:
@@ -38,12 +44,14 @@ def load_named(name: str, known: Mapping[str, Any], key: str) -> Any:
     except Exception as error:  # the user's own code may raise anything
         what = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
         raise ConfigError(f"{key}: {name!r} can't be imported: {' '.join(what.split())}") from error
+
+    # Find the name in the module.
     try:
         return getattr(module, attribute)
     except AttributeError:
         guess = closest(attribute, vars(module))
         meant = f"; did you mean {guess!r}?" if guess else ""
-        raise ConfigError(f"{key}: module {path!r} has no {attribute!r}{meant}") from None
+        raise ConfigError(f"{key}: module {path!r} has no {attribute!r}{meant or '; check the name'}") from None
 
 
 def hint(name: str, known: Mapping[str, Any]) -> str:

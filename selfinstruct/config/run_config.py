@@ -1,12 +1,12 @@
-"""The run's configuration: one YAML file, overrides, a digest, a JSON Schema.
+"""`RunConfig`, the configuration of a run, with its digest and its JSON Schema. Every other package uses it.
 
-A key that nothing reads is an error that names the key that was probably meant. A configuration contains no secret:
-`api_key_env` *names* an environment variable; nothing else is filled in from the environment, and no message repeats a
-text that was given as a value.
+An unknown key is an error that suggests the right key. A configuration contains no secret: `api_key_env` *names* an
+environment variable, nothing else is read from the environment, and no message repeats a text value.
 
-There are two kinds of keys. Those that determine the answers (seeds, strategy, model, prompts, sampling, filters,
-lookahead ...) make up the digest; a run doesn't continue when one of them has changed. Those that only say how far and
-how fast (target, budgets, concurrency, paths, the dataset's formats) may change at any start.
+There are two groups of keys. Some keys determine the answers (seeds, strategy, model, prompts, sampling, filters,
+lookahead ...). They make up the digest, and a run doesn't continue when one of them has changed. Other keys only
+determine how far and how fast a run goes (target, budgets, concurrency, paths, the dataset's formats). They may change
+at any start.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _FILTERS = OwnedBy(FilterSection, "selfinstruct.filters:FilterRules")
 
 
 class RunConfig(Section):
-    """Everything that one run is made from. See `configs/` for complete examples."""
+    """The configuration of one run. See `configs/` for complete examples."""
 
     seeds: PerGeneration[Name | Annotated[Names, Field(min_length=1)]] = Field(
         description="Seeds: JSONL, JSON, CSV, Parquet; a folder, a pattern such as seeds/*.jsonl, a hub name, or '-'."
@@ -65,68 +65,85 @@ class RunConfig(Section):
         default=None, description="The seeds' license, as an SPDX id; null: known for the built-in seeds."
     )
     run_dir: Free[Name] = Field(description="The run's folder: journal, log, dataset/.")
-    target: Free[Target] = Field(default=100, description="Records in the dataset; +500: 500 more at each start.")
+    target: Free[Target] = Field(
+        default=100, description="Number of records in the dataset; +500: 500 more at each start."
+    )
     strategy: PerGeneration[Annotated[Name | StrategyOptions, _STRATEGY]] = Field(
         default="alpaca",
         validate_default=True,
         description="alpaca | self_instruct | package.module:Name, or {kind: NAME, OPTION: VALUE}.",
     )
     language: Literal["en", "zh", "any"] = Field(default="en", description="Language of prompts and filters.")
-    random_seed: int = Field(default=0, description="Seed of the demonstrations drawn and of the test split.")
+    random_seed: int = Field(default=0, description="Random seed of the demonstrations and of the test split.")
     teacher: PerGeneration[Annotated[TeacherOptions, _TEACHER]] = Field(
         default_factory=lambda: _TEACHER.parse({}), description="The model that answers."
     )
     teachers: PerGeneration[
         Annotated[tuple[Annotated[TeacherOptions, _TEACHER], ...], Strict(False), Field(min_length=1)] | None
-    ] = Field(default=None, description="Several teachers in place of `teacher`, each with its roles and its weight.")
+    ] = Field(default=None, description="Several teachers instead of `teacher`, each with its roles and its weight.")
     judge: JudgeConfig | None = Field(
-        default=None, description="A model that grades each finished task; {} for marks alone; null: none."
+        default=None, description="A model that grades each finished task; {} only stores the marks; null: no judge."
     )
-    concurrency: Free[Annotated[int, Field(ge=1, le=4096)]] = Field(default=16, description="Requests in flight.")
+    concurrency: Free[Annotated[int, Field(ge=1, le=4096)]] = Field(
+        default=16, description="Number of requests in flight."
+    )
     lookahead: Annotated[int, Field(ge=1)] = Field(
-        default=64, description="Proposals requested ahead of the one being read; several times the concurrency."
+        default=64, description="Proposals requested ahead of the current proposal; use several times the concurrency."
     )
     max_similarity: Refilterable[Share] = Field(
-        default=0.7, description="Reject a task above this ROUGE-L F to a seed or an admitted task; equal is kept."
+        default=0.7, description="Reject a task whose ROUGE-L F with a seed or an admitted task exceeds this number."
     )
     refuse_equal: Refilterable[bool] = Field(
-        default=False, description="Reject tasks equal to max_similarity, too, as the Self-Instruct paper words it."
+        default=False,
+        description="Also reject tasks whose ROUGE-L F equals max_similarity, as the Self-Instruct paper says.",
     )
     neighbours: Free[Annotated[int, Field(ge=0, le=100)]] = Field(
-        default=0, description="Most similar texts stored with each record (published: 10), with the mean similarity."
+        default=0,
+        description="Store this many most similar texts with each record (published: 10), and their mean similarity.",
     )
     filters: Refilterable[Annotated[FilterSection, _FILTERS]] = Field(
         default_factory=lambda: _FILTERS.parse({}), description="Rules that reject tasks and answers."
     )
-    max_cost_usd: Free[Dollars | None] = Field(default=None, description="Never spend more; needs a known price.")
+    max_cost_usd: Free[Dollars | None] = Field(
+        default=None, description="Never spend more dollars; needs a known price."
+    )
     max_requests: Free[Annotated[int, Field(ge=0)] | None] = Field(
         default=None, description="Never send more requests."
     )
     max_tokens: Free[Annotated[int, Field(ge=0)] | None] = Field(
-        default=None, description="Never use more tokens, both ways."
+        default=None, description="Never use more tokens, prompts and answers together."
     )
     min_yield: Free[Annotated[float, Field(ge=0)]] = Field(
         default=0.05, description="Stop below this number of new tasks per question over the window; 0 never stops."
     )
-    min_yield_window: Free[Annotated[int, Field(ge=1)]] = Field(default=200, description="Questions in that window.")
+    min_yield_window: Free[Annotated[int, Field(ge=1)]] = Field(
+        default=200, description="Number of questions in the window of min_yield."
+    )
     max_failures_in_a_row: Free[Annotated[int, Field(ge=1)]] = Field(
         default=10, description="Stop after this many questions in a row without any answer."
     )
     egress: Free[Literal["any", "local-only"] | Annotated[Names, Field(min_length=1)]] = Field(
         default="any",
-        description="Where a teacher may run: any | local-only (this machine) | a list of further hosts.",
+        description="Where a teacher may run: any | local-only (this machine) | a list of additional hosts.",
     )
     dataset: Free[DatasetConfig] = Field(
-        default_factory=DatasetConfig, description="The files that are written at the end."
+        default_factory=DatasetConfig, description="The dataset that is written when the run ends."
     )
 
     @classmethod
     def load(cls, path: str | Path, overrides: list[str] | None = None, **changes: Any) -> RunConfig:
-        """Read a YAML file; `overrides` ('a.b=value') replace its values, `changes` (top-level keys) theirs.
+        """Read a YAML file.
 
-        A relative path of seeds or evaluation sets that doesn't exist from the working directory is looked for
-        beside the file and in the folder above; `~` is the home folder. Raises ConfigError, one line a defect:
-        unreadable file, unknown key, wrong value.
+        A relative path of seeds or evaluation sets that doesn't exist from the working directory is searched next to
+        the file, then in the folder above. `~` is the home folder.
+
+        Args:
+            path: The YAML file.
+            overrides: Items such as 'teacher.model=gpt-4o-mini', which replace values of the file.
+            **changes: Top-level keys, which replace both.
+
+        Raises:
+            ConfigError: One line per defect: an unreadable file, an unknown key, or a wrong value.
         """
         path = Path(path)
         values = overridden(read_yaml(path), overrides or [])
@@ -141,9 +158,9 @@ class RunConfig(Section):
         """Validate plain values, such as those of a YAML file.
 
         Args:
-            values: Keys and values. A section that is null, as YAML reads one without keys, gets its defaults.
-            source: Where the values come from; begins each line of an error.
-            set_: The keys that --set changed; their errors name --set instead of `source`.
+            values: Keys and values. A section that is null, such as a section without keys in YAML, gets its defaults.
+            source: Where the values come from; begins each line of the error.
+            set_: The keys that --set changed; lines about them begin with --set instead of `source`.
 
         Raises:
             ConfigError: One line per defect: the source, the key, what is wrong and what to do.
@@ -158,19 +175,22 @@ class RunConfig(Section):
         cls, values: Any, validate: ModelWrapValidatorHandler[RunConfig], info: ValidationInfo
     ) -> RunConfig:
         """Raise ConfigError in place of pydantic's ValidationError, also for `RunConfig(taget=5)`."""
+        # Collect the defects, at most one for each key. A wrong text hides what pydantic says about the same key.
         texts = dict(unusable_texts(values))
         defects: dict[str, str] = {}
         try:
             config = validate(values)
         except ValidationError as error:
             for item in error.errors():
-                # pydantic also calls a list too short when its items are wrong
+                # pydantic also reports a list as too short if its items are wrong.
                 if item["type"] == "too_short" and item["input"]:
                     continue
                 key, problem = explain(item, cls, from_file=info.context is not None)
                 defects.setdefault(key, problem if item["type"] == "extra_forbidden" else texts.get(key, problem))
         else:
             defects = config._conflicts()
+
+        # Report all of them, each with its place: --set, the file, or the call of `RunConfig`.
         if defects := texts | defects:
             context = info.context or {"source": "RunConfig:", "set": ()}
             where = {key: "--set" if _overlaps(key, context["set"]) else context["source"] for key in defects}
@@ -182,9 +202,11 @@ class RunConfig(Section):
         if self.teachers is None:
             return {}
         if "teacher" in self.model_fields_set:
-            return {"teachers": "is set beside teacher; name one teacher there, or all of them here"}
+            return {"teachers": "contradicts teacher, which is set too; keep one of the two keys"}
         counts = Counter(teacher.label for teacher in self.teachers)
-        twice = [f"two are called {label!r}; give each its own name" for label, count in counts.items() if count > 1]
+        twice = [
+            f"two teachers are called {label!r}; give each its own name" for label, count in counts.items() if count > 1
+        ]
         return {"teachers": "; ".join(twice)} if twice else {}
 
     @property
@@ -208,53 +230,60 @@ class RunConfig(Section):
 
     @property
     def seed_sources(self) -> tuple[str, ...]:
-        """The seed files, one or several."""
+        """The seed sources, one or several."""
         return (self.seeds,) if isinstance(self.seeds, str) else tuple(self.seeds)
 
     def meaning(self, seeds_digest: str, prompts_digest: str, questions_digest: str = "") -> dict[str, Any]:
         """Return every value that determines the answers as a flat mapping, such as {'teacher.model': 'gpt-4o-mini'}.
 
         Args:
-            seeds_digest: Digest of the seeds' content; stands in for their path.
-            prompts_digest: Digest of the prompt wording; stands in for its path.
-            questions_digest: Digest of the evaluation sets' questions; '' without any.
+            seeds_digest: Digest of the seeds' content; replaces their path.
+            prompts_digest: Digest of the prompts' wording; replaces the path of the prompt file.
+            questions_digest: Digest of the evaluation sets' questions; '' if there are none.
 
         Returns:
-            Dotted keys and JSON values, without the keys that are `Free`; input of `digest_of`.
+            Dotted keys and JSON values for `digest_of`, without the keys that are `Free`.
         """
+        # The content of files, not their paths: the same seeds in another folder give the same answers.
         values: dict[str, Any] = {
             "tokenizer": TOKENIZER_VERSION,
             "seeds": seeds_digest,
             "strategy.prompts": prompts_digest,
             "filters.decontaminate": questions_digest,
         }
-        # Top-level keys and sections. Digests are set already, and a list of teachers follows below.
+
+        # Top-level keys and sections.
         unused = {"teachers"} if self.teachers is None else {"teacher", "teachers"}
         for key, value in _meant_values(self, exclude=values.keys() | unused):
             values.setdefault(key, value)
-        # Each listed teacher under its label.
+
+        # Each listed teacher under its label: 'teachers.gpt-4o.endpoint'.
         for teacher in self.teachers or ():
             values |= {f"teachers.{teacher.label}.{key}": value for key, value in _meant_values(teacher)}
         return values
 
 
 def _overlaps(key: str, others: Sequence[str]) -> bool:
-    """Whether `key` is one of `others`, a section around one, or a key inside one."""
+    """Return whether `key` is one of `others`, contains one of them, or is inside one of them."""
     return any(f"{other}.".startswith(f"{key}.") or f"{key}.".startswith(f"{other}.") for other in others)
 
 
 def may_change(key: str) -> MayChange:
     """Return when a key of `RunConfig.meaning`, such as 'judge.min_score', may change in an existing run."""
+    # 'judge.min_score' -> 'judge', 'min_score'
     section, _, name = key.partition(".")
     if section not in RunConfig.model_fields:  # the tokenizer's version
         return MayChange.WITH_A_NEW_RUN
     name = name.rpartition(".")[2]  # the label of a listed teacher may contain dots: 'teachers.gpt-4.1.model'
     models = [model for model in sections_of(RunConfig).get(section, []) if name in model.model_fields]
+
+    # A key without a declaration of its own inherits the declaration of its section.
     own = _declared(models[0], name) if models else None
     return own or _declared(RunConfig, section) or MayChange.WITH_A_NEW_RUN
 
 
 def _declared(model: type[BaseModel], name: str) -> MayChange | None:
+    """Return the declaration in the annotation of a key, such as `Free[int]`."""
     return next((item for item in model.model_fields[name].metadata if isinstance(item, MayChange)), None)
 
 
@@ -265,10 +294,11 @@ def _meant(model: type[BaseModel]) -> tuple[str, ...]:
 
 
 def _meant_values(section: Section, exclude: Collection[str] = ()) -> Iterator[tuple[str, Any]]:
-    """Yield the dotted key and JSON value of everything in `section` that is part of the digest.
+    """Yield the dotted key and the JSON value of everything in `section` that is part of the digest.
 
-    Sampling keys that are not set are 'published'.
+    The value of a sampling key that is not set is 'published'.
     """
+    # `model_extra` holds the options of a user's own kind.
     names = [*_meant(type(section)), *(section.model_extra or ())]
     values = section.model_dump(mode="json", include=set(names))
     for name in [name for name in names if name not in exclude]:

@@ -1,4 +1,7 @@
-"""Sections of a configuration that don't depend on a kind: sampling, judge, filters, dataset."""
+"""The sections of a configuration whose keys don't depend on a kind: sampling, judge, filters, dataset.
+
+`RunConfig` contains them, and the packages that use a section import its class from here.
+"""
 
 from __future__ import annotations
 
@@ -16,30 +19,32 @@ _FORMAT = ByKind(FormatOptions, "selfinstruct.dataset.formats:FORMATS", "message
 
 
 class SamplingConfig(Section):
-    """Decoding parameters. A key set to null is left out of the request; an unset key has the published value."""
+    """Decoding parameters. A key set to null is omitted from the request; a missing key has the published value."""
 
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(default=None, description="Randomness of the draw.")
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(
+        default=None, description="Sampling temperature; higher is more random."
+    )
     top_p: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        default=None, description="Share of the probability mass to draw from."
+        default=None, description="Sample from the most likely tokens with this total probability."
     )
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = Field(
-        default=None, description="Penalty for tokens that have appeared."
+        default=None, description="Penalty for tokens that already occur."
     )
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = Field(
-        default=None, description="Penalty for tokens, growing with each repetition."
+        default=None, description="Penalty for tokens that grows with each repetition."
     )
-    max_tokens: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Most tokens of one answer.")
+    max_tokens: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Token limit of one answer.")
     stop: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Strict(False)] | None = Field(
-        default=None, description="Texts that end an answer."
+        default=None, description="Strings that end an answer."
     )
 
     @model_serializer(mode="wrap")
     def _only_set_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the keys that are not set, since null means something else."""
+        """Omit the keys that are not set, because null has a meaning of its own."""
         return {key: value for key, value in dump(self).items() if key in self.model_fields_set}
 
     def over(self, published: Sampling) -> Sampling:
-        """Return `published` with every key that this section sets, null included."""
+        """Return `published` with every key that this section sets, including keys set to null."""
         values = {name: getattr(published, name) for name in Sampling.__slots__}
         values.update({name: getattr(self, name) for name in self.model_fields_set & values.keys()})
         return Sampling(**values)
@@ -50,21 +55,22 @@ class JudgeConfig(SamplingConfig):
 
     min_score: Refilterable[Annotated[float, Field(ge=1, le=5)] | None] = Field(
         default=None,
-        description="'low_score': reject a task whose mean mark, 1 to 5, is below it; null keeps all.",
+        description="Reject tasks with a mean mark, 1 to 5, below this number (reason 'low_score'); null keeps all.",
     )
 
 
 class FilterOptions(Options):
-    """A filter of the user's own."""
+    """The options of a user's own filter."""
 
     key = "filters.custom"
 
 
 class FilterSection(Section):
-    """The part of the section `filters` that `config` knows; the filters' package adds the rest."""
+    """The part of the section `filters` that `config` needs; `FilterRules` in the package `filters` adds the rest."""
 
     custom: Annotated[tuple[Annotated[Name | FilterOptions, ByKind(FilterOptions)], ...], Strict(False)] = Field(
-        default=(), description="Your own, each as package.module:Name or {kind: package.module:Name, OPTION: VALUE}."
+        default=(),
+        description="Your own filters, each as package.module:Name or {kind: package.module:Name, OPTION: VALUE}.",
     )
 
     @property
@@ -74,7 +80,7 @@ class FilterSection(Section):
 
 
 class DatasetConfig(Section):
-    """The files that are written at the end, and their card."""
+    """The dataset that is written when a run ends, and its card."""
 
     formats: Annotated[
         tuple[Annotated[Name | FormatOptions, _FORMAT], ...],
@@ -87,10 +93,10 @@ class DatasetConfig(Section):
         "prompt_completion_chat | alpaca | sharegpt | openai | text | package.module:Name, "
         "or {kind: NAME, OPTION: VALUE}.",
     )
-    system_prompt: Name | None = Field(default=None, description="Begins every row; null: no system message.")
+    system_prompt: Name | None = Field(default=None, description="The system message of every row; null: none.")
     test_share: Share = Field(default=0.0, description="Share of records in the split 'test'; 0 writes 'train' only.")
     instances: Literal["first", "all"] = Field(
-        default="first", description="Rows per record: one, or one per instance."
+        default="first", description="Rows per record: one, or one for each instance."
     )
     license: str | None = Field(default=None, description="The dataset's license; the card shows none unless set here.")
     title: str | None = Field(default=None, description="The card's heading; null: the name of the run's folder.")
@@ -100,11 +106,11 @@ class DatasetConfig(Section):
     @classmethod
     def _each_once(cls, value: tuple[FormatOptions, ...]) -> tuple[FormatOptions, ...]:
         if len({each.kind for each in value}) < len(value):
-            raise ValueError("names a format twice; name each once")
+            raise ValueError("names a format twice; name each format once")
         return value
 
     def with_formats(self, formats: Sequence[str]) -> DatasetConfig:
-        """Return these settings with other formats; one that is configured keeps its options.
+        """Return these settings with other formats. A format that is already configured keeps its options.
 
         Raises:
             ConfigError: An unknown format.

@@ -1,4 +1,4 @@
-"""Reads a configuration file as plain values and applies overrides. `RunConfig.load` uses it.
+"""Reads a configuration file as plain values and applies `--set`. `RunConfig.load` uses this module.
 
 No message repeats a text value, because the text might be an API key.
 """
@@ -24,11 +24,13 @@ class _Loader(yaml.SafeLoader):
     """YAML loader that rejects duplicate keys and keeps the sign of `target: +500`."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        # YAML keeps the last of two equal keys; an error is safer.
         seen = set()
         for key, value in ((key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, "this key appears twice", key.start_mark)
             seen.add(key.value)
+            # YAML reads '+500' as the number 500. Keep the text, because the sign has a meaning here.
             if key.value == "target" and isinstance(value, yaml.ScalarNode) and value.value.startswith("+"):
                 value.tag = "tag:yaml.org,2002:str"
         return super().construct_mapping(node, deep)
@@ -36,6 +38,7 @@ class _Loader(yaml.SafeLoader):
 
 def read_yaml(path: Path) -> Values:
     """Return the mapping in a YAML file. Raises ConfigError with the line."""
+    # Read the text.
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -46,6 +49,8 @@ def read_yaml(path: Path) -> Values:
         raise ConfigError(f"{path}: is not UTF-8; save it as UTF-8") from None
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror or error}") from None
+
+    # Parse it. PyYAML's messages may quote a value, so only the problem and the line are repeated.
     try:
         values = yaml.load(text, _Loader)  # noqa: S506 (a safe loader)
     except yaml.reader.ReaderError as error:
@@ -53,19 +58,22 @@ def read_yaml(path: Path) -> Values:
         raise ConfigError(f"{path}:{line}: a character that YAML doesn't allow; remove it") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
+        # "found undefined alias 'sk-123'" -> "found undefined alias"
         problem = re.sub(r"(alias|anchor|tag) '[^']*'", r"\1", error.problem or "not valid YAML")
         raise ConfigError(f"{path}:{line}: {problem}; check the indentation and the quotes") from None
     except (ValueError, RecursionError):  # such as an unquoted date with a 13th month
         raise ConfigError(f"{path}: a value that YAML can't read; put quotes around dates and texts") from None
+
+    # Check that the file has keys: a list or a single text has none, and `1: a` has a number as a key.
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must be a mapping of keys to values, such as 'target: 100'")
     if not all(isinstance(key, str) for key in values):
-        raise ConfigError(f"{path}: every key must be a word, such as 'target'; put quotes around others")
+        raise ConfigError(f"{path}: every key must be text, such as 'target'; put other keys in quotes")
     return values
 
 
 def overridden(values: Values, items: list[str]) -> Values:
-    """Return a copy of plain configuration values with every 'a.b=value' of `items` set. Raises ConfigError."""
+    """Return a copy of `values` in which every override of `items`, such as 'a.b=value', is set. Raises ConfigError."""
     changed = copy.deepcopy(values)
     for item in items:
         _apply(changed, item)
@@ -73,37 +81,45 @@ def overridden(values: Values, items: list[str]) -> Values:
 
 
 def _apply(values: Values, item: str) -> None:
-    """Set one 'a.b=value'; the value is read as YAML, so `null`, `true`, `3` and `[a, b]` work."""
+    """Set one override, such as 'a.b=value'. The value is YAML, so `null`, `true`, `3` and `[a, b]` work."""
+    # Split at the first '=': the value may contain more of them, as URLs do.
     key, mark, text = item.partition("=")
     if not mark or not key.strip():
-        raise ConfigError("--set: write it as key=value, such as --set teacher.model=gpt-4o-mini")
+        given = f"--set {safe_key(key.strip())}" if key.strip() else "--set"
+        raise ConfigError(f"{given}: must be KEY=VALUE; write it like --set teacher.model=gpt-4o-mini")
+
+    # Parse the value. A text that is not valid YAML, such as 'a: b: c', is kept as text.
     signed = key.strip() == "target" and text.strip().startswith("+")
     try:
+        # '-' is standard input; YAML would read a list.
         value = text.strip() if signed else text if text == "-" else yaml.load(text, _Loader)  # noqa: S506 (a safe loader)
     except (yaml.YAMLError, ValueError, RecursionError):
         value = text
+
+    # Descend to the section, creating missing ones, and set the last key there.
     *sections, last = key.strip().split(".")
     for section in sections:
         values = _section(values, section, key)
     if not isinstance(values, dict):
-        raise _no_section(key, f"{safe_key(last)} is not the number of an entry, counted from 0")
+        raise _no_section(key, f"{safe_key(last)} is not the index of an entry; count from 0")
     values[last] = value
 
 
 def _section(values: Any, section: str, key: str) -> Any:
-    """Return the section or list called `section`, created if missing, or the list entry with this number."""
+    """Return the section or list called `section`, created if missing, or the list entry with this index."""
     if isinstance(values, list):
         if not section.isdecimal() or int(section) >= len(values):
-            raise _no_section(key, f"{safe_key(section)} is not the number of an entry, counted from 0")
+            raise _no_section(key, f"{safe_key(section)} is not the index of an entry; count from 0")
         inner = values[int(section)]
     else:
         if values.get(section) is None:
             values[section] = {}
-        elif section == "strategy" and isinstance(values[section], str):  # shorthand for a section
+        elif section == "strategy" and isinstance(values[section], str):
+            # 'alpaca' is shorthand for {kind: alpaca}
             values[section] = {"kind": values[section]}
         inner = values[section]
     if not isinstance(inner, dict | list):
-        raise _no_section(key, f"{safe_key(section)} is not a section")
+        raise _no_section(key, f"{safe_key(section)} is not a section; set the key itself, or check its name")
     return inner
 
 
@@ -112,8 +128,15 @@ def _no_section(key: str, problem: str) -> ConfigError:
 
 
 def find_tables(values: Values, beside: Path) -> None:
-    """Turn relative paths of seeds and evaluation sets that exist only beside the config file, or its parent, into
-    ones that exist."""
+    """Resolve relative paths of seeds and evaluation sets.
+
+    A path that doesn't exist from the working directory is searched next to the configuration file, then in the
+    folder above. A path that exists nowhere stays as it is, for a later error message.
+
+    Args:
+        values: The values of the configuration; changed in place.
+        beside: The folder of the configuration file.
+    """
 
     def find(source: Any) -> Any:
         if not isinstance(source, str) or source == "-":

@@ -205,7 +205,7 @@ MISTAKES = {
     "no such config": (["generate", "nowhere.yaml"], 2, "nowhere.yaml: no such file"),
     "misspelt key": (["generate", "{config}", "--set", "targt=3"], 2, "did you mean 'target'?"),
     "not a number": (["generate", "{config}", "--set", "target=many"], 2, "target"),
-    "set without a value": (["generate", "{config}", "--set", "target"], 2, "write it as key=value"),
+    "set without a value": (["generate", "{config}", "--set", "target"], 2, "--set target: must be KEY=VALUE"),
     "no such seeds": (["generate", "{config}", "--set", "seeds=nowhere.jsonl"], 2, "nowhere.jsonl: no such file"),
     "unknown strategy": (["generate", "{config}", "--set", "strategy=alpacca"], 2, "did you mean 'alpaca'?"),
     "unknown teacher": (["generate", "{config}", "--set", "teacher.kind=opnai"], 2, "did you mean 'openai'?"),

@@ -79,7 +79,7 @@ def parsed(**values: Any) -> RunConfig:
         ("seeds: caf\udce9\n", "is not UTF-8; save it as UTF-8"),
         ("", "must be a mapping of keys to values, such as 'target: 100'"),
         ("- seeds: a\n", "must be a mapping of keys to values, such as 'target: 100'"),
-        ("1: 2\n", "every key must be a word, such as 'target'; put quotes around others"),
+        ("1: 2\n", "every key must be text, such as 'target'; put other keys in quotes"),
         ("a: " + "[" * 10_000, "a value that YAML can't read"),
     ],
 )
@@ -108,7 +108,7 @@ def test_an_empty_section_has_its_defaults(load: Load) -> None:
 
 # --- keys and values -----------------------------------------------------------------------------
 
-TARGET = "target: must be a number of records such as 500, or +500 for so many more at each start"
+TARGET = "target: must be a number of records such as 500, or +500 for 500 more at each start"
 
 
 @pytest.mark.parametrize(
@@ -127,33 +127,33 @@ TARGET = "target: must be a number of records such as 500, or +500 for so many m
         ({"seeds": []}, "seeds: must be a path, or a list of paths"),
         ({"seeds": ["a", 5]}, "seeds: must be a path, or a list of paths"),
         ({"run_dir": ""}, "run_dir: must not be empty"),
-        ({"run_dir": 2024}, "run_dir: must be a text (it is 2024); put it in quotes"),
-        ({"run_dir": "a\0b"}, "run_dir: contains a character that can't be stored; type it again"),
-        ({"run_dir": "a\ud800"}, "run_dir: contains a character that can't be stored; type it again"),
+        ({"run_dir": 2024}, "run_dir: must be text (it is 2024); put it in quotes"),
+        ({"run_dir": "a\0b"}, "run_dir: contains a character that can't be stored; type the value again"),
+        ({"run_dir": "a\ud800"}, "run_dir: contains a character that can't be stored; type the value again"),
         ({"target": 0}, TARGET),
         ({"target": True}, TARGET),
         ({"target": 1.5}, TARGET),
         ({"target": "5"}, TARGET),
         ({"target": "+0"}, TARGET),
-        ({"max_similarity": 1.5}, "max_similarity: must be less than or equal to 1 (it is 1.5)"),
+        ({"max_similarity": 1.5}, "max_similarity: must be at most 1 (it is 1.5)"),
         ({"max_cost_usd": float("inf")}, "max_cost_usd: must be a finite number (it is Infinity)"),
-        ({"max_cost_usd": True}, "max_cost_usd: must be a valid number (it is true)"),
+        ({"max_cost_usd": True}, "max_cost_usd: must be a number (it is true)"),
         ({"language": "eng"}, "language: must be 'en', 'zh' or 'any'; did you mean 'en'?"),
         (
             {"judge": "gpt-4o"},
-            "judge: is a section: write its keys below it, indented, or set them as judge.KEY=VALUE",
+            "judge: must be a section; indent its keys below it, or set judge.KEY=VALUE",
         ),
-        ({"teacher": 5}, "teacher: is a section: write its keys below it, indented, or set them as teacher.KEY=VALUE"),
+        ({"teacher": 5}, "teacher: must be a section; indent its keys below it, or set teacher.KEY=VALUE"),
         ({"teacher": "gpt-4o"}, "teacher: 'gpt-4o' is unknown; one of fake, local, openai, or package.module:Name"),
-        ({"teacher": {"kind": "local"}}, "teacher.model: is needed; add it to the file or give --set teacher.model="),
+        ({"teacher": {"kind": "local"}}, "teacher.model: is missing; add it to the file or give --set teacher.model="),
         (
             {"teacher": {"kind": "local", "model": "m", "base_url": "http://a"}},
-            "teacher.base_url: is no option of this kind; remove it, or choose another kind",
+            "teacher.base_url: is an option of another kind; remove it, or change teacher.kind",
         ),
         ({"strategy": "alpacca"}, "strategy: 'alpacca' is unknown; did you mean 'alpaca'?"),
         (
             {"strategy": {"kind": "alpaca", "max_instances": 2}},
-            "strategy.max_instances: is no option of this kind; remove it, or choose another kind",
+            "strategy.max_instances: is an option of another kind; remove it, or change strategy.kind",
         ),
         ({"seed_demos": 3}, "seed_demos: unknown key; did you mean 'strategy.seed_demos'?"),
         ({"max_instances": 3}, "max_instances: unknown key; did you mean 'strategy.max_instances'?"),
@@ -181,12 +181,12 @@ TARGET = "target: must be a number of records such as 500, or +500 for so many m
             {"teacher": {"base_url": "http://host/v1?key=pw"}},
             "teacher.base_url: must not contain a user, password, query",
         ),
-        ({"strategy": {"propose": {"stop": "a"}}}, "strategy.propose.stop: must be a list (it is a text)"),
+        ({"strategy": {"propose": {"stop": "a"}}}, "strategy.propose.stop: must be a list (it is text)"),
         ({"strategy": {"propose": {"stop": ["a", ""]}}}, "strategy.propose.stop.1: must not be empty"),
         ({"filters": {"keywords": "image"}}, "filters.keywords: must be true, false, or a list of words"),
         ({"filters": {"prefixes": ["a", " "]}}, "filters.prefixes: must be true, false, or a list of texts"),
-        ({"dataset": {"formats": []}}, "dataset.formats: must name at least one"),
-        ({"dataset": {"formats": ["text", "text"]}}, "dataset.formats: names a format twice; name each once"),
+        ({"dataset": {"formats": []}}, "dataset.formats: must not be empty; name at least one"),
+        ({"dataset": {"formats": ["text", "text"]}}, "dataset.formats: names a format twice; name each format once"),
     ],
 )
 def test_a_wrong_key_or_value_is_one_line(values: dict[str, Any], expected: str) -> None:
@@ -216,8 +216,7 @@ def test_environment_variables_are_not_filled_in(key: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parsed(**lists[key]) if key in lists else changed(key, found)
     assert str(caught.value) == (
-        f"config: {key}: ${{...}} is not filled in here, only teacher.api_key_env names a variable; "
-        "write the value itself"
+        f"config: {key}: ${{...}} isn't substituted; write the value itself (only teacher.api_key_env names a variable)"
     )
 
 
@@ -322,7 +321,7 @@ def test_pydantic_itself_repeats_no_value() -> None:
     [
         ({"taget": 5}, "RunConfig: taget: unknown key; did you mean 'target'?"),
         ({"seeds": None}, "RunConfig: seeds: must be a path, or a list of paths"),
-        ({"judge": "me"}, "RunConfig: judge: is a section: pass a mapping"),
+        ({"judge": "me"}, "RunConfig: judge: must be a section; pass a mapping"),
         ({"target": 0}, "RunConfig: target: must be a number of records"),
         ({"teacher": {"modell": "m"}}, "RunConfig: teacher.modell: unknown key; did you mean 'teacher.model'?"),
         ({"filters": {"min_words": 9, "max_words": 3}}, "RunConfig: filters.max_words: is below filters.min_words"),
@@ -337,7 +336,7 @@ def test_the_constructor_raises_the_errors_of_the_package(values: dict[str, Any]
 
 
 def test_the_constructor_says_what_is_needed_without_the_command_line() -> None:
-    with pytest.raises(ConfigError, match=r"^RunConfig: seeds: is needed; pass it$"):
+    with pytest.raises(ConfigError, match=r"^RunConfig: seeds: is missing; pass it$"):
         RunConfig(run_dir="run")  # type: ignore[call-arg]
 
 
@@ -436,9 +435,9 @@ def test_overriding_leaves_the_given_values_alone() -> None:
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("target", "--set: write it as key=value, such as --set teacher.model=gpt-4o-mini"),
-        ("=5", "--set: write it as key=value, such as --set teacher.model=gpt-4o-mini"),
-        ("target.x=5", "--set target.x: target is not a section"),
+        ("target", "--set target: must be KEY=VALUE; write it like --set teacher.model=gpt-4o-mini"),
+        ("=5", "--set: must be KEY=VALUE; write it like --set teacher.model=gpt-4o-mini"),
+        ("target.x=5", "--set target.x: target is not a section; set the key itself, or check its name"),
         ("teacher.modell=a", "--set teacher.modell: unknown key; did you mean 'teacher.model'?"),
         ("foo.bar=x", "--set foo: unknown key"),
         ("teachers.a.model=1", "--set teachers: must be a list (it is a section)"),

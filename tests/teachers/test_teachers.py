@@ -47,19 +47,19 @@ def fake(name: str, **values: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"teachers": []}, "teachers: must name at least one"),
+        ({"teachers": []}, "teachers: must not be empty; name at least one"),
         ({"teachers": {"a": 1}}, "teachers: must be a list (it is a section)"),
         (
             {"teachers": [5]},
-            "teachers.0: is a section: write its keys below it, indented, or set them as teachers.0.KEY=VALUE",
+            "teachers.0: must be a section; indent its keys below it, or set teachers.0.KEY=VALUE",
         ),
         ({"teachers": [{"modl": "a"}]}, "teachers.0.modl: unknown key; did you mean 'teachers.0.model'?"),
         ({"teachers": [{"weight": 0}]}, "teachers.0.weight: must be greater than 0 (it is 0)"),
         ({"teachers": [{"target": 5}]}, "teachers.0.target: unknown key; did you mean 'target'?"),
-        ({"teachers": [{}, {}]}, "teachers: two are called 'gpt-4o-mini'; give each its own name"),
+        ({"teachers": [{}, {}]}, "teachers: two teachers are called 'gpt-4o-mini'; give each its own name"),
         (
             {"teachers": [{}], "teacher": {"model": "a"}},
-            "teachers: is set beside teacher; name one teacher there, or all of them here",
+            "teachers: contradicts teacher, which is set too; keep one of the two keys",
         ),
     ],
 )
