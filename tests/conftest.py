@@ -14,12 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from typer.testing import CliRunner
 
 from selfinstruct.cli.app import app
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.tasks import Instance, Neighbour, Record
+
+# No test may fail because the machine is busy.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 ROOT = Path(__file__).parents[1]
 FULL = os.environ.get("SELFINSTRUCT_PROOF") == "full"

@@ -23,7 +23,7 @@ from selfinstruct.cli.app import app
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.journal.folder import JOURNAL
 from selfinstruct.journal.journal import Journal
-from selfinstruct.scatter.cluster import connected
+from selfinstruct.scatter.cluster import ray_connection
 from selfinstruct.scatter.plan import folder_of
 from selfinstruct.scatter.scatter_job import spent_so_far
 
@@ -55,7 +55,7 @@ def cluster() -> Iterator[Any]:
     for _ in range(2):
         made.add_node(**NODE)
     made.wait_for_nodes()
-    with connected(made.address, None):
+    with ray_connection(made.address, None):
         yield made
     made.shutdown()
 
