@@ -1,1 +1,1 @@
-"""One request, paid for once: recall, choose a teacher, wait, reserve, send, commit."""
+"""One request, paid for once: recall the answer, or choose a teacher, wait, reserve, send, and commit."""

@@ -1,7 +1,8 @@
-"""One request to a teacher: recall the answer, or pay for it once and commit it before any caller sees it.
+"""`Asker` answers questions: it recalls an answer, or pays for it once and commits it before any caller sees it.
 
-Every question passes the same steps: journal, choice of a teacher, a slot among the teacher's requests in flight,
-budget, teacher, journal. Callers see none of this.
+Every question passes the same steps: look in the journal, choose a teacher, wait for a slot among its requests in
+flight, reserve budget, send, commit to the journal. `generate` creates one asker per start; its callers see none of
+the steps.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Asker:
         error: The exception behind the reason, if any.
         gave_up: Too many questions failed in a row; the failures were forgotten and will be asked again.
         in_flight: Questions that a teacher is answering now.
-        on_exchange: Called with every question that was sent, once it is answered or has failed.
+        on_exchange: Called with every question that was sent, when the question is answered or has failed.
     """
 
     def __init__(self, journal: Journal, budget: Budget, router: Router, max_failures: int) -> None:
@@ -47,7 +48,7 @@ class Asker:
         self.gave_up = False
         self._in_flight_by_key: dict[str, asyncio.Task[Answer]] = {}
         self._expected: set[asyncio.Task[None]] = set()
-        self._waiting: dict[str, tuple[int, str]] = {}
+        self._waiting: dict[str, tuple[int, str]] = {}  # teacher -> questions in batch jobs, and a description
         self._closing: list[Callable[[], object]] = []
         self.on_exchange: Callable[[Exchange], object] | None = None
         self.in_flight = 0
@@ -66,8 +67,10 @@ class Asker:
         Questions that an earlier start left with a batch job are asked again first, so that their answers are kept.
         """
         self._opened = True
+        # A teacher that failed to start is not in `teachers`, and its state has no teacher.
         for state in self._router.states:
             state.teacher = full(teachers[state.name]) if state.name in teachers else None
+        # Send each unfinished question to the teacher that holds its job; other teachers follow if that fails.
         for state in self._router.states:
             for question in state.teacher.under_way if state.teacher else ():
                 task = asyncio.create_task(self._expect(question))
@@ -90,19 +93,22 @@ class Asker:
             teacher: The name of the only teacher to ask; None lets the router choose.
 
         Raises:
-            AskClosed: The journal has no answer and nothing is sent (not yet, or not any more).
+            AskClosed: The journal has no answer and nothing is sent (not opened yet, or closed).
         """
         # Recall: an answer in the journal is never paid for again.
         answer = self._journal.recall(key)
         if answer is not None:
             return answer
-        # Request, or wait for the same question in flight. A caller that is cancelled leaves the request running.
+
+        # Request, or wait for the same question in flight. A canceled caller leaves the request running.
         task = self._in_flight_by_key.get(key)
         if task is None:
             if not self.asks:
                 raise AskClosed
             states = [state for state in self._router.states if state.name == teacher]
             task = self._send(key, prompt, question, states or self._draw(key, prompt))
+
+        # Two causes of CancelledError: this caller was canceled, or `cancel_in_flight` canceled the request.
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -122,7 +128,7 @@ class Asker:
         return task
 
     async def _expect(self, question: Question) -> None:
-        """Ask a question that an earlier start has sent, whether or not the loop asks it again."""
+        """Await a question that an earlier start has sent, even if the loop doesn't ask it again."""
         with contextlib.suppress(AskClosed):
             await self.ask(question.key, question.prompt, question=question.number)
 
@@ -160,7 +166,7 @@ class Asker:
         return True
 
     def when_closed(self, callback: Callable[[], object]) -> None:
-        """Call `callback` when the asker closes; at once if it is already closed."""
+        """Call `callback` when the asker closes, or immediately if the asker is already closed."""
         self._closing.append(callback)
         if self.reason is not None:
             callback()
@@ -178,13 +184,14 @@ class Asker:
             task.cancel()
 
     async def _request(self, asked: Question, order: Sequence[TeacherState]) -> Answer:
-        """Request one answer; close when the failure concerns the whole run."""
+        """Request one answer; close the asker if the failure affects the whole run."""
         try:
             answer = await self._pay(asked, order)
             self._watch(asked.key, answer.completion)
         except BudgetSpent as cap:
             self.close("budget", str(cap))
         except TeacherError as error:
+            # Other questions may still have a teacher, for instance one with another role.
             if all(state.lost is not None for state in self._draw(asked.key, asked.prompt)):
                 self.close(reason_of(error), str(error), error)
         except StorageError as error:
@@ -196,24 +203,26 @@ class Asker:
     async def _pay(self, asked: Question, order: Sequence[TeacherState]) -> Answer:
         """Try each teacher of `order` in turn; return the first success, or the last failure.
 
-        Raises TeacherError when no teacher can be asked any more.
+        Raises:
+            TeacherError: Every teacher is lost for this start.
+            BudgetSpent: The question exceeds a cap.
         """
         untried = list(order)
         while True:
-            # Choose: the next teacher that can be asked, else one that failed before. `is_last`: its failure is final.
+            # Choose: the next untried teacher, else a teacher that failed before. `is_last`: its failure is final.
             able = [state for state in untried if state.lost is None] or [s for s in order if s.lost is None]
             if not able:
                 raise order[-1].lost or TeacherDown("no teacher can be asked")
             state = able[0]
             is_last = len(able) == 1 or state not in untried
 
-            # Slot: proposals have a number, and wait until no other question does.
+            # Slot: proposals have a number, and other questions go before them.
             await state.slots.acquire(0 if asked.number is None else 1)
             try:
-                if state.lost is not None:
+                if state.lost is not None:  # lost while this question waited
                     continue
 
-                # Reserve: the worst case fits the budget, or the run ends here.
+                # Reserve: wait until the worst case fits the budget, or raise BudgetSpent.
                 reservation = await self._budget.reserve(asked.prompt, state.name)
                 LEAVING.set(functools.partial(self._budget.leaves, reservation))
                 if self.reason is not None or state.teacher is None:
@@ -233,14 +242,14 @@ class Asker:
                     self._report(Exchange(asked, state.name, asked_at, latency_s, None, error=reason_of(error)))
                     continue
                 finally:
-                    # Settle: replace the reservation by the actual usage, however the request ended.
+                    # Settle: replace the reservation with the actual usage, even if the request failed.
                     latency_s = time.perf_counter() - started
                     self.in_flight -= 1
                     cost = self._budget.settle(reservation, usage)
                 self._report(Exchange(asked, state.name, asked_at, latency_s, completion, cost))
                 self._router.note(state, failed=completion.failed)
 
-                # Commit: before any caller sees the answer. A failure that another teacher may mend is set aside.
+                # Commit before any caller sees the answer. Set a failure aside if another teacher may still succeed.
                 is_final = is_last or not completion.failed
                 answer = await self._journal.commit(
                     asked.key if is_final else aside(asked.key),
@@ -264,7 +273,11 @@ class Asker:
             self.on_exchange(exchange)
 
     def _watch(self, key: str, completion: Completion) -> None:
-        """Close after too many failures in a row; forget them and later ones, so that the next start asks again."""
+        """Close after too many failures in a row.
+
+        The journal forgets these failures and later ones, so that the next start asks the questions again.
+        """
+        # Count failures in a row.
         if self.gave_up:
             if completion.failed:
                 self._journal.forget([key])
@@ -275,20 +288,22 @@ class Asker:
         self._failed.append(key)
         if len(self._failed) < self._max_failures or self.reason is not None:
             return
+
+        # Close, and explain the last error: 'bad_request: 400 unknown model' -> 'bad_request'.
         self.gave_up = True
         self._journal.forget(self._failed)
         count = f"{len(self._failed)} questions in a row got no answer; the last error: {completion.error}"
         error: TeacherError
         cause = (completion.error or "").partition(":")[0]
         if cause == "bad_request":
-            error = TeacherRefused(f"{count}; the server doesn't take these requests: check model and sampling")
+            error = TeacherRefused(f"{count}; the server rejects these requests; check the model and the sampling")
         elif cause in ("html_answer", "not_json", "broken_answer"):
             error = TeacherDown(
-                f"{count}; that address seems not to be an OpenAI-compatible API: check teacher.base_url (most end in "
-                "/v1), or wait where this is a page of maintenance, then start again: nothing is lost"
+                f"{count}; the address doesn't seem to be an OpenAI-compatible API; check teacher.base_url (most end "
+                "in /v1), or wait if the page reports maintenance, then run the same command again: nothing is lost"
             )
         else:
-            error = TeacherDown(f"{count}; start again when the teacher is back, nothing is lost")
+            error = TeacherDown(f"{count}; run the same command when the teacher is back; nothing is lost")
         self.close(reason_of(error), str(error), error)
 
 
@@ -298,7 +313,7 @@ def reason_of(error: TeacherError) -> str:
 
 
 def _storable(completion: Completion) -> Completion:
-    """Return what the journal can store, so that an answer is the same on arrival and when recalled."""
+    """Return `completion` as the journal stores it, so that an answer is the same on arrival and when recalled."""
     return replace(
         completion,
         text=storable(completion.text),

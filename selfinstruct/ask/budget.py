@@ -1,8 +1,8 @@
-"""What a run may spend: reserves the worst case of a question before it is sent, and settles it with the actual usage.
+"""`Budget` enforces the caps of a run, and `Price` is what a teacher costs. `Asker` and `check` use them.
 
-The worst case of every question in flight is reserved, so no answer can exceed a cap, however many are in flight. A
-question that doesn't fit waits while others are in flight, because their actual usage may leave room; if none is in
-flight, it ends the run.
+The budget reserves the worst case of a question before the question is sent, and settles the reservation with the
+actual usage. Every question in flight is reserved, so no answer can exceed a cap. A question that doesn't fit waits
+while others are in flight, because their actual usage may leave room; if none is in flight, the run ends.
 """
 
 from __future__ import annotations
@@ -20,12 +20,19 @@ from ..teachers.counting import Bound, bytes_bound
 
 
 class BudgetSpent(Exception):
-    """The next question does not fit any more. Its text says which cap was reached."""
+    """The next question doesn't fit. The message names the cap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Dollars per million tokens. source: where the figures come from."""
+    """Dollars per million tokens.
+
+    Attributes:
+        input: Price of prompt tokens.
+        cached: Price of prompt tokens from the server's cache.
+        output: Price of generated tokens.
+        source: Where the prices come from, such as 'config'.
+    """
 
     input: float
     cached: float
@@ -33,7 +40,7 @@ class Price:
     source: str
 
     def cost(self, usage: Usage) -> float:
-        """Return the dollars of one answer."""
+        """Return the cost of one answer in dollars."""
         cached = min(usage.cached_tokens, usage.prompt_tokens)
         fresh = usage.prompt_tokens - cached
         total = fresh * self.input + cached * self.cached + usage.completion_tokens * self.output
@@ -42,7 +49,14 @@ class Price:
 
 @dataclass(slots=True)
 class Reservation:
-    """The worst case of one question in flight. requests: how many requests were sent for it so far."""
+    """The worst case of one question in flight.
+
+    Attributes:
+        tokens: Most tokens, prompt and answer together.
+        cost_usd: Highest cost in dollars.
+        price: The teacher's price; None if unknown.
+        requests: Requests that were sent for the question so far, including retries.
+    """
 
     tokens: int
     cost_usd: float
@@ -51,10 +65,12 @@ class Reservation:
 
 
 class Budget:
-    """Caps on dollars, tokens and requests, and what was spent of them.
+    """Caps on dollars, tokens and requests, and what was spent.
 
-    priced: whether the price of every teacher is known. max_cost_usd, max_tokens, max_requests: the caps; None for no
-    cap. requests, tokens, cost_usd: what was spent.
+    Attributes:
+        priced: Whether the price of every teacher is known.
+        max_cost_usd, max_tokens, max_requests: The caps; None for no cap.
+        cost_usd, tokens, requests: What was spent, including earlier starts.
     """
 
     def __init__(
@@ -67,7 +83,7 @@ class Budget:
         """Start from what earlier starts have spent.
 
         Args:
-            config: States the caps.
+            config: Contains the caps.
             prices: The price of each teacher by its name; None if unknown.
             spent: What earlier starts have spent.
             bounds: For each teacher, a function that returns the most tokens a prompt can have; by default its bytes.
@@ -81,7 +97,7 @@ class Budget:
         self.max_cost_usd = config.max_cost_usd
         self.max_tokens = config.max_tokens
         self.max_requests = config.max_requests
-        # Tokens of teachers whose price was unknown then are counted at the price that is known now.
+        # Tokens whose price was unknown when they were used are counted at the price that is known now.
         self.requests = spent.requests
         self.tokens = spent.prompt_tokens + spent.completion_tokens
         self.cost_usd = spent.cost_usd + sum(self._cost(name, usage) or 0.0 for name, usage in spent.unpriced.items())
@@ -93,8 +109,8 @@ class Budget:
         """Reserve the worst case of sending `prompt` to `teacher`; wait for answers in flight if it doesn't fit now.
 
         Raises:
-            BudgetSpent: It doesn't fit, and nothing is in flight.
-            ConfigError: Tokens or dollars are capped and the prompt has no token limit, so it has no worst case.
+            BudgetSpent: The question doesn't fit, and no other question is in flight.
+            ConfigError: Tokens or dollars are capped, but the prompt has no token limit and so no worst case.
         """
         worst = self._worst_case(prompt, teacher)
         while (cap := self._passed(worst)) is not None:
@@ -108,7 +124,7 @@ class Budget:
         return worst
 
     def leaves(self, reservation: Reservation) -> None:
-        """Count a request that is about to be sent. The first one is reserved; a retry may raise BudgetSpent."""
+        """Count a request that is about to be sent. The first request is reserved; a retry may raise BudgetSpent."""
         if reservation.requests:
             cap = self._requests_passed()
             if cap is not None:
@@ -117,10 +133,16 @@ class Budget:
         reservation.requests += 1
 
     def settle(self, reservation: Reservation, usage: Usage | None) -> float | None:
-        """Replace a reservation by the actual usage: None if there was no answer, or if no request was sent.
+        """Replace a reservation with the actual usage.
 
-        Returns the cost in dollars; None if the price is unknown.
+        Args:
+            reservation: What `reserve` returned.
+            usage: None if there was no answer, or if no request was sent.
+
+        Returns:
+            The cost in dollars; None if the price is unknown.
         """
+        # Release the reservation, and wake the questions that wait for room.
         self._in_flight -= 1
         self._reserved.tokens -= reservation.tokens
         self._reserved.cost_usd -= reservation.cost_usd
@@ -142,13 +164,14 @@ class Budget:
         return None if price is None else price.cost(usage)
 
     def _worst_case(self, prompt: Prompt, teacher: str) -> Reservation:
+        """Return the most tokens and dollars that `prompt` can take with `teacher`."""
         price, size = self._prices.get(teacher), self._bounds.get(teacher, bytes_bound)(prompt)
         limit = prompt.sampling.max_tokens
         if limit is None and (self.max_tokens is not None or self.max_cost_usd is not None):
             raise ConfigError(
                 f"{prompt.purpose}.max_tokens: a cap on tokens or dollars needs a token limit here; set one"
             )
-        # Some servers charge more for cached tokens than for fresh ones, so the worst case is the dearer of both.
+        # Some servers charge more for cached tokens than for fresh ones, so the worst case is the higher of both.
         usage, cached = Usage(size, limit or 0), Usage(size, limit or 0, size)  # without caps, no limit is needed
         cost = max(price.cost(usage), price.cost(cached)) if price else 0.0
         return Reservation(usage.prompt_tokens + usage.completion_tokens, cost, price)
@@ -160,13 +183,13 @@ class Budget:
         tokens = self.tokens + self._reserved.tokens + worst.tokens
         if self.max_tokens is not None and tokens > self.max_tokens:
             return (
-                f"max_tokens: {self.tokens:,} of {self.max_tokens:,} tokens are used and the next question "
+                f"max_tokens: {self.tokens:,} of {self.max_tokens:,} tokens are used, and the next question "
                 f"may take {worst.tokens:,}"
             )
         cost = self.cost_usd + self._reserved.cost_usd + worst.cost_usd
         if self.max_cost_usd is not None and cost > self.max_cost_usd + 1e-12:  # rounding
             return (
-                f"max_cost_usd: ${self.cost_usd:.4f} of ${self.max_cost_usd:.4f} are spent and the next question "
+                f"max_cost_usd: ${self.cost_usd:.4f} of ${self.max_cost_usd:.4f} are spent, and the next question "
                 f"may cost ${worst.cost_usd:.4f}"
             )
         return None
@@ -184,17 +207,17 @@ def check_prices(config: RunConfig, prices: Mapping[str, Price | None]) -> None:
     if config.max_cost_usd is not None and unknown:
         whose = "teacher." if config.teachers is None else "its "
         raise ConfigError(
-            f"max_cost_usd: the price of {unknown[0]!r} is not known; set {whose}input_usd_per_mtok "
+            f"max_cost_usd: the price of {unknown[0]!r} is unknown; set {whose}input_usd_per_mtok "
             f"and {whose}output_usd_per_mtok, or cap max_tokens instead"
         )
 
 
 def prices_of(config: RunConfig, *, own: bool) -> dict[str, Price | None]:
-    """Return the price of each teacher by its name, None where unknown.
+    """Return the price of each teacher by its name; None if unknown.
 
     Args:
-        config: Names the teachers, and may state their prices.
-        own: The teachers are the caller's objects, whose only price is the stated one.
+        config: Contains the teachers and, if set, their prices.
+        own: Whether the teachers are the caller's objects; these have no price except the configured price.
 
     Raises:
         ConfigError: Dollars are capped and a price is unknown.
@@ -205,7 +228,7 @@ def prices_of(config: RunConfig, *, own: bool) -> dict[str, Price | None]:
 
 
 def price_of(teacher: TeacherOptions) -> Price | None:
-    """Return the price in the configuration, else the one that `genai-prices` knows for model and server, else None.
+    """Return the price in the configuration, else the price in `genai-prices` for model and server, else None.
 
     A teacher on this machine (kinds local and fake) costs nothing.
     """
@@ -225,18 +248,18 @@ def _reduced(price: Price, factor: float) -> Price:
 
 
 def stated_price(teacher: TeacherOptions) -> Price | None:
-    """Return the price in the configuration, or None. Raises ConfigError if it states only one half."""
+    """Return the price in the configuration, or None. Raises ConfigError if only one of the two prices is set."""
     fresh, output = teacher.input_usd_per_mtok, teacher.output_usd_per_mtok
     if fresh is None and output is None:
         return None
     if fresh is None or output is None:
         raise ConfigError("teacher: set both input_usd_per_mtok and output_usd_per_mtok, or neither")
-    cached = fresh if teacher.cached_usd_per_mtok is None else teacher.cached_usd_per_mtok  # no discount
+    cached = fresh if teacher.cached_usd_per_mtok is None else teacher.cached_usd_per_mtok  # no discount by default
     return Price(fresh, cached, output, "config")
 
 
 def _looked_up(model: str, address: str) -> Price | None:
-    """Look the price up in `genai-prices`, by the cost of a million tokens of each kind."""
+    """Return the price in `genai-prices`, computed from the cost of a million tokens of each kind."""
     import genai_prices
 
     million = 1_000_000
@@ -250,6 +273,6 @@ def _looked_up(model: str, address: str) -> Price | None:
         fresh = dollars(input_tokens=million)
         cached = dollars(input_tokens=million, cache_read_tokens=million)
         output = dollars(output_tokens=million)
-    except (LookupError, ValueError):  # a model or a server that genai-prices does not know
+    except (LookupError, ValueError):  # an unknown model or server
         return None
     return Price(fresh, cached, output, f"genai-prices {genai_prices.__version__}")

@@ -1,8 +1,9 @@
 """Picks a teacher for each question (weighted, deterministic) and tracks the health of each teacher.
 
 The order of the teachers follows from the question's key alone, so that a replay makes the same choices. A question
-goes to the first teacher, and to the next when the first has no answer. A teacher that can't continue (no credit, a
-dead server) is skipped for this start; a teacher that fails again and again is asked last for a while.
+goes to the first teacher, and to the next when the first has no answer. A teacher that can't continue (no credit,
+server down) is skipped for this start; a teacher that fails repeatedly is asked last for a while. `Asker` uses this
+module.
 """
 
 from __future__ import annotations
@@ -19,16 +20,21 @@ from ..teachers.protocol import FullTeacher
 from .slots import RequestSlots
 
 REST_S = 60.0
-"""How long a failing teacher is asked last, in seconds. Then one question tests whether the teacher works."""
+"""A failing teacher is asked last for this many seconds. Then one question tests whether the teacher works."""
 
 
 @dataclass(slots=True, eq=False)
 class TeacherState:
     """One teacher of a run and its health.
 
-    teacher: None until the teacher is ready. slots: limit the requests in flight. failed: questions in a row without
-    an answer. rests_until: the monotonic time, in seconds, until which the teacher is asked last. lost: why the teacher
-    is not asked again in this start, or None.
+    Attributes:
+        settings: The teacher's options in the configuration.
+        slots: Limits the requests in flight.
+        teacher: None until the teacher is ready.
+        failed: Number of questions in a row without an answer.
+        rests_until: Monotonic time, in seconds, until which the teacher is asked last.
+        lost: Why the teacher is skipped for the rest of this start, or None.
+        name: The teacher's name in status and records.
     """
 
     settings: TeacherOptions
@@ -44,7 +50,11 @@ class TeacherState:
 
 
 class Router:
-    """The teachers of one start. states: all of them, in the order of the configuration."""
+    """The teachers of one start.
+
+    Attributes:
+        states: All teachers, in the order of the configuration.
+    """
 
     def __init__(self, config: RunConfig) -> None:
         self._random_seed, self._most_failures = config.random_seed, config.max_failures_in_a_row
@@ -52,14 +62,21 @@ class Router:
         self._by_purpose: dict[str, list[TeacherState]] = {}
 
     def draw(self, key: str, purpose: str) -> list[TeacherState]:
-        """Return the teachers for `key` in the order to try: weighted chance that follows from the key; resting last.
+        """Return the teachers to try for a question, in order.
 
-        A purpose that is no teacher's role (the probe, a judge, a custom strategy's own) may go to every teacher.
+        Args:
+            key: The question's journal key, which determines a weighted random order.
+            purpose: Selects the teachers with this role; all teachers if none has the role (the probe, a judge, a
+                custom strategy's own purpose).
+
+        Returns:
+            The states of the teachers. Resting teachers come last.
         """
         states = self._by_purpose.get(purpose)
         if states is None:
             names = {teacher.label for teacher in teachers_for(purpose, [state.settings for state in self.states])}
             states = self._by_purpose[purpose] = [state for state in self.states if state.name in names]
+        # Sorting is stable: teachers that don't rest keep their random order.
         if len(states) > 1:
             states = sorted(states, key=lambda state: self._chance(key, state), reverse=True)
             states.sort(key=self._is_resting)
@@ -72,7 +89,7 @@ class Router:
             state.rests_until = time.monotonic() + REST_S
 
     def close(self) -> None:
-        """Grant no more slots with any teacher."""
+        """Reject current and future waiters for a slot."""
         for state in self.states:
             state.slots.close()
 

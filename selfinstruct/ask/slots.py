@@ -1,4 +1,4 @@
-"""The slots for requests in flight with one teacher, and the exception that ends every wait for an answer."""
+"""`RequestSlots` limits the requests in flight with one teacher; `AskClosed` ends every wait for an answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import heapq
 
 
 class AskClosed(Exception):
-    """No request is sent any more; `Asker.reason` says why."""
+    """The asker sends no more requests; `Asker.reason` says why."""
 
 
 class RequestSlots:
@@ -23,9 +23,11 @@ class RequestSlots:
         """Wait for a free slot. Raises AskClosed once `close` was called."""
         if self._closed:
             raise AskClosed
+        # A free slot means that the queue is empty.
         if self._free > 0:
             self._free -= 1
             return
+        # Queue by priority, then by arrival.
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._count += 1
         heapq.heappush(self._waiting, (priority, self._count, turn))
@@ -39,6 +41,7 @@ class RequestSlots:
 
     def release(self) -> None:
         """Return a slot, and grant it to the next waiter."""
+        # Skip waiters that were canceled.
         while self._waiting:
             turn = heapq.heappop(self._waiting)[2]
             if not turn.done():

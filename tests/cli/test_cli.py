@@ -213,7 +213,7 @@ MISTAKES = {
     "price not known": (
         ["generate", "{config}", "--set", "teacher={kind: openai, model: my-7b}", "--set", "max_cost_usd=1"],
         2,
-        "the price of 'my-7b' is not known",
+        "the price of 'my-7b' is unknown",
     ),
     "no key": (["generate", "{config}", "--set", "teacher={kind: openai, api_key_env: NO_SUCH_KEY}"], 2, "NO_SUCH_KEY"),
     "server is down": (

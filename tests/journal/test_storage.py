@@ -317,5 +317,5 @@ def test_an_address_that_is_no_api_is_named_as_such(
     done = generate(config, "--set", f"teacher.base_url={httpserver.url_for('')}")
     assert done.returncode == 3
     assert "Welcome to nginx!" in told(done)
-    assert "seems not to be an OpenAI-compatible API: check teacher.base_url" in told(done)
+    assert "doesn't seem to be an OpenAI-compatible API; check teacher.base_url" in told(done)
     assert json.loads(json.dumps(done.stderr)).count("Welcome") <= 2
