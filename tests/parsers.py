@@ -27,7 +27,7 @@ from selfinstruct.strategies.self_instruct import SelfInstruct
 from selfinstruct.teachers.batch.results import read_results
 from selfinstruct.teachers.egress import check_teachers
 from selfinstruct.teachers.fake.faults import Faults
-from selfinstruct.teachers.local.catalogue import resolve
+from selfinstruct.teachers.local.catalog import resolve
 from selfinstruct.teachers.openai.answer_body import read_answer
 from selfinstruct.teachers.openai.teacher import OpenAITeacher
 from selfinstruct.teachers.probe import speaks_schema

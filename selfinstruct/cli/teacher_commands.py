@@ -68,10 +68,10 @@ def serve_fake(
 def teacher_list(debug: Debug = False) -> None:
     """List the local models and whether their weights are cached."""
     with plain_errors(debug):
-        from ..teachers.local.catalogue import load_catalogue
+        from ..teachers.local.catalog import load_catalog
         from ..teachers.local.weights import cached
 
-        for name, model in load_catalogue().items():
+        for name, model in load_catalog().items():
             size = f"{(model.bytes or 0) / 1e6:,.0f} MB"
             state = "cached" if cached(model) else "to fetch"
             print(f"{name:<22} {size:>9}  {model.license:<11} {state:<9} {model.title}")
@@ -89,7 +89,7 @@ def teacher_fetch(
     The weights go to the cache, and their SHA-256 is checked.
     """
     with plain_errors(debug):
-        from ..teachers.local.catalogue import resolve
+        from ..teachers.local.catalog import resolve
         from ..teachers.local.weights import fetch
 
         print(fetch(resolve(model)))
@@ -114,7 +114,7 @@ def teacher_serve(
     Speaks OpenAI's protocol on loopback, and prints its base URL. Fetches the weights first if they are missing.
     """
     with plain_errors(debug):
-        from ..teachers.local.catalogue import LocalModel, resolve
+        from ..teachers.local.catalog import LocalModel, resolve
         from ..teachers.local.llama_server import serve_foreground
         from ..teachers.local.weights import fetch
 

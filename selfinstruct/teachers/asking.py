@@ -20,9 +20,9 @@ def asking_of(settings: TeacherOptions) -> Asking:
     if settings.endpoint is not None:
         return Asking.over(settings.endpoint)
     if settings.runs_model:
-        from .local.teacher import catalogue_asking
+        from .local.teacher import catalog_asking
 
-        return catalogue_asking(settings.model)
+        return catalog_asking(settings.model)
     return Asking()
 
 
@@ -90,6 +90,7 @@ def asked_together(teachers: Sequence[TeacherOptions], askings: Mapping[str, Ask
                 "the same endpoint for both, or give them different roles"
             )
         endpoints[role] = next(iter(having.values()), "chat")
+    # A direct prompt has no examples, which a teacher that did not ask for it may need.
     direct = all(askings[each.label].direct for each in teachers_for("instances", teachers))
     return Asking(endpoints["propose"], endpoints["classify"], endpoints["instances"], direct=direct)
 

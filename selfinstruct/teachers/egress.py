@@ -79,9 +79,9 @@ def _split(address: str) -> SplitResult:
         split.port  # noqa: B018  (the property raises ValueError for an invalid port)
         return split
     except ValueError as error:
-        raise no_address(error) from None
+        raise invalid_address(error) from None
 
 
-def no_address(error: Exception) -> ConfigError:
+def invalid_address(error: Exception) -> ConfigError:
     """Return the error for an address that is not a valid URL."""
     return ConfigError(f"teacher.base_url or $OPENAI_BASE_URL: not a valid URL ({error}); write https://HOST/v1")

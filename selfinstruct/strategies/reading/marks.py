@@ -138,7 +138,10 @@ def _field(line: str, words: tuple[str, ...]) -> tuple[str, str, str | None] | N
 def _with_numbered_openers(lines: list[str], marks: list[Mark], names: Sequence[str]) -> list[Mark]:
     """Add a mark for each instruction that is a numbered line above another field: '5. Name three ...'.
 
-    Applies only if no line says 'Instruction:'.
+    Args:
+        lines: The lines of a response.
+        marks: The lines that name fields; returned unchanged if one of them says 'Instruction:'.
+        names: The fields to find; only a list that starts with the instruction gets additional marks.
     """
     if names[0] != "instruction" or any(mark.name == "instruction" for mark in marks):
         return marks
@@ -158,7 +161,13 @@ def _with_numbered_openers(lines: list[str], marks: list[Mark], names: Sequence[
 
 
 def filled_above(lines: list[str], at: int, after: int) -> int:
-    """Return the index of the nearest nonblank line above line `at` and below line `after`, or -1."""
+    """Return the index of the nearest nonblank line above a line, or -1.
+
+    Args:
+        lines: The lines of a response.
+        at: The line to look above.
+        after: The last line to leave out.
+    """
     at -= 1
     while at > after and not lines[at].strip():
         at -= 1

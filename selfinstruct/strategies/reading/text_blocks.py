@@ -227,7 +227,13 @@ def _before_heads(lines: list[str], start: int, end: int, shape: str | None, fin
 
 
 def _separators(lines: list[str], blocks: list[list[_Part]], shape: str | None) -> set[str]:
-    """Return the rules ('---') that this text puts between its blocks."""
+    """Return the rules ('---') that this text puts between its blocks.
+
+    Args:
+        lines: The lines of the response.
+        blocks: All blocks.
+        shape: The kind of number above the blocks, or None.
+    """
     found: set[str] = set()
     for block in blocks[:-1]:
         part = block[-1]
@@ -237,7 +243,13 @@ def _separators(lines: list[str], blocks: list[list[_Part]], shape: str | None) 
 
 
 def _before_farewell(lines: list[str], part: _Part, separators: set[str]) -> int:
-    """Return where the last value ends: at a rule used between blocks, or at a closing paragraph about the tasks."""
+    """Return where the last value ends: at a rule used between blocks, or at a closing paragraph about the tasks.
+
+    Args:
+        lines: The lines of the response.
+        part: The last field of the last block.
+        separators: The rules used between blocks.
+    """
     # '---' between the blocks and again after the last one: what follows is not part of the output.
     for at in range(part.start, part.end):
         if lines[at].strip() in separators:

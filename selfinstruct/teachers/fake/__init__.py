@@ -1,1 +1,1 @@
-"""A teacher for tests and rehearsals, in process or as an HTTP server."""
+"""A fake teacher for tests and rehearsals, in process (`teacher`) or behind an HTTP server (`fake_server`)."""

@@ -1,7 +1,7 @@
-"""A value that conforms to a JSON schema, for the fake teacher: lets users rehearse strategies with their own schemas.
+"""Generate a value that conforms to a JSON schema, so that users can rehearse strategies with their own schemas.
 
-Covers what structured outputs allow: types, `enum`, `const`, `anyOf`, `oneOf`, `allOf`, `$ref`, and the limits of
-numbers, lengths, and lists. Not `pattern`, `not`, `if`, or formats other than dates, e-mail, and addresses.
+Covers what structured outputs allow: types, `enum`, `const`, `anyOf`, `oneOf`, `allOf`, `$ref`, and limits on numbers,
+lengths, and lists. Does not cover `pattern`, `not`, `if`, or formats other than those in `_FORMATS`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FORMATS = {
     "uuid": "6f0a3c1e-58a4-4f3d-9d0b-2a6f6c0d1e57",
 }
 _DEEP = 8
-"""Levels below which only what is required is written, so that a recursive schema ends."""
+"""Depth from which only required properties are written, so that a recursive schema ends."""
 
 
 def conforming(schema: Schema | bool, draw: random.Random, sentence: Callable[[], str]) -> Any:
@@ -30,14 +30,14 @@ def conforming(schema: Schema | bool, draw: random.Random, sentence: Callable[[]
 
     Args:
         schema: A JSON schema; True allows anything.
-        draw: Decides where the schema leaves a choice.
-        sentence: Returns a text for a string without limits.
+        draw: Random choices, if the schema allows several values.
+        sentence: Returns the text of a string.
     """
     return _Writer(schema if isinstance(schema, Mapping) else {}, draw, sentence).value(schema, 0)
 
 
 class _Writer:
-    """Writes values for the parts of one schema, whose root `$ref` refers to."""
+    """Generates values for the parts of one schema; `$ref` refers to its root."""
 
     def __init__(self, root: Schema, draw: random.Random, sentence: Callable[[], str]) -> None:
         self._root, self._draw, self._sentence = root, draw, sentence
@@ -45,17 +45,19 @@ class _Writer:
     def value(self, schema: Schema | bool, depth: int) -> Any:
         if not isinstance(schema, Mapping):
             return self._sentence()
-        schema = self._resolved(schema)
-        # A choice: the given values first, then the alternatives, of which a deep one takes the shortest.
+        schema = self._resolve(schema)
+        # {"const": 1} and {"enum": ["a", "b"]} list their values.
         if "const" in schema:
             return schema["const"]
         if "enum" in schema:
             return self._draw.choice(schema["enum"])
+        # {"anyOf": [{...}, {"type": "null"}]}: at depth, take the shortest alternative, which is likely to end.
         if choices := schema.get("anyOf") or schema.get("oneOf"):
             rest = {key: item for key, item in schema.items() if key not in ("anyOf", "oneOf")}
             chosen = self._draw.choice(choices) if depth < _DEEP else min(choices, key=lambda each: len(str(each)))
-            return self.value(_merged(rest, self._resolved(chosen)), depth + 1)
+            return self.value(_merge(rest, self._resolve(chosen)), depth + 1)
         kind = schema.get("type", "object" if "properties" in schema else "array" if "items" in schema else "string")
+        # {"type": ["string", "null"]}
         if isinstance(kind, list):
             kind = "null" if depth >= _DEEP and "null" in kind else self._draw.choice(kind)
         write = {
@@ -69,19 +71,20 @@ class _Writer:
             return write({**schema, "type": kind}, depth)
         return self._draw.random() < 0.5 if kind == "boolean" else None
 
-    def _resolved(self, schema: Schema) -> Schema:
+    def _resolve(self, schema: Schema) -> Schema:
         """Follow `$ref`, such as '#/$defs/Step', and merge `allOf`."""
-        for _ in range(_DEEP):
+        for _ in range(_DEEP):  # a chain of references may be a cycle
+            # '#/$defs/Step' is a path from the root; '~1' is an escaped '/', '~0' an escaped '~'.
             if "$ref" in schema:
                 found: Any = self._root
                 for part in schema["$ref"].lstrip("#").split("/")[1:]:
                     found = found[part.replace("~1", "/").replace("~0", "~")]
-                schema = _merged({key: item for key, item in schema.items() if key != "$ref"}, found)
+                schema = _merge({key: item for key, item in schema.items() if key != "$ref"}, found)
             elif "allOf" in schema:
-                parts = [self._resolved(part) for part in schema["allOf"]]
+                parts = [self._resolve(part) for part in schema["allOf"]]
                 schema = {key: item for key, item in schema.items() if key != "allOf"}
                 for part in parts:
-                    schema = _merged(schema, part)
+                    schema = _merge(schema, part)
             else:
                 break
         return schema
@@ -94,12 +97,13 @@ class _Writer:
         return {name: self.value(properties.get(name, True), depth + 1) for name in names}
 
     def _array(self, schema: Schema, depth: int) -> list[Any]:
+        # Three items, unless minItems, maxItems, prefixItems, or {"items": false} say otherwise.
         first = schema.get("prefixItems", [])
         least = max(schema.get("minItems", 0), len(first))
         wanted = max(least, 0 if depth >= _DEEP else 3)
         count = min(wanted, schema.get("maxItems", wanted), len(first) if schema.get("items") is False else wanted)
         found: list[Any] = []
-        for _ in range(20 * count):  # again where items must differ
+        for _ in range(20 * count):  # more attempts than items, because uniqueItems may reject some
             if len(found) == count:
                 break
             item = self.value(first[len(found)] if len(found) < len(first) else schema.get("items", True), depth + 1)
@@ -117,7 +121,7 @@ class _Writer:
 
     def _number(self, schema: Schema, depth: int) -> int | float:
         step = schema.get("multipleOf", 1 if schema.get("type") == "integer" else 0.5)
-        # The multiples of `step` between the limits; 1 to 100 where a side is open.
+        # Choose among the multiples of `step` between the limits. An open side lies 100 steps from the other limit.
         low = schema.get("minimum", schema.get("exclusiveMinimum"))
         high = schema.get("maximum", schema.get("exclusiveMaximum"))
         low = (min(1, high - 100 * step) if high is not None else 1) if low is None else low
@@ -125,14 +129,14 @@ class _Writer:
         first, last = math.ceil(low / step), math.floor(high / step)
         first += "exclusiveMinimum" in schema and first * step <= schema["exclusiveMinimum"]
         last -= "exclusiveMaximum" in schema and last * step >= schema["exclusiveMaximum"]
-        if first > last:  # no multiple of a step that only this code chose
+        if first > last:  # 0.1 to 0.3 contains no multiple of the default step 0.5
             return float((low + high) / 2)
         value = self._draw.randint(first, last) * step
         return int(value) if schema.get("type") == "integer" else value
 
 
-def _merged(schema: Schema, other: Schema | bool) -> Schema:
-    """Both schemas at once: properties and required names of both, other keys of the second."""
+def _merge(schema: Schema, other: Schema | bool) -> Schema:
+    """Merge two schemas: properties and required names of both, other keys of the second."""
     if not isinstance(other, Mapping):
         return schema
     both = {**schema, **other}

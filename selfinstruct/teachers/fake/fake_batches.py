@@ -1,7 +1,7 @@
-"""The files and batches endpoints of the fake server: jobs that succeed, fail, expire, or bring strange results.
+"""The files and batches endpoints of the fake server: jobs that succeed, fail, expire, or return defective results.
 
-A job's questions are asked over HTTP at the server's own chat and completions endpoints, so its log tells
-of them, and what goes wrong there goes wrong in the job. Results come in no particular order.
+A job sends its requests over HTTP to the server's own chat and completions endpoints. The server's log therefore
+records them, and faults of those endpoints also affect jobs. Results are shuffled.
 """
 
 from __future__ import annotations
@@ -20,24 +20,28 @@ from aiohttp import web
 Trouble = Literal[
     "", "full", "refused", "expired", "cancelled", "errors", "missing", "doubled", "unknown", "swapped", "torn", "gone"
 ]
-"""What is the matter with a job.
+"""A defect of a job:
 
-full, refused: it fails at once, nothing is executed. expired, cancelled: it ends after two thirds of its questions;
-the error file has a row for each of the rest. errors: every third question gets a 500 in the error file.
-missing, doubled, unknown: every third row is left out, there twice (the second time with an error), of no known
-question. swapped: rows bear an `id` and an order that mean nothing. torn: the output file ends in the middle of a
-row. gone: the output file can't be had any more.
+- full, refused: the job fails immediately, and nothing is executed.
+- expired, cancelled: the job ends after two thirds of its requests; the error file has a row for each of the others.
+- errors: every third request gets a 500 in the error file.
+- missing, doubled, unknown: every third row is left out, appears again with an error, or has an unknown `custom_id`.
+- swapped: the `id` of a row belongs to another row.
+- torn: the output file ends in the middle of a row.
+- gone: the output file no longer exists.
 """
 
 MAX_QUESTIONS, MAX_BYTES = 50_000, 200_000_000
-_AT_ONCE = 32
+_CONCURRENCY = 32
 
 
 class FakeBatches:
-    """job_s: seconds that a job takes; may be changed while it is under way.
+    """The batch jobs of one server.
 
-    troubles: of the first jobs, in the order of their creation.
-    limit: questions that may be in jobs under way; more is 'enqueued token limit reached'.
+    Args:
+        job_s: Seconds that a job takes; may be changed while a job runs.
+        troubles: Defects of the first jobs, in the order of creation.
+        limit: Requests in running jobs; a job above this limit fails with 'enqueued token limit reached'.
     """
 
     def __init__(self, job_s: float = 0.0, troubles: Sequence[Trouble] = (), limit: int = 1_000_000) -> None:
@@ -48,7 +52,7 @@ class FakeBatches:
         self.jobs: dict[str, dict[str, Any]] = {}
 
     def add_to(self, app: web.Application) -> None:
-        """Add the routes."""
+        """Add the routes to the server's application."""
         app.router.add_post("/v1/files", self._upload)
         app.router.add_get("/v1/files/{id}/content", self._content)
         app.router.add_post("/v1/batches", self._create)
@@ -64,6 +68,7 @@ class FakeBatches:
     # --- files --------------------------------------------------------------------------------
 
     async def _upload(self, request: web.Request) -> web.Response:
+        # A multipart form with the parts `purpose` and `file`.
         data, purpose, name = b"", "", "file.jsonl"
         async for part in await request.multipart():
             if isinstance(part, aiohttp.BodyPartReader):
@@ -102,7 +107,8 @@ class FakeBatches:
         body = await request.json()
         data = self.files.get(body.get("input_file_id"))
         if data is None or body.get("completion_window") != "24h":
-            return _error(400, "invalid_request_error", "no such input file, or another window than 24h")
+            return _error(400, "invalid_request_error", "no such input file, or the window is not 24h")
+        # The fields of the real API's Batch object.
         job: dict[str, Any] = {
             "id": f"batch_{len(self.jobs)}",
             "object": "batch",
@@ -117,10 +123,10 @@ class FakeBatches:
             "error_file_id": None,
             "request_counts": {"total": data.count(b"\n"), "completed": 0, "failed": 0},
         }
+        # Run the job in the background; the set keeps a reference, because asyncio holds tasks only weakly.
         trouble = self._troubles.pop(0) if self._troubles else ""
         self.jobs[job["id"]] = job
-        work = self._run(job, data, trouble, f"http://{request.host}")
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(self._run(job, data, trouble, f"http://{request.host}"))
         self._work.add(task)
         task.add_done_callback(self._work.discard)
         return web.json_response(job)
@@ -130,6 +136,7 @@ class FakeBatches:
         return _error(404, "not_found", "No batch found") if job is None else web.json_response(job)
 
     async def _list(self, request: web.Request) -> web.Response:
+        # Pages of `limit` jobs, newest first; `after` is the last job of the page before.
         newest = [*reversed(self.jobs.values())]
         ids = [job["id"] for job in newest]
         start = ids.index(request.query["after"]) + 1 if "after" in request.query else 0
@@ -138,38 +145,66 @@ class FakeBatches:
         return web.json_response({"object": "list", "data": page, "has_more": start + limit < len(newest)})
 
     async def _run(self, job: dict[str, Any], data: bytes, trouble: Trouble, origin: str) -> None:
-        """From validation to the end: the status goes the way that the real one goes."""
+        """Run a job from validation to the end, with the statuses of the real API in order.
+
+        Args:
+            job: The Batch object, updated in place.
+            data: The input file.
+            trouble: The defect of the job, or ''.
+            origin: The server's own address, 'http://127.0.0.1:PORT'.
+        """
         rows = [json.loads(line) for line in data.splitlines()]
-        waiting = sum(j["request_counts"]["total"] for j in self.jobs.values() if j["status"] == "in_progress")
-        code = _defect(rows, job["endpoint"])
-        if trouble == "refused":
-            code = "model_not_found"
-        if trouble == "full" or waiting + len(rows) > self._limit:
-            code = "token_limit_exceeded"
+        code = self._validation_error(job, rows, trouble)
         if code is not None:
             message = "Enqueued token limit reached for fake" if code == "token_limit_exceeded" else "can't be used"
             job |= {"status": "failed", "errors": {"object": "list", "data": [{"code": code, "message": message}]}}
             return
+        # Execute the requests: all of them, or two thirds if the job is stopped.
         job["status"], begun = "in_progress", time.time()
         stopped = trouble in ("expired", "cancelled")
         done = rows[: (2 * len(rows) + 2) // 3] if stopped else rows
         async with aiohttp.ClientSession() as session:
-            places = asyncio.Semaphore(_AT_ONCE)
-            answers = await asyncio.gather(*(_asked(session, places, origin, row) for row in done))
-        while time.time() < begun + self.job_s:  # noqa: ASYNC110 - it may be changed meanwhile
+            places = asyncio.Semaphore(_CONCURRENCY)
+            answers = await asyncio.gather(*(_send_row(session, places, origin, row) for row in done))
+        while time.time() < begun + self.job_s:  # noqa: ASYNC110 - a test may change job_s meanwhile
             await asyncio.sleep(0.02)
+        # Sort the results into the output file and the error file.
         job["status"] = "finalizing"
         good = [row for row in answers if row["response"]["status_code"] == 200]
         bad = [row for row in answers if row["response"]["status_code"] != 200]
         message = "The batch was stopped before this request was executed."
         bad += [
-            _row(row["custom_id"], None, {"code": f"batch_{trouble}", "message": message}) for row in rows[len(done) :]
+            _result_row(row["custom_id"], None, {"code": f"batch_{trouble}", "message": message})
+            for row in rows[len(done) :]
         ]
-        good, bad = _troubled(good, bad, trouble)
+        good, bad = _apply_trouble(good, bad, trouble)
         random.Random(job["id"]).shuffle(good)
         self._finish(job, good, bad, trouble)
 
+    def _validation_error(self, job: dict[str, Any], rows: list[Any], trouble: Trouble) -> str | None:
+        """Return the error code for which a job fails before anything is executed, or None.
+
+        Args:
+            job: The Batch object.
+            rows: The rows of the input file.
+            trouble: The defect of the job, or ''.
+        """
+        running = sum(j["request_counts"]["total"] for j in self.jobs.values() if j["status"] == "in_progress")
+        if trouble == "full" or running + len(rows) > self._limit:
+            return "token_limit_exceeded"
+        if trouble == "refused":
+            return "model_not_found"
+        return _defect(rows, job["endpoint"])
+
     def _finish(self, job: dict[str, Any], good: list[Any], bad: list[Any], trouble: Trouble) -> None:
+        """Store the result files and set the final status.
+
+        Args:
+            job: The Batch object, updated in place.
+            good: Rows of the output file.
+            bad: Rows of the error file.
+            trouble: The defect of the job, or ''.
+        """
         output = _lines(good)
         if trouble == "torn":
             output = output[: len(output) - len(_lines(good[-1:])) // 2]
@@ -184,7 +219,7 @@ class FakeBatches:
 
 
 def _defect(rows: list[Any], endpoint: str) -> str | None:
-    """What the real validation would refuse the file for."""
+    """Return the error code for which the real API would reject the file, or None."""
     ids = {row["custom_id"] for row in rows}
     if len(ids) < len(rows):
         return "duplicate_custom_id"
@@ -194,21 +229,38 @@ def _defect(rows: list[Any], endpoint: str) -> str | None:
     return "mismatched_endpoint" if wrong else None
 
 
-async def _asked(session: aiohttp.ClientSession, places: asyncio.Semaphore, origin: str, row: Any) -> Any:
+async def _send_row(session: aiohttp.ClientSession, places: asyncio.Semaphore, origin: str, row: Any) -> Any:
+    """Send one request of a job to the server itself and return the row of its result.
+
+    Args:
+        session: The HTTP client.
+        places: Limits the concurrent requests of a job.
+        origin: The server's address, 'http://127.0.0.1:PORT'.
+        row: A row of the input file: {"custom_id": ..., "method": "POST", "url": ..., "body": {...}}.
+    """
     async with places, session.post(origin + row["url"], json=row["body"]) as answer:
         try:
             body = await answer.json(content_type=None)
         except ValueError:
             body = None
-        return _row(row["custom_id"], {"status_code": answer.status, "request_id": "fake", "body": body}, None)
+        return _result_row(row["custom_id"], {"status_code": answer.status, "request_id": "fake", "body": body}, None)
 
 
-def _row(key: str, response: Any, error: Any) -> dict[str, Any]:
+def _result_row(key: str, response: Any, error: Any) -> dict[str, Any]:
     return {"id": f"batch_req_{key}", "custom_id": key, "response": response, "error": error}
 
 
-def _troubled(good: list[Any], bad: list[Any], trouble: Trouble) -> tuple[list[Any], list[Any]]:
-    """The rows of output and error file as a job with that trouble brings them."""
+def _apply_trouble(good: list[Any], bad: list[Any], trouble: Trouble) -> tuple[list[Any], list[Any]]:
+    """Apply the defect of a job to its result files.
+
+    Args:
+        good: Rows of the output file.
+        bad: Rows of the error file.
+        trouble: The defect.
+
+    Returns:
+        The defective rows of both files.
+    """
     third, rest = good[::3], [row for n, row in enumerate(good) if n % 3]
     broken = {"status_code": 500, "request_id": "fake", "body": {"error": {"message": "The server had an error"}}}
     if trouble == "errors":

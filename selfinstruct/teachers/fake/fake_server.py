@@ -1,8 +1,8 @@
-"""The fake teacher behind a real HTTP server on loopback: for tests, benchmarks and rehearsals.
+"""The fake teacher behind a real HTTP server on loopback, for tests, benchmarks, and rehearsals.
 
-It speaks the chat and completions endpoints, and those for batch jobs (`fake_batch`). Every request to the former is
-written to a log, one JSON line when it has come in and one when its answer is on the way, so that a test can prove
-what was asked and what was not.
+Implements the chat and completions endpoints and, with `fake_batches`, the endpoints for batch jobs. A log records each
+chat or completions request with one JSON line on arrival and one before the response is sent, so that a test can prove
+which requests were made.
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ from .teacher import fake_answer
 
 
 class FakeServer:
-    """What the server needs to know.
+    """The routes of a fake server, and their settings.
 
-    latency_s: seconds before each answer. repeat: share of proposals that repeat one task. structured: whether JSON
-    schemas are followed. log: file that the requests are appended to. before: what requests pass first (aiohttp's
-    middlewares), such as `fake_limits`. batches: its batch jobs, FakeBatches by default. faults: what some of them
-    meet.
+    Args:
+        latency_s: Seconds before each response.
+        repeat: Share of proposals that repeat one fixed task.
+        structured: Whether to follow JSON schemas.
+        log: File to append requests to.
+        before: aiohttp middlewares that requests pass first, such as `fake_limits.limiting`.
+        batches: The batch jobs; `FakeBatches()` by default.
+        faults: Faults for some of the requests.
     """
 
     def __init__(
@@ -50,10 +54,11 @@ class FakeServer:
         self.requests = 0
 
     def app(self) -> web.Application:
-        """The routes."""
-        app = web.Application(client_max_size=256 * 1024 * 1024, middlewares=self._before)
+        """Return the aiohttp application with all routes."""
+        app = web.Application(client_max_size=256 * 1024 * 1024, middlewares=self._before)  # batch files are large
+        # Faults come last, so that a rate-limited request does not use up its fault.
         if self._faults is not None:
-            app.middlewares.append(self._faults.middleware(_name_of, self._write))
+            app.middlewares.append(self._faults.middleware(_request_name_of_body, self._write))
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/completions", self._completions)
         app.router.add_get("/v1/models", self._models)
@@ -62,7 +67,7 @@ class FakeServer:
 
     async def _chat(self, request: web.Request) -> web.Response:
         body = await request.json()
-        text = _asked(body)
+        text = _prompt_text(body)
         answer = await self._answer(body, text)
         message = {"role": "assistant", "content": answer, "refusal": None}
         return self._reply(body, text, answer, "chat.completion", {"message": message})
@@ -81,8 +86,9 @@ class FakeServer:
         self._write({"event": "asked", "request": name})
         if self._latency_s:
             await asyncio.sleep(self._latency_s)
-        asked = body.get("response_format", {}).get("json_schema", {}).get("schema")
-        answer = fake_answer(text, asked if self._structured else None, self._repeat)
+        # {"response_format": {"type": "json_schema", "json_schema": {"schema": {...}}}}
+        schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
+        answer = fake_answer(text, schema if self._structured else None, self._repeat)
         self._write({"event": "answered", "request": name})
         return answer
 
@@ -105,24 +111,24 @@ class FakeServer:
         )
 
 
-def _asked(body: dict[str, Any]) -> str:
-    """What a body asks: its messages' texts joined, or its prompt."""
+def _prompt_text(body: dict[str, Any]) -> str:
+    """Return the prompt of a request body: the joined texts of the messages, or the completions prompt."""
     messages = body.get("messages")
     return body["prompt"] if messages is None else "".join(message["content"] for message in messages)
 
 
-def _name_of(body: bytes) -> str:
-    return request_name(_asked(json.loads(body)))
+def _request_name_of_body(body: bytes) -> str:
+    return request_name(_prompt_text(json.loads(body)))
 
 
 def request_name(text: str) -> str:
-    """What the log calls a request: a hash of its messages' texts, joined."""
+    """Return the name of a request in the log: a hash of the joined message texts."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @contextlib.asynccontextmanager
 async def serving(server: FakeServer, port: int = 0) -> AsyncIterator[str]:
-    """Serve on 127.0.0.1; yields the base URL, 'http://127.0.0.1:PORT/v1'. port 0 takes a free one."""
+    """Serve on 127.0.0.1 and yield the base URL, 'http://127.0.0.1:PORT/v1'. Port 0 chooses a free port."""
     runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

@@ -1,7 +1,7 @@
-"""What goes wrong with real servers, on purpose: the fake server with faults, for tests and rehearsals.
+"""Inject faults of real servers into the fake server, for tests and rehearsals.
 
-Each request draws its fault from the seed, its body and how often that body has come before, so a rehearsal can be
-repeated. docs/inside/faults.md says what the pipeline makes of every kind.
+The fault of a request depends on the seed, the body, and the number of earlier requests with the same body, so that a
+rehearsal can be repeated. docs/inside/faults.md describes how the pipeline handles each kind.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Write = Callable[[dict[str, str]], None]
 
 HANG_S = 600.0
-"""Seconds that a hung request is held; less when its client goes away."""
+"""Maximum seconds to hold a hung request; a client that disconnects ends the wait."""
 LARGE_BYTES = 10 * 1024 * 1024
+# A captive portal's page, control and template characters, a refusal in prose.
 _PAGE = "<!doctype html><title>Sign in</title><p>Please sign in to go on."
 _GARBAGE = "\u1e8d\u0346\u25a0\u0000\u001b[31m {{__import__('os')}} %s %n \u202e0x7f ../../etc/passwd"
 _REFUSAL = "I'm sorry, but I can't help with that."
@@ -33,9 +34,14 @@ Answer = dict[str, Any]
 
 
 class Faults:
-    """Which share of the requests meets which fault.
+    """The share of requests that meets each fault.
 
-    shares: probabilities by kind. seed: of the draws. Raises UsageError: an unknown kind, shares that can't be.
+    Args:
+        shares: Probabilities by kind, such as {'429': 0.1}; together at most 1.
+        seed: Seed of the draws.
+
+    Raises:
+        UsageError: A kind is unknown, or a share is out of range.
     """
 
     def __init__(self, shares: Mapping[str, float], seed: int = 0) -> None:
@@ -43,17 +49,18 @@ class Faults:
             if kind not in KINDS:
                 guess = closest(kind, KINDS)
                 hint = f"; did you mean {guess!r}?" if guess else ""
-                raise UsageError(f"faults: {kind!r} is no kind; known: {', '.join(KINDS)}{hint}")
+                raise UsageError(f"faults: {kind!r} is not a kind; known: {', '.join(KINDS)}{hint}")
         if not all(0 <= share <= 1 for share in shares.values()) or sum(shares.values()) > 1 + 1e-9:
-            raise UsageError("faults: every share must be from 0 to 1, and all of them together at most 1")
+            raise UsageError("faults: every share must be from 0 to 1, and their sum at most 1")
         self._shares, self._seed = dict(shares), seed
-        self._came: Counter[bytes] = Counter()
+        self._attempts: Counter[bytes] = Counter()
 
     @classmethod
     def parse(cls, text: str, seed: int = 0) -> Faults:
-        """From '0.3' (every kind alike, 0.3 in all) or '429=0.1,html=0.05'."""
+        """Parse '0.3' (0.3 in total, divided equally among all kinds) or '429=0.1,html=0.05'."""
         parts = [part.partition("=") for part in text.split(",")]
         try:
+            # '0.3' is a single part without '='.
             if len(parts) == 1 and not parts[0][1]:
                 return cls(dict.fromkeys(KINDS, float(text) / len(KINDS)), seed)
             return cls({kind.strip(): float(share) if mark else -1.0 for kind, mark, share in parts}, seed)
@@ -61,8 +68,9 @@ class Faults:
             raise UsageError("faults: write a share such as 0.3, or shares by kind such as 429=0.1,html=0.05") from None
 
     def draw(self, body: bytes, attempt: int) -> str | None:
-        """The fault that a request meets which comes for the `attempt`-th time (from 0), or None."""
+        """Return the fault for a body's `attempt`-th request, counted from 0, or None."""
         name = hashlib.sha256(body).hexdigest()
+        # Lay the shares side by side from 0 to 1; the kind under a random point is drawn.
         point = random.Random(f"{self._seed}:{name}:{attempt}").random()
         for kind, share in self._shares.items():
             if point < share:
@@ -71,36 +79,43 @@ class Faults:
         return None
 
     def middleware(self, name_of: Callable[[bytes], str], write: Write) -> Any:
-        """To be put before the server's own answers. name_of: what the log calls a body; write: a line of the log."""
+        """Return an aiohttp middleware that injects faults.
+
+        Args:
+            name_of: Returns the name of a request body in the log.
+            write: Appends an event to the log.
+        """
 
         @web.middleware
         async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
             if not request.path.endswith("/completions"):
                 return await handler(request)
+            # A retry has the same body, and may meet another fault or none.
             body = await request.read()
             place = hashlib.sha256(body).digest()
-            attempt, self._came[place] = self._came[place], self._came[place] + 1
+            attempt, self._attempts[place] = self._attempts[place], self._attempts[place] + 1
             kind = self.draw(body, attempt)
             if kind is None:
                 return await handler(request)
             name = name_of(body)
             write({"event": "fault", "request": name, "fault": kind})
+            # Some faults change the server's response; others replace it, and the server never sees the request.
             make = KINDS[kind]
             if make is not None:
-                return _changed(await handler(request), make)
+                return _change_body(await handler(request), make)
             write({"event": "asked", "request": name})
             return await _INSTEAD[kind](request)
 
         return faulty
 
 
-def _changed(response: web.StreamResponse, change: Callable[[Answer], bytes]) -> web.Response:
+def _change_body(response: web.StreamResponse, change: Callable[[Answer], bytes]) -> web.Response:
     assert isinstance(response, web.Response)
     assert isinstance(response.body, bytes)
     return web.Response(body=change(json.loads(response.body)), content_type="application/json")
 
 
-# --- in place of an answer ---------------------------------------------------------------------------
+# --- faults that replace the response ----------------------------------------------------------------
 
 
 def _status(status: int, code: str, headers: dict[str, str] | None = None) -> Handler:
@@ -123,7 +138,8 @@ async def _hang(request: web.Request) -> web.StreamResponse:
     return web.Response(status=504)
 
 
-async def _cut(request: web.Request) -> web.StreamResponse:
+async def _cut_connection(request: web.Request) -> web.StreamResponse:
+    # Announce 900 bytes, send a few, and close.
     response = web.StreamResponse(headers={"content-type": "application/json", "content-length": "900"})
     await response.prepare(request)
     await response.write(b'{"choices": [{"message": {"content": "It beg')
@@ -139,16 +155,17 @@ _INSTEAD: dict[str, Handler] = {
     "502": _status(502, "bad_gateway"),
     "503": _status(503, "overloaded"),
     "timeout": _hang,
-    "cut": _cut,
+    "cut": _cut_connection,
     "html": _html,
 }
 
-# --- made from the answer ----------------------------------------------------------------------------
+# --- faults that change the response -----------------------------------------------------------------
 
 
-def _with_text(answer: Answer, text: str | None, finish: str | None = None, refusal: str | None = None) -> bytes:
+def _replace_text(answer: Answer, text: str | None, finish: str | None = None, refusal: str | None = None) -> bytes:
     choice = answer["choices"][0]
     choice["finish_reason"] = finish or choice["finish_reason"]
+    # {"message": {"content": ...}} for chat, {"text": ...} for completions
     if "message" in choice:
         choice["message"] |= {"content": text, "refusal": refusal}
     else:
@@ -156,7 +173,7 @@ def _with_text(answer: Answer, text: str | None, finish: str | None = None, refu
     return json.dumps(answer).encode()
 
 
-def _text(answer: Answer) -> str:
+def _answer_text(answer: Answer) -> str:
     choice = answer["choices"][0]
     return str(choice["message"]["content"] if "message" in choice else choice["text"])
 
@@ -171,19 +188,20 @@ def _no_choices(answer: Answer) -> bytes:
 
 
 def _refusal(answer: Answer) -> bytes:
-    return _with_text(answer, None, "content_filter", _REFUSAL)
+    return _replace_text(answer, None, "content_filter", _REFUSAL)
 
 
-def _truncated(answer: Answer) -> bytes:
-    text = _text(answer)
-    return _with_text(answer, text[: (len(text) + 1) // 2], "length")
+def _truncate(answer: Answer) -> bytes:
+    text = _answer_text(answer)
+    return _replace_text(answer, text[: (len(text) + 1) // 2], "length")
 
 
 def _garbage(answer: Answer) -> bytes:
-    return _with_text(answer, _GARBAGE)
+    return _replace_text(answer, _GARBAGE)
 
 
-def _shuffled(answer: Answer) -> bytes:
+def _shuffle_keys(answer: Answer) -> bytes:
+    # Legal JSON that few servers send: keys in reverse order, and each key twice.
     def twice(value: Any) -> str:
         if isinstance(value, dict):
             fields = [f"{json.dumps(key)}: {twice(item)}" for key, item in reversed(value.items())]
@@ -196,17 +214,18 @@ def _shuffled(answer: Answer) -> bytes:
 
 
 def _large(answer: Answer) -> bytes:
-    text = _text(answer) + "\n"
-    return _with_text(answer, text * (LARGE_BYTES // len(text) + 1))
+    text = _answer_text(answer) + "\n"
+    return _replace_text(answer, text * (LARGE_BYTES // len(text) + 1))
 
 
 def _not_utf8(answer: Answer) -> bytes:
-    marked = _with_text(answer, "\u0001" + _text(answer))
+    # Mark a place in the text, then put bytes there that are not UTF-8.
+    marked = _replace_text(answer, "\u0001" + _answer_text(answer))
     return marked.replace(b"\\u0001", b"\xff\xfe\xc3")
 
 
 def _nul(answer: Answer) -> bytes:
-    return _with_text(answer, "\u0000".join(_text(answer)))
+    return _replace_text(answer, "\u0000".join(_answer_text(answer)))
 
 
 KINDS: dict[str, Callable[[Answer], bytes] | None] = {
@@ -214,11 +233,11 @@ KINDS: dict[str, Callable[[Answer], bytes] | None] = {
     "broken_json": _broken_json,
     "no_choices": _no_choices,
     "refusal": _refusal,
-    "truncated": _truncated,
+    "truncated": _truncate,
     "garbage": _garbage,
-    "shuffled": _shuffled,
+    "shuffled": _shuffle_keys,
     "large": _large,
     "not_utf8": _not_utf8,
     "nul": _nul,
 }
-"""Every kind, and what it makes of the server's answer; None for those that come in place of one."""
+"""Every kind of fault, with the function that changes the server's response, or None if the fault replaces it."""

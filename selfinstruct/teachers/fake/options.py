@@ -1,4 +1,4 @@
-"""Options of the teacher kind `fake`: those of the kinds that it stands in for."""
+"""Options of the teacher kind `fake`: all options of the kinds that the fake replaces in a rehearsal."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class FakeOptions(OpenAIOptions, LocalOptions):
 
     @property
     def address(self) -> str | None:
-        """None, because no server is asked."""
+        """None, because there is no server."""
         return None
 
     @property
     def missing_key(self) -> str | None:
-        """None, because no key is sent."""
+        """None, because no key is needed."""
         return None

@@ -1,7 +1,7 @@
-"""A teacher that needs no model: deterministic answers from a small grammar, through the same protocol.
+"""A teacher without a model, for tests and rehearsals: deterministic answers from a small grammar.
 
-For tests, demonstrations of the machinery and rehearsals. What it writes is well-formed, varied and
-worthless. The same prompt always gets the same answer.
+The answers are well-formed, varied, and meaningless. The same prompt always gets the same answer. A change of the
+grammar or of the order of random draws changes the rows of every fake run.
 """
 
 from __future__ import annotations
@@ -37,13 +37,17 @@ _ZH = (
 )
 
 
+# The fields of the built-in strategies' schemas.
 _FIELDS = frozenset(("instruction", "input", "output", "label"))
 
 
 class FakeTeacher:
-    """Answers any prompt of the built-in strategies, and any JSON schema with values that conform to it.
+    """Answers any prompt of the built-in strategies, and any JSON schema with values that conform to the schema.
 
-    latency_s: seconds before each answer. repeat: share of proposals that only repeat one fixed task.
+    Args:
+        latency_s: Seconds before each answer.
+        repeat: Share of proposals that repeat one fixed task.
+        structured: Whether to follow JSON schemas.
     """
 
     model = "fake"
@@ -55,7 +59,7 @@ class FakeTeacher:
         self._structured = structured
 
     async def complete(self, prompt: Prompt) -> Completion:
-        """The grammar's answer to `prompt`, with token counts of about a quarter of the bytes."""
+        """Return the grammar's answer to `prompt`, counting four bytes per token."""
         if self._latency_s:
             import asyncio
 
@@ -67,39 +71,65 @@ class FakeTeacher:
 
 
 def fake_answer(prompt: str, schema: Any = None, repeat: float = 0.0) -> str:
-    """What the grammar answers to a prompt's text, as JSON when a schema is given."""
+    """Return the grammar's answer to the text of a prompt.
+
+    Args:
+        prompt: The joined texts of the messages.
+        schema: The JSON schema of the answer, or None for plain text.
+        repeat: Share of proposals that repeat one fixed task.
+    """
+    # The prompt is the seed, so equal prompts get equal answers.
     draw = random.Random(hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest())
-    if '"correctness": 1' in prompt:  # a judge is asked for its marks
+    # A judge's prompt shows the format of the marks: {"reason": "...", "clarity": 1, "correctness": 1, ...}
+    if '"correctness": 1' in prompt:
         marks = {name: draw.choice((2, 3, 4, 5, 5)) for name in ("clarity", "correctness", "helpfulness", "safety")}
         return json.dumps({"reason": _sentence(draw, prompt), **marks}, ensure_ascii=False)
     if schema:
-        return _as_json(str(schema.get("title", "")), schema, draw, prompt, repeat)
+        return _json_answer(str(schema.get("title", "")), schema, draw, prompt, repeat)
+    # 'Task: Sort ...\nClassification:' (completions) or '...\nClassification?' (chat): answer yes or no by the verb.
     if re.search(r"(?:Classification|是否分类)[:：]\s*$|\nClassification\?\s*$|\n是分类任务吗？\s*$", prompt):
         sorts = re.findall(r"^(?:Task: |任务：)(?:Classify|Sort|请归类)?", prompt, re.MULTILINE)[-1:]
         is_one = bool(sorts) and not sorts[0].endswith((" ", "："))
         return (" 是" if is_one else " 否") if _is_zh(prompt) else (" Yes" if is_one else " No")
+    # '...\n### 4\nInstruction:' or '...\nTask 9:': a completions prompt that stops inside the first new item.
     first = re.search(r"\n(?:###|Task|任务)\s*(\d+)\s*[:：]?\s*(?:Instruction[:：]|指令[:：])?\s*$", prompt)
-    if first:  # a completions prompt that stops inside the first new item
+    if first:
         return _continuation(int(first[1]), draw, prompt, repeat)
+    # '... numbered from 9 to 16.': a chat prompt for new tasks.
     numbers = re.search(r"(?:from |从)(\d+)(?: to |到)(\d+)[.。]\s*$", prompt)
     if numbers:
         start, stop = int(numbers[1]), int(numbers[2]) + 1
         block = _in_blocks(prompt)
         return "\n".join(_item(n, draw, prompt, repeat, block) for n in range(start, min(stop, start + 40)))
-    return _labelled(draw, prompt) if re.search(r"^(?:Label: |标签：)", prompt, re.MULTILINE) else _worked(draw, prompt)
+    # Anything else is a prompt for instances; 'Label: ' in its examples means a classification.
+    return (
+        _label_first_examples(draw, prompt)
+        if re.search(r"^(?:Label: |标签：)", prompt, re.MULTILINE)
+        else _input_first_example(draw, prompt)
+    )
 
 
 def _continuation(start: int, draw: random.Random, prompt: str, repeat: float) -> str:
+    """Continue a completions prompt with eight items, the first without its opening.
+
+    Args:
+        start: The number of the first item.
+        draw: Random choices.
+        prompt: The text of the prompt.
+        repeat: Share of proposals that repeat one fixed task.
+    """
+    # ' Plan ...\nInput: ...\nOutput: ...\n\n### 5\nInstruction: ...'
     if _in_blocks(prompt):
         text = "\n".join(_item(n, draw, prompt, repeat, True) for n in range(start, start + 8))
         return " " + text.partition(":" if not _is_zh(prompt) else "：")[2].lstrip()
+    # 'Plan ...\nTask 10: Write ...'
     opening = "任务{}：" if _is_zh(prompt) else "Task {}: "
     lines = [opening.format(n) + _instruction(draw, prompt, repeat) for n in range(start, start + 8)]
     return lines[0].removeprefix(opening.format(start)) + "\n" + "\n".join(lines[1:])
 
 
-def _labelled(draw: random.Random, prompt: str) -> str:
-    """Two examples, label first; a completions prompt has already written 'Example 1'."""
+def _label_first_examples(draw: random.Random, prompt: str) -> str:
+    """Write two examples, label first; a completions prompt already ends in 'Example 1'."""
     example, label, given = ("示例", "标签：", "输入：") if _is_zh(prompt) else ("Example ", "Label: ", "Input: ")
     text = "" if prompt.endswith(f"{example}1\n") else f"{example}1\n"
     one, two = draw.sample(draw.choice(_LABELS), 2)
@@ -107,15 +137,15 @@ def _labelled(draw: random.Random, prompt: str) -> str:
     return text + f"{label}{two}\n{given}{_sentence(draw, prompt)}\n"
 
 
-def _worked(draw: random.Random, prompt: str) -> str:
-    """An output alone, or an example with its input."""
+def _input_first_example(draw: random.Random, prompt: str) -> str:
+    """Write an output alone, or an example with an input."""
     example, given, output = ("示例1", "输入：", "输出：") if _is_zh(prompt) else ("Example 1", "Input: ", "Output: ")
-    shown = "" if draw.random() < 0.5 else f"{example}\n{given}{_sentence(draw, prompt)}\n"
-    return f"{shown}{output}{_sentence(draw, prompt)}\n"
+    opening = "" if draw.random() < 0.5 else f"{example}\n{given}{_sentence(draw, prompt)}\n"
+    return f"{opening}{output}{_sentence(draw, prompt)}\n"
 
 
 def _in_blocks(prompt: str) -> bool:
-    """Whether the prompt shows whole tasks under '### 1'."""
+    """Return whether the prompt shows complete tasks below '### 1'."""
     return re.search(r"^### \d+$", prompt, re.MULTILINE) is not None
 
 
@@ -130,13 +160,23 @@ def _item(number: int, draw: random.Random, prompt: str, repeat: float, block: b
     )
 
 
-def _as_json(title: str, schema: Any, draw: random.Random, prompt: str, repeat: float) -> str:
-    """Answer the schemas of the built-in strategies with tasks, and any other with values that conform to it."""
+def _json_answer(title: str, schema: Any, draw: random.Random, prompt: str, repeat: float) -> str:
+    """Answer a schema of a built-in strategy with tasks, and any other schema with a value that conforms to it.
+
+    Args:
+        title: The schema's title: 'tasks', 'instructions', or 'instances' in the built-in strategies.
+        schema: The JSON schema.
+        draw: Random choices.
+        prompt: The text of the prompt.
+        repeat: Share of proposals that repeat one fixed task.
+    """
     item = schema.get("properties", {}).get(title, {}).get("items", {})
     keys = list(item.get("properties", {}))
+    # A schema of a user's own strategy.
     if title not in ("tasks", "instructions", "instances") or not _FIELDS.issuperset(keys):
         value = conforming(schema, draw, lambda: _sentence(draw, prompt))
         return json.dumps(value, ensure_ascii=False)
+    # {"tasks": [{"instruction": ..., "input": ..., "output": ...}]} or {"instructions": ["..."]}
     fields: dict[str, Callable[[], str]] = {
         "instruction": lambda: _instruction(draw, prompt, repeat),
         "input": lambda: _sentence(draw, prompt) if "label" in keys or draw.random() < 0.5 else "",
@@ -180,5 +220,5 @@ def _material(draw: random.Random, prompt: str) -> str:
 
 
 def _is_zh(prompt: str) -> bool:
-    """Whether the wording is Chinese; what it shows may be in any language."""
+    """Return whether the wording is Chinese; the demonstrations further down may be in any language."""
     return re.search(r"[\u4e00-\u9fff]", prompt[:60]) is not None

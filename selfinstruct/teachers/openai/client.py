@@ -22,7 +22,7 @@ import openai
 from multidict import CIMultiDict
 
 from ...core.errors import TeacherRefused
-from ..egress import no_address, on_this_machine
+from ..egress import invalid_address, on_this_machine
 from ..limits import Limits, Turn
 from .options import PUBLIC_API, OpenAIOptions
 from .proxy import find_proxy
@@ -96,7 +96,7 @@ class TeacherClient:
         try:
             home = httpx2.URL(config.address or PUBLIC_API)
         except httpx2.InvalidURL as error:
-            raise no_address(error) from None
+            raise invalid_address(error) from None
         # Requests go to one origin only, so one transport with one proxy setting is enough.
         proxy = None if direct or on_this_machine(home.host) else find_proxy(home)
         attempt_s, connections = _ATTEMPT_TIMEOUTS * config.timeout_s, concurrency + _SPARE_CONNECTIONS

@@ -1,6 +1,6 @@
 """The catalog of local models, and how to resolve `teacher.model` of the configuration.
 
-The entries are data in `catalogue.yaml`. `weights` downloads the files described here, and `llama_server` serves them.
+The entries are data in `catalog.yaml`. `weights` downloads the files described here, and `llama_server` serves them.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class LocalModel:
 
 
 @lru_cache(maxsize=1)
-def load_catalogue() -> dict[str, LocalModel]:
+def load_catalog() -> dict[str, LocalModel]:
     """Return the models of the catalog by name, in the order of the file."""
     return {
         name: LocalModel(
@@ -79,7 +79,7 @@ def load_catalogue() -> dict[str, LocalModel]:
             parts=tuple(WheelPart(**part) for part in entry.pop("parts")),
             **entry,
         )
-        for name, entry in shipped_yaml(__package__, "catalogue.yaml").items()
+        for name, entry in shipped_yaml(__package__, "catalog.yaml").items()
     }
 
 
@@ -95,7 +95,7 @@ def resolve(model: str) -> LocalModel | Path:
         if match is None or ".." in match["file"].split("/"):
             raise UsageError(f"{model}: write it as hf://owner/repo/file.gguf")
         return LocalModel(name=model, title=match["file"], file=Path(match["file"]).name, hub=model)
-    known = load_catalogue()
+    known = load_catalog()
     if model in known:
         return known[model]
     # 'models/my.gguf', '~/my.gguf', 'C:\\models\\my.gguf'
