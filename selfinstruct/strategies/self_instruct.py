@@ -8,8 +8,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -28,6 +26,7 @@ from .protocol import PreviewPrompt
 from .reading.lists import clean_item, is_nothing, read_list, without_numbers, without_thoughts
 from .reading.loose_json import fields_of, read_json
 from .reading.text_blocks import LABEL_FIRST, read_blocks, read_examples
+from .reading.yes_no import more_likely_yes, says_yes
 from .wording import load_wording
 
 PUBLISHED = {
@@ -189,24 +188,8 @@ class SelfInstruct:
         Anything else counts as no, because input-first works for any task.
         """
         yes, no = self._wording["yes"].lower(), self._wording["no"].lower()
-        # {' Yes': -0.1, ' yes': -3.2, ' N': -2.5}: add up the probabilities of all spellings and prefixes.
-        if completion.logprobs:
-            share = [0.0, 0.0]
-            for token, value in completion.logprobs.items():
-                word = token.strip().lower()
-                for side, name in enumerate((yes, no)):
-                    if word and name.startswith(word):
-                        share[side] += math.exp(min(value, 0.0))
-            if share[0] != share[1]:
-                return share[0] > share[1]
-        # 'Yes, it is.', 'Classification: **Yes**', '是': the first part that starts with either word decides.
-        for part in re.split(r"[:：\n]", without_thoughts(completion.text)):
-            word = part.strip(" \t\r*_\"'“”「」`（(").lower()
-            if word.startswith(yes) and not word.startswith(yes + no):  # '是否' ('whether') is neither
-                return True
-            if word.startswith(no):
-                return False
-        return False
+        likely = more_likely_yes(completion.logprobs, yes, no) if completion.logprobs else None
+        return says_yes(completion.text, yes, no) if likely is None else likely
 
     # --- step 3 -------------------------------------------------------------------------------
 

@@ -109,7 +109,7 @@ def _read(source: str) -> Any:
     try:
         return yaml.safe_load(Path(source).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"prompts: {source}: can't be read: {str(error).splitlines()[0]}") from None
+        raise ConfigError(f"prompts: {source}: can't be read: {str(error).splitlines()[0]}; correct the file") from None
 
 
 def _compare(wording: PromptWording, shipped: dict[str, Any], source: str) -> None:

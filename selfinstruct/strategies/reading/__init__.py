@@ -1,1 +1,1 @@
-"""Parsers for what a teacher wrote: numbered lists, blocks of named fields, and loose JSON; used by the strategies."""
+"""Parsers for what a teacher wrote: numbered lists, blocks of named fields, loose JSON, and yes or no."""

@@ -1,0 +1,44 @@
+"""Read whether a teacher said yes or no; Self-Instruct uses this for 'is the task a classification?'."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+from .lists import without_thoughts
+
+
+def more_likely_yes(logprobs: Mapping[str, float], yes: str, no: str) -> bool | None:
+    """Compare the probabilities of two words, or return None if they are equal.
+
+    Args:
+        logprobs: Natural-log probabilities of the likeliest first tokens: {' Yes': -0.1, ' yes': -3.2, ' N': -2.5}.
+        yes: The word for yes, in lower case.
+        no: The word for no, in lower case.
+    """
+    # Add up the probabilities of all spellings and prefixes of each word.
+    share = [0.0, 0.0]
+    for token, value in logprobs.items():
+        word = token.strip().lower()
+        for side, name in enumerate((yes, no)):
+            if word and name.startswith(word):
+                share[side] += math.exp(min(value, 0.0))
+    return None if share[0] == share[1] else share[0] > share[1]
+
+
+def says_yes(text: str, yes: str, no: str) -> bool:
+    """Return whether the first part of a response that starts with either word says yes.
+
+    Args:
+        text: A teacher's response: 'Yes, it is.', 'Classification: **Yes**', '是'.
+        yes: The word for yes, in lower case.
+        no: The word for no, in lower case.
+    """
+    for part in re.split(r"[:：\n]", without_thoughts(text)):
+        word = part.strip(" \t\r*_\"'“”「」`（(").lower()
+        if word.startswith(yes) and not word.startswith(yes + no):  # '是否' ('whether') is neither
+            return True
+        if word.startswith(no):
+            return False
+    return False
