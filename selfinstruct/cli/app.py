@@ -85,6 +85,7 @@ def _root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
+    # `selfinstruct --version` must not need a command.
     if version:
         from ..core.version import __version__
 

@@ -129,6 +129,7 @@ def _say_outcome(done: Run, signals: Signals, short: bool) -> None:
     from ..dataset.licensing import licensing
     from ..journal.snapshot import read
 
+    # How the run ended, and what it cost.
     if done.idle and not short:
         say("nothing to do: the target was already met, and the dataset is unchanged")
     elif not short:
@@ -138,6 +139,8 @@ def _say_outcome(done: Run, signals: Signals, short: bool) -> None:
         say(f"{outcome.reason}: {outcome.detail}")
         for name, value in spending(done.status()).items():
             say(f"{name.strip()}: {value}")
+
+    # What the licenses of seeds and teachers require.
     if not done.idle:
         with read(done) as snapshot:
             warnings = licensing(snapshot).warnings

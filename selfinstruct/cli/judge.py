@@ -45,6 +45,8 @@ def judge_eval(
         assemble(loaded)
         for line in clear_text_warnings(loaded):
             say(line)
+
+        # Grade the pairs. The answers are stored, so that a second evaluation with the same judge is free.
         agreement, folder = evaluate_judge(loaded, pairs)
         if as_json:
             print(printable_json(asdict(agreement)))

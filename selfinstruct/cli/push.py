@@ -37,14 +37,18 @@ def push(
         from ..core.errors import UsageError
         from ..dataset import plan_upload, push_to_hub
 
+        # Show the plan: nothing is sent to the hub before the confirmation.
         upload = plan_upload(source, repo, public=public, create_pr=create_pr, revision=revision)
         _print_plan(upload)
+
+        # Confirm. A script can't answer, so it must pass --yes.
         if not yes:
             if not sys.stdin.isatty():
                 raise UsageError("push: nothing was uploaded, because there is no terminal to confirm on; add --yes")
             if not typer.confirm("upload?", err=True):
                 say("nothing was uploaded")
                 raise typer.Exit(3)
+
         print(printable(push_to_hub(upload)))
 
 

@@ -52,6 +52,7 @@ def refilter(
 
         replayed = replay(run, new_run, overrides)
         outcome = replayed.outcome
+        # Exit code 3: the stricter filters leave fewer records than the target.
         say(outcome.detail)
         if outcome.exit_code:
             say(f"to generate the missing records: selfinstruct generate {new_run / 'config.yaml'}")

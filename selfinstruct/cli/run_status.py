@@ -23,8 +23,10 @@ def status(run: RunPath, as_json: AsJson = False, debug: Debug = False) -> None:
         if streams := streams_of(run):
             print_streams(run, len(streams), [each.status() for each in begun_runs(streams)], as_json)
             return
+
         now = Run(run).status()
         if as_json:
+            # `asdict` omits properties.
             derived = ("acceptance", "cost_per_record_usd", "target_cost_usd")
             print(printable_json(asdict(now) | {name: getattr(now, name) for name in derived}))
         else:
@@ -45,6 +47,7 @@ def _rows(now: Status) -> dict[str, str]:
     }
     if now.taken_over:
         rows["inherited"] = f"{now.taken_over:,} answers of another run"
+    # Open batch jobs.
     rows |= {f"  waits, {number}": line for number, line in enumerate(now.waiting, 1)}
     rows["last start"] = now.last_start
     return rows | {f"  refused, {reason}": f"{count:,}" for reason, count in now.refused.items()}

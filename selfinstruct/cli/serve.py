@@ -32,9 +32,11 @@ def serve(
 
         from ..report.live import Live, check_place, serving
 
+        # Without a token, only this machine may read the page.
         check_place(host, token)
         live = Live(run)
 
+        # Print the address as soon as the server listens, then serve until Ctrl-C.
         async def forever() -> None:
             async with serving(live, host, port, token) as address:
                 print(address, flush=True)

@@ -49,11 +49,13 @@ def serve_fake(
         from ..teachers.fake.fake_server import FakeServer, serving
         from ..teachers.fake.faults import Faults
 
+        # '429=0.1,html=0.05': one request in ten gets a 429, one in twenty an HTML page.
         drawn = None if faults is None else Faults.parse(faults, seed)
         before = []  # limits are checked before a request is answered
         if max_rpm is not None or max_tpm is not None:
             before.append(limiting(Provider(max_rpm, max_tpm, fixed_minutes, retry_after, rate_headers)))
 
+        # Print the base URL as soon as the server listens, then serve until Ctrl-C.
         async def serve() -> None:
             server = FakeServer(latency_s=latency_s, log=log, before=before, batches=FakeBatches(batch_s), faults=drawn)
             async with serving(server, port) as base_url:
@@ -72,6 +74,7 @@ def teacher_list(debug: Debug = False) -> None:
         from ..teachers.local.weights import cached
 
         for name, model in load_catalog().items():
+            # 'smollm2-135m    145 MB  Apache-2.0  cached'
             size = f"{(model.bytes or 0) / 1e6:,.0f} MB"
             state = "cached" if cached(model) else "to fetch"
             print(f"{name:<22} {size:>9}  {model.license:<11} {state:<9} {model.title}")
@@ -118,6 +121,7 @@ def teacher_serve(
         from ..teachers.local.llama_server import serve_foreground
         from ..teachers.local.weights import fetch
 
+        # The server answers to the catalog's name, or to the file's name without .gguf.
         found = resolve(model)
         alias = found.name if isinstance(found, LocalModel) else found.stem
         serve_foreground(

@@ -19,6 +19,8 @@ from .secrets import safe_key
 
 Values = dict[str, Any]
 
+_TWICE = "this key appears twice"
+
 
 class _Loader(yaml.SafeLoader):
     """YAML loader that rejects duplicate keys and keeps the sign of `target: +500`."""
@@ -28,7 +30,7 @@ class _Loader(yaml.SafeLoader):
         seen = set()
         for key, value in ((key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, "this key appears twice", key.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, _TWICE, key.start_mark)
             seen.add(key.value)
             # YAML reads '+500' as the number 500. Keep the text, because the sign has a meaning here.
             if key.value == "target" and isinstance(value, yaml.ScalarNode) and value.value.startswith("+"):
@@ -60,7 +62,8 @@ def read_yaml(path: Path) -> Values:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         # "found undefined alias 'sk-123'" -> "found undefined alias"
         problem = re.sub(r"(alias|anchor|tag) '[^']*'", r"\1", error.problem or "not valid YAML")
-        raise ConfigError(f"{path}:{line}: {problem}; check the indentation and the quotes") from None
+        advice = "remove one of them" if problem == _TWICE else "check the indentation and the quotes"
+        raise ConfigError(f"{path}:{line}: {problem}; {advice}") from None
     except (ValueError, RecursionError):  # such as an unquoted date with a 13th month
         raise ConfigError(f"{path}: a value that YAML can't read; put quotes around dates and texts") from None
 
