@@ -1,4 +1,4 @@
-"""Asker: recalled before it is asked, paid for once, committed before anyone sees it."""
+"""`Asker` recalls an answer before asking, pays for an answer once, and commits it before any caller sees it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usa
 from selfinstruct.journal.journal import Answer, Journal
 
 NAME = "gpt-4o-mini"
-"""What the one teacher of a configuration without one is called."""
+"""The name of the teacher in a configuration that sets none."""
 
 
 class Teacher:
-    """Answers with the prompt's own text once `go` is set; a list of what it was asked is kept."""
+    """Answers with the prompt's own text once `go` is set, and keeps a list of the prompts."""
 
     def __init__(self, answer: Callable[[str], Completion | Exception] | None = None) -> None:
         self.asked: list[str] = []
@@ -65,7 +65,7 @@ def closed_asker(journal: Journal, **values: Any) -> Asker:
 
 
 def within(course: Callable[[], Awaitable[None]]) -> None:
-    """Run a course of events; nothing in here may wait for ever."""
+    """Run a scenario; fail if it never ends."""
 
     async def bounded() -> None:
         async with asyncio.timeout(10):
@@ -199,7 +199,7 @@ def test_closing_wakes_who_waits_and_keeps_what_is_in_flight(journal: Journal) -
         heard: list[str] = []
         asker.when_closed(lambda: heard.append(asker.reason or ""))
         asker.close("interrupted", "by a signal")
-        asker.close("budget", "too late: the first reason stands")
+        asker.close("budget", "too late: the first reason counts")
         await asyncio.sleep(0.01)
         assert [ask.done() for ask in asks] == [False, False, True, True, True, True]
         teacher.go.set()
@@ -249,7 +249,7 @@ def test_failures_in_a_row_close_and_are_forgotten_the_late_ones_too(journal: Jo
         assert (asker.reason, type(asker.error)) == ("teacher_down", TeacherDown)
         assert "3 questions in a row" in asker.detail
         assert [journal.recall(name) for name in "abcdef"] == [None] * 6
-        assert journal.totals().requests == 6, "they were sent: a cap on requests goes on counting them"
+        assert journal.totals().requests == 6, "they were sent, so a cap on requests still counts them"
 
     within(course)
 

@@ -1,4 +1,4 @@
-"""No cap is ever passed, however many questions are under way; and a run with room left goes on."""
+"""No cap is ever exceeded, however many questions are in flight; a run within its caps continues."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ caps = st.fixed_dictionaries(
 def test_no_cap_is_ever_passed(
     limits: dict[str, float | int | None], at_once: int, count: int, draw: random.Random
 ) -> None:
-    """Random prompts, usages, retries, failures, cancellations and orders; checked after every step."""
+    """Random prompts, usages, retries, failures, cancellations and orders; the caps are checked after every step."""
     budget = Budget(config(**limits), {TEACHER: PRICE}, Totals())
     turned_away_with_others_in_flight = 0
     in_flight = sent = 0

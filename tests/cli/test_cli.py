@@ -1,4 +1,4 @@
-"""The command line as a user meets it: the exit codes, and what is printed where."""
+"""The command line as a user sees it: exit codes, standard output, and messages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COMMANDS = [
 
 @pytest.fixture
 def config_file(tmp_path: Path, seed_file: Path) -> Path:
-    """A configuration with the fake teacher; its run lies in `tmp_path/run`."""
+    """A configuration with the fake teacher; the run's folder is `tmp_path/run`."""
     values = {
         "seeds": str(seed_file),
         "run_dir": str(tmp_path / "run"),
@@ -150,17 +150,17 @@ def test_export_in_another_format(config_file: Path, tmp_path: Path) -> None:
 
 def test_status_tells_requests_from_questions_and_own_answers_from_others(config_file: Path, tmp_path: Path) -> None:
     assert cli("generate", config_file, "--set", "teacher.model=gpt-4o-mini").returncode == 0
-    told = cli("status", tmp_path / "run").stdout
+    shown = cli("status", tmp_path / "run").stdout
     now = json.loads(cli("status", tmp_path / "run", "--json").stdout)
-    assert f"{now['requests']} for {now['asked']} questions (0 without an answer)" in told
-    assert "self_instruct, gpt-4o-mini (fake)" in told, "nobody takes these for that model's"
-    assert "target met: 30 records" in told
-    assert "inherited" not in told
+    assert f"{now['requests']} for {now['asked']} questions (0 without an answer)" in shown
+    assert "self_instruct, gpt-4o-mini (fake)" in shown, "the kind shows that the answers aren't the model's"
+    assert "target met: 30 records" in shown
+    assert "inherited" not in shown
     assert cli("refilter", tmp_path / "run", tmp_path / "strict", "--set", "max_similarity=0.6").returncode in (0, 3)
-    told = cli("status", tmp_path / "strict").stdout
-    assert "0 for 0 questions" in told
-    assert f"{now['asked']} answers of another run" in told
-    assert "recall_only" not in told
+    shown = cli("status", tmp_path / "strict").stdout
+    assert "0 for 0 questions" in shown
+    assert f"{now['asked']} answers of another run" in shown
+    assert "recall_only" not in shown
 
 
 def test_refilter_asks_nothing_and_can_go_on(config_file: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The configuration: what is read, what is refused and how, what changes a run's meaning, what ships."""
+"""The configuration: reading, error messages, the digest of a run, and the shipped files."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def load(tmp_path: Path) -> Load:
 
 
 def refusal(load: Load, text: str, *overrides: str) -> list[str]:
-    """What is said against a file, a line a defect, without its folder."""
+    """Return the error about a file, one line per defect, without the file's folder."""
     with pytest.raises(ConfigError) as caught:
         load(text, *overrides)
     return [line.rpartition("run.yaml:")[2].strip() for line in str(caught.value).splitlines()]
@@ -355,7 +355,7 @@ def test_options_without_their_kinds_class_get_it() -> None:
 
 
 def test_a_strict_type_checker_accepts_user_code(tmp_path: Path) -> None:
-    """Without pydantic's plugin, as users run it."""
+    """Type-check without pydantic's plugin, as users do."""
     code = tmp_path / "user.py"
     readme = (CONFIGS.parent / "README.md").read_text(encoding="utf-8")
     examples = "".join(re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL))
@@ -472,7 +472,7 @@ def test_seeds_are_looked_for_here_then_beside_the_file_then_above_it(
 
 @pytest.mark.parametrize("written", ["+500", "'+500'", '"+500"', " +500 # each night"])
 def test_a_target_keeps_its_sign(load: Load, written: str) -> None:
-    """YAML alone reads +500 as 500."""
+    """Plain YAML reads +500 as 500."""
     config = load(f"seeds: a\nrun_dir: b\ntarget: {written}\n")
     assert (config.target, config.more) == ("+500", 500)
     assert RunConfig.parse(config.model_dump(mode="json", exclude_unset=True)) == config
@@ -576,7 +576,7 @@ MEANT: dict[str, Any] = {
 }  # fmt: skip
 
 CONTENT: dict[str, Any] = {"filters": {"decontaminate": ["test.jsonl"], "eval_columns": ["text"]}}
-"""What of the filters stands in the meaning by what it reads."""
+"""Keys of filters whose content, not path, is part of the meaning."""
 
 
 def changed(key: str, value: Any) -> RunConfig:
@@ -653,7 +653,7 @@ def test_every_key_is_either_free_or_meant() -> None:
 
 
 def test_a_stored_configuration_reads_as_the_same() -> None:
-    """What a run's journal keeps: the keys that were set, as JSON."""
+    """The journal of a run stores the keys that were set, as JSON."""
     config = parsed(
         strategy={"kind": "self_instruct", "propose": {"temperature": None, "stop": ["\n"]}},
         teacher={"kind": "fake", "timeout_s": 5.0},
@@ -701,7 +701,7 @@ def test_the_schema_file_is_current() -> None:
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_shipped_configuration(path: Path) -> None:
-    """It loads, its seeds are there, its filters build, and its head names the schema."""
+    """Each shipped file loads, its seeds exist, its filters build, and its first line names the schema."""
     config = RunConfig.load(path)
     assert load_seeds(config.seed_sources)
     assert instruction_filters(config)

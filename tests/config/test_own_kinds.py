@@ -1,4 +1,4 @@
-"""Kinds of the user's own: each declares its options, which the configuration sets and the run checks."""
+"""A user's own kinds declare options; the configuration sets them, and the run checks them."""
 
 from __future__ import annotations
 
