@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from importlib import resources
 from pathlib import Path
@@ -60,6 +61,7 @@ def write_starter(folder: Path, kind: str, force: bool = False) -> list[Path]:
             path.write_text(text, encoding="utf-8")
     except OSError as error:
         for path in files.keys() - existing:  # a partial file would block the next attempt
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the folder is a file
+                path.unlink()
         raise UsageError(f"init: {folder}: {error.strerror or error}") from None
     return list(files)

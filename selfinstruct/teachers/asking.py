@@ -33,7 +33,7 @@ def askings_of(config: RunConfig, own: Mapping[str, Teacher]) -> dict[str, Askin
 
 
 def check_roles(config: RunConfig, purposes: Sequence[str] | None) -> None:
-    """Check the roles of several teachers against the purposes of prompts.
+    """Check the roles of the teachers against the purposes of prompts.
 
     Args:
         config: The teachers and the judge.
@@ -42,13 +42,12 @@ def check_roles(config: RunConfig, purposes: Sequence[str] | None) -> None:
     Raises:
         ConfigError: No teacher answers some purpose, or nothing needs some role.
     """
-    if config.teachers is None:
-        return
-    roles = [role for each in config.teachers for role in each.roles or ()]
+    key, teachers = ("teacher.roles", (config.teacher,)) if config.teachers is None else ("teachers", config.teachers)
+    roles = [role for each in teachers for role in each.roles or ()]
     defects = []
     # A teacher without roles answers every purpose.
     for purpose in purposes or ("propose",):
-        if all(each.roles is not None and purpose not in each.roles for each in config.teachers):
+        if all(each.roles is not None and purpose not in each.roles for each in teachers):
             defects.append(f"none has the role {purpose!r}; add it to the roles of one")
     if config.judge is None and "judge" in roles:
         defects.append(
@@ -61,7 +60,7 @@ def check_roles(config: RunConfig, purposes: Sequence[str] | None) -> None:
         hint = f"did you mean {guess!r}?" if guess else f"one of {', '.join(known)}"
         defects.append(f"the role {role!r} is unknown; {hint}")
     if defects:
-        raise ConfigError("\n".join(f"teachers: {defect}" for defect in defects))
+        raise ConfigError("\n".join(f"{key}: {defect}" for defect in defects))
 
 
 def asked_together(teachers: Sequence[TeacherOptions], askings: Mapping[str, Asking]) -> Asking:

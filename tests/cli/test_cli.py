@@ -184,6 +184,13 @@ def test_fork_takes_the_answers_over(config_file: Path, tmp_path: Path) -> None:
     assert json.loads(cli("status", tmp_path / "forked", "--json").stdout)["records"] == 45
 
 
+def test_init_into_a_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("mine")
+    refused = cli("init", tmp_path / "notes")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
 @pytest.mark.parametrize("start", STARTERS)
 def test_init_writes_what_check_accepts(start: str, tmp_path: Path) -> None:
     done = cli("init", tmp_path / "new", "--teacher", start)

@@ -118,6 +118,7 @@ TARGET = "target: must be a number of records such as 500, or +500 for 500 more 
         ({"Target": 5}, "Target: unknown key; did you mean 'target'?"),
         ({"max_token": 5}, "max_token: unknown key; did you mean 'max_tokens'?"),
         ({"zzz": 5}, "zzz: unknown key"),
+        ({"teacher": {"modle": "a"}}, "teacher.modle: unknown key; did you mean 'teacher.model'?"),
         ({"keyword": True}, "keyword: unknown key"),
         ({"teacher": {"modell": "a"}}, "teacher.modell: unknown key; did you mean 'teacher.model'?"),
         ({"dataset": {"format": "a"}}, "dataset.format: unknown key; did you mean 'dataset.formats'?"),
@@ -347,13 +348,13 @@ def test_a_config_can_be_built_copied_and_validated_again() -> None:
     assert RunConfig.model_validate_json(config.model_dump_json(exclude_unset=True)) == config
 
 
-@pytest.mark.slow
 def test_options_without_their_kinds_class_get_it() -> None:
     config = RunConfig(seeds="s", run_dir="r", teacher=TeacherOptions(kind="fake", model="m"))
     assert config.teacher == FakeOptions(model="m")
     assert config.teacher.is_fake
 
 
+@pytest.mark.slow
 def test_a_strict_type_checker_accepts_user_code(tmp_path: Path) -> None:
     """Type-check without pydantic's plugin, as users do."""
     code = tmp_path / "user.py"

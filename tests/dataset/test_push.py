@@ -146,6 +146,7 @@ def test_only_card_and_data_are_sent(hub: Hub, push: Push, made: Run, tmp_path: 
     assert files_on(hub.repos[REPO]) == files_of(made.dataset_path)
 
 
+@pytest.mark.slow
 def test_offline_no_token_and_a_wrong_one_are_one_line(hub: Hub, push: Push, made: Run, tmp_path: Path) -> None:
     done = push(made.path, REPO, "--yes", env={"HF_HUB_OFFLINE": "1"})
     assert (done.returncode, "HF_HUB_OFFLINE is set: nothing is uploaded" in done.stderr) == (2, True)
@@ -162,6 +163,7 @@ def test_offline_no_token_and_a_wrong_one_are_one_line(hub: Hub, push: Push, mad
     assert wrong not in done.stdout + done.stderr, "also where the server repeats it"
 
 
+@pytest.mark.slow
 def test_a_hub_that_fails_or_is_not_there_ends_with_3(hub: Hub, push: Push, made: Run) -> None:
     hub.fail_with = 500
     done = push(made.path, REPO, "--yes")

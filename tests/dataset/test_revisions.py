@@ -155,6 +155,7 @@ for _ in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_who_reads_a_revision_keeps_it_while_others_are_written(make_config: MakeConfig, tmp_path: Path) -> None:
     """A process that has the files of one revision open, mapped and loaded, while two more take its place."""
     config = make_config(target="+10")

@@ -201,6 +201,7 @@ def test_what_is_written_back_is_read_again(seconds: int) -> None:
     assert seconds_of(written_of(seconds), "x") == seconds
 
 
+@pytest.mark.slow
 def test_time_that_is_up_ends_a_run_cleanly_and_a_later_start_goes_on(job: Callable[..., Any], tmp_path: Path) -> None:
     config, server = job(latency_s=0.3, target=50_000, concurrency=8)
     code, said = ended(config, "--max-runtime", "8s")
@@ -220,6 +221,7 @@ def test_time_that_is_up_ends_a_run_cleanly_and_a_later_start_goes_on(job: Calla
     assert len(si.Run(tmp_path / "run").records()) == have + 20
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers_is_not_waited_for(job: Callable[..., Any], tmp_path: Path) -> None:
     config, _ = job(latency_s=600)
     code, said = ended(config, "--max-runtime", "1s")

@@ -91,6 +91,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_with_one_line_and_a_start_with_room_loses_nothing(
     written: Callable[..., tuple[Path, Loopback]], small_disk: Path
 ) -> None:
@@ -113,6 +114,7 @@ def test_a_full_disk_ends_with_one_line_and_a_start_with_room_loses_nothing(
     assert again <= 2 * 16, "only what was in flight when the disk was full"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["status"], ["export"], ["generate"]])
 def test_an_output_that_takes_nothing_is_no_defect(
     written: Callable[..., tuple[Path, Loopback]], tmp_path: Path, command: list[str]

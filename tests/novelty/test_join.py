@@ -49,6 +49,7 @@ def joined(references: list[str], texts: list[str], cutoff: float, equal: bool, 
     return made.run()
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(seed=st.integers(0, 10**9), cutoff=CUTOFFS, equal=st.booleans(), workers=st.sampled_from([1, 2, 3]))
 def test_as_one_text_after_the_other(seed: int, cutoff: float, equal: bool, workers: int) -> None:
@@ -142,6 +143,7 @@ def test_compiled_tokens_are_the_tokens(texts: list[str]) -> None:
     assert len(set(words)) == len(words)
 
 
+@pytest.mark.slow
 def test_every_character_is_cut_as_tokenize_does() -> None:
     texts = [chr(code) for code in range(0x110000)]
     texts += [f"用{chr(code)}a" for code in range(0, 0x30000, 7)]

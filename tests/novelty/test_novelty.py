@@ -69,6 +69,7 @@ def test_as_rouge_score_by_brute_force(engine: str, texts: list[str], cutoff: fl
     assert len(made) == len(pool)
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(seed=st.integers(0, 10**9), cutoff=CUTOFFS)
 def test_the_engines_agree_on_any_interleaving(seed: int, cutoff: float) -> None:

@@ -61,6 +61,7 @@ def test_a_text_longer_than_a_posting_can_say() -> None:
         OnlineEngine(0.7).add([0] * (LONGEST_TEXT + 1))
 
 
+@pytest.mark.slow
 def test_compiled_code_at_hand_is_never_that_of_another_rule(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "selfinstruct", tmp_path / "selfinstruct", ignore=shutil.ignore_patterns("__pycache__"))
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}

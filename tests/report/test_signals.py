@@ -464,6 +464,7 @@ def test_a_collector_that_is_not_there_ends_no_run(config_file: Config, address:
     assert TOKEN not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_collector_that_never_answers_is_given_up(config_file: Config) -> None:
     held = threading.Event()
     with receiving(hold=held) as collector:

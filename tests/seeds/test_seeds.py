@@ -361,6 +361,7 @@ def ask_hub(folder: Path, **variables: str) -> tuple[str, float]:
     return message, float(seconds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["offline mode", "nothing listens", "nobody answers"])
 def test_a_hub_that_can_not_be_reached_ends_in_one_line_within_seconds(tmp_path: Path, network: str) -> None:
     with silent_server() as silent:

@@ -241,6 +241,7 @@ def test_a_job_that_is_refused_ends_the_run_and_is_made_anew_by_the_next_start(
     server.assert_paid_once()
 
 
+@pytest.mark.slow
 def test_a_full_queue_is_waited_for_and_jobs_get_shorter_where_none_of_ours_fills_it(
     provider: Callable[..., Provider], values: Callable[..., dict[str, Any]], live_rows: dict[str, bytes]
 ) -> None:
@@ -252,6 +253,7 @@ def test_a_full_queue_is_waited_for_and_jobs_get_shorter_where_none_of_ours_fill
     assert set(server.times_executed().values()) == {1}
 
 
+@pytest.mark.slow
 def test_jobs_are_as_long_as_the_provider_takes(
     provider: Callable[..., Provider],
     values: Callable[..., dict[str, Any]],
@@ -390,6 +392,7 @@ def test_what_was_asked_in_a_job_counts_not_what_would_be_asked_now(
     assert set(server.times_executed().values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_signal_while_a_job_runs_ends_the_start_and_the_next_collects(
     provider: Callable[..., Provider],
     values: Callable[..., dict[str, Any]],

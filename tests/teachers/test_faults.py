@@ -156,6 +156,7 @@ def test_a_teacher_that_only_refuses_is_down_when_patience_is_over(
     assert not list(prompts_of(tmp_path / "run")), "no row: the next start asks all of them"
 
 
+@pytest.mark.slow
 def test_all_kinds_at_once(rehearse: Callable[..., tuple[Run, Counter[str], Path]]) -> None:
     run, faults, _ = rehearse(dict.fromkeys(KINDS, 0.6 / len(KINDS)), strategy="self_instruct", target=60)
     assert run.outcome.reason == "target"

@@ -76,6 +76,7 @@ def test_a_wrong_list_is_explained(values: dict[str, Any], said: str) -> None:
             {"teachers": [{"roles": ["propose", "jury"]}]},
             "teachers: the role 'jury' is unknown; one of propose, judge",
         ),
+        ({"teacher": {"roles": ["propos"]}}, "teacher.roles: none has the role 'propose'; add it to the roles of one"),
         (
             {"teachers": [{"roles": ["propose", "instancs"]}, {"name": "b"}], "strategy": "self_instruct"},
             "teachers: the role 'instancs' is unknown; did you mean 'instances'?",
