@@ -168,9 +168,8 @@ class Budget:
         price, size = self._prices.get(teacher), self._bounds.get(teacher, bytes_bound)(prompt)
         limit = prompt.sampling.max_tokens
         if limit is None and (self.max_tokens is not None or self.max_cost_usd is not None):
-            raise ConfigError(
-                f"{prompt.purpose}.max_tokens: a cap on tokens or dollars needs a token limit here; set one"
-            )
+            section = "judge" if prompt.purpose == "judge" else f"strategy.{prompt.purpose}"
+            raise ConfigError(f"{section}.max_tokens: a cap on tokens or dollars needs a token limit here; set one")
         # Some servers charge more for cached tokens than for fresh ones, so the worst case is the higher of both.
         usage, cached = Usage(size, limit or 0), Usage(size, limit or 0, size)  # without caps, no limit is needed
         cost = max(price.cost(usage), price.cost(cached)) if price else 0.0

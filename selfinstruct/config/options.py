@@ -19,6 +19,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from ..core.errors import ConfigError
 from ..core.prompts import Endpoint
+from ..core.suggest import closest
 from .fields import Dollars, Free, Name, PerGeneration, Section
 from .plugins import hint
 from .secrets import safe_key
@@ -54,7 +55,11 @@ class Options(Section):
             known = ", ".join(field for field in cls.model_fields if field != "kind")
             problem = first["msg"].replace("Input should be", "must be")
             if first["type"] == "extra_forbidden":
-                problem = f"unknown option; {f'one of {known}' if known else 'this kind has no options'}"
+                guess = closest(name, cls.model_fields)
+                meant = (
+                    f"did you mean {guess!r}?" if guess else f"one of {known}" if known else "this kind has no options"
+                )
+                problem = f"unknown option; {meant}"
             raise ConfigError(f"{cls.key}.{name}: {problem}") from None
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, SelfInstructError
 from ..core.suggest import closest
 
 
@@ -52,6 +53,30 @@ def load_named(name: str, known: Mapping[str, Any], key: str) -> Any:
         guess = closest(attribute, vars(module))
         meant = f"; did you mean {guess!r}?" if guess else ""
         raise ConfigError(f"{key}: module {path!r} has no {attribute!r}{meant or '; check the name'}") from None
+
+
+def call_own_code(key: str, name: str, build: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what code of the user's own makes of `arguments`.
+
+    Args:
+        key: The configuration key, which begins the error message.
+        name: The configured name of `build`.
+        build: A class or function.
+        arguments: What it is called with.
+
+    Raises:
+        ConfigError: The code fails, with the file and line of its last step.
+    """
+    try:
+        return build(*arguments)
+    except SelfInstructError:
+        raise
+    except Exception as error:  # the user's own code may raise anything
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        # The last frame is the failing line, unless the call itself failed for wrong arguments.
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = "" if frame.filename == __file__ else f" ({frame.filename}:{frame.lineno})"
+        raise ConfigError(f"{key}: {name} can't be built: {what}{where}") from error
 
 
 def hint(name: str, known: Mapping[str, Any]) -> str:

@@ -176,6 +176,8 @@ class RunConfig(Section):
     ) -> RunConfig:
         """Raise ConfigError in place of pydantic's ValidationError, also for `RunConfig(taget=5)`."""
         # Collect the defects, at most one for each key. A wrong text hides what pydantic says about the same key.
+        if isinstance(values, dict):  # paths are accepted as objects, too
+            values = {key: os.fspath(v) if isinstance(v, os.PathLike) else v for key, v in values.items()}
         texts = dict(unusable_texts(values))
         defects: dict[str, str] = {}
         try:

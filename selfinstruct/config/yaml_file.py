@@ -117,7 +117,7 @@ def _section(values: Any, section: str, key: str) -> Any:
     else:
         if values.get(section) is None:
             values[section] = {}
-        elif section == "strategy" and isinstance(values[section], str):
+        elif section in ("strategy", "teacher") and isinstance(values[section], str):
             # 'alpaca' is shorthand for {kind: alpaca}
             values[section] = {"kind": values[section]}
         inner = values[section]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.run_config import RunConfig, overridden
-from ..core.errors import UsageError
+from ..core.errors import ConfigError, UsageError
 from ..journal.folder import Run
 from .write import write_dataset
 
@@ -36,6 +36,8 @@ def export(
     opened = run if isinstance(run, Run) else Run(run)
     changes: dict[str, Any] = {}
     if test_share is not None:
+        if not 0 <= test_share <= 1:
+            raise ConfigError(f"dataset.test_share: must be 0 to 1 (it is {test_share:g})")
         changes["test_share"] = test_share
     values = overridden(opened.config.model_dump(mode="json", exclude_unset=True), overrides or [])
     config = RunConfig.parse(values, "export")

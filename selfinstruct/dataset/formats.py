@@ -20,7 +20,7 @@ from ..core.errors import ConfigError
 from ..core.tasks import Record
 from ..journal.provenance import Origin
 from .chat_template import ChatTemplate, load_chat_template
-from .provenance_columns import ProvenanceColumns, RowDict
+from .provenance_columns import PROVENANCE_CONFIG, ProvenanceColumns, RowDict
 from .wordings import plain_prompt, published_prompt, user_text
 
 
@@ -157,12 +157,17 @@ def formats_of(config: RunConfig) -> dict[str, tuple[Format, Wording]]:
     Raises:
         ConfigError: An unknown format, one of your own that can't be imported, or a chat template that can't be used.
     """
-    found = {}
+    found: dict[str, tuple[Format, Wording]] = {}
     for kind, given in config.dataset.format_options.items():
         chosen = load_named(kind, FORMATS, "dataset.formats")
         if not isinstance(chosen, Format):
-            raise ConfigError(f"dataset.formats: {kind} is not a Format; see docs/guide/trainers.md")
-        found[config_name(kind)] = (chosen, _wording_of(config, chosen.Options.of(given)))
+            raise ConfigError(f"dataset.formats: {kind} is not a `selfinstruct.Format`")
+        name = config_name(kind)
+        if name in found or name == PROVENANCE_CONFIG:
+            raise ConfigError(
+                f"dataset.formats: two dataset configs would be called {name!r}; rename the format {kind}"
+            )
+        found[name] = (chosen, _wording_of(config, chosen.Options.of(given)))
     return found
 
 
@@ -200,6 +205,11 @@ def rows_of(
     for number, instance in enumerate(instances):
         id = record.id if number == 0 else f"{record.id}.{number}"
         row = format.row(Example(id, record.instruction, instance.input, instance.output), wording)
+        if not isinstance(row, dict) or row.keys() != format.columns(wording).keys():
+            keys = f"the columns {', '.join(row)}" if isinstance(row, dict) else type(row).__name__
+            raise ConfigError(
+                f"dataset.formats: a row has {keys}, its features are {', '.join(format.columns(wording))}"
+            )
         if format.traced:
             row = {"id": id, **row, **columns.row(record, number, len(instances), origin)}
         rows.append(row)

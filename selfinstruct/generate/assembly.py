@@ -69,6 +69,8 @@ def assemble(
         ConfigError: A wrong name, price, or language, or a plug-in that can't be built.
         SeedError: Seeds that can't be read.
     """
+    if not isinstance(config, RunConfig):
+        raise ConfigError("config: pass a RunConfig; RunConfig.load reads a file, RunConfig.parse a mapping")
     build: Callable[[RunConfig, Asking], Strategy] = build_strategy
     if strategy is not None:
         # Store the real name with the run: status, card, and provenance must not show the configured one.

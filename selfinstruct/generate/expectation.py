@@ -53,7 +53,7 @@ def check(
     rows = {
         "seeds": f"{len(parts.seeds):,} tasks, {classes:,} of them classifications{new_seeds}",
         "strategy": f"{parts.strategy.name}, prompts {parts.strategy.digest}",
-        **_teachers(config),
+        **({"teacher": f"{', '.join(parts.own)} (passed in)"} if parts.own else _teachers(config)),
         **describe_filters(config, parts.sets),
         "run": f"{folder}" + (f" (has {past.records:,} records)" if past else " (new)"),
         "target": aim.words,
@@ -87,9 +87,9 @@ def _notes(parts: Assembly, cost_usd: float | None) -> tuple[str, ...]:
     if cost_usd is not None and config.max_cost_usd is not None and cost_usd > config.max_cost_usd:
         notes.append(f"note: max_cost_usd {config.max_cost_usd:g} is below the expected cost; the run will end early")
     for each in config.all_teachers:
-        if each.missing_key is not None:
+        if each.missing_key is not None and not parts.own:
             notes.append(f"note: ${each.missing_key} is not set; `generate` needs the key in it")
-    return (*notes, *clear_text_warnings(config))
+    return tuple(dict.fromkeys([*notes, *clear_text_warnings(config)]))
 
 
 def _teachers(config: RunConfig) -> dict[str, str]:

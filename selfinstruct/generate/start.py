@@ -94,10 +94,10 @@ def run(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
 async def arun(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
     """Do what `run` does, with the same options, inside a running event loop."""
     began = asyncio.get_running_loop().time()
-    _check_options(options, config)
     parts = assemble(
         config, teacher=options.get("teacher"), strategy=options.get("strategy"), filters=options.get("filters")
     )
+    _check_options(options, config)
     config, recall_only, fork_of = parts.config, options.get("recall_only", False), options.get("fork_of")
     if not recall_only:
         for line in warnings_about(parts.seeds, config.language):

@@ -5,14 +5,13 @@ Used by `generate` when a run starts.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from typing import Any
 
 from ..config.options import StrategyOptions
-from ..config.plugins import load_named
+from ..config.plugins import call_own_code, load_named
 from ..config.run_config import RunConfig
-from ..core.errors import ConfigError, SelfInstructError
+from ..core.errors import ConfigError
 from ..core.prompts import Asking
 from .alpaca import Alpaca
 from .protocol import Strategy
@@ -21,6 +20,7 @@ from .self_instruct import SelfInstruct
 STRATEGIES: dict[str, type[Alpaca] | type[SelfInstruct]] = {"alpaca": Alpaca, "self_instruct": SelfInstruct}
 """The built-in strategies; each class declares its options as `Options`."""
 _METHODS = ("propose", "parse", "develop")
+_ATTRIBUTES = {"name": str, "digest": str, "seed_demos": int, "machine_demos": int, "tasks_per_question": int}
 
 
 def build_strategy(config: RunConfig, asking: Asking) -> Strategy:
@@ -35,6 +35,9 @@ def factory_of(given: Any, name: str) -> Callable[[RunConfig, Asking], Strategy]
     The factory raises ConfigError, with file and line, if the caller's code fails or returns something else.
     """
 
+    if isinstance(given, str):
+        raise ConfigError(f"strategy: pass an object, not the name {given!r}; names belong in the configuration")
+
     def build(config: RunConfig, asking: Asking) -> Strategy:
         built = given
         # A class without `Options` reads none: raise if the configuration sets any.
@@ -42,20 +45,13 @@ def factory_of(given: Any, name: str) -> Callable[[RunConfig, Asking], Strategy]
             StrategyOptions.of(config.strategy)
         # Call a class or a factory; a finished strategy is used as is.
         if isinstance(given, type) or not hasattr(given, "propose"):
-            try:
-                built = given(config, asking)
-            except SelfInstructError:
-                raise
-            except Exception as error:  # the caller's code may raise anything
-                # The last frame of the traceback is the failing line of the caller's code.
-                where = traceback.extract_tb(error.__traceback__)[-1]
-                what = " ".join(f"{type(error).__name__}: {error}".split())
-                raise ConfigError(
-                    f"strategy: {name} can't be built: {what} ({where.filename}:{where.lineno})"
-                ) from error
+            built = call_own_code("strategy", name, given, config, asking)
         # Report a missing method now rather than after requests have been paid for.
         if missing := [method for method in _METHODS if not callable(getattr(built, method, None))]:
             raise ConfigError(f"strategy: {name} has no method {', '.join(missing)}; see `selfinstruct.Strategy`")
+        for attribute, kind in _ATTRIBUTES.items():
+            if not isinstance(getattr(built, attribute, None), kind):
+                raise ConfigError(f"strategy: {name}.{attribute} must be {kind.__name__}; see `selfinstruct.Strategy`")
         strategy: Strategy = built
         return strategy
 
@@ -68,8 +64,9 @@ def options_for(given: Any, configured: str | StrategyOptions) -> StrategyOption
     Raises:
         ConfigError: The configuration sets options that the strategy does not have.
     """
-    declared: type[StrategyOptions] = getattr(given, "Options", type(StrategyOptions.of(configured)))
-    return declared.of(configured).model_copy(update={"kind": name_of(given)})
+    declared: type[StrategyOptions] | None = getattr(given, "Options", None)
+    options = StrategyOptions.of(configured) if declared is None else declared.of(configured)
+    return options.model_copy(update={"kind": name_of(given)})
 
 
 def name_of(given: Any) -> str:

@@ -1,6 +1,6 @@
 """Load the wording of prompts from one YAML file per language; a hash of the wording is part of every record.
 
-Your own file (`prompts: my.yaml` in the configuration) needs the same keys with the same `{placeholders}`.
+Your own file (`strategy.prompts` in the configuration) needs the same keys with the same `{placeholders}`.
 Placeholders are filled literally: no template language runs over text that a model wrote.
 """
 
@@ -52,7 +52,7 @@ class PromptWording:
     def __getitem__(self, key: str) -> str:
         value = self._texts.get(key)
         if not isinstance(value, str):
-            raise ConfigError(f"prompts: {self._source}: '{key}' must be a text; put it in quotes")
+            raise ConfigError(f"strategy.prompts: {self._source}: '{key}' must be a text; put it in quotes")
         return value
 
     def fill(self, key: str, **values: str) -> str:
@@ -67,7 +67,7 @@ class PromptWording:
         """Return the few-shot examples at `key`."""
         value = self._texts.get(key)
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise ConfigError(f"prompts: {self._source}: '{key}' must be a list of examples")
+            raise ConfigError(f"strategy.prompts: {self._source}: '{key}' must be a list of examples")
         return value
 
     @cached_property
@@ -97,7 +97,9 @@ def load_wording(config: RunConfig, strategy: str, published: dict[str, Sampling
     texts = _load_shipped(source) if own is None else _read(source)
     section = texts.get(strategy) if isinstance(texts, dict) else None
     if not isinstance(section, dict):
-        raise ConfigError(f"prompts: {source}: has no section '{strategy}'; write one as in the shipped en.yaml")
+        raise ConfigError(
+            f"strategy.prompts: {source}: has no section '{strategy}'; write one as in the shipped en.yaml"
+        )
     wording = PromptWording(section, source, published)
     # The English file is the reference for a user's file in any language.
     if own is not None:
@@ -109,7 +111,9 @@ def _read(source: str) -> Any:
     try:
         return yaml.safe_load(Path(source).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"prompts: {source}: can't be read: {str(error).splitlines()[0]}; correct the file") from None
+        raise ConfigError(
+            f"strategy.prompts: {source}: can't be read: {str(error).splitlines()[0]}; correct the file"
+        ) from None
 
 
 def _compare(wording: PromptWording, shipped: dict[str, Any], source: str) -> None:
@@ -125,13 +129,15 @@ def _compare(wording: PromptWording, shipped: dict[str, Any], source: str) -> No
         if isinstance(reference, str):
             missing = sorted(set(_PLACEHOLDER.findall(reference)) - set(_PLACEHOLDER.findall(wording[key])))
             if missing:
-                raise ConfigError(f"prompts: {source}: '{key}' lacks {{{missing[0]}}}; add it where it belongs")
+                raise ConfigError(
+                    f"strategy.prompts: {source}: '{key}' lacks {{{missing[0]}}}; add it where it belongs"
+                )
             continue
         # A list needs examples of the same shape: {task: ..., examples: [{input: ..., output: ...}]}.
         for example in wording.examples(key):
             if _shape(example) != _shape(reference[0]):
                 raise ConfigError(
-                    f"prompts: {source}: '{key}': each example needs the keys {', '.join(reference[0])}, "
+                    f"strategy.prompts: {source}: '{key}': each example needs the keys {', '.join(reference[0])}, "
                     "filled in as in the shipped en.yaml"
                 )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..config.options import TeacherOptions
-from ..config.plugins import load_named
+from ..config.plugins import call_own_code, load_named
 from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
 from .asking import asked_together, asking_for, asking_of, askings_of, check_roles
@@ -92,7 +92,13 @@ def find_kind(teacher: TeacherOptions) -> tuple[Callable[[RunConfig], Teacher], 
 def build_teacher(config: RunConfig) -> Teacher:
     """Build the teacher that `config.teacher` names, without entering it. Raises ConfigError."""
     build, options = find_kind(config.teacher)
-    return build(config.asking_only(options))
+    config = config.asking_only(options)
+    if options.kind in TEACHERS:
+        return build(config)
+    teacher: Teacher = call_own_code("teacher", options.kind, build, config)
+    if not callable(getattr(teacher, "complete", None)):
+        raise ConfigError(f"teacher: {options.kind} has no method complete; see `selfinstruct.Teacher`")
+    return teacher
 
 
 def build_teachers(config: RunConfig) -> dict[str, Any]:

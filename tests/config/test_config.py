@@ -336,6 +336,11 @@ def test_the_constructor_raises_the_errors_of_the_package(values: dict[str, Any]
         assert str(caught.value).startswith(message)
 
 
+def test_paths_may_be_objects(tmp_path: Path) -> None:
+    config = RunConfig(seeds=tmp_path / "s", run_dir=tmp_path / "r")  # type: ignore[arg-type]
+    assert (config.seeds, config.run_dir) == (str(tmp_path / "s"), str(tmp_path / "r"))
+
+
 def test_the_constructor_says_what_is_needed_without_the_command_line() -> None:
     with pytest.raises(ConfigError, match=r"^RunConfig: seeds: is missing; pass it$"):
         RunConfig(run_dir="run")  # type: ignore[call-arg]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ Pair = si.Format(row, {"pair": "string"}, Options=PairOptions)
 def _own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_kinds.py").write_text(CODE)
     monkeypatch.syspath_prepend(tmp_path)
+    sys.modules.pop("own_kinds", None)
 
 
 def test_each_kind_reads_its_options(make_config: Make) -> None:
@@ -105,7 +107,7 @@ def test_each_kind_reads_its_options(make_config: Make) -> None:
     [
         (
             {"strategy": {"kind": "own_kinds:Shouting", "marc": "?"}},
-            r"strategy\.marc: unknown option; one of prompts, .*mark",
+            r"strategy\.marc: unknown option; did you mean 'mark'",
         ),
         ({"strategy": {"kind": "own_kinds:Shouting", "mark": 5}}, r"strategy\.mark: must be a valid string"),
         ({"strategy": {"kind": "own_kinds:Plain", "mark": "?"}}, r"strategy\.mark: unknown option"),
@@ -115,7 +117,10 @@ def test_each_kind_reads_its_options(make_config: Make) -> None:
             {"dataset": {"formats": [{"kind": "own_kinds:Pair", "join": "+"}]}},
             r"dataset\.formats\.join: unknown option",
         ),
-        ({"dataset": {"formats": ["own_kinds:row"]}}, r"dataset\.formats: own_kinds:row is not a Format"),
+        (
+            {"dataset": {"formats": ["own_kinds:row"]}},
+            r"dataset\.formats: own_kinds:row is not a `selfinstruct.Format`",
+        ),
     ],
 )
 def test_a_wrong_option_is_found_before_anything_is_asked(
@@ -125,6 +130,58 @@ def test_a_wrong_option_is_found_before_anything_is_asked(
     with pytest.raises(ConfigError, match=message):
         si.check(config)
     assert not Path(config.run_dir).exists()
+
+
+def test_options_are_kept_for_a_class_passed_in(make_config: Make) -> None:
+    import own_kinds  # type: ignore[import-not-found]
+
+    config = make_config(target=3, strategy={"kind": "own_kinds:Shouting", "mark": "??"})
+    done = si.run(config, strategy=own_kinds.Shouting)
+    assert {record.instances[0].output for record in done.records()} == {"Answer??"}
+
+
+@pytest.mark.parametrize(
+    ("code", "changes", "message"),
+    [
+        (
+            'Odd = si.Format(lambda e, w: {"z": e.output}, {"q": "string"})',
+            {"dataset": {"formats": ["own_kinds:Odd"]}},
+            r"dataset\.formats: a row has the columns z, its features are q",
+        ),
+        (
+            "alpaca = si.Format(row, {'pair': 'string'})",
+            {"dataset": {"formats": ["own_kinds:alpaca", "alpaca"]}},
+            r"two dataset configs would be called 'alpaca'",
+        ),
+        (
+            "provenance = si.Format(row, {'pair': 'string'})",
+            {"dataset": {"formats": ["own_kinds:provenance"]}},
+            r"two dataset configs would be called 'provenance'",
+        ),
+        (
+            "class Bare:\n    propose = parse = develop = print\n    def __init__(self, config, asking): ...",
+            {"strategy": "own_kinds:Bare"},
+            r"strategy: own_kinds:Bare\.name must be str",
+        ),
+        (
+            "class Mute:\n    def __init__(self, config): ...",
+            {"teacher": {"kind": "own_kinds:Mute", "model": "m"}},
+            r"teacher: own_kinds:Mute has no method complete",
+        ),
+        (
+            "class Broken:\n    def __init__(self, config): raise KeyError('a')",
+            {"teacher": {"kind": "own_kinds:Broken", "model": "m"}},
+            r"teacher: own_kinds:Broken can't be built: KeyError: 'a' \(.*own_kinds\.py:\d+\)",
+        ),
+    ],
+)
+def test_a_defect_of_the_users_kind_is_reported_as_such(
+    make_config: Make, tmp_path: Path, code: str, changes: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "own_kinds.py").write_text(f"{CODE}\n{code}\n")
+    sys.modules.pop("own_kinds", None)
+    with pytest.raises(ConfigError, match=message):
+        si.run(make_config(target=3, **changes))
 
 
 def test_reading_a_configuration_imports_nothing_of_the_users(make_config: Make) -> None:

@@ -98,6 +98,24 @@ class Critical(Alpaca):
         return si.Development((si.Instance("", revised.text),))
 
 
+@pytest.mark.parametrize("given", ["library.yaml", {"seeds": "a"}])
+def test_what_is_no_configuration_is_refused(given: Any) -> None:
+    for function in (si.run, si.check, si.preview):
+        with pytest.raises(ConfigError, match=r"pass a RunConfig; RunConfig\.load reads a file"):
+            function(given)
+
+
+def test_check_shows_the_objects_passed_in(make_config: Make) -> None:
+    config = make_config(target=3, teacher={"model": "gpt-4o-mini"})
+    expected = si.check(config, teacher=si.FakeTeacher())
+    assert expected.rows["teacher"] == "gpt-4o-mini (passed in)"
+    assert not any("OPENAI_API_KEY" in note for note in expected.notes)
+    with pytest.raises(ConfigError, match="must be 0 to 1"):
+        si.export(si.run(config, teacher=si.FakeTeacher(), progress=None), test_share=2)
+    with pytest.raises(ConfigError, match="pass an object, not the name"):
+        si.check(config, strategy="alpaca")
+
+
 def test_check_counts_the_requests_that_develop_makes(make_config: Make) -> None:
     shares = {share.purpose: share for share in si.check(make_config(target=30), strategy=Critical).estimate.shares}
     assert (shares["critique"].requests, shares["revise"].requests) == (60, 30)
