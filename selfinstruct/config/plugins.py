@@ -11,10 +11,12 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from ..core.errors import ConfigError, SelfInstructError
 from ..core.suggest import closest
+
+T = TypeVar("T")
 
 
 def load_named(name: str, known: Mapping[str, Any], key: str) -> Any:
@@ -77,6 +79,24 @@ def call_own_code(key: str, name: str, build: Callable[..., Any], *arguments: An
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = "" if frame.filename == __file__ else f" ({frame.filename}:{frame.lineno})"
         raise ConfigError(f"{key}: {name} can't be built: {what}{where}") from error
+
+
+def check_returned(value: Any, expected: type[T], owner: object, method: str) -> T:
+    """Return `value` if it is what a method of the user's code must return.
+
+    Args:
+        value: What the method returned.
+        expected: The type that its protocol states.
+        owner: The object with the method.
+        method: The method's name.
+
+    Raises:
+        ConfigError: The value has another type.
+    """
+    if isinstance(value, expected):
+        return value
+    name = f"{type(owner).__module__}:{type(owner).__qualname__}.{method}"
+    raise ConfigError(f"your code, {name}: must return {expected.__name__} (it returned {type(value).__name__})")
 
 
 def hint(name: str, known: Mapping[str, Any]) -> str:

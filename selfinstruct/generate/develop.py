@@ -13,7 +13,7 @@ from ..ask.slots import AskClosed
 from ..core.prompts import Completion, Prompt
 from ..core.tasks import Development, Instance, Record, Scores, storable
 from ..journal.journal import Answer, Journal
-from ..strategies.protocol import Ask
+from ..strategies.protocol import Ask, developed
 from .generations import Generations
 from .pool import Admitted, Pool, as_verdict
 
@@ -36,7 +36,7 @@ class Developer:
 
         # Instances: the strategy returns them, the checks keep some.
         strategies = self._generations.since(admitted.answer)
-        development, asked = await self._ask_once([partial(s.develop, admitted.candidate) for s in strategies])
+        development, asked = await self._ask_once([partial(developed, s, admitted.candidate) for s in strategies])
         keys = asked.keys
         written = tuple(Instance(storable(each.input), storable(each.output)) for each in development.instances)
         kept, rejections = self._pool.checks.keep(text, written, development.truncated)

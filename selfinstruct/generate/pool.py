@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ..config.plugins import check_returned
 from ..core.tasks import Arrival, Candidate, Demonstration, Neighbour, Record, Verdict, storable
 from ..filters import Checks
 from ..journal.folder import OpenRun
@@ -130,11 +131,12 @@ class Pool:
         if completion.error is not None:
             self.refuse(question, -1, "answer", "", as_verdict(completion.error))
         else:
-            candidates = strategy.parse(completion)
+            candidates = check_returned(strategy.parse(completion), list, strategy, "parse")
             if not candidates:
                 start = " ".join(completion.text.split())[:120]
                 self.refuse(question, -1, "answer", "", Verdict("unparsable", start))
             for index, candidate in enumerate(candidates):
+                check_returned(candidate, Candidate, strategy, "parse")
                 self._judge(question, index, self.checks.prepared(_stored(candidate, completion.key)), answer)
 
         # Later questions may see what this one admitted; see `seen_by`.
@@ -154,7 +156,7 @@ class Pool:
         self.proposed += 1
         text = candidate.instruction
         for check in self.checks.instructions:
-            verdict = check.check(candidate)
+            verdict = check_returned(check.check(candidate), Verdict, check, "check")
             if not verdict.ok:
                 self.refuse(question, index, "filter", text, verdict)
                 return

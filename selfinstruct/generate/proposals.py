@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from ..ask.asker import Asker
 from ..ask.slots import AskClosed
+from ..config.plugins import check_returned
+from ..core.prompts import Prompt
 from ..journal.folder import OpenRun
 from ..journal.journal import Answer
 from ..strategies.material import draw_demos
@@ -71,7 +73,8 @@ class Proposals:
         # The demonstrations depend on the number and on the pool `lookahead` questions before, never on timing.
         strategy = self._generations.current
         seeds, seen = self._pool.seeds_of(number), self._pool.seen_by(number, self._config.lookahead)
-        prompt = strategy.propose(draw_demos(self._config.random_seed, number, strategy, seeds, seen))
+        demos = draw_demos(self._config.random_seed, number, strategy, seeds, seen)
+        prompt = check_returned(strategy.propose(demos), Prompt, strategy, "propose")
         task = asyncio.create_task(self._asker.ask(f"p:{number}", prompt, question=number))
         task.add_done_callback(lambda _: self._changed())
         return task

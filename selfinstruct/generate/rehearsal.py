@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..core.event_loop import run_to_end
 from ..core.prompts import Completion, Prompt
 from ..core.tasks import Candidate, SeedTask
-from ..strategies.protocol import Strategy
+from ..strategies.protocol import Strategy, developed
 from ..teachers.fake.teacher import FakeTeacher
 
 
@@ -24,7 +24,7 @@ def rehearse(strategy: Strategy, seed: SeedTask) -> list[tuple[Prompt, int]]:
 
     async def develop() -> None:
         first = seed.instances[0]
-        await strategy.develop(Candidate(seed.instruction, first.input, first.output), ask)
+        await developed(strategy, Candidate(seed.instruction, first.input, first.output), ask)
 
     run_to_end(develop())
     return sent

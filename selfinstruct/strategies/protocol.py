@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..config.plugins import check_returned
 from ..core.prompts import Completion, Prompt
 from ..core.tasks import Candidate, Demonstration, Development
 
@@ -64,6 +65,13 @@ def preview_prompts(strategy: Strategy, instruction: str) -> Sequence[PreviewPro
     # Strategies of users are checked at run time only, so optional members are looked up by name, here and below.
     prompts: Sequence[PreviewPrompt] = getattr(strategy, "preview", lambda _: ())(instruction)
     return prompts
+
+
+async def developed(strategy: Strategy, candidate: Candidate, ask: Ask) -> Development:
+    """Return what the strategy's `develop` makes of a candidate. Raises ConfigError if that is no Development."""
+    given: object = strategy.develop(candidate, ask)
+    awaitable = check_returned(given, Awaitable, strategy, "develop")  # type: ignore[type-abstract]
+    return check_returned(await awaitable, Development, strategy, "develop")
 
 
 def purposes_of(strategy: Strategy) -> Sequence[str] | None:

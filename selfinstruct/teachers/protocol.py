@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from ..config.plugins import check_returned
 from ..core.prompts import Asking, Completion, Prompt, Question
 
 
@@ -72,8 +73,9 @@ class _WithDefaults:
         return questions
 
     async def _complete_question(self, question: Question) -> Completion:
-        completion: Completion = await self._teacher.complete(question.prompt)
-        return completion
+        given = self._teacher.complete(question.prompt)
+        awaitable: Any = check_returned(given, Awaitable, self._teacher, "complete")  # type: ignore[type-abstract]
+        return check_returned(await awaitable, Completion, self._teacher, "complete")
 
     async def __aenter__(self) -> Self:
         if hasattr(self._teacher, "__aenter__"):

@@ -164,6 +164,36 @@ def test_options_are_kept_for_a_class_passed_in(make_config: Make) -> None:
             r"strategy: own_kinds:Bare\.name must be str",
         ),
         (
+            "class Odd(Plain):\n    def propose(self, demos): return 'Write tasks.'",
+            {"strategy": "own_kinds:Odd"},
+            r"your code, own_kinds:Odd\.propose: must return Prompt \(it returned str\)",
+        ),
+        (
+            "class Odd(Plain):\n    def parse(self, completion): return ['a task']",
+            {"strategy": "own_kinds:Odd"},
+            r"own_kinds:Odd\.parse: must return Candidate \(it returned str\)",
+        ),
+        (
+            "class Odd(Plain):\n    async def develop(self, candidate, ask): pass",
+            {"strategy": "own_kinds:Odd"},
+            r"own_kinds:Odd\.develop: must return Development \(it returned NoneType\)",
+        ),
+        (
+            "class Odd(Plain):\n    def develop(self, candidate, ask): pass",
+            {"strategy": "own_kinds:Odd"},
+            r"own_kinds:Odd\.develop: must return Awaitable \(it returned NoneType\)",
+        ),
+        (
+            "class Odd:\n    def __init__(self, config): pass\n    def check(self, candidate): return True",
+            {"filters": {"custom": ["own_kinds:Odd"]}},
+            r"own_kinds:Odd\.check: must return Verdict \(it returned bool\)",
+        ),
+        (
+            "class Odd:\n    def __init__(self, config): pass\n    async def complete(self, prompt): return 'yes'",
+            {"teacher": {"kind": "own_kinds:Odd", "model": "m"}},
+            r"own_kinds:Odd\.complete: must return Completion \(it returned str\)",
+        ),
+        (
             "class Mute:\n    def __init__(self, config): ...",
             {"teacher": {"kind": "own_kinds:Mute", "model": "m"}},
             r"teacher: own_kinds:Mute has no method complete",
