@@ -52,7 +52,7 @@ proof: $(BIN)/.dev
 TRAINER_VENV ?= .venv-trainer
 $(TRAINER_VENV)/.made: pyproject.toml
 	$(PYTHON) -m venv $(TRAINER_VENV)
-	$(TRAINER_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[trainer]' pytest
+	$(TRAINER_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[trainer]' hypothesis pytest
 	touch $@
 
 trainer: $(TRAINER_VENV)/.made

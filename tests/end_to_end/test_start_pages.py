@@ -40,7 +40,7 @@ def environment(folder: Path) -> dict[str, str]:
         script.chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
     quiet = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
-    return {**kept, **quiet, "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
+    return {**kept, **quiet, "COLUMNS": "80", "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
 
 
 def sessions(page: str, folder: Path) -> Iterator[tuple[str, str]]:

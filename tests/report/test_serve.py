@@ -199,8 +199,8 @@ def test_a_run_in_progress_is_seen_to_grow(make_config: MakeConfig, loopback: Ca
             assert "running" in page.inner_text("#state")
             assert page.inner_text("#in-flight") in ("1", "2")
             assert page.locator("#admitted li bdi").count() > 0
-            page.click("text=The report as it stands now")
-            page.wait_for_selector("text=What was refused, and why")
+            page.click("text=Current report")
+            page.wait_for_selector("#h-refusals")
             assert said == []
     finally:
         run.terminate()
