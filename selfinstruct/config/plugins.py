@@ -58,7 +58,7 @@ def load_named(name: str, known: Mapping[str, Any], key: str) -> Any:
 
 
 def call_own_code(key: str, name: str, build: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what code of the user's own makes of `arguments`.
+    """Call a class or function of the user's own and return its result.
 
     Args:
         key: The configuration key, which begins the error message.

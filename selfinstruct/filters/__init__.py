@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..config.plugins import load_named
+from ..config.plugins import call_own_code, load_named
 from ..config.run_config import RunConfig
 from ..config.sections import FilterOptions, FilterSection
 from ..core.errors import ConfigError
@@ -180,11 +180,7 @@ def _custom(given: FilterOptions, config: RunConfig) -> Filter:
     options = [declared.of(given)] if (declared := getattr(build, "Options", None)) else []
     if not options:
         FilterOptions.of(given)  # raises where options are set that nothing reads
-    try:
-        made: Filter = build(config, *options)
-    except Exception as error:  # the user's own code may raise anything
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ConfigError(f"filters.custom: {name!r} can't be called with the configuration: {what}") from error
+    made: Filter = call_own_code("filters.custom", name, build, config, *options)
     if not callable(getattr(made, "check", None)):
         raise ConfigError(f"filters.custom: {name!r} gives no object with a method check(candidate)")
     return made

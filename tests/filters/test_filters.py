@@ -209,9 +209,9 @@ def test_a_filter_of_your_own_is_tried_last() -> None:
         ("not_there:NoShouting", "'not_there:NoShouting' can't be imported: No module named 'not_there'"),
         ("half_written:f", "'half_written:f' can't be imported: half written"),
         ("own_filters:NoShoutin", "module 'own_filters' has no 'NoShoutin'; did you mean 'NoShouting'?"),
-        ("own_filters:broken", "can't be called with the configuration: ValueError: no luck"),
+        ("own_filters:broken", "own_filters:broken can't be built: ValueError: no luck ("),
         ("own_filters:nothing", "gives no object with a method check(candidate)"),
-        ("selfinstruct.core.tokens:tokenize", "can't be called with the configuration: "),
+        ("selfinstruct.core.tokens:tokenize", "selfinstruct.core.tokens:tokenize can't be built: "),
     ],
 )
 def test_a_wrong_name_is_one_line(name: str, message: str) -> None:

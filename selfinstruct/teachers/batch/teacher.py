@@ -112,7 +112,7 @@ class BatchTeacher:
         return future
 
     def _note_activity(self) -> None:
-        """Start the quiet period anew: jobs are sent `batch_quiet_s` after the last activity."""
+        """Restart the quiet period: jobs are sent `batch_quiet_s` after the last activity."""
         loop = asyncio.get_running_loop()
         self._active_at = loop.time()
         if self._timer is None:
