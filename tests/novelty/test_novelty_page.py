@@ -58,7 +58,7 @@ def test_the_figure_shows_the_example(names: dict[str, Any]) -> None:
 
 def test_the_constants_are_those_of_the_code() -> None:
     flat = " ".join(PAGE.split())
-    assert f"stands at least {FREQUENT:,} times" in flat
+    assert f"occurs at least {FREQUENT:,} times" in flat
     assert f"one class a length below {EXACT_LENGTHS}, then eight an octave; {CLASSES} in all" in flat
     assert GROUPS == 4
     assert "(four groups)" in flat
