@@ -130,6 +130,7 @@ def test_a_branch_is_made_when_it_is_named(hub: Hub, push: Push, made: Run) -> N
     assert files_on(hub.repos[REPO], "v2") == files_of(made.dataset_path)
 
 
+@pytest.mark.slow
 def test_shards_of_an_older_export_go(hub: Hub, push: Push, made: Run) -> None:
     assert push(made.path, REPO, "--yes").returncode == 0
     hub.repos[REPO].branches["main"]["notes/mine.txt"] = b"kept"

@@ -94,6 +94,7 @@ def test_a_server_that_is_gone_is_nothing_to_a_finished_run(job: Callable[..., A
     assert ended(config, "--skip-code")[0] == 99
 
 
+@pytest.mark.slow
 def test_skip_code_is_for_nothing_to_do_only(job: Callable[..., Any]) -> None:
     config, _ = job()
     assert ended(config, "--skip-code")[0] == 0, "the first start did something"
@@ -108,6 +109,7 @@ def finished(make_config: Callable[..., si.RunConfig], **changes: Any) -> si.Run
     return config
 
 
+@pytest.mark.slow
 def test_a_seal_is_broken_by_whatever_the_next_start_would_go_by(
     make_config: Callable[..., si.RunConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:

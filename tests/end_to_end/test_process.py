@@ -49,7 +49,8 @@ def wait_for_answers(folder: Path, count: int) -> None:
     raise AssertionError("the run doesn't get under way")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_a_run_cleanly(config_file: Callable[..., Path], tmp_path: Path, number: signal.Signals) -> None:
     config = config_file(latency_s=0.7, concurrency=8)
     running = process(config)

@@ -497,6 +497,7 @@ class Hanging(Recorder):
         return await super().complete(prompt)
 
 
+@pytest.mark.slow
 def test_who_cancels_a_run_gets_it_back_soon(make_config: MakeConfig) -> None:
     async def course() -> float:
         task = asyncio.create_task(arun(make_config(), teacher=Hanging(), export=False))

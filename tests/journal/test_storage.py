@@ -133,6 +133,7 @@ def test_an_output_that_takes_nothing_is_no_defect(
     )
 
 
+@pytest.mark.slow
 def test_a_log_on_a_full_disk_does_not_end_a_run(written: Callable[..., tuple[Path, Loopback]], tmp_path: Path) -> None:
     config, _ = written(tmp_path / "run", target=20)
     with Path("/dev/full").open("w") as full:

@@ -68,6 +68,7 @@ def test_as_one_text_after_the_other(seed: int, cutoff: float, equal: bool, work
     assert set(decided.nearest.tolist()) <= {-1}
 
 
+@pytest.mark.slow
 def test_without_a_compiled_engine_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = random.Random(5)
     texts = [" ".join(draw.choices("abcdef", k=draw.randrange(9))) for _ in range(300)]
@@ -79,6 +80,7 @@ def test_without_a_compiled_engine_the_same(monkeypatch: pytest.MonkeyPatch) -> 
     assert compiled.score.tolist() == plain.score.tolist()
 
 
+@pytest.mark.slow
 def test_more_texts_than_a_batch_and_any_number_of_calls() -> None:
     draw = random.Random(11)
     words = [f"w{n}" for n in range(3000)]

@@ -97,6 +97,7 @@ def test_an_error_is_an_object_too(config_file: Config, arguments: tuple[str, ..
     assert ("traceback" in events) is ("--debug" in arguments)
 
 
+@pytest.mark.slow
 def test_warnings_of_ours_and_of_libraries_are_objects(config_file: Config, seed_file: Path, tmp_path: Path) -> None:
     row = json.loads(seed_file.read_text().splitlines()[0]) | {"id": "x", "instruction": "Write to ann.lee@firm.de."}
     with seed_file.open("a") as file:
@@ -166,6 +167,7 @@ def test_metrics_are_those_of_the_run(config_file: Config, loopback: Callable[..
     assert began < found[SUCCESS] == found[ENDED]
 
 
+@pytest.mark.slow
 def test_a_failed_run_updates_all_but_the_last_success(
     config_file: Config, loopback: Callable[..., Loopback], tmp_path: Path
 ) -> None:
@@ -454,6 +456,7 @@ def test_what_failed_is_an_error_by_its_reason(config_file: Config) -> None:
     assert all(span.status.code == 2 and not span.status.message for span in failed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9", f"http://127.0.0.1:9/{TOKEN}", "no address"])
 def test_a_collector_that_is_not_there_ends_no_run(config_file: Config, address: str) -> None:
     done = generate(config_file(), OTEL_EXPORTER_OTLP_ENDPOINT=address)

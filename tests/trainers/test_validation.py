@@ -319,6 +319,7 @@ def test_lengths_are_estimated_or_counted(tmp_path: Path) -> None:
         validate_dataset(path, "trl-sft", tokenizer=tmp_path / "tokenizer.json")
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     """Ten times the rows, about the same peak: a table of any size passes."""
 
