@@ -6,7 +6,12 @@ from .config.options import (
     TeacherOptions as TeacherOptions,
 )
 from .config.run_config import RunConfig as RunConfig
-from .config.sections import FilterOptions as FilterOptions
+from .config.sections import (
+    DatasetConfig as DatasetConfig,
+    FilterOptions as FilterOptions,
+    JudgeConfig as JudgeConfig,
+    SamplingConfig as SamplingConfig,
+)
 from .core.errors import (
     ConfigChanged as ConfigChanged,
     ConfigError as ConfigError,

@@ -56,7 +56,11 @@ _FILTERS = OwnedBy(FilterSection, "selfinstruct.filters:FilterRules")
 
 
 class RunConfig(Section):
-    """The configuration of one run. See `configs/` for complete examples."""
+    """The configuration of one run. See `configs/` for complete examples.
+
+    A section may be a mapping: `RunConfig(strategy={'kind': 'alpaca'}, ...)`. Type checkers accept mappings in
+    `RunConfig.model_validate({...})`, which is the same otherwise. Both raise ConfigError.
+    """
 
     seeds: PerGeneration[Name | Annotated[Names, Field(min_length=1)]] = Field(
         description="Seeds: JSONL, JSON, CSV, Parquet; a folder, a pattern such as seeds/*.jsonl, a hub name, or '-'."

@@ -372,6 +372,8 @@ def test_a_strict_type_checker_accepts_user_code(tmp_path: Path) -> None:
         'print(si.run(config).status().records, si.RunConfig.load("c.yaml", target=5).teacher.model)\n'
         'fake = si.TeacherOptions(kind="fake", model="fake")\n'
         'si.RunConfig(seeds="a.jsonl", run_dir="b", strategy="self_instruct", teacher=fake)\n'
+        'si.RunConfig(seeds="a.jsonl", run_dir="b", dataset=si.DatasetConfig(title="A title"))\n'
+        'si.RunConfig.model_validate({"seeds": ["a.jsonl"], "run_dir": "b", "strategy": {"kind": "alpaca"}})\n'
         'si.RunConfig(seeds="a.jsonl", run_dir="b", taget=20)\n'
     )
     settings = tmp_path / "mypy.ini"
