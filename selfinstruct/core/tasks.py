@@ -29,6 +29,7 @@ class Instance:
 class SeedTask:
     """A task written by a person: an instruction and at least one instance.
 
+    extra: the columns of its row that are not read. notes: what else of the row is left out, or read in another way.
     numbered: whether the seed file gave no id, so that `id` is derived from the position.
     """
 
@@ -39,6 +40,7 @@ class SeedTask:
     name: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
     numbered: bool = field(default=False, compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
 from ..core.prompts import Asking
 from ..core.tasks import SeedTask
-from ..filters import Checks, Filter, build_checks, rules_of
+from ..filters import Checks, Filter, build_checks, rules_of, warnings_about
 from ..filters.evaluation_sets import EvaluationSets, load_sets
 from ..filters.judge import rubric_digest
-from ..seeds.load import load_seeds, seeds_digest
+from ..seeds.load import load_seeds, seeds_digest, unread_notes
 from ..strategies.factory import build_strategy, factory_of, name_of, options_for
 from ..strategies.protocol import Strategy, purposes_of
 from ..teachers import asked_together, askings_of, check_roles, find_kind
@@ -53,6 +53,11 @@ class Assembly:
         if self.config.judge is not None:
             wording += f", judge {rubric_digest()}"
         return self.config.meaning(seeds_digest(self.seeds), wording, self.sets.digest)
+
+    @property
+    def seed_warnings(self) -> list[str]:
+        """What of the seed files no prompt shows, and which seeds hold personal data, one line each."""
+        return [*unread_notes(self.seeds), *warnings_about(self.seeds, self.config.language)]
 
 
 def assemble(

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..config.options import teachers_for
 from ..config.run_config import RunConfig
-from ..filters import Filter, describe_filters, warnings_about
+from ..filters import Filter, describe_filters
 from ..journal.folder import Run, foresee_start, has_journal
 from ..teachers.egress import in_clear
 from .assembly import Assembly, assemble
@@ -81,7 +81,7 @@ def clear_text_warnings(config: RunConfig) -> list[str]:
 
 def _notes(parts: Assembly, cost_usd: float | None) -> tuple[str, ...]:
     config = parts.config
-    notes = [f"warning: {line}" for line in warnings_about(parts.seeds, config.language)]
+    notes = [f"warning: {line}" for line in parts.seed_warnings]
     if config.concurrency > config.lookahead:
         notes.append(f"note: concurrency {config.concurrency} is above lookahead {config.lookahead}; raise lookahead")
     if cost_usd is not None and config.max_cost_usd is not None and cost_usd > config.max_cost_usd:

@@ -24,7 +24,7 @@ from ..core.events import Exchange, Progress
 from ..core.prompts import Asking
 from ..core.suggest import closest
 from ..core.version import __version__
-from ..filters import Filter, warnings_about
+from ..filters import Filter
 from ..journal.folder import OpenRun, Run, open_run
 from ..journal.seal import is_sealed, seal_of, set_seal
 from ..journal.status import Outcome, note_outcome
@@ -100,7 +100,7 @@ async def arun(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
     _check_options(options, config)
     config, recall_only, fork_of = parts.config, options.get("recall_only", False), options.get("fork_of")
     if not recall_only:
-        for line in warnings_about(parts.seeds, config.language):
+        for line in parts.seed_warnings:
             _log.warning("selfinstruct: warning: %s", line)
 
     # A finished run whose seal is unbroken has nothing to do; code of the caller's own can change unseen.

@@ -1,12 +1,7 @@
 """Read and validate seed files; report all defects at once, each with its place and a remedy.
 
-Three row layouts are supported, in any file type:
-
-* the published layout, `id, name, instruction, instances: [{input, output}], is_classification`;
-* the Alpaca layout, `instruction, input, output`;
-* `messages: [{role, content}]`, for rows without 'instruction': the first user turn and the reply to it.
-
-Other keys are kept in `SeedTask.extra`.
+Read are the published layout of Self-Instruct (`id, name, instruction, instances: [{input, output}],
+is_classification`) and those of `layouts`, in any file type. Other columns are kept in `SeedTask.extra`.
 """
 
 from __future__ import annotations
@@ -24,8 +19,10 @@ from ..core.errors import SeedError, UsageError
 from ..core.suggest import closest
 from ..core.tasks import Instance, SeedTask
 from ..tables import Row, plain_files, read_rows
+from .layouts import is_nothing, join_trees, split_row
 
-_KNOWN = frozenset({"id", "name", "instruction", "instances", "is_classification", "input", "output", "messages"})
+# Columns that are not read, to name in a warning.
+_MOST_COLUMNS = 8
 # CSV files have no booleans, so text is accepted as well.
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": None}
 
@@ -44,7 +41,7 @@ def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
     for source in seed_files(sources):
         count = 0
         try:
-            for row in read_rows(os.fspath(source)):
+            for row in join_trees(read_rows(os.fspath(source))):
                 count += 1
                 task = _read_task(row, len(tasks), defects)
                 # Compare defective rows too, so that the next attempt reports no new defects.
@@ -86,6 +83,28 @@ def seed_files(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
         for path in matches or [source]:
             files += plain_files(path) or [path]
     return files
+
+
+def unread_notes(tasks: Sequence[SeedTask]) -> list[str]:
+    """Return a line for each kind of content in the seed files that no prompt shows, and how many seeds have it."""
+    kinds: dict[str, list[str]] = {}
+    columns: dict[str, int] = {}
+    for task in tasks:
+        for note in dict.fromkeys(task.notes):
+            kinds.setdefault(note, []).append(task.id)
+        for name, value in task.extra.items():
+            if isinstance(value, str | list | dict):
+                columns[name] = columns.get(name, 0) + 1
+    lines = [f"seeds: {note} ({_seeds(len(ids))}, the first is {ids[0]!r})" for note, ids in kinds.items()]
+    if columns:
+        listed = [f"{name!r} of {_seeds(count)}" for name, count in columns.items()]
+        more = f" and {len(listed) - _MOST_COLUMNS} more" if len(listed) > _MOST_COLUMNS else ""
+        lines.append(f"seeds: not read: column {', '.join(listed[:_MOST_COLUMNS])}{more}")
+    return lines
+
+
+def _seeds(count: int) -> str:
+    return f"{count:,} seed{'s' * (count > 1)}"
 
 
 def seeds_digest(tasks: Iterable[SeedTask]) -> str:
@@ -155,12 +174,11 @@ def _read_task(row: Row, position: int, defects: list[str]) -> SeedTask | None:
         defects.append(f"{row.where}: {row.problem}")
         return None
     problems: list[str] = []
-    values = row.values
-    if values.get("messages") and values.get("instruction") in (None, ""):
-        values = _from_messages(values, problems)
+    notes: list[str] = []
+    values, extra = split_row(row.values, problems, notes)
     # Read the texts.
-    instruction = _text(values, "instruction", problems, needed=True)
-    instances = _instances(values, problems)
+    instruction = _text(values, "instruction", problems, needed=True, others=extra)
+    instances = _instances(values, problems, notes)
     name = _text(values, "name", problems)
     # Read the id: a string, an integer, or nothing.
     task_id = values.get("id")
@@ -180,29 +198,30 @@ def _read_task(row: Row, position: int, defects: list[str]) -> SeedTask | None:
     if problems:
         defects.extend(f"{row.where}: {problem}" for problem in problems)
         return None
-    extra = {key: value for key, value in values.items() if key not in _KNOWN}
-    return SeedTask(str(task_id), instruction, instances, classification, name, extra, numbered)
+    return SeedTask(str(task_id), instruction, instances, classification, name, extra, numbered, tuple(notes))
 
 
-def _text(values: Mapping[str, Any], key: str, problems: list[str], needed: bool = False) -> str:
+def _text(
+    values: Mapping[str, Any], key: str, problems: list[str], needed: bool = False, others: Iterable[str] = ()
+) -> str:
     value = values.get(key)
     if value is None:
         if needed:
-            guess = closest(key, [name for name in values if name not in _KNOWN])
+            guess = closest(key, others)
             hint = f"did you mean {guess!r}? rename that key" if guess else "describe the task in it"
             problems.append(f"'{key}' is missing; {hint}")
         return ""
     if not isinstance(value, str):
         problems.append(f"'{key}' must be a string")
         return ""
-    if needed and not value.strip():
+    if needed and is_nothing(value):
         problems.append(f"'{key}' is empty; describe the task in it")
     elif flaw := _find_flaw(value):
         problems.append(f"'{key}' contains {flaw}")
     return value
 
 
-def _instances(values: Mapping[str, Any], problems: list[str]) -> tuple[Instance, ...]:
+def _instances(values: Mapping[str, Any], problems: list[str], notes: list[str]) -> tuple[Instance, ...]:
     items = values.get("instances")
     # The Alpaca layout has one instance, next to the instruction.
     if items is None or items == "":
@@ -222,7 +241,9 @@ def _instances(values: Mapping[str, Any], problems: list[str]) -> tuple[Instance
             problems.append(f"instance {number} must be an object with 'input' and 'output'")
             continue
         given, output = item.get("input"), item.get("output")
-        given = "" if given is None else given
+        given = "" if is_nothing(given) else given
+        unread = [key for key, value in item.items() if key not in ("input", "output") and not is_nothing(value)]
+        notes += [f"key {key!r} of an instance is not read" for key in unread if isinstance(item[key], str)]
         if not isinstance(given, str) or not isinstance(output, str):
             problems.append(f"instance {number}: 'input' and 'output' must be strings, and 'output' is required")
         elif not output.strip():
@@ -232,25 +253,6 @@ def _instances(values: Mapping[str, Any], problems: list[str]) -> tuple[Instance
         else:
             instances.append(Instance(given, output))
     return tuple(instances)
-
-
-def _from_messages(values: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
-    """Convert a `messages` row to the Alpaca layout: its first user turn and the assistant's reply."""
-    rest = {key: value for key, value in values.items() if key not in ("messages", "instances", "input", "output")}
-    turns = values["messages"]
-    unread = {**rest, "instruction": "unread", "output": "unread"}  # a missing instruction is no second problem
-    if not isinstance(turns, list) or not all(isinstance(turn, Mapping) for turn in turns):
-        problems.append("'messages' must be a list of objects with 'role' and 'content'")
-        return unread
-    user = next((n for n, turn in enumerate(turns) if turn.get("role") == "user"), len(turns))
-    pair = turns[user : user + 2]
-    if [turn.get("role") for turn in pair] != ["user", "assistant"]:
-        problems.append("'messages' needs a user turn followed by a turn of the assistant")
-        return unread
-    if not all(isinstance(turn.get("content"), str) for turn in pair):
-        problems.append("'messages': the 'content' of a turn must be a string")
-        return unread
-    return {**rest, "instruction": pair[0]["content"], "output": pair[1]["content"]}
 
 
 def _find_flaw(text: str) -> str | None:

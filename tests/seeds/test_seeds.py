@@ -94,7 +94,7 @@ def test_messages(tmp_path: Path) -> None:
     turns = [("system", "Be brief."), ("user", "Name a colour."), ("assistant", "Red."), ("user", "Another.")]
     row = {"messages": [{"role": role, "content": content} for role, content in turns], "lang": "en"}
     [task] = read(tmp_path, "s.jsonl", lines(row))
-    assert (task.instruction, task.instances) == ("Name a colour.", (Instance("", "Red."),))
+    assert (task.instruction, task.instances) == ("Be brief.\n\nName a colour.", (Instance("", "Red."),))
     assert task.extra == {"lang": "en"}
 
 

@@ -1,0 +1,201 @@
+"""Find the task in a row of any known layout, and note what of the row is left out.
+
+Layouts are the names that columns go by, chats (`tables/chats.py`), conversations rendered with a chat template, and
+trees of messages as OpenAssistant publishes them. `load` uses this module.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ..tables import Row
+from ..tables.chats import Turn, turns_of
+
+# The columns of a task, and the names that they go by: Alpaca's, Dolly's, those of trainers and of question sets.
+# A name that stands in two rows goes to the first of them that has nothing else: 'query' is also an input.
+_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "instruction": ("instruction", "prompt", "question", "query"),
+    "input": ("input", "context", "query"),
+    "output": ("output", "response", "completion", "answer", "chosen"),
+    "system": ("system", "system_prompt"),
+}
+# Columns that can hold a chat; two are parts of one chat.
+_CHATS = (
+    ("messages",), ("conversations",), ("conversation",), ("prompt", "completion"), ("prompt", "chosen"), ("chosen",),
+    ("data",),
+)  # fmt: skip
+_OWN = ("id", "name", "instances", "is_classification")
+# What stands for 'no input': marks in Self-Instruct's prompts and ours, and missing values that pandas wrote as text.
+_NOTHING = frozenset(("", "<noinput>", "<no input>", "<none>", "nan", "<nan>", "<na>", "null"))
+# Where a turn begins in a rendered conversation: ChatML, Llama 3, Gemma, Zephyr, Mistral, and the prompts of Alpaca and
+# Guanaco. For example '<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n'.
+_BEGIN = re.compile(
+    r"<\|im_start\|>(\w+)\n|<\|start_header_id\|>(\w+)<\|end_header_id\|>\n\n|<start_of_turn>(\w+)\n"
+    r"|<\|(system|user|assistant)\|>\n|\[(/?INST)\] ?|^### (Instruction|Input|Response|Human|Assistant):\s*",
+    re.MULTILINE,
+)
+_END = re.compile(r"\s*(?:<\|im_end\|>|<\|eot_id\|>|<end_of_turn>|<\|end_of_text\|>|<\|endoftext\|>|<eos>|</s>)\s*\Z")
+_MARKS = {"inst": "user", "/inst": "assistant"}
+
+
+def split_row(
+    values: Mapping[str, Any], problems: list[str], notes: list[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a row's task, in the columns of Alpaca and of the published layout, and the columns that are not read.
+
+    Args:
+        values: The row. A task in columns goes before a chat.
+        problems: Receives what makes a chat unusable.
+        notes: Receives what of a chat is left out.
+    """
+    row = {name: value for name, value in values.items() if not _is_missing(value)}
+    task = {name: row.pop(name) for name in _OWN if name in row}
+    if isinstance(given := task.get("instances"), str):
+        task["instances"] = _parse_list(given)
+    # Pick the column of each field: the first with a text, or else the first.
+    for field, names in _FIELDS.items():
+        plain = [name for name in names if name in row and not isinstance(row[name], list | Mapping)]
+        if plain:
+            name = next((name for name in plain if not is_nothing(row[name])), plain[0])
+            text = row.pop(name)
+            task[field] = text.strip() if name == "prompt" and isinstance(text, str) else text
+    # Without a task in columns, look for a conversation.
+    answered = task.get("instances") or not is_nothing(task.get("output"))
+    if task.get("instances"):
+        row |= {field: task.pop(field) for field in ("input", "output") if field in task}
+    if (is_nothing(task.get("instruction")) or not answered) and (chat := _find_chat(values, notes)):
+        columns, turns = chat
+        first = _first_exchange(columns[0], turns, problems, notes)
+        task = {name: value for name, value in task.items() if name in ("id", "name", "is_classification", "system")}
+        system = [text for text in (task.get("system"), first.get("system")) if not is_nothing(text)]
+        used = {*columns, *task.keys(), *_FIELDS["system"]}
+        row = {n: v for n, v in values.items() if n not in used and v not in (first["instruction"], first["output"])}
+        task |= first | {"system": "\n\n".join(map(str, system))}
+    system_text = task.pop("system", None)
+    if isinstance(system_text, str) and not is_nothing(system_text) and isinstance(task.get("instruction"), str):
+        task["instruction"] = f"{system_text.strip()}\n\n{task['instruction']}"
+        notes.append("the system message is read as the first paragraph of the instruction")
+    return task, {name: value for name, value in row.items() if not is_nothing(value)}
+
+
+def is_nothing(value: object) -> bool:
+    """Return whether a value means that there is none: null, NaN, '', '<noinput>', 'nan' ..."""
+    if isinstance(value, str):
+        return value.strip().lower() in _NOTHING
+    return _is_missing(value) or value in ([], {})
+
+
+def join_trees(rows: Iterable[Row]) -> Iterator[Row]:
+    """Replace messages that name their parents, one per row, by one conversation per tree; pass on other rows."""
+    messages: list[Row] = []
+    for row in rows:
+        if {"message_id", "parent_id", "text", "role"} <= row.values.keys():
+            messages.append(row)
+        else:
+            yield row
+    known = {row.values["message_id"] for row in messages}
+    replies: dict[Any, list[dict[str, Any]]] = {}
+    for row in messages:
+        replies.setdefault(row.values["parent_id"], []).append(row.values)
+    for row in messages:
+        if row.values["parent_id"] not in known:
+            yield Row(row.where, {"id": row.values["message_id"], "prompt": _grow(row.values, replies)})
+
+
+def _grow(message: Mapping[str, Any], replies: Mapping[Any, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return a message with its replies in it, as deep as the best reply to each goes."""
+    root = tree = dict(message)
+    while answers := replies.get(tree["message_id"]):
+        tree["replies"] = [dict(each) for each in answers]
+        tree = min(tree["replies"], key=_rank)
+    return root
+
+
+def _rank(reply: Mapping[str, Any]) -> float:
+    rank = reply.get("rank")
+    return float("inf") if not isinstance(rank, int | float) or rank != rank else rank
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value != value  # NaN, as pandas writes a missing text
+
+
+def _parse_list(text: str) -> Any:
+    """Return the list that a cell of a CSV file holds as JSON; other text unchanged."""
+    try:
+        return json.loads(text) if text.lstrip().startswith("[") else text
+    except (ValueError, RecursionError):
+        return text
+
+
+def _find_chat(row: Mapping[str, Any], notes: list[str]) -> tuple[tuple[str, ...], Any] | None:
+    """Return the columns of the row's conversation, and its messages."""
+    for names in _CHATS:
+        parts = [_parse_list(value) if isinstance(value := row.get(name), str) else value for name in names]
+        lists = [part for part in parts if isinstance(part, list) and part]
+        if len(lists) == len(names):
+            return names, [message for part in lists for message in part]
+    if row.get("messages"):  # not a list: `_first_exchange` says so
+        return ("messages",), row["messages"]
+    # {"prompt": {"role": "prompter", "text": "Hi", "replies": [{"role": "assistant", "text": "Hello", ...}]}}
+    if isinstance(message := row.get("prompt"), Mapping):
+        turns = [message]
+        while answers := [each for each in turns[-1].get("replies") or [] if isinstance(each, Mapping)]:
+            turns.append(min(answers, key=_rank))
+            if len(answers) > 1:
+                notes.append("replies other than the best are not read")
+        return ("prompt",), list(turns)
+    # {"text": "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n"}
+    if not isinstance(text := row.get("text"), str):
+        return None
+    found = list(_BEGIN.finditer(text))
+    begins = [begin for begin in found if begin.lastindex == found[0].lastindex]  # the marks of one template
+    if not begins:
+        return None
+    if re.sub(r"\s|<s>|<bos>|<\|begin_of_text\|>", "", text[: begins[0].start()]):
+        notes.append("text before the first mark of a turn is not read")
+    rendered = []
+    for begin, end in zip(begins, [*(begin.start() for begin in begins[1:]), len(text)], strict=True):
+        role = str(begin[begin.lastindex or 0]).lower()
+        content = _END.sub("", text[begin.end() : end]).strip()
+        rendered.append({"role": _MARKS.get(role, role), "content": content})
+    return ("text",), rendered
+
+
+def _first_exchange(column: str, chat: object, problems: list[str], notes: list[str]) -> dict[str, Any]:
+    """Return what the user says first and the answer to it; note the other turns."""
+    unread = {"instruction": "unread", "output": "unread"}  # a missing instruction is no second problem
+    turns = turns_of(chat)
+    if turns is None:
+        problems.append(f"'{column}' must be a list of objects with 'role' and 'content'")
+        return unread
+    # The user's first turns, all together, and the turn after them; system messages anywhere before the answer.
+    system = [turn for turn in turns if turn.part == "system"]
+    spoken = [turn for turn in turns if turn.part != "system"]
+    first = next((n for n, turn in enumerate(spoken) if turn.part == "user"), len(spoken))
+    end = next((n for n, turn in enumerate(spoken) if n > first and turn.part != "user"), len(spoken))
+    asked, answer = spoken[first:end], spoken[end : end + 1]
+    for turn in [*spoken[:first], *answer]:
+        if turn.part != "assistant":
+            what = "a tool's turn; remove the row" if turn.part else f"the role {turn.role[:40]!r}; rename it"
+            problems.append(f"'{column}' needs a user turn followed by a turn of the assistant, not {what}")
+            return unread
+    if not asked or not answer:
+        problems.append(f"'{column}' needs a user turn followed by a turn of the assistant")
+        return unread
+    if any(turn.text is None for turn in [*system, *asked, *answer]):
+        problems.append(f"'{column}': the 'content' of a turn must be a string")
+        return unread
+    if any(not is_nothing(turn.text) for turn in spoken[:first]):
+        notes.append("messages before the user's first are not read")
+    if spoken[end + 1 :]:
+        notes.append("messages after the first answer are not read")
+    task: dict[str, Any] = {"instruction": _join(asked), "output": answer[0].text}
+    return task | ({"system": _join(system)} if system else {})
+
+
+def _join(turns: Iterable[Turn]) -> str:
+    return "\n\n".join(turn.text for turn in turns if turn.text and turn.text.strip())

@@ -1,0 +1,294 @@
+"""Seeds in the layouts of other tools: what is read, and what is said about the rest."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pandas
+import pytest
+
+import selfinstruct as si
+from selfinstruct.core.errors import SeedError
+from selfinstruct.core.tasks import SeedTask
+from selfinstruct.dataset.chat_template import load_chat_template
+from selfinstruct.dataset.formats import FORMATS, Example, Wording
+from selfinstruct.generate.expectation import check
+from selfinstruct.seeds.load import load_seeds, unread_notes
+
+Row = dict[str, Any]
+ROLE = "the system message is read as the first paragraph of the instruction"
+LATER = "messages after the first answer are not read"
+BEFORE = "messages before the user's first are not read"
+
+
+def read(folder: Path, *rows: Row, name: str = "s.jsonl") -> list[SeedTask]:
+    path = folder / name
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return load_seeds(path)
+
+
+def defects(folder: Path, *rows: Row) -> list[str]:
+    with pytest.raises(SeedError) as caught:
+        read(folder, *rows)
+    return [defect.rpartition("s.jsonl:")[2] for defect in caught.value.defects]
+
+
+def parts(task: SeedTask) -> tuple[str, str, str]:
+    [instance] = task.instances
+    return task.instruction, instance.input, instance.output
+
+
+def chat(*turns: tuple[str, str], keys: tuple[str, str] = ("role", "content")) -> list[Row]:
+    return [dict(zip(keys, turn, strict=True)) for turn in turns]
+
+
+# --- columns -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (
+            {"instruction": "When?", "context": "Built in 1931.", "response": "1931", "category": "closed_qa"},
+            ("When?", "Built in 1931.", "1931"),
+        ),
+        ({"instruction": "Cod or robin?", "context": "", "response": "Cod"}, ("Cod or robin?", "", "Cod")),
+        ({"prompt": "Add 1 and 2.\n\n", "completion": "3"}, ("Add 1 and 2.", "", "3")),
+        ({"question": "1 + 2?", "answer": "#### 3"}, ("1 + 2?", "", "#### 3")),
+        ({"question": "When?", "context": "In 1931.", "answer": "1931"}, ("When?", "In 1931.", "1931")),
+        ({"prompt": "Sort.", "query": "2, 1", "response": "1, 2"}, ("Sort.", "2, 1", "1, 2")),
+        ({"query": "Name a river.", "response": "The Loire."}, ("Name a river.", "", "The Loire.")),
+        ({"system": "", "instruction": "Go.", "input": "", "output": "Gone."}, ("Go.", "", "Gone.")),
+        (
+            {"system_prompt": "Answer in rhyme.", "question": "Why?", "response": "Because, says Paws."},
+            ("Answer in rhyme.\n\nWhy?", "", "Because, says Paws."),
+        ),
+        ({"prompt": "Pick.", "chosen": "Good.", "rejected": "Bad."}, ("Pick.", "", "Good.")),
+        ({"instruction": None, "prompt": "Go.", "output": None, "completion": "Gone."}, ("Go.", "", "Gone.")),
+    ],
+)
+def test_the_names_that_columns_go_by(tmp_path: Path, row: Row, expected: tuple[str, str, str]) -> None:
+    [task] = read(tmp_path, row)
+    assert parts(task) == expected
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan"), "nan", "NaN", "null", "<noinput>", "<none>", " <NA> ", ""])
+def test_what_stands_for_no_input(tmp_path: Path, nothing: object) -> None:
+    published = {"instruction": "Stop.", "instances": [{"input": nothing, "output": "Stopped."}]}
+    tasks = read(tmp_path, {"instruction": "Go.", "input": nothing, "output": "Gone.", "id": None}, published)
+    assert [parts(task) for task in tasks] == [("Go.", "", "Gone."), ("Stop.", "", "Stopped.")]
+    assert unread_notes(tasks) == []
+
+
+@pytest.mark.parametrize("given", ["None", "-", "Empty", "N/A", "0", "nan, 1"])
+def test_an_input_that_looks_like_nothing(tmp_path: Path, given: str) -> None:
+    [task] = read(tmp_path, {"instruction": "Is it a word?", "input": given, "output": "NaN"})
+    assert parts(task) == ("Is it a word?", given, "NaN")
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "text.csv", "parquet"])
+def test_a_table_as_pandas_writes_it(tmp_path: Path, form: str) -> None:
+    table = pandas.DataFrame(
+        {"id": [7, 8], "instruction": ["Go.", "Stop."], "input": [float("nan"), "now"], "output": ["Gone.", "No."]}
+    )
+    path = tmp_path / f"s.{form}"
+    if form == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in table.to_dict("records")))
+        assert "NaN" in path.read_text()
+    elif form == "parquet":
+        table.to_parquet(path)
+    else:
+        (table.astype(str) if form == "text.csv" else table).to_csv(path, index=False)
+    tasks = load_seeds(path)
+    assert [(task.id, *parts(task)) for task in tasks] == [("7", "Go.", "", "Gone."), ("8", "Stop.", "now", "No.")]
+
+
+def test_a_missing_instruction_or_answer_is_still_a_defect(tmp_path: Path) -> None:
+    nan = float("nan")
+    assert defects(tmp_path, {"instruction": "nan", "output": "a"}, {"instruction": "b", "output": nan}) == [
+        "1: 'instruction' is empty; describe the task in it",
+        "2: no instance; add 'instances', a list of objects with 'input' and 'output', or 'output'",
+    ]
+
+
+# --- chats -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"messages": chat(("user", "Hi"), ("assistant", "Hello"))},
+        {"conversations": chat(("human", "Hi"), ("gpt", "Hello"), keys=("from", "value"))},
+        {"conversations": chat(("user", "Hi"), ("assistant", "Hello"))},
+        {"conversation": chat(("User", "Hi"), ("Assistant", "Hello"))},
+        {"conversations": ["Hi", "Hello"]},
+        {"data": ["Hi", "Hello"], "id": "0"},
+        {"prompt": chat(("user", "Hi")), "completion": chat(("assistant", "Hello"))},
+        {"prompt": chat(("user", "Hi")), "chosen": chat(("assistant", "Hello")), "rejected": []},
+        {"prompt": "Hi", "chosen": chat(("user", "Hi"), ("assistant", "Hello")), "score": 5.0},
+        {"messages": json.dumps(chat(("user", "Hi"), ("assistant", "Hello")))},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}, *chat(("model", "Hello"))]},
+        {"instruction": "", "output": None, "messages": chat(("user", "Hi"), ("assistant", "Hello"))},
+        {"text": "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n"},
+        {"text": "<s>[INST] Hi [/INST] Hello</s>"},
+        {"text": "### Human: Hi\n### Assistant: Hello"},
+    ],
+)
+def test_the_first_exchange_of_a_chat(tmp_path: Path, row: Row) -> None:
+    tasks = read(tmp_path, row)
+    assert [parts(task) for task in tasks] == [("Hi", "", "Hello")]
+    assert unread_notes(tasks) == []
+
+
+@pytest.mark.parametrize(
+    ("turns", "instruction", "notes"),
+    [
+        ([("system", "Rhyme."), ("user", "Hi"), ("assistant", "Hello")], "Rhyme.\n\nHi", (ROLE,)),
+        ([("developer", "Use JSON."), ("user", "Hi"), ("assistant", "Hello")], "Use JSON.\n\nHi", (ROLE,)),
+        ([("system", " "), ("user", "Hi"), ("assistant", "Hello")], "Hi", ()),
+        ([("user", "Hi"), ("user", "again"), ("assistant", "Hello")], "Hi\n\nagain", ()),
+        ([("assistant", "Welcome!"), ("user", "Hi"), ("assistant", "Hello")], "Hi", (BEFORE,)),
+        ([("user", "Hi"), ("assistant", "Hello"), ("user", "More"), ("assistant", "No.")], "Hi", (LATER,)),
+        ([("user", "Hi"), ("assistant", "Hello"), ("tool", "4")], "Hi", (LATER,)),
+    ],
+)
+def test_what_of_a_chat_is_left_out_is_noted(
+    tmp_path: Path, turns: list[tuple[str, str]], instruction: str, notes: tuple[str, ...]
+) -> None:
+    [task] = read(tmp_path, {"messages": chat(*turns)})
+    assert (task.notes, *parts(task)) == (notes, instruction, "", "Hello")
+
+
+@pytest.mark.parametrize(
+    ("turns", "defect"),
+    [
+        ([("user", "Hi"), ("tool", "4"), ("assistant", "4")], "not a tool's turn; remove the row"),
+        ([("user", "Hi"), ("function_call", "{}"), ("observation", "4"), ("gpt", "4")], "not a tool's turn; remove"),
+        ([("user", "Hi"), ("narrator", "Hm"), ("assistant", "4")], "not the role 'narrator'; rename it"),
+        ([("system", "Hm"), ("assistant", "4")], "needs a user turn followed by a turn of the assistant"),
+    ],
+)
+def test_a_chat_that_is_no_task(tmp_path: Path, turns: list[tuple[str, str]], defect: str) -> None:
+    [found] = defects(tmp_path, {"messages": chat(*turns)})
+    assert found.startswith("1: 'messages' needs a user turn")
+    assert defect in found
+
+
+def test_a_call_of_a_tool_is_no_answer(tmp_path: Path) -> None:
+    call = {"role": "assistant", "content": "Let me look.", "tool_calls": [{"function": {"name": "look"}}]}
+    [found] = defects(tmp_path, {"messages": [*chat(("user", "Hi")), call, *chat(("tool", "4"), ("assistant", "4"))]})
+    assert "not a tool's turn" in found
+
+
+def test_an_image_is_not_dropped_silently(tmp_path: Path) -> None:
+    content = [{"type": "image_url", "image_url": {"url": "x"}}, {"type": "text", "text": "What is it?"}]
+    [found] = defects(tmp_path, {"messages": [{"role": "user", "content": content}, *chat(("assistant", "A cat."))]})
+    assert found == "1: 'messages': the 'content' of a turn must be a string"
+
+
+def test_a_rendered_conversation_whose_texts_hold_marks_of_another_template(tmp_path: Path) -> None:
+    text = "Below is a task.\n\n### Instruction:\nCopy.\n\n### Input:\n[INST] Hi\n\n### Response:\n[INST] Hi"
+    [task] = read(tmp_path, {"text": text})
+    assert parts(task) == ("Copy.\n\n[INST] Hi", "", "[INST] Hi")
+    assert task.notes == ("text before the first mark of a turn is not read",)
+
+
+# --- trees -----------------------------------------------------------------------------------------
+
+
+def test_a_tree_of_messages_one_per_row(tmp_path: Path) -> None:
+    def message(id: str, parent: str | None, role: str, text: str, rank: float | None = None) -> Row:
+        return {"message_id": id, "parent_id": parent, "role": role, "text": text, "rank": rank, "lang": "en"}
+
+    rows = [
+        message("a", None, "prompter", "Name a river."),
+        message("b", "a", "assistant", "Hm.", 1.0),
+        message("c", "a", "assistant", "The Loire.", 0.0),
+        message("d", "c", "prompter", "Another."),
+        message("e", "d", "assistant", "The Elbe.", 0.0),
+        message("f", None, "prompter", "Name a hill."),
+        message("g", "f", "assistant", "Ben Nevis.", None),
+    ]
+    tasks = read(tmp_path, *rows)
+    assert [(task.id, *parts(task)) for task in tasks] == [
+        ("a", "Name a river.", "", "The Loire."),
+        ("f", "Name a hill.", "", "Ben Nevis."),
+    ]
+    assert unread_notes(tasks) == [
+        "seeds: replies other than the best are not read (1 seed, the first is 'a')",
+        "seeds: messages after the first answer are not read (1 seed, the first is 'a')",
+    ]
+    datasets.Dataset.from_list(rows).to_parquet(tmp_path / "s.parquet")
+    assert load_seeds(tmp_path / "s.parquet") == tasks
+
+
+def test_a_message_whose_parent_is_missing_is_a_defect_with_its_line(tmp_path: Path) -> None:
+    rows = [{"message_id": "b", "parent_id": "a", "role": "assistant", "text": "Hm."}]
+    assert defects(tmp_path, *rows) == ["1: 'prompt' needs a user turn followed by a turn of the assistant"]
+
+
+def test_a_tree_in_one_row(tmp_path: Path) -> None:
+    replies = [
+        {"role": "assistant", "text": "Hm.", "rank": 1, "replies": []},
+        {"role": "assistant", "text": "The Loire.", "rank": 0, "replies": []},
+    ]
+    tree = {"message_tree_id": "x", "prompt": {"role": "prompter", "text": "Name a river.", "replies": replies}}
+    [task] = read(tmp_path, tree)
+    assert parts(task) == ("Name a river.", "", "The Loire.")
+    assert task.notes == ("replies other than the best are not read",)
+
+
+# --- our own exports ---------------------------------------------------------------------------------
+
+EXAMPLE = Example("x", "Translate into French.", "Good morning,\n\nyou [two]!", "Bonjour,\n\nvous deux !")
+JOINED = f"{EXAMPLE.instruction}\n\n{EXAMPLE.input}"
+
+
+@pytest.mark.parametrize("system", [None, "Be brief."])
+@pytest.mark.parametrize("format", sorted(FORMATS))
+def test_each_format_of_a_dataset_written_here_is_read_whole(tmp_path: Path, format: str, system: str | None) -> None:
+    names = ["chatml", "llama3", "gemma", "mistral", "zephyr"] if format == "text" else ["chatml"]
+    for name in names:
+        wording = Wording(system_prompt=system, template=load_chat_template(name))
+        [task] = read(tmp_path, FORMATS[format].row(EXAMPLE, wording))
+        lead = "" if system is None else f"{system}\n\n"
+        alpaca = (lead + EXAMPLE.instruction, EXAMPLE.input, EXAMPLE.output)
+        assert parts(task) == (alpaca if format == "alpaca" else (lead + JOINED, "", EXAMPLE.output))
+
+
+# --- what is said about it -----------------------------------------------------------------------
+
+
+def test_columns_that_are_not_read_are_named_by_check_and_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [
+        {"instruction": f"Count to {n}.", "output": "1 2 3", "notes": "slowly" if n > 3 else "", "rating": 5}
+        for n in range(3, 10)
+    ]
+    both = {"instruction": "Go.", "output": "Gone.", "response": "Left.", "tags": ["walk"]}
+    read(tmp_path, *rows, both)
+    config = si.RunConfig.parse(
+        {"seeds": f"{tmp_path}/s.jsonl", "run_dir": f"{tmp_path}/run", "target": 3, "teacher": {"kind": "fake"}}
+    )
+    line = "seeds: not read: column 'notes' of 6 seeds, 'response' of 1 seed, 'tags' of 1 seed"
+    assert f"warning: {line}" in check(config).notes
+    with caplog.at_level(logging.WARNING):
+        si.run(config, progress=None)
+    assert f"selfinstruct: warning: {line}" in caplog.messages
+
+
+def test_content_beside_the_instances_is_named(tmp_path: Path) -> None:
+    row = {"instruction": "Go.", "instances": [{"input": "", "output": "Gone.", "why": "It left."}], "output": "Left."}
+    assert unread_notes(read(tmp_path, row)) == [
+        "seeds: key 'why' of an instance is not read (1 seed, the first is 'seed_0')",
+        "seeds: not read: column 'output' of 1 seed",
+    ]
+
+
+def test_many_columns_end_in_a_count(tmp_path: Path) -> None:
+    row = {"instruction": "Go.", "output": "Gone.", **{f"c{n}": "x" for n in range(11)}}
+    [line] = unread_notes(read(tmp_path, row))
+    assert line.endswith("'c7' of 1 seed and 3 more")
