@@ -1,7 +1,7 @@
 """Read and validate seed files; report all defects at once, each with its place and a remedy.
 
 Read are the published layout of Self-Instruct (`id, name, instruction, instances: [{input, output}],
-is_classification`) and those of `layouts`, in any file type. Other columns are kept in `SeedTask.extra`.
+is_classification`) and those of `seed_rows`, in any file type. Other columns are kept in `SeedTask.extra`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..core.errors import SeedError, UsageError
 from ..core.suggest import closest
 from ..core.tasks import Instance, SeedTask
 from ..tables import Row, plain_files, read_rows
-from .layouts import is_nothing, join_trees, split_row
+from .seed_rows import is_nothing, join_trees, split_row
 
 # Columns that are not read, to name in a warning.
 _MOST_COLUMNS = 8
