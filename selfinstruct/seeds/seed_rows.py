@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..tables import Row
-from ..tables.chats import Turn, turns_of
+from ..tables.chats import ChatTurn, turns_of
 
 # The columns of a task, and the names that they go by: Alpaca's, Dolly's, those of trainers and of question sets.
 # A name that stands in two rows goes to the first of them that has nothing else: 'query' is also an input.
@@ -197,5 +197,5 @@ def _first_exchange(column: str, chat: object, problems: list[str], notes: list[
     return task | ({"system": _join(system)} if system else {})
 
 
-def _join(turns: Iterable[Turn]) -> str:
+def _join(turns: Iterable[ChatTurn]) -> str:
     return "\n\n".join(turn.text for turn in turns if turn.text and turn.text.strip())

@@ -19,7 +19,7 @@ _ROLE_KEYS = ("role", "from")
 _CONTENT_KEYS = ("content", "value", "text")
 
 
-class Turn(NamedTuple):
+class ChatTurn(NamedTuple):
     """One message: its role as written, the part that the role plays ('' if unknown), and its text, if it has one."""
 
     role: str
@@ -27,12 +27,12 @@ class Turn(NamedTuple):
     text: str | None
 
 
-def turns_of(chat: object) -> list[Turn] | None:
+def turns_of(chat: object) -> list[ChatTurn] | None:
     """Return the turns of a list of messages, or of texts of user and assistant in turn; None for anything else."""
     if not isinstance(chat, list) or not chat:
         return None
     if all(isinstance(each, str) for each in chat):
-        return [Turn(role, role, text) for role, text in zip(["user", "assistant"] * len(chat), chat, strict=False)]
+        return [ChatTurn(role, role, text) for role, text in zip(["user", "assistant"] * len(chat), chat, strict=False)]
     turns = [_turn(each) for each in chat]
     return [turn for turn in turns if turn] if all(turns) else None
 
@@ -42,7 +42,7 @@ def content_key(message: Mapping[str, object]) -> str:
     return next((key for key in _CONTENT_KEYS if key in message), "content")
 
 
-def _turn(message: object) -> Turn | None:
+def _turn(message: object) -> ChatTurn | None:
     if not isinstance(message, Mapping):
         return None
     role = next((message[key] for key in _ROLE_KEYS if key in message), None)
@@ -50,7 +50,7 @@ def _turn(message: object) -> Turn | None:
         return None
     calls = message.get("tool_calls") or message.get("function_call")
     part = PART_OF.get(role.strip().lower(), "")
-    return Turn(role, "call" if calls and part == "assistant" else part, _text(message.get(content_key(message))))
+    return ChatTurn(role, "call" if calls and part == "assistant" else part, _text(message.get(content_key(message))))
 
 
 def _text(content: object) -> str | None:
