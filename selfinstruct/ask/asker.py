@@ -317,6 +317,7 @@ def _storable(completion: Completion) -> Completion:
     return replace(
         completion,
         text=storable(completion.text),
+        reasoning=storable(completion.reasoning),
         finish_reason=storable(completion.finish_reason),
         model=storable(completion.model),
         error=None if completion.error is None else storable(completion.error),

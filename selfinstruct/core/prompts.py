@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -85,6 +87,41 @@ def _canonical_string_json(value: object) -> str:
         return _canonical_json(value)
 
 
+Ending = Literal["complete", "length", "filter", "error", "unknown"]
+
+# Each name in use for the end of an answer, as `ending_of` spells it. Sources: the API references of OpenAI, Azure,
+# Anthropic, Bedrock, Gemini, Mistral, xAI, DeepSeek, Z.AI, OpenRouter, Cohere, watsonx, ERNIE, GigaChat, and YandexGPT,
+# and the code of vLLM, SGLang, TGI, llama.cpp, Ollama, and LM Studio.
+_NAMES: Mapping[Ending, str] = {
+    "complete": """stop stopped eos eos_token eos_found end end_of_text end_turn stop_sequence stop_string word
+        stop_word stop_string_found stop_token complete completed completion done finish finished success succeeded
+        normal tool_call tool_calls tool_use function_call final alternative_status_final""",
+    "length": """length limit max_tokens max_output_tokens max_new_tokens max_completion_tokens max_len max_length
+        max_context max_predicted_tokens_reached token_limit token_limit_reached model_length context context_length
+        context_length_reached context_length_exceeded context_window_exceeded model_context_window_exceeded incomplete
+        truncated truncated_final alternative_status_truncated_final error_limit""",
+    "filter": """content_filter content_filtered content_blocked content_moderation content_policy filter filtered spii
+        content_policy_violation alternative_status_content_filter safety image_safety recitation blocklist blacklist
+        blocked prohibited_content sensitive refusal refused guardrail guardrails guardrail_intervened moderation
+        model_armor policy_violation unsafe error_toxic""",
+    "error": "error errored failed failure internal_error server_error upstream_error",
+}
+_ENDINGS = {name: ending for ending, names in _NAMES.items() for name in names.split()}
+
+
+@functools.lru_cache(256)
+def ending_of(finish_reason: str) -> Ending:
+    """Return what a finish reason means, in any spelling; 'unknown' for one that isn't listed.
+
+    An answer counts as whole only if its reason is listed as complete. 'unknown' covers answers that were cut off by
+    something other than a limit: 'abort', 'network_error', 'insufficient_system_resource', 'pause_turn', 'OTHER'.
+    """
+    # 'FinishReason.MAX_TOKENS', 'maxTokens', 'REASON_MAX_LEN', and 'content_filter: RECITATION' are in use.
+    name = finish_reason.partition(":")[0].strip().rpartition(".")[2]
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s-]", "_", name[:80]).lower()
+    return _ENDINGS.get(re.sub("^(?:finish_|stop_)?reason_", "", name), "unknown")
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one answer, as counted by the teacher. `prompt_tokens` includes `cached_tokens`."""
@@ -99,10 +136,12 @@ class Completion:
     """The answer to one request. A bad answer is a value with `error` set, never an exception.
 
     Attributes:
+        text: The answer, without reasoning, where the asker hands it out; a teacher may leave the reasoning in.
         finish_reason: 'stop', 'length', 'content_filter', or another reason given by the teacher.
         error: A reason in snake_case and a detail, such as 'refusal: I can not ...', or None.
         failed: Whether there is no usable response at all (timeout, 503, malformed body). A refusal is a response.
         logprobs: Natural-log probabilities of the likeliest first tokens, if requested.
+        reasoning: What the model thought before it answered; empty if nothing is known of it.
         key: The journal key of the answer; None before it is committed.
     """
 
@@ -113,12 +152,13 @@ class Completion:
     error: str | None = None
     failed: bool = False
     logprobs: Mapping[str, float] | None = field(default=None, hash=False)
+    reasoning: str = ""
     key: str | None = field(default=None, compare=False)
 
     @property
     def truncated(self) -> bool:
-        """Whether the token limit cut the answer off."""
-        return self.finish_reason == "length"
+        """Whether the answer may end too early: at the token limit, or for a reason that isn't known to be complete."""
+        return ending_of(self.finish_reason) != "complete"
 
 
 @dataclass(frozen=True, slots=True)

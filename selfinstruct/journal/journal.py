@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.prompts import Completion, Prompt, Usage
+from ..core.reasoning import begins_inside, split_reasoning
 from ..core.tasks import Record
 from . import batch_jobs, history, ledger
 from .batch_jobs import Jobs
@@ -23,7 +24,7 @@ from .seeds_on_disk import TABLE, Arrivals, coming
 from .sent_prompts import TEXTS, Sent
 from .store import Statement, Store
 
-FORMAT = 6
+FORMAT = 7
 """Version of the file's tables, stored in `PRAGMA user_version`."""
 
 _TABLES = (
@@ -36,7 +37,7 @@ _TABLES = (
     text TEXT NOT NULL, finish_reason TEXT NOT NULL, error TEXT, failed INTEGER NOT NULL, logprobs TEXT,
     teacher TEXT NOT NULL, model TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
     cached_tokens INTEGER NOT NULL, cost_usd REAL, asked_at REAL NOT NULL, latency_s REAL NOT NULL,
-    requests INTEGER NOT NULL, inherited INTEGER NOT NULL DEFAULT 0)""",
+    requests INTEGER NOT NULL, inherited INTEGER NOT NULL DEFAULT 0, reasoning TEXT NOT NULL DEFAULT '')""",
     "CREATE INDEX answers_by_question ON answers (question) WHERE question IS NOT NULL",
     *ledger.TABLES,
     TABLE,
@@ -44,13 +45,13 @@ _TABLES = (
 )
 ANSWER_COLUMNS = (
     "key question generation purpose prompt demos version text finish_reason error failed logprobs teacher model "
-    "prompt_tokens completion_tokens cached_tokens cost_usd asked_at latency_s requests"
+    "prompt_tokens completion_tokens cached_tokens cost_usd asked_at latency_s requests reasoning"
 ).split()
 """The columns of an answer that `Journal.commit` writes, in order."""
 _INSERT_ANSWER = f"INSERT INTO answers ({', '.join(ANSWER_COLUMNS)}) VALUES ({', '.join('?' * len(ANSWER_COLUMNS))})"
 _RECALL = (
     "SELECT text, finish_reason, prompt_tokens, completion_tokens, cached_tokens, model, error, failed,"
-    " logprobs, demos, version, generation, teacher FROM answers WHERE key = ?"
+    " logprobs, reasoning, demos, version, generation, teacher FROM answers WHERE key = ?"
 )
 _FORGET = "UPDATE answers SET key = 'failed:' || rowid || ':' || key, question = NULL WHERE key = ? AND failed = 1"
 
@@ -59,9 +60,10 @@ _FORGET = "UPDATE answers SET key = 'failed:' || rowid || ':' || key, question =
 class Answer:
     """An answered question.
 
-    completion: what the teacher returned. demos: the ids of the demonstrations in the prompt. version: the hash of the
-    prompt's wording. generation: the number of the generation that asked the question. teacher: the name of the teacher
-    that answered.
+    completion: what the teacher returned, with the reasoning separated from the text. demos: the ids of the
+    demonstrations in the prompt. version: the hash of the prompt's wording. generation: the number of the generation
+    that asked the question. teacher: the name of the teacher that answered. begins_inside: whether the text closed
+    reasoning that it did not open, because the chat template opens it.
     """
 
     completion: Completion
@@ -69,6 +71,7 @@ class Answer:
     version: str
     generation: int = 1
     teacher: str = ""
+    begins_inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +111,11 @@ class Journal:
         row = self._store.row(_RECALL, (key,))
         if row is None:
             return None
-        text, finish_reason, *tokens, model, error, failed, logprobs, demos, version, generation, teacher = row
+        text, finish, *tokens, model, error, failed, logprobs, reasoning, demos, version, generation, teacher = row
         probabilities = json.loads(logprobs) if logprobs else None
-        completion = Completion(text, finish_reason, Usage(*tokens), model, error, bool(failed), probabilities, key=key)
-        return Answer(completion, tuple(json.loads(demos)), version, generation, teacher)
+        usage = Usage(*tokens)
+        stored = Completion(text, finish, usage, model, error, bool(failed), probabilities, reasoning, key)
+        return _answer(stored, tuple(json.loads(demos)), version, generation, teacher)
 
     async def commit(
         self,
@@ -148,8 +152,9 @@ class Journal:
         probabilities = json.dumps(dict(logprobs)) if logprobs else None
         tokens = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
         answer = (key, question, generation, *sent, *returned, probabilities, teacher, completion.model, *tokens)
-        await self._store.commit((_INSERT_ANSWER, (*answer, cost_usd, asked_at, latency_s, requests)))
-        return Answer(replace(completion, key=key), prompt.demos, prompt.version, generation, teacher)
+        rest = (cost_usd, asked_at, latency_s, requests, completion.reasoning)
+        await self._store.commit((_INSERT_ANSWER, (*answer, *rest)))
+        return _answer(replace(completion, key=key), prompt.demos, prompt.version, generation, teacher)
 
     def forget(self, keys: Iterable[str]) -> None:
         """Rename the rows of failed answers, so that a later start asks again. Successful answers are never forgotten.
@@ -243,6 +248,16 @@ class Journal:
     def close(self) -> None:
         """Write everything that waits for the next commit, and close the file."""
         self._store.close()
+
+
+def _answer(stored: Completion, demos: tuple[str, ...], version: str, generation: int, teacher: str) -> Answer:
+    """The answer as its readers get it: the row keeps the text as it came, with any reasoning in it."""
+    reasoning, text = split_reasoning(stored.text)
+    if text == stored.text:
+        return Answer(stored, demos, version, generation, teacher)
+    every = "\n".join(part for part in (stored.reasoning, reasoning) if part)
+    completion = replace(stored, text=text, reasoning=every)
+    return Answer(completion, demos, version, generation, teacher, begins_inside(stored.text))
 
 
 def aside(key: str) -> str:

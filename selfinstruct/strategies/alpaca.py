@@ -20,7 +20,7 @@ from ..config.run_config import RunConfig
 from ..config.sections import SamplingConfig
 from ..core.prompts import Asking, Completion, Message, Prompt, Sampling
 from ..core.tasks import Candidate, Demonstration, Development, Instance
-from .reading.lists import is_nothing, without_thoughts
+from .reading.lists import is_nothing
 from .reading.loose_json import fields_of, read_json
 from .reading.text_blocks import TASK, read_blocks
 from .wording import load_wording
@@ -128,7 +128,7 @@ class Alpaca:
         A task without an output has output None. If the token limit truncated a plain-text response, the last task is
         marked `truncated`. Of truncated JSON, only closed tasks are read, and those are complete.
         """
-        text = without_thoughts(completion.text)
+        text = completion.text
         found = self._from_json(text) if self._asking.propose == "chat" else []
         if not found:
             found = self._from_text(text)

@@ -23,7 +23,7 @@ from ..core.prompts import Asking, Completion, Endpoint, Message, Prompt, Sampli
 from ..core.tasks import Candidate, Demonstration, Development, Instance
 from .few_shot import INSTANCES, INSTRUCTIONS, classify_prefix, instances_prefix
 from .protocol import PreviewPrompt
-from .reading.lists import clean_item, is_nothing, read_list, without_numbers, without_thoughts
+from .reading.lists import clean_item, is_nothing, read_list, without_numbers
 from .reading.loose_json import fields_of, read_json
 from .reading.text_blocks import LABEL_FIRST, read_blocks, read_examples
 from .reading.yes_no import more_likely_yes, says_yes
@@ -125,7 +125,7 @@ class SelfInstruct:
 
         Of truncated JSON, only closed items are read, and those are complete.
         """
-        text = without_thoughts(completion.text)
+        text = completion.text
         completions = self._asking.propose == "completions"
         # {"instructions": ["1. Plan a trip", {"instruction": "Write ..."}]}: text or objects, numbered or not.
         items = None if completions else read_json(text, "instructions")
@@ -228,7 +228,7 @@ class SelfInstruct:
         The result is `truncated` if the token limit cut the last instance. Of truncated JSON, only closed instances
         are read.
         """
-        text = without_thoughts(completion.text)
+        text = completion.text
         # A direct response is the output itself.
         if self._asking.direct and not classification:
             found = (Instance("", text.strip()),)

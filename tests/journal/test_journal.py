@@ -79,6 +79,7 @@ completions = st.builds(
     error=st.none() | texts,
     failed=st.booleans(),
     logprobs=st.none() | st.dictionaries(texts, st.floats(allow_nan=False), min_size=1),
+    reasoning=texts,
 )
 
 
@@ -99,6 +100,25 @@ def test_every_field_comes_back_as_it_went_in(tmp_path_factory: pytest.TempPathF
 
     within(course)
     shutil.rmtree(path.parent)
+
+
+def test_an_answer_comes_back_without_its_reasoning_and_the_row_keeps_both(tmp_path: Path) -> None:
+    async def course() -> None:
+        journal = Journal(tmp_path / "j")
+        for key, text in (
+            ("p:1", "<think>a</think>\n1. Sing."),
+            ("p:2", "a\n</think>\n\n1. Sing."),
+            ("p:3", "<think>a"),
+        ):
+            answer = await put(journal, key, Completion(text, reasoning="before"))
+            assert journal.recall(key) == answer
+            assert answer.completion.reasoning == "before\na"
+            assert answer.completion.text == ("" if key == "p:3" else "1. Sing.")
+            assert answer.begins_inside is (key == "p:2")
+            assert journal.query("SELECT text, reasoning FROM answers WHERE key = ?", (key,)) == [(text, "before")]
+        journal.close()
+
+    within(course)
 
 
 def test_what_was_sent_can_be_read_the_fixed_part_stands_once(tmp_path: Path) -> None:

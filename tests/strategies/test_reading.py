@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.prompts import Asking, Completion
 from selfinstruct.strategies import Alpaca, SelfInstruct
-from selfinstruct.strategies.reading.lists import as_text, is_nothing, read_list, without_thoughts
+from selfinstruct.strategies.reading.lists import as_text, is_nothing, read_list
 from selfinstruct.strategies.reading.loose_json import fields_of, read_json
 from selfinstruct.strategies.reading.text_blocks import LABEL_FIRST, TASK, read_blocks, read_examples
 from selfinstruct.strategies.wording import load_wording
@@ -352,20 +352,6 @@ def test_a_field_that_says_nothing(text: str) -> None:
 )
 def test_a_field_that_says_something(text: str) -> None:
     assert not is_nothing(text)
-
-
-@pytest.mark.parametrize(
-    ("answer", "text"),
-    [
-        ("<think>1. no</think>\n\n1. yes", "1. yes"),
-        ("hm</think>yes", "yes"),
-        ("<think>for ever", ""),
-        ("yes", "yes"),
-        ("Say <think> and </think>.", "Say <think> and </think>."),
-    ],
-)
-def test_thoughts_are_no_answer(answer: str, text: str) -> None:
-    assert without_thoughts(answer) == text
 
 
 # --- any text at all ------------------------------------------------------------------------------

@@ -327,7 +327,6 @@ INCOMPLETE = '{"tasks": [{"instruction": "Add."}, {"output": "x"}, {"instruction
     ("answer", "found"),
     [
         (Completion(BLOCKS), [ADD, SING]),
-        (Completion(f"<think>\n{BLOCKS}</think>\n{BLOCKS}"), [ADD, SING]),
         (cut(BLOCKS), [ADD, Candidate("Sing.", "", "La la", truncated=True)]),
         (cut(BLOCKS + "\n\n### 6\nInstruction:"), [ADD, SING]),
         (cut(BLOCKS + "\n\n### 6\nInstruction: Da"), [ADD, SING, Candidate("Da", "", None, truncated=True)]),
@@ -377,7 +376,7 @@ def test_self_instruct_reads_a_continuation() -> None:
 
 
 YES_OR_NO = {
-    "en": (["Yes", " yes.", "**Yes**", "Classification: Yes", "Answer:\nYes", "“Yes”", "<think>No?</think>Yes"],
+    "en": (["Yes", " yes.", "**Yes**", "Classification: Yes", "Answer:\nYes", "“Yes”"],
            ["No", "no, it", "Classification: No", "Not a classification", "Maybe", "", "N/A"]),
     "zh": (["是", "是的。", "“是”", "是否分类：是", "**是**", "答案：是"],
            ["否", "不是", "是否分类：否", "是否", "不是分类：是一般任务"[:2], "", "“否”"]),
@@ -466,7 +465,7 @@ def test_a_continuation_that_runs_on_to_another_task_ends_there(language: str, n
 
 def test_direct_instances_put_the_instruction_itself() -> None:
     asking = Asking("completions", "completions", "completions", direct=True)
-    strategy, ask = self_instruct(asking), Answers("No", "<think>hm</think>Input: fig\npear\n")
+    strategy, ask = self_instruct(asking), Answers("No", "Input: fig\npear\n")
     made = asyncio.run(strategy.develop(Candidate("Sort:\npear, fig"), ask))
     assert made == Development((Instance("", "Input: fig\npear"),), False)
     prompt = ask.asked[-1]

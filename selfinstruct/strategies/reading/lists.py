@@ -175,16 +175,6 @@ def as_text(value: object) -> str:
         return ""
 
 
-def without_thoughts(text: str) -> str:
-    """Return the response after a reasoning model's '<think> ... </think>', or '' if the reasoning never ended."""
-    thoughts, mark, answer = text.partition("</think>")
-    thinks = thoughts.lstrip().startswith("<think>")
-    # '... so it is 4.</think>4': some chat templates already put the opening tag into the prompt.
-    if mark and (thinks or "<think>" not in thoughts):
-        return answer.lstrip("\r\n")
-    return "" if thinks else text
-
-
 def lines_of(text: str) -> list[str]:
     """Split at LF, CRLF, and CR only; `str.splitlines` also splits at characters such as U+2028, which are content."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")

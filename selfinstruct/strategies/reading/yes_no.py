@@ -6,8 +6,6 @@ import math
 import re
 from collections.abc import Mapping
 
-from .lists import without_thoughts
-
 
 def more_likely_yes(logprobs: Mapping[str, float], yes: str, no: str) -> bool | None:
     """Compare the probabilities of two words, or return None if they are equal.
@@ -35,7 +33,7 @@ def says_yes(text: str, yes: str, no: str) -> bool:
         yes: The word for yes, in lower case.
         no: The word for no, in lower case.
     """
-    for part in re.split(r"[:：\n]", without_thoughts(text)):
+    for part in re.split(r"[:：\n]", text):
         word = part.strip(" \t\r*_\"'“”「」`（(").lower()
         if word.startswith(yes) and not word.startswith(yes + no):  # '是否' ('whether') is neither
             return True

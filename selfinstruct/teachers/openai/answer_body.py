@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ...core.prompts import Completion, Prompt, Usage
+from ...core.prompts import Completion, Prompt, Usage, ending_of
 from ...core.tasks import storable
 
 _NAME = 200
@@ -40,17 +40,18 @@ def read_answer(body: object, prompt: Prompt) -> Completion:
 
     # Why the text is no answer, if it isn't.
     finish = choice.get("finish_reason")
+    finish = storable(finish)[:_NAME] if isinstance(finish, str) and finish else "stop"
     text, refusal = _content(choice, prompt)
     error = None
     if refusal:
         error = f"refusal: {one_line(refusal)}"
-    elif finish == "content_filter":
-        error = "content_filter"
+    elif ending_of(finish) == "filter":
+        error = "content_filter" if finish == "content_filter" else f"content_filter: {one_line(finish)}"
     elif not text.strip():
         error = "empty_answer"
     return Completion(
         text,
-        finish_reason=storable(finish)[:_NAME] if isinstance(finish, str) else "stop",
+        finish_reason=finish,
         usage=usage,
         model=model,
         error=error,
