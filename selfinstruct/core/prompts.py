@@ -124,11 +124,15 @@ def ending_of(finish_reason: str) -> Ending:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer, as counted by the teacher. `prompt_tokens` includes `cached_tokens`."""
+    """Tokens of one answer, as counted by the teacher. `prompt_tokens` includes `cached_tokens`.
+
+    partial: whether the teacher left out how many tokens it generated; then `completion_tokens` is a lower bound.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

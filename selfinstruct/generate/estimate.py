@@ -96,8 +96,9 @@ def estimate(
 
 
 def _scaled(used: dict[str, float], factor: float) -> tuple[int, Usage]:
-    requests, *tokens = (math.ceil(used[name] * factor) for name in ("requests", "prompt_tokens", "completion_tokens"))
-    return requests, Usage(*tokens)
+    names = ("requests", "prompt_tokens", "completion_tokens")
+    requests, prompt_tokens, completion_tokens = (math.ceil(used[name] * factor) for name in names)
+    return requests, Usage(prompt_tokens, completion_tokens)
 
 
 def _cost(config: RunConfig, purpose: str, usage: Usage) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling
+from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
 from selfinstruct.teachers.batch.results import NoAnswer, read_results
 
 PROMPTS = {f"p:{n}": Prompt("propose", (Message("user", f"question {n}"),), Sampling()) for n in range(4)}
@@ -68,7 +68,7 @@ def test_of_two_rows_an_answer_counts_more_than_an_error(other: bytes, answer_fi
 
 def test_of_two_answers_the_first_counts() -> None:
     found, useless = read_results([row("p:0", "one") + b"\n" + row("p:0", "two")], PROMPTS)
-    assert found["p:0"] == Completion("one")
+    assert found["p:0"] == Completion("one", usage=Usage(partial=True))
     assert useless == 1
 
 
@@ -86,7 +86,7 @@ def test_of_two_answers_the_first_counts() -> None:
         (row("p:0", response={"body": {}}), NoAnswer("a row without a status")),
         (
             row("p:0", response={"status_code": 200, "body": {"error": None}}),
-            Completion("", error="no_choices", failed=True),
+            Completion("", usage=Usage(partial=True), error="no_choices", failed=True),
         ),
     ],
 )

@@ -127,10 +127,10 @@ def test_json_under_another_content_type_is_read(httpserver: HTTPServer) -> None
 
 
 @pytest.mark.parametrize("usage", [None, "many", {}, {"prompt_tokens": -3, "completion_tokens": 10**30}])
-def test_usage_that_is_missing_or_absurd_counts_as_none(httpserver: HTTPServer, usage: Any) -> None:
+def test_usage_that_is_missing_or_absurd_is_unknown(httpserver: HTTPServer, usage: Any) -> None:
     httpserver.expect_request(CHAT).respond_with_json(body(usage=usage))
     completion = ask(httpserver)
-    assert (completion.text, completion.usage) == ("Hello.", Usage())
+    assert (completion.text, completion.usage) == ("Hello.", Usage(partial=True))
 
 
 def test_characters_that_no_file_can_keep_are_replaced(httpserver: HTTPServer) -> None:

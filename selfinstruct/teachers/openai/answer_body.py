@@ -10,8 +10,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ...core.prompts import Completion, Prompt, Usage, ending_of
+from ...core.prompts import Completion, Prompt, ending_of
 from ...core.tasks import storable
+from .usage import read_usage
 
 _NAME = 200
 """Most characters that are kept of a model's name or a finish reason, which the server chooses."""
@@ -29,7 +30,7 @@ def read_answer(body: object, prompt: Prompt) -> Completion:
         return Completion("", error=f"broken_answer: {type(body).__name__} instead of an object", failed=True)
 
     # {"model": "m-1", "usage": {...}, "choices": [{"finish_reason": "stop", "message": {"content": "Hello."}}]}
-    usage = _usage(body.get("usage"))
+    usage = read_usage(body)
     model = storable(body["model"])[:_NAME] if isinstance(body.get("model"), str) else ""
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
@@ -87,20 +88,6 @@ def _decoded(body: str) -> object:
 def one_line(text: str) -> str:
     """A server's text on one line, without characters that the journal can't store."""
     return " ".join(storable(text).split())
-
-
-def _usage(usage: object) -> Usage:
-    """{"prompt_tokens": 12, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 8}}, all optional."""
-    if not isinstance(usage, Mapping):
-        return Usage()
-    details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
-    return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")), _count(cached))
-
-
-def _count(value: object) -> int:
-    """A number of tokens; 0 for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 40 else 0
 
 
 def _logprobs(found: object) -> dict[str, float] | None:

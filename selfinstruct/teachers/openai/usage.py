@@ -1,0 +1,112 @@
+"""Reads what a server says about the tokens of an answer, in every shape in use.
+
+Servers disagree on the names (`prompt_tokens`, `input_tokens`, `promptTokenCount`), on the type (12, "12", 12.0, null),
+and on what a number includes: some count reasoning or cached tokens inside the main numbers, some beside them. This
+module takes the largest reading that fits the numbers. `charge` in `counting` replaces what is missing or impossible.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from ...core.prompts import Usage
+
+_MOST = 1_000_000_000
+"""A larger number is no count of one answer's tokens: the largest context is a hundredth of it."""
+
+# Names without underscores, in lower case; the second of several is Gemini's.
+_PROMPT = ("prompttokens", "prompttokencount", "inputtokens")
+_OUTPUT = ("completiontokens", "candidatestokencount", "outputtokens")
+_TOTAL = ("totaltokens", "totaltokencount")
+_CACHED = ("cachedtokens", "cachedcontenttokencount", "promptcachehittokens", "cachereadinputtokens")
+_BESIDE_PROMPT = (
+    "cachereadinputtokens",
+    "cachecreationinputtokens",
+    "cachewriteinputtokens",
+    "tooluseprompttokencount",
+)
+"""Parts of the prompt that Anthropic, Bedrock, and Gemini count beside the main number."""
+_HIDDEN = ("reasoningtokens", "thoughtstokencount", "rejectedpredictiontokens", "audiotokens", "citationtokens")
+"""Generated tokens that aren't in the text: xAI, Gemini, and Perplexity count some beside the main number."""
+_SIDES = {
+    "prompttokensdetails": "prompt.",
+    "inputtokensdetails": "prompt.",
+    "completiontokensdetails": "output.",
+    "outputtokensdetails": "output.",
+}
+
+
+def read_usage(body: Mapping[str, object]) -> Usage:
+    """Return the tokens that a response body states. A part that it doesn't state is 0, and the usage is partial.
+
+    Examples, each with 500 prompt and 12,400 generated tokens:
+        {"usage": {"prompt_tokens": 500, "completion_tokens": 12400, "total_tokens": 12900}}
+        {"usage": {"prompt_tokens": 500, "completion_tokens": 400, "total_tokens": 12900}}
+        {"usage": {"input_tokens": "100", "cache_read_input_tokens": 400.0, "output_tokens": 12400}}
+        {"usageMetadata": {"promptTokenCount": 500, "candidatesTokenCount": 400, "thoughtsTokenCount": 12000}}
+    """
+    stated = body.get("usage") or body.get("usageMetadata")
+    counts = _counts(stated) if isinstance(stated, Mapping) else {}
+    prompt, output, total = (_largest(counts, names) for names in (_PROMPT, _OUTPUT, _TOTAL))
+    hidden = sum(max(counts.get(name, 0), counts.get(f"output.{name}", 0)) for name in _HIDDEN)
+    cached = max(counts.get(f"{side}{name}", 0) for name in _CACHED for side in ("", "prompt."))
+
+    # A total gives the part that is missing.
+    if total is not None and output is None:
+        output = max(total - (prompt or 0), 0) or None
+    elif total is not None and prompt is None and output is not None:
+        prompt = max(total - output, 0)
+
+    # A part comes on top of the main number if it is larger, or if no total rules that out.
+    if prompt is not None:
+        beside = sum(counts.get(name, 0) for name in _BESIDE_PROMPT)
+        beside = max(
+            beside, *(each for name, each in counts.items() if name.startswith("prompt.") and each > prompt), 0
+        )
+        if total is None or beside > prompt or total - prompt - (output or 0) >= beside:
+            prompt += beside
+    if output is not None:
+        if total is None or hidden > output:
+            output += hidden
+        # What the total has beyond both was generated: at xAI and Gemini, reasoning.
+        output = max(output, (total or 0) - (prompt or 0))
+    return Usage(prompt or 0, hidden if output is None else output, cached, partial=output is None)
+
+
+def _counts(usage: Mapping[object, object]) -> dict[str, int]:
+    """Return the counts by name, in lower case without underscores. Details have a prefix.
+
+    {"completion_tokens": 9, "completion_tokens_details": {"audio_tokens": 8}} is {"completiontokens": 9,
+    "output.audiotokens": 8}.
+    """
+    items = [(_plain(name), value) for name, value in usage.items()]
+    for name, value in items[:]:
+        if isinstance(value, Mapping):
+            side = _SIDES.get(name, "")
+            items += [(side + _plain(detail), each) for detail, each in value.items()]
+    counts: dict[str, int] = {}
+    for name, value in items:
+        if (count := _count(value)) is not None:
+            counts[name] = max(count, counts.get(name, 0))
+    return counts
+
+
+def _plain(name: object) -> str:
+    return str(name).replace("_", "").lower()
+
+
+def _count(value: object) -> int | None:
+    """A number of tokens: 12, 12.0, or "12"; None for anything that isn't one."""
+    if isinstance(value, str) and len(value) <= 20:
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST:
+        return None
+    return math.ceil(value)
+
+
+def _largest(counts: Mapping[str, int], names: tuple[str, ...]) -> int | None:
+    return max((counts[name] for name in names if name in counts), default=None)

@@ -1,0 +1,178 @@
+"""`read_usage` reads every shape in which servers state tokens; `charge` never lets an answer count for too little."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from selfinstruct.core.prompts import Usage
+from selfinstruct.teachers.openai.usage import read_usage
+
+SHAPES: dict[str, tuple[dict[str, Any], Usage]] = {
+    "openai": (
+        {
+            "prompt_tokens": 500,
+            "completion_tokens": 400,
+            "total_tokens": 900,
+            "prompt_tokens_details": {"cached_tokens": 128, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 300, "rejected_prediction_tokens": 20},
+        },
+        Usage(500, 400, 128),
+    ),
+    "reasoning beside the completion, in the total": (
+        {
+            "prompt_tokens": 500,
+            "completion_tokens": 400,
+            "total_tokens": 12_900,
+            "completion_tokens_details": {"reasoning_tokens": 12_000},
+        },
+        Usage(500, 12_400),
+    ),
+    "reasoning beside the completion, not in the total": (
+        {
+            "prompt_tokens": 33,
+            "completion_tokens": 7_000,
+            "total_tokens": 7_033,
+            "citation_tokens": 20_000,
+            "reasoning_tokens": 73_000,
+        },
+        Usage(33, 100_000),
+    ),
+    "reasoning and no total": (
+        {"prompt_tokens": 5, "completion_tokens": 40, "completion_tokens_details": {"reasoning_tokens": 30}},
+        Usage(5, 70),
+    ),
+    "only reasoning, the completion is 0": (
+        {
+            "prompt_tokens": 21,
+            "completion_tokens": 0,
+            "total_tokens": 81,
+            "completion_tokens_details": {"reasoning_tokens": 60},
+        },
+        Usage(21, 60),
+    ),
+    "a total with hidden tokens that nothing names": (
+        {"prompt_tokens": 20, "completion_tokens": 424, "total_tokens": 1016},
+        Usage(20, 996),
+    ),
+    "a total below the sum": ({"prompt_tokens": 375, "completion_tokens": 40, "total_tokens": 300}, Usage(375, 40)),
+    "anthropic, cached tokens beside the input": (
+        {
+            "input_tokens": 100,
+            "cache_read_input_tokens": 300,
+            "cache_creation_input_tokens": 50,
+            "output_tokens": 40,
+        },
+        Usage(450, 40, 300),
+    ),
+    "cached tokens beside the input, in the total": (
+        {"inputTokens": 9, "outputTokens": 40, "totalTokens": 349, "cacheReadInputTokens": 300},
+        Usage(309, 40, 300),
+    ),
+    "cached tokens inside the prompt, under both names": (
+        {
+            "prompt_tokens": 450,
+            "completion_tokens": 40,
+            "total_tokens": 490,
+            "cache_read_input_tokens": 300,
+            "prompt_tokens_details": {"cached_tokens": 300},
+        },
+        Usage(450, 40, 300),
+    ),
+    "cached tokens that are more than the prompt": (
+        {
+            "prompt_tokens": 10,
+            "completion_tokens": 40,
+            "total_tokens": 50,
+            "prompt_tokens_details": {"cached_tokens": 300},
+        },
+        Usage(310, 40, 300),
+    ),
+    "audio that is more than the completion": (
+        {"prompt_tokens": 10, "completion_tokens": 40, "completion_tokens_details": {"audio_tokens": 90}},
+        Usage(10, 130),
+    ),
+    "deepseek": (
+        {
+            "prompt_tokens": 12,
+            "prompt_cache_hit_tokens": 8,
+            "prompt_cache_miss_tokens": 4,
+            "completion_tokens": 3,
+            "total_tokens": 15,
+        },
+        Usage(12, 3, 8),
+    ),
+    "cohere": (
+        {
+            "billed_units": {"input_tokens": 5, "output_tokens": 418},
+            "tokens": {"input_tokens": 71, "output_tokens": 418},
+        },
+        Usage(71, 418),
+    ),
+    "text": ({"prompt_tokens": "500", "completion_tokens": " 40 ", "total_tokens": "540"}, Usage(500, 40)),
+    "floats": ({"prompt_tokens": 500.0, "completion_tokens": 39.2}, Usage(500, 40)),
+    "no completion, but a total": (
+        {"prompt_tokens": 500, "completion_tokens": None, "total_tokens": 540},
+        Usage(500, 40),
+    ),
+    "no prompt, but a total": ({"completion_tokens": 40, "total_tokens": 540}, Usage(500, 40)),
+    "only a total": ({"total_tokens": 540}, Usage(0, 540)),
+    "a total that is the prompt": ({"prompt_tokens": 540, "total_tokens": 540}, Usage(540, partial=True)),
+    "only reasoning": (
+        {"prompt_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 30}},
+        Usage(5, 30, partial=True),
+    ),
+}
+UNKNOWN: list[Any] = [None, -1, -0.5, True, "", "many", "12 tokens", "nan", "inf", float("nan"), float("inf"), 10**30]
+UNKNOWN += ["9" * 5000, [], [12], {"value": 12}, b"12"]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_shape(name: str) -> None:
+    stated, expected = SHAPES[name]
+    assert read_usage({"usage": stated}) == expected
+
+
+def test_geminis_own_names() -> None:
+    stated = {
+        "promptTokenCount": 500,
+        "candidatesTokenCount": 400,
+        "thoughtsTokenCount": 12_000,
+        "totalTokenCount": 12_900,
+        "cachedContentTokenCount": 100,
+    }
+    assert read_usage({"usageMetadata": stated}) == read_usage({"usage": stated}) == Usage(500, 12_400, 100)
+    del stated["totalTokenCount"]
+    assert read_usage({"usageMetadata": stated}) == Usage(500, 12_400, 100)
+
+
+@pytest.mark.parametrize("value", UNKNOWN, ids=[repr(each)[:12] for each in UNKNOWN])
+def test_a_value_that_is_no_count_is_unknown(value: Any) -> None:
+    assert read_usage({"usage": value}) == Usage(partial=True)
+    assert read_usage({"usage": {"prompt_tokens": value, "completion_tokens": 7}}) == Usage(0, 7)
+    assert read_usage({"usage": {"prompt_tokens": 7, "completion_tokens": value}}) == Usage(7, partial=True)
+    assert read_usage({"usage": {"prompt_tokens": 7, "completion_tokens": 7, "total_tokens": value}}) == Usage(7, 7)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+names = st.sampled_from(
+    "prompt_tokens completion_tokens total_tokens input_tokens output_tokens prompt_tokens_details reasoning_tokens "
+    "completion_tokens_details cached_tokens cache_read_input_tokens".split()
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(names, json_values | st.dictionaries(names, json_values, max_size=4), max_size=6))
+def test_no_reading_is_below_a_main_number(stated: dict[str, Any]) -> None:
+    usage = read_usage({"usage": stated})
+    for name, value in (("prompt_tokens", usage.prompt_tokens), ("completion_tokens", usage.completion_tokens)):
+        given = stated.get(name)
+        if isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= 10**9:
+            assert value >= given
+    assert usage.cached_tokens >= 0
