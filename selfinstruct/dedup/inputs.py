@@ -17,9 +17,12 @@ from typing import Any
 
 from ..core.errors import StorageError, UsageError
 from ..tables import Chunk, Column, Source, find_source, parse_columns, read_chunks, text_of, texts_of
+from ..tables.chats import content_key, turns_of
 
 # Rows without a text to report before giving up.
 _MOST_DEFECTS = 10
+# Columns with chats, to compare the first user message of.
+_CHATS = ("messages", "conversations", "conversation", "prompt")
 
 
 class Input:
@@ -109,8 +112,12 @@ class Input:
 
 
 def usual_column(head: Mapping[str, Any]) -> str:
-    """Return the column that holds the instruction in rows like `head`."""
-    return "messages[user].content" if "instruction" not in head and "messages" in head else "instruction"
+    """Return the column that holds the instruction in rows like `head`: 'instruction', or the first user message."""
+    for name in () if "instruction" in head else _CHATS:
+        chat = head.get(name)
+        if isinstance(chat, list) and turns_of(chat):
+            return f"{name}[user].{content_key(chat[0])}" if isinstance(chat[0], Mapping) else f"{name}[user]"
+    return "instruction"
 
 
 class Defects:

@@ -50,11 +50,12 @@ def _turn(message: object) -> ChatTurn | None:
         return None
     calls = message.get("tool_calls") or message.get("function_call")
     part = PART_OF.get(role.strip().lower(), "")
-    return ChatTurn(role, "call" if calls and part == "assistant" else part, _text(message.get(content_key(message))))
+    return ChatTurn(role, "call" if calls and part == "assistant" else part, message_text(message))
 
 
-def _text(content: object) -> str | None:
-    """Return a text, or the texts of content parts such as [{"type": "text", "text": "Hi"}], on separate lines."""
+def message_text(message: object) -> str | None:
+    """Return a message's text, or None; of content parts such as [{"type": "text", "text": "Hi"}], one per line."""
+    content = message.get(content_key(message)) if isinstance(message, Mapping) else message
     if isinstance(content, list) and content:
         parts = [each.get("text") if isinstance(each, Mapping) else each for each in content]
         texts = [part for part in parts if isinstance(part, str)]

@@ -1,7 +1,8 @@
-"""Column paths to a text in a row: `instruction`, `messages[0].content`, `messages[user].content`, `a.b[-1]`.
+"""Column paths to a text in a row: `instruction`, `messages[0].content`, `conversations[user][0].value`, `a.b[-1]`.
 
-A step is a name, an index in a list (from 0; -1 is the last item), a role (system, user or assistant; the first
-message with that role), or `["any name"]` for a name with dots or brackets. Dedup and the evaluation sets use paths.
+A step is a name, an index in a list (from 0; -1 is the last item), a role (the first message with that role; with an
+index, one of them), or `["any name"]` for a name with dots or brackets. A path that ends with a role means the text of
+the message. Dedup and the evaluation sets use paths.
 """
 
 from __future__ import annotations
@@ -13,24 +14,34 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..core.suggest import closest
+from .chats import PART_OF, message_text, turns_of
 from .chunks import Row
 
 # One step of a path. In 'messages[user].content' the steps are 'messages', '[user]' and '.content'.
 _STEP = re.compile(
-    r'(?:^|(?<!^)\.)(?P<name>[^.\[\]]+)|\[(?P<place>-?\d+)\]|\[(?P<role>system|user|assistant)\]|\["(?P<quoted>[^"]+)"\]'
+    r"(?:^|(?<!^)\.)(?P<name>[^.\[\]]+)|\[(?P<place>-?\d+)\]"
+    r'|\["(?P<quoted>[^"]+)"\]'
+    rf"|\[(?P<role>(?i:{'|'.join(PART_OF)}))\](?:\[(?P<nth>-?\d+)\])?"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A step to the first message with this role in a list of messages."""
+    """A step to a message with this role in a chat; user, human and prompter are one role, for example.
+
+    place: which of these messages, from 0; -1 is the last one.
+    """
 
     name: str
+    place: int = 0
 
     def of(self, messages: object) -> object:
-        """Return that message, or None."""
-        found = messages if isinstance(messages, list) else []
-        return next((each for each in found if isinstance(each, Mapping) and each.get("role") == self.name), None)
+        """Return that message, or None. A role as written goes before other names for the same part."""
+        pairs = list(zip(messages, turns_of(messages) or [], strict=False)) if isinstance(messages, list) else []
+        part = PART_OF[self.name.lower()]
+        same = [message for message, turn in pairs if turn.role == self.name]
+        same = same or [message for message, turn in pairs if turn.part == part]
+        return same[self.place] if -len(same) <= self.place < len(same) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,7 @@ class Column:
                 found = step.of(found) if isinstance(step, Role) else found[step]
         except (KeyError, IndexError, TypeError):
             return None
-        return found
+        return message_text(found) if isinstance(self.steps[-1], Role) else found
 
 
 def parse_columns(paths: Iterable[str]) -> tuple[Column, ...]:
@@ -74,7 +85,7 @@ def _parse(path: str) -> Column:
                 'write it like instruction, messages[0].content or ["a.b"].c'
             )
         place = step["place"]
-        named = Role(step["role"]) if step["role"] else step["name"] or step["quoted"]
+        named = Role(step["role"], int(step["nth"] or 0)) if step["role"] else step["name"] or step["quoted"]
         steps.append(int(place) if place else named)
         end = step.end()
     if not steps or not isinstance(steps[0], str):
@@ -116,7 +127,7 @@ def why_no_text(row: Row, columns: Sequence[Column], option: str) -> str:
             before = _path_before(column, number)
             if isinstance(step, Role):
                 if (message := step.of(found)) is None:
-                    return f"{missing}: no message of {before} has this role"
+                    return f"{missing}: {_why_no_message(found, before)}"
                 found = message
                 continue
             if isinstance(step, str) and isinstance(found, Mapping):
@@ -127,6 +138,7 @@ def why_no_text(row: Row, columns: Sequence[Column], option: str) -> str:
             elif not -len(found) <= step < len(found):
                 return f"{missing}: {before} has {len(found)} items"
             found = found[step]
+        found = column.find(row.values)
         if not isinstance(found, str):
             return f"{row.where}: column {column.path!r} holds {_kind(found)}, not text"
     raise AssertionError(f"{row.where} has its text")
@@ -140,6 +152,13 @@ def _list_columns(step: str, found: Mapping[str, Any], before: str, option: str)
     guess = closest(step, names)
     hint = f" (is it {guess!r}?)" if guess else f"; name the right one with {option}" if names and not before else ""
     return f"{place}: {listed}{hint}"
+
+
+def _why_no_message(found: object, before: str) -> str:
+    roles = list(dict.fromkeys(turn.role for turn in turns_of(found) or []))
+    if not roles:
+        return f"{before} is not a list of messages"
+    return f"no message of {before} has this role; the roles are {', '.join(roles[:12])}"
 
 
 def _path_before(column: Column, number: int) -> str:

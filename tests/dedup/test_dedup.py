@@ -468,6 +468,39 @@ def test_no_input_from_python(tmp_path: Path) -> None:
         deduplicate([], tmp_path / "out.jsonl")
 
 
+@pytest.mark.parametrize(
+    ("column", "keys", "roles"),
+    [
+        ("messages", ("role", "content"), ("user", "assistant")),
+        ("conversations", ("from", "value"), ("human", "gpt")),
+        ("conversations", ("role", "content"), ("user", "assistant")),
+        ("conversation", ("role", "content"), ("user", "assistant")),
+        ("prompt", ("role", "content"), ("user", "assistant")),
+        ("conversations", None, ("", "")),
+    ],
+)
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_a_chat_of_any_layout_is_compared_by_its_first_user_message(
+    tmp_path: Path, column: str, keys: tuple[str, str] | None, roles: tuple[str, str], form: str
+) -> None:
+    def talk(asked: str, answer: str) -> dict[str, Any]:
+        pairs = list(zip(roles, (asked, answer), strict=True))
+        return {column: [dict(zip(keys, pair, strict=True)) for pair in pairs] if keys else [asked, answer]}
+
+    rows = [
+        talk("Name three rivers in France.", "Hello! How can I help you today?"),
+        talk("Bake a cake for ten people.", "Hello! How can I help you today?"),
+        talk("Name three rivers in France!", "The Loire, the Seine and the Rhone."),
+    ]
+    source = tmp_path / f"in.{form}"
+    if form == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), source)
+    else:
+        source.write_text(lines(*rows))
+    done = deduplicate(source, tmp_path / "out.jsonl")
+    assert (done.admitted, done.refused) == (2, 1)
+
+
 def test_the_first_users_message_is_looked_for_row_by_row(tmp_path: Path) -> None:
     """Some rows have a system message, some don't: the same place in the list is another role there."""
     system = {"role": "system", "content": "You are a helpful assistant for cooks."}

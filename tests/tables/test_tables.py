@@ -219,3 +219,73 @@ def test_a_path_that_leads_nowhere_is_told(path: str, why: str) -> None:
 def test_what_is_no_path_is_told_at_once(path: str) -> None:
     with pytest.raises(UsageError, match=f"^column {re.escape(repr(path))}: "):
         parse_columns(["good", path])
+
+
+CHATS = {
+    "sg": [{"from": "system", "value": "Be kind."}, {"from": "human", "value": "one"}, {"from": "gpt", "value": "two"}],
+    "messages": [
+        {"role": "assistant", "content": "hello"},
+        {"role": "user", "content": "one"},
+        {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "tool", "content": "4"},
+        {"role": "assistant", "content": "two"},
+        {"role": "User", "content": [{"type": "text", "text": "three"}, {"type": "text", "text": "four"}]},
+    ],
+    "tree": [{"role": "prompter", "text": "one"}, {"role": "assistant", "text": "two"}],
+    "lima": ["one", "two", "three"],
+    "calls": [{"from": "function_call", "value": "f()"}, {"from": "observation", "value": "4"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("sg[human].value", "one"),
+        ("sg[user].value", "one"),
+        ("sg[user][0].value", "one"),
+        ("sg[gpt].value", "two"),
+        ("sg[assistant][-1].value", "two"),
+        ("sg[developer].value", "Be kind."),
+        ("messages[user].content", "one"),
+        ("messages[human].content", "one"),
+        ("messages[assistant][-1].content", "two"),
+        ("messages[assistant][0]", "hello"),
+        ("messages[observation].content", "4"),
+        ("messages[tool]", "4"),
+        ("messages[5].content[1].text", "four"),
+        ("tree[user].text", "one"),
+        ("tree[prompter]", "one"),
+        ("lima[user]", "one"),
+        ("lima[user][1]", "three"),
+        ("lima[user][-1]", "three"),
+        ("lima[assistant]", "two"),
+        ("calls[tool].value", "4"),
+        ("calls[function_call]", "f()"),
+    ],
+)
+def test_a_path_names_a_message_by_its_role(path: str, text: str) -> None:
+    assert text_of(CHATS, parse_columns([path])) == text
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        (
+            "sg[tool].value",
+            "no column 'sg[tool].value': no message of sg has this role; the roles are system, human, gpt",
+        ),
+        (
+            "sg[user][1].value",
+            "no column 'sg[user][1].value': no message of sg has this role; the roles are system, human, gpt",
+        ),
+        ("sg[user].content", "no column 'sg[user].content'; in sg[user]: from, value"),
+        ("messages[assistant][1]", "column 'messages[assistant][1]' holds null, not text"),
+        ("sg[user][0].value.x", "no column 'sg[user][0].value.x': sg[user][0].value is not an object"),
+        ("lima[0][user]", "no column 'lima[0][user]': lima[0] is not a list of messages"),
+        ("lima[tool]", "no column 'lima[tool]': no message of lima has this role; the roles are user, assistant"),
+    ],
+)
+def test_a_role_that_leads_nowhere_is_told(path: str, why: str) -> None:
+    columns = parse_columns([path])
+    assert text_of(CHATS, columns) is None
+    assert why_no_text(Row("f:1", CHATS), columns, "--column") == f"f:1: {why}"
