@@ -5,12 +5,15 @@ The modules of the commands import heavy libraries inside their functions, so th
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from ..core.errors import EXIT_CODES
+from ..core.errors import EXIT_CODES, machine_error
 from .check import check, preview
+from .console import say
 from .dedup import dedup
 from .explain import explain
 from .generate import generate
@@ -23,10 +26,26 @@ from .reuse import export, refilter
 from .run_status import status
 from .scatter import scatter
 from .serve import serve
+from .streams import safe_streams, stop_like_ctrl_c
 from .teacher_commands import serve_fake, teacher_app
 from .validate import validate
 
+
+class _Commands(TyperGroup):
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run one command line, with safe streams and with signals that end it cleanly."""
+        try:
+            with safe_streams(), stop_like_ctrl_c():
+                return super().main(*args, **options)
+        except OSError as error:  # outside of a command, such as `--help` onto a full disk
+            if (known := machine_error(error)) is None:
+                raise
+            say(f"error: {known}")
+            sys.exit(known.exit_code)
+
+
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

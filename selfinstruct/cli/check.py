@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Debug, plain_errors, printable, say, table
+from .console import Debug, plain_errors, say, table
 from .options import ConfigPath, Overrides
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def _print_prompt(title: str, prompt: Prompt) -> None:
     sampling = {name: getattr(prompt.sampling, name) for name in prompt.sampling.__slots__}
     print(f"=== {title}: {prompt.endpoint}, {json.dumps({k: v for k, v in sampling.items() if v is not None})}")
     if prompt.endpoint == "completions":
-        print(printable(prompt.text))
+        print(prompt.text)
     else:
         for message in prompt.messages:
-            print(f"--- {message.role}\n{printable(message.content)}")
+            print(f"--- {message.role}\n{message.content}")
     print()

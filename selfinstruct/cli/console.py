@@ -1,11 +1,9 @@
-"""Shared by all commands: errors as plain lines with exit codes, tables, and output that is safe for a terminal."""
+"""Shared by all commands: errors as plain lines with exit codes, tables, and JSON. `streams` makes the output safe."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -15,14 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.errors import SelfInstructError
+from ..core.errors import SelfInstructError, machine_error
 
 if TYPE_CHECKING:
     from ..journal.status import Status
     from ..report.signals.logs import JsonLines
-
-# Errors of a full disk.
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # Set while standard error carries JSON lines (`speaking_json`).
 _json_lines: ContextVar[JsonLines | None] = ContextVar("json_lines", default=None)
@@ -33,7 +28,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 @contextlib.contextmanager
 def plain_errors(debug: bool) -> Iterator[None]:
     """Print the library's errors as plain lines and exit with their codes; report anything else as a bug."""
-    # Flush inside: a closed pipe or full disk should surface here, not when Python exits.
+    # Flush inside: a full disk should surface here, not when Python exits.
     try:
         try:
             yield
@@ -41,52 +36,43 @@ def plain_errors(debug: bool) -> Iterator[None]:
             sys.stdout.flush()
             raise
         sys.stdout.flush()
-    except SelfInstructError as error:
-        if debug:
-            _show_traceback()
-        first, *more = printable(str(error)).splitlines() or [type(error).__name__]
-        if (lines := _json_lines.get()) is not None:
-            lines.write("error", "error", message=first, more=[line.strip() for line in more])
-            raise typer.Exit(error.exit_code) from None
-        say(f"error: {first}")
-        for line in more:
-            say(line if line.startswith(" ") else f"  {line}")
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         say("interrupted; committed work is kept, the same command resumes")
         raise typer.Exit(3) from None
-    except (typer.Exit, BrokenPipeError):
+    except typer.Exit:
         raise
     except Exception as error:
         if debug:
             _show_traceback()
-        # A full disk, an error in the user's own plugin, or a bug in this package.
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            _give_up_output()
-            what = f"{error.filename or 'the output'}: {error.strerror}"
-            say(f"error: {what}; free some space, and the same command resumes")
-            raise typer.Exit(3) from None
-        said = " ".join(f"{type(error).__name__}: {printable(str(error))}".split())[:500]
-        place = _own_code(error)
-        if place is not None:
-            say(f"error: your code, {place}: {said}{'' if debug else '; --debug shows the traceback'}")
+        # A wrong argument, a full disk, an error in the user's own plugin, or a bug in this package.
+        place = None if isinstance(error, SelfInstructError) else _own_code(error)
+        known = error if isinstance(error, SelfInstructError) else None if place else machine_error(error)
+        if known is not None:
+            first, *more = (str(known) or type(known).__name__).rstrip("\n").split("\n")
         else:
-            hint = "" if debug else "; run it again with --debug and report the traceback"
-            say(f"error: a bug in selfinstruct: {said}{hint}")
-        raise typer.Exit(1) from None
+            what = f"your code, {place}" if place is not None else "a bug in selfinstruct"
+            hint = "--debug shows the traceback" if place is not None else "run it again with --debug and report it"
+            said = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+            first, more = f"{what}: {said}{'' if debug else f'; {hint}'}", []
+        _say_error(first, more)
+        raise typer.Exit(known.exit_code if known is not None else 1) from None
 
 
-def _give_up_output() -> None:
-    """Discard what standard output still buffers: Python's own flush at exit would only fail again."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _say_error(first: str, more: list[str]) -> None:
+    """Print an error of one or several lines."""
+    if (lines := _json_lines.get()) is not None:
+        lines.write("error", "error", message=first, more=[line.strip() for line in more])
+        return
+    say(f"error: {first}")
+    for line in more:
+        say(line if line.startswith(" ") else f"  {line}")
 
 
 def _show_traceback() -> None:
     if (lines := _json_lines.get()) is not None:
-        lines.write("traceback", "error", lines=printable(traceback.format_exc()).splitlines())
+        lines.write("traceback", "error", lines=traceback.format_exc().splitlines())
         return
-    print(printable(traceback.format_exc()), file=sys.stderr, end="")
+    print(traceback.format_exc(), file=sys.stderr, end="")
 
 
 def _own_code(error: BaseException) -> str | None:
@@ -103,16 +89,15 @@ def table(rows: Mapping[str, str]) -> None:
     """Print names and values in two columns, to standard output."""
     width = max(map(len, rows))
     for name, value in rows.items():
-        print(f"{name:<{width}}  {printable(value)}")
+        print(f"{name:<{width}}  {value}")
 
 
 def say(line: str) -> None:
-    """Print one line to standard error, ignoring failures: a full disk under a log must not end a run."""
+    """Print one line to standard error."""
     if (lines := _json_lines.get()) is not None:
-        lines.say(printable(line))
+        lines.say(line)
         return
-    with contextlib.suppress(OSError):
-        print(f"selfinstruct: {printable(line)}", file=sys.stderr, flush=True)
+    print(f"selfinstruct: {line}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
@@ -136,11 +121,6 @@ def printable_json(value: object) -> str:
     """Format JSON for people and machines: unprintable characters are escaped, all others unchanged."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
     return "".join(c if c == "\n" or c.isprintable() else json.dumps(c)[1:-1] for c in text)
-
-
-def printable(text: str) -> str:
-    """Replace control characters and terminal escapes, which a model may have written."""
-    return "".join(char if char in "\n\t" or char.isprintable() else "\ufffd" for char in text)
 
 
 def spending(now: Status) -> dict[str, str]:

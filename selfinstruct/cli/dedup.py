@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -116,7 +115,6 @@ def closing_rows(done: Deduplicated | Merged, explain: Path | None, more: dict[s
 def show_progress() -> Iterator[WorkProgress]:
     """Show the progress of the work inside; exit with code 3 if it is interrupted."""
     progress = WorkProgress()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield progress
     except KeyboardInterrupt:

@@ -71,8 +71,10 @@ def explain(
         if as_json:
             print(printable_json(asdict(story)))
             return
-        width = shutil.get_terminal_size((100, 24)).columns
-        print("\n".join(describe(story, width=min(width, 140), bold=sys.stdout.isatty(), full=full)))
+        width, bold = shutil.get_terminal_size((100, 24)).columns, sys.stdout.isatty()
+        lines = describe(story, width=min(width, 140), bold=bold, full=full)
+        # Bold text is written by escapes, which the safe stream would show as text.
+        print("\n".join(lines), file=getattr(sys.stdout, "unfiltered", None) if bold else None)
 
 
 def _stream(path: Path, id: str | None) -> Path:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .console import Debug, plain_errors, printable, table
+from .console import Debug, plain_errors, table
 from .dedup import (
     Columns,
     ExplainTo,
@@ -73,5 +73,5 @@ def merge(
         for count in done.sources:
             left_out = f", {count.dropped:,} without a text" if count.dropped else ""
             left_out += f", {count.beyond:,} after --max-records" if count.beyond else ""
-            rows[f"  {printable(count.label)}"] = f"{count.admitted:,} of {count.rows:,}{left_out}"
+            rows[f"  {count.label}"] = f"{count.admitted:,} of {count.rows:,}{left_out}"
         table(rows | closing_rows(done, explain, {}))

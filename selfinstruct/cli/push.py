@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Debug, plain_errors, printable, say, table
+from .console import Debug, plain_errors, say, table
 
 if TYPE_CHECKING:
     from ..dataset import Upload
@@ -49,7 +49,7 @@ def push(
                 say("nothing was uploaded")
                 raise typer.Exit(3)
 
-        print(printable(push_to_hub(upload)))
+        print(push_to_hub(upload))
 
 
 def _print_plan(upload: Upload) -> None:

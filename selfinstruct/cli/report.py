@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Debug, plain_errors, printable, printable_json
+from .console import Debug, plain_errors, printable_json
 from .options import AsJson, RunPath
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def compare(
 
 def _print_table(comparison: Comparison) -> None:
     """Print aligned columns: the measure, the first run, the second run."""
-    names = (printable(comparison.a.figures.name), printable(comparison.b.figures.name))
+    names = (comparison.a.figures.name, comparison.b.figures.name)
     # 'acceptance', '62.1%', '58.0%': each column is as wide as its widest cell.
     rows = [(measure.group, measure.name, *measure.words) for measure in comparison.measures]
     first = max(len(row[1]) for row in rows) + 2
@@ -94,4 +94,4 @@ def _print_table(comparison: Comparison) -> None:
             sample = f" of {comparison.sampled:,} instructions each" if "sample" in name else ""
             print(f"{group}{sample}")
         print(f"  {measure:<{first - 2}}  {a:>{widths[0]}}  {b:>{widths[1]}}")
-    print(f"verbs and nouns: {printable(comparison.a.figures.pairs.found_by)}")
+    print(f"verbs and nouns: {comparison.a.figures.pairs.found_by}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Debug, plain_errors, printable, printable_json, say, table
+from .console import Debug, plain_errors, printable_json, say, table
 
 if TYPE_CHECKING:
     from ..trainers import Report
@@ -48,7 +48,7 @@ def validate(
         if write_config is not None:
             stub = config_stub(dataset, trainer, config=config, max_length=max_length)
             if str(write_config) == "-":
-                print(printable(stub), end="")
+                print(stub, end="")
             else:
                 _write_new_file(write_config, stub)
         if not report.ok:
@@ -73,9 +73,9 @@ def _print_report(report: Report) -> None:
     # 'error: foreign_role, train.jsonl:3 (2 rows)', then the effect and the remedy.
     for finding in report.findings:
         count = f" ({finding.rows:,} row{'s' if finding.rows > 1 else ''})" if finding.rows else ""
-        print(f"\n{finding.level}: {finding.code}, {printable(finding.where)}{count}")
-        print(f"  {printable(finding.what)}")
-        print(f"  to change: {printable(finding.change)}")
+        print(f"\n{finding.level}: {finding.code}, {finding.where}{count}")
+        print(f"  {finding.what}")
+        print(f"  to change: {finding.change}")
 
 
 def _write_new_file(path: Path, text: str) -> None:

@@ -93,6 +93,22 @@ def cannot_write(place: object, error: OSError) -> SelfInstructError:
     )
 
 
+def machine_error(error: Exception) -> SelfInstructError | None:
+    """Return the exception for a failure of the machine that no caller expected; None if `error` is a defect."""
+    if isinstance(error, MemoryError):
+        return StorageError("out of memory; close other programs or lower concurrency, and the same command resumes")
+    if not isinstance(error, OSError) or error.errno is None:
+        return None
+    what = f"{'the output' if error.filename is None else error.filename}: {error.strerror}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StorageError(f"{what}; free some space, and the same command resumes")
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return StorageError(f"{what}; raise `ulimit -n` or lower concurrency, and the same command resumes")
+    if error.errno in (errno.EIO, errno.ESTALE, errno.ENOMEM):
+        return StorageError(f"{what}; check the disk and the memory, and the same command resumes")
+    return None if error.filename is None else UsageError(f"{what}; check this path and its permissions")
+
+
 class TeacherError(SelfInstructError):
     """The teacher can't answer any more requests."""
 

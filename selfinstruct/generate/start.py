@@ -71,7 +71,7 @@ def run(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
         filters: Filters of instructions that replace the configured ones.
         progress: Called with the run's progress. By default a terminal or notebook shows a `tqdm` bar; None: silent.
         on_exchange: Called with every question that was sent to a teacher, once it is answered or has failed.
-        handle_signals: Stop cleanly on SIGINT and SIGTERM.
+        handle_signals: Stop cleanly on SIGINT, SIGTERM and SIGHUP.
         fork_of: The folder of another run whose answers are copied first, at no cost.
         export: Write the dataset when the run ends.
         recall_only: Send nothing; replay the answers in the journal.

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from ..ask.asker import Asker
 from ..core.errors import UsageError
+from ..core.event_loop import stop_signals
 from .loop import GRACE_S
 
 _log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?")
 
 @contextlib.contextmanager
 def signals(asker: Asker) -> Iterator[None]:
-    """Close the asker on SIGINT or SIGTERM; cancel the requests in flight on the second signal."""
+    """Close the asker on SIGINT, SIGTERM or SIGHUP; cancel the requests in flight on the second signal."""
     loop = asyncio.get_running_loop()
     signaled = False
 
@@ -39,14 +40,15 @@ def signals(asker: Asker) -> Iterator[None]:
         asker.close("interrupted", "stopped by a signal; run the same command again to continue")
         loop.call_later(GRACE_S, asker.cancel_in_flight)
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    for number in numbers:
+    before = {number: signal.getsignal(number) for number in stop_signals()}
+    for number in before:
         loop.add_signal_handler(number, stop)
     try:
         yield
     finally:
-        for number in numbers:
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

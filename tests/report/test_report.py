@@ -16,12 +16,12 @@ import pytest
 import selfinstruct as si
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import UsageError
+from selfinstruct.core.visible import visible
 from selfinstruct.journal.journal import Journal
 from selfinstruct.journal.snapshot import read
 from selfinstruct.report.page import figures_of, write_report
 from selfinstruct.report.page.histogram import histogram
 from selfinstruct.report.page.record_rows import KINDS
-from selfinstruct.report.page.visible import visible
 
 HOSTILE = (
     "<script>window.stolen = 1</script></script><!-- \"quoted\" & 'single' <img src=x onerror=stolen()> "

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from unicodedata import east_asian_width
 
 from ...core.tasks import Record
+from ...core.visible import visible
 from ...dataset.terms import Statement
 from ...journal.provenance import Share, iso
 from .alignment import Alignment
@@ -93,7 +94,7 @@ def _question_story(story: QuestionStory, full: bool) -> Iterator[str]:
 
 
 def _seed_story(story: SeedStory) -> Iterator[str]:
-    yield f"{story.id}: seed task"
+    yield f"{_flatten(story.id)}: seed task"
     yield from _block("instruction", story.instruction or "(not available: the seed file is missing or has changed)")
     if story.generation is not None and story.generation > 1:
         yield f"added by generation {story.generation}, used from q{story.first_question} on"
@@ -129,7 +130,8 @@ def _demonstrations(shown: Sequence[ShownTask]) -> Iterator[str]:
     if shown:
         yield "demonstrations in the prompt"
     for demo in shown:
-        yield f"  {demo.id:<18} {'(not available)' if demo.instruction is None else _shorten(demo.instruction)}"
+        text = "(not available)" if demo.instruction is None else _shorten(demo.instruction)
+        yield f"  {_flatten(demo.id):<18} {text}"
 
 
 def _check(check: Check) -> str:
@@ -137,12 +139,12 @@ def _check(check: Check) -> str:
     score = "" if check.score is None else f", ROUGE-L F {check.score:.4f} to the nearest text"
     detail = f": {_flatten(check.detail)}" if check.detail else ""
     order = "" if check.passed else "; stops at the first objection"
-    names = f" ({', '.join(check.checks)}{order})" if check.checks else ""
+    names = f" ({', '.join(map(_flatten, check.checks))}{order})" if check.checks else ""
     return f"{check.stage:<9} {result}{score}{detail}{names}"
 
 
 def _nearest(nearest: NearestText, width: int, bold: bool) -> Iterator[str]:
-    yield f"nearest text  {nearest.id}, ROUGE-L F {nearest.score:.4f}"
+    yield f"nearest text  {_flatten(nearest.id)}, ROUGE-L F {nearest.score:.4f}"
     alignment = nearest.alignment
     if alignment is None:
         yield "  (not available)"
@@ -214,5 +216,5 @@ def _shorten(text: str) -> str:
 
 
 def _flatten(text: str) -> str:
-    """Return the text on one line, with unprintable characters replaced."""
-    return "".join(char if char.isprintable() else " " if char.isspace() else "\ufffd" for char in text)
+    """Return the text on one line, with control characters shown by their number."""
+    return visible(" ".join(text.splitlines()).replace("\t", " "))

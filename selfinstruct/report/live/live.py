@@ -7,10 +7,10 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from ...core.visible import visible
 from ...journal.folder import JOURNAL, Run
 from ...journal.snapshot import VerdictRow, read
 from ...journal.status import Status
-from ..page.visible import visible
 
 _LAST = 8
 _RATE_OVER_S = 60.0

@@ -20,11 +20,11 @@ from markupsafe import Markup
 
 from ...core import version as _version
 from ...core.errors import cannot_write
+from ...core.visible import visible
 from .bars import key_figures, tables_of
 from .charts import charts_of
 from .figures import Figures
 from .record_rows import Selection, blocks
-from .visible import visible
 from .wheel import wheel
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from .visible import visible
+from ...core.visible import visible
 
 
 @dataclass(frozen=True, slots=True)

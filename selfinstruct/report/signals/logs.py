@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from ...core.visible import visible
+
 _LINE_CHARS = 2000
 
 
 def one_line(text: str, chars: int) -> str:
-    """Return the text on one line, at most `chars` long, with every unprintable character replaced."""
-    line = " ".join(text.split())[:chars]
-    return "".join(char if char.isprintable() else "\ufffd" for char in line)
+    """Return the first `chars` characters of a text on one line, with control characters shown by their number."""
+    return visible(" ".join(text.split())[:chars])[:chars]
 
 
 class JsonLines:

@@ -34,8 +34,10 @@ def main(arguments: list[str] | None = None) -> None:
     log = os.open(options.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    # Ctrl-C reaches the whole process group; the parent stops this process once open requests are done.
+    # Ctrl-C and a closed terminal reach the whole process group; the parent stops this process once open requests are
+    # done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent(options.parent)
     try:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ...core.errors import TeacherDown, TeacherRefused
+from ...core.event_loop import stop_signals
 from . import llama_child
 from .llama_child import FAILED, READY
 
@@ -154,7 +155,7 @@ def serve_foreground(
     async def serve() -> None:
         # Turn the signals into an event, so that `async with` stops the child.
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in stop_signals():
             with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt there
                 loop.add_signal_handler(number, stop.set)
         server = LlamaServer(
