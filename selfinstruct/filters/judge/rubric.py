@@ -7,7 +7,6 @@ The judge grades each instance on its own, on an absolute scale, so there is no 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
@@ -17,8 +16,8 @@ from ...config.run_config import RunConfig
 from ...core.prompts import Completion, Message, Prompt, Sampling
 from ...core.shipped import shipped_text, shipped_yaml
 from ...core.tasks import Instance, Scores, Verdict
+from .marks import CRITERIA, read_marks
 
-CRITERIA = ("clarity", "correctness", "helpfulness", "safety")
 SAMPLING = Sampling(temperature=0.0, max_tokens=300)
 """Default decoding parameters; the configuration's `judge` overrides them."""
 SCHEMA: dict[str, Any] = {
@@ -30,12 +29,6 @@ SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 _REASON_CHARS = 300
-# A mark in JSON or in prose: '"clarity": 4', 'Clarity (1-5): **4**', 'clarity = 4.0'. 'clarity: 4.5' is no mark.
-_MARK = {
-    name: re.compile(rf'\b{name}\b[^\d\n:：=]{{0,12}}[:：=][ "*]*([1-5])(?:\.0+)?(?![\d.])', re.IGNORECASE)
-    for name in CRITERIA
-}
-_REASON = re.compile(r'"reason"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 Ask = Callable[[Prompt], Awaitable[Completion]]
 
@@ -113,21 +106,14 @@ class Judge:
 
 
 def read_scores(completion: Completion) -> Scores | None:
-    """Parse the four marks of an answer, JSON or not; None if one is missing or not 1 to 5. Never raises."""
+    """Read the four marks of an answer, JSON or not; None if one is missing or unclear. Never raises."""
     if completion.error is not None:
         return None
     text = completion.text.rpartition("</think>")[2]  # skip the reasoning, which may discuss other marks
-    marks = {name: match[1] for name, pattern in _MARK.items() if (match := pattern.search(text))}
+    marks, reason = read_marks(text)
     if len(marks) < len(CRITERIA):
         return None
-    # The reason is optional: a local model may escape it wrongly.
-    quoted = _REASON.search(text)
-    try:
-        reason = " ".join(json.loads(quoted[1], strict=False).split()) if quoted else ""
-    except ValueError:
-        reason = ""
-    values = {name: int(mark) for name, mark in marks.items()}
-    return Scores(**values, reason=reason[:_REASON_CHARS], judge=completion.model)
+    return Scores(**marks, reason=reason[:_REASON_CHARS], judge=completion.model)
 
 
 @lru_cache
