@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,60 @@ def test_marks_without_json_are_read_too(text: str) -> None:
 )  # fmt: skip
 def test_what_is_no_mark_is_none(text: str) -> None:
     assert read_scores(Completion(text)) is None
+
+
+def alike(value: Any) -> str:
+    """The answer of a judge that gives each criterion the same value, as JSON."""
+    return json.dumps({"reason": "Clarity: 2 typos. Safety: 1 line.", **dict.fromkeys(CRITERIA, value)})
+
+
+def lines(value: str, separator: str = ": ", before: str = "") -> str:
+    return before + "\n".join(f"{name}{separator}{value}" for name in CRITERIA)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        alike(4), alike(4.0), alike("4"), alike("4/5"), alike("4 out of 5"), alike("four"), alike({"score": 4}),
+        json.dumps({"ratings": dict.fromkeys(CRITERIA, 4)}), json.dumps({"max_score": 5, **dict.fromkeys(CRITERIA, 4)}),
+        json.dumps([{"criterion": name.title(), "score": 4, "comment": "3 of 4 facts"} for name in CRITERIA]),
+        "\n".join(json.dumps({f"{name}_score": 4, f"{name}_reason": "2 of 3"}) for name in CRITERIA),
+        "Clarity: 2 at first sight.\n```json\n" + alike(4) + "\n```\nSafety: 1 remark.",
+        "{'reason': 'Clarity: 2', " + ", ".join(f"'{name}': 4" for name in CRITERIA) + "}",
+        '{"reason": "the word "odd" is odd; clarity: 1 of 2", ' + ", ".join(f'"{name}": 4' for name in CRITERIA) + "}",
+        "<thinking>" + alike(1) + "</thinking>" + alike(4),
+        lines("4/5"), lines("4 / 5"), lines("**4**/5"), lines("four out of five"), lines("1-5 scale: 4"),
+        lines("4", " (1-5): "), lines("4", " (out of 5): "), lines("(1 to 5) 4"), lines("4 (1-5)"), lines("4 – fine"),
+        lines("4", " | "), lines("Score: 4"), lines("4分", "：", "评分如下，"), lines("4 points"),
+    ],
+)  # fmt: skip
+def test_every_way_to_state_a_mark(text: str) -> None:
+    scores = read_scores(Completion(text))
+    assert scores is not None
+    assert [getattr(scores, name) for name in CRITERIA] == [4, 4, 4, 4]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        alike("4/10"), alike(8), alike(4.5), alike("4-5"), alike(True), alike([4]), alike("good"), alike({"share": 4}),
+        json.dumps({"scale": "1-10", **dict.fromkeys(CRITERIA, 4)}), "Draft: " + alike(3) + "\nFinal: " + alike(4),
+        lines("4/10"), lines("4-5"), lines("3 to 4"), lines("4.5"), lines("4,5"), lines("4 typos"),
+        lines("excellent"), lines("4%"), lines("4", before="Marks out of 10:\n"), lines("4", before="满分 10 分。\n"),
+        lines("3 of 3 facts"), lines("3") + "\nOn reflection:\n" + lines("4"),
+    ],
+)  # fmt: skip
+def test_a_doubtful_mark_is_none(text: str) -> None:
+    assert read_scores(Completion(text)) is None
+
+
+@pytest.mark.parametrize(
+    "unit", ["{", '{"a":', "clarity: 1 to ", "clarity ", "\n", "clarity: (", '"reason":"\\a', "clarity"]
+)
+def test_long_answers_are_read_in_linear_time(unit: str) -> None:
+    start = time.process_time()
+    read_scores(Completion(unit * (100_000 // len(unit))))
+    assert time.process_time() - start < 5
 
 
 def test_an_error_has_no_marks() -> None:

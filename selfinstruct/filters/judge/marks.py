@@ -26,21 +26,27 @@ _WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "一": 1, "二":
 _RANGE = r"\s*+(?:[-–—~～]|to|or|至|到|或)\s*+"
 # The rubric's scale before a mark: '(1-5): 4', '1-5 scale: 5', 'out of 5: 4'.
 _SCALE = rf"(?:[^\d\n:：=|]{{0,20}}(?:1{_RANGE}|(?:out of|/)\s*+)5(?!\d)[^\d\n]{{0,16}})?"
-# A mark and what may follow: '4', '4.0', '**4**/5', 'four out of five', '5分', '4 (clear)'; not '4.5', '4-5', '4 typos'.
+# A mark and what may follow: '4', '4.0', '**4**/5', 'four out of five', '5分', '4 (clear)'; not '4.5' or '4 typos'.
 _MARK = re.compile(
     rf"[\s\"'*_`|(\[]*+(?:(?:score|mark|rating|得分|分数|评分)\W{{0,4}})?{_SCALE}"
     rf"(?P<mark>[1-5](?:\.0++)?(?!\d)|{'|'.join(_WORDS)})"
-    rf"(?![.,]\d|{_RANGE}\d)[*_`\"']*+(?:\s*+(?:/|／|out of|of)\s*+(?:5|five|五)(?!\w|\.\d))?+(?:\s*+(?:points?|stars?|分)(?!\w))?+"
+    rf"(?![.,]\d|{_RANGE}\d)[*_`\"']*+(?:\s*+(?:/|／|out of|of)\s*+(?:5|five|五)(?!\w|\.\d))?+"
+    r"(?:\s*+(?:points?|stars?|分)(?!\w))?+"
     rf"(?=[ \t]*+(?:$|[\"'*_`|)\]}},;:.!，。；：！、\\]|[-–—(（#]))",
     re.IGNORECASE | re.MULTILINE,
 )
 # Marks of another scale, wherever the text says so.
-_OTHER_SCALE = re.compile(rf"(?:\b[01]{_RANGE}|out of |scale of |[/／]\s?|满分\s?)(?:10|20|100)\b|10\s?分制", re.IGNORECASE)
+_OTHER_SCALE = re.compile(
+    rf"(?:\b[01]{_RANGE}|out of |scale of |[/／]\s?|满分\s?)(?:10|20|100)\b|10\s?分制", re.IGNORECASE
+)
 _NAMED = {
     name: re.compile(rf"[\"']?\b{name}\b[^\d\n:：=|]{{0,14}}{_SCALE}(?:[:：=|]| [-–—] )\s*+", re.IGNORECASE)
     for name in CRITERIA
 }
-_STATED_REASON = re.compile(r'"reason"\s*+:\s*+("(?:[^"\\]|\\.)*+")|^[^\w\n]*+(?:reason|理由)\W*+[:：]\W*+(.+)', re.I | re.M)
+_STATED_REASON = re.compile(
+    r'"reason"\s*+:\s*+("(?:[^"\\]|\\.)*+")|^[^\w\n]*+(?:reason|理由)[^\w\n:：]*+[:：]\W*+(.+)',
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 def read_marks(text: str) -> tuple[dict[str, int], str]:
@@ -99,7 +105,7 @@ def _in_json(value: dict[str, Any], name: str) -> Iterator[int | None]:
 
 
 def _value(value: Any) -> int | None:
-    """Return the mark that a JSON value stands for: 5, 5.0, "5", "five", "5/5", {"score": 5}; None for another value."""
+    """Return the mark that a JSON value stands for: 5, 5.0, "five", "5/5", {"score": 5}; None for others."""
     if isinstance(value, dict):
         return next((_value(inner) for key, inner in value.items() if key.strip().lower() in _VALUE_KEYS), None)
     if isinstance(value, str):
@@ -113,7 +119,7 @@ def _value(value: Any) -> int | None:
 def _in_text(text: str, name: str) -> Iterator[int | None]:
     """Yield what a text says about one criterion: a mark, or None for a number that is no mark.
 
-    'Clarity (1-5): **4**', '| clarity | 4 |', "'clarity': 4". Of broken JSON, only quoted keys count, because its reason
+    'Clarity (1-5): **4**', '| clarity | 4 |', "'clarity': 4". Of broken JSON, only quoted keys count: its reason
     may discuss the criterion, too.
     """
     matches = list(_NAMED[name].finditer(text))

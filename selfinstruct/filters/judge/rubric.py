@@ -14,6 +14,7 @@ from typing import Any
 
 from ...config.run_config import RunConfig
 from ...core.prompts import Completion, Message, Prompt, Sampling
+from ...core.reasoning import split_reasoning
 from ...core.shipped import shipped_text, shipped_yaml
 from ...core.tasks import Instance, Scores, Verdict
 from .marks import CRITERIA, read_marks
@@ -109,8 +110,7 @@ def read_scores(completion: Completion) -> Scores | None:
     """Read the four marks of an answer, JSON or not; None if one is missing or unclear. Never raises."""
     if completion.error is not None:
         return None
-    text = completion.text.rpartition("</think>")[2]  # skip the reasoning, which may discuss other marks
-    marks, reason = read_marks(text)
+    marks, reason = read_marks(split_reasoning(completion.text)[1])  # the reasoning may discuss other marks
     if len(marks) < len(CRITERIA):
         return None
     return Scores(**marks, reason=reason[:_REASON_CHARS], judge=completion.model)
