@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .agreement import Agreement, GoldenPair, agreement, load_golden
-from .marks import CRITERIA
+from .read_marks import CRITERIA
 from .rubric import Judge, read_scores, rubric_digest
 
 __all__ = ["CRITERIA", "Agreement", "GoldenPair", "Judge", "agreement", "load_golden", "read_scores", "rubric_digest"]

@@ -17,7 +17,7 @@ from ...core.prompts import Completion, Message, Prompt, Sampling
 from ...core.reasoning import split_reasoning
 from ...core.shipped import shipped_text, shipped_yaml
 from ...core.tasks import Instance, Scores, Verdict
-from .marks import CRITERIA, read_marks
+from .read_marks import CRITERIA, read_marks
 
 SAMPLING = Sampling(temperature=0.0, max_tokens=300)
 """Default decoding parameters; the configuration's `judge` overrides them."""

@@ -32,7 +32,7 @@ _MARK = re.compile(
     rf"(?P<mark>[1-5](?:\.0++)?(?!\d)|{'|'.join(_WORDS)})"
     rf"(?![.,]\d|{_RANGE}\d)[*_`\"']*+(?:\s*+(?:/|／|out of|of)\s*+(?:5|five|五)(?!\w|\.\d))?+"
     r"(?:\s*+(?:points?|stars?|分)(?!\w))?+"
-    rf"(?=[ \t]*+(?:$|[\"'*_`|)\]}},;:.!，。；：！、\\]|[-–—(（#]))",
+    rf"(?=[ \t]*+(?:$|[\"'*_`|)\]}},;:.!<，。；：！、\\]|[-–—(（#]))",
     re.IGNORECASE | re.MULTILINE,
 )
 # Marks of another scale, wherever the text says so.
