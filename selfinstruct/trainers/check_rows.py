@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
+from ..tables.chats import message_text
 from .contract import SAME_ANSWERS, UNREADABLE, Contract, Reading
 from .findings import Rule
 
@@ -38,8 +41,7 @@ def row_text(values: Mapping[str, Any], reading: Reading) -> str:
     def text(name: str) -> str:
         value = values.get(name)
         if isinstance(value, list):
-            parts = [m.get(layout.keys[1]) for m in value if isinstance(m, dict)]
-            return "\n".join(part for part in parts if isinstance(part, str))
+            return "\n".join(filter(None, (message_text(m) for m in value if isinstance(m, dict))))
         return value if isinstance(value, str) else ""
 
     longest = max((text(name) for name in layout.answers), key=len)
@@ -55,6 +57,8 @@ def _check_row(values: Mapping[str, Any], reading: Reading, contract: Contract) 
         if name not in values or not isinstance(values[name], str if layout.kind == "text" else list):
             yield "unreadable", UNREADABLE, f"{name!r} is {_kind(values.get(name))}"
             return
+    if "tools" in layout.optional and not isinstance(values.get("tools"), (*contract.tools, type(None))):
+        yield "unreadable", UNREADABLE, f"'tools' is {_kind(values['tools'])}"
     if len(layout.answers) == 2 and values[layout.answers[0]] == values[layout.answers[1]]:
         yield "same_answers", SAME_ANSWERS, "both answers are the same"
     # In a preference row, check the prompt with each answer.
@@ -92,36 +96,47 @@ def _check_chat(messages: list[Any], reading: Reading, contract: Contract) -> It
             yield "foreign_role", contract.foreign_role, f"role {str(role)[:_MAX_ROLE_CHARS]!r}"
             part = "foreign"
         parts.append(part)
-        # A tool call needs no content.
-        if content is None and (message.get("tool_calls") or message.get("function_call")):
+        calls = message.get("tool_calls") or message.get("function_call")
+        if calls and contract.tool_calls:
+            yield "tool_calls", contract.tool_calls, f"message {number} calls a tool in 'tool_calls'"
+        elif calls and content is None:  # such a call needs no content
             continue
-        if not isinstance(content, str):
+        text = message_text({content_key: content}) if contract.content_parts else content
+        if not isinstance(text, str):
             yield "unreadable", UNREADABLE, f"message {number}: {content_key!r} is {_kind(content)}"
-        elif not content.strip():
+        elif not text.strip():
             answer = part == "assistant"
             rule = contract.empty_answer if answer else contract.empty_prompt
             yield "empty_answer" if answer else "empty_prompt", rule, f"message {number} ({part}) is empty"
+        elif part == "call" and contract.call_text and not _is_call(text):
+            yield "unreadable_call", contract.call_text, f"message {number} is no call"
     if not parts:
         yield "no_answer", contract.no_answer, "no message"
     elif "foreign" not in parts:
-        if parts[-1] != "assistant":
+        if parts[-1] not in ("assistant", "call"):
             yield "no_answer", contract.no_answer, f"ends with the {parts[-1]}"
-        if detail := _out_of_turn(parts):
+        if detail := _out_of_turn(parts, contract.order):
             yield "alternation", contract.alternation, detail
 
 
-def _out_of_turn(parts: list[str]) -> str:
-    """Describe where a conversation breaks the order (system, then user and assistant in turn); '' if nowhere."""
-    before = "start"
-    for number, part in enumerate(parts):
-        if part == "system" and number:
-            return f"message {number} is the system's, not first"
-        if part == "assistant" and before not in ("user", "tool"):
-            return f"message {number} is the assistant's, after {_possessive(before)}"
-        if part == "user" and before == "user":
-            return f"message {number} is the user's, after the user's"
-        before = part
+def _out_of_turn(parts: list[str], order: Mapping[str, frozenset[str]]) -> str:
+    """Describe where a conversation breaks the order; '' if nowhere."""
+    for number, (before, part) in enumerate(pairwise(["start", *parts])):
+        if before not in order[part]:
+            if part == "system":
+                return f"message {number} is the system's, not first"
+            return f"message {number} is the {part}'s, after {_possessive(before)}"
     return ""
+
+
+def _is_call(text: str) -> bool:
+    """Return whether a text holds calls as JSON, such as {"name": "weather", "arguments": {}}, after any reasoning."""
+    try:
+        calls = json.loads(text.rpartition("</think>")[2])
+    except (ValueError, RecursionError):
+        return "<tool_call>" in text
+    calls = calls if isinstance(calls, list) else [calls]
+    return all(isinstance(call, dict) and {"name", "arguments"} <= call.keys() for call in calls)
 
 
 def _possessive(part: str) -> str:

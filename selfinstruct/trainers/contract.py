@@ -13,6 +13,22 @@ from .layouts import Layout
 SHAREGPT_ROLES: Mapping[str, str] = {"system": "system", "human": "user", "gpt": "assistant"}
 CHAT_ROLES: Mapping[str, str] = {"system": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 
+# The parts that may precede each part in a conversation. LLaMA-Factory reads turns in pairs: a question or a tool's
+# result, then an answer or a call.
+_ANY = frozenset(("start", "system", "user", "assistant", "tool", "call"))
+USUAL_ORDER: Mapping[str, frozenset[str]] = {
+    "system": frozenset(("start",)),
+    "user": _ANY - {"user"},
+    "assistant": frozenset(("user", "tool")),
+    "tool": _ANY,
+}
+_ASKING, _ANSWERING = frozenset(("user", "tool")), frozenset(("assistant", "call"))
+PAIRS: Mapping[str, frozenset[str]] = {
+    "system": frozenset(("start",)),
+    **dict.fromkeys(_ASKING, _ANY - _ASKING),
+    **dict.fromkeys(_ANSWERING, _ASKING),
+}
+
 # What most trainers do; a `Contract` overrides the rules that differ.
 FOREIGN_ROLE = Rule("error", "the trainer stops with an error", "rename the role")
 TOO_LONG = Rule("warning", "the trainer truncates the row", "raise the trainer's limit, or remove the row")
@@ -64,11 +80,16 @@ class Contract:
     clashes: tuple[tuple[frozenset[str], frozenset[str], Rule], ...] = ()
     # What happens with rows with such a defect.
     foreign_role: Rule = FOREIGN_ROLE
+    order: Mapping[str, frozenset[str]] = field(default_factory=lambda: USUAL_ORDER)  # which parts may precede each
     alternation: Rule = ALTERNATION
     no_answer: Rule = NO_ANSWER
     empty_answer: Rule = EMPTY_ANSWER
     empty_prompt: Rule = EMPTY_PROMPT
     too_long: Rule = TOO_LONG
+    tool_calls: Rule | None = None  # what happens to the 'tool_calls' of a message; None if the trainer reads them
+    call_text: Rule | None = None  # what happens to a call whose text isn't JSON with 'name' and 'arguments'
+    tools: tuple[type, ...] = (str, list)  # what the column 'tools' may hold: JSON text, a list
+    content_parts: bool = False  # whether the content of a message may be a list of {"type": "text", "text": ...}
     max_length: int = 2048  # the trainer's default, tokens per row
     min_rows: int = 1  # the trainer's minimum
     writes_bos: bool = False  # the tokenizer adds a begin mark to texts

@@ -15,7 +15,7 @@ class Layout:
     kind: Literal["text", "chat"]  # whether the columns hold text or lists of messages
     answers: tuple[str, ...]  # columns to learn; each one follows the prompt. Two in a preference dataset.
     prompt: tuple[str, ...] = ()  # columns that come first
-    optional: tuple[str, ...] = ()  # text columns that may be missing or empty
+    optional: tuple[str, ...] = ()  # further columns that may be missing or empty
     keys: tuple[str, str] = ("role", "content")  # keys of a message: its role and its content
 
     @property
@@ -35,12 +35,12 @@ class Layout:
 
 
 # {"messages": [{"role": "user", "content": "Hi"}, ...]}, {"prompt": "Hi", "completion": "Hello"} and so on.
-MESSAGES = Layout("messages", "chat", ("messages",))
+MESSAGES = Layout("messages", "chat", ("messages",), optional=("system", "tools"))
 PAIR = Layout("prompt_completion", "text", ("completion",), prompt=("prompt",))
 CHAT_PAIR = Layout("prompt_completion_chat", "chat", ("completion",), prompt=("prompt",))
 ALPACA = Layout("alpaca", "text", ("output",), prompt=("instruction",), optional=("input", "system"))
-SHAREGPT = Layout("sharegpt", "chat", ("conversations",), keys=("from", "value"))
-CONVERSATIONS = Layout("conversations", "chat", ("conversations",))
+SHAREGPT = Layout("sharegpt", "chat", ("conversations",), optional=("system", "tools"), keys=("from", "value"))
+CONVERSATIONS = Layout("conversations", "chat", ("conversations",), optional=("system", "tools"))
 TEXT = Layout("text", "text", ("text",))
 PREFERENCE = Layout("preference", "text", ("chosen", "rejected"), prompt=("prompt",))
 CHAT_PREFERENCE = Layout("preference_chat", "chat", ("chosen", "rejected"), prompt=("prompt",))

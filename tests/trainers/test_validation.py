@@ -180,6 +180,93 @@ DEFECTS: dict[str, tuple[str, Rows, list[str], list[str]]] = {
 }
 
 
+CALL = '{"name": "weather", "arguments": {}}'
+SHAREGPT: dict[str, Any] = {"key": "conversations", "names": ("from", "value")}
+TOOLS = chat("human: A", f"function_call: {CALL}", "observation: rain", "gpt: B", **SHAREGPT)
+TOOL_ROLE = chat("user: A", f"assistant: {CALL}", "tool: rain", "assistant: B")
+TOOL_CALLS = {
+    "messages": [
+        {"role": "user", "content": "A"},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "weather"}}]},
+        *chat("tool: rain", "assistant: B")["messages"],
+    ]
+}
+PARTS = {"messages": [{"role": "user", "content": [{"type": "text", "text": "A"}]}, *chat("assistant: B")["messages"]]}
+
+DEFECTS |= {
+    "llama: tools": ("llama-factory", [TOOLS | {"tools": "[]"}], [], []),
+    "llama: role tool": ("llama-factory", [TOOL_ROLE], [], []),
+    "llama: role function_call": (
+        "llama-factory",
+        [chat("user: A", f"function_call: {CALL}", "tool: rain", "assistant: B")],
+        [],
+        [],
+    ),
+    "llama: ends with a call": ("llama-factory", [chat("human: A", f"function_call: {CALL}", **SHAREGPT)], [], []),
+    "llama: chats under conversations": (
+        "llama-factory",
+        [chat("system: S", "user: A", "assistant: B", key="conversations")],
+        [],
+        [],
+    ),
+    "llama: tool_calls": ("llama-factory", [TOOL_CALLS], ["tool_calls", "unreadable"], []),
+    "llama: a call that is none": (
+        "llama-factory",
+        [chat("human: A", "function_call: weather()", "observation: rain", "gpt: B", **SHAREGPT)],
+        ["unreadable_call"],
+        [],
+    ),
+    "llama: a call after reasoning": (
+        "llama-factory",
+        [chat("human: A", f"function_call: <think>Hm</think>[{CALL}]", **SHAREGPT)],
+        [],
+        [],
+    ),
+    "llama: two results": (
+        "llama-factory",
+        [chat("human: A", f"function_call: {CALL}", "observation: rain", "observation: sun", "gpt: B", **SHAREGPT)],
+        ["alternation"],
+        [],
+    ),
+    "llama: the user after a result": (
+        "llama-factory",
+        [chat("human: A", f"function_call: {CALL}", "observation: rain", "human: C", "gpt: B", **SHAREGPT)],
+        ["alternation"],
+        [],
+    ),
+    "llama: an answer after an answer": (
+        "llama-factory",
+        [chat("human: A", "gpt: B", "gpt: C", "human: D", "gpt: E", **SHAREGPT)],
+        ["alternation"],
+        [],
+    ),
+    "llama: tools that are no text": ("llama-factory", [TOOLS | {"tools": []}], ["unreadable"], []),
+    "llama: role developer": ("llama-factory", [chat("developer: A", "assistant: B")], ["foreign_role"], []),
+    "llama: content of parts": ("llama-factory", [PARTS], ["unreadable"], []),
+    "axolotl: tools": ("axolotl", [TOOL_CALLS | {"tools": [], "system": "S"}], [], []),
+    "axolotl: role observation": ("axolotl", [TOOLS], ["foreign_role"], []),
+    "axolotl: content of text parts": ("axolotl", [PARTS], [], []),
+    "torchtune: an answer to a tool": (
+        "torchtune",
+        [chat("user: A", "assistant: {}", "ipython: 4", "assistant: B")],
+        ["alternation"],
+        [],
+    ),
+    "torchtune: tool_calls": ("torchtune", [TOOL_CALLS], ["tool_calls", "unreadable", "foreign_role"], []),
+    "torchtune: columns that it does not read": (
+        "torchtune",
+        [GOOD | {"system": "S", "tools": "[]"}],
+        [],
+        ["ignored_columns"],
+    ),
+    "mlx: tools": ("mlx-lm", [TOOL_CALLS | {"tools": [{"type": "function"}]}], [], ["whole_text_loss"]),
+    "mlx: tools as text": ("mlx-lm", [GOOD | {"tools": "[]"}], ["unreadable"], ["whole_text_loss"]),
+    "trl: tools": ("trl-sft", [TOOL_CALLS | {"tools": "[]"}], [], ["whole_text_loss"]),
+    "trl: a system column": ("trl-sft", [GOOD | {"system": "S"}], [], ["whole_text_loss", "ignored_columns"]),
+    "openai: tools and parts": ("openai", [TOOL_CALLS | {"tools": []}] * 5 + [PARTS] * 5, [], []),
+}
+
+
 @pytest.mark.parametrize("name", DEFECTS)
 def test_what_is_found(tmp_path: Path, name: str) -> None:
     trainer, rows, errors, warnings = DEFECTS[name]
@@ -365,6 +452,23 @@ def test_llama_factorys_dataset_info(folder: Path, config: str) -> None:
             tags, (user, assistant) = entry["tags"], loaded[0][entry["columns"]["messages"]]
             assert (user[tags["role_tag"]], assistant[tags["role_tag"]]) == (tags["user_tag"], tags["assistant_tag"])
             assert tags["content_tag"] in user
+
+
+@pytest.mark.parametrize(
+    ("row", "columns", "tags"),
+    [
+        (TOOLS | {"tools": "[]"}, ["tools"], ["from", "value", "human", "gpt", "observation", "function_call"]),
+        (TOOL_ROLE | {"system": "S"}, ["system"], ["role", "content", "user", "assistant", "tool", "function_call"]),
+    ],
+)
+def test_llama_factorys_dataset_info_names_every_role_and_column_that_is_read(
+    tmp_path: Path, row: dict[str, Any], columns: list[str], tags: list[str]
+) -> None:
+    (entry,) = json.loads(config_stub(written(tmp_path / "r.jsonl", [row]), "llama-factory")).values()
+    assert entry["columns"] == {"messages": next(iter(row)), **{name: name for name in columns}}
+    # LLaMA-Factory has no default for a tag once another one is named.
+    names = ("role_tag", "content_tag", "user_tag", "assistant_tag", "observation_tag", "function_tag")
+    assert entry["tags"] == {**dict(zip(names, tags, strict=True)), "system_tag": "system"}
 
 
 def test_a_system_prompt_beside_alpaca_columns_is_kept(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Axolotl: a YAML file whose `datasets` section names the columns and roles."""
+"""Axolotl: a YAML file whose `datasets` section names the columns and roles.
+
+Read: `prompt_strategies/chat_template.py` of 0.19.0.
+"""
 
 from __future__ import annotations
 
@@ -67,6 +70,7 @@ AXOLOTL = Contract(
         "rename the role, or add it to `roles`",
     ),
     too_long=Rule("warning", "Axolotl drops rows above sequence_len", "raise sequence_len (--max-length writes it)"),
+    content_parts=True,
     stub=stub,
     stub_name="axolotl.yaml",
 )

@@ -1,4 +1,7 @@
-"""LLaMA-Factory: an entry of `dataset_info.json` names the columns and roles."""
+"""LLaMA-Factory: an entry of `dataset_info.json` names the columns and roles.
+
+Read: `data/parser.py`, `data/converter.py` and `data/formatter.py` of 0.9.5.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,18 @@ import re
 from pathlib import PurePath
 from typing import Any
 
-from ..contract import TURNS, Contract, Reading, Target
+from ..contract import PAIRS, Contract, Reading, Target
 from ..findings import Rule
-from ..layouts import ALPACA, MESSAGES, PAIR, PREFERENCE, SHAREGPT
+from ..layouts import ALPACA, CONVERSATIONS, MESSAGES, PAIR, PREFERENCE, SHAREGPT, Layout
 
+# The tags of dataset_info.json for roles, the parts that they mean, and the roles in the data. The converter accepts
+# turns of user and tool at even places only (from 0, without the system's), answers and calls at odd ones.
+_TAGS = ("user_tag", "assistant_tag", "observation_tag", "function_tag", "system_tag")
+_PARTS = ("user", "assistant", "tool", "call", "system")
+_SHAREGPT_ROLES = ("human", "gpt", "observation", "function_call", "system")
+_CHAT_ROLES = ("user", "assistant", "tool", "function_call", "system")
+_IN_PAIRS = "after at most one system message, alternate user or tool's result with answer or call"
+_CALL = 'write the call as the message\'s text, {"name": ..., "arguments": ...}, with the role function_call'
 _DROPPED = "LLaMA-Factory drops such a row, with a line in the log"
 
 
@@ -31,20 +42,23 @@ def _entry(target: Target, split: str) -> dict[str, Any]:
     if not target.is_file:
         entry["split"] = split
     layout = target.layout
-    # Format "sharegpt" covers every list of messages; tags give the keys and roles in the data.
+    optional = {name: name for name in target.optional if name in ("system", "tools")}
+    # Format "sharegpt" covers every list of messages. Without a tag, rows with that role are dropped, so name all.
     if layout.kind == "chat":
-        entry |= {"formatting": "sharegpt", "columns": {"messages": layout.answers[0]}}
         role, content = layout.keys
-        names = ("user", "assistant") if layout == MESSAGES else ("human", "gpt")
-        tags = {"role_tag": role, "content_tag": content, "user_tag": names[0], "assistant_tag": names[1]}
-        return entry | {"tags": tags | {"system_tag": "system"}}
+        tags = {"role_tag": role, "content_tag": content, **_tags(layout)}
+        return entry | {"formatting": "sharegpt", "columns": {"messages": layout.answers[0], **optional}, "tags": tags}
     columns = {"prompt": layout.prompt[0], "response": layout.answers[0]}
     if layout == PREFERENCE:
         columns = {"prompt": "prompt", "chosen": "chosen", "rejected": "rejected"}
         entry["ranking"] = True
     columns |= {"query": "input"} if "input" in target.optional else {}
-    columns |= {"system": "system"} if "system" in target.optional else {}
-    return entry | {"formatting": "alpaca", "columns": columns}
+    return entry | {"formatting": "alpaca", "columns": columns | optional}
+
+
+def _tags(layout: Layout) -> dict[str, str]:
+    """Return the roles in the data by the names of LLaMA-Factory's tags."""
+    return dict(zip(_TAGS, _SHAREGPT_ROLES if layout == SHAREGPT else _CHAT_ROLES, strict=True))
 
 
 LLAMA_FACTORY = Contract(
@@ -52,8 +66,9 @@ LLAMA_FACTORY = Contract(
     version="0.9.5",
     docs="https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md",
     readings=(
-        Reading(SHAREGPT, {"system": "system", "human": "user", "gpt": "assistant"}),
-        Reading(MESSAGES),
+        Reading(SHAREGPT, dict(zip(_SHAREGPT_ROLES, _PARTS, strict=True))),
+        Reading(MESSAGES, dict(zip(_CHAT_ROLES, _PARTS, strict=True))),
+        Reading(CONVERSATIONS, dict(zip(_CHAT_ROLES, _PARTS, strict=True))),
         Reading(ALPACA),
         Reading(PAIR),
         Reading(PREFERENCE),
@@ -67,7 +82,11 @@ LLAMA_FACTORY = Contract(
         "prompt_completion_chat": Rule("error", "prompt and completion must be text there", "join them into 'messages'")
     },
     foreign_role=Rule("error", _DROPPED, "rename the role, or add it to `tags` in dataset_info.json"),
-    alternation=Rule("error", _DROPPED, TURNS),
+    order=PAIRS,
+    alternation=Rule("error", _DROPPED, _IN_PAIRS),
+    tool_calls=Rule("error", "LLaMA-Factory doesn't read them in format sharegpt", _CALL),
+    call_text=Rule("error", "LLaMA-Factory stops with an error", _CALL),
+    tools=(str,),
     no_answer=Rule("error", _DROPPED, "end the conversation with the assistant's answer"),
     too_long=Rule("warning", "LLaMA-Factory truncates rows above cutoff_len", "raise cutoff_len, or remove the row"),
     stub=stub,

@@ -1,4 +1,7 @@
-"""mlx-lm: `mlx_lm.lora -c FILE` with a dataset folder; reads the first layout it knows."""
+"""mlx-lm: `mlx_lm.lora -c FILE` with a dataset folder; reads the first layout it knows.
+
+Read: `tuner/datasets.py` of 0.32.2.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +31,10 @@ def stub(target: Target) -> str:
 
 MLX_LM = Contract(
     name="mlx-lm",
-    version="0.32",
+    version="0.32.2",
     docs="https://github.com/ml-explore/mlx-lm/blob/main/mlx_lm/LORA.md",
     readings=(
-        Reading(MESSAGES, note=("whole_text_loss", _WHOLE_TEXT)),
+        Reading(MESSAGES, note=("whole_text_loss", _WHOLE_TEXT), ignored=("system",)),
         Reading(PAIR, note=("whole_text_loss", _WHOLE_TEXT)),
         Reading(TEXT),
     ),
@@ -55,6 +58,7 @@ MLX_LM = Contract(
     foreign_role=Rule(
         "error", "the role reaches the chat template unchanged", "rename roles to system, user, assistant"
     ),
+    tools=(list,),
     writes_bos=True,
     stub=stub,
     stub_name="mlx-lm.yaml",

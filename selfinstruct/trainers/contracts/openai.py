@@ -26,6 +26,8 @@ OPENAI = Contract(
     empty_prompt=Rule("error", _REFUSED, "remove the row, or write the prompt"),
     alternation=Rule("warning", "unusual, though the service accepts it", "alternate user and assistant"),
     too_long=Rule("warning", "the service truncates rows above the model's training context", "shorten the row"),
+    tools=(list,),
+    content_parts=True,
     max_length=65_536,
     min_rows=10,
 )

@@ -1,10 +1,13 @@
-"""torchtune: the `dataset` section of a recipe's YAML names a builder."""
+"""torchtune: the `dataset` section of a recipe's YAML names a builder.
+
+Read: `data/_messages.py`, `datasets/_chat.py` and `datasets/_sft.py` of 0.6.1.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..contract import CHAT_ROLES, TURNS, Contract, Reading, Target, yaml_text
+from ..contract import CHAT_ROLES, TURNS, USUAL_ORDER, Contract, Reading, Target, yaml_text
 from ..findings import Rule
 from ..layouts import ALPACA, MESSAGES, PAIR, SHAREGPT, TEXT
 
@@ -44,8 +47,12 @@ TORCHTUNE = Contract(
     version="0.6.1",
     docs="https://docs.pytorch.org/torchtune/stable/basics/chat_datasets.html",
     readings=(
-        Reading(MESSAGES, {role: part for role, part in CHAT_ROLES.items() if role != "tool"} | {"ipython": "tool"}),
-        Reading(SHAREGPT, {"system": "system", "human": "user", "gpt": "assistant"}),
+        Reading(
+            MESSAGES,
+            {role: part for role, part in CHAT_ROLES.items() if role != "tool"} | {"ipython": "tool"},
+            ignored=("system", "tools"),
+        ),
+        Reading(SHAREGPT, {"system": "system", "human": "user", "gpt": "assistant"}, ignored=("system", "tools")),
         Reading(PAIR),
         Reading(ALPACA, note=("whole_text_loss", _TRAINS_ON_INPUT), ignored=("system",)),
         Reading(TEXT),
@@ -58,7 +65,11 @@ TORCHTUNE = Contract(
         ),
     },
     foreign_role=Rule("error", "torchtune stops with a KeyError, or doesn't know the role", "rename the role"),
+    # An answer to a tool's result is refused, too.
+    order={**USUAL_ORDER, "assistant": frozenset(("user",))},
     alternation=Rule("error", _STOPS, TURNS),
+    tool_calls=Rule("error", "torchtune doesn't read them, and takes the text of the message before", "remove the row"),
+    content_parts=True,
     too_long=Rule("warning", "rows above the tokenizer's max_seq_len are truncated", "raise max_seq_len"),
     stub=stub,
     stub_name="torchtune.yaml",
