@@ -182,6 +182,7 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
         "A proposed task, judged by its instruction. The first filter that objects decides.",
         [
             Reason("truncated", "", "The token limit cut the response inside this task.", task(_GOOD, truncated=True)),
+            Reason("scaffolding", "filters.scaffolding", "", task("Name rivers.<|im_end|>Name more of them.")),
             Reason("too_short", "filters.min_words", "Too few words.", task("Name rivers.")),
             Reason(
                 "too_long",
@@ -226,7 +227,7 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
             Reason("duplicate_instance", "", "The task has this input with this output already."),
             Reason("conflicting_outputs", "", "Two different outputs for the same input; the whole task is dropped."),
             Reason("answer_refusal", "filters.answer_refusal", "", worked("As an AI language model, I can't do that.")),
-            Reason("scaffolding", "filters.scaffolding", "", worked("Bun & Co.<|im_end|>")),
+            Reason("scaffolding", "filters.scaffolding", "", worked("Bun & Co.<|im_end|>And")),
             Reason("echo", "filters.echo", "", worked(_GOOD)),
             Reason("repetition", "filters.repetition", "", worked("The bread is good. " * 20)),
             Reason("cut_off", "filters.cut_off", "", worked("You could call it Bun & Co. because it is short and the")),

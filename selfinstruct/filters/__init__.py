@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ..config.plugins import call_own_code, load_named
 from ..config.run_config import RunConfig
 from ..config.sections import FilterOptions, FilterSection
+from ..core.chat_markers import trim_markers
 from ..core.errors import ConfigError
 from ..core.tasks import Candidate, Instance, Verdict
 from .answers import AnswerOptions, AnswerRefusal, CutOff, Echo, Scaffolding
@@ -74,11 +75,11 @@ class Filter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """Everything that `config.filters` asks for. redactor: what is done to texts before they are judged, or None."""
+    """Everything that `config.filters` asks for. rewrites: what is done to each text before it is judged."""
 
     instructions: Sequence[Filter]
     answers: Sequence[AnswerCheck] = ()
-    redactor: Redactor | None = None
+    rewrites: Sequence[Callable[[str], str]] = ()
 
     @property
     def names(self) -> list[str]:
@@ -87,15 +88,25 @@ class Checks:
 
     def prepared(self, candidate: Candidate) -> Candidate:
         """The candidate as it is judged, shown and kept."""
-        return self.redactor.candidate(candidate) if self.redactor else candidate
+        given, output = candidate.input, candidate.output
+        return replace(
+            candidate,
+            instruction=self._rewritten(candidate.instruction),
+            input=None if given is None else self._rewritten(given),
+            output=None if output is None else self._rewritten(output),
+        )
 
     def keep(
         self, instruction: str, instances: Sequence[Instance], truncated: bool
     ) -> tuple[tuple[Instance, ...], list[Verdict]]:
-        """`keep_instances` with the configured checks, of instances without personal data where that is asked for."""
-        if self.redactor:
-            instances = [self.redactor.instance(instance) for instance in instances]
+        """`keep_instances` with the configured checks, of instances that are rewritten first."""
+        instances = [Instance(self._rewritten(each.input), self._rewritten(each.output)) for each in instances]
         return keep_instances(instances, truncated, instruction, self.answers)
+
+    def _rewritten(self, text: str) -> str:
+        for rewrite in self.rewrites:
+            text = rewrite(text)
+        return text
 
 
 def build_checks(config: RunConfig, sets: EvaluationSets | None = None) -> Checks:
@@ -111,7 +122,10 @@ def build_checks(config: RunConfig, sets: EvaluationSets | None = None) -> Check
     return Checks(
         [*instruction_filters(config), *personal, *contaminated],
         [*answer_checks(config), *personal, *contaminated],
-        Redactor(config.language) if settings.personal_data == "redact" else None,
+        [
+            *([trim_markers] if settings.scaffolding else []),
+            *([Redactor(config.language).text] if settings.personal_data == "redact" else []),
+        ],
     )
 
 
@@ -121,7 +135,7 @@ def instruction_filters(config: RunConfig) -> list[Filter]:
     Raises ConfigError for a custom one that can't be imported or built.
     """
     settings, language = rules_of(config), config.language
-    filters: list[Filter] = [Truncated()]
+    filters: list[Filter] = [Truncated(), *([Scaffolding()] if settings.scaffolding else [])]
     if settings.min_words is not None or settings.max_words is not None:
         filters.append(Length(settings.min_words or 0, settings.max_words, language))
     if settings.keywords:

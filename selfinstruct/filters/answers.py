@@ -1,6 +1,6 @@
 """Checks for non-answers: refusals, leaked prompt markup, echoes of the instruction, and truncated texts.
 
-The checks read only an instance's output. In doubt they pass it, because rejecting an answer costs its whole task.
+All but `Scaffolding` read only an instance's output. In doubt they pass it: rejecting an answer costs its whole task.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import regex
 from pydantic import Field
 
 from ..config.fields import Section
+from ..core.chat_markers import find_markers
 from ..core.shipped import shipped_yaml
-from ..core.tasks import PASS, Instance, Verdict
+from ..core.tasks import PASS, Candidate, Instance, Verdict
 from ..core.tokens import tokenize
 
 # A line that opens or closes a code block: '```python', '~~~'.
@@ -37,7 +38,10 @@ class AnswerOptions(Section):
     """Checks of outputs, each named after its reason."""
 
     answer_refusal: bool = Field(default=True, description="'answer_refusal': the output is 'As an AI language ...'.")
-    scaffolding: bool = Field(default=True, description="'scaffolding': template markers such as '<|im_end|>'.")
+    scaffolding: bool = Field(
+        default=True,
+        description="'scaffolding': markers of chat templates such as '<|im_end|>'; those at an edge are removed.",
+    )
     echo: bool = Field(default=True, description="'echo': the output repeats the instruction.")
     repetition: bool = Field(default=True, description="'repetition': the same words over and over.")
     cut_off: bool = Field(default=True, description="'cut_off': ends in the middle of a sentence or code block.")
@@ -63,14 +67,25 @@ class AnswerRefusal:
 
 
 class Scaffolding:
-    """'scaffolding': the output contains markup of a prompt or a chat template, outside its code."""
+    """'scaffolding': a text contains a marker of a chat template, or an output markup of a prompt, outside its code.
+
+    Markers at the edges of a text are removed before, by `trim_markers`.
+    """
 
     def __init__(self) -> None:
         self._pattern = _compile("marks")
 
+    def check(self, candidate: Candidate) -> Verdict:
+        for text in (candidate.instruction, candidate.input, candidate.output):
+            for marker in find_markers(without_code(text)) if text else ():
+                return Verdict("scaffolding", marker[0])
+        return PASS
+
     def check_instance(self, instruction: str, instance: Instance) -> Verdict:
         match = self._pattern.search(without_code(instance.output))
-        return Verdict("scaffolding", _shorten(match.group())) if match else PASS
+        if match:
+            return Verdict("scaffolding", _shorten(match.group()))
+        return self.check(Candidate(instruction, instance.input, instance.output))
 
 
 class Echo:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -116,20 +115,6 @@ class Redactor:
             for one in reversed(found):
                 text = f"{text[: one.start]}[{one.kind.upper()}]{text[one.end :]}"
         return text
-
-    def candidate(self, candidate: Candidate) -> Candidate:
-        """Redact all three parts."""
-        given, output = candidate.input, candidate.output
-        return replace(
-            candidate,
-            instruction=self.text(candidate.instruction),
-            input=None if given is None else self.text(given),
-            output=None if output is None else self.text(output),
-        )
-
-    def instance(self, instance: Instance) -> Instance:
-        """Redact both parts."""
-        return Instance(self.text(instance.input), self.text(instance.output))
 
 
 def warnings_about(seeds: Sequence[SeedTask], language: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from selfinstruct.config.run_config import RunConfig
-from selfinstruct.core.tasks import Instance
+from selfinstruct.core.chat_markers import trim_markers
+from selfinstruct.core.tasks import Candidate, Instance
 from selfinstruct.filters import ANSWER_CHECKS, build_checks
 from selfinstruct.filters.arithmetic import first_wrong
 from selfinstruct.filters.code import json_error, python_error
@@ -91,11 +94,11 @@ def test_what_only_sounds_like_a_refusal(output: str) -> None:
 @pytest.mark.parametrize(
     "output",
     [
-        "Blue.<|im_end|>",
-        "<|endoftext|>Blue.",
+        "Blue.<|im_end|>Red.",
+        "Blue.<|im_end|>\n<|im_start|>user\nName a river.<|im_end|>",
         "[INST] Name one. [/INST] Blue.",
         "<<SYS>> Be kind. <</SYS>> Blue.",
-        "Blue.</s>",
+        "Blue.</s> Red.",
         "Blue.\n### Instruction: Name a river.",
         "### Response:\nBlue.",
         "Blue.\n## Output: red",
@@ -121,6 +124,8 @@ def test_marks_of_a_prompt(output: str) -> None:
         "Input: 3\nOutput: 9",
         "输入：三\n输出：九",
         "In HTML, <s>old</s> strikes a word through.",
+        "The new price: <s>12</s>",
+        "a <| f |> b, xs[|0;1|], <turn>, and [b]bold[/b]",
         "A chat template ends a turn with `<|im_end|>`, which is a token of its own.",
         "Write it so:\n```\n<|im_start|>user\nHello<|im_end|>\n```",
         "The first instruction: sit. The second: stay.",
@@ -130,6 +135,59 @@ def test_marks_of_a_prompt(output: str) -> None:
 )
 def test_what_only_looks_like_a_prompt(output: str) -> None:
     assert judge(output) is None
+
+
+MARKERS = """
+    <|im_end|> <|eot_id|> </s> <end_of_turn> <|end|> <eos> <|endoftext|> [/INST] <｜end▁of▁sentence｜> <｜User｜>
+    <|END_OF_TURN_TOKEN|> <|user|> <|/user|> <|tool_call> <tool_call|> <turn|> [|endofturn|] <im_end> <end_of_utterance>
+    <<SYS>> <|eot|> <|end_of_role|> <|header_end|> <seed:eos> <extra_id_1> [e~[ [gMASK] <pad> [EOS] <|return|>""".split()
+
+
+@pytest.mark.parametrize("marker", MARKERS)
+def test_a_marker_of_a_chat_template(marker: str) -> None:
+    """Removed at an edge of each text, and a reason to reject the text inside."""
+    checks = build_checks(RunConfig(seeds="-", run_dir="-"))
+    task = Candidate(f"{marker}Name two colors, please.{marker}\n", f"Red.{marker}", f"\n{marker} Blue.")
+    assert checks.prepared(task) == Candidate("Name two colors, please.", "Red.", "Blue.")
+    kept, refused = checks.keep("Name two colors.", [Instance(f"Red?{marker}", f"Blue.\n{marker}{marker}")], False)
+    assert (kept, refused) == ((Instance("Red?", "Blue."),), [])
+    assert judge(f"Blue.{marker}user\nAnd red") == "scaffolding"
+    for part in ("instruction", "input", "output"):
+        inside = replace(Candidate("Name two colors, please.", "Red.", "Blue."), **{part: f"Blue.{marker}And red."})
+        verdict = next(v for check in checks.instructions if not (v := check.check(checks.prepared(inside))).ok)
+        assert (verdict.reason, verdict.detail) == ("scaffolding", marker)
+
+
+@pytest.mark.parametrize(
+    ("text", "trimmed"),
+    [
+        ("<|start_header_id|>assistant<|end_header_id|>\n\nBlue.<|eot_id|>", "Blue."),
+        ("<|im_start|>assistant\nBlue.<|im_end|>\n", "Blue."),
+        ("<start_of_turn>model\nBlue.", "Blue."),
+        ("<s>Blue.", "Blue."),
+        ("<s>[INST] Blue.</s>", "Blue."),
+        ("<s>Old</s> new.</s>", "<s>Old</s> new."),
+        ("Blue.<|im_en", "Blue."),
+        ("  Blue. ", "  Blue. "),
+        ("The tag is `<|im_end|>`", "The tag is `<|im_end|>`"),
+    ],
+)
+def test_markers_at_the_edges_are_removed(text: str, trimmed: str) -> None:
+    assert trim_markers(text) == trimmed
+
+
+def test_markers_are_kept_where_the_check_is_off() -> None:
+    checks = build_checks(RunConfig.parse({"seeds": "-", "run_dir": "-", "filters": {"scaffolding": False}}))
+    task = Candidate("Name the last token of a turn, please: <|im_end|>", "", "<|im_end|>")
+    assert checks.prepared(task) == task
+    assert all(check.check(task).ok for check in checks.instructions)
+
+
+@pytest.mark.parametrize("unit", ["<|", "<|a", "<｜a ", "<s>", "<|im_end|>", "<|" + "a" * 48, "]~", "[", "\n"])
+def test_markers_are_found_in_linear_time(unit: str) -> None:
+    start = time.process_time()
+    trim_markers("a" + unit * (200_000 // len(unit)) + "b")
+    assert time.process_time() - start < 3
 
 
 # --- echo --------------------------------------------------------------------------------------------

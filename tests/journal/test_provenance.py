@@ -28,7 +28,7 @@ from selfinstruct.teachers.fake.teacher import FakeTeacher
 
 MakeConfig = Callable[..., RunConfig]
 both = pytest.mark.parametrize("strategy", ["alpaca", "self_instruct"])
-PUBLISHED = "truncated length keywords prefixes punctuation_start ascii_start".split()
+PUBLISHED = "truncated scaffolding length keywords prefixes punctuation_start ascii_start".split()
 ANSWER_CHECKS = "answer_refusal scaffolding echo repetition cut_off bad_code wrong_arithmetic".split()
 PRICED = {"kind": "fake", "model": "fake", "input_usd_per_mtok": 1.0, "output_usd_per_mtok": 4.0}
 
