@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..core.paths import quoted
 from .console import Debug, plain_errors, say, speaking_json, spending
 from .options import ConfigPath, Overrides
 
@@ -114,7 +115,7 @@ def generate(
 def _command(config: Path, overrides: list[str] | None, fork: Path | None, detach: bool) -> str:
     """Return the command that resumes the run: the same one, but a fork is now a run of its own."""
     changed = [*(overrides or []), *([f"run_dir={fork}"] if fork else [])]
-    parts = [f"selfinstruct generate {config}", *(f"--set {shlex.quote(item)}" for item in changed)]
+    parts = [f"selfinstruct generate {quoted(config)}", *(f"--set {shlex.quote(item)}" for item in changed)]
     return " ".join([*parts, "--detach"] if detach else parts)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..core.paths import quoted
 from .console import Debug, plain_errors, say
 
 
@@ -25,4 +26,4 @@ def init(
 
         for path in write_starter(folder, teacher, force):
             print(path)
-        say(f"next: selfinstruct check {folder / 'selfinstruct.yaml'}")
+        say(f"next: selfinstruct check {quoted(folder / 'selfinstruct.yaml')}")

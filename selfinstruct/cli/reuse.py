@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..core.paths import quoted
 from .console import Debug, plain_errors, say
 from .options import Overrides, RunPath
 
@@ -55,7 +56,7 @@ def refilter(
         # Exit code 3: the stricter filters leave fewer records than the target.
         say(outcome.detail)
         if outcome.exit_code:
-            say(f"to generate the missing records: selfinstruct generate {new_run / 'config.yaml'}")
+            say(f"to generate the missing records: selfinstruct generate {quoted(new_run / 'config.yaml')}")
         if replayed.dataset_path.exists():
             print(replayed.dataset_path)
         if outcome.exit_code:

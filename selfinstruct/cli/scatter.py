@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core.paths import quoted
 from .console import Debug, plain_errors, printable_json, say, table
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def scatter(
                 say(f"license, {statement.line}")
         if done.short is not None:
             say(f"{done.short.reason}: {done.short.detail}")
-            say(f"to resume: selfinstruct scatter {config} --shards {shards}")
+            say(f"to resume: selfinstruct scatter {quoted(config)} --shards {shards}")
         if done.exit_code:
             raise typer.Exit(done.exit_code)
 

@@ -32,6 +32,7 @@ from pydantic import (
 )
 
 from ..core.errors import ConfigError
+from ..core.paths import expand
 from ..core.tokens import TOKENIZER_VERSION
 from .defects import explain, sections_of, unusable_texts
 from .fields import Dollars, Free, MayChange, Name, Names, PerGeneration, Refilterable, Section, Share, Target
@@ -153,7 +154,7 @@ class RunConfig(Section):
         values = overridden(read_yaml(path), overrides or [])
         values |= {key: os.fspath(v) if isinstance(v, os.PathLike) else v for key, v in changes.items()}
         if isinstance(values.get("run_dir"), str):
-            values["run_dir"] = os.path.expanduser(values["run_dir"])
+            values["run_dir"] = expand(values["run_dir"])
         find_tables(values, path.resolve().parent)
         return cls.parse(values, str(path), [item.partition("=")[0].strip() for item in overrides or []])
 

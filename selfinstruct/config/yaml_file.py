@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from ..core.errors import ConfigError
+from ..core.paths import expand, pattern_below
 from .secrets import safe_key
 
 Values = dict[str, Any]
@@ -144,8 +145,8 @@ def find_tables(values: Values, beside: Path) -> None:
     def find(source: Any) -> Any:
         if not isinstance(source, str) or source == "-":
             return source
-        source = os.path.expanduser(source)
-        places = (os.path.join(base, source) for base in ("", beside, beside.parent))
+        source = expand(source)
+        places = (pattern_below(base, source) for base in ("", beside, beside.parent))
         return next((place for place in places if os.path.exists(place) or glob.glob(place)), source)
 
     seeds = values.get("seeds")

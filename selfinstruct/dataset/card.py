@@ -15,6 +15,7 @@ import yaml
 
 from ..config.run_config import DatasetConfig, RunConfig
 from ..core import version as _version
+from ..core.paths import without_home
 from ..core.tasks import Record
 from ..journal.folder import Run
 from ..journal.provenance import Trail, iso
@@ -261,8 +262,7 @@ def _teacher(used: UsedTeacher) -> str:
 def _full_config(config: RunConfig) -> str:
     """Format the configuration with all defaults, and without the creator's home folder."""
     values = config.model_dump(mode="json", exclude={"teacher"} if config.teachers else None)
-    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
-    return text.replace(str(Path.home()) + "/", "~/")
+    return without_home(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100))
 
 
 def _languages(config: RunConfig, records: Sequence[Record]) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import ConfigError
+from ..core.paths import expand
 from ..core.suggest import closest
 from .template_sandbox import compiled_template
 
@@ -69,7 +70,7 @@ def load_chat_template(name: str) -> ChatTemplate:
 
 def _read(name: str) -> str:
     try:
-        return Path(name).expanduser().read_text(encoding="utf-8")
+        return Path(expand(name)).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"dataset.formats: chat_template: {name}: can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -85,7 +86,7 @@ def _of_tokenizer(name: str, text: str) -> ChatTemplate:
     source = values.get("chat_template") if isinstance(values, dict) else None
     if isinstance(source, list):  # several templates with names
         source = next((item.get("template") for item in source if item.get("name") == "default"), None)
-    beside = Path(name).expanduser().with_name("chat_template.jinja")
+    beside = Path(expand(name)).with_name("chat_template.jinja")
     if source is None and beside.exists():
         source = _read(str(beside))
     if not isinstance(source, str):

@@ -72,7 +72,9 @@ def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig 
 
 
 def _write_snapshot(snapshot: Snapshot, target: Path, settings: DatasetConfig) -> Path:
-    records, source, fresh = snapshot.records, _RowSource.of(snapshot, settings), beside(target)
+    records, source = snapshot.records, _RowSource.of(snapshot, settings)
+    real = target.resolve()  # a link in place of the folder stays
+    fresh = beside(real)
     try:
         # Write the new folder next to the target.
         shutil.rmtree(fresh, ignore_errors=True)
@@ -84,7 +86,7 @@ def _write_snapshot(snapshot: Snapshot, target: Path, settings: DatasetConfig) -
         write_card(fresh, snapshot, settings, records, parts, source.trail, revisions)
         # If nothing changed, keep the old files for their readers and caches.
         if not same_folders(target, fresh):
-            replace_folder(target, fresh)
+            replace_folder(real, fresh)
     except OSError as error:
         raise cannot_write(target, error) from None
     finally:
@@ -198,8 +200,8 @@ def _write_split(
     while len(shard := _build_dataset(islice(rows, shard_rows), features)):
         paths.append(folder / name / f"{split}-{len(paths):05d}")
         paths[-1].parent.mkdir(parents=True, exist_ok=True)
-        with _no_progress_bars():
-            shard.to_parquet(paths[-1])
+        with _no_progress_bars(), paths[-1].open("wb") as file:  # `datasets` would read a name as an address
+            shard.to_parquet(file)
         count += len(shard)
         size += shard.data.nbytes
         written = paths[-1].read_bytes()

@@ -32,7 +32,7 @@ class Output:
 
     def __init__(self, path: str, sources: Sequence[str], *, folder: bool = True, overwrite: bool = False) -> None:
         """Check that the output can be written and does not overlap with `sources`; raises UsageError otherwise."""
-        self.path = Path(path)
+        self.path, self._real = Path(path), Path(path).resolve()
         suffix = "" if path.endswith(("/", os.sep)) else self.path.suffix.lower()
         self.is_folder = suffix == ""
         if suffix not in _WRITERS or (self.is_folder and not folder):
@@ -53,20 +53,20 @@ class Output:
 
     @property
     def fresh(self) -> Path:
-        """The temporary path."""
-        return self.path.with_name(f".{self.path.name}-{os.getpid()}")
+        """The temporary path, next to the output, or to what a link in its place leads to."""
+        return self._real.with_name(f".{self._real.name}-{os.getpid()}")
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """On success, move what was written to `fresh` into place; otherwise delete it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._real.parent.mkdir(parents=True, exist_ok=True)
         self._remove_fresh()
         try:
             yield
             if self.is_folder:
-                replace_folder(self.path, self.fresh)
+                replace_folder(self._real, self.fresh)
             else:
-                self.fresh.replace(self.path)
+                self.fresh.replace(self._real)
         finally:
             self._remove_fresh()
 

@@ -17,6 +17,8 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
+from ..core.paths import cache_folder
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _COMPILE: Any = numba.njit
@@ -53,7 +55,7 @@ def _folder() -> str:
         sources.update(path.read_bytes())
     parent = Path(_CONFIG.CACHE_DIR) if _CONFIG.CACHE_DIR else _HERE / "__pycache__"
     if not os.access(parent if parent.exists() else parent.parent, os.W_OK):
-        parent = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "selfinstruct"
+        parent = cache_folder()
     return str(parent / f"compiled-{sources.hexdigest()[:12]}")
 
 

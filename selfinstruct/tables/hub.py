@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import shutil
+import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,10 +34,20 @@ def folder_chunks(
         if saved:
             yield from _split_chunks(source, datasets.load_from_disk(source), columns, splits)
         else:  # streaming: no copy of the user's files in the library's cache
-            data = datasets.load_dataset(os.path.abspath(source), streaming=True)
-            yield from _split_chunks(source, data, columns, splits)
+            with _plain_name(os.path.realpath(source)) as plain:
+                yield from _split_chunks(source, datasets.load_dataset(plain, streaming=True), columns, splits)
     except Exception as error:  # the library raises anything on foreign data
         raise UsageError(f"{source}: `datasets` can't read this folder: {first_line(error)}") from error
+
+
+@contextmanager
+def _plain_name(folder: str) -> Iterator[str]:
+    """Yield a name of the folder without the characters that `datasets` takes for patterns or chained addresses."""
+    if folder == glob.escape(folder) and ":" not in folder:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as place:
+        yield shutil.copytree(folder, os.path.join(place, "dataset"), copy_function=os.symlink)
 
 
 def hub_chunks(

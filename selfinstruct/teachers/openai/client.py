@@ -25,7 +25,7 @@ from ...core.errors import TeacherRefused
 from ..egress import invalid_address, on_this_machine
 from ..limits import Limits, Turn
 from .options import PUBLIC_API, OpenAIOptions
-from .proxy import find_proxy
+from .proxy import find_proxy, tls_context
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class TeacherClient:
             direct: ignore the environment's proxies. A server on this machine is always asked directly.
 
         Raises:
-            ConfigError: the address isn't a URL.
+            ConfigError: the address isn't a URL, or the environment names an unusable proxy or unusable certificates.
         """
         try:
             home = httpx2.URL(config.address or PUBLIC_API)
@@ -181,8 +181,8 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         self._home, self._limits, self._redact, self._attempt_s = home, limits, redact, attempt_s
         self._connections, self._proxy = connections, proxy
         # Loading CA certificates costs start-up time, and plain HTTP needs none.
-        is_encrypted = home.scheme == "https" or proxy is not None
-        self._tls = httpx2.create_ssl_context() if is_encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        is_encrypted = home.scheme == "https" or (proxy or "").startswith("https:")
+        self._tls = tls_context() if is_encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._session: aiohttp.ClientSession | None = None
         self._warns = True  # until the server has answered, or the warning was given
 
@@ -315,6 +315,9 @@ def _as_httpx_error(error: aiohttp.ClientError) -> httpx2.RequestError:
     """The error that the SDK knows: it tells timeouts from other failures, and retries both."""
     if isinstance(error, aiohttp.ClientHttpProxyError):  # its text has the proxy's URL, which may hold a password
         return httpx2.ProxyError(f"the proxy answered {error.status} {error.message}")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        reason = getattr(error.certificate_error, "verify_message", error.certificate_error)
+        return httpx2.ConnectError(f"certificate: {reason}; to trust it, name its file in $SSL_CERT_FILE")
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return httpx2.ConnectTimeout(str(error))
     if isinstance(error, aiohttp.ServerTimeoutError):

@@ -1,24 +1,70 @@
-"""Which proxy a teacher is asked through: what the environment sets, by the rules that httpx2 and curl follow.
+"""Which proxy a teacher is asked through, and which certificates its server may show: what the environment sets.
 
-httpx2 reads the environment only for transports of its own, and aiohttp knows neither $ALL_PROXY nor networks in
-$NO_PROXY, and looks for passwords in ~/.netrc besides.
+The rules are those of httpx2 and curl. httpx2 reads the environment only for transports of its own, and aiohttp knows
+neither $ALL_PROXY nor networks in $NO_PROXY, and looks for passwords in ~/.netrc besides.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import os
+import re
+import ssl
 import urllib.request
 
 import httpx2
 
+from ...core.errors import ConfigError
+
+# The first that is set names a file or folder of certificates. OpenSSL and httpx2 read the first two, `requests` and
+# curl the others; companies set them for the certificate of their own proxy.
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
 
 def find_proxy(url: httpx2.URL) -> str | None:
-    """The proxy that $HTTP_PROXY, $HTTPS_PROXY or $ALL_PROXY sets for `url`; None if $NO_PROXY exempts it."""
+    """The proxy that $HTTP_PROXY, $HTTPS_PROXY or $ALL_PROXY sets for `url`; None if $NO_PROXY exempts it.
+
+    Raises ConfigError for a SOCKS proxy and for an address that can't be one. The message doesn't repeat the address,
+    which may hold a password.
+    """
     proxies = urllib.request.getproxies()  # {"https": "http://proxy.example:3128", "no": "10.0.0.0/8,*.example.com"}
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    if not proxy or any(_is_exempt(url, entry.strip().lower()) for entry in proxies.get("no", "").split(",")):
+    kind = next((kind for kind in (url.scheme, "all") if proxies.get(kind)), None)
+    if kind is None or any(_is_exempt(url, entry.strip().lower()) for entry in proxies.get("no", "").split(",")):
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    proxy = proxies[kind] if "://" in proxies[kind] else f"http://{proxies[kind]}"
+    name = next((name for name in (f"{kind}_proxy", f"{kind}_PROXY".upper()) if name in os.environ), f"{kind} proxy")
+    try:
+        parsed = httpx2.URL(proxy)
+    except (httpx2.InvalidURL, ValueError):
+        parsed = httpx2.URL("")
+    if parsed.scheme not in ("http", "https") and parsed.host:
+        raise ConfigError(
+            f"${name}: a proxy of kind {parsed.scheme!r} is not supported; name an HTTP proxy, such as "
+            f"http://HOST:PORT, or add {url.host} to $NO_PROXY to connect directly"
+        )
+    if not parsed.host:
+        raise ConfigError(f"${name}: not the address of a proxy; write it as http://HOST:PORT")
+    return proxy
+
+
+def tls_context() -> ssl.SSLContext:
+    """The certificates that a server is checked with. Raises ConfigError if the environment names unusable ones."""
+    name = next((name for name in _CERTIFICATES if os.environ.get(name)), None)
+    if name is None:
+        return httpx2.create_ssl_context()
+    path = os.environ[name]
+    try:
+        if name != "SSL_CERT_DIR" and not os.path.isdir(path):
+            return ssl.create_default_context(cafile=path)
+        # OpenSSL finds a certificate in a folder by the hash in its name, '5ed36f99.0', and ignores missing folders.
+        folders = [folder for folder in path.split(os.pathsep) if os.path.isdir(folder)] or [path]
+        if not any(re.fullmatch(r"[0-9a-f]{8}\.\d+", file) for folder in folders for file in os.listdir(folder)):
+            raise ConfigError(f"${name}: {path} holds no certificate; add some with `openssl rehash`, or unset it")
+        return ssl.create_default_context(capath=path)
+    except ssl.SSLError:
+        raise ConfigError(f"${name}: {path} holds no certificate in PEM format; correct it, or unset it") from None
+    except OSError as error:
+        raise ConfigError(f"${name}: {path}: {error.strerror}; correct it, or unset it") from None
 
 
 def _is_exempt(url: httpx2.URL, entry: str) -> bool:

@@ -1,0 +1,52 @@
+"""Paths that users write: the home folder, patterns, and how a command line quotes a path."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import shlex
+from pathlib import Path
+
+from .errors import UsageError
+
+
+def home_folder() -> Path | None:
+    """Return the user's home folder; None without $HOME and an entry for the user, as in containers, and for '/'."""
+    home = Path(os.path.expanduser("~"))
+    return home if home.is_absolute() and home != home.parent else None
+
+
+def expand(path: str) -> str:
+    """Replace a leading '~'. Raises UsageError if there is no such home folder."""
+    expanded = os.path.expanduser(path)
+    # Without a home folder '~/x' stays as it is, and would create a folder called '~'.
+    if expanded.partition("/")[0] == path.partition("/")[0] and path.startswith("~") and not os.path.lexists(path):
+        raise UsageError(f"{path}: there is no such home folder; write the whole path, or set $HOME")
+    return expanded
+
+
+def cache_folder() -> Path:
+    """Return $XDG_CACHE_HOME/selfinstruct, or ~/.cache/selfinstruct; below the working directory without a home."""
+    shared = os.environ.get("XDG_CACHE_HOME")
+    return (Path(shared) if shared else (home_folder() or Path.cwd()) / ".cache") / "selfinstruct"
+
+
+def without_home(text: str) -> str:
+    """Replace the home folder, which names the user, by '~' wherever a path in `text` begins with it."""
+    home = home_folder()
+    return text if home is None else re.sub(rf"(?<![\w/.~-]){re.escape(str(home))}(?=/)", "~", text)
+
+
+def pattern_below(folder: str | Path, pattern: str) -> str:
+    """Return `pattern` below `folder`, whose own name may contain the characters of patterns: 'runs [1]/*.jsonl'."""
+    plain = os.path.join(folder, pattern)
+    if not glob.has_magic(pattern) or os.path.exists(plain):
+        return plain
+    return os.path.join(glob.escape(str(folder)), pattern) if folder else pattern
+
+
+def quoted(path: str | Path) -> str:
+    """Return a path as an argument of a command that can be pasted into a shell."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
