@@ -178,6 +178,15 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
             Reason("batch", "teacher.mode", "Three batch jobs in a row brought no result for this question."),
         ],
     ),
+    "reading": (
+        "A part of a response that is in no task. `explain q17` shows how it begins; the journal has all of it.",
+        [
+            Reason("left_out", "", "Text before, between or after the tasks, or a field that a task has twice."),
+            Reason("unreadable_item", "", "An item of a JSON response that is broken, or that is no task."),
+            Reason("no_instruction", "", "Fields of a task without an instruction."),
+            Reason("too_many_tasks", "", "More tasks than requested; the surplus is not judged."),
+        ],
+    ),
     "filter": (
         "A proposed task, judged by its instruction. The first filter that objects decides.",
         [
@@ -220,6 +229,9 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
         "An answer to an admitted task. A task without any accepted answer becomes no record.",
         [
             Reason("no_instance", "", "No answer could be read."),
+            Reason("left_out", "", "A part of the response that is in no instance; the instances count."),
+            Reason("unreadable_item", "", "An item of a JSON response that is broken; the other instances count."),
+            Reason("too_many_instances", "", "More instances than requested."),
             Reason("truncated", "", "The token limit cut the last answer.", worked("Bun, Loaf,", truncated=True)),
             Reason("empty_output", "", "The output is empty.", worked(" ")),
             Reason("output_equals_input", "", "The output only repeats the input.", worked("bread", "bread")),

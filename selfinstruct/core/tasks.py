@@ -57,6 +57,7 @@ class Candidate:
     """A task proposed by a teacher. Strategies that ask once per task also fill in input and output.
 
     truncated: whether the token limit cut the answer off inside this task.
+    error: why this part of the answer is no task, as 'reason: detail', or None; the run stores it as a verdict.
     key: the journal key of the proposal's answer; filled in after `Strategy.parse`.
     """
 
@@ -64,6 +65,7 @@ class Candidate:
     input: str | None = None
     output: str | None = None
     truncated: bool = False
+    error: str | None = None
     key: str | None = field(default=None, compare=False)
 
 
@@ -104,6 +106,7 @@ class Development:
 
     truncated: whether the token limit cut the last answer, so that its last instance may be incomplete.
     error: why there is no instance, or None.
+    lost: the parts of the answer that are in no instance, each as 'reason: detail'; the run stores them as verdicts.
     output_key: the answer that contains the instances: the `key` of a completion, or of the candidate. If it is None,
     the instances count as written by the proposal if `develop` sent no request, by the answer to its only request, or,
     after several requests, by an unknown teacher.
@@ -114,6 +117,7 @@ class Development:
     truncated: bool = False
     error: str | None = None
     output_key: str | None = None
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class Developer:
         # Nothing is stored before every answer is there: a task is resolved as a whole, or not at all.
         if keys:
             self._journal.ledger.developed(admitted.question, admitted.index, keys)
-        for part, verdict in enumerate(rejections):
+        for part, verdict in enumerate([*rejections, *map(as_verdict, development.lost)]):
             self._pool.refuse(admitted.question, admitted.index, "instance", text, verdict, part)
         if kept:
             author = self._author(admitted, development, asked.answers)

@@ -131,12 +131,19 @@ class Pool:
         if completion.error is not None:
             self.refuse(question, -1, "answer", "", as_verdict(completion.error))
         else:
-            candidates = check_returned(strategy.parse(completion), list, strategy, "parse")
+            parsed = check_returned(strategy.parse(completion), list, strategy, "parse")
+            found = [check_returned(each, Candidate, strategy, "parse") for each in parsed]
+            candidates = [candidate for candidate in found if candidate.error is None]
+            lost = [candidate.error for candidate in found if candidate.error is not None]
+            most = strategy.tasks_per_question
+            if len(candidates) > most:
+                lost.append(f"too_many_tasks: {len(candidates) - most:,} beyond the {most:,} requested")
             if not candidates:
                 start = " ".join(completion.text.split())[:120]
                 self.refuse(question, -1, "answer", "", Verdict("unparsable", start))
-            for index, candidate in enumerate(candidates):
-                check_returned(candidate, Candidate, strategy, "parse")
+            for part, error in enumerate(lost):
+                self.refuse(question, -1, "reading", "", as_verdict(error), part)
+            for index, candidate in enumerate(candidates[:most]):
                 self._judge(question, index, self.checks.prepared(_stored(candidate, completion.key)), answer)
 
         # Later questions may see what this one admitted; see `seen_by`.

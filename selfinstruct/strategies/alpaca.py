@@ -7,10 +7,9 @@ token limit truncated is dropped. A task needs no further request.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -20,8 +19,8 @@ from ..config.run_config import RunConfig
 from ..config.sections import SamplingConfig
 from ..core.prompts import Asking, Completion, Message, Prompt, Sampling
 from ..core.tasks import Candidate, Demonstration, Development, Instance
-from .reading.lists import is_nothing
-from .reading.loose_json import fields_of, read_json
+from .reading.lines import Reading, without_nothing
+from .reading.loose_json import as_text, fields_of, read_json
 from .reading.text_blocks import TASK, read_blocks
 from .wording import load_wording
 
@@ -49,9 +48,6 @@ SCHEMA = {
     "required": ["tasks"],
     "additionalProperties": False,
 }
-
-# '...the end. ### 5': the heading of the next task at the end of a field
-_NEXT_TASK = re.compile(r"#{2,6}+[ \t]*+[0-9０-９]{0,4}+[ \t]*+$")
 
 
 class AlpacaOptions(StrategyOptions):
@@ -123,18 +119,16 @@ class Alpaca:
         )
 
     def parse(self, completion: Completion) -> list[Candidate]:
-        """Return the tasks of a response in order, skipping those without an instruction.
+        """Return the tasks of a response in order, then what is in none of them, as candidates with an `error`.
 
         A task without an output has output None. If the token limit truncated a plain-text response, the last task is
         marked `truncated`. Of truncated JSON, only closed tasks are read, and those are complete.
         """
         text = completion.text
-        found = self._from_json(text) if self._asking.propose == "chat" else []
-        if not found:
-            found = self._from_text(text)
-            if completion.truncated and found:
-                found[-1] = replace(found[-1], truncated=True)
-        return [candidate for candidate in found if candidate.instruction]
+        read = self._from_json(text, completion.truncated) if self._asking.propose == "chat" else None
+        found = read if read and read.items else self._from_text(text, completion.truncated)
+        found = found if found.items else read or found
+        return [*found.items, *(Candidate("", error=error) for error in found.lost)]
 
     async def develop(self, candidate: Candidate, ask: Callable[[Prompt], Awaitable[Completion]]) -> Development:
         """Return the instance that came with the task; sends no request."""
@@ -164,26 +158,36 @@ class Alpaca:
         cue = self._wording.fill("cue", first=str(number)).strip()
         return "\n" + cue.split("\n", 1)[0]
 
-    def _from_json(self, text: str) -> list[Candidate]:
-        items = [fields_of(item) for item in read_json(text, "tasks") or [] if isinstance(item, dict)]
-        return [self._candidate(item) for item in items if item]
+    def _from_json(self, text: str, truncated: bool) -> Reading[Candidate] | None:
+        reading = read_json(text, "tasks", truncated)
+        if reading is None:
+            return None
+        items = [item if isinstance(item, dict) else {} for item in reading.items]
+        return self._candidates([*map(fields_of, items)], reading, None)
 
-    def _from_text(self, text: str) -> list[Candidate]:
-        # The prompt ended in '### 4\nInstruction:', so the text starts with the instruction itself.
+    def _from_text(self, text: str, truncated: bool) -> Reading[Candidate]:
+        # The prompt ended in '### 4\nInstruction:', so the text starts with the instruction itself. 0: unknown.
         if self._asking.propose == "completions":
-            text = self._wording.fill("cue", first="1") + text
-        blocks = read_blocks(text, TASK, self._wording.fields)
-        return [self._candidate({name: _without_mark(value) for name, value in block.items()}) for block in blocks]
+            text = self._wording.fill("cue", first="0") + text
+        reading = read_blocks(text, TASK, self._wording.fields)
+        return self._candidates(reading.items, reading, len(reading.items) - 1 if truncated else None)
 
-    def _candidate(self, fields: dict[str, str | None]) -> Candidate:
-        given = fields.get("input") or ""
-        # 'N/A' and the wording's own '<none>' mean that the task has no input.
-        if is_nothing(given) or given.strip() == self._wording["no_input"]:
-            given = ""
-        return Candidate((fields.get("instruction") or "").strip(), given, fields.get("output"))
+    def _candidates(
+        self, tasks: Sequence[Mapping[str, str | None]], reading: Reading[Any], cut: int | None
+    ) -> Reading[Candidate]:
+        """Return the tasks of a reading that have an instruction; what the others say is lost.
 
-
-def _without_mark(text: str | None) -> str | None:
-    """Return a field without the heading of the next task, which small models write on the same line."""
-    mark = _NEXT_TASK.search(text, max(0, len(text) - 20)) if text else None
-    return text[: mark.start()].rstrip() if text and mark else text
+        Args:
+            tasks: The fields of each item.
+            reading: The items, and what is lost already.
+            cut: Index of the task that the token limit cut, or None.
+        """
+        found: Reading[Candidate] = Reading(lost=reading.lost)
+        inputs = without_nothing([task.get("input") or "" for task in tasks], self._wording["no_input"])
+        for at, (task, given, item) in enumerate(zip(tasks, inputs, reading.items, strict=True)):
+            if instruction := (task.get("instruction") or "").strip():
+                found.items.append(Candidate(instruction, given, task.get("output"), truncated=at == cut))
+            # {"output": "x"}, "Sing.", or a block whose instruction is missing
+            elif item is not task or any(task.values()):
+                found.lose("no_instruction", as_text(item))
+        return found

@@ -23,8 +23,9 @@ from ..core.prompts import Asking, Completion, Endpoint, Message, Prompt, Sampli
 from ..core.tasks import Candidate, Demonstration, Development, Instance
 from .few_shot import INSTANCES, INSTRUCTIONS, classify_prefix, instances_prefix
 from .protocol import PreviewPrompt
-from .reading.lists import clean_item, is_nothing, read_list, without_numbers
-from .reading.loose_json import fields_of, read_json
+from .reading.lines import Reading, without_nothing
+from .reading.lists import clean_item, read_list, without_numbers
+from .reading.loose_json import as_text, fields_of, read_json
 from .reading.text_blocks import LABEL_FIRST, read_blocks, read_examples
 from .reading.yes_no import more_likely_yes, says_yes
 from .wording import load_wording
@@ -121,23 +122,33 @@ class SelfInstruct:
         )
 
     def parse(self, completion: Completion) -> list[Candidate]:
-        """Return the listed instructions. If the token limit truncated a list, the last is marked `truncated`.
+        """Return the listed instructions, then what is in none of them, as candidates with an `error`.
 
-        Of truncated JSON, only closed items are read, and those are complete.
+        If the token limit truncated a list, the last instruction is marked `truncated`. Of truncated JSON, only closed
+        items are read, and those are complete.
         """
         text = completion.text
         completions = self._asking.propose == "completions"
-        # {"instructions": ["1. Plan a trip", {"instruction": "Write ..."}]}: text or objects, numbered or not.
-        items = None if completions else read_json(text, "instructions")
-        texts = [fields_of(item).get("instruction") if isinstance(item, dict) else item for item in items or []]
-        found = without_numbers([item.strip() for item in texts if isinstance(item, str)])
-        found = [item for item in map(clean_item, found) if item]
-        if found:
-            return [Candidate(item) for item in found]
+        read = None if completions else self._listed_in_json(text, completion.truncated)
         # '9. Plan a trip\n10. Write ...'
-        found = read_list(text, continues=completions)
-        cut = len(found) - 1 if completion.truncated else -1
-        return [Candidate(item, truncated=number == cut) for number, item in enumerate(found)]
+        found = read if read and read.items else read_list(text, continues=completions)
+        found = found if found.items else read or found
+        candidates = [Candidate(item) for item in found.items]
+        if completion.truncated and candidates and found is not read:
+            candidates[-1] = replace(candidates[-1], truncated=True)
+        return candidates + [Candidate("", error=error) for error in found.lost]
+
+    def _listed_in_json(self, text: str, truncated: bool) -> Reading[str] | None:
+        """Read {"instructions": ["1. Plan a trip", {"instruction": "Write ..."}]}: text or objects, numbered or not."""
+        reading = read_json(text, "instructions", truncated)
+        if reading is None:
+            return None
+        texts = [fields_of(item).get("instruction") if isinstance(item, dict) else item for item in reading.items]
+        for item, said in zip(reading.items, texts, strict=True):
+            if not isinstance(said, str):
+                reading.lose("no_instruction", as_text(item))
+        found = without_numbers([said.strip() for said in texts if isinstance(said, str)])
+        return Reading([item for item in map(clean_item, found) if item], reading.lost)
 
     async def develop(self, candidate: Candidate, ask: Callable[[Prompt], Awaitable[Completion]]) -> Development:
         """Ask whether the task is a classification, then request instances. A failed response becomes `error`."""
@@ -234,18 +245,28 @@ class SelfInstruct:
             found = (Instance("", text.strip()),)
             return Development(found, classification, completion.truncated, output_key=completion.key)
         # {"instances": [{"input": "...", "output": "..."}]}
-        items = read_json(text, "instances") if self._asking.instances == "chat" else None
-        read = [fields_of(item) for item in items or [] if isinstance(item, dict)]
-        blocks: Sequence[Mapping[str, str | None]] = [block for block in read if block]
+        in_chat = self._asking.instances == "chat"
+        reading = read_json(text, "instances", completion.truncated) if in_chat else None
+        blocks: list[Mapping[str, str | None]] = []
+        for item in reading.items if reading else ():
+            if fields := fields_of(item) if isinstance(item, dict) else {}:
+                blocks.append(fields)
+            elif reading:
+                reading.lose("unreadable_item", as_text(item))
         # 'Input: ...\nOutput: ...'. Text that ran on into another task, or into instances above the limit, was cut
         # after the last instance that counts.
         truncated = False
-        if not blocks:
+        if reading is None or not blocks:
             text, ran_on = self._own_part(text)
-            blocks = self._blocks(text, classification)
+            reading = self._blocks(text, classification)
+            blocks = [*reading.items]
             truncated = completion.truncated and not ran_on and len(blocks) <= self._max
-        instances = [self._instance(block, classification) for block in blocks[: self._max]]
-        return Development(tuple(instances), classification, truncated, output_key=completion.key)
+        if len(blocks) > self._max:
+            reading.lose("too_many_instances", f"{len(blocks) - self._max:,} beyond the {self._max} requested")
+        inputs = without_nothing([block.get("input") or "" for block in blocks], self._wording["no_input"])
+        outputs = [self._output(block, classification) for block in blocks]
+        instances = tuple(map(Instance, inputs[: self._max], outputs))
+        return Development(instances, classification, truncated, None, completion.key, tuple(reading.lost))
 
     def _own_part(self, text: str) -> tuple[str, bool]:
         """Cut a continuation where the next task begins, because not every server honors the published stop sequence.
@@ -259,7 +280,7 @@ class SelfInstruct:
         own, mark, _ = text.partition("\n" + opening)
         return own, bool(mark)
 
-    def _blocks(self, text: str, classification: bool) -> list[dict[str, str]]:
+    def _blocks(self, text: str, classification: bool) -> Reading[dict[str, str]]:
         if not classification:
             return read_examples(text, self._wording.fields)
         # The prompt ended in 'Example 1', so the text starts with the label.
@@ -267,15 +288,11 @@ class SelfInstruct:
             text = self._wording.fill("example", number="1") + text.lstrip("\n")
         return read_blocks(text, LABEL_FIRST, self._wording.fields)
 
-    def _instance(self, block: Mapping[str, str | None], classification: bool) -> Instance:
-        given, output = block.get("input") or "", block.get("output") or ""
-        # A classification has a label instead of an output.
-        if classification:
-            output = block.get("label") or output
-            output = "" if output.strip() == self._wording["no_input"] else output
-        if is_nothing(given) or given.strip() == self._wording["no_input"]:
-            given = ""
-        return Instance(given, output)
+    def _output(self, block: Mapping[str, str | None], classification: bool) -> str:
+        """Return the output of an instance, or its label."""
+        output = block.get("output") or ""
+        label = (block.get("label") or output) if classification else output
+        return "" if classification and label.strip() == self._wording["no_input"] else label
 
     def _direct_prompt(self, instruction: str) -> Prompt:
         return Prompt(

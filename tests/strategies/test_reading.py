@@ -12,8 +12,9 @@ from hypothesis import given, strategies as st
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.prompts import Asking, Completion
 from selfinstruct.strategies import Alpaca, SelfInstruct
-from selfinstruct.strategies.reading.lists import as_text, is_nothing, read_list
-from selfinstruct.strategies.reading.loose_json import fields_of, read_json
+from selfinstruct.strategies.reading.lines import is_nothing, without_nothing
+from selfinstruct.strategies.reading.lists import read_list
+from selfinstruct.strategies.reading.loose_json import as_text, fields_of, read_json
 from selfinstruct.strategies.reading.text_blocks import LABEL_FIRST, TASK, read_blocks, read_examples
 from selfinstruct.strategies.wording import load_wording
 
@@ -71,8 +72,8 @@ instructions = st.builds(
 @given(texts=st.lists(instructions, min_size=1, max_size=9), ending=st.sampled_from(["\n", "\r\n", "\n\n", "\r"]))
 def test_a_list_in_any_style_is_read_back_exactly(style: Callable[[int], str], texts: list[str], ending: str) -> None:
     answer = "".join(f"{style(number)}{text}{ending}" for number, text in enumerate(texts, 9))
-    assert read_list(answer) == texts
-    assert read_list(f"Sure, here you are:\n\n{answer}\n\nI hope this helps!") == texts
+    assert read_list(answer).items == texts
+    assert read_list(f"Sure, here you are:\n\n{answer}\n\nI hope this helps!").items == texts
 
 
 LISTS = {
@@ -100,7 +101,7 @@ LISTS = {
 
 @pytest.mark.parametrize(("answer", "items"), LISTS.values(), ids=LISTS)
 def test_lists(answer: str, items: list[str]) -> None:
-    assert read_list(answer) == items
+    assert read_list(answer).items == items
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_lists(answer: str, items: list[str]) -> None:
     ],
 )
 def test_a_continued_list_starts_inside_its_first_item(answer: str, items: list[str]) -> None:
-    assert read_list(answer, continues=True) == items
+    assert read_list(answer, continues=True).items == items
 
 
 # --- blocks ---------------------------------------------------------------------------------------
@@ -214,8 +215,8 @@ BLOCKS = {  # | stands for a line's end
 
 @pytest.mark.parametrize(("answer", "found"), BLOCKS.values(), ids=BLOCKS)
 def test_blocks(answer: str, found: list[dict[str, str]]) -> None:
-    assert read_blocks(answer.replace("|", "\n"), TASK) == found
-    assert read_blocks(answer.replace("|", "\r\n"), TASK) == found
+    assert read_blocks(answer.replace("|", "\n"), TASK).items == found
+    assert read_blocks(answer.replace("|", "\r\n"), TASK).items == found
 
 
 EXAMPLES = {
@@ -232,7 +233,7 @@ EXAMPLES = {
 
 @pytest.mark.parametrize(("answer", "found"), EXAMPLES.values(), ids=EXAMPLES)
 def test_examples(answer: str, found: list[tuple[str, str]]) -> None:
-    assert [(b.get("input", ""), b.get("output", "")) for b in read_examples(answer)] == found
+    assert [(b.get("input", ""), b.get("output", "")) for b in read_examples(answer).items] == found
 
 
 @pytest.mark.parametrize(
@@ -248,13 +249,13 @@ def test_examples(answer: str, found: list[tuple[str, str]]) -> None:
 )
 def test_labelled_examples(answer: str) -> None:
     wanted = [("good", "Fine."), ("bad", "Awful.")]
-    assert [(b["label"], b["input"]) for b in read_blocks(answer, LABEL_FIRST)] == wanted
+    assert [(b["label"], b["input"]) for b in read_blocks(answer, LABEL_FIRST).items] == wanted
 
 
 def test_fields_may_be_named_by_the_wording() -> None:
     answer = "### 1\nAnweisung: Zähle.\nEingabe: a b\nAusgabe: 2"
     own = {"anweisung": "instruction", "eingabe": "input", "ausgabe": "output"}
-    assert read_blocks(answer, TASK, own) == [block("Zähle.", "a b", "2")]
+    assert read_blocks(answer, TASK, own).items == [block("Zähle.", "a b", "2")]
 
 
 # --- JSON -----------------------------------------------------------------------------------------
@@ -291,8 +292,9 @@ JSONS = {
 
 @pytest.mark.parametrize(("answer", "items"), JSONS.values(), ids=JSONS)
 def test_json(answer: str, items: list[object] | None) -> None:
-    assert read_json(answer, "tasks") == items
-    assert read_json("\ufeff" + answer.replace("\n", "\r\n"), "tasks") == items
+    for text in (answer, "\ufeff" + answer.replace("\n", "\r\n")):
+        reading = read_json(text, "tasks")
+        assert (None if reading is None else reading.items) == items
 
 
 @pytest.mark.parametrize(
@@ -313,38 +315,23 @@ def test_fields_of_a_json_item(item: dict[str, object], fields: dict[str, str | 
 # --- small readers --------------------------------------------------------------------------------
 
 
-NOTHING = [
-    "",
-    " \n",
-    "<none>",
-    "<noinput>",
-    "No input",
-    "(no input required)",
-    "N/A",
-    "n.a.",
-    "None.",
-    "*none*",
-    "null",
-]
-NOTHING += [
-    '""',
-    "-",
-    "[None]",
-    "Not applicable",
-    "无",
-    "<无>",
-    "（无）",
-    "无。",
-    "无需输入",
-    "不需要输入",
-    "没有输入",
-    "空",
-]
+NOTHING = ["", " \n", "<none>", "<noinput>", "No input", "(no input required)", "N/A", "n.a.", "[None]", "(none)."]
+NOTHING += ["Not applicable", "None needed", "<无>", "（无）", "无需输入", "不需要输入", "没有输入", "【空】"]
+WORDS_FOR_NOTHING = ["None.", "*none*", "null", '""', "-", "Empty", "nil", "无", "无。", "空", "—"]
 
 
 @pytest.mark.parametrize("text", NOTHING)
 def test_a_field_that_says_nothing(text: str) -> None:
     assert is_nothing(text)
+
+
+@pytest.mark.parametrize("text", WORDS_FOR_NOTHING)
+def test_a_word_for_nothing_is_an_input_unless_it_is_how_the_answer_marks_tasks_without_one(text: str) -> None:
+    assert not is_nothing(text)
+    assert without_nothing(["pear", text], "<none>") == ["pear", text]
+    assert without_nothing(["pear", text, text], "<none>") == ["pear", "", ""]
+    assert without_nothing(["<none>", text, text, ""], "<none>") == ["", text, text, ""]
+    assert without_nothing(["N/A", text, text], "<none>") == ["", "", ""]
 
 
 @pytest.mark.parametrize(
@@ -373,7 +360,8 @@ def read_all(text: str, truncated: bool) -> None:
     completion = Completion(text, finish_reason="length" if truncated else "stop")
     for reader in READERS:
         for candidate in reader.parse(completion):
-            assert candidate.instruction == candidate.instruction.strip() != ""
+            assert candidate.instruction == candidate.instruction.strip()
+            assert (candidate.instruction == "") == (candidate.error is not None)
         if isinstance(reader, SelfInstruct):
             reader.is_classification(completion)
             for classification in (True, False):
@@ -383,7 +371,7 @@ def read_all(text: str, truncated: bool) -> None:
 @pytest.mark.parametrize("text", ["- ", "* ][", "- Name a river."])
 def test_a_continuation_that_begins_with_a_bullet(text: str) -> None:
     """Found by the fuzzer: nothing stands above the bullet that could have ended."""
-    assert read_list(text, continues=True) == [text.strip()]
+    assert read_list(text, continues=True).items == [text.strip()]
 
 
 @given(text=anything, truncated=st.booleans())

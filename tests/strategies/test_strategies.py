@@ -69,6 +69,11 @@ class Answers:
         return self._answers[len(self.asked) - 1]
 
 
+def lost(*errors: str) -> list[Candidate]:
+    """What `parse` says of the parts of an answer that are no task."""
+    return [Candidate("", error=error) for error in errors]
+
+
 def develop(strategy: Strategy, *answers: Completion | str, instruction: str = "Sort the words.") -> Development:
     return asyncio.run(strategy.develop(Candidate(instruction), Answers(*answers)))
 
@@ -319,6 +324,7 @@ def test_every_combination_gives_tasks_and_instances(name: str, language: str, e
 BLOCKS = "### 4\nInstruction: Add.\nInput: 1, 2\nOutput: 3\n\n### 5\nInstruction: Sing.\nInput: <none>\nOutput: La la"
 ADD, SING = Candidate("Add.", "1, 2", "3"), Candidate("Sing.", "", "La la")
 ITEMS = '[{"instruction": "Add.", "input": "1, 2", "output": "3"}, {"instruction": "Sing.", "output": "La la"}'
+DAN = '{"instruction": "Dan'
 INCOMPLETE = '{"tasks": [{"instruction": "Add."}, {"output": "x"}, {"instruction": " "}, "Sing."]}'
 
 
@@ -331,8 +337,15 @@ INCOMPLETE = '{"tasks": [{"instruction": "Add."}, {"output": "x"}, {"instruction
         (cut(BLOCKS + "\n\n### 6\nInstruction:"), [ADD, SING]),
         (cut(BLOCKS + "\n\n### 6\nInstruction: Da"), [ADD, SING, Candidate("Da", "", None, truncated=True)]),
         (Completion(f'{{"tasks": {ITEMS}]}}'), [ADD, SING]),
-        (cut(f'{{"tasks": {ITEMS}, {{"instruction": "Dan'), [ADD, SING]),
-        (Completion(INCOMPLETE), [Candidate("Add.", "", None)]),
+        (cut(f'{{"tasks": {ITEMS}, {DAN}'), [ADD, SING, *lost(f"unreadable_item: {DAN}")]),
+        (
+            Completion(INCOMPLETE),
+            [
+                Candidate("Add.", "", None),
+                *lost('no_instruction: {"output": "x"}', 'no_instruction: {"instruction": " "}'),
+                *lost("no_instruction: Sing."),
+            ],
+        ),
         (Completion('Instruction: Sort.\nInput: b a\nOutput:\n["a"]'), [Candidate("Sort.", "b a", '["a"]')]),
         (Completion("Sorry, I can't."), []),
         (Completion(""), []),
@@ -360,8 +373,11 @@ TREE, SONG = Candidate("Name a tree."), Candidate("Sing a song.")
         (cut(LIST), [TREE, Candidate("Sing a song.", truncated=True)]),
         (Completion('{"instructions": ["Name a tree.", "Sing a song."]}'), [TREE, SONG]),
         (Completion('["9. Name a tree.", "10. Sing a song."]'), [TREE, SONG]),
-        (Completion('{"instructions": [{"instruction": "Name a tree.", "id": 9}, {"id": 1}, null, 3]}'), [TREE]),
-        (cut('{"instructions": ["Name a tree.", "Sing a so'), [TREE]),
+        (
+            Completion('{"instructions": [{"instruction": "Name a tree.", "id": 9}, {"id": 1}, null, 3]}'),
+            [TREE, *lost('no_instruction: {"id": 1}', "no_instruction: 3")],
+        ),
+        (cut('{"instructions": ["Name a tree.", "Sing a so'), [TREE, *lost('unreadable_item: "Sing a so')]),
         (Completion('9. Sort ["b", "a"].\n["c"]'), [Candidate('Sort ["b", "a"]. ["c"]')]),
         (Completion("Sorry, I can't."), []),
     ],
@@ -440,9 +456,15 @@ def test_self_instruct_develops(answers: tuple[Completion | str, ...], made: Dev
     ("answers", "made"),
     [
         (("No", '{"instances": [{"input": "b a", "output": "a b"}]}'), Development((ONE,), False)),
-        (("No", cut('{"instances": [{"input": "b a", "output": "a b"}, {"inp')), Development((ONE,), False)),
+        (
+            ("No", cut('{"instances": [{"input": "b a", "output": "a b"}, {"inp')),
+            Development((ONE,), False, lost=('unreadable_item: {"inp',)),
+        ),
         (("Yes", '{"instances": [{"label": "good", "input": "Fine."}]}'), Development((GOOD,), True)),
-        (("Yes", '[{"Output": "good", "input": "Fine."}, "x"]'), Development((GOOD,), True)),
+        (
+            ("Yes", '[{"Output": "good", "input": "Fine."}, "x"]'),
+            Development((GOOD,), True, lost=("unreadable_item: x",)),
+        ),
         (("No", DONE), Development((ONE, OTHER), False)),
     ],
 )
@@ -452,7 +474,9 @@ def test_self_instruct_develops_from_json(answers: tuple[Completion | str, ...],
 
 def test_no_more_instances_than_asked_for_and_none_that_was_cut() -> None:
     strategy = self_instruct(max_instances=1)
-    assert develop(strategy, "No", cut(DONE)) == Development((ONE,), False, truncated=False)
+    assert develop(strategy, "No", cut(DONE)) == Development(
+        (ONE,), False, truncated=False, lost=("too_many_instances: 1 beyond the 1 requested",)
+    )
     assert re.search(r"up to 1\s+examples", strategy.request_instances("x", False).text)
 
 

@@ -125,7 +125,7 @@ class _StoryReader:
         proposal, demos = self._read_answer(f"p:{question}")
         assert proposal is not None
         checks = tuple(
-            Check("answer", False, verdict.reason, verdict.detail, verdict.score, part=verdict.part)
+            Check(verdict.stage, False, verdict.reason, verdict.detail, verdict.score, part=verdict.part)
             for verdict in self._snapshot.answer_verdicts(question)
         )
         tasks = tuple(tasks_of(self._snapshot, question))

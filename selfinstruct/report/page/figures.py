@@ -53,7 +53,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A reason for refusals, its stage ('answer', 'filter', 'novelty', 'instance'), and its number of refusals."""
+    """A reason for refusals, its stage ('answer', 'reading', 'filter', 'novelty', 'instance'), and how many it has."""
 
     name: str
     stage: str

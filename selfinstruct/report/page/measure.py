@@ -15,7 +15,7 @@ from .histogram import lengths
 from .timeline import moments, stretches
 
 SCORE_BINS = 40
-_STAGES = ("answer", "filter", "novelty", "instance")
+_STAGES = ("answer", "reading", "filter", "novelty", "instance")
 
 
 def measure(snapshot: Snapshot, finder: Finder) -> Figures:

@@ -1,52 +1,51 @@
-"""Read numbered lists as models write them: any numbering style, bold, quotes, CRLF, full-width digits, chatter.
-
-Also contains the text helpers that `text_blocks`, `loose_json`, and the strategies share. Every function accepts any
-text, never raises, and runs in linear time. The patterns therefore use possessive quantifiers (`*+`, `++`, `?+`): a
-line of a million blanks causes no backtracking.
-"""
+"""Read numbered lists as models write them: any numbering style and script, bold, quotes, CRLF, chatter."""
 
 from __future__ import annotations
 
-import json
 import re
+import unicodedata
 
-BLANK = "[ \t\u00a0\u3000]*+"
-DIGITS = "[0-9０-９]{1,4}+"
-HANZI = "[一二三四五六七八九十百]{1,4}+"
+from .lines import BLANK, DIGITS, FENCE, HANZI, RULE, Reading, code_lines, lines_of, opens_fence
 
+_WORDS = r"task|instruction|question|item|number|no\.?+|任务|指令|题目|问题|编号"
+_CIRCLED = "①-⒛⓫-⓾❶-➓㈠-㈩㉑-㉟㊀-㊉㊱-㊿🔟"
 # The number of a list item, with any decoration, up to the text. Examples, one per alternative:
 #   '- **Task 3:** Plan ...'   word: Task, Question, 任务 ... then digits and a mark
 #   '第三题：写 ...'            ordinal: 第 with digits or Chinese numerals
 #   '(3) Plan ...', '【三】'    brackets
 #   '3. Plan ...', '3、', '3:'  plain digits, but not '3.5 kg' and not '3:30'
-#   '三、写 ...', '③ Plan ...'  Chinese numerals, circled digits
+#   '3- Plan ...', '3️⃣'         a dash without a blank before it, keycaps
+#   '三、写 ...', '③', 'Ⅲ.'      Chinese numerals, circled digits, Roman numerals that are characters of their own
 #   '#3 Plan ...', '### 3'     a heading
 _NUMBER = re.compile(
     rf"""{BLANK}(?:[-*•·>+][ \t]++)?+                                      # a bullet
         (?P<heading>\#{{1,6}}+)?+{BLANK}(?P<bold>[*_]{{1,3}}+)?+{BLANK}
-        (?: (?P<word>task|instruction|question|item|number|no\.?+|任务|指令|题目|问题|编号)
+        (?: (?P<word>{_WORDS})
             {BLANK}\#?+{BLANK}{DIGITS}{BLANK}(?:[.．:：、)）]|[-–—](?=[ ])|(?=[*_]|$))
           | (?P<ordinal>第){BLANK}(?:{DIGITS}|{HANZI}){BLANK}[题条个项]?+(?:任务|指令)?+
-            (?:{BLANK}[.．:：、]|[ \t\u3000]++|$|(?<=[0-9０-９]题))
+            (?:{BLANK}[.．:：、]|[ \t\u3000]++|$|(?<=\d题))
           | [(（\[【〔]{BLANK}(?:{DIGITS}|{HANZI}){BLANK}[)）\]】〕][.:：、]?+
-          | {DIGITS}{BLANK}(?:\\?+[.．](?![0-9０-９])[)）]?+|[)）、]|[:：](?![0-9０-９])|(?=[*_]{{1,3}}+[.:：)）]))
+          | {DIGITS}{BLANK}(?:\\?+[.．۔।](?!\d)[)）]?+|[)）、]|[:：](?!\d)|(?=[*_]{{1,3}}+[.:：)）]))
+          | {DIGITS}(?:[-–ـ](?=[ ])|(?:\ufe0f?+\u20e3\d?+)++)
           | {HANZI}、
-          | [①-⑳⑴-⒛]
+          | [{_CIRCLED}] | [Ⅰ-Ⅻ]{BLANK}[.:：)）、]
           | (?(heading)(?:(?<=\#){DIGITS}(?=[ \t]|$)|{DIGITS}(?={BLANK}$))|(?!))   # '#1 text', '### 1'
         )
         (?(bold)(?:[*_]{{1,3}}+{BLANK}[.:：、)）]?+)?+){BLANK}""",
     re.VERBOSE | re.IGNORECASE,
 )
 # A cheap test that most lines fail, so that `_NUMBER` runs on few of them.
-_HAS_NUMBER = re.compile("[0-9０-９一二三四五六七八九十百①-⒛]")
-# A line that only separates: '###', '---', '=====', '***', '* * *'.
-RULE = re.compile(rf"{BLANK}(?:#{{1,6}}+|[-=_~—]{{3,}}+|\*{{3,}}+|\*(?: \*){{2,}}+){BLANK}$")
+_HAS_NUMBER = re.compile(rf"[\d一二三四五六七八九十百{_CIRCLED}Ⅰ-Ⅻⅰ-ⅻ]")
+# 'IV. Plan ...', '**Task iv)** Plan ...': counts only in a list that continues the sequence
+_ROMAN = re.compile(
+    rf"{BLANK}(?:[-*•][ \t]++)?+(?P<bold>\*\*)?+(?:(?:{_WORDS}) )?+(?P<number>[ivxlc]{{1,8}}+|[IVXLC]{{1,8}}+)"
+    rf"(?:[.)）、]|:(?=\s))(?:\*\*)?+(?:[ \t]++|$)"
+)
+_ROMAN_VALUES = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 # '- Plan ...', '• Plan ...'
 _BULLET = re.compile(r"[ \t]{0,3}+[-*•·][ \t]++")
 # '## Travel'
 _HEADING = re.compile(rf"{BLANK}#{{1,6}}+[ \t]")
-# '```python', '~~~'
-_FENCE = re.compile(rf"{BLANK}(?:```|~~~)")
 # 'Task: Plan ...', '指令：写 ...', after the number is removed
 _SAYS_TASK = re.compile(rf"{BLANK}(?:task|instruction|任务|指令){BLANK}[:：]{BLANK}", re.IGNORECASE)
 # '**Input:** ...', '- Output: ...': fields that the prompt did not request
@@ -54,62 +53,95 @@ _SAYS_MORE = re.compile(
     rf"{BLANK}(?:[-*][ \t]++)?+[*_]{{0,3}}+(?:input|output|answer|输入|输出|答案)[*_]{{0,3}}+{BLANK}[:：]",
     re.IGNORECASE,
 )
-# 'No input needed', 'N/A', 'none', '---', '无需输入', without the brackets and quotes in `_ENCLOSING`
-_NOTHING = re.compile(
-    r"(?:no\s?input(?: is)?(?: needed| required)?|none(?: needed| required)?|not (?:applicable|needed|required)"
-    r"|n[./]?a|null|nil|empty(?: string)?|-+|–|—|无|(?:无|没有|不)(?:需要?)?(?:额外)?的?输入(?:内容)?|空(?:字符串)?)",
-    re.IGNORECASE,
-)
-_ENCLOSING = " \t\r\n<>[]()（）【】「」《》\"'“”‘’*_`.。"
+# The sign of a YAML block, alone on the line above the text: '- instruction: |'
+_BLOCK_SIGN = re.compile(r"[|>][+-]?+\s*+$")
 _FULL_STOPS = (".", "!", "?", "。", "！", "？")
-_EMPTY = ("", '""', "''", "“”", "<>", "``")
 _QUOTES = {'"': '"', "“": "”", "「": "」", "『": "』", "`": "`"}
 
 
-def read_list(text: str, continues: bool = False) -> list[str]:
+def read_list(text: str, continues: bool = False) -> Reading[str]:
     """Return the items of a numbered list, or of a bulleted list if no line has a number.
 
-    Drop prose before the first item. Also drop what follows an item after a blank line, a heading, an 'Input:' or
-    'Output:' line, or a bullet below a complete sentence. Any other line without a number continues the item above, and
-    so does a sub-list: numbers that are indented, that lack the word of the outer numbers ('Task 3'), or that restart
-    although the outer numbering continues further down.
+    What follows an item after a blank line, a heading, an 'Input:' or 'Output:' line, or a bullet below a complete
+    sentence is in no item. Any other line without a number continues the item above, and so does a sub-list: numbers
+    that are indented, that lack the word of the outer numbers ('Task 3'), or that restart although the outer numbering
+    continues further down. Lines that an item wraps are joined by blanks; code in a fence keeps its lines.
 
     Args:
         text: A teacher's response.
         continues: Whether the prompt ended in a number, so that the text starts inside the first item.
     """
     lines = lines_of(text)
-    starts = _starts(lines, continues)
+    numbers = {at: number for at, line in enumerate(lines) if (number := number_of(line))} or _roman(lines)
     # No numbers at all: '- Plan a trip', '- Write a poem'.
-    if not starts and not continues:
-        bullets = ((at, _BULLET.match(line)) for at, line in enumerate(lines))
-        starts = {at: bullet.end() for at, bullet in bullets if bullet}
-    items: list[list[str]] = [[]] if continues else []
+    if not numbers and not continues:
+        numbers = {at: bullet for at, line in enumerate(lines) if (bullet := _BULLET.match(line))}
+    first = 0 if continues else min(numbers, default=0)
+    wrapped = opens_fence(lines[:first])
+    code = code_lines([*[""] * first, *lines[first:]], numbers, {}, wrapped)
+    starts = _starts(lines, {at: number for at, number in numbers.items() if at not in code}, continues)
+    reading: Reading[str] = Reading()
+    items: list[list[str]] = [[""]] if continues else []
+    outside: list[str] = []
     open_ = continues  # whether the next line may still belong to the last item
     for at, line in enumerate(lines):
         # '3. Plan a trip' starts an item.
         if at in starts:
-            items.append([line[starts[at] :]])
+            _lose(reading, outside)
+            items.append([text_after(line, starts[at])])
             open_ = True
-        # 'Here are the tasks:' precedes the first item; 'Let me know ...' follows a closed one.
-        elif not open_:
+        # Code belongs to the item above it, also after a blank line.
+        elif at in code and items and not outside:
+            items[-1].append(f"\n{line}")
+            open_ = True
+        # The fences around the list.
+        elif wrapped and at not in code and FENCE.match(line):
             continue
         # A blank line closes an item, unless the item has no text yet: '### 3', '', 'Plan a trip'.
         elif not line.strip():
-            open_ = not any(part.strip() for part in items[-1])
-        # '---', '## Travel', 'Input: ...' and '- for example' close an item, too.
-        elif RULE.match(line) or _HEADING.match(line) or _SAYS_MORE.match(line) or _is_aside(line, items[-1]):
+            open_ = open_ and not any(part.strip() for part in items[-1])
+        # '---', '## Travel', 'Input: ...' and '- for example' close an item, too; prose follows a closed one.
+        elif not open_ or any(pattern.match(line) for pattern in _CLOSING) or _is_aside(line, items[-1]):
+            outside.append(line)
             open_ = False
-        # Anything else continues the item, except the fences around code.
-        elif not _FENCE.match(line):
-            items[-1].append(line)
-    cleaned = (clean_item(" ".join(part.strip() for part in item if part.strip())) for item in items)
-    return [item for item in cleaned if item]
+        # Anything else continues the item.
+        else:
+            items[-1].append(("\n" if at - 1 in code else " ") + line.strip())
+    _lose(reading, outside)
+    reading.items.extend(filter(None, map(_join, items)))
+    return reading if reading.items else Reading()
+
+
+_CLOSING = (RULE, FENCE, _HEADING, _SAYS_MORE)
+
+
+def _lose(reading: Reading[str], outside: list[str]) -> None:
+    """Note the lines between two items, unless they only separate, and clear them."""
+    if not all(RULE.match(line) for line in outside):
+        reading.lose("left_out", "\n".join(outside))
+    outside.clear()
+
+
+def text_after(line: str, number: re.Match[str]) -> str:
+    """Return what follows the number on a line; of '**3. Plan ...**', with the opening mark back in its place."""
+    bold = number.groupdict().get("bold") or ""
+    rest = line[number.end() :]
+    return bold + rest if bold and bold in rest and number.group().count(bold) == 1 else rest
+
+
+def _join(parts: list[str]) -> str:
+    """Return the text of an item from its lines, each with the blank or the line break before it."""
+    says = _SAYS_TASK.match(parts[0])
+    first = parts[0][says.end() :] if says else parts[0]
+    # '- instruction: |', '    Plan a trip.'
+    if len(parts) > 1 and _BLOCK_SIGN.match(first):
+        parts = [part if first[0] == ">" else f"\n{part.strip()}" for part in ("", *parts[1:])]
+    return clean_item("".join(part for part in parts if part.strip() or "\n" in part))
 
 
 def _is_aside(line: str, item: list[str]) -> bool:
     """Return whether `line` is a bullet below a complete sentence: an example or an answer that was not requested."""
-    if not item or _BULLET.match(line.lstrip(" \t")) is None:
+    if _BULLET.match(line.lstrip(" \t")) is None:
         return False
     return item[-1].rstrip('"”’」*_ \t').endswith(_FULL_STOPS)
 
@@ -138,46 +170,14 @@ def without_numbers(items: list[str]) -> list[str]:
 
 
 def strip_emphasis(text: str) -> str:
-    """Return the text without Markdown emphasis that encloses all of it or is left over at its end."""
+    """Return the text without Markdown emphasis that encloses all of it."""
     text = text.strip()
     for mark in ("***", "**", "__", "*"):
-        inner = text.removesuffix(mark)
-        if inner == text:
-            continue
-        # 'Plan a trip.**': the opening mark was removed with the number. A single '*' may be a footnote: keep it.
-        if mark not in inner:
-            return text if mark == "*" else inner.strip()
         # '**Plan a trip.**', but not '**Plan** a **trip**'.
-        if inner.startswith(mark) and len(inner) > len(mark) and mark not in inner[len(mark) :]:
-            return inner[len(mark) :].strip()
-        return text
+        inner = text[len(mark) : -len(mark)]
+        if inner and text.startswith(mark) and text.endswith(mark):
+            return text if mark in inner else inner.strip()
     return text
-
-
-def is_nothing(text: str) -> bool:
-    """Return whether the text of a field means that the field is empty: '', '<none>', 'N/A', '无' ..."""
-    text = text.strip()
-    return text in _EMPTY or (len(text) <= 80 and _NOTHING.fullmatch(text.strip(_ENCLOSING)) is not None)
-
-
-def as_text(value: object) -> str:
-    """Return a JSON value as the text of a field: strings as they are, a list of strings as lines, the rest as JSON."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value.replace("\r\n", "\n").strip()
-    # ["First step", "Second step"]
-    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-        return "\n".join(value).strip()
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return ""
-
-
-def lines_of(text: str) -> list[str]:
-    """Split at LF, CRLF, and CR only; `str.splitlines` also splits at characters such as U+2028, which are content."""
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def number_of(line: str) -> re.Match[str] | None:
@@ -185,21 +185,39 @@ def number_of(line: str) -> re.Match[str] | None:
     return _NUMBER.match(line) if _HAS_NUMBER.search(line, 0, 60) else None
 
 
-def _starts(lines: list[str], continues: bool) -> dict[int, int]:
-    """Map each line that starts an item to the column after its number, leaving out the numbers of sub-lists."""
-    found = [(at, number) for at, line in enumerate(lines) if (number := number_of(line))]
-    if not found:
-        return {}
+def value_of(number: re.Match[str]) -> int | None:
+    """Return the value of a number in digits of any script, circled, or Roman; None for Chinese numerals."""
+    if number.re is _ROMAN:
+        values = [_ROMAN_VALUES[letter] for letter in number["number"].lower()]
+        # 'IV': a numeral before a larger one is subtracted.
+        return sum(-a if a < b else a for a, b in zip(values, [*values[1:], 0], strict=True))
+    if digits := re.search(DIGITS, number.group()):
+        return int(digits.group())
+    found = re.search(f"[{_CIRCLED}Ⅰ-Ⅻ]", number.group(), re.IGNORECASE)
+    return int(unicodedata.numeric(found.group(), 10)) if found else None
+
+
+def _roman(lines: list[str]) -> dict[int, re.Match[str]]:
+    """Return the lines with Roman numerals, if they count up in one case: 'I. ...', 'II. ...'; else nothing."""
+    found = {at: number for at, line in enumerate(lines) if (number := _ROMAN.match(line))}
+    values = [value_of(number) or 0 for number in found.values()]
+    counted = len(found) > 1 and values == list(range(values[0], values[0] + len(found)))
+    return found if counted and len({number["number"].isupper() for number in found.values()}) == 1 else {}
+
+
+def _starts(lines: list[str], numbers: dict[int, re.Match[str]], continues: bool) -> dict[int, re.Match[str]]:
+    """Return the lines that start an item, leaving out the numbers of sub-lists."""
     # If the first number is 'Task 1:', a bare '1.' below belongs to a sub-list.
-    worded = _has_word(found[0][1]) or (continues and any(_has_word(number) for _, number in found))
-    found = [(at, number) for at, number in found if _has_word(number) or not worded]
+    first = next(iter(numbers.values()), None)
+    worded = first is not None and (_has_word(first) or (continues and any(map(_has_word, numbers.values()))))
+    numbers = {at: number for at, number in numbers.items() if _has_word(number) or not worded}
     # The last line with each number shows whether the outer numbering continues further down.
-    last_at = {_value(number): at for at, number in found}
-    least = 0 if continues else min(_indent(lines[found[0][0]]), 8)
-    starts: dict[int, int] = {}
+    last_at = {value_of(number): at for at, number in numbers.items()}
+    least = 0 if continues or not numbers else min(_indent(lines[min(numbers)]), 8)
+    starts: dict[int, re.Match[str]] = {}
     before: int | None = None
-    for at, number in found:
-        value = _value(number)
+    for at, number in numbers.items():
+        value = value_of(number)
         above = lines[at - 1] if at else ""
         joined = bool(starts or continues) and bool(above.strip()) and not _HEADING.match(above)
         # '2. Sort the steps:', '1. boil', '2. pour', '3. Plan ...': 1 restarts, and 3 continues the outer list.
@@ -207,19 +225,15 @@ def _starts(lines: list[str], continues: bool) -> dict[int, int]:
         outer_continues = before is not None and last_at.get(before + 1, -1) > at
         if joined and (_indent(lines[at]) >= least + 2 or (restarts and outer_continues)):
             continue
-        starts[at] = number.end()
+        starts[at] = number
         before = value
     return starts
 
 
 def _has_word(number: re.Match[str]) -> bool:
     """Return whether a number comes with a word: 'Task 3', '第三题'."""
-    return number["word"] is not None or number["ordinal"] is not None
-
-
-def _value(number: re.Match[str]) -> int | None:
-    digits = re.search(DIGITS, number.group())
-    return int(digits.group()) if digits else None
+    groups = number.groupdict()
+    return groups.get("word") is not None or groups.get("ordinal") is not None
 
 
 def _indent(line: str) -> int:

@@ -1,6 +1,9 @@
-"""Read JSON as models write it: in fences, with prose around it, with raw newlines, truncated, with broken items.
+"""Read JSON as models write it: in fences, with prose around it, one object after the other, truncated, broken.
 
-Reads item by item and keeps what can be read; nothing raises. The strategies use it for structured responses.
+Reads item by item. What deviates from JSON but has one meaning only is read: comments, trailing commas, single or curly
+quotes, bare keys, Python's constants, raw line breaks, backslashes that escape nothing, brackets that are never closed.
+Anything else that is no item is returned in `Reading.lost`. Nothing raises. The strategies use it for structured
+responses.
 """
 
 from __future__ import annotations
@@ -8,44 +11,75 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
-from .lists import as_text, lines_of, number_of
+from .lines import FENCE, Reading, lines_of
+from .lists import number_of
 from .marks import LOOSE, PROPER, is_mark
 
 _BROKEN_ITEMS = 50
 """Stop after this many broken items: recovering from each may scan the rest of the response."""
-# Where the item after a broken one begins: '}, {', '", "', '],[', or '} {' without a comma.
-_NEXT = re.compile(r"[}\]\"]\s*+,\s*+(?=[{\"\[])|\}\s*+(?=\{)")
-_DECODER = json.JSONDecoder(strict=False)
+_MOST_CHARACTERS = 100_000
+"""An item that is no strict JSON is read up to this length."""
+# Where the item after a broken one begins, by the first character of the broken one: '}, {', '} {', '", "', '],['
+_NEXT = {
+    "{": re.compile(r"\}\s*+,?+\s*+(?=[{\]])"),
+    "[": re.compile(r"\]\s*+,\s*+(?=\[)"),
+    "": re.compile(r"[\"'”\w]\s*+,\s*+(?=[\"'“{\[])"),
+}
+_COMMENT = r"//[^\n]*+|\#[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?+"
+_SPACE = re.compile(rf"(?:\s|{_COMMENT})*+", re.VERBOSE)
+_SEPARATOR = re.compile(rf"(?:[\s,]|{_COMMENT})*+", re.VERBOSE)
+_BETWEEN = re.compile(rf"(?:[\s,\]}}]|{_COMMENT})*+", re.VERBOSE)
+_TOKEN = re.compile(
+    rf"""(?:\s|{_COMMENT})*+
+        (?: (?P<string>"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|“(?:[^“”\\]|\\.)*+”)
+          | (?P<sign>[\[\]{{}},:]) | (?P<word>[\w.+-]++) )""",
+    re.VERBOSE | re.DOTALL,
+)
+_CONSTANTS = {"True": "true", "False": "false", "None": "null", "undefined": "null"}
+_BEGINS = re.compile(r"[{\[]\s*+(?:[\"'“{\[\]}/#]|\w++\s*+:|$)")
+# '{"note": "x", "tasks": [': members before the list that holds the items
+_SCALAR = r"""(?:"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|[\w.+-]++)"""
+_LISTED = re.compile(rf"""\{{\s*+(?:{_SCALAR}\s*+:\s*+{_SCALAR}\s*+,\s*+)*+["'“]?+(\w{{1,40}}+)["'”]?+\s*+:\s*+\[""")
 
 
-def read_json(text: str, key: str) -> list[Any] | None:
-    """Return the list under `key`; also accept a bare list, a list under another key, or one object per line.
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object. Raises ValueError for a key that it has twice: json would silently drop the first value."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return found
+
+
+_DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_unique)
+
+
+def read_json(text: str, key: str, truncated: bool = False) -> Reading[Any] | None:
+    """Return the items under `key`; also accept a bare list, a list under another key, or objects in a row.
 
     Return None if the text is not a JSON response. It is one if a line starts with a bracket before any line starts
-    with a number or a field name; a list further down, such as in an output, is content. Leave out items that are
-    not closed or are broken.
+    with a number or a field name; a list further down, such as in an output, is content.
+
+    Args:
+        text: A teacher's response.
+        key: The key of the list that the prompt requests.
+        truncated: Whether the token limit cut the response, so that an item that is not closed is incomplete.
     """
     text = "\n".join(lines_of(text))
-    start = _opening(text)
-    if start < 0:
+    reading: Reading[Any] = Reading()
+    at, last = _opening(text, 0), 0
+    if at < 0:
         return None
-    # [{"instruction": ...}, ...]
-    if text[start] == "[":
-        return _items(text, start + 1)
-    # {"tasks": [...]}
-    named = re.compile(rf'"{re.escape(key)}"\s*+:\s*+\[').search(text, start)
-    if named:
-        return _items(text, named.end())
-    first = _decode(text, start)
-    # {"items": [{...}, {"instru     the object is truncated; its list under another key can be read
-    if first is None:
-        listed = re.compile(r'"\w{1,40}"\s*+:\s*+\[').search(text, start)
-        return _items(text, listed.end()) if listed else []
-    # {"items": [...]} holds the tasks in its list; {"instruction": ...} is itself a task, and others may follow.
-    lists = [value for value in first[0].values() if isinstance(value, list)]
-    return lists[0] if lists and not fields_of(first[0]) else _items(text, start)
+    while at >= 0:
+        reading.lose("left_out", _outside(text[last:at]))
+        last = _read_value(text, at, key, truncated, reading)
+        # '{...}, {...}' on one line, or a further line that starts with a bracket
+        following = _BETWEEN.match(text, last).end()  # type: ignore[union-attr]
+        at = following if text[following : following + 1] in ("{", "[") else _opening(text, following)
+    reading.lose("left_out", _outside(text[last:]))
+    return reading
 
 
 def fields_of(item: Mapping[str, Any]) -> dict[str, str | None]:
@@ -62,58 +96,148 @@ def fields_of(item: Mapping[str, Any]) -> dict[str, str | None]:
     return found
 
 
-def _opening(text: str) -> int:
-    """Return the offset of the first bracket of a JSON response, or -1."""
-    at = 0
-    for line in text.split("\n"):
+def as_text(value: object) -> str:
+    """Return a JSON value as the text of a field: strings as they are, a list of strings as lines, the rest as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.replace("\r\n", "\n").strip()
+    # ["First step", "Second step"]
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return "\n".join(value).strip()
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _opening(text: str, at: int) -> int:
+    """Return the offset of the first bracket of a JSON response from `at` on, or -1."""
+    while at < len(text):
+        end = text.find("\n", at) + 1 or len(text) + 1
+        line = text[at : end - 1]
         bare = line.lstrip()
-        if bare[:1] in ("{", "["):
-            begins = at + len(line) - len(bare)
-            # '{"tasks"', '[{', '[]' are JSON; '[1] see the note' and '{name}' are not.
-            rest = text[begins + 1 : begins + 200].lstrip()
-            if rest[:1] in ('"', "{", "]", "}", ""):
-                return begins
+        # '{"tasks"', '[{', '[]', "{name:" are JSON; '[1] see the note' and '{name}' are not.
+        if _BEGINS.match(bare) and (bare[1:].strip() or _BEGINS.match(bare[:1] + text[end : end + 200].lstrip())):
+            return at + len(line) - len(bare)
         # '1. Plan ...' or 'Instruction: ...': the response is plain text.
         if number_of(line) or is_mark(line):
             return -1
-        at += len(line) + 1
+        at = end
     return -1
 
 
-def _items(text: str, position: int) -> list[Any]:
-    """Return the values from `position` to the closing bracket, separated by commas or by nothing."""
-    items: list[Any] = []
+def _outside(text: str) -> str:
+    """Return what stands between JSON values, without fences and stray brackets."""
+    return "\n".join(line for line in text.split("\n") if not FENCE.match(line)).strip(" \t\n]},")
+
+
+def _read_value(text: str, at: int, key: str, truncated: bool, reading: Reading[Any]) -> int:
+    """Add the items of the value at `at`, and return where the value ends."""
+    # [{"instruction": ...}, ...]
+    if text[at] == "[":
+        return _read_items(text, at + 1, truncated, reading)
+    read = _decode(text, at, truncated)
+    # An object with a broken or truncated item: {"tasks": [{...}, {"instru
+    if read is None:
+        listed = _LISTED.match(text, at)
+        if listed and listed[1].lower() not in PROPER | LOOSE:
+            return _read_items(text, listed.end(), truncated, reading)
+        return _skip_item(text, at, reading)
+    # {"tasks": [...]} or {"items": [...]} holds the tasks in its list; {"instruction": ...} is itself a task.
+    value, end = read
+    lists = [value[key]] if isinstance(value.get(key), list) else []
+    if not lists and not fields_of(value):
+        lists = [each if isinstance(each, list) else [each] for each in value.values() if isinstance(each, list | dict)]
+    reading.items.extend(chain(*lists) if lists else [value])
+    return end
+
+
+def _read_items(text: str, at: int, truncated: bool, reading: Reading[Any]) -> int:
+    """Add the values from `at` to the closing bracket, separated by commas or by nothing; return where they end."""
     broken = 0
-    while broken < _BROKEN_ITEMS:
-        position = _skip(text, position)
-        if position >= len(text) or text[position] in "]}`":
-            break
-        read = _decode(text, position)
+    while True:
+        at = _SEPARATOR.match(text, at).end()  # type: ignore[union-attr]
+        if at >= len(text) or text[at] in "]}`":
+            return at
+        read = _decode(text, at, truncated)
         # A string counts only before a comma or the end: '"a" of "b",' is a string with unescaped quotes.
         if read is not None:
-            after = _skip(text, read[1], commas=False)
+            after = _SPACE.match(text, read[1]).end()  # type: ignore[union-attr]
             if isinstance(read[0], dict) or text[after : after + 1] in ("", ",", "]"):
-                items.append(read[0])
-                position = read[1]
+                reading.items.append(read[0])
+                at = read[1]
                 continue
-        # '{"input": "say "hi""}, {...': skip to the next item.
         broken += 1
-        further = _NEXT.search(text, position + 1)
-        if further is None:
-            break
-        position = further.end()
-    return items
+        if broken > _BROKEN_ITEMS:
+            return at
+        # '{"input": "say "hi""}, {...': skip to the next item.
+        at = _skip_item(text, at, reading)
 
 
-def _decode(text: str, position: int) -> tuple[Any, int] | None:
+def _skip_item(text: str, at: int, reading: Reading[Any]) -> int:
+    """Note a broken item as lost, and return where the next one begins."""
+    further = _NEXT.get(text[at], _NEXT[""]).search(text, at + 1)
+    end = further.end() if further else len(text)
+    reading.lose("unreadable_item", text[at:end].rstrip(", \t\n"))
+    return end
+
+
+def _decode(text: str, at: int, truncated: bool) -> tuple[Any, int] | None:
+    """Return the JSON value at `at` and where it ends, or None if it is broken."""
     try:
-        return _DECODER.raw_decode(text, position)
+        return _DECODER.raw_decode(text, at)
     except (ValueError, RecursionError):  # int() also raises ValueError, for more than 4,300 digits
+        pass
+    mended = _mend(text[at : at + _MOST_CHARACTERS], truncated) if text[at] in "{['“\"" else None
+    try:
+        return None if mended is None else (_DECODER.decode(mended[0]), at + mended[1])
+    except (ValueError, RecursionError):
         return None
 
 
-def _skip(text: str, position: int, commas: bool = True) -> int:
-    wanted = " \t\r\n," if commas else " \t\r\n"
-    while position < len(text) and text[position] in wanted:
-        position += 1
-    return position
+def _mend(text: str, truncated: bool) -> tuple[str, int] | None:
+    """Rewrite the value at the start of a text in strict JSON, as far as its spelling has one meaning.
+
+    Returns:
+        The value, and where it ends in the text; None if a character fits nowhere.
+    """
+    parts: list[str] = []
+    closing: list[str] = []  # the brackets that are open
+    at = 0
+    while token := _TOKEN.match(text, at):
+        at = token.end()
+        sign, string, word = token["sign"], token["string"], token["word"]
+        if string:
+            parts.append(_mend_string(string))
+        elif word:
+            is_key = _SPACE.match(text, at).end()  # type: ignore[union-attr]
+            word = _CONSTANTS.get(word, word)
+            parts.append(f'"{word}"' if text[is_key : is_key + 1] == ":" and word[0] not in "+-." else word)
+        elif sign in "]}":
+            if not closing or closing.pop() != sign:
+                return None
+            # A comma before the bracket
+            parts[-1:] = [sign] if parts[-1] == "," else [parts[-1], sign]
+        else:
+            closing += {"[": "]", "{": "}"}.get(sign, "")
+            parts.append(sign)
+        if not closing:
+            return "".join(parts), at
+    # At the end of the response, close the brackets behind a finished string or bracket.
+    rest = text[at:].strip(" \t\n`")
+    if rest or truncated or len(text) == _MOST_CHARACTERS or not parts or parts[-1][-1] not in '"]}':
+        return None
+    return "".join([*parts, *closing[::-1]]), len(text)
+
+
+def _mend_string(text: str) -> str:
+    """Return a quoted string in double quotes. '\\d' is a backslash and a letter, unless '\\n' may also be meant so."""
+    body = text[1:-1]
+    if text[0] == "'":
+        body = body.replace("\\'", "'")
+    if text[0] != '"':
+        body = re.sub(r'\\.|"', lambda found: '\\"' if found[0] == '"' else found[0], body, flags=re.DOTALL)
+    if not re.search(r"\\[bfnrt](?=[a-z])", body):
+        body = re.sub(r"\\(?:([\"\\/bfnrt]|u[0-9a-fA-F]{4})|)", lambda e: e[0] if e[1] else r"\\", body)
+    return f'"{body}"'

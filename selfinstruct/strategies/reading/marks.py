@@ -9,8 +9,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
-from .lists import BLANK, DIGITS, HANZI, number_of, strip_emphasis
+from .lines import BLANK, DIGITS, HANZI
+from .lists import number_of, text_after
 
 PROPER = {
     "instruction": "instruction", "指令": "instruction",
@@ -40,6 +42,13 @@ _HEAD = re.compile(
 _HASH_NUMBER = re.compile(rf"{BLANK}\#{{1,6}}+{BLANK}{DIGITS}{BLANK}")
 
 
+class Head(NamedTuple):
+    """What numbers a block: the kind, such as 'example' or '###', and the number, None if it isn't in digits."""
+
+    kind: str
+    number: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A line that names a field.
@@ -48,13 +57,15 @@ class Mark:
         line: Index of the line.
         name: The field, such as 'instruction'.
         text: The text after the name on the same line.
-        head: The kind of the number above or before the name, such as 'example' or '###', or None.
+        head: The number above or before the name, or None.
+        top: Index of the line with that number, or of the line itself.
     """
 
     line: int
     name: str
     text: str
-    head: str | None
+    head: Head | None
+    top: int
 
 
 def is_mark(line: str) -> bool:
@@ -83,8 +94,9 @@ def find_marks(lines: list[str], names: Sequence[str], own: Mapping[str, str]) -
     marks: list[Mark] = []
     for at, (word, text, head) in found:
         if word in known:
-            after = marks[-1].line if marks else -1
-            marks.append(Mark(at, known[word], text, head if head is not None else _head_above(lines, at, after)))
+            above = -1 if head else filled_above(lines, at, marks[-1].line if marks else -1)
+            head_above = head_of(lines[above]) if above >= 0 else None
+            marks.append(Mark(at, known[word], text, head or head_above, above if head_above else at))
     return _with_numbered_openers(lines, marks, names)
 
 
@@ -95,18 +107,18 @@ def _field_patterns(words: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern
     # 'Input: text', '- **Input 2:** text', '### Output', '【输入】text'. A group tells which decoration was there.
     field = re.compile(
         rf"""{BLANK}(?:[-*•·>+][ \t]++)?+(?P<heading>\#{{1,6}}+)?+{BLANK}(?P<bold>[*_]{{1,3}}+)?+{BLANK}
-            (?P<bracket>[【\[「])?+{BLANK}(?P<name>{named}){BLANK}[0-9０-９]{{0,3}}+{BLANK}(?(bracket)[】\]」])
+            (?P<bracket>[【\[「])?+{BLANK}(?P<name>{named}){BLANK}\d{{0,3}}+{BLANK}(?(bracket)[】\]」])
             (?P<closed>[*_]{{1,3}}+)?+{BLANK}(?P<colon>[:：])?+""",
         re.VERBOSE | re.IGNORECASE,
     )
     return re.compile(named, re.IGNORECASE), field
 
 
-def _field(line: str, words: tuple[str, ...]) -> tuple[str, str, str | None] | None:
-    """Split a line that names a field: '**4. Input:** text' becomes ('input', 'text', '').
+def _field(line: str, words: tuple[str, ...]) -> tuple[str, str, Head | None] | None:
+    """Split a line that names a field: '**4. Input:** text' becomes ('input', 'text', Head('', 4)).
 
     Returns:
-        The word in lower case, the text after it, and the kind of a number before it; or None for another line.
+        The word in lower case, the text after it, and a number before it; or None for another line.
     """
     somewhere, pattern = _field_patterns(words)
     if not somewhere.search(line, 0, 80):
@@ -128,10 +140,10 @@ def _field(line: str, words: tuple[str, ...]) -> tuple[str, str, str | None] | N
             return None
     # '**Input: text**' or '**Input:** text': remove the closing mark, wherever it is.
     bold = field["bold"] or (number.groupdict().get("bold") if number else None)
-    if bold and not field["closed"]:
+    if bold and not field["closed"] and (number is None or number.group().count(bold) < 2):
         text = text.lstrip()
         text = text[len(bold) :] if text.startswith(bold) else text.rstrip().removesuffix(bold)
-    head = _kind(number.group()) if number else None
+    head = _head(number.group()) if number else None
     return field["name"].lower(), text.lstrip(), head
 
 
@@ -152,9 +164,9 @@ def _with_numbered_openers(lines: list[str], marks: list[Mark], names: Sequence[
         number = number_of(lines[above]) if above >= 0 else None
         # '5. Name three rivers.' has text after the number; '### 5' has none and is a mere number.
         if number and lines[above][number.end() :].strip():
-            text = strip_emphasis(lines[above][number.end() :])
-            found.append(Mark(above, "instruction", text, _kind(number.group())))
-            mark = Mark(mark.line, mark.name, mark.text, None)
+            text = text_after(lines[above], number)
+            found.append(Mark(above, "instruction", text, _head(number.group()), above))
+            mark = Mark(mark.line, mark.name, mark.text, None, mark.line)
         found.append(mark)
         after = mark.line
     return found
@@ -174,24 +186,21 @@ def filled_above(lines: list[str], at: int, after: int) -> int:
     return at if at > after else -1
 
 
-def _head_above(lines: list[str], at: int, after: int) -> str | None:
-    above = filled_above(lines, at, after)
-    return head_of(lines[above]) if above >= 0 else None
-
-
-def head_of(line: str) -> str | None:
-    """Return the kind of a line that numbers a block ('### 5', 'Example 2:', '**Task 3: Travel**'), or None."""
-    head = _HEAD.match(line) if len(line) <= 120 else None
-    if head is None:
+def head_of(line: str) -> Head | None:
+    """Return the number on a line that numbers a block ('### 5', 'Example 2:', '**Task 3: Travel**'), or None."""
+    found = _HEAD.match(line) if len(line) <= 120 else None
+    if found is None:
         return None
-    kind = _kind(head["lead"] if head["hanzi"] is None else "第")
+    head = Head("第", None) if found["hanzi"] else _head(line)
     # 'Task 3: Travel' has a mark before its title; '3. Travel' has no word and 'Chapter 3 begins' no mark: content.
-    if head["title"].strip():
-        return kind if kind and (head["mark"] or head["dash"]) else None
+    if found["title"].strip():
+        return head if head.kind and (found["mark"] or found["dash"]) else None
     # '### 5', 'Example 2', '5.', or '**5**'; a bare '5' is None.
-    return kind if kind or head["mark"] or "*" in line else None
+    return head if head.kind or found["mark"] or "*" in line else None
 
 
-def _kind(number: str) -> str:
-    """Return what precedes the digits of a number, in lower case: '###' for both '### 5' and '### 6.'."""
-    return re.split("[0-9０-９]", number, maxsplit=1)[0].strip(" \t\u3000*_([（【-•>").casefold()
+def _head(number: str) -> Head:
+    """Split a number: the kind is what precedes the digits, in lower case, '###' for both '### 5' and '### 6.'."""
+    kind = re.split(r"\d", number, maxsplit=1)[0].strip(" \t\u3000*_([（【-•>").casefold()
+    digits = re.search(DIGITS, number)
+    return Head(kind, int(digits.group()) if digits else None)

@@ -3,48 +3,57 @@
 Where does a value end? An output may contain anything: lines such as 'Input: 3', numbered lists, code with '#', a rule
 '---', a table. What merely looks like structure therefore does not end a value; only the next block does:
 
+- Lines of a code fence that is closed, or of a YAML block ('output: |' above indented lines), are content.
 - Once the closing field (the output) has text, lines that name other fields are content. The next block begins at a
   new *opening* field (the instruction), or at a field directly below a numbered line of the kind that numbers the
   blocks of this text ('### 5', 'Example 2').
-- Numbered lines and rules ('###', '---') are structure only directly above a new block (blank lines may lie between)
-  or at the end of the text. Anywhere else they are content.
+- Between two blocks, the number above the next block is structure, and so is a rule or a title if the same stands at
+  every boundary. A fence is, if it has its counterpart above the first block.
+- After the last block, the same rule is structure, and so is the next number.
 
-An output is therefore cut short only if one of its own lines names the opening field. Responses that lost their
-numbering could not be read otherwise.
+Everything else is content, or is returned in `Reading.lost`: text before the first block or after the last rule, a
+closing sentence about the tasks, and a field that a block has twice.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from .lists import BLANK, RULE, lines_of, strip_emphasis
-from .marks import Mark, filled_above, find_marks, head_of
+import yaml
+
+from .lines import BLANK, FENCE, RULE, Reading, code_lines, indent_of, lines_of, opens_fence
+from .lists import strip_emphasis
+from .marks import Head, Mark, filled_above, find_marks, head_of
 
 TASK = ("instruction", "input", "output")
 EXAMPLE = ("input", "output")
 LABEL_FIRST = ("label", "input")
 
 # '### Travel' above a block
-_TITLE = re.compile(rf"{BLANK}#{{3,6}}+[ \t]++\S.{{0,80}}+$")
-# '```python'
-_FENCE = re.compile(rf"{BLANK}```")
-# 'I hope these tasks help!', 'Let me know if you need more examples.', '希望这些任务 ...'
+_TITLE = re.compile(rf"{BLANK}(#{{2,6}}+)[ \t]++\S.{{0,80}}+$")
+# '... the end. ### 6': the number of the next block on the last line of a value, as small models write it
+_NEXT_HEAD = re.compile(r"(?<!#)(#{2,6}+)[ \t]*+(\d{0,4}+)[ \t]*+$")
+_HASHES = re.compile(r"(#++).*+")
+# The sign of a YAML block, alone behind the name of a field: 'output: |'
+_BLOCK_SIGN = re.compile(r"[|>][+-]?+[1-9]?+[+-]?+[ \t]*+$")
+# 'I hope these tasks help!', 'Let me know if you need more tasks.', '希望这些任务 ...'
+_MOST_YAML = 100_000
+"""Characters of a value that are read as YAML."""
 _FAREWELL = re.compile(
-    r"(?:(?:I hope|Hope|Let me know|Feel free|Would you like)\b.*\b(?:tasks|instructions|examples)\b"
-    r"|These\b[^.]*\b(?:tasks|instructions)\b|If you (?:need|want|would like)\b.*\bmore\b"
-    r"|(?:希望|以上).{0,20}(?:任务|指令|示例)|(?:如需|如果需要|需要)更多).*",
+    r"(?:(?:(?:I |We )?hope|Let me know|Feel free|Would you like|If you (?:need|want|would like))\b|希望|如需|如果需要)"
+    r".*(?:\b(?:tasks|instructions)\b|(?:these|more)(?: \w+)? examples\b|任务|指令|示例)",
     re.IGNORECASE,
 )
 
 
-def read_blocks(text: str, names: Sequence[str], own: Mapping[str, str] | None = None) -> list[dict[str, str]]:
+def read_blocks(text: str, names: Sequence[str], own: Mapping[str, str] | None = None) -> Reading[dict[str, str]]:
     """Return the blocks of a response, each with the fields that it has.
 
     A value keeps its lines unchanged, without blank lines around it. If a block has a field twice, the first text
-    counts. Text before the first block is dropped.
+    counts.
 
     Args:
         text: A teacher's response.
@@ -55,15 +64,11 @@ def read_blocks(text: str, names: Sequence[str], own: Mapping[str, str] | None =
     lines = lines_of(text)
     marks = find_marks(lines, names, own or {})
     if not marks:
-        return []
-    # An instruction opens a block by itself; an input may also be a line of an output, so numbers take precedence.
-    opener, closer = _order([mark.name for mark in marks], names)
-    shape = _shape(marks, opener)
-    blocks = _group(lines, marks, (opener, closer), shape, firm=opener != "input")
-    return [_texts(lines, blocks, at, shape) for at in range(len(blocks))]
+        return Reading()
+    return _BlockReader(lines, marks, names).read()
 
 
-def read_examples(text: str, own: Mapping[str, str] | None = None) -> list[dict[str, str]]:
+def read_examples(text: str, own: Mapping[str, str] | None = None) -> Reading[dict[str, str]]:
     """Return blocks of input and output, or the single output of a response that starts with an output.
 
     Args:
@@ -71,10 +76,246 @@ def read_examples(text: str, own: Mapping[str, str] | None = None) -> list[dict[
         own: Additional field names from the prompt wording.
     """
     marks = find_marks(lines_of(text), EXAMPLE, own or {})
+    if not marks or marks[0].name != "output":
+        return read_blocks(text, EXAMPLE, own)
     # 'Output: ...' first: the task needs no input, and a later 'Input:' is part of the output.
-    if marks and marks[0].name == "output":
-        return read_blocks(text, ("output",), own)[:1]
-    return read_blocks(text, EXAMPLE, own)
+    reading = read_blocks(text, ("output",), own)
+    for block in reading.items[1:]:
+        reading.lose("left_out", block["output"])
+    del reading.items[1:]
+    return reading
+
+
+@dataclass(slots=True)
+class _Part:
+    """One field of a block: the mark that names it, and its further lines up to `end`.
+
+    full: cached answer of `filled`, which scans the same lines for every mark otherwise.
+    """
+
+    mark: Mark
+    end: int
+    full: bool = False
+
+    @property
+    def start(self) -> int:
+        """The line below the mark."""
+        return self.mark.line + 1
+
+    def filled(self, lines: list[str], upto: int) -> bool:
+        """Return whether the field has any text before line `upto`."""
+        self.full = self.full or bool(self.mark.text.strip()) or any(map(str.strip, lines[self.start : upto]))
+        return self.full
+
+
+class _BlockReader:
+    """Reads one response.
+
+    content: the lines that are no structure, whatever they look like. shape: the kind of number above the blocks, or
+    None. yaml: whether quotes and block signs are those of YAML. wrapped: whether a fence is open at the first block.
+    """
+
+    def __init__(self, lines: list[str], marks: list[Mark], names: Sequence[str]) -> None:
+        self._lines = lines
+        self._wrapped = opens_fence(lines[: marks[0].line])
+        scalars = _scalar_lines(lines, marks)
+        self._yaml = bool(scalars) or _has_quoted_scalars(lines, marks)
+        self._content = scalars | self._code_lines(marks, _shape(marks, names[0]))
+        # The mark of 'Output: ```python' stands on a line of code.
+        marks = [mark for mark in marks if mark.line not in self._content or FENCE.match(mark.text)]
+        # An instruction opens a block by itself; an input may also be a line of an output, so numbers take precedence.
+        opener, closer = _order([mark.name for mark in marks], names)
+        self._shape = _shape(marks, opener)
+        self._blocks = _group(lines, marks, (opener, closer), self._shape, firm=opener != "input")
+
+    def _code_lines(self, marks: list[Mark], shape: str | None) -> set[int]:
+        # Of 'Output: ```python', the fence counts.
+        lines = [""] * marks[0].line + self._lines[marks[0].line :]
+        for mark in marks:
+            lines[mark.line] = mark.text
+        edges = {mark.top for mark in marks} | {mark.line for mark in marks}
+        heads = {mark.top: mark.head for mark in marks if mark.head and mark.head.kind == shape}
+        return code_lines(lines, edges, {at: head.number for at, head in heads.items() if head.number}, self._wrapped)
+
+    def read(self) -> Reading[dict[str, str]]:
+        """Return the blocks."""
+        reading: Reading[dict[str, str]] = Reading()
+        lines, blocks = self._lines, self._blocks
+        if not blocks:
+            return reading
+        # What stands above the first block, between the blocks, and below the last one
+        regions = [(0, blocks[0][0].mark.line), *((block[-1].start, block[-1].end) for block in blocks)]
+        rules, titles = self._repeated(regions)
+        below = {"", *rules} | ({_FENCE} if self._wrapped else set())
+        between = {_HEAD, *titles} | below
+        above = lines[: self._trim(0, self._trim(*regions[0], between)[0], between)[0]]
+        # 'tasks:' above the list of a YAML response
+        if not (self._yaml and len(above) == 1 and re.fullmatch(r"\w{1,40}:\s*", above[0])):
+            reading.lose("left_out", "\n".join(above))
+        answers_end_in_heads = False
+        for block in blocks:
+            part, final = block[-1], block is blocks[-1]
+            end, headed = self._trim(part.start, part.end, below if final else between)
+            closes = end > part.start and self._kind(end - 1) == _HEAD
+            # The number after the last block; '### 18' may be the result that other answers also end in.
+            if closes and final and not answers_end_in_heads and _follows(head_of(lines[end - 1]), block[0].mark.head):
+                end, headed = self._trim(part.start, end - 1, below)[0], True
+            answers_end_in_heads = answers_end_in_heads or closes
+            if final:
+                whole, end = end, self._before_closing(part.start, end, rules, regions)
+                reading.lose("left_out", "\n".join(line for line in lines[end:whole] if line.strip() not in rules))
+            fields: dict[str, str] = {}
+            for each in block:
+                text = self._value(each, end if each is part else each.end)
+                if each is part and not headed:
+                    text = self._without_head(text, block[0].mark.head, final)
+                if fields.get(each.mark.name):
+                    reading.lose("left_out", text)
+                else:
+                    emphasized = each.mark.name in ("instruction", "label")
+                    fields[each.mark.name] = strip_emphasis(text) if emphasized else text
+            reading.items.append(fields)
+        return reading
+
+    def _kind(self, at: int) -> str | None:
+        """Return what structure a line may be: a rule, a title's '### ', `_HEAD`, `_FENCE`, '' if blank; None: text."""
+        line = self._lines[at]
+        if at in self._content:
+            return None
+        if not line.strip() or RULE.match(line):
+            return line.strip()
+        head, title = head_of(line), _TITLE.match(line)
+        # '### 5. Songs' also follows '### Task 4: Sums'.
+        if head is not None and self._shape and _HASHES.sub(r"\1", head.kind) == _HASHES.sub(r"\1", self._shape):
+            return _HEAD
+        return _FENCE if FENCE.match(line) else title[1] + " " if title else None
+
+    def _trim(self, start: int, end: int, structure: Collection[str]) -> tuple[int, bool]:
+        """Move `end` up past structure, with at most one number or title; return whether there was one."""
+        headed = False
+        while end > start:
+            kind = self._kind(end - 1)
+            if kind is None or kind not in structure or (headed and kind[-1:] == " "):
+                break
+            headed = headed or kind[-1:] == " "
+            end -= 1
+        return end, headed
+
+    def _repeated(self, regions: list[tuple[int, int]]) -> tuple[set[str], set[str]]:
+        """Return the rules between all blocks, or above a single one, and the titles above all blocks."""
+        found: list[dict[str, int]] = []
+        for start, end in regions:
+            kinds: dict[str, int] = {}
+            while end > start and (kind := self._kind(end - 1)) is not None:
+                if kind[-1:] == " " and any(each[-1:] == " " for each in kinds):
+                    break
+                end -= 1
+                kinds[kind] = end
+            found.append(kinds)
+        above = found[1:-1] or found[:1]
+        repeated = set.intersection(*map(set, above))
+        titles = {kind for kind in repeated if kind[-1:] == " " and kind in found[0]}
+        rules = {kind for kind in repeated if kind and kind[-1] != " " and kind != _FENCE}
+        # '===' below a text and above a blank line may underline it, unless it stands in two places.
+        for kind in [kind for kind in rules if kind[0] in "-=" and sum(kind in kinds for kinds in found) == 1]:
+            at = above[0][kind]
+            if at and self._lines[at - 1].strip() and not self._lines[at + 1].strip():
+                rules.remove(kind)
+        return rules, titles
+
+    # --- where a value ends -------------------------------------------------------------------------
+
+    def _before_closing(self, start: int, end: int, rules: set[str], regions: list[tuple[int, int]]) -> int:
+        """Return where the last value ends: at a rule used between blocks, or at a closing sentence about the tasks."""
+        # '---' between the blocks and once below the last one, with a paragraph: it is not part of the output.
+        used = [at for at in range(start, end) if at not in self._content and self._lines[at].strip() in rules]
+        if len(used) == 1 and len(regions) > 2:
+            paragraph = "\n".join(self._lines[used[0] + 1 : end]).strip()
+            if all(map(str.strip, paragraph.split("\n"))):
+                return used[0]
+        # '', 'Let me know if you need more tasks!'
+        last = filled_above(self._lines, end, start - 1)
+        if last > start and not self._lines[last - 1].strip() and _FAREWELL.match(self._lines[last].strip()[:400]):
+            return last
+        return end
+
+    def _value(self, part: _Part, end: int) -> str:
+        """Join the lines of a value, without blank lines around it."""
+        first, rest = part.mark.text, self._lines[part.start : end]
+        if self._yaml and (scalar := _read_scalar(first, rest)) is not None:
+            return scalar
+        # 'Output:' alone: the lines below keep their indentation, which matters in code.
+        if first.strip():
+            return "\n".join([first, *rest]).strip()
+        filled = next((at for at, line in enumerate(rest) if line.strip()), len(rest))
+        return "\n".join(rest[filled:]).rstrip()
+
+    def _without_head(self, text: str, head: Head | None, final: bool) -> str:
+        """Remove the number of the next block from the last line: 'The end. ### 6', as small models write it."""
+        found = _NEXT_HEAD.search(text, max(0, len(text) - 20))
+        if found is None or found[1] != self._shape:
+            return text
+        following = not final or not found[2] or _follows(Head(found[1], int(found[2])), head)
+        return text[: found.start()].rstrip() if following else text
+
+
+# Kinds of structure, next to rules; those of titles, such as '### ', end in a blank, too.
+_HEAD, _FENCE = "number ", "```"
+
+
+def _follows(head: Head | None, before: Head | None) -> bool:
+    """Return whether one number comes after another; no number, or 0, stands for an unknown one."""
+    if head is None or head.number is None:
+        return False
+    return before is None or not before.number or head.number == before.number + 1
+
+
+def _precedes(head: Head | None, before: Head | None) -> bool:
+    """Return whether a number is lower than the one before it."""
+    return bool(head and before and head.number and before.number and head.number < before.number)
+
+
+def _scalar_lines(lines: list[str], marks: list[Mark]) -> set[int]:
+    """Return the lines of YAML blocks: those below 'output: |' that are indented more than the name."""
+    found: set[int] = set()
+    for mark in marks:
+        if mark.line not in found and _BLOCK_SIGN.match(mark.text):
+            end = mark.line + 1
+            indent = indent_of(lines[mark.line])
+            while end < len(lines) and (not lines[end].strip() or _blanks(lines[end]) > indent):
+                end += 1
+            below = range(mark.line + 1, filled_above(lines, end, mark.line) + 1)
+            found.update(below)
+    return found
+
+
+def _blanks(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
+
+
+def _has_quoted_scalars(lines: list[str], marks: list[Mark]) -> bool:
+    """Return whether the response is a YAML list ('- instruction: ...', '  input: ...') with quotes around values."""
+    texts = [mark.text.strip() for mark in marks]
+    if not any(text in ('""', "''") for text in texts) and not all(text[:1] in ('"', "'") for text in texts):
+        return False
+    shown, first = [lines[mark.line] for mark in marks], marks[0]
+    dashes = [line.lstrip().startswith("- ") for line in shown]
+    return dashes == [mark.name == first.name for mark in marks] and len(set(map(indent_of, shown))) == 1
+
+
+def _read_scalar(first: str, rest: list[str]) -> str | None:
+    """Return the text of a quoted value, a block, or null in YAML; None for another value, which is read as it is."""
+    source = "\n".join([f"v: {first}", *rest])
+    if first.strip() in ("null", "~") and not any(map(str.strip, rest)):
+        return ""
+    if first[:1] not in ("|", ">", '"', "'") or len(source) > _MOST_YAML:
+        return None
+    try:
+        value = yaml.load(source, Loader=yaml.BaseLoader)  # noqa: S506 - it makes nothing but strings, lists, dicts
+    except (yaml.YAMLError, ValueError, OverflowError):
+        return None
+    text = value.get("v") if isinstance(value, dict) and len(value) == 1 else None
+    return text.strip("\n") if isinstance(text, str) else None
 
 
 # --- which marks begin a block --------------------------------------------------------------------
@@ -112,32 +353,13 @@ def _turns(found: list[str], opener: str) -> list[list[str]]:
 def _shape(marks: list[Mark], opener: str) -> str | None:
     """Return the kind of number above the blocks of this text: that of the first block, or of at least half."""
     if marks[0].head is not None:
-        return marks[0].head
+        return marks[0].head.kind
     openers = [mark.head for mark in marks if mark.name == opener]
-    kinds = Counter(head for head in openers if head is not None)
+    kinds = Counter(head.kind for head in openers if head is not None)
     if not kinds:
         return None
     kind, count = kinds.most_common(1)[0]
     return kind if 2 * count >= len(openers) else None
-
-
-@dataclass(slots=True)
-class _Part:
-    """One field of a block: the text on the line that names the field, and the lines from `start` to `end`.
-
-    full: cached answer of `filled`, which scans the same lines for every mark otherwise.
-    """
-
-    name: str
-    text: str
-    start: int
-    end: int
-    full: bool = False
-
-    def filled(self, lines: list[str], upto: int) -> bool:
-        """Return whether the field has any text before line `upto`."""
-        self.full = self.full or bool(self.text.strip()) or any(line.strip() for line in lines[self.start : upto])
-        return self.full
 
 
 def _group(
@@ -158,9 +380,11 @@ def _group(
     for mark in marks:
         last = blocks[-1][-1] if blocks else None
         if last is not None and last.filled(lines, mark.line):
-            filled.add(last.name)
+            filled.add(last.mark.name)
         # '### 5' above the field begins a block; so does the opening field once the block before has some text.
-        begins = shape is not None and mark.head == shape
+        # 'Example 1' below 'Example 2' is content where any line may say 'Input:'.
+        numbered = mark.head is not None and mark.head.kind == shape
+        begins = numbered and (firm or last is None or not _precedes(mark.head, blocks[-1][0].mark.head))
         if mark.name == opener and not begins:
             free = (firm or shape is None) and opener != closer
             begins = last is None or (free and not filled.isdisjoint(ends))
@@ -168,107 +392,9 @@ def _group(
             blocks.append([])
             filled = set()
         # 'Input: 3' inside an output: content, because the output has text.
-        elif last is None or (last.name == closer and (closer in filled or mark.name in filled)):
+        elif last is None or (last.mark.name == closer and (closer in filled or mark.name in filled)):
             continue
         if last is not None:
             last.end = mark.line
-        blocks[-1].append(_Part(mark.name, mark.text, mark.line + 1, len(lines)))
+        blocks[-1].append(_Part(mark, len(lines)))
     return blocks
-
-
-# --- where a value ends ---------------------------------------------------------------------------
-
-
-def _texts(lines: list[str], blocks: list[list[_Part]], at: int, shape: str | None) -> dict[str, str]:
-    """Return the fields of block `at`; if a field occurs twice, the first text that is not empty counts.
-
-    Args:
-        lines: The lines of the response.
-        blocks: All blocks.
-        at: Index of the block.
-        shape: The kind of number above the blocks, or None.
-    """
-    found: dict[str, str] = {}
-    for part in blocks[at]:
-        end = part.end
-        # Only the last field of a block is followed by structure: a rule, the next number, a closing sentence.
-        if part is blocks[at][-1]:
-            final = at == len(blocks) - 1
-            if final:
-                end = _before_farewell(lines, part, _separators(lines, blocks, shape))
-            end = _before_heads(lines, part.start, end, shape, final)
-        text = _value(part.text, lines[part.start : end])
-        if not found.get(part.name):
-            found[part.name] = strip_emphasis(text) if part.name in ("instruction", "label") else text
-    return found
-
-
-def _before_heads(lines: list[str], start: int, end: int, shape: str | None, final: bool) -> int:
-    """Move `end` up past the rules and the one number or title ('---', '### 6', '### Travel') of the next block.
-
-    Args:
-        lines: The lines of the response.
-        start: First line of the value.
-        end: Line after the value.
-        shape: The kind of number above the blocks, or None.
-        final: Whether this is the last block; a title at the end of the text is content.
-    """
-    headed = False
-    while end > start:
-        line = lines[end - 1]
-        if not line.strip() or RULE.match(line):
-            end -= 1
-        elif not headed and ((shape is not None and head_of(line) == shape) or (not final and _TITLE.match(line))):
-            headed = True
-            end -= 1
-        else:
-            break
-    return end
-
-
-def _separators(lines: list[str], blocks: list[list[_Part]], shape: str | None) -> set[str]:
-    """Return the rules ('---') that this text puts between its blocks.
-
-    Args:
-        lines: The lines of the response.
-        blocks: All blocks.
-        shape: The kind of number above the blocks, or None.
-    """
-    found: set[str] = set()
-    for block in blocks[:-1]:
-        part = block[-1]
-        structure = lines[_before_heads(lines, part.start, part.end, shape, final=False) : part.end]
-        found.update(line.strip() for line in structure if RULE.match(line))
-    return found
-
-
-def _before_farewell(lines: list[str], part: _Part, separators: set[str]) -> int:
-    """Return where the last value ends: at a rule used between blocks, or at a closing paragraph about the tasks.
-
-    Args:
-        lines: The lines of the response.
-        part: The last field of the last block.
-        separators: The rules used between blocks.
-    """
-    # '---' between the blocks and again after the last one: what follows is not part of the output.
-    for at in range(part.start, part.end):
-        if lines[at].strip() in separators:
-            return at
-    # '', 'Let me know if you need more tasks!'
-    last = filled_above(lines, part.end, part.start - 1)
-    if last > part.start and not lines[last - 1].strip() and _FAREWELL.match(lines[last].strip()[:400]):
-        return last
-    return part.end
-
-
-def _value(first: str, rest: list[str]) -> str:
-    """Join the lines of a value; drop an unpaired code fence at the end, which closes one around the whole response."""
-    filled = [at for at, line in enumerate(rest) if line.strip()]
-    if filled and rest[filled[-1]].strip() == "```" and sum(1 for at in filled if _FENCE.match(rest[at])) % 2:
-        filled.pop()
-    if not filled:
-        return first.strip()
-    # 'Output:' alone: the lines below keep their indentation, which matters in code.
-    if not first.strip():
-        return "\n".join(rest[filled[0] : filled[-1] + 1]).rstrip()
-    return "\n".join([first, *rest[: filled[-1] + 1]]).strip()

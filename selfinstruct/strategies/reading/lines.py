@@ -1,0 +1,135 @@
+"""What the readers share: their result, and how they see lines, digits, rules, fences, and fields that are empty.
+
+The readers follow one rule. They remove what is unmistakably structure: its counterpart stands in the same response, or
+the prompt's wording asks for it. Everything else is part of an item, or is returned in `Reading.lost`.
+
+Every function accepts any text, never raises, and runs in linear time. The patterns therefore use possessive
+quantifiers (`*+`, `++`, `?+`): a line of a million blanks causes no backtracking.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+BLANK = "[ \t\u00a0\u3000\u200e\u200f]*+"
+DIGITS = r"\d{1,4}+"  # of any script
+HANZI = "[一二三四五六七八九十百]{1,4}+"
+# A line that may separate: '###', '---', '=====', '***', '* * *'.
+RULE = re.compile(rf"{BLANK}(?:#{{1,6}}+|[-=_~—]{{3,}}+|\*{{3,}}+|\*(?: \*){{2,}}+){BLANK}$")
+# '```python', '~~~~', but not '```x = 1```'
+FENCE = re.compile(r"[ \t]*+(?P<mark>`{3,}+|~{3,}+)(?P<info>[^`]*+)$")
+
+# 'No input needed', 'N/A', '无需输入': no task works on this.
+_NOTHING = re.compile(
+    r"no\s?input(?: is)?(?: needed| required)?|none (?:needed|required)|not (?:applicable|needed|required)"
+    r"|n[./]a|(?:无|没有|不)(?:需要?)?(?:额外)?的?输入(?:内容)?",
+    re.IGNORECASE,
+)
+# 'None', '-': may be the material of a task, such as 'Give the opposite of this adjective.'
+_WORD = re.compile(r"none|null|nil|na|empty(?: string)?|-+|–|—|无|空(?:字符串)?|\"\"|''|“”|``|<>", re.IGNORECASE)
+_MARKS = " \t\r\n\"'“”‘’*_`.。"
+_BRACKETS = "<>[]()（）【】「」《》"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[T]):
+    """What was read of a response. lost: what is neither an item nor structure, each as 'reason: text'."""
+
+    items: list[T] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+    def lose(self, reason: str, text: str) -> None:
+        """Add a part that is in no item, unless it is blank. Of more than 100 parts, only the number is kept."""
+        if text := text.strip():
+            if len(self.lost) < _MOST:
+                self.lost.append(f"{reason}: {' '.join(text[:600].split())[:300]}")
+            else:
+                number = int(self.lost[-1].split()[2]) if len(self.lost) > _MOST else 0
+                self.lost[_MOST:] = [f"{reason}: and {number + 1} more parts"]
+
+
+_MOST = 100
+
+
+def lines_of(text: str) -> list[str]:
+    """Split at LF, CRLF, and CR only; `str.splitlines` also splits at characters such as U+2028, which are content."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def indent_of(line: str) -> int:
+    """Return the column where the text of a line begins, after blanks and bullets."""
+    return len(line) - len(line.lstrip(" \t\u3000-*•"))
+
+
+def code_lines(lines: Sequence[str], edges: Collection[int], numbers: Mapping[int, int], wrapped: bool) -> set[int]:
+    """Return the lines of code blocks inside items, with their fences; what looks like structure there is content.
+
+    Args:
+        lines: The lines from the first item on; the others are blank.
+        edges: The lines that may begin an item.
+        numbers: The numbers of lines that begin an item unless they are code.
+        wrapped: Whether a fence around items is open at the first of them. If so, a fence is none of code if an item,
+            another fence, a rule, or the end of the response follows.
+    """
+    code: set[int] = set()
+    opened, mark, number = -1, "", -1
+    for at, line in enumerate(lines):
+        # An item with a higher number: the fence above was never closed.
+        if at in numbers and (opened < 0 or numbers[at] > number):
+            opened, number = -1, numbers[at]
+        fence = FENCE.match(line)
+        if fence is None or (opened >= 0 and not fence["mark"].startswith(mark)):
+            continue
+        bare = not fence["info"].strip()
+        if opened >= 0 and bare:
+            code.update(range(opened, at + 1))
+            opened = -1
+        elif not (wrapped and bare and _is_edge(lines, at + 1, edges)):
+            opened, mark = at, fence["mark"]
+    return code
+
+
+def _is_edge(lines: Sequence[str], at: int, edges: Collection[int]) -> bool:
+    while at < len(lines) and not lines[at].strip():
+        at += 1
+    return at == len(lines) or at in edges or bool(RULE.match(lines[at]) or FENCE.match(lines[at]))
+
+
+def opens_fence(lines: Sequence[str]) -> bool:
+    """Return whether a fence is left open at the end of these lines."""
+    return sum(FENCE.match(line) is not None for line in lines) % 2 == 1
+
+
+def is_nothing(text: str) -> bool:
+    """Return whether a field is empty or says so unmistakably: '', '<none>', 'N/A', '无需输入'."""
+    if len(text) > 80:
+        return False
+    inner = text.strip(_MARKS)
+    bare = inner.strip(_BRACKETS + _MARKS)
+    marked = inner[:1] in _BRACKETS and inner[-1:] in _BRACKETS and _WORD.fullmatch(bare) is not None
+    return not text.strip() or (inner != "" and marked) or _NOTHING.fullmatch(bare) is not None
+
+
+def without_nothing(inputs: Sequence[str], own: str) -> list[str]:
+    """Return the inputs of a response's tasks, each '' if it says that there is none.
+
+    A word such as 'None' says so if it is how this response marks a task without input: at least two tasks have it, and
+    more than say it otherwise.
+
+    Args:
+        inputs: The inputs.
+        own: The mark of the prompt's wording: '<none>'.
+    """
+    inputs = ["" if is_nothing(text) or text.strip() == own else text for text in inputs]
+    words = [text.strip(_MARKS).casefold() or text for text in inputs]
+    counts = Counter(
+        word for text, word in zip(inputs, words, strict=True) if len(text) <= 80 and _WORD.fullmatch(word)
+    )
+    least = max(2, inputs.count("") + 1)
+    return ["" if counts[word] >= least else text for text, word in zip(inputs, words, strict=True)]
