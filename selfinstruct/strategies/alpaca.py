@@ -19,7 +19,7 @@ from ..config.run_config import RunConfig
 from ..config.sections import SamplingConfig
 from ..core.prompts import Asking, Completion, Message, Prompt, Sampling
 from ..core.tasks import Candidate, Demonstration, Development, Instance
-from .reading.lines import Reading, without_nothing
+from .reading.lines import Extract, without_nothing
 from .reading.loose_json import as_text, fields_of, read_json
 from .reading.text_blocks import TASK, read_blocks
 from .wording import load_wording
@@ -158,14 +158,14 @@ class Alpaca:
         cue = self._wording.fill("cue", first=str(number)).strip()
         return "\n" + cue.split("\n", 1)[0]
 
-    def _from_json(self, text: str, truncated: bool) -> Reading[Candidate] | None:
+    def _from_json(self, text: str, truncated: bool) -> Extract[Candidate] | None:
         reading = read_json(text, "tasks", truncated)
         if reading is None:
             return None
         items = [item if isinstance(item, dict) else {} for item in reading.items]
         return self._candidates([*map(fields_of, items)], reading, None)
 
-    def _from_text(self, text: str, truncated: bool) -> Reading[Candidate]:
+    def _from_text(self, text: str, truncated: bool) -> Extract[Candidate]:
         # The prompt ended in '### 4\nInstruction:', so the text starts with the instruction itself. 0: unknown.
         if self._asking.propose == "completions":
             text = self._wording.fill("cue", first="0") + text
@@ -173,8 +173,8 @@ class Alpaca:
         return self._candidates(reading.items, reading, len(reading.items) - 1 if truncated else None)
 
     def _candidates(
-        self, tasks: Sequence[Mapping[str, str | None]], reading: Reading[Any], cut: int | None
-    ) -> Reading[Candidate]:
+        self, tasks: Sequence[Mapping[str, str | None]], reading: Extract[Any], cut: int | None
+    ) -> Extract[Candidate]:
         """Return the tasks of a reading that have an instruction; what the others say is lost.
 
         Args:
@@ -182,7 +182,7 @@ class Alpaca:
             reading: The items, and what is lost already.
             cut: Index of the task that the token limit cut, or None.
         """
-        found: Reading[Candidate] = Reading(lost=reading.lost)
+        found: Extract[Candidate] = Extract(lost=reading.lost)
         inputs = without_nothing([task.get("input") or "" for task in tasks], self._wording["no_input"])
         for at, (task, given, item) in enumerate(zip(tasks, inputs, reading.items, strict=True)):
             if instruction := (task.get("instruction") or "").strip():

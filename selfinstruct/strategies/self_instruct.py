@@ -23,7 +23,7 @@ from ..core.prompts import Asking, Completion, Endpoint, Message, Prompt, Sampli
 from ..core.tasks import Candidate, Demonstration, Development, Instance
 from .few_shot import INSTANCES, INSTRUCTIONS, classify_prefix, instances_prefix
 from .protocol import PreviewPrompt
-from .reading.lines import Reading, without_nothing
+from .reading.lines import Extract, without_nothing
 from .reading.lists import clean_item, read_list, without_numbers
 from .reading.loose_json import as_text, fields_of, read_json
 from .reading.text_blocks import LABEL_FIRST, read_blocks, read_examples
@@ -138,7 +138,7 @@ class SelfInstruct:
             candidates[-1] = replace(candidates[-1], truncated=True)
         return candidates + [Candidate("", error=error) for error in found.lost]
 
-    def _listed_in_json(self, text: str, truncated: bool) -> Reading[str] | None:
+    def _listed_in_json(self, text: str, truncated: bool) -> Extract[str] | None:
         """Read {"instructions": ["1. Plan a trip", {"instruction": "Write ..."}]}: text or objects, numbered or not."""
         reading = read_json(text, "instructions", truncated)
         if reading is None:
@@ -148,7 +148,7 @@ class SelfInstruct:
             if not isinstance(said, str):
                 reading.lose("no_instruction", as_text(item))
         found = without_numbers([said.strip() for said in texts if isinstance(said, str)])
-        return Reading([item for item in map(clean_item, found) if item], reading.lost)
+        return Extract([item for item in map(clean_item, found) if item], reading.lost)
 
     async def develop(self, candidate: Candidate, ask: Callable[[Prompt], Awaitable[Completion]]) -> Development:
         """Ask whether the task is a classification, then request instances. A failed response becomes `error`."""
@@ -280,7 +280,7 @@ class SelfInstruct:
         own, mark, _ = text.partition("\n" + opening)
         return own, bool(mark)
 
-    def _blocks(self, text: str, classification: bool) -> Reading[dict[str, str]]:
+    def _blocks(self, text: str, classification: bool) -> Extract[dict[str, str]]:
         if not classification:
             return read_examples(text, self._wording.fields)
         # The prompt ended in 'Example 1', so the text starts with the label.

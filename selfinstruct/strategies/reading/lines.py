@@ -1,7 +1,7 @@
 """What the readers share: their result, and how they see lines, digits, rules, fences, and fields that are empty.
 
 The readers follow one rule. They remove what is unmistakably structure: its counterpart stands in the same response, or
-the prompt's wording asks for it. Everything else is part of an item, or is returned in `Reading.lost`.
+the prompt's wording asks for it. Everything else is part of an item, or is returned in `Extract.lost`.
 
 Every function accepts any text, never raises, and runs in linear time. The patterns therefore use possessive
 quantifiers (`*+`, `++`, `?+`): a line of a million blanks causes no backtracking.
@@ -38,7 +38,7 @@ _BRACKETS = "<>[]()（）【】「」《》"
 
 
 @dataclass(frozen=True, slots=True)
-class Reading(Generic[T]):
+class Extract(Generic[T]):
     """What was read of a response. lost: what is neither an item nor structure, each as 'reason: text'."""
 
     items: list[T] = field(default_factory=list)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from .lines import BLANK, DIGITS, FENCE, HANZI, RULE, Reading, code_lines, lines_of, opens_fence
+from .lines import BLANK, DIGITS, FENCE, HANZI, RULE, Extract, code_lines, lines_of, opens_fence
 
 _WORDS = r"task|instruction|question|item|number|no\.?+|任务|指令|题目|问题|编号"
 _CIRCLED = "①-⒛⓫-⓾❶-➓㈠-㈩㉑-㉟㊀-㊉㊱-㊿🔟"
@@ -59,7 +59,7 @@ _FULL_STOPS = (".", "!", "?", "。", "！", "？")
 _QUOTES = {'"': '"', "“": "”", "「": "」", "『": "』", "`": "`"}
 
 
-def read_list(text: str, continues: bool = False) -> Reading[str]:
+def read_list(text: str, continues: bool = False) -> Extract[str]:
     """Return the items of a numbered list, or of a bulleted list if no line has a number.
 
     What follows an item after a blank line, a heading, an 'Input:' or 'Output:' line, or a bullet below a complete
@@ -80,7 +80,7 @@ def read_list(text: str, continues: bool = False) -> Reading[str]:
     wrapped = opens_fence(lines[:first])
     code = code_lines([*[""] * first, *lines[first:]], numbers, {}, wrapped)
     starts = _starts(lines, {at: number for at, number in numbers.items() if at not in code}, continues)
-    reading: Reading[str] = Reading()
+    reading: Extract[str] = Extract()
     items: list[list[str]] = [[""]] if continues else []
     outside: list[str] = []
     open_ = continues  # whether the next line may still belong to the last item
@@ -109,13 +109,13 @@ def read_list(text: str, continues: bool = False) -> Reading[str]:
             items[-1].append(("\n" if at - 1 in code else " ") + line.strip())
     _lose(reading, outside)
     reading.items.extend(filter(None, map(_join, items)))
-    return reading if reading.items else Reading()
+    return reading if reading.items else Extract()
 
 
 _CLOSING = (RULE, FENCE, _HEADING, _SAYS_MORE)
 
 
-def _lose(reading: Reading[str], outside: list[str]) -> None:
+def _lose(reading: Extract[str], outside: list[str]) -> None:
     """Note the lines between two items, unless they only separate, and clear them."""
     if not all(RULE.match(line) for line in outside):
         reading.lose("left_out", "\n".join(outside))

@@ -2,7 +2,7 @@
 
 Reads item by item. What deviates from JSON but has one meaning only is read: comments, trailing commas, single or curly
 quotes, bare keys, Python's constants, raw line breaks, backslashes that escape nothing, brackets that are never closed.
-Anything else that is no item is returned in `Reading.lost`. Nothing raises. The strategies use it for structured
+Anything else that is no item is returned in `Extract.lost`. Nothing raises. The strategies use it for structured
 responses.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
-from .lines import FENCE, Reading, lines_of
+from .lines import FENCE, Extract, lines_of
 from .lists import number_of
 from .marks import LOOSE, PROPER, is_mark
 
@@ -56,7 +56,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_unique)
 
 
-def read_json(text: str, key: str, truncated: bool = False) -> Reading[Any] | None:
+def read_json(text: str, key: str, truncated: bool = False) -> Extract[Any] | None:
     """Return the items under `key`; also accept a bare list, a list under another key, or objects in a row.
 
     Return None if the text is not a JSON response. It is one if a line starts with a bracket before any line starts
@@ -68,7 +68,7 @@ def read_json(text: str, key: str, truncated: bool = False) -> Reading[Any] | No
         truncated: Whether the token limit cut the response, so that an item that is not closed is incomplete.
     """
     text = "\n".join(lines_of(text))
-    reading: Reading[Any] = Reading()
+    reading: Extract[Any] = Extract()
     at, last = _opening(text, 0), 0
     if at < 0:
         return None
@@ -132,7 +132,7 @@ def _outside(text: str) -> str:
     return "\n".join(line for line in text.split("\n") if not FENCE.match(line)).strip(" \t\n]},")
 
 
-def _read_value(text: str, at: int, key: str, truncated: bool, reading: Reading[Any]) -> int:
+def _read_value(text: str, at: int, key: str, truncated: bool, reading: Extract[Any]) -> int:
     """Add the items of the value at `at`, and return where the value ends."""
     # [{"instruction": ...}, ...]
     if text[at] == "[":
@@ -153,7 +153,7 @@ def _read_value(text: str, at: int, key: str, truncated: bool, reading: Reading[
     return end
 
 
-def _read_items(text: str, at: int, truncated: bool, reading: Reading[Any]) -> int:
+def _read_items(text: str, at: int, truncated: bool, reading: Extract[Any]) -> int:
     """Add the values from `at` to the closing bracket, separated by commas or by nothing; return where they end."""
     broken = 0
     while True:
@@ -175,7 +175,7 @@ def _read_items(text: str, at: int, truncated: bool, reading: Reading[Any]) -> i
         at = _skip_item(text, at, reading)
 
 
-def _skip_item(text: str, at: int, reading: Reading[Any]) -> int:
+def _skip_item(text: str, at: int, reading: Extract[Any]) -> int:
     """Note a broken item as lost, and return where the next one begins."""
     further = _NEXT.get(text[at], _NEXT[""]).search(text, at + 1)
     end = further.end() if further else len(text)

@@ -11,7 +11,7 @@ Where does a value end? An output may contain anything: lines such as 'Input: 3'
   every boundary. A fence is, if it has its counterpart above the first block.
 - After the last block, the same rule is structure, and so is the next number.
 
-Everything else is content, or is returned in `Reading.lost`: text before the first block or after the last rule, a
+Everything else is content, or is returned in `Extract.lost`: text before the first block or after the last rule, a
 closing sentence about the tasks, and a field that a block has twice.
 """
 
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from .lines import BLANK, FENCE, RULE, Reading, code_lines, indent_of, lines_of, opens_fence
+from .lines import BLANK, FENCE, RULE, Extract, code_lines, indent_of, lines_of, opens_fence
 from .lists import strip_emphasis
 from .marks import Head, Mark, filled_above, find_marks, head_of
 
@@ -49,7 +49,7 @@ _FAREWELL = re.compile(
 )
 
 
-def read_blocks(text: str, names: Sequence[str], own: Mapping[str, str] | None = None) -> Reading[dict[str, str]]:
+def read_blocks(text: str, names: Sequence[str], own: Mapping[str, str] | None = None) -> Extract[dict[str, str]]:
     """Return the blocks of a response, each with the fields that it has.
 
     A value keeps its lines unchanged, without blank lines around it. If a block has a field twice, the first text
@@ -64,11 +64,11 @@ def read_blocks(text: str, names: Sequence[str], own: Mapping[str, str] | None =
     lines = lines_of(text)
     marks = find_marks(lines, names, own or {})
     if not marks:
-        return Reading()
+        return Extract()
     return _BlockReader(lines, marks, names).read()
 
 
-def read_examples(text: str, own: Mapping[str, str] | None = None) -> Reading[dict[str, str]]:
+def read_examples(text: str, own: Mapping[str, str] | None = None) -> Extract[dict[str, str]]:
     """Return blocks of input and output, or the single output of a response that starts with an output.
 
     Args:
@@ -137,9 +137,9 @@ class _BlockReader:
         heads = {mark.top: mark.head for mark in marks if mark.head and mark.head.kind == shape}
         return code_lines(lines, edges, {at: head.number for at, head in heads.items() if head.number}, self._wrapped)
 
-    def read(self) -> Reading[dict[str, str]]:
+    def read(self) -> Extract[dict[str, str]]:
         """Return the blocks."""
-        reading: Reading[dict[str, str]] = Reading()
+        reading: Extract[dict[str, str]] = Extract()
         lines, blocks = self._lines, self._blocks
         if not blocks:
             return reading
