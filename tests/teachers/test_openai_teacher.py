@@ -81,7 +81,7 @@ def test_a_body_that_is_no_answer(httpserver: HTTPServer, name: str) -> None:
 
 
 ODD_JSON = {
-    "error body, choices null": (body(choices=None, error={"message": "overloaded"}), "no_choices", True),
+    "error body, choices null": (body(choices=None, error={"message": "overloaded"}), "server_error: 503", True),
     "no choices at all": (body(choices=[]), "no_choices", True),
     "a choice that is no object": (body(choices=["Hello."]), "no_choices", True),
     "refusal": (body({"content": None, "refusal": "I can't\nhelp."}), "refusal: I can't help.", False),
@@ -116,7 +116,7 @@ def test_an_answer_cut_by_the_token_limit_is_an_answer(httpserver: HTTPServer) -
 
 
 def test_content_in_parts_is_joined(httpserver: HTTPServer) -> None:
-    parts = [{"type": "text", "text": "One, "}, {"type": "image"}, "stray", {"type": "text", "text": "two."}]
+    parts = [{"type": "text", "text": "One, "}, {"type": "image"}, {"type": "text", "text": "two."}]
     httpserver.expect_request(CHAT).respond_with_json(body({"content": parts}))
     assert ask(httpserver).text == "One, two."
 

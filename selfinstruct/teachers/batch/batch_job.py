@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...core.errors import TeacherDown, TeacherRefused
-from ...core.prompts import BatchJob, Question
+from ...core.prompts import BatchJob, Prompt, Question
 from ..openai.batches import ENDED, BatchApi, NoRoom, RemoteBatch, Unreachable
+from ..openai.server_error import ServerError
 from .results import NoAnswer, Outcome, read_results
 
 _PATIENCE = 20
@@ -42,7 +43,14 @@ class JobFile:
 class JobRunner:
     """Creates jobs, waits for them and reads their results."""
 
-    def __init__(self, api: BatchApi, notes: Notes, poll_s: float, report: Callable[[int, str], None]) -> None:
+    def __init__(
+        self,
+        api: BatchApi,
+        notes: Notes,
+        poll_s: float,
+        report: Callable[[int, str], None],
+        learn: Callable[[Prompt, ServerError], bool],
+    ) -> None:
         """Send nothing yet.
 
         Args:
@@ -50,7 +58,9 @@ class JobRunner:
             notes: records jobs.
             poll_s: longest pause between two polls of a job.
             report: receives a job's number and status at each poll.
+            learn: as of `read_results`.
         """
+        self._learn = learn
         self._api, self._notes, self._poll_s, self._report = api, notes, poll_s, report
 
     async def run(self, job: BatchJob, questions: Sequence[Question], upload: JobFile | None) -> dict[str, Outcome]:
@@ -135,7 +145,7 @@ class JobRunner:
         ids = [file for file in (remote.output_file, remote.error_file) if file is not None]
         contents = [await self._api.content(file) for file in ids]
         present = [content for content in contents if content is not None]
-        found, unused = read_results(present, {question.key: question.prompt for question in questions})
+        found, unused = read_results(present, {each.key: each.prompt for each in questions}, self._learn)
 
         # A question without a line is asked again.
         reason = f"the job is {remote.status} and has no row of it"

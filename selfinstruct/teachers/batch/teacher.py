@@ -47,7 +47,7 @@ class BatchTeacher:
                 this start. None: wait for the answers.
         """
         self._live, self._config, self._notes, self._leave = live, config, notes, leave
-        self._runner = JobRunner(live.batches(), notes, config.batch_poll_s, self._set_status)
+        self._runner = JobRunner(live.batches(), notes, config.batch_poll_s, self._set_status, live.learn)
         self._most = config.batch_questions
         self._collected: list[Question] = []
         self._futures: dict[str, asyncio.Future[Outcome]] = {}

@@ -11,21 +11,33 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...core.prompts import Completion, Prompt, ending_of
+from ...core.reasoning import split_reasoning
 from ...core.tasks import storable
+from .server_error import read_error
 from .usage import read_usage
 
 _NAME = 200
 """Most characters that are kept of a model's name or a finish reason, which the server chooses."""
+_BRIEF = 300
+"""Most characters of a server's text in a message."""
+_DEPTH = 4
+_REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
+"""Where servers put what the model thought, beside the content. Some fill two with the same text: the first counts."""
+
+
+def decode(content: str | bytes) -> object:
+    """The JSON value in a body, or else its text."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return content if isinstance(content, str) else content.decode("utf-8", "replace")
 
 
 def read_answer(body: object, prompt: Prompt) -> Completion:
     """The completion in a decoded response body. Never raises: a bad body is a completion with an error."""
-    # A body without a JSON content type comes as text: an HTML page, or JSON after all.
-    if isinstance(body, str):
-        body = _decoded(body)
     if isinstance(body, str):
         kind = "html_answer" if body.lstrip().startswith("<") else "not_json"
-        return Completion("", error=f"{kind}: {one_line(body)}", failed=True)
+        return Completion("", error=brief(f"{kind}: {body}"), failed=True)
     if not isinstance(body, Mapping):
         return Completion("", error=f"broken_answer: {type(body).__name__} instead of an object", failed=True)
 
@@ -34,60 +46,87 @@ def read_answer(body: object, prompt: Prompt) -> Completion:
     model = storable(body["model"])[:_NAME] if isinstance(body.get("model"), str) else ""
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
+    said = read_error(200, body)
+    if said is not None:
+        return Completion("", usage=usage, model=model, error=brief(f"server_error: {said.text}"), failed=True)
     if not isinstance(choice, Mapping):
-        said = body.get("error")
-        detail = f": {said}" if said else ""
-        return Completion("", usage=usage, model=model, error=f"no_choices{detail}", failed=True)
+        return Completion("", usage=usage, model=model, error="no_choices", failed=True)
+    finish = _finish_reason(choice, usage.completion_tokens, prompt)
+    broken = read_error(200, {"error": choice.get("error")})
+    if broken is not None or ending_of(finish) == "error":
+        detail = broken.text if broken else f"the server ended the answer with {finish!r}"
+        return Completion("", finish, usage, model, error=brief(f"server_error: {detail}"), failed=True)
+
+    # {"content": "Hello.", "refusal": null, "reasoning_content": "They greet me."} in "message", or {"text": "Hello."}
+    message = choice.get("message")
+    fields = message if isinstance(message, Mapping) else choice
+    content = fields.get("content")
+    text, thought = _texts(choice.get("text") if content is None else content)
+    refusal = _texts(fields.get("refusal"))[0] or _refusal_in(content)
+    beside = next((found for name in _REASONING_FIELDS if (found := "".join(_texts(fields.get(name))))), "")
+    reasoning = storable("\n".join(part for part in (beside, thought) if part))
 
     # Why the text is no answer, if it isn't.
-    finish = choice.get("finish_reason")
-    finish = storable(finish)[:_NAME] if isinstance(finish, str) and finish else "stop"
-    text, refusal = _content(choice, prompt)
-    error = None
+    text, error = storable(text), None
     if refusal:
-        error = f"refusal: {one_line(refusal)}"
+        error = brief(f"refusal: {refusal}")
     elif ending_of(finish) == "filter":
-        error = "content_filter" if finish == "content_filter" else f"content_filter: {one_line(finish)}"
+        error = "content_filter" if finish == "content_filter" else brief(f"content_filter: {finish}")
     elif not text.strip():
-        error = "empty_answer"
-    return Completion(
-        text,
-        finish_reason=finish,
-        usage=usage,
-        model=model,
-        error=error,
-        logprobs=_logprobs(choice.get("logprobs")) if prompt.top_logprobs is not None else None,
-    )
+        error = "only_reasoning" if reasoning else "empty_answer"
+    elif not split_reasoning(text)[1].strip():
+        error = "only_reasoning"
+    if error == "only_reasoning":
+        error += f": {usage.completion_tokens:,} tokens and no answer; finish reason {finish!r}"
+    logprobs = _logprobs(choice.get("logprobs")) if prompt.top_logprobs is not None else None
+    return Completion(text, finish, usage, model, error, logprobs=logprobs, reasoning=reasoning)
 
 
-def _content(choice: Mapping[str, Any], prompt: Prompt) -> tuple[str, str]:
-    """The text and the refusal of one choice; empty if missing."""
-    if prompt.endpoint == "completions":
-        text = choice.get("text")
-        return (storable(text) if isinstance(text, str) else ""), ""
-    message = choice.get("message")
-    if not isinstance(message, Mapping):
+def _finish_reason(choice: Mapping[str, Any], tokens: int, prompt: Prompt) -> str:
+    """The finish reason. Old servers leave it out: then an answer as long as the limit counts as cut off by it."""
+    for name in ("finish_reason", "native_finish_reason", "stop_reason", "done_reason"):
+        reason = choice.get(name)
+        if isinstance(reason, str) and reason:
+            return storable(reason)[:_NAME]
+    most = prompt.sampling.max_tokens
+    return "length" if most is not None and tokens >= most else "stop"
+
+
+def _texts(content: object, depth: int = 0) -> tuple[str, str]:
+    """The text and the reasoning in a content: a text, a part, or a list of both.
+
+    A part: {"type": "text", "text": "Hello."}, {"type": "output_text", "text": {"value": "Hello."}},
+    {"type": "thinking", "thinking": [{"type": "text", "text": "They greet me."}]}.
+    """
+    if isinstance(content, str):
+        return content, ""
+    if isinstance(content, list) and depth < _DEPTH:
+        pairs = [_texts(part, depth + 1) for part in content]
+        return "".join(text for text, _ in pairs), "\n".join(thought for _, thought in pairs if thought)
+    if not isinstance(content, Mapping) or depth >= _DEPTH:
         return "", ""
-    text, refusal = message.get("content"), message.get("refusal")
-    if isinstance(text, list):  # content parts: [{"type": "text", "text": "Hello."}]
-        parts = [part.get("text") for part in text if isinstance(part, Mapping)]
-        text = "".join(part for part in parts if isinstance(part, str))
-    return (storable(text) if isinstance(text, str) else ""), (storable(refusal) if isinstance(refusal, str) else "")
+    names = ("text", "value", "content", "thinking", "reasoning", "summary")
+    text, thought = next((_texts(content[name], depth + 1) for name in names if content.get(name)), ("", ""))
+    kind = str(content.get("type") or "text")
+    if "think" in kind or "reasoning" in kind or "thought" in kind or content.get("thought") is True:
+        return "", text + thought
+    return (text, thought) if "text" in kind or kind == "message" else ("", "")
 
 
-def _decoded(body: str) -> object:
-    """The JSON object in a text, or the text itself."""
-    if not body.lstrip().startswith("{"):
-        return body
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return body
+def _refusal_in(content: object) -> str:
+    """The refusal in a list of parts: [{"type": "refusal", "refusal": "I can't help."}]."""
+    parts = content if isinstance(content, list) else []
+    return "".join(_texts(part.get("refusal"))[0] for part in parts if isinstance(part, Mapping))
 
 
 def one_line(text: str) -> str:
     """A server's text on one line, without characters that the journal can't store."""
     return " ".join(storable(text).split())
+
+
+def brief(text: str) -> str:
+    """The beginning of `one_line(text)`, for a message."""
+    return one_line(text)[:_BRIEF]
 
 
 def _logprobs(found: object) -> dict[str, float] | None:

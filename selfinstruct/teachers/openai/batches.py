@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 
 from ...core.errors import TeacherRefused
 from ...core.prompts import BatchJob
+from .server_error import error_of
 
 T = TypeVar("T")
 
@@ -138,16 +139,15 @@ class BatchApi:
             return await asking
         # A status: is the queue full, can a retry help, does the account or the key refuse, or is the job wrong?
         except openai.APIStatusError as error:
-            said = self._line(str(error))
+            found = error_of(error.response)
+            said = self._line(found.text or str(error))
             if _is_full(error.code, said):
                 raise NoRoom(said) from None
             # Temporary, unless the account has nothing left to spend: then its 429s don't end.
-            passing = error.status_code >= 500 or error.status_code in (408, 409, 425, 429)
-            quota = error.code in ("insufficient_quota", "billing_hard_limit_reached")
-            if passing and not quota:
-                raise Unreachable(said) from None
-            if quota or error.status_code in (401, 402, 403, 404):
+            if found.is_final:
                 raise self._refused(error) from error
+            if found.status >= 500 or found.status in (408, 409, 425, 429):
+                raise Unreachable(said) from None
             hint = "check model and sampling, or lower teacher.batch_questions"
             raise TeacherRefused(f"the server doesn't take this batch job: {said}; {hint}") from None
         except TooLarge as error:

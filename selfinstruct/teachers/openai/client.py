@@ -8,13 +8,15 @@ libraries, so it's imported only when a teacher is made.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, cast
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 import httpx2
@@ -24,13 +26,15 @@ from multidict import CIMultiDict
 from ...core.errors import TeacherRefused
 from ..egress import invalid_address, on_this_machine
 from ..limits import Limits, Turn
+from ..limits.headers import seconds_of
+from .answer_body import brief, decode
+from .masking import SecretMask
 from .options import PUBLIC_API, OpenAIOptions
 from .proxy import find_proxy, tls_context
+from .server_error import read_error
 
 _log = logging.getLogger(__name__)
 
-QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "access_terminated")
-"""Error codes of a 429 that no waiting resolves."""
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Largest response body after decompression: about six times the longest answer of today's models."""
 MAX_FILE_BYTES = 2 * 1024 * 1024 * 1024
@@ -74,9 +78,10 @@ class TeacherClient:
         self,
         config: OpenAIOptions,
         key: str,
+        secrets: Iterable[str],
         limits: Limits,
-        redact: Callable[[str], str],
         *,
+        headers: Mapping[str, str],
         concurrency: int,
         direct: bool,
     ) -> None:
@@ -85,8 +90,9 @@ class TeacherClient:
         Args:
             config: the teacher's address, timeout and retries.
             key: the API key.
+            secrets: what to mask in responses, beside the key and the proxy's password.
             limits: decides when a request may leave, and learns how it ended.
-            redact: turns text from a server into one line for the log, without the API key.
+            headers: further headers of every request.
             concurrency: questions in flight.
             direct: ignore the environment's proxies. A server on this machine is always asked directly.
 
@@ -100,57 +106,61 @@ class TeacherClient:
         # Requests go to one origin only, so one transport with one proxy setting is enough.
         proxy = None if direct or on_this_machine(home.host) else find_proxy(home)
         attempt_s, connections = _ATTEMPT_TIMEOUTS * config.timeout_s, concurrency + _SPARE_CONNECTIONS
-        self._transport = LimitedTransport(home, limits, redact, attempt_s, connections, proxy)
+        self.mask = SecretMask([key, *secrets, *_password_of(proxy)])
+        self._transport = LimitedTransport(home, limits, self.mask, attempt_s, connections, proxy)
         self._http = httpx2.AsyncClient(transport=self._transport, timeout=config.timeout_s, follow_redirects=True)
         self.sdk = openai.AsyncOpenAI(
             api_key=key,
             base_url=config.address or PUBLIC_API,
             timeout=config.timeout_s,
             max_retries=config.max_retries,
+            default_headers=headers,
             http_client=self._http,
         )
         self._options: dict[str, dict[str, Any]] = {}
 
-    async def ask(self, path: str, body: dict[str, Any], turn: Turn) -> object:
+    async def ask(self, path: str, body: dict[str, Any], turn: Turn, headers: Mapping[str, str]) -> object:
         """POST `body`, with the SDK's retries, and return the JSON value of the response, or its text if it isn't JSON.
 
         Args:
             path: the endpoint, such as /chat/completions.
             body: a JSON object.
             turn: the question that asks, for the limiter.
+            headers: further headers of this kind of question.
 
         Raises:
-            openai.APIError: the SDK's errors, after its retries.
+            openai.APIError: the SDK's errors, after its retries. `error_of` reads their response.
+            ValueError: a response that says it is JSON, and isn't.
             TimeoutError, aiohttp.ClientResponseError, TooLarge: as in `LimitedTransport.attempt`.
         """
-        options = self._options.get(path)
+        name = f"{path} {turn.kind}"
+        options = self._options.get(name)
         if options is None:
-            options = self._options[path] = self._options_for(path)
+            options = self._options[name] = self._options_for(path, headers)
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
-        # First attempt, without the SDK.
+        # First attempt, without the SDK. Let the SDK go on from anything but an answer.
         first: httpx2.Response | httpx2.RequestError
         try:
             first = await self._transport.attempt(turn, options, content)
         except httpx2.RequestError as error:
             first = error
-        else:
-            if first.status_code == 200 and first.headers.get("content-type", "").partition(";")[0].endswith("json"):
-                return json.loads(first.content)
-
-        # Anything but an answer: let the SDK go on from there.
+        if isinstance(first, httpx2.Response) and first.status_code == 200:
+            return _body_of(first)
         before = _QUESTION.set(_Question(turn, first))
         try:
-            return await self.sdk.post(path, body=body, cast_to=object)
+            options = {"headers": headers}
+            return _body_of(await self.sdk.post(path, body=body, cast_to=httpx2.Response, options=cast(Any, options)))
         finally:
             _QUESTION.reset(before)
 
-    def _options_for(self, path: str) -> dict[str, Any]:
-        """What aiohttp needs to POST to `path`, without the body: the same for every question, so it's built once."""
+    def _options_for(self, path: str, extra: Mapping[str, str]) -> dict[str, Any]:
+        """What aiohttp needs to POST to `path`, without the body: the same for every question of a kind."""
         sdk = self.sdk
-        headers = {name: value for name, value in sdk.default_headers.items() if isinstance(value, str)}
-        headers |= sdk.auth_headers
-        headers |= {"x-stainless-retry-count": "0", "x-stainless-read-timeout": str(sdk.timeout)}
+        headers = httpx2.Headers(sdk.auth_headers)
+        headers.update({name: value for name, value in sdk.default_headers.items() if isinstance(value, str)})
+        headers.update(extra)
+        headers.update({"x-stainless-retry-count": "0", "x-stainless-read-timeout": str(sdk.timeout)})
         request = self._http.build_request("POST", f"{sdk.base_url}{path.removeprefix('/')}", headers=headers)
         del request.headers["content-length"]  # 0, as there is no body yet
         return _options_of(request)
@@ -163,7 +173,7 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         self,
         home: httpx2.URL,
         limits: Limits,
-        redact: Callable[[str], str],
+        mask: SecretMask,
         attempt_s: float,
         connections: int,
         proxy: str | None,
@@ -173,12 +183,12 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         Args:
             home: the teacher's address. Requests to another origin (scheme, host, port) are refused.
             limits: decides when a request may leave, and learns how it ended.
-            redact: turns text from a server into one line for the log, without the API key.
+            mask: removes secrets from every response, before anything else reads it.
             attempt_s: longest time for a whole attempt: a response that drips forever never runs into a timeout.
             connections: the most open connections.
             proxy: a proxy's URL, or None to connect directly.
         """
-        self._home, self._limits, self._redact, self._attempt_s = home, limits, redact, attempt_s
+        self._home, self._limits, self._mask, self._attempt_s = home, limits, mask, attempt_s
         self._connections, self._proxy = connections, proxy
         # Loading CA certificates costs start-up time, and plain HTTP needs none.
         is_encrypted = home.scheme == "https" or (proxy or "").startswith("https:")
@@ -208,7 +218,7 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         except httpx2.RequestNotRead:  # a file's upload, or a request that was redirected
             data = request.stream
         if question is None:
-            return await self._send(_options_of(request), data)
+            return await self._send(_options_of(request), data, is_question=False)
         return await self.attempt(question.turn, _options_of(request), data)
 
     async def attempt(self, turn: Turn, options: dict[str, Any], data: object) -> httpx2.Response:
@@ -228,7 +238,7 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         await self._limits.enter(turn)
         try:
             async with asyncio.timeout(self._attempt_s):
-                response = await self._send(options, data)
+                response = await self._send(options, data, is_question=True)
         except (TimeoutError, httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
             self._limits.leave(turn, None)
             self._warn_once(error)
@@ -247,7 +257,7 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         if self._session is not None:
             await self._session.close()
 
-    async def _send(self, options: dict[str, Any], data: object) -> httpx2.Response:
+    async def _send(self, options: dict[str, Any], data: object, *, is_question: bool) -> httpx2.Response:
         # The session only sends and receives: redirects, cookies and decompression are httpx2's. It needs a running
         # event loop, which __init__ may not have.
         if self._session is None:
@@ -256,19 +266,34 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=jar, auto_decompress=False)
         try:
             async with self._session.request(**options, data=data, proxy=self._proxy) as response:
-                return await _read(response)
+                return self._cleaned(await _read(response), is_question)
         except aiohttp.ClientError as error:
             if isinstance(error, aiohttp.ClientResponseError) and not isinstance(error, aiohttp.ClientHttpProxyError):
                 raise  # this server doesn't speak HTTP; a retry won't help
             raise _as_httpx_error(error) from error
 
+    def _cleaned(self, response: httpx2.Response, is_question: bool) -> httpx2.Response:
+        """The response without secrets, and with the status that its body names: some servers send errors with 200."""
+        content = self._mask.body(response.content)
+        headers = [(name, self._mask.text(value)) for name, value in response.headers.multi_items()]
+        if content is not response.content or headers != response.headers.multi_items():
+            plain = [(name, value) for name, value in headers if name.encode() not in _PACKING]
+            response = httpx2.Response(response.status_code, headers=plain, content=content)
+        body = response.extensions["body"] = decode(content) if len(content) <= MAX_BODY_BYTES else ""
+        unanswered = is_question and response.is_success and not (isinstance(body, Mapping) and body.get("choices"))
+        error = read_error(response.status_code, body) if unanswered or response.is_error else None
+        if error is not None:
+            response.extensions["error"] = error
+            response.status_code = error.status
+            if error.is_final:
+                response.headers["x-should-retry"] = "false"
+            if error.retry_after and "retry-after" not in response.headers:
+                response.headers["retry-after"] = str(seconds_of(error.retry_after) or 0)
+        return response
+
     def _learn(self, turn: Turn, response: httpx2.Response) -> None:
-        """Tell the limiter what the server said. Keep the SDK from retrying when the account's quota is used up."""
+        """Tell the limiter what the server said."""
         self._warns = False
-        if response.status_code == 429 and _is_quota_used_up(response.content):
-            self._limits.abandon(turn)
-            response.headers["x-should-retry"] = "false"
-            return
         # Retry-After: 30, x-ratelimit-remaining-tokens: 149984. The limiter wants names in lower case.
         headers = {
             name.lower().decode("latin-1"): value.decode("latin-1")
@@ -281,7 +306,7 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         """Name a dead address at the first failure. The SDK retries silently for a minute or more."""
         if self._warns:
             self._warns = False
-            reason = self._redact(str(error)) or type(error).__name__
+            reason = self._mask.line(str(error)) or type(error).__name__
             _log.warning("selfinstruct: no answer from %s yet: %s", self._home, reason)
 
 
@@ -327,10 +352,16 @@ def _as_httpx_error(error: aiohttp.ClientError) -> httpx2.RequestError:
     return httpx2.ReadError(str(error))
 
 
-def _is_quota_used_up(content: bytes) -> bool:
-    """Whether a 429 means that the account has nothing left to spend: {"error": {"code": "insufficient_quota"}}."""
-    try:
-        error = json.loads(content)["error"]
-        return error.get("code") in QUOTA or error.get("type") in QUOTA
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        return False
+def _body_of(response: httpx2.Response) -> object:
+    """The JSON value of a response, or its text. Raises ValueError if it should be JSON, and isn't."""
+    body: object = response.extensions["body"]
+    if isinstance(body, str) and response.headers.get("content-type", "").partition(";")[0].endswith("json"):
+        raise ValueError(brief(body) or "an empty body")
+    return body
+
+
+def _password_of(proxy: str | None) -> list[str]:
+    """The password in a proxy's URL, as it stands there and as it is sent."""
+    parts = urlsplit(proxy or "")
+    sent = base64.b64encode(f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()).decode()
+    return [parts.password, unquote(parts.password), sent] if parts.password else []

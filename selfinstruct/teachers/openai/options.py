@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from ...config.fields import Free
+from ...config.fields import Free, Section
 from ...config.options import TeacherOptions
 from ...config.secrets import random_looking
 
@@ -18,7 +18,57 @@ PerMinute = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
-class OpenAIOptions(TeacherOptions):
+_OURS = ("model", "messages", "prompt", "stream", "n", "best_of", "max_tokens", "max_completion_tokens")
+"""What `extra_body` can't set: the answer would not be read, or the budget would not hold."""
+
+
+class FromEnvironment(Section):
+    """A value that is read from an environment variable, so that it stays out of the configuration."""
+
+    env: str = Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$", description="NAME of the environment variable.")
+
+
+class RequestOptions(Section):
+    """What requests contain beside the prompt and its sampling parameters."""
+
+    extra_body: dict[str, Any] = Field(
+        default={}, description="Further fields of the request's body, such as {thinking: {type: disabled}}."
+    )
+    extra_headers: Free[dict[str, str | FromEnvironment]] = Field(
+        default={}, description="Further headers; a secret one as {env: NAME} of an environment variable."
+    )
+    reasoning_effort: str | None = Field(
+        default=None, description="How long the model thinks: none, minimal, low, medium, high, as the server knows it."
+    )
+    chat_template_kwargs: dict[str, Any] = Field(
+        default={}, description="Arguments of the chat template (vLLM, SGLang, llama.cpp): {enable_thinking: false}."
+    )
+
+    @property
+    def secret_headers(self) -> list[str]:
+        """The names of the headers whose values the environment holds."""
+        return [name for name, value in self.extra_headers.items() if not isinstance(value, str)]
+
+    @field_validator("extra_body")
+    @classmethod
+    def _leaves_ours(cls, value: dict[str, Any]) -> dict[str, Any]:
+        taken = next((name for name in _OURS if name in value), None)
+        if taken is not None:
+            raise ValueError(f"can't set {taken}: the teacher sets it; use teacher.model or strategy.sampling")
+        return value
+
+    @field_validator("extra_headers")
+    @classmethod
+    def _holds_no_secret(cls, value: dict[str, str | FromEnvironment]) -> dict[str, str | FromEnvironment]:
+        for name, header in value.items():
+            if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+                raise ValueError("a header's name has letters, digits, and hyphens, such as X-Title")
+            if isinstance(header, str) and any(map(random_looking, re.split(r"[\s._-]", header))):
+                raise ValueError(f"{name} looks like a secret; put it in a variable, and write {{env: NAME}}")
+        return value
+
+
+class OpenAIOptions(RequestOptions, TeacherOptions):
     """kind `openai`: any server that speaks OpenAI's HTTP protocol."""
 
     kind: str = Field(default="openai", description="openai")
@@ -48,7 +98,13 @@ class OpenAIOptions(TeacherOptions):
         description="Seconds of nothing but rate-limit responses (429) after which the run stops, to continue later.",
     )
     max_tokens_param: Literal["max_tokens", "max_completion_tokens"] = Field(
-        default="max_tokens", description="The server's name for the token limit; newer OpenAI models need the second."
+        default="max_tokens",
+        description="The server's name for the token limit; a 400 that asks for the other is followed.",
+    )
+    purposes: dict[str, RequestOptions] = Field(
+        default={},
+        description="extra_body, extra_headers, reasoning_effort, and chat_template_kwargs for one purpose, such as "
+        "{judge: {reasoning_effort: high}}; mappings are merged.",
     )
     mode: Free[Literal["live", "batch"]] = Field(
         default="live",
@@ -90,6 +146,16 @@ class OpenAIOptions(TeacherOptions):
             return self.batch_price_factor
         host = urlsplit(self.base_url or PUBLIC_API).hostname or ""
         return 0.5 if host == "openai.com" or host.endswith(".openai.com") else 1.0
+
+    def for_purpose(self, purpose: str) -> RequestOptions:
+        """What requests for `purpose` contain: the purpose's own options over the teacher's."""
+        own = self.purposes.get(purpose, RequestOptions())
+        return RequestOptions(
+            extra_body=self.extra_body | own.extra_body,
+            extra_headers=self.extra_headers | own.extra_headers,
+            reasoning_effort=own.reasoning_effort or self.reasoning_effort,
+            chat_template_kwargs=self.chat_template_kwargs | own.chat_template_kwargs,
+        )
 
     @field_validator("api_key_env")
     @classmethod

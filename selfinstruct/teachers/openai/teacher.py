@@ -7,29 +7,31 @@ SDK's typed models, and `answer_body` parses them tolerantly.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
 from ...core.errors import ConfigError, TeacherRefused
-from ...core.prompts import Asking, Completion, Prompt
+from ...core.prompts import Asking, Completion, Prompt, Usage
 from ..counting import bound_of
 from ..egress import on_this_machine
 from ..limits import Allowance, Limits, Turn
-from .answer_body import one_line, read_answer
+from .answer_body import read_answer
 from .batches import BatchApi
-from .options import OpenAIOptions
+from .options import OpenAIOptions, RequestOptions
+from .request_body import RequestBody
+from .server_error import ServerError, error_of
+from .usage import read_usage
 
 PATHS = {"chat": "/chat/completions", "completions": "/completions"}
 _HINTS = {
     401: "check the key in ${variable}",
-    402: "the account has no credit; add some, then start again",
+    402: "the account's credit or quota is used up; raise it, then start again",
     403: "this key may not use the model or the endpoint",
     404: "check teacher.model and teacher.base_url",
 }
-_DETAIL = 300
-"""Characters of a bad response that an error message keeps, counted after the key is removed."""
 
 
 class OpenAITeacher:
@@ -61,9 +63,20 @@ class OpenAITeacher:
         self._bound = bound_of(config)
         self.model = config.model
         self.asking = Asking.over(config.endpoint or "chat")
+        self._request = RequestBody(config)
+        purposes = ("", *config.purposes)
+        self._headers = {purpose: _headers(config.for_purpose(purpose)) for purpose in purposes}
+        secrets = [self._headers[p][name] for p in purposes for name in config.for_purpose(p).secret_headers]
         self._client = TeacherClient(
-            config, self._key, self._limits, self._line, concurrency=concurrency, direct=direct
+            config,
+            self._key,
+            secrets,
+            self._limits,
+            headers=self._headers[""],
+            concurrency=concurrency,
+            direct=direct,
         )
+        self._line = self._client.mask.line
 
     def batches(self) -> BatchApi:
         """The same server's endpoints for batch jobs."""
@@ -89,13 +102,7 @@ class OpenAITeacher:
         while (completion := await self._ask(prompt, turn)) is None:
             pass
         self._limits.settle(turn, completion.usage)
-        return replace(
-            completion,
-            text=self._without_key(completion.text),
-            model=self._without_key(completion.model),
-            finish_reason=self._without_key(completion.finish_reason),
-            error=self._line(completion.error) if completion.error else None,
-        )
+        return completion
 
     async def _ask(self, prompt: Prompt, turn: Turn) -> Completion | None:
         """One request with the SDK's retries; None if it gave up on 429s."""
@@ -107,9 +114,13 @@ class OpenAITeacher:
         # Every way that a request can fail, as a completion. The order matters: some of these are subclasses of others.
         errors = self._openai
         try:
-            body = await self._client.ask(PATHS[prompt.endpoint], self.body(prompt), turn)
+            sent = self.body(prompt)
+            headers = self._headers.get(prompt.purpose, {})
+            body = await self._client.ask(PATHS[prompt.endpoint], sent, turn, headers)
         except errors.APIStatusError as error:
-            return self._read_status(error)
+            said = error_of(error.response)
+            # A parameter that the server refuses isn't sent to it again. This request doesn't count as a failure.
+            return None if self._request.learn(sent, said) else self._read_status(said, error)
         except (errors.APITimeoutError, TimeoutError) as error:
             if isinstance(error.__cause__, httpx2.ConnectTimeout):
                 return self._failure("connection", error.__cause__)
@@ -126,67 +137,53 @@ class OpenAITeacher:
             return self._failure("broken_answer", error)
         return read_answer(body, prompt)
 
-    def _read_status(self, error: Any) -> Completion | None:
+    def _read_status(self, said: ServerError, error: Any) -> Completion | None:
         """The result of a final error status: a failed completion, None for a rate limit, or TeacherRefused."""
-        from .client import QUOTA
-
-        status = error.status_code
-        if status in _HINTS or (status == 429 and (error.code in QUOTA or error.type in QUOTA)):
+        if said.is_final:
             raise TeacherRefused(self._refusal(error)) from None
-        if status == 429:
+        if said.status == 429:
             return None
-        passing = status >= 500 or status in (408, 409, 425)
-        return self._failure("server_error" if passing else "bad_request", error)
+        if said.is_filter:
+            return Completion("", "content_filter", error=self._line(f"content_filter: {said.text}"))
+        passing = said.status >= 500 or said.status in (408, 409, 425)
+        body = error.response.extensions["body"]
+        usage = read_usage(body) if isinstance(body, Mapping) else Usage()
+        text = f"{said.http_status}: {said.text or 'no reason given'}"
+        return replace(self._failure("server_error" if passing else "bad_request", text), usage=usage)
 
     def body(self, prompt: Prompt) -> dict[str, Any]:
-        """The JSON body of the request for `prompt`. Parameters that aren't set are left out."""
-        body: dict[str, Any] = {"model": self.model}
-        if prompt.endpoint == "chat":
-            body["messages"] = [{"role": m.role, "content": m.content} for m in prompt.messages]
-        else:
-            body["prompt"] = prompt.text
+        """The JSON body of the request for `prompt`, without what the server is known to refuse."""
+        return self._request.of(prompt)
 
-        # Sampling
-        sampling = prompt.sampling
-        values = {
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "presence_penalty": sampling.presence_penalty,
-            "frequency_penalty": sampling.frequency_penalty,
-            self._config.max_tokens_param: sampling.max_tokens,
-            "stop": list(sampling.stop) if sampling.stop else None,
-        }
-        body.update({name: value for name, value in values.items() if value is not None})
+    def learn(self, prompt: Prompt, said: ServerError) -> bool:
+        """Return whether `said` refuses a parameter of the request for `prompt`; then it isn't sent any more."""
+        return self._request.learn(self.body(prompt), said)
 
-        # Log-probabilities and the schema, each in the format of its endpoint
-        if prompt.top_logprobs is not None and prompt.endpoint == "chat":
-            body |= {"logprobs": True, "top_logprobs": prompt.top_logprobs}
-        elif prompt.top_logprobs is not None:
-            body["logprobs"] = prompt.top_logprobs
-        if prompt.schema is not None:
-            schema = {"name": str(prompt.schema["title"]), "strict": True, "schema": prompt.schema}
-            body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        return body
-
-    def _failure(self, reason: str, error: BaseException) -> Completion:
+    def _failure(self, reason: str, error: object) -> Completion:
         return Completion("", error=self._line(f"{reason}: {str(error) or type(error).__name__}"), failed=True)
 
     def _refusal(self, error: Any) -> str:
-        hint = _HINTS.get(error.status_code, "the account's quota is used up; raise it, then start again")
-        said = f"{error.status_code} for model {self.model!r}: {self._line(str(error))}"
+        said = error_of(error.response)
+        hint = _HINTS[said.status]
         variable = self._config.api_key_env
-        if variable is None and error.status_code == 401:
+        if variable is None and said.status == 401:
             hint = "name the variable that holds the key in teacher.api_key_env"
-        return f"{self._client.sdk.base_url}: {said}; {hint.format(variable=variable)}"
+        line = f"{said.http_status} for model {self.model!r}: {self._line(said.text or 'no reason given')}"
+        return f"{self._client.sdk.base_url}: {line}; {hint.format(variable=variable)}"
 
-    def _line(self, text: str) -> str:
-        """One line of bounded length. The key is removed before the cut, so that no part of it remains."""
-        text = text.replace(" ssl:default", "")  # aiohttp says so of plain HTTP, too
-        return self._without_key(one_line(text))[:_DETAIL]
 
-    def _without_key(self, text: str) -> str:
-        """`text` with the key masked: some servers repeat the request's headers in their responses."""
-        return text.replace(self._key, "[key]") if len(self._key) >= 8 else text
+def _headers(options: RequestOptions) -> dict[str, str]:
+    """The extra headers, with those that the environment holds. Raises ConfigError."""
+    headers = {}
+    for name, value in options.extra_headers.items():
+        where = f"teacher.extra_headers.{name}"
+        if not isinstance(value, str):
+            found = os.environ.get(value.env, "").strip()
+            if not found:
+                raise ConfigError(f"{where}: ${value.env} is not set; export the value in it, or remove the header")
+            where, value = f"{where}: ${value.env}", found
+        headers[name] = _checked(value, where)
+    return headers
 
 
 def _find_key(config: OpenAIOptions) -> str:

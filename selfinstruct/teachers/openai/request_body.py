@@ -1,0 +1,99 @@
+"""Builds the JSON body of a request, and learns from a server's first 400 which parameters the server refuses."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ...core.prompts import Prompt
+from .options import OpenAIOptions
+from .server_error import ServerError
+
+_log = logging.getLogger(__name__)
+
+_OPTIONAL = (
+    "temperature top_p presence_penalty frequency_penalty stop logprobs top_logprobs response_format reasoning_effort "
+    "chat_template_kwargs"
+).split()
+"""What a request can do without. Some models take no sampling parameters, some servers no schema."""
+_REFUSES = re.compile(
+    r"unsupported|not? (?:be )?(?:support|permit|allow|enabl|available)|n't support|unavailable|unrecogni[sz]ed|unknown"
+    r"|unexpected|extra|deprecated|incompatible|cannot|only the default|strictly positive|not a valid (?:field|param)",
+    re.IGNORECASE,
+)
+
+
+class RequestBody:
+    """The bodies of the requests to one teacher."""
+
+    def __init__(self, config: OpenAIOptions) -> None:
+        self._config = config
+        self._limit = config.max_tokens_param
+        self._refused: set[str] = set()
+        self._settings = {purpose: config.for_purpose(purpose) for purpose in ("", *config.purposes)}
+
+    def of(self, prompt: Prompt) -> dict[str, Any]:
+        """Return the body of the request for `prompt`, without parameters that aren't set or are refused."""
+        body: dict[str, Any] = {"model": self._config.model}
+        if prompt.endpoint == "chat":
+            body["messages"] = [{"role": m.role, "content": m.content} for m in prompt.messages]
+        else:
+            body["prompt"] = prompt.text
+        sampling, settings = prompt.sampling, self._settings.get(prompt.purpose, self._settings[""])
+        values: dict[str, Any] = {
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "presence_penalty": sampling.presence_penalty,
+            "frequency_penalty": sampling.frequency_penalty,
+            self._limit: sampling.max_tokens,
+            "stop": list(sampling.stop) if sampling.stop else None,
+        }
+
+        # Log-probabilities and the schema, each in the format of its endpoint
+        if prompt.top_logprobs is not None and prompt.endpoint == "chat":
+            values |= {"logprobs": True, "top_logprobs": prompt.top_logprobs}
+        elif prompt.top_logprobs is not None:
+            values["logprobs"] = prompt.top_logprobs
+        if prompt.schema is not None:
+            schema = {"name": str(prompt.schema["title"]), "strict": True, "schema": prompt.schema}
+            values["response_format"] = {"type": "json_schema", "json_schema": schema}
+
+        # Settings for reasoning belong to chat models. `extra_body` has the last word.
+        if prompt.endpoint == "chat":
+            values["reasoning_effort"] = settings.reasoning_effort
+            values["chat_template_kwargs"] = settings.chat_template_kwargs or None
+        values |= settings.extra_body
+        return body | {name: v for name, v in values.items() if v is not None and name not in self._refused}
+
+    def learn(self, sent: Mapping[str, Any], error: ServerError) -> bool:
+        """Return whether a request can be sent again without the parameter that `error` refuses, and leave it out then.
+
+        Args:
+            sent: The body that was refused.
+            error: What the server said, such as "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens'."
+        """
+        if error.status not in (400, 422):
+            return False
+        if "max_tokens" in sent and "max_completion_tokens" in error.text:
+            self._limit = "max_completion_tokens"
+            return True
+        # 'presence_penalty', 'presencePenalty', 'presence penalty'
+        text = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s-]", "_", error.text).lower()
+        named = [
+            name for name in _OPTIONAL if name in sent and re.search(rf"(?<![a-z_]){name}(?![a-z_])|_{name}_", text)
+        ]
+        if not named or not _REFUSES.search(error.text):
+            return False
+        # 'temperature and top_p cannot both be specified': keep the first.
+        if "both" in error.text and len(named) > 1:
+            named = named[1:]
+        if "logprobs" in named or "top_logprobs" in named:
+            named += ["logprobs", "top_logprobs"]
+        new = dict.fromkeys(name for name in named if name not in self._refused)
+        self._refused |= new.keys()
+        if new:
+            message = "selfinstruct: the server refuses %s for model %s: left out from now on (%s)"
+            _log.warning(message, " and ".join(new), self._config.model, error.text[:200])
+        return True
