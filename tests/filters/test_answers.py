@@ -140,7 +140,7 @@ def test_what_only_looks_like_a_prompt(output: str) -> None:
 MARKERS = """
     <|im_end|> <|eot_id|> </s> <end_of_turn> <|end|> <eos> <|endoftext|> [/INST] <｜end▁of▁sentence｜> <｜User｜>
     <|END_OF_TURN_TOKEN|> <|user|> <|/user|> <|tool_call> <tool_call|> <turn|> [|endofturn|] <im_end> <end_of_utterance>
-    <<SYS>> <|eot|> <|end_of_role|> <|header_end|> <seed:eos> <extra_id_1> [e~[ [gMASK] <pad> [EOS] <|return|>""".split()
+    <<SYS>> <|end_of_role|> <|header_end|> <seed:eos> <extra_id_1> [e~[ [gMASK] <pad> [EOS] <|return|>""".split()
 
 
 @pytest.mark.parametrize("marker", MARKERS)
