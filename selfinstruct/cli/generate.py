@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _BEFORE_RESUMING = {
     "detached": ", when the jobs have ended",
     "budget": ", raise the cap, then",
-    "exhausted": ", add seeds, raise the temperature or lower min_yield, then",
+    "exhausted": ", do what the reason above suggests, or set min_yield to 0, then",
 }
 
 _Fork = Annotated[

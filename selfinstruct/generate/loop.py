@@ -60,7 +60,7 @@ class Loop:
         self._pool, self._asker, self._budget = pool, asker, budget
         self._generations, self._teachers, self._report = generations, teachers, progress
         self._changed = asyncio.Event()
-        self._proposals = Proposals(opened, pool, asker, generations, self._changed.set)
+        self._proposals = Proposals(opened, pool, asker, generations, self._changed.set, recall_only=teachers is None)
 
         # Development. Of the next `promising` admitted tasks none has failed, so they may become records.
         self._developer = Developer(pool, asker, generations, opened.journal)

@@ -56,8 +56,8 @@ class Pool:
     threshold and the number of neighbors to keep with each task come from the run's configuration.
 
     admitted: the admitted tasks, in order. proposed: how many tasks were read from answers. refused: how many verdicts
-    rejected a task, an answer or an instance. yields: the number of tasks admitted from each answered question, in
-    order. Failures say nothing about it.
+    rejected a task, an answer or an instance. answered: the number of each question that got an answer, in order, and
+    how many tasks were admitted before it. Failures are left out, because they say nothing about the yield.
     """
 
     def __init__(self, opened: OpenRun, checks: Checks) -> None:
@@ -66,7 +66,7 @@ class Pool:
         self._from = [arrival.first_question for arrival in opened.arrivals for _ in arrival.tasks]
         self.admitted: list[Admitted] = []
         self.refused = self.proposed = 0
-        self.yields: list[int] = []
+        self.answered: list[tuple[int, int]] = []
         self.checks, self._neighbours = checks, config.neighbours
         self._index = NoveltyIndex(config.max_similarity, refuse_equal=config.refuse_equal, nearest="refused")
         # The last start's admissions save the search for nearest texts; only the same program finds the same ones.
@@ -148,8 +148,8 @@ class Pool:
 
         # Later questions may see what this one admitted; see `seen_by`.
         self._sizes.append(len(self._shown))
-        if not completion.failed:  # a failure says nothing about the yield
-            self.yields.append(len(self.admitted) - before)
+        if not completion.failed:
+            self.answered.append((question, before))
 
     def refuse(self, question: int, index: int, stage: str, text: str, verdict: Verdict, part: int = 0) -> None:
         """Store a rejection in the ledger; see `Ledger.note` for the parameters."""

@@ -15,6 +15,7 @@ from ..journal.journal import Answer
 from ..strategies.material import draw_demos
 from .generations import Generations
 from .pool import Pool
+from .yield_watch import YieldWatch
 
 AT_A_TIME = 8
 """Questions that are prepared before the loop looks at answers that have arrived in the meantime."""
@@ -25,25 +26,40 @@ _RECENT = 50
 class Proposals:
     """Asks, recalls and consumes proposals. Calls `changed` when an answer has arrived.
 
-    exhausted: why nothing more is asked, once the teacher only repeats itself; None before. stuck: whether the next
-    answer in order will not arrive before the asker is opened.
+    exhausted: why nothing more is asked, once too few records result; None before. stuck: whether the next answer in
+    order will not arrive before the asker is opened. recall_only: whether no answer will arrive in this start.
     """
 
     def __init__(
-        self, opened: OpenRun, pool: Pool, asker: Asker, generations: Generations, changed: Callable[[], object]
+        self,
+        opened: OpenRun,
+        pool: Pool,
+        asker: Asker,
+        generations: Generations,
+        changed: Callable[[], object],
+        *,
+        recall_only: bool,
     ) -> None:
-        self._config, self._target, self._first_question = opened.configs[-1], opened.target, opened.first_question
+        self._config, self._target, self._recall_only = opened.configs[-1], opened.target, recall_only
+        self._watch = YieldWatch(opened, pool)
         self._pool, self._asker, self._generations, self._changed = pool, asker, generations, changed
         self._answers: dict[int, asyncio.Task[Answer] | Answer] = {}
         self._next_question = 0
-        self._earlier_yields = 0
-        self.exhausted: str | None = None
         self.stuck = False
+
+    @property
+    def exhausted(self) -> str | None:
+        return self._watch.exhausted
 
     @property
     def head(self) -> asyncio.Task[Answer] | Answer | None:
         """The next answer in order, or the task that waits for it; None if nothing can be consumed."""
-        return None if self.stuck or self.exhausted else self._answers.get(self._pool.consumed)
+        return self._answers.get(self._pool.consumed) if not self.stuck and self._goes_on() else None
+
+    def _goes_on(self) -> bool:
+        """Whether the yield so far allows more questions. A replay that asks nothing doesn't wait for tasks."""
+        answer = self._watch.may_go_on()
+        return self._recall_only if answer is None else answer
 
     @property
     def tasks(self) -> list[asyncio.Task[Answer]]:
@@ -56,7 +72,7 @@ class Proposals:
         failed: how many admitted tasks have no record. Returns whether there may be more to ask now.
         """
         for _ in range(AT_A_TIME):
-            if self.exhausted is not None or not self._may_ask(failed):
+            if not self._goes_on() or not self._may_ask(failed):
                 return False
             number = self._next_question
             answer = self._asker.recall(f"p:{number}")
@@ -88,9 +104,10 @@ class Proposals:
 
     def _expected_yield(self) -> float:
         """Predict the admitted tasks per question, from the last 50 consumed and one that admits everything."""
-        recent = self._pool.yields[-_RECENT:]
+        recent = self._pool.answered[-_RECENT:]
+        admitted = len(self._pool.admitted) - recent[0][1] if recent else 0
         requested = self._generations.current.tasks_per_question
-        return max((sum(recent) + requested) / (len(recent) + 1), 0.1)  # at most ten questions per missing task
+        return max((admitted + requested) / (len(recent) + 1), 0.1)  # at most ten questions per missing task
 
     def consume_next(self) -> bool:
         """Pass the next answer in order to the pool if it has arrived. Returns whether it has."""
@@ -106,19 +123,6 @@ class Proposals:
                 return False
         del self._answers[number]
 
-        # Yields before the current generation are not compared with `min_yield`: other seeds or teachers made them.
-        if number == self._first_question:
-            self._earlier_yields = len(self._pool.yields)
         self._pool.consume(number, head, self._generations.of(head))
-        if number >= self._first_question:
-            self._watch_yield()
+        self._watch.may_go_on()
         return True
-
-    def _watch_yield(self) -> None:
-        """End a run whose teacher only repeats itself: consume nothing after this question."""
-        window, least = self._config.min_yield_window, self._config.min_yield
-        if len(self._pool.yields) - self._earlier_yields >= window:
-            rate = sum(self._pool.yields[-window:]) / window
-            if rate < least:
-                brought = f"the last {window} questions brought {rate:.3f} new tasks each"
-                self.exhausted = f"{brought}, less than min_yield {least:g}"

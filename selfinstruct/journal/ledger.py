@@ -33,6 +33,10 @@ _ADMISSIONS = (
     "SELECT question, idx, instruction, nearest, score FROM verdicts "
     "WHERE (question, idx) > (?, ?) AND stage = 'admission' ORDER BY question, idx LIMIT 500"
 )
+_COUNTS = (
+    "SELECT stage, coalesce(reason, ''), count(DISTINCT question || ':' || idx) FROM verdicts "
+    "WHERE question IN (SELECT value FROM json_each(?)) AND start = ? GROUP BY 1, 2 ORDER BY 1, 2"
+)
 _PUT_VERDICT = "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_RECORD = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)"
 _PUT_DEVELOPMENT = "INSERT OR REPLACE INTO developments VALUES (?, ?, ?, ?)"
@@ -92,6 +96,12 @@ class Ledger:
         while rows := self._store.rows(_ADMISSIONS, after):
             yield from rows
             after = rows[-1][:2]
+
+    def counts(self, questions: Sequence[int]) -> dict[tuple[str, str], int]:
+        """Return how many tasks of these questions got each verdict in this start, by stage and reason ('': none)."""
+        self._store.flush()
+        rows = self._store.rows(_COUNTS, (json.dumps(list(questions)), self.start))
+        return {(stage, reason): count for stage, reason, count in rows}
 
     def records(self, limit: int | None = None) -> Iterator[Record]:
         """Return finished records in admission order, at most `limit`, all from one instant."""
