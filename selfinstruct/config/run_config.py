@@ -119,7 +119,9 @@ class RunConfig(Section):
         default=None, description="Never use more tokens, prompts and answers together."
     )
     min_yield: Free[Annotated[float, Field(ge=0)]] = Field(
-        default=0.05, description="Stop below this number of new tasks per question over the window; 0 never stops."
+        default=0.05,
+        description="Stop below this number of records per question over the window, or without any record in 50 "
+        "questions (at first 20); 0 never stops.",
     )
     min_yield_window: Free[Annotated[int, Field(ge=1)]] = Field(
         default=200, description="Number of questions in the window of min_yield."
