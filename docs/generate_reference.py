@@ -195,7 +195,12 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
     "filter": (
         "A proposed task, judged by its instruction. The first filter that objects decides.",
         [
-            Reason("truncated", "", "The token limit cut the response inside this task.", task(_GOOD, truncated=True)),
+            Reason(
+                "truncated",
+                "",
+                "The response ended early inside this task: at the token limit, or as the detail says.",
+                task(_GOOD, truncated=True),
+            ),
             Reason("scaffolding", "filters.scaffolding", "", task("Name rivers.<|im_end|>Name more of them.")),
             Reason("too_short", "filters.min_words", "Too few words.", task("Name rivers.")),
             Reason(
@@ -237,7 +242,12 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
             Reason("left_out", "", "A part of the response that is in no instance; the instances count."),
             Reason("unreadable_item", "", "An item of a JSON response that is broken; the other instances count."),
             Reason("too_many_instances", "", "More instances than requested."),
-            Reason("truncated", "", "The token limit cut the last answer.", worked("Bun, Loaf,", truncated=True)),
+            Reason(
+                "truncated",
+                "",
+                "The response ended early inside the last answer.",
+                worked("Bun, Loaf,", truncated=True),
+            ),
             Reason("empty_output", "", "The output is empty.", worked(" ")),
             Reason("output_equals_input", "", "The output only repeats the input.", worked("bread", "bread")),
             Reason("ends_in_colon", "", "Input or output ends in a colon, so the rest is missing.", worked("Names:")),

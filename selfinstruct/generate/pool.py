@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..config.plugins import check_returned
+from ..core.prompts import ending_of
 from ..core.tasks import Arrival, Candidate, Demonstration, Neighbour, Record, Verdict, storable
 from ..filters import Checks
 from ..journal.folder import OpenRun
@@ -165,6 +166,9 @@ class Pool:
         for check in self.checks.instructions:
             verdict = check_returned(check.check(candidate), Verdict, check, "check")
             if not verdict.ok:
+                ending = answer.completion.finish_reason
+                if verdict.reason == "truncated" and ending_of(ending) != "length":
+                    verdict = replace(verdict, detail=f"finish reason {ending!r}")
                 self.refuse(question, index, "filter", text, verdict)
                 return
 

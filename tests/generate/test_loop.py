@@ -237,6 +237,29 @@ def test_bad_answers_are_rows_and_the_run_goes_on(make_config: MakeConfig) -> No
     assert (odd.instruction, odd.instances[0].output) == ("Say ? and  loudly to the whole sea.", "? yes")
 
 
+def test_an_answer_that_ends_for_an_unknown_reason_loses_its_last_task(make_config: MakeConfig) -> None:
+    def text(number: int) -> str:
+        return "".join(f"### {n}\nInstruction: Name the {number} {n} birds.\nOutput: Bird {n}.\n" for n in (4, 5))
+
+    kinds = {1: Completion(text(1), "network_error"), 2: Completion(text(2), "eos"), 3: Completion(text(3), "length")}
+    run = grow(make_config(concurrency=1), Recorder(bad=lambda _, number: kinds.get(number)))
+    cut = {row[0]: row[6] for row in verdicts(run) if row[5] == "truncated"}
+    assert cut == {1: "finish reason 'network_error'", 3: ""}
+    assert [row[1] for row in verdicts(run) if row[5] == "truncated"] == [1, 1]
+
+
+@pytest.mark.parametrize("tag", ["think", "thought", "seed:think"])
+def test_reasoning_is_kept_in_the_journal_and_reaches_no_task(make_config: MakeConfig, tag: str) -> None:
+    draft = "### 4\nInstruction: Draft the best idea.\nOutput: No."
+    task = "### 4\nInstruction: Name the seven birds of the lake.\nOutput: Heron."
+    answer = Completion(f"<{tag}>\n{draft}\n</{tag}>\n{task}", reasoning="from the server")
+    run = grow(make_config(concurrency=1), Recorder(bad=lambda _, number: answer if number == 1 else None))
+    assert "Draft the best idea." not in {row[4] for row in verdicts(run)}
+    assert "Name the seven birds of the lake." in {row[4] for row in verdicts(run)}
+    rows = sqlite3.connect(run.path / "journal.sqlite").execute("SELECT text, reasoning FROM answers WHERE key = 'p:1'")
+    assert rows.fetchall() == [(answer.text, "from the server")]
+
+
 # --- what ends a run early ----------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ _OPTIONAL = (
     "chat_template_kwargs"
 ).split()
 """What a request can do without. Some models take no sampling parameters, some servers no schema."""
+_LIMITS = {"max_tokens", "max_completion_tokens"}
 _REFUSES = re.compile(
     r"unsupported|not? (?:be )?(?:support|permit|allow|enabl|available)|n't support|unavailable|unrecogni[sz]ed|unknown"
     r"|unexpected|extra|deprecated|incompatible|cannot|only the default|strictly positive|not a valid (?:field|param)",
@@ -76,19 +77,18 @@ class RequestBody:
         """
         if error.status not in (400, 422):
             return False
-        if "max_tokens" in sent and "max_completion_tokens" in error.text:
-            self._limit = "max_completion_tokens"
+        refuses = _REFUSES.search(error.text) is not None
+        if refuses and "max_completion_tokens" in error.text and (sent.keys() & _LIMITS):
+            self._limit = "max_tokens" if "max_completion_tokens" in sent else "max_completion_tokens"
             return True
         # 'presence_penalty', 'presencePenalty', 'presence penalty'
         text = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s-]", "_", error.text).lower()
-        named = [
-            name for name in _OPTIONAL if name in sent and re.search(rf"(?<![a-z_]){name}(?![a-z_])|_{name}_", text)
-        ]
-        if not named or not _REFUSES.search(error.text):
-            return False
+        named = [name for name in _OPTIONAL if name in sent and re.search(rf"(?<![a-z]){name}(?![a-z])", text)]
         # 'temperature and top_p cannot both be specified': keep the first.
-        if "both" in error.text and len(named) > 1:
+        if "both" in error.text:
             named = named[1:]
+        if not named or not refuses:
+            return False
         if "logprobs" in named or "top_logprobs" in named:
             named += ["logprobs", "top_logprobs"]
         new = dict.fromkeys(name for name in named if name not in self._refused)

@@ -1,0 +1,151 @@
+"""An answer's text, reasoning, and ending, in every shape that servers use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling
+from selfinstruct.teachers.openai.answer_body import read_answer
+
+PROMPT = Prompt("propose", (Message("user", "Go on."),), Sampling(max_tokens=50))
+TASK = "1. Name a tree."
+DRAFT = "1. Draft of a task."
+
+
+def read(message: Any, finish: Any = "stop", **choice: Any) -> Completion:
+    return read_answer({"choices": [{"message": message, "finish_reason": finish} | choice]}, PROMPT)
+
+
+CONTENTS: dict[str, Any] = {
+    "text": TASK,
+    "part": {"type": "text", "text": TASK},
+    "parts": [{"type": "text", "text": "1. Name "}, {"type": "text", "text": "a tree."}],
+    "texts": ["1. Name ", "a tree."],
+    "untyped": [{"text": TASK}],
+    "output_text": [{"type": "output_text", "text": {"value": TASK, "annotations": []}}],
+    "message": {"type": "message", "content": [{"type": "output_text", "text": TASK}]},
+    "with an image": [{"type": "image_url", "image_url": {"url": "x"}}, {"type": "text", "text": TASK}],
+    "with a tool's call": [{"type": "text", "text": TASK}, {"type": "tool_use", "input": {"text": "no"}}],
+}
+THOUGHTS: dict[str, Any] = {
+    "Mistral": [{"type": "thinking", "thinking": [{"type": "text", "text": DRAFT}]}, {"type": "text", "text": TASK}],
+    "Anthropic": [{"type": "thinking", "thinking": DRAFT, "signature": "x"}, {"type": "text", "text": TASK}],
+    "redacted": [{"type": "redacted_thinking", "data": "xyz"}, {"type": "text", "text": TASK}],
+    "reasoning": [{"type": "reasoning", "text": DRAFT}, {"type": "text", "text": TASK}],
+    "summary": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": DRAFT}]}, {"text": TASK}],
+    "Gemini": [{"text": DRAFT, "thought": True}, {"text": TASK}],
+    "tag in a part": [{"type": "text", "text": TASK}],
+}
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_content(name: str) -> None:
+    assert read({"content": CONTENTS[name]}) == Completion(TASK, usage=read({}).usage)
+
+
+@pytest.mark.parametrize("name", THOUGHTS)
+def test_reasoning_in_parts_is_no_content(name: str) -> None:
+    completion = read({"content": THOUGHTS[name]})
+    assert (completion.text, completion.error) == (TASK, None)
+    assert completion.reasoning == ("" if name in ("redacted", "tag in a part") else DRAFT)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"reasoning_content": DRAFT},
+        {"reasoning": DRAFT},
+        {"thinking": DRAFT},
+        {"reasoning": {"content": DRAFT}},
+        {
+            "reasoning_details": [
+                {"type": "reasoning.text", "text": DRAFT},
+                {"type": "reasoning.encrypted", "data": "x"},
+            ]
+        },
+        {"reasoning_details": [{"type": "reasoning.summary", "summary": DRAFT}]},
+        {
+            "reasoning": DRAFT,
+            "reasoning_content": DRAFT,
+            "reasoning_details": [{"type": "reasoning.text", "text": "x"}],
+        },
+    ],
+)
+def test_reasoning_beside_the_content(fields: dict[str, Any]) -> None:
+    completion = read({"content": TASK} | fields)
+    assert (completion.text, completion.reasoning, completion.error) == (TASK, DRAFT, None)
+    completion = read({"content": None} | fields, "length")
+    assert completion.reasoning == DRAFT
+    assert (completion.error or "").startswith("only_reasoning: ")
+    assert "length" in (completion.error or "")
+
+
+@pytest.mark.parametrize("text", ["<think>for ever", "<think>a</think>\n\n", "<think>a</think>"])
+def test_a_text_that_is_all_reasoning_is_no_answer(text: str) -> None:
+    completion = read({"content": text})
+    assert completion.text == text, "the journal keeps it"
+    assert (completion.error or "").startswith("only_reasoning")
+
+
+@pytest.mark.parametrize("choice", [{"text": TASK}, {"text": None, "message": {"content": TASK}}, {"text": [TASK]}])
+def test_either_endpoint_is_read_in_either_shape(choice: dict[str, Any]) -> None:
+    assert read_answer({"choices": [choice]}, PROMPT).text == TASK
+
+
+@pytest.mark.parametrize(
+    ("finish", "error", "truncated"),
+    [
+        ("STOP", None, False),
+        ("eos", None, False),
+        ("tool_calls", None, False),
+        ("MAX_TOKENS", None, True),
+        ("abort", None, True),
+        ("brand_new", None, True),
+        ("SAFETY", "content_filter: SAFETY", True),
+        ("content_filter: RECITATION", "content_filter: content_filter: RECITATION", True),
+        ("content_filter", "content_filter", True),
+    ],
+)
+def test_how_an_answer_ends(finish: str, error: str | None, truncated: bool) -> None:
+    completion = read({"content": TASK}, finish)
+    assert (completion.error, completion.truncated, completion.failed) == (error, truncated, False)
+
+
+@pytest.mark.parametrize(
+    ("finish", "choice"),
+    [
+        ("error", {}),
+        ("stop", {"error": {"code": 502, "message": "Upstream disconnected"}}),
+        (None, {"error": "Upstream disconnected"}),
+        ("error", {"error": {"code": 502, "message": "Upstream disconnected"}}),
+    ],
+)
+def test_an_error_in_the_choice_discards_the_answer(finish: str | None, choice: dict[str, Any]) -> None:
+    completion = read({"content": TASK}, finish, **choice)
+    assert (completion.text, completion.failed) == ("", True)
+    assert (completion.error or "").startswith("server_error: ")
+
+
+@pytest.mark.parametrize(
+    ("choice", "tokens", "finish"),
+    [
+        ({}, 3, "stop"),
+        ({"finish_reason": None}, 3, "stop"),
+        ({"finish_reason": ""}, 50, "length"),
+        ({}, 50, "length"),
+        ({"native_finish_reason": "MAX_TOKENS"}, 3, "MAX_TOKENS"),
+        ({"finish_reason": None, "done_reason": "length"}, 3, "length"),
+        ({"finish_reason": "stop"}, 50, "stop"),
+    ],
+)
+def test_a_missing_finish_reason_counts_as_complete_below_the_limit(
+    choice: dict[str, Any], tokens: int, finish: str
+) -> None:
+    answer = {"choices": [{"message": {"content": TASK}} | choice], "usage": {"completion_tokens": tokens}}
+    assert read_answer(answer, PROMPT).finish_reason == finish
+
+
+def test_a_refusal_as_a_part() -> None:
+    assert read({"content": [{"type": "refusal", "refusal": "I\ncan't."}]}).error == "refusal: I can't."
