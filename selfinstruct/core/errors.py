@@ -7,6 +7,7 @@
     │   └── ConfigChanged        2   the run was made with another configuration
     ├── RunLocked                4   another process is using this run
     ├── StorageError             3   the disk is full or can't be written; free some space and resume
+    │   └── JournalDamaged       2   the journal's content is damaged; restore it from a copy
     └── TeacherError             5
         ├── TeacherRefused       5   key, quota, model: retrying can't help
         └── TeacherDown          3   several requests in a row failed; resume later
@@ -75,6 +76,18 @@ class StorageError(SelfInstructError):
     """The run's files can't be read or written; all committed data is safe."""
 
     exit_code = 3
+
+
+class JournalDamaged(StorageError):
+    """The content of a run's journal is damaged. Nothing is asked or changed; only a copy can help."""
+
+    exit_code = 2
+
+    def __init__(self, path: object, found: str) -> None:
+        super().__init__(
+            f"{path}: damaged ({found}); nothing was changed. Restore it from a copy, or start a new run; "
+            "`sqlite3 journal.sqlite .recover` prints what can still be read of it"
+        )
 
 
 def cannot_write(place: object, error: OSError) -> SelfInstructError:

@@ -9,7 +9,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 
 from ..config.run_config import RunConfig
 from ..core import version as _version
-from ..core.errors import RunLocked, UsageError, cannot_write
+from ..core.errors import RunLocked, SelfInstructError, UsageError, cannot_write
 from ..core.tasks import Arrival, Record, SeedTask
 from .changes import Change, change_of, change_of_fork, seeds_in_words
 from .history import NewGeneration
@@ -96,7 +98,13 @@ def reading(path: Path) -> Iterator[Journal]:
     """Open the journal of a run's folder for reading, in one transaction: later commits are invisible."""
     with contextlib.closing(Journal(path / JOURNAL, read_only=True)) as journal:
         journal.query("BEGIN")  # a snapshot: every query sees the same state
-        yield journal
+        try:
+            yield journal
+        except SelfInstructError:
+            raise
+        except Exception:
+            journal.check()  # a damaged value may be the reason
+            raise
 
 
 def check_folder(path: Path) -> None:
@@ -235,23 +243,19 @@ def foresee_start(config: RunConfig, seeds: Sequence[SeedTask]) -> tuple[Aim, st
 
 def is_locked(path: Path) -> bool:
     """Return whether a process works on the run now."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(path / "run.lock")
     try:
-        with lock.acquire(timeout=0):
+        with _lock(path, 0):
             return False
-    except Timeout:
+    except RunLocked:
         return True
-    except OSError:  # this user can't write the folder, so none of their processes works on it
+    except UsageError:  # this user can't write the folder, so none of their processes works on it
         return False
 
 
 def _make_folder(path: Path) -> None:
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        if not has_journal(path):
-            path.chmod(0o700)  # prompts and answers may be private
+        # Prompts and answers may be private. A folder that exists keeps its mode: it may be /tmp.
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except FileExistsError:
         raise UsageError(f"run_dir: {path} is a file; name a folder") from None
     except OSError as error:
@@ -259,20 +263,33 @@ def _make_folder(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def _lock(path: Path, timeout_s: float = 0.5) -> Iterator[None]:
+    """Hold the run's lock. Raises RunLocked; by default after a moment, because `status` also holds it for one."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(path / "run.lock")
     try:
-        lock.acquire(timeout=0.5)  # `status` also holds it for a moment
+        lock.acquire(timeout=timeout_s)
     except Timeout:
-        raise RunLocked(f"{path}: another process works on this run; wait for it, or choose another run_dir") from None
+        raise _locked(path) from None
     except OSError as error:
         raise cannot_write(f"{path}/run.lock", error) from None
+    folder = os.open(path, os.O_RDONLY)
     try:
+        # The folder itself too: run.lock can be deleted by hand, and another start would then lock a new one.
+        with contextlib.suppress(OSError):  # a network file system may lock files only
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise _locked(path) from None
         yield
     finally:
+        os.close(folder)
         lock.release()
+
+
+def _locked(path: Path) -> RunLocked:
+    return RunLocked(f"{path}: another process works on this run; wait for it, or choose another run_dir")
 
 
 def _check_fork(source: Path, path: Path) -> None:

@@ -241,6 +241,10 @@ class Journal:
         ]
         self._store.backup(path, changes)
 
+    def check(self) -> None:
+        """Raise JournalDamaged if anything in the file is damaged."""
+        self._store.check()
+
     def flush(self) -> None:
         """Write everything that waits for the next commit."""
         self._store.flush()

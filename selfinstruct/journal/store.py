@@ -9,30 +9,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import StorageError, UsageError, cannot_write
+from ..core.errors import JournalDamaged, StorageError, UsageError, cannot_write
 
 Statement = tuple[str, tuple[Any, ...]]
 _Waiting = list[tuple[Statement, asyncio.Future[None]]]
 
 _NOTES_A_FLUSH = 2000
+# The columns that hold JSON, in any table.
+_JSON = ("checks", "config", "demos", "hosts", "instances", "keys", "logprobs", "meaning", "prompt", "record")
 
 
 class Store:
-    """An open file. Only `commit` and `note` need a running event loop. After a crash the pages are checked first.
+    """An open file. Only `commit` and `note` need a running event loop. A file to write to is checked as a whole first.
 
     tables: the statements that create a new file. format: their version, stored in `PRAGMA user_version`.
-    Raises StorageError if the file is damaged or can't be read or written, and UsageError if it has another format, is
-    no SQLite file, or the user may not write it.
+    Raises JournalDamaged if the content is damaged, StorageError if the disk fails, and UsageError if the file has
+    another format, is no SQLite file, or the user may not write it.
     """
 
     def __init__(self, path: Path, tables: Iterable[str], format: int, *, read_only: bool = False) -> None:
-        self.path = path
+        self.path, self._tables, self._format = path, tuple(tables), format
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._waiting: _Waiting = []
         self._notes: list[Statement] = []
@@ -41,43 +44,58 @@ class Store:
         self._connections: list[sqlite3.Connection] = []
         try:
             with storage_errors(path, starting=True):
-                self._open(tables, format, read_only)
+                self._open(read_only)
         except BaseException:
             self._disconnect()
             raise
 
-    def _open(self, tables: Iterable[str], format: int, read_only: bool) -> None:
+    def _open(self, read_only: bool) -> None:
+        if self.path.is_dir():
+            raise UsageError(f"{self.path}: is a folder, not a journal; name a run's folder, or remove it")
         if not read_only:
-            wal = self.path.with_name(self.path.name + "-wal")
-            unclean = wal.exists() and wal.stat().st_size > 0  # a clean end removes the write-ahead log
             self.path.touch(mode=0o600)
+            # A second connection, so that a damaged file, or one of another program, is left unchanged.
+            with contextlib.closing(_connect(self._uri("ro"))) as connection:
+                if self._check_format(connection):
+                    check_content(self.path, connection, self._tables)
             self._writer = self._connect("rw")
             self._writer.execute("PRAGMA journal_mode=WAL")
-            if unclean:
-                self._check_pages()
             self._writer.execute("BEGIN IMMEDIATE")  # fails here, not after the first paid answer, if read-only
             self._writer.execute("ROLLBACK")
             self._writer.execute("PRAGMA synchronous=FULL")
-            # A new file: create the tables and the version in one transaction.
+            # A new file: create the tables and the version in one transaction. After a kill it may lack them.
             if _version(self._writer) == 0:
-                self._transact([*((sql, ()) for sql in tables), (f"PRAGMA user_version={format}", ())])
+                self._transact([*((sql, ()) for sql in self._tables), (f"PRAGMA user_version={self._format}", ())])
         self._reader = self._connect("ro")
-        found = _version(self._reader)
-        if found == 0:
+        if read_only and not self._check_format(self._reader):
             raise UsageError(f"{self.path}: empty; the run was never started")
-        if found != format:
-            raise UsageError(f"{self.path}: journal format {found}, this program reads {format}; start a new run")
 
-    def _check_pages(self) -> None:
-        """Raise StorageError if a page or an index is damaged. Takes about 2 s per gigabyte."""
-        (found,) = self._writer.execute("PRAGMA integrity_check(1)").fetchone()
-        if found != "ok":
-            raise _damaged(self.path, " ".join(str(found).split())[:200])
+    def _check_format(self, connection: sqlite3.Connection) -> bool:
+        """Return False for a new file. Raises UsageError for another format, and for a file of another program."""
+        found, names = _version(connection), {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+        if found == 0 and "answers" in names:
+            raise JournalDamaged(self.path, "its format number is missing")
+        if found == 0 and names:
+            raise UsageError(f"{self.path}: is a SQLite file of another program; name another run_dir")
+        if found not in (0, self._format):
+            raise UsageError(
+                f"{self.path}: journal format {found}, this program reads {self._format}; start a new run, or use the "
+                "version that wrote it"
+            )
+        return found != 0
+
+    def check(self) -> None:
+        """Raise JournalDamaged if anything in the file is damaged."""
+        with storage_errors(self.path):
+            check_content(self.path, self._reader, self._tables)
+
+    def _uri(self, mode: str) -> str:
+        return f"{self.path.resolve().as_uri()}?mode={mode}"
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         if mode == "ro" and not self.path.exists():
             raise UsageError(f"{self.path}: no journal here; is this the run's folder?")
-        uri = f"{self.path.resolve().as_uri()}?mode={mode}"
+        uri = self._uri(mode)
         connection = _connect(uri)
         self._connections.append(connection)
         if mode == "ro":
@@ -225,10 +243,11 @@ def storage_errors(path: Path, *, starting: bool = False) -> Iterator[None]:
         raise
     except sqlite3.DatabaseError as error:
         text = str(error)
-        if "not a database" in text:
-            raise UsageError(f"{path}: is not a journal; name a run's folder") from None
-        if "malformed" in text:
-            raise _damaged(path, text) from None
+        if "not a database" in text or "file format" in text:
+            raise UsageError(f"{path}: is not a journal, or its beginning is damaged; name a run's folder") from None
+        is_writable = all(os.access(place, os.W_OK, effective_ids=True) for place in (path, path.parent))
+        if re.search("malformed|no such|decode|corrupt", text) or ("readonly" in text and is_writable):
+            raise JournalDamaged(path, " ".join(text.replace("disk image ", "").split())[:100]) from None
         if starting and ("readonly" in text or "unable to open" in text):
             raise UsageError(
                 f"{path}: can't be written ({text}); make the file and its folder writable, or choose another folder"
@@ -239,11 +258,32 @@ def storage_errors(path: Path, *, starting: bool = False) -> Iterator[None]:
         raise cannot_write(path, error) from None
 
 
-def _damaged(path: Path, found: str) -> StorageError:
-    return StorageError(
-        f"{path}: damaged ({found}); nothing was changed. Restore it from a copy; what can still be read of it, "
-        "`sqlite3 journal.sqlite .recover` prints"
-    )
+def check_content(path: Path, connection: sqlite3.Connection, tables: Iterable[str]) -> None:
+    """Raise JournalDamaged if a page, an index, a table, or a value is damaged. Takes about 12 s per gigabyte.
+
+    tables: the statements that create the tables; a column called as in `_JSON` must hold JSON.
+    """
+    (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if found != "ok":
+        raise JournalDamaged(path, " ".join(str(found).split())[:100])
+    # A flipped bit may turn a number into a text, which sums would count as nothing.
+    with contextlib.closing(sqlite3.connect(":memory:")) as expected:
+        expected.executescript(";".join(tables))
+        columns = expected.execute(
+            "SELECT m.name, c.name, c.type FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table'"
+        ).fetchall()
+    wrong: dict[str, list[str]] = {}
+    for table, column, kind in columns:
+        fits = {"INTEGER": "'integer'", "REAL": "'real', 'integer'"}.get(kind, "'text'")
+        wrong.setdefault(table, []).append(f"typeof({column}) NOT IN ({fits}, 'null')")
+        if column in _JSON:
+            wrong[table].append(f"({column} IS NOT NULL AND NOT json_valid({column}))")
+    for table, tests in wrong.items():
+        query = f"SELECT 1 FROM {table} WHERE {' OR '.join(tests)} LIMIT 1"  # noqa: S608  (names of our own tables)
+        if connection.execute(query).fetchone():
+            raise JournalDamaged(path, f"a value in the table {table}")
+    for _ in connection.execute("SELECT * FROM answers"):  # decodes every text, which SQLite doesn't check
+        pass
 
 
 def _connect(uri: str) -> sqlite3.Connection:

@@ -374,7 +374,7 @@ def test_a_damaged_file(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(StorageError, match="damaged") as caught:
         Journal(path).totals()
-    assert caught.value.exit_code == 3
+    assert caught.value.exit_code == 2
 
 
 def test_a_torn_wal_loses_nothing_before_the_tear(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,10 +23,8 @@ import pytest
 import yaml
 
 from conftest import ROOT, Loopback, cli
-from selfinstruct.core.errors import StorageError
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import Run
-from selfinstruct.journal.journal import Journal
 
 
 def generate(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -172,63 +169,240 @@ def test_a_torn_end_of_the_wal_costs_the_torn_answers_and_nothing_else(
     assert again <= torn + 16, "the torn answers, and what was in flight"
 
 
-@pytest.mark.slow
-def test_pages_that_are_damaged_are_found_after_an_unclean_end(
-    written: Callable[..., tuple[Path, Loopback]], tmp_path: Path
-) -> None:
-    folder = tmp_path / "run"
-    config, server = written(folder, latency_s=0.01, target=400)
-    killed_after(config, folder, 500)
-    copy = tmp_path / "copy"
-    shutil.copytree(folder, copy)
-    with closing(sqlite3.connect(folder / "journal.sqlite")) as db:
+# Each changes the file of a real run. The pattern is what the line must say.
+Damage = Callable[[Path], object]
+
+
+def at(place: float, length: int, value: bytes | None = None) -> Damage:
+    """Overwrite bytes at a share of the file's length (or at an offset below 100) with others; None: flip them."""
+
+    def damage(path: Path) -> None:
+        data = bytearray(path.read_bytes())
+        start = int(place) if place >= 1 or place == 0 else int(len(data) * place) // 4096 * 4096
+        for offset in range(start, min(start + length, len(data))):
+            data[offset] = data[offset] ^ 0xFF if value is None else value[(offset - start) % len(value)]
+        path.write_bytes(data)
+
+    return damage
+
+
+def by(*statements: str) -> Damage:
+    """Change rows or tables, as another program could."""
+
+    def damage(path: Path) -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("PRAGMA writable_schema=1")
+            for statement in statements:
+                db.execute(statement)
+
+    return damage
+
+
+def cut(share: float) -> Damage:
+    return lambda path: path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+
+
+def index_page(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
         (page,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'answers_by_question'").fetchone()
+    data = bytearray(path.read_bytes())
+    data[(page - 1) * 4096 : page * 4096] = bytes(range(256)) * 16
+    path.write_bytes(data)
+
+
+def other_program(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE songs (title TEXT)")
+        db.commit()
+
+
+def folder_instead(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGES: dict[str, tuple[Damage, str]] = {
+    "page in the middle overwritten": (at(0.5, 4096, os.urandom(64)), "damaged"),
+    "page in the middle zeroed": (at(0.5, 4096, b"\0"), "damaged"),
+    "many pages zeroed": (at(0.3, 100_000, b"\0"), "damaged"),
+    "last page overwritten": (at(0.99, 4096, b"x"), "damaged"),
+    "index overwritten": (index_page, "damaged"),
+    "head of a page flipped": (at(0.4, 12), "damaged"),
+    "cut in half": (cut(0.5), "damaged"),
+    "cut in a page": (cut(0.771), "damaged"),
+    "cut in the first page": (cut(0.001), "is not a journal, or its beginning is damaged|damaged"),
+    "magic overwritten": (at(0, 16, b"x"), "is not a journal, or its beginning is damaged"),
+    "page size overwritten": (at(16, 2, b"\x12\x34"), "is not a journal, or its beginning is damaged"),
+    "file format flipped": (at(18, 2), "damaged"),
+    "schema page zeroed": (at(100, 3996, b"\0"), "damaged"),
+    "schema overwritten": (by("UPDATE sqlite_schema SET sql = 'garbage' WHERE name = 'answers'"), "damaged"),
+    "text file": (lambda path: path.write_text("a diary, not a journal\n" * 300), "is not a journal"),
+    "garbage": (lambda path: path.write_bytes(os.urandom(50_000)), "is not a journal"),
+    "folder": (folder_instead, "is a folder, not a journal; name a run's folder, or remove it"),
+    "another program's file": (other_program, "is a SQLite file of another program; name another run_dir"),
+    "no such table": (by("DROP TABLE seeds"), "damaged (no such table: seeds)"),
+    "no table of answers": (by("DROP TABLE answers"), "damaged (no such table: answers)"),
+    "no such column": (by("ALTER TABLE answers DROP COLUMN requests"), "damaged (no such column: requests)"),
+    "later format": (by("PRAGMA user_version=99"), "journal format 99, this program reads"),
+    "no format": (by("PRAGMA user_version=0"), "damaged (its format number is missing)"),
+    "JSON of a prompt": (by("UPDATE answers SET prompt = '{' WHERE key = 'p:1'"), "a value in the table answers"),
+    "JSON of demonstrations": (
+        by("UPDATE answers SET demos = x'ff' WHERE key = 'p:1'"),
+        "a value in the table answers",
+    ),
+    "JSON of a seed": (by("UPDATE seeds SET instances = '[[' WHERE position = 1"), "a value in the table seeds"),
+    "JSON of the configuration": (by("UPDATE generations SET config = 'x'"), "a value in the table generations"),
+    "number of requests": (by("UPDATE answers SET requests = 'x' WHERE key = 'p:1'"), "a value in the table answers"),
+    "cost": (by("UPDATE answers SET cost_usd = 'x' WHERE key = 'p:1'"), "a value in the table answers"),
+    "text that is no UTF-8": (by("UPDATE answers SET text = CAST(x'ff41' AS TEXT) WHERE key = 'p:1'"), "damaged"),
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run, with its configuration next to it."""
+    folder = tmp_path_factory.mktemp("finished")
+    shutil.copy(ROOT / "seeds" / "demo.jsonl", folder / "seeds.jsonl")
+    values = {"seeds": str(folder / "seeds.jsonl"), "run_dir": str(folder / "run"), "target": 100}
+    values |= {"teacher": {"kind": "fake", "model": "fake"}, "strategy": "self_instruct"}
+    (folder / "config.yaml").write_text(yaml.safe_dump(values))
+    assert generate(folder / "config.yaml").returncode == 0
+    return folder
+
+
+def damaged_copy(finished: Path, folder: Path, damage: Damage) -> Path:
+    """Copy the run, and damage its journal; the path of the journal."""
+    shutil.copytree(finished / "run", folder / "run")
+    with closing(sqlite3.connect(folder / "run" / "journal.sqlite")) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    with (folder / "journal.sqlite").open("r+b") as file:
-        file.seek((page - 1) * 4096)
-        file.write(os.urandom(4096))
-    asked = len(server.events("asked"))
-    shutil.copy(copy / "journal.sqlite-wal", tmp_path / "wal")
-    (folder / "journal.sqlite-wal").write_bytes((tmp_path / "wal").read_bytes()[:32])  # its head: no frames, unclean
-    done = generate(config)
-    assert done.returncode == StorageError.exit_code == 3
-    assert "damaged" in told(done)
-    assert "Restore it from a copy" in told(done)
-    assert len(server.events("asked")) == asked, "nothing is asked on top of damage"
-    shutil.rmtree(folder)
-    shutil.copytree(copy, folder)
-    assert generate(config).returncode == 0
-    assert len(Run(folder).records()) == 400
+    for leftover in ("-wal", "-shm"):
+        (folder / "run" / f"journal.sqlite{leftover}").unlink(missing_ok=True)
+    path = folder / "run" / "journal.sqlite"
+    damage(path)
+    return path
 
 
-def test_pages_are_checked_after_an_unclean_end_only(
-    monkeypatch: pytest.MonkeyPatch, make_config: Callable[..., Any], tmp_path: Path
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_journal_is_reported_before_anything_is_asked(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    damage, words = DAMAGES[name]
+    path = damaged_copy(finished, tmp_path, damage)
+    before = path.read_bytes() if path.is_file() else b""
+    asked: list[object] = []
+
+    async def complete(teacher: object, prompt: object) -> object:
+        asked.append(prompt)
+        raise AssertionError("nothing may be asked")
+
+    monkeypatch.setattr("selfinstruct.teachers.fake.teacher.FakeTeacher.complete", complete)
+    done = generate(finished / "config.yaml", "--set", f"run_dir={path.parent}", "--set", "target=200")
+    assert done.returncode == 2, done.stderr
+    assert any(word in told(done) for word in words.split("|"))
+    assert not re.search("disk|free some space|permission", told(done))
+    assert asked == []
+    assert (path.read_bytes() if path.is_file() else b"") == before, "nothing was changed"
+
+
+@pytest.mark.parametrize("command", ["status", "explain", "report", "export", "refilter", "push"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "page in the middle overwritten",
+        "no such table",
+        "JSON of the configuration",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("JSON of a seed", "text that is no UTF-8", "cut in half", "text file", "folder")
+        ),
+    ],
+)
+def test_no_command_calls_a_damaged_journal_a_defect(finished: Path, tmp_path: Path, name: str, command: str) -> None:
+    path = damaged_copy(finished, tmp_path, DAMAGES[name][0])
+    rest = {"explain": ["q1"], "refilter": [str(tmp_path / "new")], "push": ["owner/name"]}.get(command, [])
+    done = cli(command, path.parent, *rest)
+    assert done.returncode in (0, 2, 3), done.stderr
+    if done.returncode:
+        assert told(done)
+
+
+@pytest.mark.slow
+def test_random_damage_is_reported_or_harmless(finished: Path, tmp_path: Path) -> None:
+    draw = random.Random(7)
+    for trial in range(60):
+        share, length = draw.random(), draw.choice([1, 8, 64, 4096, 20_000])
+        folder = tmp_path / str(trial)
+        folder.mkdir()
+        path = damaged_copy(
+            finished, folder, at(share if share > 0.02 else draw.randrange(100), length, draw.randbytes(8))
+        )
+        done = generate(finished / "config.yaml", "--set", f"run_dir={path.parent}", "--set", "target=110")
+        assert done.returncode in (0, 2), (trial, share, length, done.stderr)
+        shutil.rmtree(folder)
+
+
+def test_the_content_is_checked_at_every_start_that_may_ask(
+    monkeypatch: pytest.MonkeyPatch, make_config: Callable[..., Any]
 ) -> None:
     checked: list[Path] = []
-    monkeypatch.setattr("selfinstruct.journal.store.Store._check_pages", lambda store: checked.append(store.path))
+    monkeypatch.setattr("selfinstruct.journal.store.check_content", lambda path, *_: checked.append(path))
     done = run(make_config())
     Run(done.path).status()
+    run(make_config())
+    assert checked == [], "a new file, a reader, and a start with nothing to do"
     run(make_config(target=50))
-    assert checked == []
-    code = """
-        import asyncio, os, signal, sys
-        sys.path[:0] = ["tests", "tests/journal"]
-        from pathlib import Path
-        from selfinstruct.journal.journal import Journal
-        from test_journal import put
+    assert checked == [done.path / "journal.sqlite"]
 
-        async def go():
-            await put(Journal(Path(sys.argv[1])), "p:0")
-            os.kill(os.getpid(), signal.SIGKILL)
 
-        asyncio.run(go())
-    """
-    path = tmp_path / "j"
-    subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(path)], cwd=ROOT, timeout=60)
-    Journal(path).close()
-    assert checked == [path]
-    Journal(path).close()
-    assert checked == [path]
+def test_a_start_that_was_killed_before_its_first_table_begins_anew(
+    make_config: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    with closing(sqlite3.connect(tmp_path / "run" / "journal.sqlite")) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+    assert run(make_config()).outcome.reason == "target"
+
+
+# --- the folder and its lock --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [[], ["notes.txt"]])
+def test_a_folder_that_exists_keeps_its_mode(
+    make_config: Callable[..., Any], tmp_path: Path, content: list[str]
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    for name in content:
+        (folder / name).touch()
+    run(make_config())
+    assert folder.stat().st_mode & 0o7777 == 0o1777
+    assert (folder / "journal.sqlite").stat().st_mode & 0o777 == 0o600, "answers stay private"
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_lock_that_was_deleted_by_hand_still_keeps_others_out(
+    make_config: Callable[..., Any], tmp_path: Path, link: bool
+) -> None:
+    from selfinstruct.core.errors import RunLocked
+
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    other = tmp_path / "link" if link else tmp_path / "run"
+    refused: list[str] = []
+
+    def intrude(_: object) -> None:
+        if not refused:
+            (tmp_path / "run" / "run.lock").unlink()
+            with pytest.raises(RunLocked, match="another process works on this run") as caught:
+                run(make_config(run_dir=str(other)))
+            refused.append(str(caught.value))
+            assert Run(other).status().running
+
+    done = run(make_config(), progress=intrude)
+    assert done.outcome.reason == "target"
+    assert refused
+    assert not Run(done.path).status().running
 
 
 # --- may not be written -------------------------------------------------------------------------
