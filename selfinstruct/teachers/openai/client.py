@@ -161,7 +161,7 @@ class TeacherClient:
         headers.update({name: value for name, value in sdk.default_headers.items() if isinstance(value, str)})
         headers.update(extra)
         headers.update({"x-stainless-retry-count": "0", "x-stainless-read-timeout": str(sdk.timeout)})
-        request = self._http.build_request("POST", f"{sdk.base_url}{path.removeprefix('/')}", headers=headers)
+        request = self._http.build_request("POST", f"{str(sdk.base_url).rstrip('/')}{path}", headers=headers)
         del request.headers["content-length"]  # 0, as there is no body yet
         return _options_of(request)
 
