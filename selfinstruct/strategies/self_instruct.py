@@ -143,11 +143,19 @@ class SelfInstruct:
         reading = read_json(text, "instructions", truncated)
         if reading is None:
             return None
-        texts = [fields_of(item).get("instruction") if isinstance(item, dict) else item for item in reading.items]
-        for item, said in zip(reading.items, texts, strict=True):
+        texts: list[str] = []
+        for item in reading.items:
+            fields = fields_of(item) if isinstance(item, dict) else {"instruction": item}
+            said = fields.pop("instruction", None)
+            # {"output": "x"}, 3
             if not isinstance(said, str):
                 reading.lose("no_instruction", as_text(item))
-        found = without_numbers([said.strip() for said in texts if isinstance(said, str)])
+                continue
+            texts.append(said.strip())
+            # An output, for example, that comes with the instruction although it wasn't requested
+            if any(fields.values()):
+                reading.lose("left_out", as_text(fields))
+        found = without_numbers(texts)
         return Extract([item for item in map(clean_item, found) if item], reading.lost)
 
     async def develop(self, candidate: Candidate, ask: Callable[[Prompt], Awaitable[Completion]]) -> Development:
@@ -249,7 +257,8 @@ class SelfInstruct:
         reading = read_json(text, "instances", completion.truncated) if in_chat else None
         blocks: list[Mapping[str, str | None]] = []
         for item in reading.items if reading else ():
-            if fields := fields_of(item) if isinstance(item, dict) else {}:
+            fields = fields_of(item) if isinstance(item, dict) else {}
+            if fields.keys() & {"input", "output", "label"}:
                 blocks.append(fields)
             elif reading:
                 reading.lose("unreadable_item", as_text(item))

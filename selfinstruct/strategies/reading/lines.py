@@ -45,16 +45,20 @@ class Extract(Generic[T]):
     lost: list[str] = field(default_factory=list)
 
     def lose(self, reason: str, text: str) -> None:
-        """Add a part that is in no item, unless it is blank. Of more than 100 parts, only the number is kept."""
-        if text := text.strip():
-            if len(self.lost) < _MOST:
-                self.lost.append(f"{reason}: {' '.join(text[:600].split())[:300]}")
-            else:
-                number = int(self.lost[-1].split()[2]) if len(self.lost) > _MOST else 0
-                self.lost[_MOST:] = [f"{reason}: and {number + 1} more parts"]
+        """Add a part that is in no item, unless it is blank; of more than `_MOST_PARTS`, only their number is kept."""
+        text = text.strip()
+        if text and len(self.lost) < _MOST_PARTS:
+            shown = " ".join(text[: 2 * _SHOWN].split())[:_SHOWN]
+            more = f" ... ({len(text):,} characters)" if len(text) > _SHOWN else ""
+            self.lost.append(f"{reason}: {shown}{more}")
+        elif text:
+            number = int(self.lost[-1].split()[2]) if len(self.lost) > _MOST_PARTS else 0
+            self.lost[_MOST_PARTS:] = [f"{reason}: and {number + 1} more parts"]
 
 
-_MOST = 100
+_SHOWN = 300
+"""Characters of a lost part that its verdict quotes; the journal has the whole response."""
+_MOST_PARTS = 100
 
 
 def lines_of(text: str) -> list[str]:

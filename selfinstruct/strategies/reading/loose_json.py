@@ -28,7 +28,7 @@ _NEXT = {
     "[": re.compile(r"\]\s*+,\s*+(?=\[)"),
     "": re.compile(r"[\"'”\w]\s*+,\s*+(?=[\"'“{\[])"),
 }
-_COMMENT = r"//[^\n]*+|\#[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?+"
+_COMMENT = r"//[^\n]*+|\#(?!\#)[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?+"
 _SPACE = re.compile(rf"(?:\s|{_COMMENT})*+", re.VERBOSE)
 _SEPARATOR = re.compile(rf"(?:[\s,]|{_COMMENT})*+", re.VERBOSE)
 _BETWEEN = re.compile(rf"(?:[\s,\]}}]|{_COMMENT})*+", re.VERBOSE)

@@ -43,10 +43,11 @@ _HASH_NUMBER = re.compile(rf"{BLANK}\#{{1,6}}+{BLANK}{DIGITS}{BLANK}")
 
 
 class Head(NamedTuple):
-    """What numbers a block: the kind, such as 'example' or '###', and the number, None if it isn't in digits."""
+    """What numbers a block: the kind, such as 'example' or '###', the number or None, and a title."""
 
     kind: str
     number: int | None
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +194,8 @@ def head_of(line: str) -> Head | None:
         return None
     head = Head("第", None) if found["hanzi"] else _head(line)
     # 'Task 3: Travel' has a mark before its title; '3. Travel' has no word and 'Chapter 3 begins' no mark: content.
-    if found["title"].strip():
-        return head if head.kind and (found["mark"] or found["dash"]) else None
+    if title := found["title"].strip():
+        return head._replace(title=title) if head.kind and (found["mark"] or found["dash"]) else None
     # '### 5', 'Example 2', '5.', or '**5**'; a bare '5' is None.
     return head if head.kind or found["mark"] or "*" in line else None
 

@@ -35,11 +35,12 @@ LABEL_FIRST = ("label", "input")
 # '### Travel' above a block
 _TITLE = re.compile(rf"{BLANK}(#{{2,6}}+)[ \t]++\S.{{0,80}}+$")
 # '... the end. ### 6': the number of the next block on the last line of a value, as small models write it
-_NEXT_HEAD = re.compile(r"(?<!#)(#{2,6}+)[ \t]*+(\d{0,4}+)[ \t]*+$")
+_NEXT_HEAD = re.compile(r"(?<=[^\s#])[ \t]*+(#{2,6}+)[ \t]*+(\d{0,4}+)[ \t]*+$")
 _HASHES = re.compile(r"(#++).*+")
 # The sign of a YAML block, alone behind the name of a field: 'output: |'
 _BLOCK_SIGN = re.compile(r"[|>][+-]?+[1-9]?+[+-]?+[ \t]*+$")
 # 'I hope these tasks help!', 'Let me know if you need more tasks.', '希望这些任务 ...'
+_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'(?:[^']|'')*+'", re.DOTALL)
 _MOST_YAML = 100_000
 """Characters of a value that are read as YAML."""
 _FAREWELL = re.compile(
@@ -148,10 +149,11 @@ class _BlockReader:
         rules, titles = self._repeated(regions)
         below = {"", *rules} | ({_FENCE} if self._wrapped else set())
         between = {_HEAD, *titles} | below
-        above = lines[: self._trim(0, self._trim(*regions[0], between)[0], between)[0]]
-        # 'tasks:' above the list of a YAML response
-        if not (self._yaml and len(above) == 1 and re.fullmatch(r"\w{1,40}:\s*", above[0])):
-            reading.lose("left_out", "\n".join(above))
+        end = self._trim(0, self._trim(*regions[0], between)[0], between)[0]
+        # '```yaml', 'tasks:'
+        above = [line for line in lines[:end] if not (self._wrapped and FENCE.match(line))]
+        above = [line for line in above if not (self._yaml and re.fullmatch(r"\w{1,40}:\s*", line))]
+        reading.lose("left_out", "\n".join([*above, *self._titles(end, regions[0][1])]))
         answers_end_in_heads = False
         for block in blocks:
             part, final = block[-1], block is blocks[-1]
@@ -161,14 +163,17 @@ class _BlockReader:
             if closes and final and not answers_end_in_heads and _follows(head_of(lines[end - 1]), block[0].mark.head):
                 end, headed = self._trim(part.start, end - 1, below)[0], True
             answers_end_in_heads = answers_end_in_heads or closes
+            reading.lose("left_out", "\n".join(self._titles(end, part.end)))
             if final:
                 whole, end = end, self._before_closing(part.start, end, rules, regions)
                 reading.lose("left_out", "\n".join(line for line in lines[end:whole] if line.strip() not in rules))
             fields: dict[str, str] = {}
             for each in block:
                 text = self._value(each, end if each is part else each.end)
-                if each is part and not headed:
+                if each is part and not headed and not answers_end_in_heads:
                     text = self._without_head(text, block[0].mark.head, final)
+                elif each is part and _NEXT_HEAD.search(text, max(0, len(text) - 20)):
+                    answers_end_in_heads = True
                 if fields.get(each.mark.name):
                     reading.lose("left_out", text)
                 else:
@@ -201,6 +206,11 @@ class _BlockReader:
             end -= 1
         return end, headed
 
+    def _titles(self, start: int, end: int) -> list[str]:
+        """Return the lines of structure that have a title: '### Travel', 'Task 3: Travel'."""
+        heads = ((line, head_of(line)) for line in self._lines[start:end])
+        return [line for line, head in heads if (head.title if head else _TITLE.match(line))]
+
     def _repeated(self, regions: list[tuple[int, int]]) -> tuple[set[str], set[str]]:
         """Return the rules between all blocks, or above a single one, and the titles above all blocks."""
         found: list[dict[str, int]] = []
@@ -214,7 +224,7 @@ class _BlockReader:
             found.append(kinds)
         above = found[1:-1] or found[:1]
         repeated = set.intersection(*map(set, above))
-        titles = {kind for kind in repeated if kind[-1:] == " " and kind in found[0]}
+        titles = {kind for kind in repeated if kind[-1:] == " " and kind in found[0] and len(found) > 2}
         rules = {kind for kind in repeated if kind and kind[-1] != " " and kind != _FENCE}
         # '===' below a text and above a blank line may underline it, unless it stands in two places.
         for kind in [kind for kind in rules if kind[0] in "-=" and sum(kind in kinds for kinds in found) == 1]:
@@ -305,17 +315,19 @@ def _has_quoted_scalars(lines: list[str], marks: list[Mark]) -> bool:
 
 def _read_scalar(first: str, rest: list[str]) -> str | None:
     """Return the text of a quoted value, a block, or null in YAML; None for another value, which is read as it is."""
-    source = "\n".join([f"v: {first}", *rest])
-    if first.strip() in ("null", "~") and not any(map(str.strip, rest)):
+    source = "\n".join([first, *rest]).strip()
+    if source in ("null", "~"):
         return ""
-    if first[:1] not in ("|", ">", '"', "'") or len(source) > _MOST_YAML:
+    block = _BLOCK_SIGN.match(first) is not None
+    if len(source) > _MOST_YAML or not (block or _QUOTED.fullmatch(source)):
         return None
     try:
-        value = yaml.load(source, Loader=yaml.BaseLoader)  # noqa: S506 - it makes nothing but strings, lists, dicts
+        text = yaml.load(f"- {source}", Loader=yaml.BaseLoader)[0]  # noqa: S506 - makes strings, lists, and dicts only
     except (yaml.YAMLError, ValueError, OverflowError):
         return None
-    text = value.get("v") if isinstance(value, dict) and len(value) == 1 else None
-    return text.strip("\n") if isinstance(text, str) else None
+    # A line that isn't indented like the others may be a comment in YAML.
+    lost = block and "".join(text.split()) != "".join("".join(rest).split())
+    return None if lost else text.strip("\n")
 
 
 # --- which marks begin a block --------------------------------------------------------------------
