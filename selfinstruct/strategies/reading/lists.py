@@ -123,10 +123,13 @@ def _lose(reading: Extract[str], outside: list[str]) -> None:
 
 
 def text_after(line: str, number: re.Match[str]) -> str:
-    """Return what follows the number on a line; of '**3. Plan ...**', with the opening mark back in its place."""
+    """Return what follows the number on a line, without the end of emphasis that began before the number."""
     bold = number.groupdict().get("bold") or ""
     rest = line[number.end() :]
-    return bold + rest if bold and bold in rest and number.group().count(bold) == 1 else rest
+    if not bold or number.group().count(bold) > 1 or rest.count(bold) % 2 == 0:
+        return rest
+    # '**3. Plan a trip.**', or '**3. Travel:** Plan a trip.' with the mark back in its place
+    return rest.rstrip()[: -len(bold)] if rest.rstrip().endswith(bold) else bold + rest
 
 
 def _join(parts: list[str]) -> str:

@@ -109,7 +109,7 @@ def _field_patterns(words: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern
     field = re.compile(
         rf"""{BLANK}(?:[-*•·>+][ \t]++)?+(?P<heading>\#{{1,6}}+)?+{BLANK}(?P<bold>[*_]{{1,3}}+)?+{BLANK}
             (?P<bracket>[【\[「])?+{BLANK}(?P<name>{named}){BLANK}\d{{0,3}}+{BLANK}(?(bracket)[】\]」])
-            (?P<closed>[*_]{{1,3}}+)?+{BLANK}(?P<colon>[:：])?+""",
+            (?:(?(bold)(?P<closed>[*_]{{1,3}}+)|(?P<tail>[*_]{{1,3}}+(?=[ \t]*+[:：]))))?+{BLANK}(?P<colon>[:：])?+""",
         re.VERBOSE | re.IGNORECASE,
     )
     return re.compile(named, re.IGNORECASE), field
@@ -141,7 +141,7 @@ def _field(line: str, words: tuple[str, ...]) -> tuple[str, str, Head | None] | 
             return None
     # '**Input: text**' or '**Input:** text': remove the closing mark, wherever it is.
     bold = field["bold"] or (number.groupdict().get("bold") if number else None)
-    if bold and not field["closed"] and (number is None or number.group().count(bold) < 2):
+    if bold and not field["closed"] and not field["tail"] and (number is None or number.group().count(bold) < 2):
         text = text.lstrip()
         text = text[len(bold) :] if text.startswith(bold) else text.rstrip().removesuffix(bold)
     head = _head(number.group()) if number else None

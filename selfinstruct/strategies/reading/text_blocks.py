@@ -191,7 +191,11 @@ class _BlockReader:
             return line.strip()
         head, title = head_of(line), _TITLE.match(line)
         # '### 5. Songs' also follows '### Task 4: Sums'.
-        if head is not None and self._shape and _HASHES.sub(r"\1", head.kind) == _HASHES.sub(r"\1", self._shape):
+        if (
+            head is not None
+            and self._shape is not None
+            and _HASHES.sub(r"\1", head.kind) == _HASHES.sub(r"\1", self._shape)
+        ):
             return _HEAD
         return _FENCE if FENCE.match(line) else title[1] + " " if title else None
 
