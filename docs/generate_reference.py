@@ -181,6 +181,12 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
             ),
             Reason("bad_request", "", "Another status of 4xx: the server does not accept this question."),
             Reason("batch", "teacher.mode", "Three batch jobs in a row brought no result for this question."),
+            Reason(
+                "no_answer",
+                "",
+                "Not a verdict: what requests may have cost that brought no answer; they were sent again.",
+            ),
+            Reason("killed", "", "Not a verdict: what was in flight when a start was killed may have cost so much."),
         ],
     ),
     "reading": (

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ..core.errors import SelfInstructError, StorageError, TeacherDown, TeacherError, TeacherRefused
 from ..core.events import Exchange
-from ..core.prompts import Completion, Prompt, Question, Usage
+from ..core.prompts import Completion, Prompt, Question
 from ..core.tasks import storable
 from ..journal.journal import Answer, Journal, aside
-from ..teachers.limits import LEAVING
+from ..teachers.meter import METER
 from ..teachers.protocol import Teacher, full
 from .budget import Budget, BudgetSpent
 from .router import Router, TeacherState
@@ -177,6 +176,7 @@ class Asker:
             await asyncio.wait(list(self._in_flight_by_key.values()), timeout=timeout_s)
         self.cancel_in_flight()
         await asyncio.gather(*self._in_flight_by_key.values(), return_exceptions=True)
+        self._budget.close()
 
     def cancel_in_flight(self) -> None:
         """Cancel every request in flight."""
@@ -224,44 +224,48 @@ class Asker:
 
                 # Reserve: wait until the worst case fits the budget, or raise BudgetSpent.
                 reservation = await self._budget.reserve(asked.prompt, state.name)
-                LEAVING.set(functools.partial(self._budget.leaves, reservation))
+                METER.set(reservation)
                 if self.reason is not None or state.teacher is None:
                     self._budget.settle(reservation, None)
                     raise AskClosed
 
                 # Send. A TeacherError means that the teacher can't continue: skip it for the rest of this start.
-                usage: Usage | None = None
+                completion: Completion | None = None
                 asked_at, started = time.time(), time.perf_counter()
                 self.in_flight += 1
                 try:
+                    if not state.settings.in_batches:  # a batch job is recorded before it is sent
+                        await reservation.begin()
+                        reservation.is_presumed = True  # until the teacher uses the meter
                     completion = _storable(await state.teacher.complete_question(asked))
-                    usage = completion.usage
                 except TeacherError as error:
-                    state.lost = error
+                    state.lost, reservation.is_presumed = error, False
                     latency_s = time.perf_counter() - started
                     self._report(Exchange(asked, state.name, asked_at, latency_s, None, error=reason_of(error)))
                     continue
                 finally:
-                    # Settle: replace the reservation with the actual usage, even if the request failed.
+                    # Settle: replace what is reserved with what counts, even if the request failed.
                     latency_s = time.perf_counter() - started
                     self.in_flight -= 1
-                    cost = self._budget.settle(reservation, usage)
-                self._report(Exchange(asked, state.name, asked_at, latency_s, completion, cost))
+                    charge, lost = self._budget.settle(reservation, completion)
+                    if lost is not None:
+                        failure = Completion("", usage=lost.usage, error="no_answer", failed=True)
+                        paid = lost.cost_usd, asked_at, latency_s, lost.requests, state.name, lost.assumed
+                        self._journal.note_failure(asked.key, asked.prompt, failure, *paid)
+                    elif charge is None:
+                        self._budget.committed(reservation)  # nothing was sent
+                assert completion is not None
+                assert charge is not None
+                completion = replace(completion, usage=charge.usage)
+                self._report(Exchange(asked, state.name, asked_at, latency_s, completion, charge.cost_usd))
                 self._router.note(state, failed=completion.failed)
 
                 # Commit before any caller sees the answer. Set a failure aside if another teacher may still succeed.
                 is_final = is_last or not completion.failed
-                answer = await self._journal.commit(
-                    asked.key if is_final else aside(asked.key),
-                    asked.number if is_final else None,
-                    asked.prompt,
-                    completion,
-                    cost,
-                    asked_at,
-                    latency_s,
-                    max(1, reservation.requests),
-                    state.name,
-                )
+                key, number = (asked.key, asked.number) if is_final else (aside(asked.key), None)
+                paid = charge.cost_usd, asked_at, latency_s, charge.requests, state.name, charge.assumed
+                answer = await self._journal.commit(key, number, asked.prompt, completion, *paid)
+                self._budget.committed(reservation)
             finally:
                 state.slots.release()
             if is_final:

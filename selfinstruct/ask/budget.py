@@ -1,67 +1,87 @@
-"""`Budget` enforces the caps of a run, and `Price` is what a teacher costs. `Asker` and `check` use them.
+"""`Budget` enforces the caps of a run, whatever the teachers report. `Asker` uses it.
 
-The budget reserves the worst case of a question before the question is sent, and settles the reservation with the
-actual usage. Every question in flight is reserved, so no answer can exceed a cap. A question that doesn't fit waits
-while others are in flight, because their actual usage may leave room; if none is in flight, the run ends.
+Each request is reserved at its worst case before it leaves, and charged when it is over: with what the teacher states
+about an answer, or with the worst case if the teacher states nothing credible or sends no answer but may bill the
+request. So nothing in flight can exceed a cap. A request that doesn't fit waits while others are in flight, because
+they may take less than their worst case; if none is in flight, the run ends.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ..config.options import TeacherOptions
 from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
-from ..core.prompts import Prompt, Usage
+from ..core.prompts import Completion, Prompt, Usage
 from ..journal.journal import Totals
-from ..teachers.counting import Bound, bytes_bound
+from ..journal.reserved import Amounts, Reserved
+from ..teachers.counting import Bound, bytes_bound, charge
+from .prices import Price, check_prices
+
+_log = logging.getLogger(__name__)
 
 
 class BudgetSpent(Exception):
-    """The next question doesn't fit. The message names the cap."""
+    """The next request doesn't fit. The message names the cap."""
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """Dollars per million tokens.
+class Charge:
+    """What some requests of a question count for: tokens, and dollars (None if the price is unknown).
 
-    Attributes:
-        input: Price of prompt tokens.
-        cached: Price of prompt tokens from the server's cache.
-        output: Price of generated tokens.
-        source: Where the prices come from, such as 'config'.
+    assumed: how many of the requests count with their worst case, because the teacher didn't say what they took.
     """
 
-    input: float
-    cached: float
-    output: float
-    source: str
-
-    def cost(self, usage: Usage) -> float:
-        """Return the cost of one answer in dollars."""
-        cached = min(usage.cached_tokens, usage.prompt_tokens)
-        fresh = usage.prompt_tokens - cached
-        total = fresh * self.input + cached * self.cached + usage.completion_tokens * self.output
-        return total / 1e6
+    requests: int
+    usage: Usage
+    cost_usd: float | None
+    assumed: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Reservation:
-    """The worst case of one question in flight.
+    """One question in flight: what its requests count for, and what the next one may take. It is their `Meter`.
 
     Attributes:
-        tokens: Most tokens, prompt and answer together.
-        cost_usd: Highest cost in dollars.
-        price: The teacher's price; None if unknown.
-        requests: Requests that were sent for the question so far, including retries.
+        spent: What its requests count for so far.
+        lost: The part of it for requests that may be billed, but brought no answer.
+        worst: What is reserved for the current request. requests: 1 until it leaves.
+        is_held: Whether `worst` is reserved now.
+        is_out: Whether a request has left and is not over.
+        is_presumed: Whether a request counts as sent although the teacher doesn't use the meter.
+        unsaved: What the journal must hold of it until its answer is committed.
     """
 
-    tokens: int
-    cost_usd: float
-    price: Price | None = None
-    requests: int = 0
+    budget: Budget
+    teacher: str
+    prompt: Prompt
+    price: Price | None
+    spent: Amounts = field(default_factory=Amounts)
+    lost: Amounts = field(default_factory=Amounts)
+    worst: Amounts = field(default_factory=Amounts)
+    is_held: bool = False
+    is_out: bool = False
+    is_presumed: bool = False
+    unsaved: Amounts = field(default_factory=Amounts)
+
+    async def begin(self) -> None:
+        """Reserve the next request, in the budget and on disk. Raises BudgetSpent, StorageError."""
+        self.is_presumed = False
+        if not self.is_held:
+            await self.budget.hold(self)
+        await self.budget.save(self)
+
+    def leave(self) -> None:
+        """Count the reserved request as sent."""
+        self.budget.leave(self)
+
+    def end(self, *, billed: bool) -> None:
+        """Charge a request that brought no answer, if it may be billed."""
+        self.budget.end(self, billed=billed)
 
 
 class Budget:
@@ -79,6 +99,7 @@ class Budget:
         prices: Mapping[str, Price | None],
         spent: Totals,
         bounds: Mapping[str, Bound] | None = None,
+        reserved: Reserved | None = None,
     ) -> None:
         """Start from what earlier starts have spent.
 
@@ -87,191 +108,227 @@ class Budget:
             prices: The price of each teacher by its name; None if unknown.
             spent: What earlier starts have spent.
             bounds: For each teacher, a function that returns the most tokens a prompt can have; by default its bytes.
+            reserved: Where the worst case of the requests in flight is written before they leave; None: nowhere.
 
         Raises:
             ConfigError: Dollars are capped and a price is unknown.
         """
         check_prices(config, prices)
-        self._prices, self._bounds = prices, bounds or {}
+        self._prices, self._bounds, self._disk = prices, bounds or {}, reserved
         self.priced = None not in prices.values()
         self.max_cost_usd = config.max_cost_usd
         self.max_tokens = config.max_tokens
         self.max_requests = config.max_requests
         # Tokens whose price was unknown when they were used are counted at the price that is known now.
+        unpriced = ((prices.get(name), usage) for name, usage in spent.unpriced.items())
         self.requests = spent.requests
         self.tokens = spent.prompt_tokens + spent.completion_tokens
-        self.cost_usd = spent.cost_usd + sum(self._cost(name, usage) or 0.0 for name, usage in spent.unpriced.items())
-        self._reserved = Reservation(0, 0.0)
-        self._in_flight = 0
-        self._settled = asyncio.Event()
+        self.cost_usd = spent.cost_usd + sum(price.cost(usage) for price, usage in unpriced if price is not None)
+        # Requests in flight: all of them, the sum of their worst cases, and by how much a teacher exceeded one.
+        self._held: set[Reservation] = set()
+        self._reserved = Amounts()
+        self._excess: dict[str, Usage] = defaultdict(Usage)
+        self._changed = asyncio.Event()
+        self._warned: set[str] = set()
+        # By teacher, what the journal must hold, what it was told to hold, and what it certainly holds.
+        self._unsaved: dict[str, Amounts] = defaultdict(Amounts)
+        self._told: dict[str, Amounts] = defaultdict(Amounts)
+        self._saved: dict[str, Amounts] = defaultdict(Amounts)
 
     async def reserve(self, prompt: Prompt, teacher: str) -> Reservation:
         """Reserve the worst case of sending `prompt` to `teacher`; wait for answers in flight if it doesn't fit now.
 
         Raises:
-            BudgetSpent: The question doesn't fit, and no other question is in flight.
+            BudgetSpent: The request doesn't fit, and no other request is in flight.
             ConfigError: Tokens or dollars are capped, but the prompt has no token limit and so no worst case.
         """
-        worst = self._worst_case(prompt, teacher)
-        while (cap := self._passed(worst)) is not None:
-            if self._in_flight == 0:  # no answer can make room any more
-                raise BudgetSpent(cap)
-            self._settled.clear()  # the next answer sets it
-            await self._settled.wait()
-        self._in_flight += 1
-        self._reserved.tokens += worst.tokens
-        self._reserved.cost_usd += worst.cost_usd
-        return worst
+        reservation = Reservation(self, teacher, prompt, self._prices.get(teacher))
+        await self.hold(reservation)
+        return reservation
 
-    def leaves(self, reservation: Reservation) -> None:
-        """Count a request that is about to be sent. The first request is reserved; a retry may raise BudgetSpent."""
-        if reservation.requests:
-            cap = self._requests_passed()
-            if cap is not None:
+    async def hold(self, reservation: Reservation) -> None:
+        """Reserve the worst case of one more request of a question, as `reserve` does."""
+        while (cap := self._passed(worst := self._worst_case(reservation))) is not None:
+            if not self._held:  # no answer can make room any more
                 raise BudgetSpent(cap)
-            self.requests += 1
-        reservation.requests += 1
+            self._changed.clear()  # the next request that is over sets it
+            await self._changed.wait()
+        reservation.worst, reservation.is_held = worst, True
+        self._held.add(reservation)
+        self._reserved.add(worst)
 
-    def settle(self, reservation: Reservation, usage: Usage | None) -> float | None:
-        """Replace a reservation with the actual usage.
+    def leave(self, reservation: Reservation) -> None:
+        """Count a reserved request as sent."""
+        reservation.is_out, reservation.is_presumed, reservation.worst.requests = True, False, 0
+        self._reserved.requests -= 1
+        self.requests += 1
+        reservation.spent.requests += 1
+
+    def end(self, reservation: Reservation, *, billed: bool) -> None:
+        """Charge a request that brought no answer with its worst case if it may be billed, and release the rest."""
+        reservation.is_out = False
+        if billed:
+            worst = reservation.worst
+            charged = Amounts(0, worst.prompt_tokens, worst.completion_tokens, worst.cost_usd)
+            self._charge(reservation, charged)
+            reservation.lost.add(charged)
+            reservation.lost.requests += 1
+        self._release(reservation)
+
+    def settle(self, reservation: Reservation, completion: Completion | None) -> tuple[Charge | None, Charge | None]:
+        """End a question: charge the request that is out, and release what is reserved.
 
         Args:
             reservation: What `reserve` returned.
-            usage: None if there was no answer, or if no request was sent.
+            completion: The answer; None if there is none. A request that is out may be billed nevertheless.
 
         Returns:
-            The cost in dollars; None if the price is unknown.
+            What counts for the answer, and what counts for requests that brought none; None for nothing. A failed
+            answer takes all.
         """
-        # Release the reservation, and wake the questions that wait for room.
-        self._in_flight -= 1
-        self._reserved.tokens -= reservation.tokens
-        self._reserved.cost_usd -= reservation.cost_usd
-        if not self._in_flight:
-            self._reserved.cost_usd = 0.0  # remove rounding errors
-        self._settled.set()
+        # A teacher that doesn't use the meter has sent one request if it was asked, or if it answered.
+        if reservation.is_presumed or (completion is not None and not reservation.spent.requests):
+            self.leave(reservation)
+        spent, lost, price = reservation.spent, reservation.lost, reservation.price
+        usage, is_assumed = Usage(), False
+        if reservation.is_out and completion is not None:
+            worst = Usage(reservation.worst.prompt_tokens, reservation.worst.completion_tokens)
+            usage, is_assumed = charge(completion, reservation.prompt, worst)
+            if is_assumed and not completion.failed:
+                said = completion.usage
+                generated = "unknown" if said.partial else f"{said.completion_tokens:,}"
+                counts = f"{said.prompt_tokens:,} in the prompt, {generated} generated"
+                what = f"states no credible token counts ({counts}); the budget counts the worst case"
+                self._warn(reservation.teacher, what)
+            self._note_excess(reservation, usage)
+            cost_usd = (price.highest(usage) if is_assumed else price.cost(usage)) if price else 0.0
+            self._charge(reservation, Amounts(0, usage.prompt_tokens, usage.completion_tokens, cost_usd))
+        elif reservation.is_out:
+            self.end(reservation, billed=True)
+        self._release(reservation)
 
-        # A request was sent if it was counted in `leaves`, or if there is an answer: not every teacher counts.
-        self.requests += usage is not None or reservation.requests > 0
-        if usage is None:
-            return None
-        cost = reservation.price.cost(usage) if reservation.price else None
-        self.tokens += usage.prompt_tokens + usage.completion_tokens
-        self.cost_usd += cost or 0.0
-        return cost
+        # An answer's own tokens are its record's; how often it was tried must not change the dataset.
+        every = Usage(spent.prompt_tokens, spent.completion_tokens, usage.cached_tokens)
+        whole = Charge(spent.requests, every, spent.cost_usd if price else None, lost.requests + is_assumed)
+        if completion is None:
+            return None, whole if spent.requests else None
+        if completion.failed or not lost.requests:
+            return whole, None
+        tried = Charge(
+            lost.requests,
+            Usage(lost.prompt_tokens, lost.completion_tokens),
+            lost.cost_usd if price else None,
+            lost.requests,
+        )
+        rest_usd = spent.cost_usd - lost.cost_usd if price else None
+        return Charge(spent.requests - lost.requests, usage, rest_usd, int(is_assumed)), tried
 
-    def _cost(self, teacher: str, usage: Usage) -> float | None:
-        price = self._prices.get(teacher)
-        return None if price is None else price.cost(usage)
+    def _charge(self, reservation: Reservation, amounts: Amounts) -> None:
+        reservation.spent.add(amounts)
+        self.tokens += amounts.prompt_tokens + amounts.completion_tokens
+        self.cost_usd += amounts.cost_usd
 
-    def _worst_case(self, prompt: Prompt, teacher: str) -> Reservation:
-        """Return the most tokens and dollars that `prompt` can take with `teacher`."""
-        price, size = self._prices.get(teacher), self._bounds.get(teacher, bytes_bound)(prompt)
-        limit = prompt.sampling.max_tokens
+    def _release(self, reservation: Reservation) -> None:
+        """Release what is reserved for the current request, and wake the questions that wait for room."""
+        if reservation.is_held:
+            reservation.is_held = reservation.is_out = reservation.is_presumed = False
+            self._held.discard(reservation)
+            self._reserved.add(reservation.worst, -1)
+            if not self._held:
+                self._reserved.cost_usd = 0.0  # remove rounding errors
+        self._changed.set()
+
+    def _note_excess(self, reservation: Reservation, usage: Usage) -> None:
+        """If an answer took more than its worst case, reserve so much more for this teacher from now on."""
+        worst, teacher = reservation.worst, reservation.teacher
+        more = Usage(
+            max(0, usage.prompt_tokens - worst.prompt_tokens),
+            max(0, usage.completion_tokens - worst.completion_tokens) if worst.completion_tokens else 0,
+        )
+        if more == Usage():
+            return
+        before = self._excess[teacher]
+        self._excess[teacher] = Usage(
+            before.prompt_tokens + more.prompt_tokens, before.completion_tokens + more.completion_tokens
+        )
+        for other in self._held:
+            if other is not reservation and other.teacher == teacher:
+                price = other.price
+                extra = Amounts(0, more.prompt_tokens, more.completion_tokens, price.highest(more) if price else 0.0)
+                other.worst.add(extra)
+                self._reserved.add(extra)
+        self._warn(
+            teacher, "counts more tokens than the prompt and max_tokens allow; the budget reserves more from now on"
+        )
+
+    def _warn(self, teacher: str, what: str) -> None:
+        """Log a line once for each teacher and cause."""
+        line = f"selfinstruct: warning: {teacher}: the server {what}"
+        if line not in self._warned:
+            self._warned.add(line)
+            _log.warning("%s", line)
+
+    def _worst_case(self, reservation: Reservation) -> Amounts:
+        """Return the most that one more request of a question can take."""
+        prompt, price, more = reservation.prompt, reservation.price, self._excess[reservation.teacher]
+        size, limit = self._bounds.get(reservation.teacher, bytes_bound)(prompt), prompt.sampling.max_tokens
         if limit is None and (self.max_tokens is not None or self.max_cost_usd is not None):
             section = "judge" if prompt.purpose == "judge" else f"strategy.{prompt.purpose}"
             raise ConfigError(f"{section}.max_tokens: a cap on tokens or dollars needs a token limit here; set one")
-        # Some servers charge more for cached tokens than for fresh ones, so the worst case is the higher of both.
-        usage, cached = Usage(size, limit or 0), Usage(size, limit or 0, size)  # without caps, no limit is needed
-        cost = max(price.cost(usage), price.cost(cached)) if price else 0.0
-        return Reservation(usage.prompt_tokens + usage.completion_tokens, cost, price)
+        # Without caps, no limit is needed.
+        usage = Usage(size + more.prompt_tokens, limit + more.completion_tokens if limit is not None else 0)
+        return Amounts(1, usage.prompt_tokens, usage.completion_tokens, price.highest(usage) if price else 0.0)
 
-    def _passed(self, worst: Reservation) -> str | None:
+    def _passed(self, worst: Amounts) -> str | None:
         """Return the cap that `worst` would exceed, in words, or None."""
-        if (cap := self._requests_passed()) is not None:
-            return cap
-        tokens = self.tokens + self._reserved.tokens + worst.tokens
+        if self.max_requests is not None and self.requests + self._reserved.requests + 1 > self.max_requests:
+            return f"max_requests: {self.requests:,} of {self.max_requests:,} requests are used"
+        next_tokens = worst.prompt_tokens + worst.completion_tokens
+        tokens = self.tokens + self._reserved.prompt_tokens + self._reserved.completion_tokens + next_tokens
         if self.max_tokens is not None and tokens > self.max_tokens:
             return (
-                f"max_tokens: {self.tokens:,} of {self.max_tokens:,} tokens are used, and the next question "
-                f"may take {worst.tokens:,}"
+                f"max_tokens: {self.tokens:,} of {self.max_tokens:,} tokens are used, and the next request "
+                f"may take {next_tokens:,}"
             )
         cost = self.cost_usd + self._reserved.cost_usd + worst.cost_usd
         if self.max_cost_usd is not None and cost > self.max_cost_usd + 1e-12:  # rounding
             return (
-                f"max_cost_usd: ${self.cost_usd:.4f} of ${self.max_cost_usd:.4f} are spent, and the next question "
+                f"max_cost_usd: ${self.cost_usd:.4f} of ${self.max_cost_usd:.4f} are spent, and the next request "
                 f"may cost ${worst.cost_usd:.4f}"
             )
         return None
 
-    def _requests_passed(self) -> str | None:
-        """Return the cap on requests, in words, if one more request would exceed it, else None."""
-        if self.max_requests is None or self.requests + self._in_flight + 1 <= self.max_requests:
-            return None
-        return f"max_requests: {self.requests:,} of {self.max_requests:,} requests are used"
+    # --- on disk --------------------------------------------------------------------------------
 
+    async def save(self, reservation: Reservation) -> None:
+        """Have the journal hold what a question may cost before its next request leaves. Raises StorageError."""
+        if self._disk is None:
+            return
+        teacher, needed = reservation.teacher, reservation.spent.plus(reservation.worst)
+        total = self._unsaved[teacher]
+        total.add(reservation.unsaved, -1)
+        total.add(needed)
+        reservation.unsaved = needed
+        if not self._saved[teacher].covers(total):
+            told = self._told[teacher] = self._told[teacher].peak(total)
+            await self._disk.commit(teacher, told, priced=reservation.price is not None)
+            self._saved[teacher] = self._saved[teacher].peak(told)
 
-def check_prices(config: RunConfig, prices: Mapping[str, Price | None]) -> None:
-    """Raise ConfigError when dollars are capped and the price of a teacher is unknown."""
-    unknown = [name for name, price in prices.items() if price is None]
-    if config.max_cost_usd is not None and unknown:
-        whose = "teacher." if config.teachers is None else "its "
-        raise ConfigError(
-            f"max_cost_usd: the price of {unknown[0]!r} is unknown; set {whose}input_usd_per_mtok "
-            f"and {whose}output_usd_per_mtok, or cap max_tokens instead"
-        )
+    def committed(self, reservation: Reservation) -> None:
+        """Note that the journal holds what a question has cost, so that its worst case needn't be there any more."""
+        teacher = reservation.teacher
+        total, told = self._unsaved[teacher], self._told[teacher]
+        total.add(reservation.unsaved, -1)
+        reservation.unsaved = Amounts()
+        # Lower the row once it is twice too high, but not while a new peak is being written.
+        if self._disk is not None and 2 * total.requests + 2 <= told.requests and self._saved[teacher].covers(told):
+            self._told[teacher] = self._saved[teacher] = total.plus(Amounts())
+            self._disk.note(teacher, total, priced=reservation.price is not None)
 
-
-def prices_of(config: RunConfig, *, own: bool) -> dict[str, Price | None]:
-    """Return the price of each teacher by its name; None if unknown.
-
-    Args:
-        config: Contains the teachers and, if set, their prices.
-        own: Whether the teachers are the caller's objects; these have no price except the configured price.
-
-    Raises:
-        ConfigError: Dollars are capped and a price is unknown.
-    """
-    prices = {each.label: stated_price(each) if own else price_of(each) for each in config.all_teachers}
-    check_prices(config, prices)
-    return prices
-
-
-def price_of(teacher: TeacherOptions) -> Price | None:
-    """Return the price in the configuration, else the price in `genai-prices` for model and server, else None.
-
-    A teacher on this machine (kinds local and fake) costs nothing.
-    """
-    price = stated_price(teacher)
-    if price is None and (teacher.runs_model or teacher.is_fake):
-        return Price(0.0, 0.0, 0.0, "runs on this machine")
-    if price is None and teacher.address is not None:
-        price = _looked_up(teacher.model, teacher.address)
-    return price and _reduced(price, teacher.price_factor)
-
-
-def _reduced(price: Price, factor: float) -> Price:
-    """Return a price times `teacher.price_factor`: batch jobs often cost half."""
-    if factor == 1.0:
-        return price
-    return Price(price.input * factor, price.cached * factor, price.output * factor, f"{price.source}, x {factor:g}")
-
-
-def stated_price(teacher: TeacherOptions) -> Price | None:
-    """Return the price in the configuration, or None. Raises ConfigError if only one of the two prices is set."""
-    fresh, output = teacher.input_usd_per_mtok, teacher.output_usd_per_mtok
-    if fresh is None and output is None:
-        return None
-    if fresh is None or output is None:
-        raise ConfigError("teacher: set both input_usd_per_mtok and output_usd_per_mtok, or neither")
-    cached = fresh if teacher.cached_usd_per_mtok is None else teacher.cached_usd_per_mtok  # no discount by default
-    return Price(fresh, cached, output, "config")
-
-
-def _looked_up(model: str, address: str) -> Price | None:
-    """Return the price in `genai-prices`, computed from the cost of a million tokens of each kind."""
-    import genai_prices
-
-    million = 1_000_000
-
-    def dollars(**tokens: int) -> float:
-        usage = genai_prices.Usage(**tokens)
-        found = genai_prices.calc_price(usage, model, provider_api_url=address)
-        return float(found.total_price)
-
-    try:
-        fresh = dollars(input_tokens=million)
-        cached = dollars(input_tokens=million, cache_read_tokens=million)
-        output = dollars(output_tokens=million)
-    except (LookupError, ValueError):  # an unknown model or server
-        return None
-    return Price(fresh, cached, output, f"genai-prices {genai_prices.__version__}")
+    def close(self) -> None:
+        """Delete the rows: nothing is in flight any more, and the journal holds all that was spent."""
+        if self._disk is not None:
+            for teacher in self._told:
+                self._disk.note(teacher, Amounts(), priced=True)
+        self._told.clear()
+        self._saved.clear()

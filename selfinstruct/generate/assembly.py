@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from ..ask.budget import Price, prices_of
+from ..ask.prices import Price, prices_of
 from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
 from ..core.prompts import Asking

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..ask.budget import price_of
+from ..ask.prices import price_of
 from ..config.options import teachers_for
 from ..config.run_config import RunConfig
 from ..core.prompts import Prompt, Usage

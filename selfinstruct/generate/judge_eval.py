@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..ask.budget import prices_of
+from ..ask.prices import prices_of
 from ..ask.slots import AskClosed
 from ..config.run_config import RunConfig, digest_of
 from ..core.errors import ConfigError, UsageError
@@ -87,6 +87,7 @@ async def _marks(
                 ),
                 return_exceptions=True,
             )
+            await asker.drain(None)
         closed = next((each for each in graded if isinstance(each, AskClosed)), None)
         outcome = ("target", f"{len(pairs)} pairs", 0) if closed is None else (asker.reason or "", asker.detail, 3)
         note_outcome(opened.journal, Outcome(*outcome))

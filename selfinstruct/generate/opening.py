@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..ask.asker import Asker
-from ..ask.budget import Budget, Price
+from ..ask.budget import Budget
+from ..ask.prices import Price
 from ..ask.router import Router
 from ..config.run_config import RunConfig
 from ..core.errors import TeacherError
@@ -41,7 +42,8 @@ def make_asker(
     """
     listed = config.all_teachers
     # The budget. The sources of the prices are stored for `status` and the card.
-    budget = Budget(config, prices, journal.totals(), {each.label: bound_of(each) for each in listed})
+    bounds = {each.label: bound_of(each) for each in listed}
+    budget = Budget(config, prices, journal.totals(), bounds, journal.reserved)
     sources = dict.fromkeys(price.source for price in prices.values() if price is not None)
     if sources:
         journal.set_meta(price_source="; ".join(sources))

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..core.prompts import Completion, Prompt, Usage
+from ..core.prompts import Completion, Prompt, Sampling, Usage
 from ..core.reasoning import begins_inside, split_reasoning
 from ..core.tasks import Record
 from . import batch_jobs, history, ledger
 from .batch_jobs import Jobs
 from .history import SET_META, History, NewGeneration
 from .ledger import Ledger
+from .reserved import AND_RESERVED, SPENT, Reserved, delete
 from .seeds_on_disk import TABLE, Arrivals, coming
 from .sent_prompts import TEXTS, Sent
 from .store import Statement, Store
@@ -37,7 +38,8 @@ _TABLES = (
     text TEXT NOT NULL, finish_reason TEXT NOT NULL, error TEXT, failed INTEGER NOT NULL, logprobs TEXT,
     teacher TEXT NOT NULL, model TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
     cached_tokens INTEGER NOT NULL, cost_usd REAL, asked_at REAL NOT NULL, latency_s REAL NOT NULL,
-    requests INTEGER NOT NULL, inherited INTEGER NOT NULL DEFAULT 0, reasoning TEXT NOT NULL DEFAULT '')""",
+    requests INTEGER NOT NULL, inherited INTEGER NOT NULL DEFAULT 0, reasoning TEXT NOT NULL DEFAULT '',
+    assumed INTEGER NOT NULL DEFAULT 0)""",
     "CREATE INDEX answers_by_question ON answers (question) WHERE question IS NOT NULL",
     *ledger.TABLES,
     TABLE,
@@ -45,7 +47,7 @@ _TABLES = (
 )
 ANSWER_COLUMNS = (
     "key question generation purpose prompt demos version text finish_reason error failed logprobs teacher model "
-    "prompt_tokens completion_tokens cached_tokens cost_usd asked_at latency_s requests reasoning"
+    "prompt_tokens completion_tokens cached_tokens cost_usd asked_at latency_s requests reasoning assumed"
 ).split()
 """The columns of an answer that `Journal.commit` writes, in order."""
 _INSERT_ANSWER = f"INSERT INTO answers ({', '.join(ANSWER_COLUMNS)}) VALUES ({', '.join('?' * len(ANSWER_COLUMNS))})"
@@ -78,7 +80,8 @@ class Answer:
 class Totals:
     """What a run has spent itself; answers copied from another run do not count.
 
-    unpriced: the part that each teacher used while its price was unknown.
+    unpriced: the part that each teacher used while its price was unknown. assumed: how many of the requests count by
+    assumption.
     """
 
     requests: int = 0
@@ -86,6 +89,7 @@ class Totals:
     completion_tokens: int = 0
     cost_usd: float = 0.0
     unpriced: Mapping[str, Usage] = field(default_factory=dict)
+    assumed: int = 0
 
 
 class Journal:
@@ -102,6 +106,7 @@ class Journal:
         self.jobs = Jobs(self._store)
         self.arrivals = Arrivals(self._store)
         self.sent = Sent(self._store)
+        self.reserved = Reserved(self._store)
         self._in_flight = (0, 0.0)
 
     # --- answers ------------------------------------------------------------------------------
@@ -128,6 +133,7 @@ class Journal:
         latency_s: float,
         requests: int = 1,
         teacher: str = "",
+        assumed: int = 0,
     ) -> Answer:
         """Write an answer to disk, and return it once it is durable.
 
@@ -141,10 +147,33 @@ class Journal:
             latency_s: How long the answer took, in seconds.
             requests: How many requests were sent for it, including retries.
             teacher: The name of the teacher.
+            assumed: How many of these requests count by assumption, because the teacher didn't say what they took.
 
         Raises:
             StorageError: The answer can't be written.
         """
+        row = self._row(key, question, prompt, completion, cost_usd, asked_at, latency_s, requests, teacher, assumed)
+        await self._store.commit(row)
+        generation = self.history.generation_of(key)
+        return _answer(replace(completion, key=key), prompt.demos, prompt.version, generation, teacher)
+
+    def note_failure(self, key: str, prompt: Prompt, completion: Completion, *rest: Any) -> None:
+        """Write what a question has cost that got no answer, with the next commit. The arguments are as in `commit`."""
+        self._store.note(self._row(aside(key), None, prompt, completion, *rest))
+
+    def _row(
+        self,
+        key: str,
+        question: int | None,
+        prompt: Prompt,
+        completion: Completion,
+        cost_usd: float | None,
+        asked_at: float,
+        latency_s: float,
+        requests: int,
+        teacher: str,
+        assumed: int,
+    ) -> Statement:
         # In the order of `ANSWER_COLUMNS`.
         generation, usage, logprobs = self.history.generation_of(key), completion.usage, completion.logprobs
         sent = (prompt.purpose, self.sent.json_of(prompt), json.dumps(prompt.demos), prompt.version)
@@ -152,9 +181,8 @@ class Journal:
         probabilities = json.dumps(dict(logprobs)) if logprobs else None
         tokens = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
         answer = (key, question, generation, *sent, *returned, probabilities, teacher, completion.model, *tokens)
-        rest = (cost_usd, asked_at, latency_s, requests, completion.reasoning)
-        await self._store.commit((_INSERT_ANSWER, (*answer, *rest)))
-        return _answer(replace(completion, key=key), prompt.demos, prompt.version, generation, teacher)
+        rest = (cost_usd, asked_at, latency_s, requests, completion.reasoning, assumed)
+        return _INSERT_ANSWER, (*answer, *rest)
 
     def forget(self, keys: Iterable[str]) -> None:
         """Rename the rows of failed answers, so that a later start asks again. Successful answers are never forgotten.
@@ -163,19 +191,20 @@ class Journal:
         """
         self._store.at_once([(_FORGET, (key,)) for key in keys])
 
-    def totals(self) -> Totals:
-        """Return what the run has spent so far."""
+    def totals(self, *, running: bool = False) -> Totals:
+        """Return what the run has spent so far. running: a process works on it, so what is in flight isn't lost."""
+        spent = f"({SPENT if running else SPENT + AND_RESERVED})"
         row = self._store.row(
             "SELECT coalesce(sum(requests), 0), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),"
-            " coalesce(sum(cost_usd), 0.0) FROM answers WHERE inherited = 0"
+            f" coalesce(sum(cost_usd), 0.0), coalesce(sum(assumed), 0) FROM {spent}"
         )
         unpriced = self._store.rows(
-            "SELECT teacher, sum(prompt_tokens), sum(completion_tokens) FROM answers"
-            " WHERE inherited = 0 AND cost_usd IS NULL GROUP BY teacher"
+            f"SELECT teacher, sum(prompt_tokens), sum(completion_tokens) FROM {spent}"
+            " WHERE cost_usd IS NULL GROUP BY teacher"
         )
-        requests, prompt_tokens, completion_tokens, cost_usd = row
+        requests, prompt_tokens, completion_tokens, cost_usd, assumed = row
         by_teacher = {teacher: Usage(*tokens) for teacher, *tokens in unpriced}
-        return Totals(requests, prompt_tokens, completion_tokens, cost_usd, by_teacher)
+        return Totals(requests, prompt_tokens, completion_tokens, cost_usd, by_teacher, assumed)
 
     # --- what became of them ------------------------------------------------------------------
 
@@ -212,6 +241,19 @@ class Journal:
         self.ledger.trusted = self.meta("program") == program
         self.ledger.start = int(self.meta("starts") or 0) + 1
         self.set_meta(starts=str(self.ledger.start), program=program, **notes)
+        self._take_over_reserved()
+
+    def _take_over_reserved(self) -> None:
+        """Turn what was in flight when the last start was killed into failures, whose cost counts."""
+        changes: list[Statement] = []
+        for teacher, amounts, priced in self.reserved.left_behind():
+            usage = Usage(amounts.prompt_tokens, amounts.completion_tokens)
+            killed = Completion("", usage=usage, error="killed: in flight when an earlier start ended", failed=True)
+            cost_usd = amounts.cost_usd if priced else None
+            rest = (killed, cost_usd, time.time(), 0.0, amounts.requests, teacher, amounts.requests)
+            changes += [self._row(aside(teacher), None, Prompt("unanswered", (), Sampling()), *rest), delete(teacher)]
+        if changes:
+            self._store.at_once(changes)
 
     def begin_generation(self, new: NewGeneration) -> None:
         """Begin a generation: questions that are asked from now on belong to it."""

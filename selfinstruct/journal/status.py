@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..config.run_config import RunConfig
 from .journal import Journal
+from .reserved import AND_RESERVED, SPENT
 from .target import Aim, aim_of
 
 if TYPE_CHECKING:  # `folder` imports this module
@@ -72,7 +73,8 @@ class Status:
     records: finished tasks, at most `target`. proposed: tasks read from answers. admitted: tasks that entered the pool.
     questions: answered proposals. refused: rejections of tasks, answers and instances, by reason. requests: requests
     sent, including retries. asked: questions that these requests were for. unanswered: questions among them without an
-    answer. taken_over: answers inherited from another run, at no cost to this one. records_asked: records that don't
+    answer. assumed: requests that count with the most that they may have taken, because the teacher didn't say
+    how much. taken_over: answers inherited from another run, at no cost to this one. records_asked: records that don't
     come from inherited answers. cost_usd: dollars spent; None if a price is unknown. by_purpose, by_teacher: requests,
     tokens and dollars. waiting: the open batch jobs, one line each. running: whether a process works on the run now.
     """
@@ -105,6 +107,7 @@ class Status:
     teacher: str = ""
     strategy: str = ""
     price_source: str | None = None
+    assumed: int = 0
 
     @property
     def last_start(self) -> str:
@@ -148,12 +151,12 @@ def status_of(run: Run, journal: Journal, running: bool) -> Status:
     def count(sql: str) -> int:
         return int(journal.query(sql)[0][0])
 
-    # A run has a cost only if the price of every successful answer is known.
+    # A run has a cost only if the price of all tokens is known.
     refused = journal.query(
         "SELECT reason, count(*) FROM verdicts WHERE reason IS NOT NULL GROUP BY reason ORDER BY 2 DESC, 1"
     )
-    totals = journal.totals()
-    unpriced = count("SELECT count(*) FROM answers WHERE inherited = 0 AND cost_usd IS NULL AND failed = 0")
+    totals = journal.totals(running=running)
+    unpriced = totals.unpriced.values()
     target = target_of(journal, run.config)
     return Status(
         run_dir=str(run.path),
@@ -172,9 +175,10 @@ def status_of(run: Run, journal: Journal, running: bool) -> Status:
         records_asked=count(_RECORDS_ASKED),
         prompt_tokens=totals.prompt_tokens,
         completion_tokens=totals.completion_tokens,
-        cost_usd=None if unpriced else totals.cost_usd,
-        by_purpose=_used_by(journal, "purpose"),
-        by_teacher=_used_by(journal, "teacher"),
+        cost_usd=None if any(each.prompt_tokens for each in unpriced) else totals.cost_usd,
+        assumed=totals.assumed,
+        by_purpose=_used_by(journal, "purpose", running=running),
+        by_teacher=_used_by(journal, "teacher", running=running),
         waiting=journal.jobs.standing(),
         outcome=outcome_of(journal, running),
         running=running,
@@ -225,9 +229,10 @@ def _names(config: RunConfig) -> str:
     return ", ".join(f"{each.label} (fake)" * each.is_fake or each.label for each in config.all_teachers)
 
 
-def _used_by(journal: Journal, column: Literal["purpose", "teacher"]) -> dict[str, dict[str, float]]:
+def _used_by(journal: Journal, column: Literal["purpose", "teacher"], *, running: bool) -> dict[str, dict[str, float]]:
     """Return requests, tokens and dollars by the values of a column; inherited answers don't count."""
     names = ("requests", "prompt_tokens", "completion_tokens", "cost_usd")
     sums = ", ".join(f"coalesce(sum({name}), 0)" for name in names)
-    rows = journal.query(f"SELECT {column}, {sums} FROM answers WHERE inherited = 0 GROUP BY 1 ORDER BY 1")  # noqa: S608
+    spent = SPENT if running else SPENT + AND_RESERVED
+    rows = journal.query(f"SELECT {column}, {sums} FROM ({spent}) GROUP BY 1 ORDER BY 1")  # noqa: S608
     return {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}

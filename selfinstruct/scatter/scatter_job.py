@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,8 +124,9 @@ def spent_so_far(config: RunConfig) -> Totals:
     # Tokens of teachers without a known price are kept by teacher.
     unpriced: dict[str, Usage] = {}
     for teacher, usage in (item for each in totals for item in each.unpriced.items()):
-        before = dataclasses.astuple(unpriced.get(teacher, Usage()))
-        unpriced[teacher] = Usage(*map(operator.add, before, dataclasses.astuple(usage)))
+        before = unpriced.get(teacher, Usage())
+        prompt_tokens = before.prompt_tokens + usage.prompt_tokens
+        unpriced[teacher] = Usage(prompt_tokens, before.completion_tokens + usage.completion_tokens)
     return Totals(
         requests=sum(each.requests for each in totals),
         prompt_tokens=sum(each.prompt_tokens for each in totals),
@@ -214,5 +213,5 @@ class _ActorClient:
         said: Permit | str = await self._budget_actor.acquire.remote(self._stream, teacher, prompt)
         return said
 
-    def release(self, number: int, usage: Usage | None, requests: int) -> None:
-        self._budget_actor.release.remote(number, usage, requests)
+    def release(self, number: int, usage: Usage | None, *, sent: bool, billed: bool) -> None:
+        self._budget_actor.release.remote(number, usage, sent=sent, billed=billed)

@@ -18,7 +18,8 @@ from ..core.errors import RunLocked, SelfInstructError
 from ..core.prompts import Completion, Prompt, Usage
 from ..generate.start import arun
 from ..journal.folder import Run
-from ..teachers.limits import LEAVING
+from ..teachers.counting import charge
+from ..teachers.meter import METER
 from ..teachers.protocol import Teacher, full
 from .shared_budget import Permit
 
@@ -31,8 +32,8 @@ class BudgetClient(Protocol):
 
     async def acquire(self, teacher: str, prompt: Prompt) -> Permit | str: ...
 
-    def release(self, number: int, usage: Usage | None, requests: int) -> None:
-        """Settle a permit, without waiting for the result."""
+    def release(self, number: int, usage: Usage | None, *, sent: bool, billed: bool) -> None:
+        """Do what `SharedBudget.release` does, without waiting for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class StreamResult:
 
 
 class SharingTeacher:
-    """A teacher whose questions wait for a permit from the shared budget."""
+    """A teacher whose requests wait for a permit from the shared budget."""
 
     def __init__(self, name: str, teacher: Teacher, shared: BudgetClient) -> None:
         self._name, self._teacher, self._shared = name, full(teacher), shared
@@ -62,34 +63,60 @@ class SharingTeacher:
         await self._teacher.__aexit__(kind, error, trace)
 
     async def complete(self, prompt: Prompt) -> Completion:
-        """Return the answer. Raises BudgetSpent if the shared caps leave no room for the question."""
-        permit = await self._shared.acquire(self._name, prompt)
-        if isinstance(permit, str):
-            raise BudgetSpent(permit)
-        requests = _RequestCounter(permit.requests)
-        LEAVING.set(requests)
-        usage: Usage | None = None
+        """Return the answer. Raises BudgetSpent if the shared caps leave no room for one of its requests."""
+        meter = _SharedMeter(self._name, prompt, self._shared)
+        await meter.begin()
+        meter.is_presumed = True
+        METER.set(meter)
+        completion: Completion | None = None
         try:
             completion = await self._teacher.complete(prompt)
-            usage = completion.usage
             return completion
         finally:
-            self._shared.release(permit.number, usage, max(requests.count, int(usage is not None)))
+            meter.settle(completion)
 
 
-class _RequestCounter:
-    """Counts requests as they are sent, and calls the counter that was set before."""
+class _SharedMeter:
+    """Gets a permit for each request of a question, and passes everything on to the meter that was set before.
 
-    def __init__(self, most: int | None) -> None:
-        self._before, self._most = LEAVING.get(), most
-        self.count = 0
+    is_presumed: a request counts as sent although the teacher doesn't use the meter.
+    """
 
-    def __call__(self) -> None:
-        if self.count == self._most:
-            raise BudgetSpent(f"max_requests: a question used all {self.count} requests reserved for it")
-        if self._before is not None:
-            self._before()
-        self.count += 1
+    def __init__(self, teacher: str, prompt: Prompt, shared: BudgetClient) -> None:
+        self._teacher, self._prompt, self._shared = teacher, prompt, shared
+        self._own = METER.get()
+        self._permit: Permit | None = None
+        self._is_out = self.is_presumed = False
+
+    async def begin(self) -> None:
+        self.is_presumed = False
+        await self._own.begin()
+        if self._permit is None:
+            permit = await self._shared.acquire(self._teacher, self._prompt)
+            if isinstance(permit, str):
+                raise BudgetSpent(permit)
+            self._permit = permit
+
+    def leave(self) -> None:
+        self._is_out = True
+        self._own.leave()
+
+    def end(self, *, billed: bool) -> None:
+        self._release(None, billed=billed)
+        self._own.end(billed=billed)
+
+    def settle(self, completion: Completion | None) -> None:
+        """Release the permit of a request that isn't over. completion: the answer to it, if there is one."""
+        if self.is_presumed:
+            self.leave()
+        if self._permit is not None:
+            usage = None if completion is None else charge(completion, self._prompt, self._permit.worst)[0]
+            self._release(usage, billed=True)
+
+    def _release(self, usage: Usage | None, *, billed: bool) -> None:
+        if self._permit is not None:
+            self._shared.release(self._permit.number, usage, sent=self._is_out, billed=billed)
+        self._permit, self._is_out = None, False
 
 
 def run_stream(

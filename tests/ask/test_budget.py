@@ -9,11 +9,12 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from selfinstruct.ask.budget import Budget, BudgetSpent, Price, price_of, stated_price
+from selfinstruct.ask.budget import Budget, BudgetSpent, Charge
+from selfinstruct.ask.prices import Price, price_of, stated_price
 from selfinstruct.config.options import TeacherOptions
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError
-from selfinstruct.core.prompts import Message, Prompt, Sampling, Usage
+from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
 from selfinstruct.journal.journal import Totals
 from selfinstruct.teachers.fake.options import FakeOptions
 from selfinstruct.teachers.local.options import LocalOptions
@@ -46,41 +47,67 @@ caps = st.fixed_dictionaries(
 def test_no_cap_is_ever_passed(
     limits: dict[str, float | int | None], at_once: int, count: int, draw: random.Random
 ) -> None:
-    """Random prompts, usages, retries, failures, cancellations and orders; the caps are checked after every step."""
+    """Random prompts, usages, retries, failures, cancellations and orders; the caps are checked after every step.
+
+    `billed` is what a provider bills that runs each request whose end doesn't rule it out.
+    """
     budget = Budget(config(**limits), {TEACHER: PRICE}, Totals())
     turned_away_with_others_in_flight = 0
-    in_flight = sent = 0
+    out = sent = billed_tokens = 0
+    billed_usd = 0.0
 
     def hold() -> None:
         assert limits["max_requests"] is None or sent <= limits["max_requests"]
-        assert limits["max_tokens"] is None or budget.tokens <= limits["max_tokens"]
-        assert limits["max_cost_usd"] is None or budget.cost_usd <= limits["max_cost_usd"] + 1e-9
+        assert limits["max_tokens"] is None or billed_tokens <= limits["max_tokens"]
+        assert limits["max_cost_usd"] is None or billed_usd <= limits["max_cost_usd"] + 1e-9
+
+    def run(size: int, limit: int) -> Usage:
+        """What the provider does once it has a request."""
+        nonlocal billed_tokens, billed_usd
+        # At least as many tokens as words in the prompt, which is one.
+        prompt_tokens = draw.randrange(1, size + 16 + 2)
+        usage = Usage(prompt_tokens, draw.randrange(1, limit + 1), draw.randrange(prompt_tokens + 1))
+        billed_tokens += usage.prompt_tokens + usage.completion_tokens
+        billed_usd += PRICE.cost(usage)
+        hold()
+        return usage
 
     async def ask(places: asyncio.Semaphore) -> None:
-        nonlocal in_flight, sent, turned_away_with_others_in_flight
-        size, limit = draw.randrange(200), draw.randrange(1, 400)
+        nonlocal out, sent, turned_away_with_others_in_flight
+        size, limit = draw.randrange(1, 200), draw.randrange(1, 400)
         async with places:
+            completion = None
             try:
                 reservation = await budget.reserve(prompt(size, limit), TEACHER)
             except BudgetSpent:
-                turned_away_with_others_in_flight += in_flight > 0
+                turned_away_with_others_in_flight += out > 0
                 return
-            in_flight += 1
             for _ in range(draw.randrange(5)):
                 try:
-                    budget.leaves(reservation)
+                    await reservation.begin()
                 except BudgetSpent:
+                    turned_away_with_others_in_flight += out > 0
                     break
+                reservation.leave()
                 sent += 1
+                out += 1
                 hold()
                 await asyncio.sleep(0)
-            in_flight -= 1
-            if not reservation.requests:
-                budget.settle(reservation, None)
-                return
-            prompt_tokens = draw.randrange(size + 16 + 1)
-            usage = Usage(prompt_tokens, draw.randrange(limit + 1), draw.randrange(prompt_tokens + 1))
-            budget.settle(reservation, None if draw.random() < 0.1 else usage)
+                end = draw.randrange(5)
+                if end > 1:
+                    usage = run(size, limit)
+                out -= 1
+                if end == 0:
+                    reservation.end(billed=False)
+                elif end in (1, 2):  # with and without work done
+                    reservation.end(billed=True)
+                elif end == 3:  # canceled
+                    break
+                else:
+                    stated = usage if draw.random() < 0.7 else Usage(partial=True)
+                    completion = Completion("", usage=stated)
+                    break
+            budget.settle(reservation, completion)
             hold()
 
     async def all_of_them() -> None:
@@ -90,7 +117,13 @@ def test_no_cap_is_ever_passed(
 
     asyncio.run(all_of_them())
     assert budget.requests == sent
+    assert budget.tokens >= billed_tokens
+    assert budget.cost_usd >= billed_usd - 1e-9
     assert turned_away_with_others_in_flight == 0, "their true usage may leave room"
+
+
+def answer(prompt_tokens: int, completion_tokens: int) -> Completion:
+    return Completion("", usage=Usage(prompt_tokens, completion_tokens))
 
 
 def test_a_question_waits_while_others_may_leave_room() -> None:
@@ -100,14 +133,44 @@ def test_a_question_waits_while_others_may_leave_room() -> None:
         second = asyncio.create_task(budget.reserve(prompt(), TEACHER))
         await asyncio.sleep(0.01)
         assert not second.done(), "220 more could pass 430"
-        budget.settle(first, Usage(10, 20))
+        budget.settle(first, answer(10, 20))
         await asyncio.wait_for(second, 1)
         assert budget.tokens == 30
         third = asyncio.create_task(budget.reserve(prompt(200), TEACHER))
         await asyncio.sleep(0.01)
-        budget.settle(second.result(), Usage(56, 100))
+        budget.settle(second.result(), answer(56, 100))
         with pytest.raises(BudgetSpent, match="max_tokens: 186 of 430 tokens are used"):
             await asyncio.wait_for(third, 1)
+
+    asyncio.run(course())
+
+
+def test_a_retry_waits_while_others_may_leave_room() -> None:
+    async def course() -> None:
+        budget = Budget(config(max_tokens=700), {TEACHER: None}, Totals())
+        first, second = [await budget.reserve(prompt(), TEACHER) for _ in range(2)]
+        for each in (first, second):
+            await each.begin()
+            each.leave()
+        first.end(billed=True)
+        assert budget.tokens == 220
+        again = asyncio.create_task(first.begin())
+        await asyncio.sleep(0.01)
+        assert again.done(), "220 are charged, and twice 220 fit"
+        third = asyncio.create_task(budget.reserve(prompt(), TEACHER))
+        await asyncio.sleep(0.01)
+        assert not third.done(), "another 220 don't"
+        budget.settle(second, answer(10, 20))
+        await asyncio.wait_for(third, 1)
+        budget.settle(third.result(), None)
+        first.leave()
+        first.end(billed=True)
+        assert budget.tokens == 220 + 30 + 220
+        with pytest.raises(
+            BudgetSpent, match="max_tokens: 470 of 700 tokens are used, and the next request may take 320"
+        ):
+            await budget.reserve(prompt(140), TEACHER)
+        assert budget.settle(first, None) == (None, Charge(2, Usage(240, 200), None, 2))
 
     asyncio.run(course())
 

@@ -98,7 +98,7 @@ class HalfDeaf:
             if self._count % 3 == 1:
                 return Completion("", error="timeout: no answer", failed=True)
             if self._count % 3 == 2:
-                return Completion("No.", error="refusal: no", usage=Usage(100, 2))
+                return Completion("No.", error="refusal: no", usage=Usage(1000, 2))
         return await self._inner.complete(prompt)
 
 
@@ -106,7 +106,9 @@ def test_answers_without_a_task_and_failures_are_accounted_for(make_config: Make
     made = run(make_config(teacher=PRICED, strategy="self_instruct"), teacher=HalfDeaf(), export=False)
     spent = trail_of(made).spent(made.records())
     refusals = query(made, "SELECT count(*) FROM answers WHERE error LIKE 'refusal%'")[0][0]
-    assert spent.without_task.prompt_tokens == refusals * 100 > 0
+    failures = query(made, "SELECT sum(prompt_tokens) FROM answers WHERE failed = 1 AND assumed = 1")[0][0]
+    assert spent.without_task.prompt_tokens == refusals * 1000 + failures
+    assert refusals * failures > 0, "a teacher may bill an answer that did not arrive"
     assert spent.total.cost_usd == pytest.approx(query(made, "SELECT sum(cost_usd) FROM answers")[0][0])
 
 

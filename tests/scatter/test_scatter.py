@@ -41,8 +41,9 @@ class LocalClient:
     async def acquire(self, teacher: str, prompt: Prompt) -> Permit | str:
         return await self._budget.acquire(self._stream, teacher, prompt)
 
-    def release(self, number: int, usage: Usage | None, requests: int) -> None:
-        task = asyncio.get_running_loop().create_task(self._budget.release(number, usage, requests))
+    def release(self, number: int, usage: Usage | None, *, sent: bool, billed: bool) -> None:
+        release = self._budget.release(number, usage, sent=sent, billed=billed)
+        task = asyncio.get_running_loop().create_task(release)
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
@@ -238,6 +239,6 @@ async def test_a_question_of_an_earlier_life_gets_no_permit(make_config: Callabl
     await budget.cancel_in_flight(1)
     assert isinstance(held, Permit)
     assert isinstance(also, Permit)
-    await budget.release(held.number, None, 0)
+    await budget.release(held.number, None, sent=False)
     assert await late == "the stream was restarted"
     assert isinstance(await budget.acquire(1, "fake", PROMPT), Permit)

@@ -23,7 +23,7 @@ import yaml
 from aiohttp import web
 
 from conftest import ROOT
-from selfinstruct.ask.budget import price_of
+from selfinstruct.ask.prices import price_of
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError, TeacherDown, TeacherRefused, UsageError
 from selfinstruct.generate.start import run
@@ -200,7 +200,11 @@ def test_whatever_a_job_brings_each_question_gets_its_own_answer(
     unanswered = set(server.inputs(first)) - server.brought(first)
     assert bool(unanswered) == (trouble not in ("doubled", "swapped"))
     assert unanswered <= again
-    assert query(done.path, "SELECT count(*) FROM answers WHERE failed = 1") == [(0,)]
+    failed = query(done.path, "SELECT key, error, assumed FROM answers WHERE failed = 1")
+    assert {(key.startswith("failed:"), error) for key, error, _ in failed} <= {(True, "no_answer")}
+    repeats = sum(times - 1 for times in server.times_executed().values())
+    never_run = trouble in ("expired", "cancelled")  # the row says so
+    assert sum(assumed for *_, assumed in failed) == (0 if never_run else repeats), "what a lost row may have cost"
 
 
 def test_a_question_is_part_of_three_jobs_at_most_and_then_recorded_with_its_error(

@@ -77,10 +77,10 @@ def test_of_two_answers_the_first_counts() -> None:
     [
         (failed("p:0", 400), Completion("", error="bad_request: c: m", failed=True)),
         (failed("p:0", 500), NoAnswer("status 500: c: m")),
-        (failed("p:0", 429), NoAnswer("status 429: c: m")),
+        (failed("p:0", 429), NoAnswer("status 429: c: m", billed=False)),
         (
             row("p:0", response=None, error={"code": "batch_expired", "message": "late"}),
-            NoAnswer("batch_expired: late"),
+            NoAnswer("batch_expired: late", billed=False),
         ),
         (row("p:0", response=None), NoAnswer("a row without response and error")),
         (row("p:0", response={"body": {}}), NoAnswer("a row without a status")),

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from selfinstruct.ask.budget import Budget, Price
+from selfinstruct.ask.budget import Budget
+from selfinstruct.ask.prices import Price
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.prompts import Message, Prompt, Sampling

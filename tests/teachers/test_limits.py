@@ -16,7 +16,7 @@ from hypothesis import given, settings, strategies as st
 from selfinstruct.core.errors import TeacherDown
 from selfinstruct.core.prompts import Usage
 from selfinstruct.teachers.fake.fake_limits import Provider
-from selfinstruct.teachers.limits import HEADROOM, LEAVING, Allowance, Limits, Turn
+from selfinstruct.teachers.limits import HEADROOM, Allowance, Limits, Turn
 from selfinstruct.teachers.limits.bucket import Bucket
 from selfinstruct.teachers.limits.headers import LONGEST_S, NO_HEADERS, read_headers, seconds_of
 
@@ -242,23 +242,6 @@ def test_a_response_without_an_answer_uses_no_tokens(status: int) -> None:
             await limits.enter(turn)
             limits.leave(turn, status, {})
         assert now() < 1
-
-    hurried(course)
-
-
-def test_who_may_not_leave_takes_nothing() -> None:
-    def stop() -> None:
-        raise ZeroDivisionError
-
-    async def course() -> None:
-        limits = Limits(Allowance(max_rpm=60), 1, 600)
-        LEAVING.set(stop)
-        for _ in range(5):
-            with pytest.raises(ZeroDivisionError):
-                await limits.enter(Turn("propose", 10, 10))
-        LEAVING.set(None)
-        await limits.enter(Turn("propose", 10, 10))
-        assert now() == 0
 
     hurried(course)
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -16,9 +17,10 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from selfinstruct.ask.budget import BudgetSpent
 from selfinstruct.core.errors import ConfigError, TeacherDown, TeacherRefused
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
-from selfinstruct.teachers.limits import LEAVING
+from selfinstruct.teachers.meter import METER
 from selfinstruct.teachers.openai.options import OpenAIOptions
 from selfinstruct.teachers.openai.proxy import find_proxy
 from selfinstruct.teachers.openai.teacher import OpenAITeacher
@@ -452,28 +454,90 @@ def test_refusals_without_end_bring_the_teacher_down(httpserver: HTTPServer) -> 
         ask(httpserver, patience_s=0.5)
 
 
-def test_every_retry_is_a_request_and_is_counted_before_it_leaves(httpserver: HTTPServer) -> None:
-    class Enough(Exception):
-        pass
+class Counter:
+    """A meter that writes down what happens, and stops the request number `stop`."""
 
-    left = 0
+    def __init__(self, stop: int = 10**9) -> None:
+        self.log: list[str] = []
+        self._stop = stop
 
-    def leaving() -> None:
-        nonlocal left
-        left += 1
-        if left == 4:
-            raise Enough
+    async def begin(self) -> None:
+        if self.log.count("leave") == self._stop:
+            raise BudgetSpent("enough")
+        self.log.append("begin")
 
-    async def once() -> None:
-        config = OpenAIOptions(model="m", base_url=httpserver.url_for("/v1"), max_retries=9)
-        LEAVING.set(leaving)
+    def leave(self) -> None:
+        self.log.append("leave")
+
+    def end(self, *, billed: bool) -> None:
+        self.log.append("billed" if billed else "free")
+
+
+def metered(url: str, counter: Counter, **settings: Any) -> Completion:
+    async def once() -> Completion:
+        config = OpenAIOptions(model="m", base_url=url, **{"timeout_s": 0.5, "max_retries": 1} | settings)
+        METER.set(counter)
         async with asyncio.timeout(60), OpenAITeacher(config, api_key=KEY) as teacher:
-            await teacher.complete(PROMPT)
+            return await teacher.complete(PROMPT)
 
+    return asyncio.run(once())
+
+
+def test_every_retry_is_a_request_and_is_reserved_before_it_leaves(httpserver: HTTPServer) -> None:
     httpserver.expect_request(CHAT).respond_with_handler(answering((503, said("Oh"), SOON)))
-    with pytest.raises(Enough):
-        asyncio.run(once())
+    with pytest.raises(BudgetSpent):
+        metered(httpserver.url_for("/v1"), Counter(stop=3), max_retries=9)
     assert len(httpserver.log) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "log"),
+    [
+        (200, "begin leave"),
+        (400, "begin leave free"),
+        (404, "begin leave free"),
+        (422, "begin leave free"),
+        (408, "begin leave billed begin leave billed"),
+        (429, "begin leave free begin leave"),
+        (500, "begin leave billed begin leave billed"),
+        (503, "begin leave billed begin leave billed"),
+        (529, "begin leave billed begin leave billed"),
+    ],
+)
+def test_a_request_without_an_answer_may_be_billed(httpserver: HTTPServer, status: int, log: str) -> None:
+    first = (status, body() if status == 200 else said("No"), SOON)
+    after = (200, body(), {}) if status == 429 else first
+    httpserver.expect_request(CHAT).respond_with_handler(answering(first, after))
+    counter = Counter()
+    with contextlib.suppress(TeacherRefused):
+        metered(httpserver.url_for("/v1"), counter)
+    assert " ".join(counter.log) == log
+
+
+def test_each_step_of_a_redirect_is_a_request(httpserver: HTTPServer) -> None:
+    for step in range(3):
+        moved = Response(status=307, headers={"Location": f"/v1/moved/{step}"})
+        httpserver.expect_request(f"/v1/moved/{step - 1}" if step else CHAT).respond_with_response(moved)
+    httpserver.expect_request("/v1/moved/2").respond_with_json(body())
+    counter = Counter()
+    assert metered(httpserver.url_for("/v1"), counter).text == "Hello."
+    assert " ".join(counter.log) == "begin leave free " * 3 + "begin leave"
+    with pytest.raises(BudgetSpent):
+        metered(httpserver.url_for("/v1"), Counter(stop=2))
+    assert len(httpserver.log) == 4 + 2
+
+
+def test_a_request_that_no_server_got_is_free(httpserver: HTTPServer) -> None:
+    httpserver.expect_request(CHAT).respond_with_handler(lambda _: time.sleep(1.2) or Response())  # type: ignore[func-returns-value]
+    counter = Counter()
+    assert metered(httpserver.url_for("/v1"), counter, max_retries=0).failed
+    assert " ".join(counter.log) == "begin leave billed", "a timeout after it was sent"
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
+    counter = Counter()
+    assert metered(url, counter, max_retries=0).failed
+    assert " ".join(counter.log) == "begin leave free"
 
 
 def test_requests_are_those_of_the_sdk(httpserver: HTTPServer) -> None:

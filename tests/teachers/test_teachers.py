@@ -21,7 +21,8 @@ import yaml
 from conftest import ROOT, Loopback
 from selfinstruct.ask import router
 from selfinstruct.ask.asker import Asker
-from selfinstruct.ask.budget import Budget, Price
+from selfinstruct.ask.budget import Budget
+from selfinstruct.ask.prices import Price
 from selfinstruct.ask.router import Router
 from selfinstruct.ask.slots import AskClosed
 from selfinstruct.cli.console import spending

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.prompts import Completion, Prompt
+from ..meter import may_be_billed
 from ..openai.answer_body import brief, decode, read_answer
 from ..openai.server_error import ServerError, read_error
 
@@ -19,10 +20,14 @@ _PASSING = frozenset({408, 409, 425, 429})
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """A question has no answer for a temporary reason. counts: whether it used up one of the question's tries."""
+    """A question has no answer for a temporary reason.
+
+    counts: whether it used up one of the question's tries. billed: whether the provider may bill it nevertheless.
+    """
 
     reason: str
     counts: bool = True
+    billed: bool = True
 
 
 Outcome = Completion | NoAnswer
@@ -77,7 +82,8 @@ def _read_row(row: Mapping[str, Any], prompt: Prompt, learn: Callable[[Prompt, S
     # The server didn't execute the request: {"response": null, "error": {"code": "batch_expired", ...}}.
     if not isinstance(response, Mapping):
         error = read_error(500, row.get("error"))
-        return NoAnswer((error and brief(error.text)) or "a row without response and error")
+        reason = (error and brief(error.text)) or "a row without response and error"
+        return NoAnswer(reason, billed=not row.get("error"))
     # It did: {"status_code": 400, "body": {"error": {"code": ..., "message": ...}}}.
     status, body = response.get("status_code"), response.get("body")
     if not isinstance(status, int):
@@ -90,5 +96,5 @@ def _read_row(row: Mapping[str, Any], prompt: Prompt, learn: Callable[[Prompt, S
     if error.is_filter:
         return Completion("", "content_filter", error=f"content_filter: {reason}")
     if error.status >= 500 or error.status in _PASSING or learn(prompt, error):
-        return NoAnswer(f"status {error.http_status}: {reason}")
+        return NoAnswer(f"status {error.http_status}: {reason}", billed=may_be_billed(error.status))
     return Completion("", error=f"bad_request: {reason}", failed=True)

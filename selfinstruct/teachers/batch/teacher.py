@@ -14,7 +14,8 @@ from dataclasses import replace
 from itertools import islice
 from types import TracebackType
 
-from ...core.prompts import BatchJob, Completion, Prompt, Question
+from ...core.prompts import BatchJob, Completion, Prompt, Question, Usage
+from ..meter import METER
 from ..openai.batches import NoRoom
 from ..openai.options import OpenAIOptions
 from ..openai.teacher import PATHS, OpenAITeacher
@@ -95,13 +96,22 @@ class BatchTeacher:
                 future = self._collect(question)
             found = await future
             del self._futures[key]
+            if isinstance(found, NoAnswer) and not found.counts:  # the job was never created
+                continue
+            # Count the request. A row with a client error is complete without any tokens.
+            meter = METER.get()
+            meter.leave()
             if isinstance(found, Completion):
                 self._tries.pop(key, None)
+                if found.failed and found.usage == Usage():
+                    meter.end(billed=False)
                 return found
-            tries = self._tries[key] = self._tries.get(key, 0) + found.counts
+            meter.end(billed=found.billed)
+            tries = self._tries[key] = self._tries.get(key, 0) + 1
             if tries >= TRIES:
                 del self._tries[key]
                 return Completion("", error=f"batch: no answer in {tries} jobs; the last: {found.reason}", failed=True)
+            await meter.begin()
 
     # --- collecting ---------------------------------------------------------------------------
 
@@ -216,7 +226,7 @@ class BatchTeacher:
         if self._statuses.keys() <= self._blocked:
             self._most = max(1, len(questions) // 2)
         await asyncio.sleep(self._config.batch_poll_s)
-        return {question.key: NoAnswer(reason, counts=False) for question in questions}
+        return {question.key: NoAnswer(reason, counts=False, billed=False) for question in questions}
 
     def _fail(self, questions: Sequence[Question], error: Exception) -> None:
         for question in questions:

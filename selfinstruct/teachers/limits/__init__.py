@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections.abc import Callable, Mapping
-from contextvars import ContextVar
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...core.errors import TeacherDown
@@ -19,10 +18,7 @@ from .bucket import Bucket
 from .headers import NO_HEADERS, RateHeaders, read_headers
 from .learned import Pace, Width
 
-__all__ = ["LEAVING", "Allowance", "Limits", "Turn"]
-
-LEAVING: ContextVar[Callable[[], None] | None] = ContextVar("LEAVING", default=None)
-"""Called when a request leaves in this context, to count it. An exception from it stops the request."""
+__all__ = ["Allowance", "Limits", "Turn"]
 
 HEADROOM = 0.98
 """Share of a stated limit that is used: a margin for the difference of two clocks and for wrong estimates."""
@@ -114,15 +110,6 @@ class Limits:
         else:
             self._send(turn, now)
 
-        # Count the request. If the budget is spent, it doesn't leave.
-        leaving = LEAVING.get()
-        if leaving is not None:
-            try:
-                leaving()
-            except BaseException:
-                self._undo(turn)
-                raise
-
     def leave(self, turn: Turn, status: int | None, headers: Mapping[str, str] | None = None) -> None:
         """A request that entered has ended.
 
@@ -165,9 +152,7 @@ class Limits:
         self._release()
 
     def settle(self, turn: Turn, usage: Usage) -> None:
-        """Replace the tokens reserved for an answered request by what it used, if the server said so."""
-        if usage.prompt_tokens + usage.completion_tokens == 0:
-            return
+        """Replace the tokens reserved for an answered request by what counts for it."""
         self._refund(turn, turn.input - usage.prompt_tokens, turn.output - usage.completion_tokens, self._now())
         share = min(1.0, usage.prompt_tokens / max(1, turn.most_input))
         mean = self._means.get(turn.kind)

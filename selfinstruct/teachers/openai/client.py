@@ -27,11 +27,12 @@ from ...core.errors import TeacherRefused
 from ..egress import invalid_address, on_this_machine
 from ..limits import Limits, Turn
 from ..limits.headers import seconds_of
+from ..meter import METER, may_be_billed
 from .answer_body import brief, decode
 from .masking import SecretMask
 from .options import PUBLIC_API, OpenAIOptions
 from .proxy import find_proxy, tls_context
-from .server_error import read_error
+from .server_error import ServerError, read_error
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ _ATTEMPT_TIMEOUTS = 5
 """One attempt takes at most this many times `timeout_s`, which is the longest silence within it."""
 _SPARE_CONNECTIONS = 8
 _KEEP_ALIVE_S = 5.0
+_NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+"""Failures before any of the request was sent: no address, connection refused, no TLS, no way through the proxy."""
 _RATE_HEADERS = (b"retry-after", b"x-ratelimit-")
 _PACKING = (b"content-encoding", b"content-length", b"transfer-encoding")
 
@@ -222,7 +225,7 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         return await self.attempt(question.turn, _options_of(request), data)
 
     async def attempt(self, turn: Turn, options: dict[str, Any], data: object) -> httpx2.Response:
-        """Wait for the turn, send, and report the outcome to the limiter.
+        """Reserve, wait for the turn, send, and report the outcome to the limiter and the question's meter.
 
         Args:
             turn: the question that asks.
@@ -235,12 +238,16 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
             aiohttp.ClientResponseError: the server doesn't speak HTTP.
             TooLarge: the body exceeds its bound.
         """
+        meter = METER.get()
+        await meter.begin()
         await self._limits.enter(turn)
+        meter.leave()
         try:
             async with asyncio.timeout(self._attempt_s):
                 response = await self._send(options, data, is_question=True)
         except (TimeoutError, httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
             self._limits.leave(turn, None)
+            meter.end(billed=not isinstance(error.__cause__, _NOT_SENT))
             self._warn_once(error)
             raise
         except TooLarge:
@@ -250,6 +257,8 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
             self._limits.abandon(turn)
             raise
         self._learn(turn, response)
+        if not response.is_success:
+            meter.end(billed=_may_be_billed(response))
         return response
 
     async def aclose(self) -> None:
@@ -350,6 +359,13 @@ def _as_httpx_error(error: aiohttp.ClientError) -> httpx2.RequestError:
     if isinstance(error, aiohttp.ClientConnectionError):
         return httpx2.ConnectError(str(error))
     return httpx2.ReadError(str(error))
+
+
+def _may_be_billed(response: httpx2.Response) -> bool:
+    """Whether a provider may bill a response that is no answer: it says so, or Azure's filter has read the prompt."""
+    error, body = response.extensions.get("error"), response.extensions["body"]
+    is_filter = isinstance(error, ServerError) and error.is_filter
+    return may_be_billed(response.status_code) or is_filter or (isinstance(body, Mapping) and bool(body.get("usage")))
 
 
 def _body_of(response: httpx2.Response) -> object:

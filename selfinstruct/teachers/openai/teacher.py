@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from ...core.errors import ConfigError, TeacherRefused
 from ...core.prompts import Asking, Completion, Prompt, Usage
-from ..counting import bound_of
+from ..counting import bound_of, charge
 from ..egress import on_this_machine
 from ..limits import Allowance, Limits, Turn
 from .answer_body import read_answer
@@ -101,7 +101,8 @@ class OpenAITeacher:
         )
         while (completion := await self._ask(prompt, turn)) is None:
             pass
-        self._limits.settle(turn, completion.usage)
+        if not completion.failed:
+            self._limits.settle(turn, charge(completion, prompt, Usage(turn.most_input, turn.most_output or 0))[0])
         return completion
 
     async def _ask(self, prompt: Prompt, turn: Turn) -> Completion | None:
