@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from ..core.bounded_yaml import MAX_CHARS, BoundedLoader, OutOfBounds
 from ..core.errors import ConfigError
 from ..core.paths import expand, pattern_below
 from .secrets import safe_key
@@ -23,7 +24,7 @@ Values = dict[str, Any]
 _TWICE = "this key appears twice"
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(BoundedLoader):
     """YAML loader that rejects duplicate keys and keeps the sign of `target: +500`."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -43,7 +44,8 @@ def read_yaml(path: Path) -> Values:
     """Return the mapping in a YAML file. Raises ConfigError with the line."""
     # Read the text.
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(MAX_CHARS + 1)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; `selfinstruct init` writes one to start from") from None
     except IsADirectoryError:
@@ -52,6 +54,9 @@ def read_yaml(path: Path) -> Values:
         raise ConfigError(f"{path}: is not UTF-8; save it as UTF-8") from None
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror or error}") from None
+
+    if len(text) > MAX_CHARS:
+        raise ConfigError(f"{path}: longer than {MAX_CHARS:,} characters; check the file's name")
 
     # Parse it. PyYAML's messages may quote a value, so only the problem and the line are repeated.
     try:
@@ -63,9 +68,9 @@ def read_yaml(path: Path) -> Values:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         # "found undefined alias 'sk-123'" -> "found undefined alias"
         problem = re.sub(r"(alias|anchor|tag) '[^']*'", r"\1", error.problem or "not valid YAML")
-        advice = "remove one of them" if problem == _TWICE else "check the indentation and the quotes"
-        raise ConfigError(f"{path}:{line}: {problem}; {advice}") from None
-    except (ValueError, RecursionError):  # such as an unquoted date with a 13th month
+        advice = "; remove one of them" if problem == _TWICE else "; check the indentation and the quotes"
+        raise ConfigError(f"{path}:{line}: {problem}{'' if isinstance(error, OutOfBounds) else advice}") from None
+    except ValueError:  # such as an unquoted date with a 13th month
         raise ConfigError(f"{path}: a value that YAML can't read; put quotes around dates and texts") from None
 
     # Check that the file has keys: a list or a single text has none, and `1: a` has a number as a key.
@@ -97,7 +102,9 @@ def _apply(values: Values, item: str) -> None:
     try:
         # '-' is standard input; YAML would read a list.
         value = text.strip() if signed else text if text == "-" else yaml.load(text, _Loader)  # noqa: S506 (a safe loader)
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except OutOfBounds as error:
+        raise ConfigError(f"--set {safe_key(key.strip())}: {error.problem}") from None
+    except (yaml.YAMLError, ValueError):
         value = text
 
     # Descend to the section, creating missing ones, and set the last key there.

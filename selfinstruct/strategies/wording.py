@@ -14,10 +14,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..config.options import StrategyOptions
 from ..config.run_config import RunConfig
+from ..config.yaml_file import read_yaml
 from ..core.errors import ConfigError
 from ..core.prompts import Sampling
 from ..core.shipped import shipped_yaml
@@ -109,11 +108,9 @@ def load_wording(config: RunConfig, strategy: str, published: dict[str, Sampling
 
 def _read(source: str) -> Any:
     try:
-        return yaml.safe_load(Path(source).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(
-            f"strategy.prompts: {source}: can't be read: {str(error).splitlines()[0]}; correct the file"
-        ) from None
+        return read_yaml(Path(source))
+    except ConfigError as error:
+        raise ConfigError(f"strategy.prompts: {error}") from None
 
 
 def _compare(wording: PromptWording, shipped: dict[str, Any], source: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.bounded_yaml import MAX_CHARS, BoundedLoader
 from ..core.errors import UsageError
 from ..core.suggest import closest
 from ..tables import Row, Source, find_source, read_chunks
@@ -91,7 +92,7 @@ def _configs_of_card(folder: Path) -> list[Config]:
     # The card begins with YAML between two lines of '---'.
     head = re.match(r"---\r?\n(.*?)\r?\n---\s*(?:\n|$)", text, re.DOTALL)
     try:
-        values = yaml.safe_load(head[1]) if head else None
+        values = yaml.load(head[1][:MAX_CHARS], BoundedLoader) if head else None  # noqa: S506 (a safe loader)
         entries = values.get("configs") or [] if isinstance(values, dict) else []
         entries = sorted((e for e in entries if "data_files" in e), key=lambda entry: not entry.get("default"))
         return [_config(folder, entry) for entry in entries]

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from conftest import cli
 from selfinstruct.config.fields import MayChange
 from selfinstruct.config.options import FormatOptions, TeacherOptions
 from selfinstruct.config.run_config import (
@@ -80,7 +82,7 @@ def parsed(**values: Any) -> RunConfig:
         ("", "must be a mapping of keys to values, such as 'target: 100'"),
         ("- seeds: a\n", "must be a mapping of keys to values, such as 'target: 100'"),
         ("1: 2\n", "every key must be text, such as 'target'; put other keys in quotes"),
-        ("a: " + "[" * 10_000, "a value that YAML can't read"),
+        ("a: " + "[" * 10_000, "1: nested more than 100 levels deep; write it flatter"),
     ],
 )
 def test_what_yaml_can_not_read_is_one_line_with_its_place(load: Load, text: str, expected: str) -> None:
@@ -222,7 +224,7 @@ def test_environment_variables_are_not_filled_in(key: str) -> None:
 
 
 def test_an_alias_that_leads_in_a_circle(load: Load) -> None:
-    assert refusal(load, "run_dir: b\nseeds: &s [*s]\n") == ["seeds: must be a path, or a list of paths"]
+    assert refusal(load, "run_dir: b\nseeds: &s [*s]\n") == ["2: an alias that contains itself; remove it"]
 
 
 # --- secrets ---------------------------------------------------------------------------------------
@@ -739,3 +741,62 @@ def test_the_recipes() -> None:
         assert (local.base_url or "").startswith("http://127.0.0.1:")
         assert local.api_key_env is None
     assert RunConfig.load(CONFIGS / "zh.yaml").language == "zh"
+
+
+# --- hostile files ------------------------------------------------------------------------------
+
+BASE = "run_dir: run\nteacher: {kind: fake}\n"
+MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 40))
+LAUGHS = "a0: &a0 [x, x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+HOSTILE_YAML = {
+    "a number of 5,000 digits": (f"target: {'9' * 5000}", ":3: a number beyond 64 bits; write a smaller one"),
+    "a number of 4,000 digits": (f"target: {'9' * 4000}", ":3: a number beyond 64 bits; write a smaller one"),
+    "a number of 25 digits": (f"random_seed: {'9' * 25}", ":3: a number beyond 64 bits; write a smaller one"),
+    "a negative number": (f"random_seed: -{'9' * 20}", ":3: a number beyond 64 bits; write a smaller one"),
+    "a hexadecimal number": (f"target: 0x{'f' * 100_000}", ":3: a number beyond 64 bits; write a smaller one"),
+    "a number to the base of 60": (f"target: 1{':1' * 5000}", ":3: a number beyond 64 bits; write a smaller one"),
+    "merged mappings": (MERGES, "more than 20,000 values, with its aliases; write fewer"),
+    "nested aliases": (LAUGHS, "more than 20,000 values, with its aliases; write fewer"),
+    "an alias in itself": ("a: &a [*a]", ":3: an alias that contains itself; remove it"),
+    "a mapping in itself": ("a: &a {b: *a}", ":3: an alias that contains itself; remove it"),
+    "nested lists": (f"title: {'[' * 100_000}", "nested more than 100 levels deep; write it flatter"),
+    "nested mappings": (f"title: {'{a: ' * 300}1{'}' * 300}", "nested more than 100 levels deep; write it flatter"),
+    "many values": (f"title: [{'[],' * 200_000}]", "more than 20,000 values, with its aliases; write fewer"),
+    "a long text": (f"title: [{'[],' * 3_000_000}]", ": longer than 1,000,000 characters; check the file's name"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HOSTILE_YAML)
+@pytest.mark.parametrize("file", ["config", "prompts"])
+def test_yaml_out_of_bounds_is_one_line(tmp_path: Path, seed_file: Path, what: str, file: str) -> None:
+    text, problem = HOSTILE_YAML[what]
+    path, config = tmp_path / "hostile.yaml", tmp_path / "config.yaml"
+    path.write_text(f"{BASE}{text}\n")
+    config.write_text(f"seeds: {seed_file}\n{BASE}strategy: {{kind: alpaca, prompts: {path}}}\n")
+    began = time.monotonic()
+    done = cli("check", path if file == "config" else config)
+    assert time.monotonic() - began < 20
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert line.startswith(f"selfinstruct: error: {'' if file == 'config' else 'strategy.prompts: '}{path}:")
+    assert problem in line
+    assert len(line) < 300
+
+
+def test_an_override_out_of_bounds_is_one_line(tmp_path: Path, seed_file: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(f"seeds: {seed_file}\n{BASE}")
+    for value in ("9" * 5000, "9" * 25, f"0x{'f' * 99}"):
+        done = cli("check", config, "--set", f"target={value}")
+        assert done.returncode == 2
+        assert done.stderr == "selfinstruct: error: --set target: a number beyond 64 bits; write a smaller one\n"
+    assert cli("check", config, "--set", f"title={'[' * 5000}").returncode == 2
+
+
+def test_anchors_and_merges_of_an_honest_size_work(tmp_path: Path, seed_file: Path) -> None:
+    config = tmp_path / "config.yaml"
+    shared = "teachers: [&a {name: one, kind: fake}, {<<: *a, name: two}]\nrandom_seed: 9_223_372_036_854_775_807\n"
+    config.write_text(f"seeds: {seed_file}\nrun_dir: run\n{shared}")
+    loaded = RunConfig.load(config)
+    assert [each.label for each in loaded.all_teachers] == ["one", "two"]
+    assert loaded.random_seed == 2**63 - 1

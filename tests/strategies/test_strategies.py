@@ -190,7 +190,11 @@ def test_a_wording_that_falls_short_is_refused(tmp_path: Path, section: str, cha
         build(section, prompts=own_wording(tmp_path / "own.yaml", changes, section))
 
 
-NO_WORDING = [("a: [", "can't be read"), ("a: 1", "no section 'alpaca'"), (None, "can't be read")]
+NO_WORDING = [
+    ("a: [", r"own\.yaml:1: expected .*; check the indentation and the quotes"),
+    ("a: 1", "no section 'alpaca'"),
+    (None, r"strategy\.prompts: .*own\.yaml: no such file"),
+]
 
 
 @pytest.mark.parametrize(("text", "message"), NO_WORDING)
