@@ -12,6 +12,7 @@ from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
 from ..core.prompts import Asking, Endpoint
 from ..core.suggest import closest
+from .openai.options import OpenAIOptions
 from .protocol import Teacher, full
 
 
@@ -59,8 +60,14 @@ def check_roles(config: RunConfig, purposes: Sequence[str] | None) -> None:
         guess = closest(role, known)
         hint = f"did you mean {guess!r}?" if guess else f"one of {', '.join(known)}"
         defects.append(f"the role {role!r} is unknown; {hint}")
-    if defects:
-        raise ConfigError("\n".join(f"{key}: {defect}" for defect in defects))
+    lines = [f"{key}: {defect}" for defect in defects]
+    # And so would a misspelled purpose leave its options unused.
+    own = [purpose for each in teachers if isinstance(each, OpenAIOptions) for purpose in each.purposes]
+    for purpose in dict.fromkeys(own if purposes is not None else ()):
+        if purpose not in (*known, "probe"):
+            lines.append(f"teacher.purposes: {purpose!r} is unknown; one of {', '.join(known)}, probe")
+    if lines:
+        raise ConfigError("\n".join(lines))
 
 
 def asked_together(teachers: Sequence[TeacherOptions], askings: Mapping[str, Asking]) -> Asking:

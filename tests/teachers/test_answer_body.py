@@ -149,3 +149,18 @@ def test_a_missing_finish_reason_counts_as_complete_below_the_limit(
 
 def test_a_refusal_as_a_part() -> None:
     assert read({"content": [{"type": "refusal", "refusal": "I\ncan't."}]}).error == "refusal: I can't."
+
+
+@pytest.mark.parametrize(
+    ("message", "is_read"),
+    [
+        ({"content": "Yes"}, True),
+        ({"content": "Yes", "reasoning": "Hm."}, False),
+        ({"content": "<think>Hm.</think>Yes"}, False),
+    ],
+)
+def test_the_first_token_of_reasoning_says_nothing_about_the_answer(message: dict[str, Any], is_read: bool) -> None:
+    logprobs = {"content": [{"top_logprobs": [{"token": "Hm", "logprob": -0.1}]}]}
+    prompt = Prompt("classify", PROMPT.messages, Sampling(), top_logprobs=5)
+    completion = read_answer({"choices": [{"message": message, "logprobs": logprobs}]}, prompt)
+    assert (completion.logprobs is not None) is is_read

@@ -74,9 +74,14 @@ def test_a_key_of_words_masks_no_words(key: str) -> None:
 
 def chat(said: str) -> dict[str, Any]:
     logprobs = {"content": [{"token": said, "top_logprobs": [{"token": said, "logprob": -1.0}]}]}
-    message = {"content": f"Say {said}", "reasoning_content": said, "tool_calls": [{"id": said}]}
+    message = {"content": f"Say {said}", "tool_calls": [{"id": said}]}
     choice = {"message": message, "finish_reason": said, "logprobs": logprobs, "text": said}
     return {"model": said, "id": said, "choices": [choice], "usage": {"prompt_tokens": 3, said: 4}, said: said}
+
+
+def reasoning(said: str) -> dict[str, Any]:
+    message = {"content": f"<think>{said}</think>Say {said}", "reasoning_content": said, "reasoning": said}
+    return {"choices": [{"message": message}]}
 
 
 def completions(said: str) -> dict[str, Any]:
@@ -99,6 +104,7 @@ def in_choice(said: str) -> dict[str, Any]:
 
 ANSWERS: dict[str, tuple[int, Callable[[str], Any], Prompt]] = {
     "chat": (200, chat, CHAT),
+    "reasoning": (200, reasoning, CHAT),
     "completions": (200, completions, COMPLETIONS),
     "refusal": (200, refusal, CHAT),
     "error in 200": (200, error, CHAT),
@@ -136,7 +142,8 @@ def test_no_part_of_the_key_in_any_field_of_a_response(
     async def course() -> None:
         nonlocal said
         headers: Any = {"x-gateway": {"env": "GATEWAY"}}
-        config = OpenAIOptions(model="m", base_url=httpserver.url_for("/v1"), max_retries=0, extra_headers=headers)
+        where: Any = {"purposes": {"propose": {"extra_headers": headers}}}
+        config = OpenAIOptions(model="m", base_url=httpserver.url_for("/v1"), max_retries=0, **where)
         async with OpenAITeacher(config, api_key=KEY) as teacher:
             for said in [*PARTS, HEADER, HEADER[:-1], HEADER[1:]]:
                 try:

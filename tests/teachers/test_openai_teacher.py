@@ -423,6 +423,14 @@ def test_a_key_that_no_header_can_carry(monkeypatch: pytest.MonkeyPatch, key: st
     assert "abc" not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["http://user:secret@127.0.0.1/v1", "http://127.0.0.1/v1?key=secret"])
+def test_a_secret_in_the_address_of_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    with pytest.raises(ConfigError, match=r"^\$OPENAI_BASE_URL: must not contain") as caught:
+        OpenAITeacher(OpenAIOptions(), api_key=KEY)
+    assert "secret" not in str(caught.value)
+
+
 def test_the_key_is_read_from_the_variable(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_KEY", f" {KEY}\n")
     httpserver.expect_request(CHAT).respond_with_json(body())

@@ -36,6 +36,8 @@ WITH_200: dict[str, tuple[Any, int, str]] = {
     "LM Studio": ({"error": "Unexpected endpoint or method. (POST /chat/completions)"}, 404, "Unexpected endpoint"),
     "MiniMax": ({"choices": None, "base_resp": {"status_code": 1002, "status_msg": "limit"}}, 429, "limit"),
     "beside choices": ({"choices": [{"message": {}}], "error": {"code": 502, "message": "Gone"}}, 502, "Gone"),
+    "a host": ({"error": "upstream host not found"}, 502, "host"),
+    "a model": ({"error": "The model `m` does not exist"}, 404, "model"),
     "unknown": ({"error": {"message": "Oh dear"}}, 502, "Oh dear"),
     "a code only": ({"error": {"code": "invalid_api_key"}}, 401, "invalid_api_key"),
     "empty choices": ({"choices": [], "error": {"message": "permission denied"}}, 403, "permission"),
@@ -143,6 +145,24 @@ def test_a_limit_per_minute_is_no_used_up_account(message: str, more: dict[str, 
 def test_how_long_to_wait(message: str, duration: str | None) -> None:
     error = read_error(429, {"error": {"message": message}})
     assert error == ServerError(429, 429, message, False, duration)
+
+
+@pytest.mark.parametrize(
+    ("http_status", "code", "status"),
+    [
+        (400, 429, 429),
+        (500, 429, 429),
+        (400, 503, 503),
+        (500, 400, 500),
+        (401, 429, 401),
+        (422, 500, 422),
+        (429, 400, 429),
+    ],
+)
+def test_a_gateway_passes_on_what_its_upstream_server_said(http_status: int, code: int, status: int) -> None:
+    error = read_error(http_status, {"error": {"message": "Provider returned error", "code": code}})
+    assert error is not None
+    assert (error.status, error.http_status) == (status, http_status)
 
 
 def test_a_prompt_that_a_content_filter_rejects() -> None:

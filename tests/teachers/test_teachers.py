@@ -95,6 +95,10 @@ def test_a_wrong_list_is_explained(values: dict[str, Any], said: str) -> None:
             {"teachers": [{"roles": ["propose", "classify"]}], "strategy": "self_instruct"},
             "teachers: none has the role 'instances'; add it to the roles of one",
         ),
+        (
+            {"teacher": {"purposes": {"jugde": {"reasoning_effort": "high"}}}},
+            "teacher.purposes: 'jugde' is unknown; one of propose, judge, probe",
+        ),
     ],
 )
 def test_a_wrong_role_is_explained(make_config: MakeConfig, values: dict[str, Any], said: str) -> None:

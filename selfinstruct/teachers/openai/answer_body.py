@@ -72,13 +72,14 @@ def read_answer(body: object, prompt: Prompt) -> Completion:
         error = brief(f"refusal: {refusal}")
     elif ending_of(finish) == "filter":
         error = "content_filter" if finish == "content_filter" else brief(f"content_filter: {finish}")
-    elif not text.strip():
-        error = "only_reasoning" if reasoning else "empty_answer"
-    elif not split_reasoning(text)[1].strip():
-        error = "only_reasoning"
-    if error == "only_reasoning":
-        error += f": {usage.completion_tokens:,} tokens and no answer; finish reason {finish!r}"
-    logprobs = _logprobs(choice.get("logprobs")) if prompt.top_logprobs is not None else None
+    inside, answer = split_reasoning(text)
+    if error is None and not answer.strip():
+        error = "empty_answer"
+        if reasoning or text.strip():
+            error = f"only_reasoning: {usage.completion_tokens:,} tokens and no answer; finish reason {finish!r}"
+    # The first token of a model that reasons doesn't belong to its answer.
+    is_wanted = prompt.top_logprobs is not None and not reasoning and not inside
+    logprobs = _logprobs(choice.get("logprobs")) if is_wanted else None
     return Completion(text, finish, usage, model, error, logprobs=logprobs, reasoning=reasoning)
 
 

@@ -23,7 +23,7 @@ import httpx2
 import openai
 from multidict import CIMultiDict
 
-from ...core.errors import TeacherRefused
+from ...core.errors import ConfigError, TeacherRefused
 from ..egress import invalid_address, on_this_machine
 from ..limits import Limits, Turn
 from ..limits.headers import seconds_of
@@ -56,9 +56,14 @@ class TooLarge(Exception):
 
 @dataclass(slots=True)
 class _Question:
-    """A question that the SDK takes over. first: the outcome of its first attempt, until the SDK has received it."""
+    """A question that the SDK takes over.
+
+    headers: further headers, which the SDK doesn't know: its debug log would show them. first: the outcome of the first
+    attempt, until the SDK has received it.
+    """
 
     turn: Turn
+    headers: Mapping[str, str]
     first: httpx2.Response | httpx2.RequestError | None
 
 
@@ -106,6 +111,10 @@ class TeacherClient:
             home = httpx2.URL(config.address or PUBLIC_API)
         except httpx2.InvalidURL as error:
             raise invalid_address(error) from None
+        if home.userinfo or home.query:
+            raise ConfigError(
+                "$OPENAI_BASE_URL: must not contain a user, password, or query; put the key into its variable"
+            )
         # Requests go to one origin only, so one transport with one proxy setting is enough.
         proxy = None if direct or on_this_machine(home.host) else find_proxy(home)
         attempt_s, connections = _ATTEMPT_TIMEOUTS * config.timeout_s, concurrency + _SPARE_CONNECTIONS
@@ -150,10 +159,9 @@ class TeacherClient:
             first = error
         if isinstance(first, httpx2.Response) and first.status_code == 200:
             return _body_of(first)
-        before = _QUESTION.set(_Question(turn, first))
+        before = _QUESTION.set(_Question(turn, headers, first))
         try:
-            options = {"headers": headers}
-            return _body_of(await self.sdk.post(path, body=body, cast_to=httpx2.Response, options=cast(Any, options)))
+            return _body_of(await self.sdk.post(path, body=body, cast_to=httpx2.Response))
         finally:
             _QUESTION.reset(before)
 
@@ -222,6 +230,7 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
             data = request.stream
         if question is None:
             return await self._send(_options_of(request), data, is_question=False)
+        request.headers.update(question.headers)
         return await self.attempt(question.turn, _options_of(request), data)
 
     async def attempt(self, turn: Turn, options: dict[str, Any], data: object) -> httpx2.Response:
@@ -289,8 +298,10 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
             plain = [(name, value) for name, value in headers if name.encode() not in _PACKING]
             response = httpx2.Response(response.status_code, headers=plain, content=content)
         body = response.extensions["body"] = decode(content) if len(content) <= MAX_BODY_BYTES else ""
-        unanswered = is_question and response.is_success and not (isinstance(body, Mapping) and body.get("choices"))
-        error = read_error(response.status_code, body) if unanswered or response.is_error else None
+        fields = body if isinstance(body, Mapping) else {}
+        # An answer has choices; a file or a batch job has an id, and may have an error of its own.
+        is_broken = response.is_error or not (fields.get("choices") if is_question else "id" in fields or not fields)
+        error = read_error(response.status_code, body) if is_broken and not response.is_redirect else None
         if error is not None:
             response.extensions["error"] = error
             response.status_code = error.status

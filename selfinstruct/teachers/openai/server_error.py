@@ -44,7 +44,8 @@ _NAMED = [
         (504, r"time[d_-]?.?out|deadline"),
         (401, r"invalid.?api.?key|incorrect.?api.?key|unauthori[sz]ed|unauthenticated|authentication"),
         (403, r"permission|(?<!extra_)forbidden|access.?denied"),
-        (404, r"not.?found|does.?not.?exist|no.?such.?model|unexpected.?endpoint|unknown.?model"),
+        (404, r"not_?found_?error|no.?such.?model|unexpected.?endpoint|unknown.?model|not_found\b"),
+        (404, r"(?:model|endpoint|deployment|route|path|url)\b.{0,80}(?:not.?found|not.?exist)"),
         (400, r"invalid|bad.?request|unsupported|not.?supported|validation|extra_forbidden|context.?length|missing"),
         (502, ""),
     )
@@ -97,7 +98,9 @@ def read_error(http_status: int, body: object) -> ServerError | None:
     every = f"{' '.join(words)} {' '.join(texts)[:2000]}"
     status = next((_NUMBERS[each] for each in codes if each in _NUMBERS), 0)
     if status != 402 and http_status >= 400:
-        status = http_status
+        # A gateway may answer 400 or 500 to what its upstream server answered with 429 or 503.
+        upstream = next((each for each in numbers if each == 429 or each >= 500), 0)
+        status = upstream if upstream and (http_status == 400 or http_status >= 500) else http_status
     elif not status:
         numbers += [int(each) for each in _WRITTEN.findall(every)]
         named = next(number for number, pattern in _NAMED if pattern.search(every))
