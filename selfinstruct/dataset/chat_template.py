@@ -14,7 +14,7 @@ from pathlib import Path
 from ..core.errors import ConfigError
 from ..core.paths import expand
 from ..core.suggest import closest
-from .template_sandbox import compiled_template
+from .template_sandbox import TemplateFailed, render, template_process
 
 _SHIPPED = Path(__file__).parent / "templates"
 TEMPLATES = tuple(sorted(path.stem for path in _SHIPPED.glob("*.jinja")))
@@ -31,28 +31,30 @@ class ChatTemplate:
     tokens: Mapping[str, str]
 
     def render(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """The text of a conversation. Raises ConfigError with the template's name when it can't be rendered."""
-        import jinja2
-
+        """The text of a conversation. Raises ConfigError with the template's name and line if it can't be rendered."""
+        values = {
+            "messages": [dict(message) for message in messages],
+            "tools": None,
+            "documents": None,
+            "add_generation_prompt": False,
+            **self.tokens,
+            "bos_token": "",
+        }
         try:
-            compiled = compiled_template(self.source)
-            return str(
-                compiled.render(
-                    messages=[dict(message) for message in messages],
-                    tools=None,
-                    documents=None,
-                    add_generation_prompt=False,
-                    **{**self.tokens, "bos_token": ""},
-                )
-            )
-        except (jinja2.TemplateError, TypeError, ValueError, KeyError, ArithmeticError, RecursionError) as error:
-            raise ConfigError(f"dataset.formats: chat_template: {self.name}: {_one_line(error)}") from None
+            if self.name in TEMPLATES:
+                return render(self.source, values)
+            return template_process(self.source).render(values)
+        except TemplateFailed as error:
+            place = self.name if error.line is None else f"{self.name}:{error.line}"
+            problem = " ".join(str(error).split())[:300].rstrip(".")
+            raise ConfigError(f"dataset.formats: chat_template: {place}: {problem}; correct the template") from None
 
 
-def load_chat_template(name: str) -> ChatTemplate:
+def load_chat_template(name: str, system: str | None = None) -> ChatTemplate:
     """A template that ships by its name, or that of a file: `.jinja`, or `tokenizer_config.json` of a model.
 
-    Raises ConfigError: no such template, an unreadable file, a template that isn't valid.
+    Raises ConfigError: no such template, an unreadable file, a template that can't render a short conversation, which
+    begins with the system message `system`, if there is one.
     """
     if name in TEMPLATES:
         template = ChatTemplate(name, (_SHIPPED / f"{name}.jinja").read_text(encoding="utf-8"), {})
@@ -64,7 +66,8 @@ def load_chat_template(name: str) -> ChatTemplate:
         guess = closest(name, TEMPLATES)
         hint = f"did you mean {guess!r}?" if guess else f"one of {', '.join(TEMPLATES)}, or a file"
         raise ConfigError(f"dataset.formats: chat_template: {name!r} is unknown; {hint} (.jinja or .json)")
-    template.render([{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}])
+    rules = [{"role": "system", "content": system}] if system else []
+    template.render([*rules, {"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}])
     return template
 
 
@@ -96,7 +99,3 @@ def _of_tokenizer(name: str, text: str) -> ChatTemplate:
     tokens = {key: value for key, value in values.items() if key.endswith("_token")}
     tokens = {key: value.get("content") if isinstance(value, dict) else value for key, value in tokens.items()}
     return ChatTemplate(name, source, {key: value for key, value in tokens.items() if isinstance(value, str)})
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -178,8 +178,9 @@ def config_name(kind: str) -> str:
 
 def _wording_of(config: RunConfig, options: FormatOptions) -> Wording:
     published = isinstance(options, PromptCompletionOptions) and options.prompt_style == "published"
-    template = load_chat_template(options.chat_template) if isinstance(options, TextOptions) else None
-    return Wording(config.dataset.system_prompt, published, config.random_seed, template, options)
+    system = config.dataset.system_prompt
+    template = load_chat_template(options.chat_template, system) if isinstance(options, TextOptions) else None
+    return Wording(system, published, config.random_seed, template, options)
 
 
 def columns_of(format: Format, wording: Wording, columns: ProvenanceColumns) -> dict[str, Any]:

@@ -240,8 +240,65 @@ def test_a_template_of_a_file_and_of_a_tokenizer(tmp_path: Path) -> None:
 def test_a_template_that_breaks_out_or_fails_is_one_line(tmp_path: Path, source: str, said: str) -> None:
     path = tmp_path / "bad.jinja"
     path.write_text(source)
-    with pytest.raises(ConfigError, match=rf"dataset\.formats: chat_template: .*bad\.jinja: .*{said}"):
+    with pytest.raises(ConfigError, match=rf"dataset\.formats: chat_template: .*bad\.jinja:1: .*{said}"):
         load_chat_template(str(path))
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("{{ 'a' * 10 ** 10 }}", "takes more than 1,024 MB of memory for one conversation"),
+        ("{{ 'a'.center(10 ** 10) }}", "takes more than 1,024 MB of memory for one conversation"),
+        ("{{ '%010000000000d' % 1 }}", "takes more than 1,024 MB of memory|:1: "),
+        ("{% set n = namespace(s='ab') %}{% for _ in range(40) %}{% set n.s = n.s ~ n.s %}{% endfor %}", "of memory|2 s"),
+        ("{{ 'a' * 20000000 }}", "renders more than 10,000,000 characters for one conversation"),
+        ("{{ 9 ** (9 ** 9) }}", "takes more than 2 s for one conversation"),
+        (
+            "{% for a in range(99999) %}{% for b in range(99999) %}{% set c = 1 %}{% endfor %}{% endfor %}",
+            "takes more than 2 s for one conversation",
+        ),
+        ("line one\n{% macro m() %}{{ m() }}{% endmacro %}\n{{ m() }}", r":\d: maximum recursion depth exceeded"),
+        (f"{{{{ {'(' * 3000}1{')' * 3000} }}}}", "maximum recursion depth exceeded|takes more than|too many nested"),
+        ("one\n{{ messages[7].content }}", ":2: list object has no element 7"),
+        ("one\ntwo\n{{ 1 / 0 }}", ":3: division by zero"),
+        ("one\n{% if %}", ":2: Expected an expression"),
+        ("{{ messages[0]['content'].nonesuch() }}", ":1: 'str object' has no attribute 'nonesuch'"),
+    ],
+)
+def test_a_template_is_bounded_and_its_error_has_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, said: str
+) -> None:
+    monkeypatch.setattr("selfinstruct.dataset.template_sandbox.MAX_SECONDS", 2)
+    path = tmp_path / "bad.jinja"
+    path.write_text(source)
+    with pytest.raises(ConfigError, match=rf"^dataset\.formats: chat_template: {path}.*({said})") as caught:
+        load_chat_template(str(path))
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith("; correct the template")
+
+
+def test_a_template_that_is_hostile_to_one_row_only_ends_with_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "sly.jinja"
+    path.write_text("{{ messages[0].content }}{% if messages | length > 2 %}{{ 'a' * 10 ** 10 }}{% endif %}")
+    template = load_chat_template(str(path))
+    with pytest.raises(ConfigError, match="of memory for one conversation"):
+        template.render(CHAT)
+    assert template.render(CHAT[:2]) == CHAT[0]["content"], "the next conversation has a process again"
+
+
+def test_a_template_that_refuses_the_system_message_is_found_before_anything_is_asked(
+    tmp_path: Path, seed_file: Path
+) -> None:
+    path = tmp_path / "own.jinja"
+    path.write_text("{% if messages[0].role == 'system' %}\n{{ raise_exception('no system role') }}{% endif %}text")
+    values = {"seeds": str(seed_file), "run_dir": str(tmp_path / "run"), "teacher": {"kind": "fake"}}
+    config = tmp_path / "config.yaml"
+    for system, code in ((None, 0), ("Be brief.", 2)):
+        formats = {"formats": [{"kind": "text", "chat_template": str(path)}], "system_prompt": system}
+        config.write_text(json.dumps(values | {"dataset": formats}))
+        done = cli("check", config)
+        assert done.returncode == code, done.stderr
+    assert f"{path}:2: no system role; correct the template" in done.stderr
 
 
 @pytest.mark.parametrize(
