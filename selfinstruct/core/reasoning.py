@@ -133,7 +133,7 @@ def _find_unquoted(pattern: re.Pattern[str], text: str, at: int) -> re.Match[str
 def _last_alone(text: str, at: int, prefilled: bool) -> re.Match[str] | None:
     """Return the last closing marker from `at` on that has no opening one and ends a line, a sentence, or a block."""
     last, opened = None, [0] * len(_FORMS)
-    if _STRUCTURED.match(text, at) or not any(mark in text for mark in _CLOSING_STARTS):
+    if _STRUCTURED.match(text, at) or not any(mark[0] in text and mark in text for mark in _CLOSING_STARTS):
         return None
     for found in _ALONE.finditer(text, at):
         kind, form = (found.lastgroup or "o0")[0], int((found.lastgroup or "o0")[1:])

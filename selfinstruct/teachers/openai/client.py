@@ -292,11 +292,11 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
 
     def _cleaned(self, response: httpx2.Response, is_question: bool) -> httpx2.Response:
         """The response without secrets, and with the status that its body names: some servers send errors with 200."""
-        content = self._mask.body(response.content)
-        headers = [(name, self._mask.text(value)) for name, value in response.headers.multi_items()]
-        if content is not response.content or headers != response.headers.multi_items():
-            plain = [(name, value) for name, value in headers if name.encode() not in _PACKING]
-            response = httpx2.Response(response.status_code, headers=plain, content=content)
+        content, raw = self._mask.body(response.content), response.headers.multi_items()
+        values = "\n".join(value for _, value in raw)
+        if content is not response.content or self._mask.text(values) != values:
+            headers = [(name, self._mask.text(value)) for name, value in raw if name.encode() not in _PACKING]
+            response = httpx2.Response(response.status_code, headers=headers, content=content)
         body = response.extensions["body"] = decode(content) if len(content) <= MAX_BODY_BYTES else ""
         fields = body if isinstance(body, Mapping) else {}
         # An answer has choices; a file or a batch job has an id, and may have an error of its own.

@@ -20,7 +20,7 @@ _ESCAPES = (b"\\u00", b"\\/", b"\0")
 class SecretMask:
     """Masks secrets: API keys, secret headers, a proxy's password.
 
-    A server may return a secret cut off at either end. So in a secret that looks random, each run of at least `_LEAST`
+    A server may return a secret cut off at either end. So in a secret that looks random, each part of at least `_LEAST`
     characters is masked, too; a word such as 'sk-no-key-required' is only masked as a whole, as parts of it are words.
     """
 
@@ -28,9 +28,10 @@ class SecretMask:
         self._whole = sorted({each for each in secrets if len(each) >= _LEAST}, key=len, reverse=True)
         random = [each for each in self._whole if random_looking(re.sub(r"[\W_]", "", each))]
         self._parts = {each[at : at + _LEAST] for each in random for at in range(len(each) - _LEAST + 1)}
-        # A cheap test: each run of 8 characters contains 4 that begin at a multiple of 5.
-        self._probes = {each[at : at + 4] for each in self._whole for at in range(0, len(each) - 3, 5)}
-        self._byte_probes = [probe.encode() for probe in self._probes]
+        # A cheap test, as most responses hold no secret: a part that is cut off at one end holds the other end.
+        ends = {each[at:][:_LEAST] for each in self._whole for at in (*range(0, len(each) - _LEAST, 16), -_LEAST)}
+        self._probes = tuple(ends)
+        self._byte_probes = (*_ESCAPES, *(probe.encode() for probe in ends))
 
     def text(self, text: str) -> str:
         """Return `text` with every secret masked."""
@@ -53,7 +54,7 @@ class SecretMask:
 
     def body(self, content: bytes) -> bytes:
         """Return the body of a response with every secret masked, also one that is spelled with JSON escapes."""
-        if not any(mark in content for mark in (*_ESCAPES, *self._byte_probes)):
+        if not any(probe in content for probe in self._byte_probes):
             return content
         try:
             value = json.loads(content)
