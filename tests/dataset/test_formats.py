@@ -250,7 +250,10 @@ def test_a_template_that_breaks_out_or_fails_is_one_line(tmp_path: Path, source:
         ("{{ 'a' * 10 ** 10 }}", "takes more than 1,024 MB of memory for one conversation"),
         ("{{ 'a'.center(10 ** 10) }}", "takes more than 1,024 MB of memory for one conversation"),
         ("{{ '%010000000000d' % 1 }}", "takes more than 1,024 MB of memory|:1: "),
-        ("{% set n = namespace(s='ab') %}{% for _ in range(40) %}{% set n.s = n.s ~ n.s %}{% endfor %}", "of memory|2 s"),
+        (
+            "{% set n = namespace(s='ab') %}{% for _ in range(40) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
+            "of memory|2 s",
+        ),
         ("{{ 'a' * 20000000 }}", "renders more than 10,000,000 characters for one conversation"),
         ("{{ 9 ** (9 ** 9) }}", "takes more than 2 s for one conversation"),
         (

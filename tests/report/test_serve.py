@@ -104,6 +104,40 @@ def test_a_page_elsewhere_can_not_read_it_under_a_name_of_its_own(finished: si.R
         assert "Access-Control-Allow-Origin" not in get(address + "live.json", Origin="http://evil.example")[2]
 
 
+NOISE = [
+    b"GET /live.json HTTP/1.1\r\nHost: localhost\r\nCookie: selfinstruct_token=\xff\xfe\r\n\r\n",
+    b"GET /live.json HTTP/1.1\r\nHost: localhost\r\nCookie: \xff=\xfe; a=\x80\r\n\r\n",
+    b"GET /?token=\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /?token=%ff%00%ed%a0%80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /live.json HTTP/1.1\r\nHost: \xff\xff:80\r\n\r\n",
+    b"GET /live.json HTTP/1.1\r\nHost: [::1\r\n\r\n",
+    b"GET /live.json HTTP/1.1\r\nHost: localhost:" + b"9" * 5000 + b"\r\n\r\n",
+    b"GET /live.json HTTP/1.1\r\nHost: localhost:\xc2\xb2\r\n\r\n",
+    b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /%ff/..%2f%00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET //[ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /live.json HTTP/1.1\r\nHost: localhost\r\nX: \xff\r\nAuthorization: \xfe\r\nRange: bytes=\xff\r\n\r\n",
+    b"GET /live.json HTTP/1.1\r\nHost: localhost\r\nIf-Modified-Since: \xff\r\nAccept-Encoding: \xff\r\n\r\n",
+    b"\xff\xfe /live.json HTTP/1.1\r\n\r\n",
+    b"GET /live.json HTTP/1.1\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_no_request_is_a_defect(finished: si.Run, token: str | None) -> None:
+    with served(finished.path, *(["--token", token] if token else [])) as address:
+        place = urlsplit(address)
+        assert place.hostname is not None
+        for request in NOISE:
+            with socket.create_connection((place.hostname, place.port or 0), timeout=30) as connection:
+                connection.sendall(request)
+                status = connection.makefile("rb").readline().split()
+            assert status[1] in (b"200", b"400", b"403", b"404"), (request, status)
+            if token:
+                assert status[1] != b"200"
+        assert get(address)[0] == 200
+
+
 def test_with_a_token_only_who_brings_it_reads(finished: si.Run) -> None:
     with served(finished.path, "--host", "0.0.0.0", "--token", TOKEN) as address:
         bare = address.partition("?")[0].replace("0.0.0.0", "127.0.0.1")

@@ -80,6 +80,11 @@ async def serving(live: Live, host: str = "127.0.0.1", port: int = 0, token: str
         await runner.cleanup()
 
 
+def _bytes(text: str) -> bytes:
+    """Return a header's bytes: aiohttp keeps those that are no UTF-8 as surrogates."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -107,7 +112,7 @@ class _Server:
         if not self._is_allowed_host(request.headers.get("Host", "")):
             return web.Response(status=403, text="this server does not answer to that host name\n")
         given = request.query.get("token") or request.cookies.get(_COOKIE, "")
-        if self._token is not None and not hmac.compare_digest(given.encode(), self._token.encode()):
+        if self._token is not None and not hmac.compare_digest(_bytes(given), _bytes(self._token)):
             text = "the token is missing or wrong; use the address that selfinstruct printed\n"
             return web.Response(status=403, text=text)
         # Call the handler; an error of the journal may pass, so it is a 503.
