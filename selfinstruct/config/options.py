@@ -98,6 +98,11 @@ class TeacherOptions(Options):
     structured: Literal["auto", "json_schema", "text"] = Field(
         default="auto", description="How answers are requested; auto tests the server once and remembers."
     )
+    reasoning_tokens: Annotated[int, Field(ge=0)] | None = Field(
+        default=None,
+        description="Tokens added to every max_tokens as room for reasoning; null: 2,048 once the teacher is seen to "
+        "reason.",
+    )
     input_usd_per_mtok: Free[Dollars | None] = Field(
         default=None, description="Dollars per million prompt tokens; null looks up the model."
     )

@@ -16,8 +16,10 @@ from ..journal.journal import Answer, Journal
 from ..strategies.protocol import Ask, developed
 from .generations import Generations
 from .pool import Admitted, Pool, as_verdict
+from .reasoning_evidence import ROOM, Evidence, is_only_reasoning, with_room
 
 T = TypeVar("T")
+Room = Callable[[str], int | None]
 
 
 class Developer:
@@ -36,7 +38,9 @@ class Developer:
 
         # Instances: the strategy returns them, the checks keep some.
         strategies = self._generations.since(admitted.answer)
-        development, asked = await self._ask_once([partial(developed, s, admitted.candidate) for s in strategies])
+        rooms = self._generations.rooms_since(admitted.answer.generation, admitted.evidence)
+        ways = [(partial(developed, s, admitted.candidate), room) for s, room in zip(strategies, rooms, strict=True)]
+        development, asked = await self._ask_once(ways, admitted.evidence)
         keys = asked.keys
         written = tuple(Instance(storable(each.input), storable(each.output)) for each in development.instances)
         kept, rejections = self._pool.checks.keep(text, written, development.truncated)
@@ -45,8 +49,12 @@ class Developer:
 
         # Marks: the judge may reject more of them.
         elif self._generations.judges:
-            judges = self._generations.judges
-            (kept, scores, low), judged = await self._ask_once([partial(judge.grade, text, kept) for judge in judges])
+            graders = [
+                (partial(judge.grade, text, kept), lambda _, tokens=tokens: tokens)
+                for tokens in dict.fromkeys(room("judge") for room in rooms)
+                for judge in self._generations.judges
+            ]
+            (kept, scores, low), judged = await self._ask_once(graders, admitted.evidence)
             rejections += low
             keys = [*keys, *judged.keys]
 
@@ -61,17 +69,21 @@ class Developer:
             self._journal.ledger.keep(admitted.record)
         admitted.resolved = True
 
-    async def _ask_once(self, ways: Sequence[Callable[[Ask], Awaitable[T]]]) -> tuple[T, _Asked]:
+    async def _ask_once(
+        self, ways: Sequence[tuple[Callable[[Ask], Awaitable[T]], Room]], evidence: Evidence
+    ) -> tuple[T, Asked]:
         """Return the result of the oldest way to ask whose answers are all journaled, or of the newest way.
 
-        So each task is developed and judged once, whatever generations follow.
+        So each task is developed and judged once, whatever generations follow. With each way comes its room for
+        reasoning.
         """
-        *earlier, newest = ways
-        for way in earlier:
-            asked = _Asked(self._asker)
+        evidence = self._generations.with_probes(evidence)
+        *earlier, (newest, room) = ways
+        for way, earlier_room in earlier:
+            asked = Asked(self._asker, earlier_room, evidence, recall_only=True)
             with contextlib.suppress(AskClosed):
-                return await way(asked.recall), asked
-        asked = _Asked(self._asker)
+                return await way(asked.ask), asked
+        asked = Asked(self._asker, room, evidence)
         return await newest(asked.ask), asked
 
     def _author(self, admitted: Admitted, development: Development, answers: dict[str, Answer]) -> Answer | None:
@@ -118,32 +130,37 @@ class Developer:
         )
 
 
-class _Asked:
-    """The `ask` of one development. Collects the keys of its questions, in the order of asking, and the answers."""
+class Asked:
+    """The `ask` of one development. Collects the keys of its questions, in the order of asking, and the answers.
 
-    def __init__(self, asker: Asker) -> None:
-        self._asker = asker
+    room: the tokens to add to a limit, by purpose. evidence: what is known about the teachers' reasoning.
+    recall_only: whether to send nothing.
+    """
+
+    def __init__(self, asker: Asker, room: Room, evidence: Evidence, *, recall_only: bool = False) -> None:
+        self._asker, self._room, self._evidence, self._recall_only = asker, room, evidence, recall_only
         self.keys: list[str] = []
         self.answers: dict[str, Answer] = {}
 
     async def ask(self, prompt: Prompt) -> Completion:
-        """Return the answer from the journal or from a teacher. Raises AskClosed."""
-        key = self._key_of(prompt)
-        self.answers[key] = await self._asker.ask(key, prompt)
-        return self.answers[key].completion
+        """Return the answer from the journal or from a teacher; one that is only reasoning is asked with more room.
 
-    async def recall(self, prompt: Prompt) -> Completion:
-        """Return the journaled answer. Raises AskClosed if there is none."""
-        key = self._key_of(prompt)
-        known = self._asker.recall(key)
-        if known is None:
+        Raises AskClosed if there is no answer and none is sent.
+        """
+        tokens = self._room(prompt.purpose)
+        answer, completion = await self._ask(with_room(prompt, tokens))
+        if tokens is None and is_only_reasoning(completion) and with_room(prompt, ROOM) is not prompt:
+            answer, completion = await self._ask(with_room(prompt, ROOM))
+        self.answers[self.keys[-1]] = answer
+        return completion
+
+    async def _ask(self, prompt: Prompt) -> tuple[Answer, Completion]:
+        key = f"d:{prompt.digest()}"
+        self.keys.append(key)
+        answer = self._asker.recall(key) if self._recall_only else await self._asker.ask(key, prompt)
+        if answer is None:
             raise AskClosed
-        self.answers[key] = known
-        return known.completion
-
-    def _key_of(self, prompt: Prompt) -> str:
-        self.keys.append(f"d:{prompt.digest()}")
-        return self.keys[-1]
+        return answer, self._evidence.read(answer)
 
 
 def _model_of(answer: Answer) -> str:

@@ -1,6 +1,7 @@
 """The strategies of a run: one for each generation, so that each answer is parsed as it was asked.
 
-It also finds out whether a teacher follows JSON schemas, by one probe per teacher that is kept in the journal.
+It also finds out whether a teacher follows JSON schemas and whether it reasons, by one probe per teacher that is kept
+in the journal.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import contextlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from ..ask.asker import Asker
 from ..ask.slots import AskClosed
@@ -20,6 +22,7 @@ from ..journal.journal import Answer, Journal
 from ..strategies.protocol import Strategy
 from ..teachers import asked_together, asking_of
 from ..teachers.probe import probe_prompt, speaks_schema
+from .reasoning_evidence import ROOM, Evidence, shows_reasoning, with_room
 
 
 class Generations:
@@ -27,6 +30,7 @@ class Generations:
 
     askings: how each teacher of the current generation is asked, by its name. own: names of the caller's teachers,
     which are asked alike in every generation. judges: every way in which a judge has asked, the current way last.
+    chat: whether proposals are asked by chat.
     """
 
     def __init__(
@@ -39,7 +43,9 @@ class Generations:
         self._configs, self._build, self._askings = configs, build, askings
         self._own = {name: askings[name] for name in own}
         self._strategies: list[Strategy] = []
+        self._probed: list[Evidence] = []
         self.judges: list[Judge] = []
+        self.chat = True
 
     @property
     def current(self) -> Strategy:
@@ -54,9 +60,29 @@ class Generations:
         """Return the strategy that asked for `answer` and all later ones; the last is the current one."""
         return self._strategies[answer.generation - 1 :]
 
+    def rooms_since(self, generation: int, evidence: Evidence) -> list[Callable[[str], int | None]]:
+        """Return, for each generation from `generation` on, what gives the tokens to add for reasoning by purpose.
+
+        None means that no teacher is known to reason, and none has a setting.
+        """
+        return [partial(self._room, index, evidence) for index in range(generation - 1, len(self._configs))]
+
+    def _room(self, index: int, evidence: Evidence, purpose: str) -> int | None:
+        reason = self._probed[index].reason | evidence.reason
+        teachers = teachers_for(purpose, self._configs[index].all_teachers)
+        stated = [ROOM if e.reasoning_tokens is None and e.label in reason else e.reasoning_tokens for e in teachers]
+        return max((tokens for tokens in stated if tokens is not None), default=None)
+
+    def with_probes(self, evidence: Evidence) -> Evidence:
+        """Add to `evidence` which teachers' answers to the probe began inside reasoning."""
+        inside = evidence.inside.union(*(each.inside for each in self._probed))
+        return (
+            evidence if inside == evidence.inside else replace(evidence, inside=inside, whole=evidence.whole | inside)
+        )
+
     async def prepare(self, asker: Asker, journal: Journal) -> None:
         """Build the strategies. Before the asker is open, a teacher without a journaled probe follows no schemas."""
-        strategies, by_schema = [], list[bool]()
+        strategies, by_schema, self._probed = [], list[bool](), []
         for number, config in enumerate(self._configs, 1):
             current = number == len(self._configs)
             askings = self._askings if current else {e.label: asking_of(e) for e in config.all_teachers} | self._own
@@ -64,14 +90,16 @@ class Generations:
             # What was found out once is noted, so that a later start words its questions alike.
             note = f"schemas:{number}"
             decided = journal.meta(note)
+            keys = {each.label: self._probe_key(each, number) for each in config.all_teachers}
             if decided is None:
-                keys = {each.label: self._probe_key(each, number) for each in config.all_teachers}
                 probe = _Probe(asker, journal, keys, may_ask=current, alone=len(config.all_teachers) == 1)
                 purposes = await _purposes_by_schema(config, asking, askings, probe)
                 if current and asker.asks:
                     journal.set_meta(**{note: json.dumps(sorted(purposes))})
             else:
                 purposes = frozenset(json.loads(decided))
+            self._probed.append(_read_probes(asker, journal, f"{note}:reasoning", keys, final=current and asker.asks))
+            self.chat = asking.propose == "chat"
             strategies.append(self._build(config, replace(asking, structured=purposes)))
             if config.judge is not None:
                 by_schema.append("judge" in purposes)
@@ -108,14 +136,14 @@ class _Probe:
         self._asker, self._journal = asker, journal
         self.keys, self.may_ask, self.alone = keys, may_ask, alone
 
-    async def follows_schemas(self, teacher: str) -> bool:
+    async def follows_schemas(self, teacher: TeacherOptions) -> bool:
         """Return whether a teacher follows JSON schemas; False if that is unknown and nothing may be sent."""
-        key = self.keys[teacher]
+        key, prompt = self.keys[teacher.label], with_room(probe_prompt(), teacher.reasoning_tokens)
         while True:
             known = self._asker.recall(key)
             if known is None and self.may_ask:
                 with contextlib.suppress(AskClosed):
-                    known = await self._asker.ask(key, probe_prompt(), teacher=teacher)
+                    known = await self._asker.ask(key, prompt, teacher=teacher.label)
             if known is None:
                 return False
             # A server that refuses the request as malformed doesn't know schemas; other failures say nothing.
@@ -127,6 +155,24 @@ class _Probe:
             self._journal.forget([key])
             if not self.alone:
                 return False
+
+
+def _read_probes(asker: Asker, journal: Journal, note: str, keys: Mapping[str, str], *, final: bool) -> Evidence:
+    """Return what the journaled probes show of the teachers' reasoning, as noted by the start that asked them.
+
+    keys: the key of each teacher's probe, by the teacher's name. final: whether no probe will follow, so that the
+    result is noted: later requests depend on it.
+    """
+    noted = journal.meta(note)
+    if noted is None:
+        answers = {name: asker.recall(key) for name, key in keys.items()}
+        inside = [name for name, answer in answers.items() if answer and answer.begins_inside]
+        reason = [name for name, answer in answers.items() if answer and shows_reasoning(answer)]
+        noted = json.dumps([inside, reason])
+        if final:
+            journal.set_meta(**{note: noted})
+    inside, reason = json.loads(noted)
+    return Evidence(frozenset(inside), frozenset(inside), frozenset(reason))
 
 
 async def _purposes_by_schema(
@@ -147,5 +193,5 @@ async def _purposes_by_schema(
         elif declared is not None:
             follows[each.label] = bool(declared)
         elif any(each in having_purpose for having_purpose in asked.values()):
-            follows[each.label] = await probe.follows_schemas(each.label)
+            follows[each.label] = await probe.follows_schemas(each)
     return frozenset(p for p, having_purpose in asked.items() if all(follows[e.label] for e in having_purpose))

@@ -16,7 +16,6 @@ from ..ask.prices import prices_of
 from ..ask.slots import AskClosed
 from ..config.run_config import RunConfig, digest_of
 from ..core.errors import ConfigError, UsageError
-from ..core.prompts import Completion, Prompt
 from ..core.tasks import Scores
 from ..filters.judge import Agreement, GoldenPair, agreement, rubric_digest
 from ..journal.folder import open_run
@@ -24,8 +23,10 @@ from ..journal.status import Outcome, note_outcome
 from ..strategies import build_strategy
 from ..teachers import askings_of, build_teachers
 from .assembly import own_teachers
+from .develop import Asked
 from .generations import Generations
 from .opening import enter, make_asker
+from .reasoning_evidence import Evidence
 
 LEAST = 3.5
 """The threshold for `kept_good` and `kept_bad` if the configuration has no `judge.min_score`."""
@@ -76,12 +77,11 @@ async def _marks(
             await generations.prepare(asker, opened.journal)
             judge = generations.judges[-1]
 
-            async def ask(prompt: Prompt) -> Completion:
-                return (await asker.ask(f"d:{prompt.digest()}", prompt)).completion
-
+            evidence = generations.with_probes(Evidence())
+            (room,) = generations.rooms_since(1, evidence)
             graded = await asyncio.gather(
                 *(
-                    judge.mark(pair.instruction, pair.instance(good=good), ask)
+                    judge.mark(pair.instruction, pair.instance(good=good), Asked(asker, room, evidence).ask)
                     for pair in pairs
                     for good in (True, False)
                 ),

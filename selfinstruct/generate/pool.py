@@ -21,6 +21,7 @@ from ..journal.journal import Answer
 from ..novelty import NoveltyIndex
 from ..strategies.material import demonstration
 from ..strategies.protocol import Strategy
+from .reasoning_evidence import Evidence
 
 _log = logging.getLogger(__name__)
 
@@ -33,9 +34,9 @@ class Admitted:
     """A candidate in the pool, and what became of it.
 
     question, index, id: the proposal, the position in its answer, and the id of the task. candidate: the task as it was
-    proposed. answer: the answer of the proposal. nearest, neighbours, mean_similarity: the most similar texts at
-    admission. resolved: whether nothing more will be asked for it. record: the finished record; None before it is
-    resolved, or if it has no instance.
+    proposed. answer: the answer of the proposal. evidence: what is known of the teachers' reasoning after it. nearest,
+    neighbours, mean_similarity: the most similar texts at admission. resolved: whether nothing more will be asked for
+    it. record: the finished record; None before it is resolved, or if it has no instance.
     """
 
     question: int
@@ -43,6 +44,7 @@ class Admitted:
     id: str
     candidate: Candidate
     answer: Answer
+    evidence: Evidence
     nearest: Neighbour | None
     neighbours: tuple[Neighbour, ...] = ()
     mean_similarity: float | None = None
@@ -117,13 +119,14 @@ class Pool:
             _log.warning(f"selfinstruct: {message}", json.dumps(seed_id), task, score)
         self._journal.set_meta(**{note: json.dumps(near)})
 
-    def consume(self, question: int, answer: Answer, strategy: Strategy) -> None:
+    def consume(self, question: int, answer: Answer, strategy: Strategy, evidence: Evidence) -> None:
         """Parse the next answer in order, and admit or reject its tasks.
 
         Args:
             question: The number of the question.
             answer: Its answer.
             strategy: The strategy that asked for it.
+            evidence: What is known about the teachers' reasoning.
         """
         self._arrive(question)
         before = len(self.admitted)
@@ -145,7 +148,7 @@ class Pool:
             for part, error in enumerate(lost):
                 self.refuse(question, -1, "reading", "", as_verdict(error), part)
             for index, candidate in enumerate(candidates[:most]):
-                self._judge(question, index, self.checks.prepared(_stored(candidate, completion.key)), answer)
+                self._judge(question, index, self.checks.prepared(_stored(candidate, completion.key)), answer, evidence)
 
         # Later questions may see what this one admitted; see `seen_by`.
         self._sizes.append(len(self._shown))
@@ -158,7 +161,7 @@ class Pool:
         verdict = replace(verdict, detail=storable(verdict.detail))
         self._journal.ledger.note(question, index, stage, part, text, verdict)
 
-    def _judge(self, question: int, index: int, candidate: Candidate, answer: Answer) -> None:
+    def _judge(self, question: int, index: int, candidate: Candidate, answer: Answer, evidence: Evidence) -> None:
         """Apply the filters, then novelty; admit a candidate that passes."""
         # Filters: the first objection decides.
         self.proposed += 1
@@ -182,7 +185,7 @@ class Pool:
         id = f"{self._run_id}-{question}-{index}"
         nearest = self._nearest(question, index, text)
         verdict = Verdict(score=nearest.score, nearest=nearest.id) if nearest else Verdict(score=0.0)
-        admitted = Admitted(question, index, id, candidate, answer, nearest)
+        admitted = Admitted(question, index, id, candidate, answer, evidence, nearest)
         if self._neighbours:
             similar = self._index.most_similar(text, self._neighbours)
             admitted.neighbours, admitted.mean_similarity = similar.neighbours, similar.mean

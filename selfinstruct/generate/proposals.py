@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..ask.asker import Asker
 from ..ask.slots import AskClosed
@@ -15,6 +16,7 @@ from ..journal.journal import Answer
 from ..strategies.material import draw_demos
 from .generations import Generations
 from .pool import Pool
+from .reasoning_evidence import AHEAD, Evidence, with_room
 from .yield_watch import YieldWatch
 
 AT_A_TIME = 8
@@ -45,6 +47,8 @@ class Proposals:
         self._pool, self._asker, self._generations, self._changed = pool, asker, generations, changed
         self._answers: dict[int, asyncio.Task[Answer] | Answer] = {}
         self._next_question = 0
+        self._needed = 0  # questions to ask because an earlier answer can't be read without them
+        self._evidence: list[Evidence] = []  # after each consumed question
         self.stuck = False
 
     @property
@@ -91,6 +95,8 @@ class Proposals:
         seeds, seen = self._pool.seeds_of(number), self._pool.seen_by(number, self._config.lookahead)
         demos = draw_demos(self._config.random_seed, number, strategy, seeds, seen)
         prompt = check_returned(strategy.propose(demos), Prompt, strategy, "propose")
+        room = self._generations.rooms_since(1, self._known(number - self._config.lookahead))[-1]
+        prompt = with_room(prompt, room(prompt.purpose))
         task = asyncio.create_task(self._asker.ask(f"p:{number}", prompt, question=number))
         task.add_done_callback(lambda _: self._changed())
         return task
@@ -99,6 +105,8 @@ class Proposals:
         ahead = self._next_question - self._pool.consumed
         if ahead >= self._config.lookahead:
             return False
+        if self._next_question < self._needed:
+            return True
         missing = self._target - (len(self._pool.admitted) - failed)
         return missing > 0 and ahead < math.ceil(missing / self._expected_yield())
 
@@ -115,14 +123,48 @@ class Proposals:
         if head is None or (isinstance(head, asyncio.Task) and not head.done()):
             return False
         number = self._pool.consumed
-        if isinstance(head, asyncio.Task):
-            try:
-                head = head.result()
-            except AskClosed:
-                self.stuck = True
-                return False
+        try:
+            head = head.result() if isinstance(head, asyncio.Task) else head
+            evidence = self._evidence_on(number, head)
+        except AskClosed:
+            self.stuck = True
+            return False
+        if evidence is None:
+            return False
         del self._answers[number]
+        self._evidence.append(evidence)
 
-        self._pool.consume(number, head, self._generations.of(head))
+        read = replace(head, completion=self._generations.with_probes(evidence).read(head))
+        self._pool.consume(number, read, self._generations.of(head), evidence)
         self._watch.may_go_on()
         return True
+
+    def _known(self, number: int) -> Evidence:
+        """Return what is known about the teachers' reasoning after a question, as far as proposals show it."""
+        return self._evidence[number] if number >= 0 else Evidence()
+
+    def _evidence_on(self, number: int, answer: Answer) -> Evidence | None:
+        """Return what is known after an answer; None while that depends on answers to the next questions.
+
+        Raises AskClosed if these answers won't arrive before the asker is opened.
+        """
+        evidence = self._known(number - 1).after(answer)
+        if not self._generations.chat or not self._generations.with_probes(evidence).needs_more(answer):
+            return evidence
+        later: list[Answer] = []
+        for following in range(number + 1, number + min(AHEAD, self._config.lookahead)):
+            found = self._answers.get(following) or self._asker.recall(f"p:{following}")
+            if found is None and self._recall_only:
+                break
+            if found is None:
+                if not self._asker.asks:
+                    raise AskClosed
+                self._needed = following + 1
+                self._changed()  # the loop asks it before it waits
+                return None
+            if isinstance(found, asyncio.Task) and not found.done():
+                return None
+            later.append(found.result() if isinstance(found, asyncio.Task) else found)
+            if (known := evidence.with_later(answer, later)) is not evidence:
+                return known
+        return evidence

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 
 from ..journal.folder import OpenRun
 from .pool import Pool
+from .reasoning_evidence import ONLY_REASONING
 
 FIRST_LOOK, LONGEST_DROUGHT = 20, 50
 """Without any record, a generation ends after this many questions at its beginning, and later after this many."""
 
 _LIMITS = "raise teacher.reasoning_tokens or the strategy's max_tokens"
 _CAUSES = {
-    "reasoning_only": ("ended with nothing but reasoning", f"{_LIMITS}, or lower teacher.reasoning_effort"),
+    ONLY_REASONING: ("ended with nothing but reasoning", f"{_LIMITS}, or lower teacher.reasoning_effort"),
     "truncated": ("were cut off by the token limit", _LIMITS),
     "empty_answer": ("were empty", f"check the model and its endpoint, or {_LIMITS}"),
     "content_filter": ("were stopped by the provider's content filter", "use other seeds or another teacher"),

@@ -55,7 +55,7 @@ KINDS: dict[str, tuple[dict[str, Any], Callable[[Prompt, int], Completion | None
     "instances": (
         {"strategy": "self_instruct"},
         always("classify", Completion("", error="empty_answer", finish_reason="length")),
-        "admitted tasks were empty; check",
+        "admitted tasks ended with nothing but reasoning; raise teacher.reasoning_tokens",
     ),
     "judge": (
         {"judge": {"min_score": 3.0}},
