@@ -165,7 +165,11 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
             Reason("refusal", "", "The provider marked the response as a refusal of the model."),
             Reason("content_filter", "", "The provider's content filter rejected the prompt or stopped the response."),
             Reason("empty_answer", "", "The response contains no text."),
-            Reason("only_reasoning", "", "The response ended before its answer began: all of it is reasoning."),
+            Reason(
+                "only_reasoning",
+                "teacher.reasoning_tokens",
+                "The response ended before its answer began: all of it is reasoning.",
+            ),
             Reason("no_choices", "", "The body has neither choices nor an error."),
             Reason("broken_json", "", "The body is incomplete JSON or not UTF-8."),
             Reason("not_json", "", "The body is text that is not JSON."),

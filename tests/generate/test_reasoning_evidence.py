@@ -64,7 +64,7 @@ def test_an_answer_that_was_cut_off_keeps_its_tasks_where_no_answer_closes_reaso
     config = make_config(target=12, concurrency=1, lookahead=8)
     done = grow(config, Thinker(lambda n: n % 2 == 0, opens=False))
     assert done.records()[0].instruction == "Draft 0 about a river."
-    assert {"truncated", "too_similar"} == set(done.status().refused)
+    assert {"truncated", "too_similar"} <= set(done.status().refused)
 
 
 def test_the_evidence_is_the_same_at_any_timing(make_config: MakeConfig) -> None:
