@@ -165,9 +165,10 @@ def _read_probes(asker: Asker, journal: Journal, note: str, keys: Mapping[str, s
     """
     noted = journal.meta(note)
     if noted is None:
-        answers = {name: asker.recall(key) for name, key in keys.items()}
-        inside = [name for name, answer in answers.items() if answer and answer.begins_inside]
-        reason = [name for name, answer in answers.items() if answer and shows_reasoning(answer)]
+        answers = {name: answer for name, key in keys.items() if (answer := asker.recall(key))}
+        stated = {key for (key,) in journal.query("SELECT key FROM answers WHERE purpose = 'probe' AND assumed = 0")}
+        inside = [name for name, answer in answers.items() if answer.begins_inside]
+        reason = [name for name, answer in answers.items() if shows_reasoning(answer.completion, keys[name] in stated)]
         noted = json.dumps([inside, reason])
         if final:
             journal.set_meta(**{note: noted})

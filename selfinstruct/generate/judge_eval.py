@@ -78,7 +78,7 @@ async def _marks(
             judge = generations.judges[-1]
 
             evidence = generations.with_probes(Evidence())
-            (room,) = generations.rooms_since(1, evidence)
+            room = generations.rooms_since(1, evidence)[-1]
             graded = await asyncio.gather(
                 *(
                     judge.mark(pair.instruction, pair.instance(good=good), Asked(asker, room, evidence).ask)

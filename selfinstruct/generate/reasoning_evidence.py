@@ -85,11 +85,13 @@ def is_only_reasoning(completion: Completion) -> bool:
     )
 
 
-def shows_reasoning(answer: Answer) -> bool:
-    """Return whether the answer to a probe shows that its teacher reasons, also if the reasoning itself is hidden."""
-    completion, usage = answer.completion, answer.completion.usage
+def shows_reasoning(completion: Completion, is_usage_stated: bool) -> bool:
+    """Return whether the answer to a probe shows that its teacher reasons, also if the reasoning itself is hidden.
+
+    is_usage_stated: whether the tokens are those that the teacher states, not an assumption.
+    """
     visible = len(completion.text.encode()) + _SLACK
-    hidden = not completion.failed and not usage.partial and usage.completion_tokens > visible
+    hidden = is_usage_stated and not completion.failed and completion.usage.completion_tokens > visible
     return bool(completion.reasoning) or is_only_reasoning(completion) or hidden
 
 

@@ -156,3 +156,19 @@ def test_a_proposal_that_shows_reasoning_gives_later_limits_room(make_config: Ma
     assert proposed[:2] == [1024, 1024]
     assert set(proposed[2:]) == {1024 + ROOM}
     assert not [row for row in verdicts(done) if row[5] == "only_reasoning"]
+
+
+@pytest.mark.parametrize(
+    ("usage", "reasons"),
+    [(Usage(9, 120), True), (Usage(9, 9), False), (Usage(), False), (Usage(9, 0, partial=True), False)],
+)
+def test_the_probe_shows_hidden_reasoning_by_stated_tokens(
+    make_config: MakeConfig, usage: Usage, reasons: bool
+) -> None:
+    def answer(prompt: Prompt, _: int) -> Completion | None:
+        return Completion("Red and blue.", usage=usage) if prompt.purpose == "probe" else None
+
+    teacher = Recorder(bad=answer)
+    teacher.asking = None  # type: ignore[assignment]  # so that the teacher is probed
+    grow(make_config(strategy="self_instruct", target=12), teacher)
+    assert {p.sampling.max_tokens for p in teacher.asked if p.purpose == "classify"} == {3 + reasons * ROOM}
