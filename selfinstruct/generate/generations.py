@@ -166,9 +166,8 @@ def _read_probes(asker: Asker, journal: Journal, note: str, keys: Mapping[str, s
     noted = journal.meta(note)
     if noted is None:
         answers = {name: answer for name, key in keys.items() if (answer := asker.recall(key))}
-        stated = {key for (key,) in journal.query("SELECT key FROM answers WHERE purpose = 'probe' AND assumed = 0")}
         inside = [name for name, answer in answers.items() if answer.begins_inside]
-        reason = [name for name, answer in answers.items() if shows_reasoning(answer.completion, keys[name] in stated)]
+        reason = [name for name, answer in answers.items() if shows_reasoning(answer.completion)]
         noted = json.dumps([inside, reason])
         if final:
             journal.set_meta(**{note: noted})

@@ -119,7 +119,7 @@ class Pool:
             _log.warning(f"selfinstruct: {message}", json.dumps(seed_id), task, score)
         self._journal.set_meta(**{note: json.dumps(near)})
 
-    def consume(self, question: int, answer: Answer, strategy: Strategy, evidence: Evidence) -> None:
+    def consume(self, question: int, answer: Answer, strategy: Strategy, evidence: Evidence = Evidence()) -> None:
         """Parse the next answer in order, and admit or reject its tasks.
 
         Args:

@@ -85,13 +85,10 @@ def is_only_reasoning(completion: Completion) -> bool:
     )
 
 
-def shows_reasoning(completion: Completion, is_usage_stated: bool) -> bool:
-    """Return whether the answer to a probe shows that its teacher reasons, also if the reasoning itself is hidden.
-
-    is_usage_stated: whether the tokens are those that the teacher states, not an assumption.
-    """
-    visible = len(completion.text.encode()) + _SLACK
-    hidden = is_usage_stated and not completion.failed and completion.usage.completion_tokens > visible
+def shows_reasoning(completion: Completion) -> bool:
+    """Return whether the journaled answer to a probe shows that its teacher reasons, even out of sight."""
+    usage, visible = completion.usage, len(completion.text.encode()) + _SLACK
+    hidden = not completion.failed and not usage.partial and usage.completion_tokens > visible
     return bool(completion.reasoning) or is_only_reasoning(completion) or hidden
 
 

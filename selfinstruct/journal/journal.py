@@ -53,7 +53,7 @@ ANSWER_COLUMNS = (
 _INSERT_ANSWER = f"INSERT INTO answers ({', '.join(ANSWER_COLUMNS)}) VALUES ({', '.join('?' * len(ANSWER_COLUMNS))})"
 _RECALL = (
     "SELECT text, finish_reason, prompt_tokens, completion_tokens, cached_tokens, model, error, failed,"
-    " logprobs, reasoning, demos, version, generation, teacher FROM answers WHERE key = ?"
+    " logprobs, reasoning, assumed, demos, version, generation, teacher FROM answers WHERE key = ?"
 )
 _FORGET = "UPDATE answers SET key = 'failed:' || rowid || ':' || key, question = NULL WHERE key = ? AND failed = 1"
 
@@ -116,9 +116,10 @@ class Journal:
         row = self._store.row(_RECALL, (key,))
         if row is None:
             return None
-        text, finish, *tokens, model, error, failed, logprobs, reasoning, demos, version, generation, teacher = row
+        text, finish, *tokens, model, error, failed, logprobs, reasoning, assumed = row[:-4]
+        demos, version, generation, teacher = row[-4:]
         probabilities = json.loads(logprobs) if logprobs else None
-        usage = Usage(*tokens)
+        usage = Usage(*tokens, partial=bool(assumed))
         stored = Completion(text, finish, usage, model, error, bool(failed), probabilities, reasoning, key)
         return _answer(stored, tuple(json.loads(demos)), version, generation, teacher)
 
