@@ -126,7 +126,8 @@ def ending_of(finish_reason: str) -> Ending:
 class Usage:
     """Tokens of one answer, as counted by the teacher. `prompt_tokens` includes `cached_tokens`.
 
-    partial: whether the teacher left out how many tokens it generated; then `completion_tokens` is a lower bound.
+    partial: whether the teacher left out how many tokens it generated; then `completion_tokens` is a lower bound, or in
+    an answer that the journal returns an upper one.
     """
 
     prompt_tokens: int = 0

@@ -26,7 +26,7 @@ from .assembly import own_teachers
 from .develop import Asked
 from .generations import Generations
 from .opening import enter, make_asker
-from .reasoning_evidence import Evidence
+from .reasoning_evidence import NOTHING
 
 LEAST = 3.5
 """The threshold for `kept_good` and `kept_bad` if the configuration has no `judge.min_score`."""
@@ -77,7 +77,7 @@ async def _marks(
             await generations.prepare(asker, opened.journal)
             judge = generations.judges[-1]
 
-            evidence = generations.with_probes(Evidence())
+            evidence = generations.with_probes(NOTHING)
             room = generations.rooms_since(1, evidence)[-1]
             graded = await asyncio.gather(
                 *(

@@ -21,7 +21,7 @@ from ..journal.journal import Answer
 from ..novelty import NoveltyIndex
 from ..strategies.material import demonstration
 from ..strategies.protocol import Strategy
-from .reasoning_evidence import Evidence
+from .reasoning_evidence import NOTHING, Evidence
 
 _log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class Pool:
             _log.warning(f"selfinstruct: {message}", json.dumps(seed_id), task, score)
         self._journal.set_meta(**{note: json.dumps(near)})
 
-    def consume(self, question: int, answer: Answer, strategy: Strategy, evidence: Evidence = Evidence()) -> None:
+    def consume(self, question: int, answer: Answer, strategy: Strategy, evidence: Evidence = NOTHING) -> None:
         """Parse the next answer in order, and admit or reject its tasks.
 
         Args:

@@ -16,7 +16,7 @@ from ..journal.journal import Answer
 from ..strategies.material import draw_demos
 from .generations import Generations
 from .pool import Pool
-from .reasoning_evidence import AHEAD, Evidence, with_room
+from .reasoning_evidence import AHEAD, NOTHING, Evidence, with_room
 from .yield_watch import YieldWatch
 
 AT_A_TIME = 8
@@ -141,7 +141,7 @@ class Proposals:
 
     def _known(self, number: int) -> Evidence:
         """Return what is known about the teachers' reasoning after a question, as far as proposals show it."""
-        return self._evidence[number] if number >= 0 else Evidence()
+        return self._evidence[number] if number >= 0 else NOTHING
 
     def _evidence_on(self, number: int, answer: Answer) -> Evidence | None:
         """Return what is known after an answer; None while that depends on answers to the next questions.

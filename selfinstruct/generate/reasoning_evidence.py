@@ -76,6 +76,9 @@ class Evidence:
         return completion
 
 
+NOTHING = Evidence()
+
+
 def is_only_reasoning(completion: Completion) -> bool:
     """Return whether an answer ended before its visible part began; the reasoning itself may be hidden."""
     error = completion.error or ""

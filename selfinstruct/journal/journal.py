@@ -119,7 +119,7 @@ class Journal:
         text, finish, *tokens, model, error, failed, logprobs, reasoning, assumed = row[:-4]
         demos, version, generation, teacher = row[-4:]
         probabilities = json.loads(logprobs) if logprobs else None
-        usage = Usage(*tokens, partial=bool(assumed))
+        usage = replace(Usage(*tokens), partial=True) if assumed else Usage(*tokens)
         stored = Completion(text, finish, usage, model, error, bool(failed), probabilities, reasoning, key)
         return _answer(stored, tuple(json.loads(demos)), version, generation, teacher)
 
