@@ -132,7 +132,9 @@ def test_an_error_in_the_choice_discards_the_answer(finish: str | None, choice: 
     ("choice", "tokens", "finish"),
     [
         ({}, 3, "stop"),
-        ({"finish_reason": None}, 3, "stop"),
+        ({"finish_reason": None}, 3, "null"),
+        ({"finish_reason": None}, 50, "length"),
+        ({"finish_reason": ""}, 3, "null"),
         ({"finish_reason": ""}, 50, "length"),
         ({}, 50, "length"),
         ({"native_finish_reason": "MAX_TOKENS"}, 3, "MAX_TOKENS"),
@@ -140,11 +142,11 @@ def test_an_error_in_the_choice_discards_the_answer(finish: str | None, choice: 
         ({"finish_reason": "stop"}, 50, "stop"),
     ],
 )
-def test_a_missing_finish_reason_counts_as_complete_below_the_limit(
-    choice: dict[str, Any], tokens: int, finish: str
-) -> None:
+def test_a_finish_reason_that_is_missing_or_null(choice: dict[str, Any], tokens: int, finish: str) -> None:
     answer = {"choices": [{"message": {"content": TASK}} | choice], "usage": {"completion_tokens": tokens}}
-    assert read_answer(answer, PROMPT).finish_reason == finish
+    completion = read_answer(answer, PROMPT)
+    assert completion.finish_reason == finish
+    assert completion.truncated is (finish != "stop")
 
 
 def test_a_refusal_as_a_part() -> None:

@@ -84,13 +84,15 @@ def read_answer(body: object, prompt: Prompt) -> Completion:
 
 
 def _finish_reason(choice: Mapping[str, Any], tokens: int, prompt: Prompt) -> str:
-    """The finish reason. Old servers leave it out: then an answer as long as the limit counts as cut off by it."""
+    """The finish reason; 'null' if the server states none, and 'stop' if it doesn't know the field, as old ones."""
     for name in ("finish_reason", "native_finish_reason", "stop_reason", "done_reason"):
         reason = choice.get(name)
         if isinstance(reason, str) and reason:
             return storable(reason)[:_NAME]
-    most = prompt.sampling.max_tokens
-    return "length" if most is not None and tokens >= most else "stop"
+    # An answer as long as the limit was probably cut off by it.
+    if prompt.sampling.max_tokens is not None and tokens >= prompt.sampling.max_tokens:
+        return "length"
+    return "null" if "finish_reason" in choice else "stop"
 
 
 def _texts(content: object, depth: int = 0) -> tuple[str, str]:
