@@ -484,7 +484,7 @@ def test_a_result_file_above_the_bound_ends_the_run_and_is_read_once_it_fits(
     server = provider()
     config = RunConfig.parse(values(server))
     with monkeypatch.context() as bounded:
-        bounded.setattr("selfinstruct.teachers.openai.client.MAX_FILE_BYTES", 500)
+        bounded.setattr("selfinstruct.teachers.openai.transport.MAX_FILE_BYTES", 500)
         with pytest.raises(TeacherRefused, match=r"too large: more than .* lower teacher\.batch_questions"):
             run(config)
     assert rows_of(run(config)) == live_rows

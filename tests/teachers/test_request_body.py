@@ -145,6 +145,14 @@ def test_the_other_name_of_the_limit_and_every_refused_parameter_are_learned_fro
     assert len(bodies) == 5 + 5
 
 
+@pytest.mark.parametrize("first", ["max_tokens", "max_completion_tokens"])
+def test_a_server_that_refuses_both_names_of_the_limit_is_asked_twice(first: Any) -> None:
+    request = RequestBody(OpenAIOptions(model="m", max_tokens_param=first))
+    error = read_error(400, {"error": {"message": "max_tokens and max_completion_tokens are not supported"}})
+    assert error is not None
+    assert [request.learn(request.of(EVERYTHING), error) for _ in range(3)] == [True, False, False]
+
+
 def test_a_row_of_a_batch_job_that_refuses_a_parameter_is_asked_again() -> None:
     request = RequestBody(OpenAIOptions(model="m"))
     body = {"error": {"message": "Unsupported parameter: 'top_p'"}}

@@ -133,7 +133,7 @@ class BatchApi:
         import httpx2
         import openai
 
-        from .client import TooLarge
+        from .transport import TooLarge
 
         try:
             return await asking

@@ -31,7 +31,7 @@ class RequestBody:
 
     def __init__(self, config: OpenAIOptions) -> None:
         self._config = config
-        self._limit = config.max_tokens_param
+        self._limit: str = config.max_tokens_param
         self._refused: set[str] = set()
         self._settings = {purpose: config.for_purpose(purpose) for purpose in ("", *config.purposes)}
 
@@ -79,7 +79,10 @@ class RequestBody:
             return False
         refuses = _REFUSES.search(error.text) is not None
         if refuses and "max_completion_tokens" in error.text and (sent.keys() & _LIMITS):
-            self._limit = "max_tokens" if "max_completion_tokens" in sent else "max_completion_tokens"
+            # Once only: a server that refuses both names would be asked forever.
+            if self._limit in sent and self._limit != self._config.max_tokens_param:
+                return False
+            (self._limit,) = _LIMITS - {self._config.max_tokens_param}
             return True
         # 'presence_penalty', 'presencePenalty', 'presence penalty'
         text = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s-]", "_", error.text).lower()

@@ -110,7 +110,7 @@ class OpenAITeacher:
         import aiohttp
         import httpx2
 
-        from .client import TooLarge
+        from .transport import TooLarge
 
         # Every way that a request can fail, as a completion. The order matters: some of these are subclasses of others.
         errors = self._openai
