@@ -294,7 +294,8 @@ class SelfInstruct:
             return read_examples(text, self._wording.fields)
         # The prompt ended in 'Example 1', so the text starts with the label.
         if self._asking.instances == "completions":
-            text = self._wording.fill("example", number="1") + text.lstrip("\n")
+            opening, text = self._wording.fill("example", number="1"), text.lstrip("\n")
+            text = text if text.startswith(opening.strip()) else opening + text
         return read_blocks(text, LABEL_FIRST, self._wording.fields)
 
     def _output(self, block: Mapping[str, str | None], classification: bool) -> str:

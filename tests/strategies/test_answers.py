@@ -102,7 +102,7 @@ ANSWERS: dict[str, Callable[[str, list[Task]], str]] = {
     "JSON over many lines": lambda lang, t: json.dumps(objects(t), indent=2),
     "JSON lines": lambda lang, t: "\n".join(rows(t)),
     "JSON in a fence": lambda lang, t: f"Sure:\n```json\n{json.dumps({'tasks': objects(t)}, indent=1)}\n```",
-    "JSON with comments and commas": lambda lang, t: '{"tasks": [\n' + "".join(f"// {n}\n{r},\n" for n, r in enumerate(rows(t))) + "]}",
+    "JSON with comments and commas": lambda lang, t: f'{{"tasks": [\n// x\n{",".join(rows(t))},\n/* y */]}}',
     "JSON without its end": lambda lang, t: '{"tasks": [' + ", ".join(rows(t)),
     "several JSON objects": lambda lang, t: "\n\n".join(f'{{"tasks": [{row}]}}' for row in rows(t)),
     "a Python list": lambda lang, t: repr(objects(t)),

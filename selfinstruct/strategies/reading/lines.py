@@ -82,7 +82,7 @@ def code_lines(lines: Sequence[str], edges: Collection[int], numbers: Mapping[in
             another fence, a rule, or the end of the response follows.
     """
     code: set[int] = set()
-    opened, mark, number = -1, "", -1
+    opened, mark, number = -1, "", 0
     for at, line in enumerate(lines):
         # An item with a higher number: the fence above was never closed.
         if at in numbers and (opened < 0 or numbers[at] > number):

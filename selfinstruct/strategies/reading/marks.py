@@ -43,10 +43,10 @@ _HASH_NUMBER = re.compile(rf"{BLANK}\#{{1,6}}+{BLANK}{DIGITS}{BLANK}")
 
 
 class Head(NamedTuple):
-    """What numbers a block: the kind, such as 'example' or '###', the number or None, and a title."""
+    """What numbers a block: the kind, such as 'example' or '###', the number, 0 if it isn't in digits, and a title."""
 
     kind: str
-    number: int | None
+    number: int
     title: str = ""
 
 
@@ -192,7 +192,7 @@ def head_of(line: str) -> Head | None:
     found = _HEAD.match(line) if len(line) <= 120 else None
     if found is None:
         return None
-    head = Head("第", None) if found["hanzi"] else _head(line)
+    head = Head("第", 0) if found["hanzi"] else _head(line)
     # 'Task 3: Travel' has a mark before its title; '3. Travel' has no word and 'Chapter 3 begins' no mark: content.
     if title := found["title"].strip():
         return head._replace(title=title) if head.kind and (found["mark"] or found["dash"]) else None
@@ -204,4 +204,4 @@ def _head(number: str) -> Head:
     """Split a number: the kind is what precedes the digits, in lower case, '###' for both '### 5' and '### 6.'."""
     kind = re.split(r"\d", number, maxsplit=1)[0].strip(" \t\u3000*_([（【-•>").casefold()
     digits = re.search(DIGITS, number)
-    return Head(kind, int(digits.group()) if digits else None)
+    return Head(kind, int(digits.group()) if digits else 0)
