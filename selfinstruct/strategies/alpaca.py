@@ -7,7 +7,7 @@ token limit truncated is dropped. A task needs no further request.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -20,7 +20,7 @@ from ..config.sections import SamplingConfig
 from ..core.prompts import Asking, Completion, Message, Prompt, Sampling
 from ..core.tasks import Candidate, Demonstration, Development, Instance
 from .reading.lines import Extract, without_nothing
-from .reading.loose_json import as_text, fields_of, read_json
+from .reading.loose_json import as_text, read_fields
 from .reading.text_blocks import TASK, read_blocks
 from .wording import load_wording
 
@@ -124,11 +124,28 @@ class Alpaca:
         A task without an output has output None. If the token limit truncated a plain-text response, the last task is
         marked `truncated`. Of truncated JSON, only closed tasks are read, and those are complete.
         """
-        text = completion.text
-        read = self._from_json(text, completion.truncated) if self._asking.propose == "chat" else None
-        found = read if read and read.items else self._from_text(text, completion.truncated)
-        found = found if found.items else read or found
-        return [*found.items, *(Candidate("", error=error) for error in found.lost)]
+        chat = self._asking.propose == "chat"
+        read: Extract[Any] = Extract()
+        if chat:
+            read = read_fields(completion.text, "tasks", ("instruction",), completion.truncated)
+        is_json = bool(read.items)
+        # The prompt for completions ended in '### 4\nInstruction:', so the text starts with the instruction itself.
+        # Which number it was is unknown: 0.
+        if not is_json:
+            text = completion.text if chat else self._wording.fill("cue", first="0") + completion.text
+            blocks = read_blocks(text, TASK, self._wording.fields)
+            read = blocks if blocks.items or not read.lost else read
+        inputs = without_nothing([task.get("input") or "" for task in read.items], self._wording["no_input"])
+        tasks = [
+            Candidate((task.get("instruction") or "").strip(), given, task.get("output"))
+            for task, given in zip(read.items, inputs, strict=True)
+        ]
+        if completion.truncated and tasks and not is_json:
+            tasks[-1] = replace(tasks[-1], truncated=True)
+        for task, fields in zip(tasks, read.items, strict=True):
+            if not task.instruction and any(fields.values()):
+                read.lose("left_out", as_text(fields))
+        return [*(task for task in tasks if task.instruction), *(Candidate("", error=error) for error in read.lost)]
 
     async def develop(self, candidate: Candidate, ask: Callable[[Prompt], Awaitable[Completion]]) -> Development:
         """Return the instance that came with the task; sends no request."""
@@ -157,37 +174,3 @@ class Alpaca:
         """Return the line that would open task `number`: '\\n### 21'."""
         cue = self._wording.fill("cue", first=str(number)).strip()
         return "\n" + cue.split("\n", 1)[0]
-
-    def _from_json(self, text: str, truncated: bool) -> Extract[Candidate] | None:
-        reading = read_json(text, "tasks", truncated)
-        if reading is None:
-            return None
-        items = [item if isinstance(item, dict) else {} for item in reading.items]
-        return self._candidates([*map(fields_of, items)], reading, None)
-
-    def _from_text(self, text: str, truncated: bool) -> Extract[Candidate]:
-        # The prompt ended in '### 4\nInstruction:', so the text starts with the instruction itself. 0: unknown.
-        if self._asking.propose == "completions":
-            text = self._wording.fill("cue", first="0") + text
-        reading = read_blocks(text, TASK, self._wording.fields)
-        return self._candidates(reading.items, reading, len(reading.items) - 1 if truncated else None)
-
-    def _candidates(
-        self, tasks: Sequence[Mapping[str, str | None]], reading: Extract[Any], cut: int | None
-    ) -> Extract[Candidate]:
-        """Return the tasks of a reading that have an instruction; what the others say is lost.
-
-        Args:
-            tasks: The fields of each item.
-            reading: The items, and what is lost already.
-            cut: Index of the task that the token limit cut, or None.
-        """
-        found: Extract[Candidate] = Extract(lost=reading.lost)
-        inputs = without_nothing([task.get("input") or "" for task in tasks], self._wording["no_input"])
-        for at, (task, given, item) in enumerate(zip(tasks, inputs, reading.items, strict=True)):
-            if instruction := (task.get("instruction") or "").strip():
-                found.items.append(Candidate(instruction, given, task.get("output"), truncated=at == cut))
-            # {"output": "x"}, "Sing.", or a block whose instruction is missing
-            elif item is not task or any(task.values()):
-                found.lose("no_instruction", as_text(item))
-        return found

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -25,7 +25,7 @@ from .few_shot import INSTANCES, INSTRUCTIONS, classify_prefix, instances_prefix
 from .protocol import PreviewPrompt
 from .reading.lines import Extract, without_nothing
 from .reading.lists import clean_item, read_list, without_numbers
-from .reading.loose_json import as_text, fields_of, read_json
+from .reading.loose_json import as_text, read_fields
 from .reading.text_blocks import LABEL_FIRST, read_blocks, read_examples
 from .reading.yes_no import more_likely_yes, says_yes
 from .wording import load_wording
@@ -127,36 +127,23 @@ class SelfInstruct:
         If the token limit truncated a list, the last instruction is marked `truncated`. Of truncated JSON, only closed
         items are read, and those are complete.
         """
-        text = completion.text
         completions = self._asking.propose == "completions"
-        read = None if completions else self._listed_in_json(text, completion.truncated)
+        read: Extract[Any] = Extract()
+        # {"instructions": ["1. Plan a trip", {"instruction": "Write ..."}]}: text or objects, numbered or not.
+        if not completions:
+            read = read_fields(completion.text, "instructions", ("instruction",), completion.truncated, texts=True)
+        items = [clean_item(item) for item in without_numbers([fields.pop("instruction") for fields in read.items])]
+        # An output, for example, although it wasn't requested
+        for fields in filter(None, read.items):
+            read.lose("left_out", as_text(fields))
         # '9. Plan a trip\n10. Write ...'
-        found = read if read and read.items else read_list(text, continues=completions)
-        found = found if found.items else read or found
-        candidates = [Candidate(item) for item in found.items]
-        if completion.truncated and candidates and found is not read:
-            candidates[-1] = replace(candidates[-1], truncated=True)
-        return candidates + [Candidate("", error=error) for error in found.lost]
-
-    def _listed_in_json(self, text: str, truncated: bool) -> Extract[str] | None:
-        """Read {"instructions": ["1. Plan a trip", {"instruction": "Write ..."}]}: text or objects, numbered or not."""
-        reading = read_json(text, "instructions", truncated)
-        if reading is None:
-            return None
-        texts: list[str] = []
-        for item in reading.items:
-            fields = fields_of(item) if isinstance(item, dict) else {"instruction": item}
-            said = fields.pop("instruction", None)
-            # {"output": "x"}, 3
-            if not isinstance(said, str):
-                reading.lose("no_instruction", as_text(item))
-                continue
-            texts.append(said.strip())
-            # An output, for example, that comes with the instruction although it wasn't requested
-            if any(fields.values()):
-                reading.lose("left_out", as_text(fields))
-        found = without_numbers(texts)
-        return Extract([item for item in map(clean_item, found) if item], reading.lost)
+        cut = -1
+        if not items:
+            listed = read_list(completion.text, continues=completions)
+            items, read = listed.items, listed if listed.items or not read.lost else read
+            cut = len(items) - 1 if completion.truncated else -1
+        found = [Candidate(item, truncated=number == cut) for number, item in enumerate(items) if item]
+        return found + [Candidate("", error=error) for error in read.lost]
 
     async def develop(self, candidate: Candidate, ask: Callable[[Prompt], Awaitable[Completion]]) -> Development:
         """Ask whether the task is a classification, then request instances. A failed response becomes `error`."""
@@ -253,29 +240,23 @@ class SelfInstruct:
             found = (Instance("", text.strip()),)
             return Development(found, classification, completion.truncated, output_key=completion.key)
         # {"instances": [{"input": "...", "output": "..."}]}
-        in_chat = self._asking.instances == "chat"
-        reading = read_json(text, "instances", completion.truncated) if in_chat else None
-        blocks: list[Mapping[str, str | None]] = []
-        for item in reading.items if reading else ():
-            fields = fields_of(item) if isinstance(item, dict) else {}
-            if fields.keys() & {"input", "output", "label"}:
-                blocks.append(fields)
-            elif reading:
-                reading.lose("unreadable_item", as_text(item))
+        read: Extract[Any] = Extract()
+        if self._asking.instances == "chat":
+            read = read_fields(text, "instances", ("input", "output", "label"), completion.truncated)
         # 'Input: ...\nOutput: ...'. Text that ran on into another task, or into instances above the limit, was cut
         # after the last instance that counts.
         truncated = False
-        if reading is None or not blocks:
+        if not read.items:
             text, ran_on = self._own_part(text)
-            reading = self._blocks(text, classification)
-            blocks = [*reading.items]
-            truncated = completion.truncated and not ran_on and len(blocks) <= self._max
-        if len(blocks) > self._max:
-            reading.lose("too_many_instances", f"{len(blocks) - self._max:,} beyond the {self._max} requested")
-        inputs = without_nothing([block.get("input") or "" for block in blocks], self._wording["no_input"])
-        outputs = [self._output(block, classification) for block in blocks]
+            blocks = self._blocks(text, classification)
+            read = blocks if blocks.items or not read.lost else read
+            truncated = completion.truncated and not ran_on and len(read.items) <= self._max
+        if len(read.items) > self._max:
+            read.lose("too_many_instances", f"{len(read.items) - self._max:,} beyond the {self._max} requested")
+        inputs = without_nothing([block.get("input") or "" for block in read.items], self._wording["no_input"])
+        outputs = [self._output(block, classification) for block in read.items]
         instances = tuple(map(Instance, inputs[: self._max], outputs))
-        return Development(instances, classification, truncated, None, completion.key, tuple(reading.lost))
+        return Development(instances, classification, truncated, None, completion.key, tuple(read.lost))
 
     def _own_part(self, text: str) -> tuple[str, bool]:
         """Cut a continuation where the next task begins, because not every server honors the published stop sequence.

@@ -346,8 +346,8 @@ INCOMPLETE = '{"tasks": [{"instruction": "Add."}, {"output": "x"}, {"instruction
             Completion(INCOMPLETE),
             [
                 Candidate("Add.", "", None),
-                *lost('no_instruction: {"output": "x"}', 'no_instruction: {"instruction": " "}'),
-                *lost("no_instruction: Sing."),
+                *lost('unreadable_item: {"output": "x"}', 'unreadable_item: {"instruction": " "}'),
+                *lost("unreadable_item: Sing."),
             ],
         ),
         (Completion('Instruction: Sort.\nInput: b a\nOutput:\n["a"]'), [Candidate("Sort.", "b a", '["a"]')]),
@@ -379,7 +379,7 @@ TREE, SONG = Candidate("Name a tree."), Candidate("Sing a song.")
         (Completion('["9. Name a tree.", "10. Sing a song."]'), [TREE, SONG]),
         (
             Completion('{"instructions": [{"instruction": "Name a tree.", "id": 9}, {"id": 1}, null, 3]}'),
-            [TREE, *lost('no_instruction: {"id": 1}', "no_instruction: 3")],
+            [TREE, *lost('unreadable_item: {"id": 1}', "unreadable_item: 3")],
         ),
         (cut('{"instructions": ["Name a tree.", "Sing a so'), [TREE, *lost('unreadable_item: "Sing a so')]),
         (Completion('9. Sort ["b", "a"].\n["c"]'), [Candidate('Sort ["b", "a"]. ["c"]')]),

@@ -45,15 +45,14 @@ class Extract(Generic[T]):
     lost: list[str] = field(default_factory=list)
 
     def lose(self, reason: str, text: str) -> None:
-        """Add a part that is in no item, unless it is blank; of more than `_MOST_PARTS`, only their number is kept."""
+        """Add a part that is in no item, unless it is blank. Of more than `_MOST_PARTS`, the last one has the rest."""
         text = text.strip()
         if text and len(self.lost) < _MOST_PARTS:
             shown = " ".join(text[: 2 * _SHOWN].split())[:_SHOWN]
             more = f" ... ({len(text):,} characters)" if len(text) > _SHOWN else ""
             self.lost.append(f"{reason}: {shown}{more}")
         elif text:
-            number = int(self.lost[-1].split()[2]) if len(self.lost) > _MOST_PARTS else 0
-            self.lost[_MOST_PARTS:] = [f"{reason}: and {number + 1} more parts"]
+            self.lost[-1] = f"{reason}: and further parts"
 
 
 _SHOWN = 300

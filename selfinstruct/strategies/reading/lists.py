@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from .lines import BLANK, DIGITS, FENCE, HANZI, RULE, Extract, code_lines, lines_of, opens_fence
 
@@ -36,12 +35,13 @@ _NUMBER = re.compile(
 )
 # A cheap test that most lines fail, so that `_NUMBER` runs on few of them.
 _HAS_NUMBER = re.compile(rf"[\d一二三四五六七八九十百{_CIRCLED}Ⅰ-Ⅻⅰ-ⅻ]")
+_ONES = ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix")
 # 'IV. Plan ...', '**Task iv)** Plan ...': counts only in a list that continues the sequence
 _ROMAN = re.compile(
-    rf"{BLANK}(?:[-*•][ \t]++)?+(?P<bold>\*\*)?+(?:(?:{_WORDS}) )?+(?P<number>[ivxlc]{{1,8}}+|[IVXLC]{{1,8}}+)"
+    rf"{BLANK}(?:[-*•][ \t]++)?+(?P<bold>\*\*)?+(?:(?:{_WORDS}) )?+(?P<number>[ivx]{{1,6}}+|[IVX]{{1,6}}+)"
     rf"(?:[.)）、]|:(?=\s))(?:\*\*)?+(?:[ \t]++|$)"
 )
-_ROMAN_VALUES = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
+_NUMERALS = "".join(f" {ten}{one}" for ten in ("", "x", "xx") for one in _ONES if ten or one) + " "
 # '- Plan ...', '• Plan ...'
 _BULLET = re.compile(r"[ \t]{0,3}+[-*•·][ \t]++")
 # '## Travel'
@@ -55,6 +55,7 @@ _SAYS_MORE = re.compile(
 )
 # The sign of a YAML block, alone on the line above the text: '- instruction: |'
 _BLOCK_SIGN = re.compile(r"[|>][+-]?+\s*+$")
+_CLOSING = (RULE, FENCE, _HEADING, _SAYS_MORE)
 _FULL_STOPS = (".", "!", "?", "。", "！", "？")
 _QUOTES = {'"': '"', "“": "”", "「": "」", "『": "』", "`": "`"}
 
@@ -110,9 +111,6 @@ def read_list(text: str, continues: bool = False) -> Extract[str]:
     _lose(reading, outside)
     reading.items.extend(filter(None, map(_join, items)))
     return reading if reading.items else Extract()
-
-
-_CLOSING = (RULE, FENCE, _HEADING, _SAYS_MORE)
 
 
 def _lose(reading: Extract[str], outside: list[str]) -> None:
@@ -188,24 +186,12 @@ def number_of(line: str) -> re.Match[str] | None:
     return _NUMBER.match(line) if _HAS_NUMBER.search(line, 0, 60) else None
 
 
-def value_of(number: re.Match[str]) -> int | None:
-    """Return the value of a number in digits of any script, circled, or Roman; None for Chinese numerals."""
-    if number.re is _ROMAN:
-        values = [_ROMAN_VALUES[letter] for letter in number["number"].lower()]
-        # 'IV': a numeral before a larger one is subtracted.
-        return sum(-a if a < b else a for a, b in zip(values, [*values[1:], 0], strict=True))
-    if digits := re.search(DIGITS, number.group()):
-        return int(digits.group())
-    found = re.search(f"[{_CIRCLED}Ⅰ-Ⅻ]", number.group(), re.IGNORECASE)
-    return int(unicodedata.numeric(found.group(), 10)) if found else None
-
-
 def _roman(lines: list[str]) -> dict[int, re.Match[str]]:
     """Return the lines with Roman numerals, if they count up in one case: 'I. ...', 'II. ...'; else nothing."""
     found = {at: number for at, line in enumerate(lines) if (number := _ROMAN.match(line))}
-    values = [value_of(number) or 0 for number in found.values()]
-    counted = len(found) > 1 and values == list(range(values[0], values[0] + len(found)))
-    return found if counted and len({number["number"].isupper() for number in found.values()}) == 1 else {}
+    numerals = " ".join(number["number"] for number in found.values())
+    counted = len(found) > 1 and f" {numerals} " in (_NUMERALS if numerals.islower() else _NUMERALS.upper())
+    return found if counted else {}
 
 
 def _starts(lines: list[str], numbers: dict[int, re.Match[str]], continues: bool) -> dict[int, re.Match[str]]:
@@ -215,12 +201,12 @@ def _starts(lines: list[str], numbers: dict[int, re.Match[str]], continues: bool
     worded = first is not None and (_has_word(first) or (continues and any(map(_has_word, numbers.values()))))
     numbers = {at: number for at, number in numbers.items() if _has_word(number) or not worded}
     # The last line with each number shows whether the outer numbering continues further down.
-    last_at = {value_of(number): at for at, number in numbers.items()}
+    last_at = {_value(number): at for at, number in numbers.items()}
     least = 0 if continues or not numbers else min(_indent(lines[min(numbers)]), 8)
     starts: dict[int, re.Match[str]] = {}
     before: int | None = None
     for at, number in numbers.items():
-        value = value_of(number)
+        value = _value(number)
         above = lines[at - 1] if at else ""
         joined = bool(starts or continues) and bool(above.strip()) and not _HEADING.match(above)
         # '2. Sort the steps:', '1. boil', '2. pour', '3. Plan ...': 1 restarts, and 3 continues the outer list.
@@ -231,6 +217,11 @@ def _starts(lines: list[str], numbers: dict[int, re.Match[str]], continues: bool
         starts[at] = number
         before = value
     return starts
+
+
+def _value(number: re.Match[str]) -> int | None:
+    digits = re.search(DIGITS, number.group())
+    return int(digits.group()) if digits else None
 
 
 def _has_word(number: re.Match[str]) -> bool:

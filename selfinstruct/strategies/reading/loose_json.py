@@ -8,9 +8,10 @@ responses.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import chain
 from typing import Any
 
@@ -18,31 +19,29 @@ from .lines import FENCE, Extract, lines_of
 from .lists import number_of
 from .marks import LOOSE, PROPER, is_mark
 
-_BROKEN_ITEMS = 50
+_MOST_BROKEN = 50
 """Stop after this many broken items: recovering from each may scan the rest of the response."""
 _MOST_CHARACTERS = 100_000
 """An item that is no strict JSON is read up to this length."""
 # Where the item after a broken one begins, by the first character of the broken one: '}, {', '} {', '", "', '],['
-_NEXT = {
-    "{": re.compile(r"\}\s*+,?+\s*+(?=[{\]])"),
-    "[": re.compile(r"\]\s*+,\s*+(?=\[)"),
-    "": re.compile(r"[\"'”\w]\s*+,\s*+(?=[\"'“{\[])"),
-}
+_NEXT = {"{": re.compile(r"\}\s*+,?+\s*+(?=[{\]])"), "[": re.compile(r"\]\s*+,\s*+(?=\[)")}
+_NEXT_TEXT = re.compile(r"[\"'”\w]\s*+,\s*+(?=[\"'“{\[])")
 _COMMENT = r"//[^\n]*+|\#(?!\#)[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?+"
-_SPACE = re.compile(rf"(?:\s|{_COMMENT})*+", re.VERBOSE)
 _SEPARATOR = re.compile(rf"(?:[\s,]|{_COMMENT})*+", re.VERBOSE)
 _BETWEEN = re.compile(rf"(?:[\s,\]}}]|{_COMMENT})*+", re.VERBOSE)
+_STRING = r"""(?:"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|“(?:[^“”\\]|\\.)*+”)"""
 _TOKEN = re.compile(
-    rf"""(?:\s|{_COMMENT})*+
-        (?: (?P<string>"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|“(?:[^“”\\]|\\.)*+”)
-          | (?P<sign>[\[\]{{}},:]) | (?P<word>[\w.+-]++) )""",
+    rf"(?:\s|{_COMMENT})*+(?:(?P<string>{_STRING})|(?P<key>[^\W\d]\w*+)(?=\s*+:)|(?P<other>[\[\]{{}},:]|[\w.+-]++))",
     re.VERBOSE | re.DOTALL,
 )
 _CONSTANTS = {"True": "true", "False": "false", "None": "null", "undefined": "null"}
+# '{"tasks"', '[{', '[]', "{name:" are JSON; '[1] see the note' and '{name}' are not.
 _BEGINS = re.compile(r"[{\[]\s*+(?:[\"'“{\[\]}/#]|\w++\s*+:|$)")
 # '{"note": "x", "tasks": [': members before the list that holds the items
-_SCALAR = r"""(?:"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|[\w.+-]++)"""
-_LISTED = re.compile(rf"""\{{\s*+(?:{_SCALAR}\s*+:\s*+{_SCALAR}\s*+,\s*+)*+["'“]?+(\w{{1,40}}+)["'”]?+\s*+:\s*+\[""")
+_LISTED = re.compile(
+    rf"""\{{\s*+(?:{_STRING}\s*+:\s*+(?:{_STRING}|[\w.+-]++)\s*+,\s*+)*+["'“]?+(\w{{1,40}}+)["'”]?+\s*+:\s*+\[""",
+    re.DOTALL,
+)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -68,18 +67,43 @@ def read_json(text: str, key: str, truncated: bool = False) -> Extract[Any] | No
         truncated: Whether the token limit cut the response, so that an item that is not closed is incomplete.
     """
     text = "\n".join(lines_of(text))
-    reading: Extract[Any] = Extract()
+    extract: Extract[Any] = Extract()
     at, last = _opening(text, 0), 0
     if at < 0:
         return None
     while at >= 0:
-        reading.lose("left_out", _outside(text[last:at]))
-        last = _read_value(text, at, key, truncated, reading)
+        extract.lose("left_out", _outside(text[last:at]))
+        last = _read_value(text, at, key, truncated, extract)
         # '{...}, {...}' on one line, or a further line that starts with a bracket
-        following = _BETWEEN.match(text, last).end()  # type: ignore[union-attr]
+        following = _past(_BETWEEN, text, last)
         at = following if text[following : following + 1] in ("{", "[") else _opening(text, following)
-    reading.lose("left_out", _outside(text[last:]))
-    return reading
+    extract.lose("left_out", _outside(text[last:]))
+    return extract
+
+
+def read_fields(
+    text: str, key: str, wanted: Collection[str], truncated: bool, texts: bool = False
+) -> Extract[dict[str, str | None]]:
+    """Return the fields of the items that `read_json` returns; an item that has none of the wanted ones is lost.
+
+    Args:
+        text: A teacher's response.
+        key: The key of the list that the prompt requests.
+        wanted: Names of fields.
+        truncated: Whether the token limit cut the response.
+        texts: Whether an item may be a text, an instruction without other fields.
+    """
+    read: Extract[Any] = read_json(text, key, truncated) or Extract()
+    extract: Extract[dict[str, str | None]] = Extract(lost=read.lost)
+    for item in read.items:
+        fields = fields_of(item) if isinstance(item, dict) else {}
+        if texts and isinstance(item, str):
+            fields["instruction"] = item
+        if any((fields.get(name) or "").strip() for name in wanted):
+            extract.items.append(fields)
+        else:
+            extract.lose("unreadable_item", as_text(item))
+    return extract
 
 
 def fields_of(item: Mapping[str, Any]) -> dict[str, str | None]:
@@ -117,7 +141,7 @@ def _opening(text: str, at: int) -> int:
         end = text.find("\n", at) + 1 or len(text) + 1
         line = text[at : end - 1]
         bare = line.lstrip()
-        # '{"tasks"', '[{', '[]', "{name:" are JSON; '[1] see the note' and '{name}' are not.
+        # A bracket alone on its line: what follows decides.
         if _BEGINS.match(bare) and (bare[1:].strip() or _BEGINS.match(bare[:1] + text[end : end + 200].lstrip())):
             return at + len(line) - len(bare)
         # '1. Plan ...' or 'Instruction: ...': the response is plain text.
@@ -127,117 +151,103 @@ def _opening(text: str, at: int) -> int:
     return -1
 
 
+def _past(pattern: re.Pattern[str], text: str, at: int) -> int:
+    """Return where the match of a pattern that matches anything ends."""
+    found = pattern.match(text, at)
+    return found.end() if found else at
+
+
 def _outside(text: str) -> str:
     """Return what stands between JSON values, without fences and stray brackets."""
     return "\n".join(line for line in text.split("\n") if not FENCE.match(line)).strip(" \t\n]},")
 
 
-def _read_value(text: str, at: int, key: str, truncated: bool, reading: Extract[Any]) -> int:
+def _read_value(text: str, at: int, key: str, truncated: bool, extract: Extract[Any]) -> int:
     """Add the items of the value at `at`, and return where the value ends."""
     # [{"instruction": ...}, ...]
     if text[at] == "[":
-        return _read_items(text, at + 1, truncated, reading)
-    read = _decode(text, at, truncated)
+        return _read_items(text, at + 1, truncated, extract)
+    value, end = _decode(text, at, truncated)
     # An object with a broken or truncated item: {"tasks": [{...}, {"instru
-    if read is None:
+    if not end:
         listed = _LISTED.match(text, at)
         if listed and listed[1].lower() not in PROPER | LOOSE:
-            return _read_items(text, listed.end(), truncated, reading)
-        return _skip_item(text, at, reading)
+            return _read_items(text, listed.end(), truncated, extract)
+        return _skip_item(text, at, extract)
     # {"tasks": [...]} or {"items": [...]} holds the tasks in its list; {"instruction": ...} is itself a task.
-    value, end = read
     lists = [value[key]] if isinstance(value.get(key), list) else []
     if not lists and not fields_of(value):
         lists = [each if isinstance(each, list) else [each] for each in value.values() if isinstance(each, list | dict)]
-    reading.items.extend(chain(*lists) if lists else [value])
+    extract.items.extend(chain(*lists) if lists else [value])
     return end
 
 
-def _read_items(text: str, at: int, truncated: bool, reading: Extract[Any]) -> int:
+def _read_items(text: str, at: int, truncated: bool, extract: Extract[Any]) -> int:
     """Add the values from `at` to the closing bracket, separated by commas or by nothing; return where they end."""
     broken = 0
-    while True:
-        at = _SEPARATOR.match(text, at).end()  # type: ignore[union-attr]
-        if at >= len(text) or text[at] in "]}`":
-            return at
-        read = _decode(text, at, truncated)
+    while (at := _past(_SEPARATOR, text, at)) < len(text) and text[at] not in "]}`" and broken <= _MOST_BROKEN:
+        value, end = _decode(text, at, truncated)
         # A string counts only before a comma or the end: '"a" of "b",' is a string with unescaped quotes.
-        if read is not None:
-            after = _SPACE.match(text, read[1]).end()  # type: ignore[union-attr]
-            if isinstance(read[0], dict) or text[after : after + 1] in ("", ",", "]"):
-                reading.items.append(read[0])
-                at = read[1]
-                continue
-        broken += 1
-        if broken > _BROKEN_ITEMS:
-            return at
+        if end and (isinstance(value, dict) or re.compile(r"\s*+(?:[,\]]|$)").match(text, end)):
+            extract.items.append(value)
+            at = end
         # '{"input": "say "hi""}, {...': skip to the next item.
-        at = _skip_item(text, at, reading)
+        else:
+            broken += 1
+            at = _skip_item(text, at, extract)
+    return at
 
 
-def _skip_item(text: str, at: int, reading: Extract[Any]) -> int:
+def _skip_item(text: str, at: int, extract: Extract[Any]) -> int:
     """Note a broken item as lost, and return where the next one begins."""
-    further = _NEXT.get(text[at], _NEXT[""]).search(text, at + 1)
+    further = _NEXT.get(text[at], _NEXT_TEXT).search(text, at + 1)
     end = further.end() if further else len(text)
-    reading.lose("unreadable_item", text[at:end].rstrip(", \t\n"))
+    extract.lose("unreadable_item", text[at:end].rstrip(", \t\n"))
     return end
 
 
-def _decode(text: str, at: int, truncated: bool) -> tuple[Any, int] | None:
-    """Return the JSON value at `at` and where it ends, or None if it is broken."""
-    try:
+def _decode(text: str, at: int, truncated: bool) -> tuple[Any, int]:
+    """Return the JSON value at `at` and where it ends, or 0 if it is broken."""
+    with contextlib.suppress(ValueError, RecursionError):  # int() also raises ValueError, for more than 4,300 digits
         return _DECODER.raw_decode(text, at)
-    except (ValueError, RecursionError):  # int() also raises ValueError, for more than 4,300 digits
-        pass
-    mended = _mend(text[at : at + _MOST_CHARACTERS], truncated) if text[at] in "{['“\"" else None
-    try:
-        return None if mended is None else (_DECODER.decode(mended[0]), at + mended[1])
-    except (ValueError, RecursionError):
-        return None
+    with contextlib.suppress(ValueError, RecursionError):
+        mended, length = _mend(text[at : at + _MOST_CHARACTERS], truncated)
+        return _DECODER.decode(mended), at + length
+    return None, 0
 
 
-def _mend(text: str, truncated: bool) -> tuple[str, int] | None:
+def _mend(text: str, truncated: bool) -> tuple[str, int]:
     """Rewrite the value at the start of a text in strict JSON, as far as its spelling has one meaning.
 
     Returns:
-        The value, and where it ends in the text; None if a character fits nowhere.
+        The value, or '' if a bracket is missing or not closed, and where it ends in the text.
     """
     parts: list[str] = []
     closing: list[str] = []  # the brackets that are open
     at = 0
     while token := _TOKEN.match(text, at):
         at = token.end()
-        sign, string, word = token["sign"], token["string"], token["word"]
-        if string:
-            parts.append(_mend_string(string))
-        elif word:
-            is_key = _SPACE.match(text, at).end()  # type: ignore[union-attr]
-            word = _CONSTANTS.get(word, word)
-            parts.append(f'"{word}"' if text[is_key : is_key + 1] == ":" and word[0] not in "+-." else word)
-        elif sign in "]}":
-            if not closing or closing.pop() != sign:
-                return None
+        string, key, other = token["string"], token["key"], token["other"]
+        if other in ("]", "}"):
+            if not closing or closing.pop() != other:
+                return "", 0
             # A comma before the bracket
-            parts[-1:] = [sign] if parts[-1] == "," else [parts[-1], sign]
+            parts[-1:] = [other] if parts[-1] == "," else [parts[-1], other]
         else:
-            closing += {"[": "]", "{": "}"}.get(sign, "")
-            parts.append(sign)
+            closing += {"[": "]", "{": "}"}.get(other, "")
+            parts.append(_mend_string(string) if string else f'"{key}"' if key else _CONSTANTS.get(other, other))
         if not closing:
             return "".join(parts), at
     # At the end of the response, close the brackets behind a finished string or bracket.
-    rest = text[at:].strip(" \t\n`")
-    if rest or truncated or len(text) == _MOST_CHARACTERS or not parts or parts[-1][-1] not in '"]}':
-        return None
-    return "".join([*parts, *closing[::-1]]), len(text)
+    finished = parts and parts[-1][-1] in '"]}' and not text[at:].strip(" \t\n`") and len(text) < _MOST_CHARACTERS
+    return "".join([*parts, *closing[::-1]]) if finished and not truncated else "", len(text)
 
 
 def _mend_string(text: str) -> str:
     """Return a quoted string in double quotes. '\\d' is a backslash and a letter, unless '\\n' may also be meant so."""
-    body = text[1:-1]
-    if text[0] == "'":
-        body = body.replace("\\'", "'")
+    body = text[1:-1].replace("\\'", "'") if text[0] == "'" else text[1:-1]
     if text[0] != '"':
-        body = re.sub(r'\\.|"', lambda found: '\\"' if found[0] == '"' else found[0], body, flags=re.DOTALL)
+        body = re.sub(r'(\\.)|"', lambda found: found[1] or '\\"', body, flags=re.DOTALL)
     if not re.search(r"\\[bfnrt](?=[a-z])", body):
-        body = re.sub(r"\\(?:([\"\\/bfnrt]|u[0-9a-fA-F]{4})|)", lambda e: e[0] if e[1] else r"\\", body)
+        body = re.sub(r"\\([\"\\/bfnrt]|u[0-9a-fA-F]{4})?", lambda found: found[0] if found[1] else r"\\", body)
     return f'"{body}"'

@@ -52,14 +52,9 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A line that names a field.
+    """A line that names a field: its index, the field, and the text after the name.
 
-    Attributes:
-        line: Index of the line.
-        name: The field, such as 'instruction'.
-        text: The text after the name on the same line.
-        head: The number above or before the name, or None.
-        top: Index of the line with that number, or of the line itself.
+    head: the number above or before the name, or None. top: index of the line with that number, or of the line itself.
     """
 
     line: int
@@ -116,11 +111,7 @@ def _field_patterns(words: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern
 
 
 def _field(line: str, words: tuple[str, ...]) -> tuple[str, str, Head | None] | None:
-    """Split a line that names a field: '**4. Input:** text' becomes ('input', 'text', Head('', 4)).
-
-    Returns:
-        The word in lower case, the text after it, and a number before it; or None for another line.
-    """
+    """Split a line that names a field, in lower case: '**4. Input:** text' becomes ('input', 'text', Head('', 4))."""
     somewhere, pattern = _field_patterns(words)
     if not somewhere.search(line, 0, 80):
         return None
@@ -149,13 +140,8 @@ def _field(line: str, words: tuple[str, ...]) -> tuple[str, str, Head | None] | 
 
 
 def _with_numbered_openers(lines: list[str], marks: list[Mark], names: Sequence[str]) -> list[Mark]:
-    """Add a mark for each instruction that is a numbered line above another field: '5. Name three ...'.
-
-    Args:
-        lines: The lines of a response.
-        marks: The lines that name fields; returned unchanged if one of them says 'Instruction:'.
-        names: The fields to find; only a list that starts with the instruction gets additional marks.
-    """
+    """Add a mark for each instruction that is a numbered line above another field: '5. Name three ...'."""
+    # Only where blocks start with an instruction, and no line says 'Instruction:'
     if names[0] != "instruction" or any(mark.name == "instruction" for mark in marks):
         return marks
     found: list[Mark] = []
@@ -174,13 +160,7 @@ def _with_numbered_openers(lines: list[str], marks: list[Mark], names: Sequence[
 
 
 def filled_above(lines: list[str], at: int, after: int) -> int:
-    """Return the index of the nearest nonblank line above a line, or -1.
-
-    Args:
-        lines: The lines of a response.
-        at: The line to look above.
-        after: The last line to leave out.
-    """
+    """Return the index of the nearest nonblank line above line `at` and below line `after`, or -1."""
     at -= 1
     while at > after and not lines[at].strip():
         at -= 1
