@@ -129,6 +129,8 @@ def spending(now: Status) -> dict[str, str]:
     parts = _shares("for", now.by_purpose, priced)
     if len(now.by_teacher) > 1:
         parts |= _shares("by", now.by_teacher, priced)
+    if now.assumed:
+        parts["  worst case"] = f"{now.assumed:,} of the requests: no answer, or no credible token counts"
     if now.cost_usd is None:
         return {"cost": "not known", **parts}
     source = f" ({now.price_source})" if now.price_source else ""

@@ -128,6 +128,11 @@ def costs(status: Status, spent: Spent) -> str:
     each = status.cost_per_record_usd
     text = f"Cost of this run: {dollars}{source}" + (f", ${each:,.6f} per record" if each is not None else "")
     text += f"; {status.unanswered:,} of {status.asked:,} questions got no answer.\n\n"
+    if status.assumed:
+        text += (
+            f"{status.assumed:,} of the requests count with the most that they may have cost, because the teacher sent "
+            "no answer or no credible token counts.\n\n"
+        )
     text += _table(("purpose", "requests", "prompt tokens", "generated tokens", "dollars"), rows)
     # By result: the same, plus the cost of answers that other runs paid for.
     results = (

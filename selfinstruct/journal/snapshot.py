@@ -264,7 +264,7 @@ class Snapshot:
         return self._rows(
             "SELECT purpose, json_extract(prompt, '$.endpoint'),"
             " json_remove(json_extract(prompt, '$.sampling'), '$.stop'), count(*)"
-            " FROM answers GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC"
+            " FROM answers WHERE key NOT LIKE 'failed:%' GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC"
         )
 
     def requests_by_error(self) -> list[tuple[str | None, int]]:
