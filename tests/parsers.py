@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from selfinstruct.config.run_config import RunConfig, overridden
 from selfinstruct.core.errors import SelfInstructError
@@ -23,6 +25,7 @@ from selfinstruct.journal.folder import OpenRun
 from selfinstruct.journal.journal import Answer, Journal
 from selfinstruct.seeds.load import load_seeds
 from selfinstruct.strategies import build_strategy
+from selfinstruct.strategies.reading import lines as reading
 from selfinstruct.strategies.self_instruct import SelfInstruct
 from selfinstruct.teachers.batch.results import read_results
 from selfinstruct.teachers.egress import check_teachers
@@ -131,6 +134,58 @@ def read_completion(data: bytes) -> None:
     _Pools.journal().flush()
 
 
+LINES = (
+    "{w}|{w}.|Instruction: {w}|Input: {w}|Output: {w}|**Output: {w}**|Answer: {w}|Label: {w}"
+    "|指令：{w}|输出：{w}||### 4|### 5|### 6 {w}|#### 18|Example 1|Output: {w} ### 6|### {w}"
+    "|**Task 3:** {w}|Output: ```python|```|```json|~~~|---|***|=====|Input: None|1. {w}"
+    "|2. {w}|- {w}|   - {w}|**{w}**|iv) {w}|v) {w}|٣. {w}|② {w}|> {w}|I hope these tasks {w}."
+    '|- instruction: {w}|- instruction: ||  output: ||    {w}|  input: ""|  output: "{w}"'
+    '|"{w}"|"{w}",|["{w}", 3, "{w}"]|],|]}|{"tasks": ['
+    '|{"instruction": "{w}", "output": "{w}"}|{"instruction": "{w}", "output": "{w}",},'
+    '|{\'instruction\': \'{w}\'},|{"instruction": "{w} "{w}" x"}|{"instruction": "{w}"'
+    '|{"instruction": "{w}", "instruction": "{w}"}|{"x": "{w}"}'
+    '|{"items": ["{w}"], "more": ["{w}"]}'
+).split("|")
+"""Lines of every shape that an answer may have; {w} is a word that occurs once."""
+
+
+def answer_of(data: bytes) -> tuple[list[str], list[str]]:
+    """The lines that the bytes choose, with a word in each place, and the words."""
+    number, lines = 0, []
+    for byte in data[:40]:
+        line = LINES[byte % len(LINES)].replace("\x7c", "|")
+        while "{w}" in line:
+            line = line.replace("{w}", f"word{number}x", 1)
+            number += 1
+        lines.append(line)
+    return lines, [f"word{at}x" for at in range(number)]
+
+
+def read_lines(data: bytes) -> None:
+    """An answer of chosen lines: if it has a task, each word is in a task or in a verdict on what is in none."""
+    lines, words = answer_of(data)
+    with mock.patch.object(reading, "_SHOWN", 1_000_000):  # verdicts quote all of it
+        for strategy in _strategies():
+            for finish in ("stop", "length"):
+                completion = Completion("\n".join(lines), finish_reason=finish)
+                found = strategy.parse(completion)
+                if any(each.error is None for each in found):
+                    said = [text for c in found for text in (c.instruction, c.input, c.output, c.error) if text]
+                    assert not _unsaid(words, said), (lines, found)
+                for classification in (True, False) if isinstance(strategy, SelfInstruct) else ():
+                    made = strategy.read_instances(completion, classification)
+                    # An instance may repeat the instruction, or the other kind's label.
+                    asked = [w for w in words if not re.search(f"(?:nstruction|指令|Label).*{w}", "\n".join(lines))]
+                    if made.instances and "too_many" not in "".join(made.lost):
+                        said = [text for i in made.instances for text in (i.input, i.output)]
+                        assert not _unsaid(asked, [*said, *made.lost]), (lines, made)
+
+
+def _unsaid(words: list[str], said: list[str]) -> list[str]:
+    text = "\n".join(said)
+    return [word for word in words if word not in text]
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "seeds_jsonl": _seeds(".jsonl"),
     "seeds_json": _seeds(".json"),
@@ -144,6 +199,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "body": read_body,
     "batch_file": read_batch_file,
     "completion": read_completion,
+    "lines": read_lines,
 }
 
 

@@ -19,6 +19,7 @@ from ..config.run_config import RunConfig
 from ..config.sections import SamplingConfig
 from ..core.prompts import Asking, Completion, Message, Prompt, Sampling
 from ..core.tasks import Candidate, Demonstration, Development, Instance
+from .few_shot import schema_of
 from .reading.lines import Extract, without_nothing
 from .reading.loose_json import as_text, read_fields
 from .reading.text_blocks import TASK, read_blocks
@@ -31,23 +32,7 @@ completions endpoint only."""
 PUBLISHED_TASKS = 20
 """Tasks of a set, including the demonstrations."""
 
-SCHEMA = {
-    "title": "tasks",
-    "type": "object",
-    "properties": {
-        "tasks": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {name: {"type": "string"} for name in ("instruction", "input", "output")},
-                "required": ["instruction", "input", "output"],
-                "additionalProperties": False,
-            },
-        }
-    },
-    "required": ["tasks"],
-    "additionalProperties": False,
-}
+SCHEMA = schema_of("tasks", "instruction", "input", "output")
 
 
 class AlpacaOptions(StrategyOptions):

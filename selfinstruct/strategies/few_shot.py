@@ -10,7 +10,7 @@ from ..core.prompts import Message
 from .wording import PromptWording
 
 
-def _schema(name: str, *keys: str) -> dict[str, object]:
+def schema_of(name: str, *keys: str) -> dict[str, object]:
     """Return the schema of {name: [...]}, a list of objects with the string fields `keys`, or of strings."""
     item: dict[str, object] = {"type": "string"}
     if keys:
@@ -30,10 +30,10 @@ def _schema(name: str, *keys: str) -> dict[str, object]:
     }
 
 
-INSTRUCTIONS = _schema("instructions")
+INSTRUCTIONS = schema_of("instructions")
 INSTANCES = {
-    "generation": _schema("instances", "input", "output"),
-    "classification": _schema("instances", "label", "input"),
+    "generation": schema_of("instances", "input", "output"),
+    "classification": schema_of("instances", "label", "input"),
 }
 
 

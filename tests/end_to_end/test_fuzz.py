@@ -27,6 +27,8 @@ PIECES = (
     '|"custom_id"|"p:0"|"p:1"|"response"|"status_code"|200|"body"'
     '|"is_classification"|teacher|model|base_url|egress|seeds|run_dir|target|filters|dataset|- |* |'
     "!!python/object:os.system |&a |*a |<<: |'|%|{0}|{{x}}|=|,|0.5|429|html|localhost|127.0.0.1|[::1]|@|#|?|..|/|hf://"
+    "|Output: ```python\n|~~~\n|---\n|=====\n|#### 18\n|- instruction: |  output: >-\n"
+    "|٣. |② |iv) |// |/* |None|True|“|\\\\d"
     "|owner/repo/|.gguf|:99999|\ufeff|\u2028|\x00|\x1b[2J|\u202e|😀"
 ).split("|")
 

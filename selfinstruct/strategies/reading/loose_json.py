@@ -75,7 +75,7 @@ def read_json(text: str, key: str, truncated: bool = False) -> Extract[Any] | No
         extract.lose("left_out", _outside(text[last:at]))
         last = _read_value(text, at, key, truncated, extract)
         # '{...}, {...}' on one line, or a further line that starts with a bracket
-        following = _past(_BETWEEN, text, last)
+        following = _BETWEEN.match(text, last).end()  # type: ignore[union-attr]
         at = following if text[following : following + 1] in ("{", "[") else _opening(text, following)
     extract.lose("left_out", _outside(text[last:]))
     return extract
@@ -86,12 +86,7 @@ def read_fields(
 ) -> Extract[dict[str, str | None]]:
     """Return the fields of the items that `read_json` returns; an item that has none of the wanted ones is lost.
 
-    Args:
-        text: A teacher's response.
-        key: The key of the list that the prompt requests.
-        wanted: Names of fields.
-        truncated: Whether the token limit cut the response.
-        texts: Whether an item may be a text, an instruction without other fields.
+    texts: whether an item may be a text, which is an instruction.
     """
     read: Extract[Any] = read_json(text, key, truncated) or Extract()
     extract: Extract[dict[str, str | None]] = Extract(lost=read.lost)
@@ -151,12 +146,6 @@ def _opening(text: str, at: int) -> int:
     return -1
 
 
-def _past(pattern: re.Pattern[str], text: str, at: int) -> int:
-    """Return where the match of a pattern that matches anything ends."""
-    found = pattern.match(text, at)
-    return found.end() if found else at
-
-
 def _outside(text: str) -> str:
     """Return what stands between JSON values, without fences and stray brackets."""
     return "\n".join(line for line in text.split("\n") if not FENCE.match(line)).strip(" \t\n]},")
@@ -185,7 +174,10 @@ def _read_value(text: str, at: int, key: str, truncated: bool, extract: Extract[
 def _read_items(text: str, at: int, truncated: bool, extract: Extract[Any]) -> int:
     """Add the values from `at` to the closing bracket, separated by commas or by nothing; return where they end."""
     broken = 0
-    while (at := _past(_SEPARATOR, text, at)) < len(text) and text[at] not in "]}`" and broken <= _MOST_BROKEN:
+    while broken <= _MOST_BROKEN:
+        at = _SEPARATOR.match(text, at).end()  # type: ignore[union-attr]
+        if at == len(text) or text[at] in "]}`":
+            break
         value, end = _decode(text, at, truncated)
         # A string counts only before a comma or the end: '"a" of "b",' is a string with unescaped quotes.
         if end and (isinstance(value, dict) or re.compile(r"\s*+(?:[,\]]|$)").match(text, end)):

@@ -36,12 +36,13 @@ LABEL_FIRST = ("label", "input")
 _TITLE = re.compile(rf"{BLANK}(#{{2,6}}+[ \t])[ \t]*+\S.{{0,80}}+$")
 # '... the end. ### 6': the number of the next block on the last line of a value, as small models write it
 _NEXT_HEAD = re.compile(r"(?<=[^\s#])[ \t]*+(#{2,6}+)[ \t]*+(\d{0,4}+)[ \t]*+$")
+_BEHIND_HASHES = re.compile(r"(?<=#)[^#].*+")
 # The sign of a YAML block, alone behind the name of a field: 'output: |'
 _BLOCK_SIGN = re.compile(r"[|>][+-]?+[1-9]?+[+-]?+[ \t]*+$")
-# 'I hope these tasks help!', 'Let me know if you need more tasks.', '希望这些任务 ...'
 _QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'(?:[^']|'')*+'", re.DOTALL)
 _MOST_YAML = 100_000
 """Characters of a value that are read as YAML."""
+# 'I hope these tasks help!', 'Let me know if you need more tasks.', '希望这些任务 ...'
 _FAREWELL = re.compile(
     r"(?:(?:(?:I |We )?hope|Let me know|Feel free|Would you like|If you (?:need|want|would like))\b|希望|如需|如果需要)"
     r".*(?:\b(?:tasks|instructions)\b|(?:these|more)(?: \w+)? examples\b|任务|指令|示例)",
@@ -50,10 +51,7 @@ _FAREWELL = re.compile(
 
 
 def read_blocks(text: str, names: Sequence[str], own: Mapping[str, str] | None = None) -> Extract[dict[str, str]]:
-    """Return the blocks of a response, each with the fields that it has.
-
-    A value keeps its lines unchanged, without blank lines around it. If a block has a field twice, the first text
-    counts.
+    """Return the blocks of a response, each with its fields; a value keeps its lines, without blank lines around it.
 
     Args:
         text: A teacher's response.
@@ -63,18 +61,11 @@ def read_blocks(text: str, names: Sequence[str], own: Mapping[str, str] | None =
     """
     lines = lines_of(text)
     marks = find_marks(lines, names, own or {})
-    if not marks:
-        return Extract()
-    return _BlockReader(lines, marks, names).read()
+    return _BlockReader(lines, marks, names).read() if marks else Extract()
 
 
 def read_examples(text: str, own: Mapping[str, str] | None = None) -> Extract[dict[str, str]]:
-    """Return blocks of input and output, or the single output of a response that starts with an output.
-
-    Args:
-        text: A teacher's response.
-        own: Additional field names from the prompt wording.
-    """
+    """Return blocks of input and output, or the single output of a response that starts with an output."""
     marks = find_marks(lines_of(text), EXAMPLE, own or {})
     if not marks or marks[0].name != "output":
         return read_blocks(text, EXAMPLE, own)
@@ -135,7 +126,7 @@ class _BlockReader:
         above = [line for line in lines[: ends[0]] if not (self._wrapped and FENCE.match(line))]
         above = [line for line in above if not (self._yaml and re.fullmatch(r"\w{1,40}:\s*", line))]
         removed = [at for (_, end), kept in zip(spans, ends, strict=True) for at in range(kept, end)]
-        titles = [lines[at] for at in removed if self._title(at)]
+        titles = [lines[at] for at in removed if (self._kind(at) or "")[-1:] == " "]
         titles += [lines[mark.top] for mark in openers if self._is_number(mark.head) and mark.head and mark.head.title]
         ends[-1] = self._before_closing(spans[-1][0], ends[-1], structure)
         below = [line for line in lines[ends[-1] :] if line.strip() not in structure]
@@ -186,12 +177,9 @@ class _BlockReader:
 
     def _is_number(self, head: Head | None) -> bool:
         """Return whether a number is of the kind that numbers the blocks; '### 5. Songs' follows '### Task 4: Sums'."""
-        return head is not None and self._shape is not None and _hashes(head.kind) == _hashes(self._shape)
-
-    def _title(self, at: int) -> str | None:
-        """Return the signs of a title, such as '### ', or None."""
-        found = None if at in self._content else _TITLE.match(self._lines[at])
-        return found[1] if found else None
+        if head is None or self._shape is None:
+            return False
+        return _BEHIND_HASHES.sub("", head.kind) == _BEHIND_HASHES.sub("", self._shape)
 
     def _kind(self, at: int) -> str | None:
         """Return what structure a line may be: '' if it is blank, a rule, a title's '### ', '```', or None for text."""
@@ -200,7 +188,8 @@ class _BlockReader:
             return None
         if not line.strip() or RULE.match(line):
             return line.strip()
-        return "```" if FENCE.match(line) else self._title(at)
+        title = _TITLE.match(line)
+        return "```" if FENCE.match(line) else title[1] if title else None
 
     def _trim(self, start: int, end: int, structure: Collection[str]) -> int:
         """Return where a value ends: above the structure at the end of its lines."""
@@ -277,11 +266,6 @@ class _BlockReader:
             else:
                 results = True
         return texts
-
-
-def _hashes(kind: str) -> str:
-    """Return the hash signs that a kind of number begins with, or all of another kind."""
-    return kind[: len(kind) - len(kind.lstrip("#"))] or kind
 
 
 def _scalar_lines(lines: list[str], marks: list[Mark]) -> set[int]:
