@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ..core.errors import SelfInstructError, StorageError, UsageError
+from ..core.network import check_network
 from ..journal.folder import JOURNAL
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def push_to_hub(upload: Upload) -> str:
     """Send an upload in one commit, and return the address of the commit or of the pull request.
 
     Raises:
-        UsageError: The hub is in offline mode, there is no valid token, or the dataset is public without `public`.
+        UsageError: The hub is in offline mode, the environment names an unusable proxy or unusable certificates,
+            there is no valid token, or the dataset is public without `public`.
         StorageError: The hub can't be reached, or fails.
     """
     import huggingface_hub
@@ -89,6 +91,7 @@ def push_to_hub(upload: Upload) -> str:
         raise UsageError("HF_HUB_OFFLINE is set: nothing is uploaded; unset it to push")
     if huggingface_hub.get_token() is None:
         raise UsageError("the hub needs a token: there is none; log in with `hf auth login`, or set HF_TOKEN")
+    check_network(constants.ENDPOINT)
     api = huggingface_hub.HfApi(library_name="selfinstruct")
     with _convert_errors(upload.repo):
         _ensure_repo(api, upload)

@@ -219,6 +219,7 @@ def _fork(source: Path, config: RunConfig, meaning: dict[str, Any], seeds: Seque
     """Copy the journal of the run in `source`, and begin the generation of the new configuration in the copy."""
     values = config.model_dump(mode="json", exclude_unset=True)
     with contextlib.closing(Journal(source / JOURNAL, read_only=True)) as journal:  # the source may be running
+        journal.check()  # before a damaged copy takes the new folder
         change = change_of_fork(journal, meaning, seeds)
         # The copy states its target from the start, so that a start that is killed doesn't count twice.
         aim = next_aim(config, None)
@@ -255,7 +256,7 @@ def is_locked(path: Path) -> bool:
 def _make_folder(path: Path) -> None:
     try:
         # Prompts and answers may be private. A folder that exists keeps its mode: it may be /tmp.
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.resolve().mkdir(mode=0o700, parents=True, exist_ok=True)  # a link may lead to a folder to be made
     except FileExistsError:
         raise UsageError(f"run_dir: {path} is a file; name a folder") from None
     except OSError as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import UsageError
+from ..core.network import check_network
 from .chunks import BATCH_ROWS, ArrowChunk, Chunk, first_line
 
 _HUB_TIMEOUT_S = 5.0
@@ -76,6 +77,8 @@ def hub_chunks(
         with _offline(unreachable is not None):
             yield from _split_chunks(name, datasets.load_dataset(name), columns, splits)
     except Exception as error:
+        if unreachable is not None:
+            check_network(huggingface_hub.constants.ENDPOINT)  # may name the reason
         why = f"the hub can't be reached ({first_line(unreachable)})" if unreachable else first_line(error)
         raise UsageError(
             f"{name}: neither a local file or folder nor a dataset that can be loaded: {why}; check the name"

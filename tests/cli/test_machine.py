@@ -139,6 +139,27 @@ def test_a_proxy_that_is_no_address(
     assert one_error(done) == "$ALL_PROXY: not the address of a proxy; write it as http://HOST:PORT"
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"), [("ALL_PROXY", "socks5h://u:s3cret@127.0.0.1:1"), ("SSL_CERT_FILE", "/nonexistent.pem")]
+)
+@pytest.mark.parametrize(
+    "words", ["push {run} owner/name --yes", "dedup owner/name {out}", "validate owner/name --for openai"]
+)
+def test_the_hub_is_asked_under_the_same_rules(
+    environment: pytest.MonkeyPatch, tmp_path: Path, seed_file: Path, words: str, variable: str, value: str
+) -> None:
+    import huggingface_hub
+
+    assert cli("generate", config_in(tmp_path, seed_file)).returncode == 0
+    environment.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", words.startswith("push") is False)
+    environment.setenv("HF_TOKEN", "hf_none")
+    environment.setenv(variable, value)
+    done = cli(*words.format(run=tmp_path / "run", out=tmp_path / "out.jsonl").split())
+    assert done.returncode == 2
+    assert one_error(done).startswith(f"${variable}: ")
+    assert "s3cret" not in done.stderr
+
+
 def test_a_password_of_a_proxy_is_never_printed(
     environment: pytest.MonkeyPatch, tmp_path: Path, seed_file: Path
 ) -> None:
@@ -279,11 +300,11 @@ def test_a_command_to_paste_names_the_configuration_for_a_shell(tmp_path: Path, 
     assert f"selfinstruct check '{folder}/new/selfinstruct.yaml'" in cli("init", folder / "new").stderr
 
 
-@pytest.mark.parametrize("link", ["run", "dataset", "missing dataset"])
+@pytest.mark.parametrize("link", ["run", "missing run", "dataset", "missing dataset"])
 def test_links_in_place_of_folders_stay_links(tmp_path: Path, seed_file: Path, link: str) -> None:
     config, elsewhere = config_in(tmp_path, seed_file), tmp_path / "elsewhere"
-    place = tmp_path / "run" if link == "run" else tmp_path / "run" / "dataset"
-    if link != "missing dataset":
+    place = tmp_path / "run" if link.endswith("run") else tmp_path / "run" / "dataset"
+    if "missing" not in link:
         assert cli("generate", config).returncode == 0
         place.rename(elsewhere)
     place.parent.mkdir(exist_ok=True)
@@ -291,7 +312,7 @@ def test_links_in_place_of_folders_stay_links(tmp_path: Path, seed_file: Path, l
     done = cli("generate", config, "--set", "target=20")
     assert done.returncode == 0, done.stderr
     assert place.is_symlink()
-    assert Run(tmp_path / "run").dataset_path.resolve() == elsewhere / ("dataset" if link == "run" else "")
+    assert Run(tmp_path / "run").dataset_path.resolve() == elsewhere / ("dataset" if link.endswith("run") else "")
     (file,) = (tmp_path / "run" / "dataset" / "messages").glob("*.parquet")
     assert pyarrow.parquet.read_table(file).num_rows == 20
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []

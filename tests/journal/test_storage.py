@@ -327,6 +327,22 @@ def test_no_command_calls_a_damaged_journal_a_defect(finished: Path, tmp_path: P
         assert told(done)
 
 
+def test_a_damaged_run_is_not_forked(finished: Path, tmp_path: Path) -> None:
+    path = damaged_copy(finished, tmp_path, DAMAGES["page in the middle overwritten"][0])
+    done = generate(
+        finished / "config.yaml",
+        "--set",
+        f"run_dir={path.parent}",
+        "--fork",
+        str(tmp_path / "new"),
+        "--set",
+        "target=110",
+    )
+    assert done.returncode == 2
+    assert f"{path}: damaged" in told(done)
+    assert not (tmp_path / "new" / "journal.sqlite").exists()
+
+
 @pytest.mark.slow
 def test_random_damage_is_reported_or_harmless(finished: Path, tmp_path: Path) -> None:
     draw = random.Random(7)

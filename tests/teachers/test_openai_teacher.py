@@ -12,17 +12,16 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
-import httpx2
 import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from selfinstruct.ask.budget import BudgetSpent
 from selfinstruct.core.errors import ConfigError, TeacherDown, TeacherRefused
+from selfinstruct.core.network import find_proxy
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
 from selfinstruct.teachers.meter import METER
 from selfinstruct.teachers.openai.options import OpenAIOptions
-from selfinstruct.teachers.openai.proxy import find_proxy
 from selfinstruct.teachers.openai.teacher import OpenAITeacher
 
 KEY = "sk-proj-RECOGNISABLE0123456789abcdefghij"
@@ -609,7 +608,7 @@ def test_the_proxy_that_the_environment_sets(
     clear_proxies(monkeypatch)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert find_proxy(httpx2.URL(url)) == proxy
+    assert find_proxy(url) == proxy
 
 
 @pytest.mark.parametrize(
@@ -635,7 +634,7 @@ def test_no_proxy(monkeypatch: pytest.MonkeyPatch, exempt: str, url: str, is_exe
     clear_proxies(monkeypatch)
     monkeypatch.setenv("ALL_PROXY", "http://proxy")
     monkeypatch.setenv("NO_PROXY", exempt)
-    assert (find_proxy(httpx2.URL(url)) is None) is is_exempt
+    assert (find_proxy(url) is None) is is_exempt
 
 
 def clear_proxies(monkeypatch: pytest.MonkeyPatch) -> None:

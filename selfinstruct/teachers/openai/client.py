@@ -16,12 +16,12 @@ import httpx2
 import openai
 
 from ...core.errors import ConfigError
+from ...core.network import find_proxy
 from ..egress import invalid_address, on_this_machine
 from ..limits import Limits, Turn
 from .answer_body import brief
 from .masking import SecretMask
 from .options import PUBLIC_API, OpenAIOptions
-from .proxy import find_proxy
 from .transport import QUESTION, LimitedTransport, SdkRequest, options_of
 
 _ATTEMPT_TIMEOUTS = 5
@@ -73,7 +73,7 @@ class TeacherClient:
                 "$OPENAI_BASE_URL: must not contain a user, password, or query; put the key into its variable"
             )
         # Requests go to one origin only, so one transport with one proxy setting is enough.
-        proxy = None if direct or on_this_machine(home.host) else find_proxy(home)
+        proxy = None if direct or on_this_machine(home.host) else find_proxy(str(home))
         attempt_s, connections = _ATTEMPT_TIMEOUTS * config.timeout_s, concurrency + _SPARE_CONNECTIONS
         self.mask = SecretMask([key, *secrets, *_password_of(proxy)])
         self._transport = LimitedTransport(home, limits, self.mask, attempt_s, connections, proxy)

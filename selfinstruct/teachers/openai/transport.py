@@ -19,12 +19,12 @@ import httpx2
 from multidict import CIMultiDict
 
 from ...core.errors import TeacherRefused
+from ...core.network import tls_context
 from ..limits import Limits, Turn
 from ..limits.headers import seconds_of
 from ..meter import METER, may_be_billed
 from .answer_body import decode
 from .masking import SecretMask
-from .proxy import tls_context
 from .server_error import ServerError, read_error
 
 _log = logging.getLogger(__name__)
@@ -88,7 +88,8 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         self._connections, self._proxy = connections, proxy
         # Loading CA certificates costs start-up time, and plain HTTP needs none.
         is_encrypted = home.scheme == "https" or (proxy or "").startswith("https:")
-        self._tls = tls_context() if is_encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        own = tls_context() if is_encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._tls = own or httpx2.create_ssl_context()
         self._session: aiohttp.ClientSession | None = None
         self._warns = True  # until the server has answered, or the warning was given
 
