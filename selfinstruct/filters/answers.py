@@ -76,16 +76,13 @@ class Scaffolding:
         self._pattern = _compile("marks")
 
     def check(self, candidate: Candidate) -> Verdict:
-        for text in (candidate.instruction, candidate.input, candidate.output):
-            for marker in find_markers(without_code(text)) if text else ():
-                return Verdict("scaffolding", marker[0])
-        return PASS
+        return _first_marker(candidate.instruction, candidate.input or "", candidate.output or "")
 
     def check_instance(self, instruction: str, instance: Instance) -> Verdict:
         match = self._pattern.search(without_code(instance.output))
         if match:
             return Verdict("scaffolding", _shorten(match.group()))
-        return self.check(Candidate(instruction, instance.input, instance.output))
+        return _first_marker(instance.input, instance.output)
 
 
 class Echo:
@@ -128,6 +125,13 @@ class CutOff:
         if plain and len(tokenize(fragment)) >= 3 and len([s for s in sentences if len(tokenize(s)) >= 3]) >= 2:
             return Verdict("cut_off", f"ends in {_shorten(fragment)!r}")
         return PASS
+
+
+def _first_marker(*texts: str) -> Verdict:
+    for text in texts:
+        for marker in find_markers(without_code(text)):
+            return Verdict("scaffolding", marker[0])
+    return PASS
 
 
 def _shorten(text: str) -> str:

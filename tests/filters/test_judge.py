@@ -141,6 +141,14 @@ def test_long_answers_are_read_in_linear_time(unit: str) -> None:
     assert time.process_time() - start < 5
 
 
+def test_an_answer_that_was_cut_off_has_marks_only_if_it_begins_with_json() -> None:
+    draft = "The user wants marks. " + lines("4") + "\nBut on reflection"
+    assert read_scores(Completion(draft)) is not None
+    assert read_scores(Completion(draft, "length")) is None
+    assert read_scores(Completion("Perhaps " + alike(4) + " or", "length")) is None
+    assert read_scores(Completion(alike(4) + "\n===== instruct", "length")) is not None
+
+
 def test_an_error_has_no_marks() -> None:
     assert read_scores(Completion(json.dumps(MARKS), error="refusal: no")) is None
 

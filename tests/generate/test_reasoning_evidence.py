@@ -96,6 +96,28 @@ class Scripted(Recorder):
         return Completion(f"{DRAFT.format(number)} do better.\n</think>\n\n{tasks(number)}")
 
 
+def test_answers_about_a_task_are_read_with_what_its_proposal_shows(make_config: MakeConfig) -> None:
+    def answer(prompt: Prompt, _: int) -> Completion:
+        number = random.Random(prompt.text).randrange(10**6)
+        if prompt.purpose == "propose":
+            listed = [tasks(number + n, 1).split(": ")[1].split("\n")[0] for n in (9, 10)]
+            return Completion(
+                "They want a list.\n</think>\n\n" + "\n".join(f"{n}. {t}" for n, t in enumerate(listed, 9))
+            )
+        if prompt.purpose == "classify":
+            return Completion("It names things, so no.\n</think>\nNo")
+        if number % 2:
+            return Completion("An example:\nOutput: Draft.\n\nInput: x\nOutput: Perhaps", "length")
+        return Completion("An example:\nOutput: Draft.\n</think>\nOutput: It grew.")
+
+    teacher = Recorder(bad=answer)
+    teacher.asking = Asking(structured=False)
+    done = grow(make_config(strategy="self_instruct", target=12), teacher)
+    assert done.outcome.reason == "target"
+    assert {instance.output for record in done.records() for instance in record.instances} == {"It grew."}
+    assert {row[5] for row in verdicts(done) if row[2] == "instance"} == {"only_reasoning"}
+
+
 # --- room in the limits -------------------------------------------------------------------------
 
 

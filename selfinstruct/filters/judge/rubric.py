@@ -30,6 +30,7 @@ SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 _REASON_CHARS = 300
+_JSON = re.compile(r"\s*(?:```\w*\s*)?[{\[]")
 
 Ask = Callable[[Prompt], Awaitable[Completion]]
 
@@ -108,9 +109,11 @@ class Judge:
 
 def read_scores(completion: Completion) -> Scores | None:
     """Read the four marks of an answer, JSON or not; None if one is missing or unclear. Never raises."""
-    if completion.error is not None:
+    text = split_reasoning(completion.text)[1]  # the reasoning may discuss other marks
+    # An answer that was cut off may be no more than a draft, unless it begins with JSON.
+    if completion.error is not None or (completion.truncated and not _JSON.match(text)):
         return None
-    marks, reason = read_marks(split_reasoning(completion.text)[1])  # the reasoning may discuss other marks
+    marks, reason = read_marks(text)
     if len(marks) < len(CRITERIA):
         return None
     return Scores(**marks, reason=reason[:_REASON_CHARS], judge=completion.model)
