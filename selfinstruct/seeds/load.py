@@ -21,6 +21,8 @@ from ..core.tasks import Instance, SeedTask
 from ..tables import Row, plain_files, read_rows
 from .seed_rows import is_nothing, join_trees, split_row
 
+# Defects to report before giving up.
+_MOST_DEFECTS = 50
 # Columns that are not read, to name in a warning.
 _MOST_COLUMNS = 8
 # CSV files have no booleans, so text is accepted as well.
@@ -43,6 +45,8 @@ def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
         try:
             for row in join_trees(read_rows(os.fspath(source))):
                 count += 1
+                if len(defects) > _MOST_DEFECTS:
+                    raise UsageError(f"{source}: stopped after {len(defects)} errors; the rest was not checked")
                 task = _read_task(row, len(tasks), defects)
                 # Compare defective rows too, so that the next attempt reports no new defects.
                 id, instruction = (task.id, task.instruction) if task else map(row.values.get, ("id", "instruction"))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from ..core.errors import UsageError
-from .chunks import BLOCK_BYTES, Chunk, Row, batch_rows
+from .chunks import BLOCK_BYTES, MAX_LINE_BYTES, Chunk, Row, batch_rows
 from .heads import decode_utf8, read_head
 
 
@@ -18,6 +18,8 @@ def csv_chunks(name: str, file: BinaryIO, delimiter: str) -> Iterator[Chunk]:
 
 
 def _csv_rows(name: str, file: BinaryIO, delimiter: str) -> Iterator[Row]:
+    # Python's own limit, for the whole process, is 128 KiB per cell.
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
     reader = csv.reader(_text_lines(name, read_head(name, file), file), delimiter=delimiter, strict=True)
     try:
         header = next((cells for cells in reader if cells), [])
@@ -44,6 +46,8 @@ def _text_lines(name: str, block: bytes, file: BinaryIO) -> Iterator[str]:
         for line in lines:
             yield decode_utf8(name, line, number)
             number += line.endswith(b"\n")
+        if len(rest) > MAX_LINE_BYTES:
+            raise UsageError(f"{name}:{number}: a line above {MAX_LINE_BYTES:,} bytes; check the line ends")
         block = file.read(BLOCK_BYTES)
     yield decode_utf8(name, rest, number)
 

@@ -17,6 +17,7 @@ from typing import Any
 from ..core.errors import UsageError
 from ..core.network import check_network
 from .chunks import BATCH_ROWS, ArrowChunk, Chunk, first_line
+from .parquet import check_parquet
 
 _HUB_TIMEOUT_S = 5.0
 
@@ -29,6 +30,8 @@ def folder_chunks(
     saved = (folder / "dataset_info.json").exists() or (folder / "dataset_dict.json").exists()
     if not saved and not any(p.suffix.lower() in suffixes for p in folder.rglob("*") if p.is_file()):
         raise UsageError(f"{source}: is a folder without data files; name the file that holds the tasks")
+    for file in [] if saved else folder.rglob("*.parquet"):
+        check_parquet(file)
     import datasets
 
     try:

@@ -11,15 +11,24 @@ from ..core.errors import UsageError
 from .chunks import BLOCK_BYTES, MAX_LINE_BYTES, LineChunk, Row, RowChunk, batch_rows, first_line, long_line, object_row
 from .heads import decode_utf8, read_head
 
-# Between two items of a list.
-_GAP = re.compile(r"[,\s]*")
+_BLANKS = re.compile(r"[ \t\r\n]*")
+# A list is read as a whole; a longer file has to be JSON Lines.
+_MOST_LIST_BYTES = 1024 * 1024 * 1024
+# Items of a list that are not objects to report one by one.
+_MOST_WRONG = 100
 
 
 def json_chunks(name: str, file: BinaryIO) -> Iterator[LineChunk | RowChunk]:
     """Yield chunks of JSON Lines or of a JSON list. Raises UsageError for anything else."""
     head = read_head(name, file)
     if head.lstrip()[:1] == b"[":
-        yield from batch_rows(_list_rows(name, decode_utf8(name, head + file.read())))
+        blocks, size = [head], len(head)
+        while block := file.read(BLOCK_BYTES):
+            blocks.append(block)
+            size += len(block)
+            if size > _MOST_LIST_BYTES:
+                raise UsageError(f"{name}: is a JSON list above {_MOST_LIST_BYTES:,} bytes; write one object per line")
+        yield from batch_rows(_list_rows(name, decode_utf8(name, b"".join(blocks))))
         return
     head += _refuse_one_object(name, head, file)
     # Keep line numbers while dropping blank lines. A line that is too long arrives as its length.
@@ -81,23 +90,46 @@ def _is_object(data: bytes) -> bool:
 
 
 def _list_rows(name: str, text: str) -> Iterator[Row]:
+    """Yield the items of a list, after a first pass that only finds defects of the whole: neither keeps the items."""
+    count = wrong = 0
     try:
-        items = json.loads(text)
+        for _, item in _list_items(text):
+            count += 1
+            wrong += not isinstance(item, dict)
+            if wrong > _MOST_WRONG:
+                raise UsageError(f"{name}: is a list with more than {_MOST_WRONG} items that are not JSON objects")
     except json.JSONDecodeError as error:
         raise UsageError(
             f"{name}:{error.lineno}: not valid JSON: {error.msg} at column {error.colno}; correct the file there"
         ) from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{name}: not readable JSON: {first_line(error)}") from None
-    if not items:
+    if not count:
         raise UsageError(f"{name}: is an empty list; add at least one task")
-    # Decode each item again, to know the line on which it begins.
-    decoder, end = json.JSONDecoder(), text.index("[") + 1
-    line = text.count("\n", 0, end) + 1
-    for number, item in enumerate(items, 1):
-        gap = _GAP.match(text, end)
-        start = gap.end() if gap else end
-        line += text.count("\n", end, start)
+    line, end = 1, 0
+    for number, (start, item) in enumerate(_list_items(text), 1):
+        line, end = line + text.count("\n", end, start), start
         yield object_row(f"{name}:{line} (item {number})", item)
-        end = decoder.raw_decode(text, start)[1]
-        line += text.count("\n", start, end)
+
+
+def _list_items(text: str) -> Iterator[tuple[int, object]]:
+    """Yield the items of a JSON list one by one, with their positions in the text. Raises ValueError like `json`."""
+    decoder = json.JSONDecoder()
+    start = _skip_blanks(text, text.index("[") + 1)
+    more = not text.startswith("]", start)
+    end = start
+    while more:
+        item, end = decoder.raw_decode(text, start)
+        yield start, item
+        end = _skip_blanks(text, end)
+        more = text.startswith(",", end)
+        if not more and not text.startswith("]", end):
+            raise json.JSONDecodeError("Expecting ',' delimiter", text, end)
+        start = _skip_blanks(text, end + 1)
+    if _skip_blanks(text, end + 1) < len(text):
+        raise json.JSONDecodeError("Extra data", text, _skip_blanks(text, end + 1))
+
+
+def _skip_blanks(text: str, start: int) -> int:
+    blanks = _BLANKS.match(text, start)
+    return blanks.end() if blanks else start

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import date, time
 from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -45,7 +46,10 @@ class Writer(Protocol):
 
 
 class JsonLinesWriter:
-    """Writes one JSON object per line, ending in a line feed. Lines read from JSON Lines keep their bytes."""
+    """Writes one JSON object per line, ending in a line feed. Lines read from JSON Lines keep their bytes.
+
+    Numbers that JSON has no form for (NaN, infinities) become null.
+    """
 
     def __init__(self) -> None:
         self._file: IO[bytes] | None = None
@@ -59,7 +63,7 @@ class JsonLinesWriter:
     def write(self, chunk: Chunk) -> None:
         assert self._file is not None
         if isinstance(chunk, LineChunk):
-            lines = chunk.lines
+            lines = [_without_nan(line) if b"NaN" in line or b"Infinity" in line else line for line in chunk.lines]
         else:
             lines = [_json_bytes(row.where, row.values) for row in chunk.rows()]
         if lines:
@@ -236,13 +240,33 @@ def _infer_schema(chunk: Chunk, objects: Sequence[Mapping[str, Any] | None]) -> 
 
 def _json_bytes(where: str, values: Mapping[str, Any]) -> bytes:
     try:
-        text = json.dumps(values, ensure_ascii=False, default=_json_default)
-    except TypeError as error:
+        try:
+            text = json.dumps(values, ensure_ascii=False, default=_json_default, allow_nan=False)
+        except ValueError:
+            values = _finite(values)
+            text = json.dumps(values, ensure_ascii=False, default=_json_default, allow_nan=False)
+    except (TypeError, RecursionError) as error:
         raise UsageError(f"{where}: {error}; write .parquet") from None
     try:
         return text.encode()
     except UnicodeEncodeError:  # half a surrogate pair can only be written as an escape
         return json.dumps(values, default=_json_default).encode()
+
+
+def _without_nan(line: bytes) -> bytes:
+    """Replace NaN and infinities in a line of JSON by null; a line without any is unchanged."""
+    found: list[str] = []
+    values = json.loads(line, parse_constant=found.append)  # returns None
+    return _json_bytes("", values) if found else line
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with None for each NaN and infinity in it."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _json_default(value: object) -> str:
@@ -255,4 +279,6 @@ def _json_default(value: object) -> str:
 
 
 def _cell(value: object) -> object:
-    return ("true" if value else "false") if isinstance(value, bool) else value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _finite(value)  # an empty cell for NaN, as pandas writes it

@@ -211,6 +211,12 @@ def test_ids_and_instructions_that_are_there_twice(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_full_of_defects_is_not_reported_whole(tmp_path: Path) -> None:
+    found = defects(tmp_path, "1\n" * 100_000)
+    assert len(found) == 52
+    assert found[-1] == f"{DEFECTS}: stopped after 51 errors; the rest was not checked"
+
+
 def test_the_same_file_named_twice(tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl"
     path.write_text(lines(PUBLISHED))

@@ -7,9 +7,11 @@ import json
 import re
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,6 +20,9 @@ from hypothesis import given, strategies as st
 from conftest import ROOT
 from selfinstruct.core.errors import UsageError
 from selfinstruct.tables import (
+    CsvWriter,
+    JsonLinesWriter,
+    ParquetWriter,
     Row,
     chunks as chunks_module,
     find_source,
@@ -289,3 +294,137 @@ def test_a_role_that_leads_nowhere_is_told(path: str, why: str) -> None:
     columns = parse_columns([path])
     assert text_of(CHATS, columns) is None
     assert why_no_text(Row("f:1", CHATS), columns, "--column") == f"f:1: {why}"
+
+
+# --- files made to exhaust memory or time ----------------------------------------------------------
+
+
+def read_all(path: Path) -> int:
+    """The number of rows, all of them read as Python values."""
+    return sum(len(chunk.objects()) for chunk in read_chunks(find_source(str(path))))
+
+
+def repeated(value: str, rows: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([value]))
+
+
+@pytest.mark.parametrize(
+    ("columns", "options"),
+    [
+        ({"t": repeated("x" * 1_000_000, 1000)}, {}),
+        ({"t": repeated("x" * 1_000_000, 1000)}, {"store_schema": False}),
+        ({"t": repeated("x" * 20_000_000, 40)}, {"store_schema": False}),
+        ({"t": pa.array(["x" * 300_000_000])}, {"use_dictionary": False}),
+        ({"t": ["a"], "x": pa.array([[None] * 40_000_000], pa.list_(pa.int8()))}, {}),
+    ],
+    ids=["a repeated value", "text, stored once", "a few huge texts", "compressed zeros", "a list of nulls"],
+)
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_small_parquet_file_that_unpacks_to_gigabytes(
+    tmp_path: Path, columns: dict[str, Any], options: dict[str, Any], folder: bool
+) -> None:
+    path = tmp_path / "train.parquet"
+    pq.write_table(pa.table(columns), path, compression="zstd", **options)
+    assert path.stat().st_size < 100_000
+    tracemalloc.start()
+    with pytest.raises(UsageError, match=r"train.parquet: unpacks to more than 268,435,456 bytes in memory; write"):
+        read_all(tmp_path if folder else path)
+    assert tracemalloc.get_traced_memory()[1] < 500_000_000
+    tracemalloc.stop()
+
+
+def test_a_parquet_file_with_constant_columns_and_long_texts_is_read(tmp_path: Path) -> None:
+    columns = {"source": repeated("web", 300_000), "n": [7] * 300_000, "t": ["a" * 200_000] + ["b"] * 299_999}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet", compression="zstd")
+    assert read_all(tmp_path / "t.parquet") == 300_000
+
+
+def test_a_list_too_large_to_be_read_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selfinstruct.tables.json_lines._MOST_LIST_BYTES", 5_000_000)
+    path = tmp_path / "t.json"
+    path.write_text("[" + "{}," * 2_000_000 + "{}]")
+    with pytest.raises(UsageError, match=r"t.json: is a JSON list above 5,000,000 bytes; write one object per line"):
+        read_all(path)
+
+
+@pytest.mark.parametrize("item", ["[]", "1", '"x"', "null"])
+def test_a_list_of_anything_but_objects_ends_early(tmp_path: Path, item: str) -> None:
+    path = tmp_path / "t.json"
+    path.write_text("[" + f"{item}," * 3_000_000 + item + "]")
+    tracemalloc.start()
+    with pytest.raises(UsageError, match=r"t.json: is a list with more than 100 items that are not JSON objects"):
+        read_all(path)
+    assert tracemalloc.get_traced_memory()[1] < 5 * path.stat().st_size
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('[{"a": 1}', "1: not valid JSON: Expecting ',' delimiter at column 10"),
+        ('[{"a": 1} {}]', "1: not valid JSON: Expecting ',' delimiter at column 11"),
+        ('[{"a": 1},\n]', "2: not valid JSON: Expecting value at column 1"),
+        ('[{"a": 1}]\n x', "2: not valid JSON: Extra data at column 2"),
+        ("[,]", "1: not valid JSON: Expecting value at column 2"),
+        ("[", "1: not valid JSON: Expecting value at column 2"),
+        ("[] x", "1: not valid JSON: Extra data at column 4"),
+        ("[" * 100_000, " not readable JSON: maximum recursion depth exceeded"),
+    ],
+)
+def test_a_broken_list(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "t.json").write_text(text)
+    with pytest.raises(UsageError, match=re.escape(f"t.json:{why}")):
+        read_all(tmp_path / "t.json")
+
+
+def test_cells_and_lines_of_csv(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"t,u\n{'long ' * 100_000},x\n")
+    assert read_all(path) == 1
+    path.write_bytes(b"t,u\n" + b"a" * 40_000_000)
+    with pytest.raises(UsageError, match=r"t.csv:2: a line above 33,554,432 bytes; check the line ends"):
+        read_all(path)
+
+
+# --- numbers that are missing ------------------------------------------------------------------------
+
+NAN, INF = float("nan"), float("inf")
+
+
+def copied(folder: Path, name: str, to: str) -> Path:
+    """The file `name`, written to `to` as dedup writes it."""
+    made = {".jsonl": JsonLinesWriter, ".csv": lambda: CsvWriter(","), ".parquet": ParquetWriter}
+    writer = made[Path(to).suffix]()
+    chunks = list(read_chunks(find_source(str(folder / name))))
+    for chunk in chunks:
+        writer.survey(chunk, chunk.objects())
+    writer.open(folder / to)
+    for chunk in chunks:
+        writer.write(chunk)
+    writer.close()
+    return folder / to
+
+
+@pytest.mark.parametrize("form", ["jsonl", "json", "parquet"])
+def test_nan_and_infinities_stay_missing(tmp_path: Path, form: str) -> None:
+    rows = [{"t": "NaN", "n": NAN, "m": 1.5}, {"t": "Infinity", "n": INF, "m": -INF}, {"t": "c", "n": None, "m": 2.0}]
+    name = f"in.{form}"
+    if form == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / name)
+    elif form == "json":
+        (tmp_path / name).write_text(json.dumps(rows))
+    else:
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    lines = copied(tmp_path, name, "out.jsonl").read_text()
+    read = [json.loads(line, parse_constant=lambda _: pytest.fail("not JSON")) for line in lines.splitlines()]
+    assert [list(row.values()) for row in read] == [["NaN", None, 1.5], ["Infinity", None, None], ["c", None, 2.0]]
+    cells = copied(tmp_path, name, "out.csv").read_text()
+    assert cells == "t,n,m\nNaN,,1.5\nInfinity,,\nc,,2.0\n"
+    table = pandas.read_csv(tmp_path / "out.csv", keep_default_na=False, na_values={"n": [""], "m": [""]})
+    assert table["n"].isna().tolist() == [True, True, True]
+
+
+def test_missing_numbers_inside_lists_and_objects(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"a": [1, NaN, {"b": -Infinity}], "t": "Infinity"}\n{"t": "NaN",   "a": 1}\n')
+    lines = copied(tmp_path, "in.jsonl", "out.jsonl").read_text().splitlines()
+    assert lines == ['{"a": [1, null, {"b": null}], "t": "Infinity"}', '{"t": "NaN",   "a": 1}']
