@@ -10,7 +10,10 @@ import re
 from typing import NamedTuple
 
 # 'think', 'thinking', 'think_fast', 'thought', 'thoughts', 'reasoning', 'longcat_think', 'seed:think'
-_NAME = r"(?:seed:|ant_?|longcat_)?(?:think(?:ing|_fast(?:er)?)?|thoughts?|reasoning|reflection|scratchpad)"
+_NAME = (
+    r"(?:seed:|ant_?|longcat_|inner_)?"
+    r"(?:think(?:ing|_fast(?:er)?)?|thoughts?|reasoning|reflection|scratchpad|monologue|analysis)"
+)
 _CHANNEL = r"(?:<\|start\|>assistant)?<\|channel\|>"
 _MESSAGE = r"(?:[^\n]{0,60}?<\|message\|>)?"
 _FINAL = rf"{_CHANNEL}final{_MESSAGE}"
@@ -29,12 +32,15 @@ class _Form(NamedTuple):
 
 _FORMS = (
     # <think>...</think>: DeepSeek, Qwen, GLM, Kimi K2, MiniMax, Nemotron, Phi, Hunyuan, Seed; <thought>: EXAONE, Gemini
-    _Form(rf"<{_NAME}>", rf"</{_NAME}>"),
+    _Form(rf"<\s?{_NAME}(?:\s[^<>]{{0,80}})?>", rf"<\s?[/\\]\s?{_NAME}\s?>"),
     _Form(rf"\[{_NAME}\]", rf"\[/{_NAME}\]"),  # Magistral
     _Form(rf"◁{_NAME}▷", rf"◁/{_NAME}▷"),  # Kimi
-    _Form(rf"<\|(?:begin_of_|start_)?{_NAME}\|>", rf"<\|(?:end_of_|end_|/){_NAME}\|>"),  # OpenThinker, Command A
+    # OpenThinker, Command A, Solar
+    _Form(rf"<\|(?:begin_of_|start_)?{_NAME}(?:_start)?\|>", rf"<\|(?:(?:end_of_|end_|/){_NAME}|{_NAME}_end)\|>"),
     _Form(r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),  # Apertus
     _Form(r"<\|im_start\|>think\b", r"<\|im_start\|>answer\b"),  # s1
+    _Form(r"<unused94>(?:thought\b)?", r"<unused95>", alone=False),  # MedGemma
+    _Form(r"<details type=\"reasoning\"[^<>]{0,80}>", r"</details>", alone=False),  # Open WebUI
     _Form(r"<\|?channel>(?:analysis|thought|commentary)\b", r"<channel\|>"),  # Gemma
     # gpt-oss: <|channel|>analysis<|message|>...<|end|><|start|>assistant<|channel|>final<|message|>, also without the
     # special tokens: analysisWe need ...assistantfinal1. Plan ...
@@ -50,9 +56,12 @@ _ALONE = re.compile(
     "|".join(f"(?P<o{at}>{form.opening})|(?P<c{at}>{form.closing})" for at, form in enumerate(_FORMS) if form.alone),
     re.IGNORECASE,
 )
-# What may stand before reasoning without being an answer: blank lines, the role, or one short line such as 'Sure!'.
-_ROLE = re.compile(r"(?:\s|<\|(?:im_)?start\|>(?=assistant)|assistant\b)*+")
-_PREAMBLE = re.compile(r"[^\W\d_][^\n\"`#*|:<>{}\[\]]{0,120}+[:]?[ \t]{0,20}\n\s*+")
+# What may stand before reasoning without being an answer: blank lines, the role, or one short line such as 'Sure!',
+# '**Thinking**', or a fence.
+_ROLE = re.compile(r"(?:[\s\ufeff\u200b]|<\|(?:im_)?start\|>(?=assistant)|assistant\b)*+")
+_PREAMBLE = re.compile(
+    r"(?:```\w{0,10}|[#*_]{0,6}[ \t]?[^\W\d_][^\n\"`#*|:<>{}\[\]]{0,120}+[:*_]{0,4})[ \t]{0,20}\n\s*+"
+)
 # What may enclose the answer after the reasoning: <answer> (Hunyuan), <response> (ERNIE), <|begin_of_solution|> ...
 _WRAPPER = re.compile(
     r"\s*(?:<(?P<tag>answer|response|output)>|<\|START_RESPONSE\|>|<\|begin_of_solution\|>"

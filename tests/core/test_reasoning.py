@@ -35,14 +35,21 @@ PAIRS = {
         "<|start|>assistant<|channel|>analysis<|message|>",
         "<|end|><|start|>assistant<|channel|>final <|constrain|>json<|message|>",
     ),
+    "open web ui": ('<details type="reasoning" done="true">', "</details>"),
+    "medgemma": ("<unused94>thought", "<unused95>"),
+    "solar": ("<|thought_start|>", "<|thought_end|>"),
+    "analysis": ("<analysis>", "</analysis>"),
+    "inner": ("<inner_thoughts>", "</inner_thoughts>"),
     "granite": ("Here is my thought process:", "Here is my response:"),
     "granite, short": ("Here's my thought process:", "Here's my response:"),
 }
-BARE = [pair for name, pair in PAIRS.items() if not name.startswith(("granite", "harmony"))]
+BARE = [pair for name, pair in PAIRS.items() if not name.startswith(("granite", "harmony", "open web", "medgemma"))]
 
 
 @pytest.mark.parametrize("name", PAIRS)
-@pytest.mark.parametrize("before", ["", "\n\n", "Sure, let me think about it first.\n", "assistant\n"])
+@pytest.mark.parametrize(
+    "before", ["", "\n\n", "Sure, let me think.\n", "assistant\n", "\ufeff", "**Thoughts**\n", "# My plan\n\n"]
+)
 def test_reasoning_before_the_answer(name: str, before: str) -> None:
     opening, closing = PAIRS[name]
     reasoning, answer = split_reasoning(f"{before}{opening}\n{DRAFT}\n{closing}\n\n{ANSWER}")
@@ -84,6 +91,10 @@ def test_reasoning_that_the_template_opened(opening: str, closing: str, gap: str
         ("<|channel|>analysis<|message|>a<|end|>\nYes", "a", "Yes"),
         ("analysisWe need one.assistantfinalYes", "We need one.", "Yes"),
         ("<think>a</think>\n    x = 1", "a", "    x = 1"),
+        ('<think time="3">a</think>\nYes', "a", "Yes"),
+        ("< think >a</ think >\nYes", "a", "Yes"),
+        ("<think>a<\\think>\nYes", "a", "Yes"),
+        ("<think>a</thinking>\nYes", "a", "Yes"),
     ],
 )
 def test_blocks_and_wrappers(text: str, reasoning: str, answer: str) -> None:

@@ -107,7 +107,9 @@ def read_error(http_status: int, body: object) -> ServerError | None:
         status = next((each for each in numbers if each < 500), (numbers or [named])[0])
     if _QUOTA.search(every) or (_QUOTA_OR_PACE.search(every) and not _PACE.search(every)):
         status = 402
-    text = ": ".join(each for each in ((words or codes or [""])[0], "; ".join(texts[:3])) if each)
+    code = next((each for each in (*words, *codes) if not re.fullmatch("[45][0-9][0-9]", each)), "")
+    sentences = [each for each in texts if not any(each in other for other in texts if other != each)]
+    text = ": ".join(each for each in (code, "; ".join(sentences[:3])) if each)
     is_filter = status in (400, 403, 422) and _FILTER.search(every) is not None
     retry = _RETRY.search(every)
     retry_after = retry and (f"{retry[2]}s" if retry[2] else retry[1])

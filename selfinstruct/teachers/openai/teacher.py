@@ -145,7 +145,9 @@ class OpenAITeacher:
         if said.status == 429:
             return None
         if said.is_filter:
-            return Completion("", "content_filter", error=self._line(f"content_filter: {said.text}"))
+            return Completion(
+                "", "content_filter", error=self._line(f"content_filter: {said.text.removeprefix('content_filter: ')}")
+            )
         passing = said.status >= 500 or said.status in (408, 409, 425)
         body = error.response.extensions["body"]
         usage = read_usage(body) if isinstance(body, Mapping) else Usage()
