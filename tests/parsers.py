@@ -139,21 +139,21 @@ LINES = (
     "|指令：{w}|输出：{w}||### 4|### 5|### 6 {w}|#### 18|Example 1|Output: {w} ### 6|### {w}"
     "|**Task 3:** {w}|Output: ```python|```|```json|~~~|---|***|=====|Input: None|1. {w}"
     "|2. {w}|- {w}|   - {w}|**{w}**|iv) {w}|v) {w}|٣. {w}|② {w}|> {w}|I hope these tasks {w}."
-    '|- instruction: {w}|- instruction: ||  output: ||    {w}|  input: ""|  output: "{w}"'
+    '|- instruction: {w}|- instruction: ¦|  output: ¦|  output: >-|    {w}|  input: ""|  output: "{w}"'
     '|"{w}"|"{w}",|["{w}", 3, "{w}"]|],|]}|{"tasks": ['
     '|{"instruction": "{w}", "output": "{w}"}|{"instruction": "{w}", "output": "{w}",},'
     '|{\'instruction\': \'{w}\'},|{"instruction": "{w} "{w}" x"}|{"instruction": "{w}"'
     '|{"instruction": "{w}", "instruction": "{w}"}|{"x": "{w}"}'
     '|{"items": ["{w}"], "more": ["{w}"]}'
 ).split("|")
-"""Lines of every shape that an answer may have; {w} is a word that occurs once."""
+"""Lines of every shape that an answer may have; {w} is a word that occurs once, ¦ the sign of a YAML block."""
 
 
 def answer_of(data: bytes) -> tuple[list[str], list[str]]:
     """The lines that the bytes choose, with a word in each place, and the words."""
     number, lines = 0, []
     for byte in data[:40]:
-        line = LINES[byte % len(LINES)].replace("\x7c", "|")
+        line = LINES[byte % len(LINES)].replace("¦", "|")
         while "{w}" in line:
             line = line.replace("{w}", f"word{number}x", 1)
             number += 1

@@ -54,7 +54,10 @@ class Strategy(Protocol):
         """Return the prompt for new tasks, with `demos` in order."""
 
     def parse(self, completion: Completion) -> list[Candidate]:
-        """Return the tasks of a response in order, or an empty list when none can be parsed. Never raises."""
+        """Return the tasks of a response in order, or an empty list when none can be parsed. Never raises.
+
+        A candidate with an `error` is no task: it names a part of the response that is in none, for a verdict.
+        """
 
     async def develop(self, candidate: Candidate, ask: Ask) -> Development:
         """Return the instances of an admitted candidate; send every request through `ask`."""

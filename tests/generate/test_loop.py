@@ -23,6 +23,8 @@ from selfinstruct.core.prompts import Asking, Completion, Message, Prompt, Sampl
 from selfinstruct.core.tasks import PASS, Candidate, Demonstration, Development, Instance, Verdict
 from selfinstruct.generate.start import arun
 from selfinstruct.journal.folder import Run
+from selfinstruct.report.explain.story import explain
+from selfinstruct.report.explain.values import QuestionStory
 from selfinstruct.strategies.protocol import Ask
 from selfinstruct.teachers.fake.teacher import FakeTeacher
 
@@ -235,6 +237,27 @@ def test_bad_answers_are_rows_and_the_run_goes_on(make_config: MakeConfig) -> No
     assert reasons == {1: "refusal", 2: "unparsable", 3: "server_error", 4: "empty_answer"}
     (odd,) = [record for record in run.records() if record.question == 5]
     assert (odd.instruction, odd.instances[0].output) == ("Say ? and  loudly to the whole sea.", "? yes")
+
+
+def test_what_is_in_no_task_is_a_verdict_and_no_more_tasks_than_requested_are_judged(make_config: MakeConfig) -> None:
+    first, second = "Name three rivers that flow into the sea.", "Explain how a lock lifts a boat."
+    tasks = [{"instruction": text, "input": "", "output": "As follows."} for text in (first, second)]
+    broken = '{"instruction": "Say "hi" to them."}'
+    answer = f'Sure!\n{{"tasks": [{json.dumps(tasks[0])}, {broken}, {json.dumps(tasks[1])}'
+    answer += "".join(f', {{"instruction": "Count to {number}."}}' for number in range(40_000)) + "]}\nEnjoy!"
+    config = make_config(concurrency=1, target=2, strategy={"kind": "alpaca", "tasks_per_question": 2})
+    run = grow(config, Recorder(bad=lambda _, number: Completion(answer) if number == 0 else None))
+    assert [record.instruction for record in run.records()] == [first, second]
+    found = [(row[1], row[5], row[6]) for row in verdicts(run) if row[0] == 0 and row[2] == "reading"]
+    assert found == [
+        (-1, "left_out", "Sure!"),
+        (-1, "unreadable_item", broken),
+        (-1, "left_out", "Enjoy!"),
+        (-1, "too_many_tasks", "40,000 beyond the 2 requested"),
+    ]
+    story = explain(run, "q0")
+    assert isinstance(story, QuestionStory)
+    assert [check.stage for check in story.checks] == ["reading"] * 4
 
 
 def test_an_answer_that_ends_for_an_unknown_reason_loses_its_last_task(make_config: MakeConfig) -> None:

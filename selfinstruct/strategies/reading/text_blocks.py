@@ -95,7 +95,8 @@ class _BlockReader:
     def __init__(self, lines: list[str], marks: list[Mark], names: Sequence[str]) -> None:
         self._lines, self._wrapped = lines, opens_fence(lines[: marks[0].line])
         scalars = _scalar_lines(lines, marks)
-        self._yaml = bool(scalars) or all(mark.text[:1] in ('"', "'") for mark in marks)
+        quoted = all(mark.text[:1] in ('"', "'") for mark in marks)
+        self._yaml = bool(scalars) or quoted or _is_yaml_list(lines, marks)
         # Of 'Output: ```python', the fence counts.
         texts = {mark.line: mark.text for mark in marks}
         coded = [texts.get(at, line) if at >= marks[0].line else "" for at, line in enumerate(lines)]
@@ -266,6 +267,14 @@ class _BlockReader:
             else:
                 results = True
         return texts
+
+
+def _is_yaml_list(lines: list[str], marks: list[Mark]) -> bool:
+    """Return whether the fields stand as in a YAML list: '- instruction: ...' above '  input: ...'."""
+    shown = [lines[mark.line] for mark in marks]
+    dashes = [line.lstrip().startswith("- ") for line in shown]
+    aligned = len({indent_of(line) for line in shown}) == 1 and all(line.lstrip(" -")[:1].islower() for line in shown)
+    return aligned and not all(dashes) and dashes == [mark.name == marks[0].name for mark in marks]
 
 
 def _scalar_lines(lines: list[str], marks: list[Mark]) -> set[int]:
