@@ -196,7 +196,11 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
     "reading": (
         "A part of a response that is in no task. `explain q17` shows how it begins; the journal has all of it.",
         [
-            Reason("left_out", "", "Text around the tasks, a field that a task has twice, or a task without an instruction."),
+            Reason(
+                "left_out",
+                "",
+                "Text around the tasks, a field that a task has twice, or a task without an instruction.",
+            ),
             Reason("unreadable_item", "", "An item of a JSON response that is broken, or that is no task."),
             Reason("too_many_tasks", "", "More tasks than requested; the surplus is not judged."),
         ],

@@ -192,9 +192,9 @@ class Journal:
         """
         self._store.at_once([(_FORGET, (key,)) for key in keys])
 
-    def totals(self, *, running: bool = False) -> Totals:
-        """Return what the run has spent so far. running: a process works on it, so what is in flight isn't lost."""
-        spent = f"({SPENT if running else SPENT + AND_RESERVED})"
+    def totals(self, *, killed: bool = False) -> Totals:
+        """Return what the run has spent so far. killed: add what was in flight, as no process works on it any more."""
+        spent = f"({SPENT + AND_RESERVED if killed else SPENT})"
         row = self._store.row(
             "SELECT coalesce(sum(requests), 0), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),"
             f" coalesce(sum(cost_usd), 0.0), coalesce(sum(assumed), 0) FROM {spent}"

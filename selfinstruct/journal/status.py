@@ -155,7 +155,7 @@ def status_of(run: Run, journal: Journal, running: bool) -> Status:
     refused = journal.query(
         "SELECT reason, count(*) FROM verdicts WHERE reason IS NOT NULL GROUP BY reason ORDER BY 2 DESC, 1"
     )
-    totals = journal.totals(running=running)
+    totals = journal.totals(killed=not running)
     unpriced = totals.unpriced.values()
     target = target_of(journal, run.config)
     return Status(

@@ -120,7 +120,7 @@ def spent_so_far(config: RunConfig) -> Totals:
     totals: list[Totals] = []
     for stream in streams_of(Path(config.run_dir)):
         with contextlib.closing(Journal(stream / JOURNAL, read_only=True)) as journal:
-            totals.append(journal.totals())
+            totals.append(journal.totals(killed=True))
     # Tokens of teachers without a known price are kept by teacher.
     unpriced: dict[str, Usage] = {}
     for teacher, usage in (item for each in totals for item in each.unpriced.items()):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,12 +29,20 @@ class Teacher:
 
     def __init__(self, answer: Callable[[str], Completion | Exception] | None = None) -> None:
         self.asked: list[str] = []
+        self._more = asyncio.Condition()
         self.go = asyncio.Event()
         self.go.set()
         self._answer = answer or (lambda text: Completion(text, usage=Usage(5, 5)))
 
+    async def all_asked(self, count: int) -> None:
+        """Wait until so many prompts have come."""
+        async with self._more:
+            await self._more.wait_for(lambda: len(self.asked) >= count)
+
     async def complete(self, prompt: Prompt) -> Completion:
         self.asked.append(prompt.text)
+        async with self._more:
+            self._more.notify_all()
         await self.go.wait()
         await asyncio.sleep(0)
         answer = self._answer(prompt.text)
@@ -60,7 +70,8 @@ def asker_for(journal: Journal, teacher: Teacher, concurrency: int = 4, failures
 
 def closed_asker(journal: Journal, **values: Any) -> Asker:
     config = RunConfig.parse({"seeds": "s", "run_dir": "r", **values})
-    budget = Budget(config, dict.fromkeys((each.label for each in config.all_teachers), None), journal.totals())
+    prices = dict.fromkeys((each.label for each in config.all_teachers), None)
+    budget = Budget(config, prices, journal.totals(), reserved=journal.reserved)
     return Asker(journal, budget, Router(config), config.max_failures_in_a_row)
 
 
@@ -294,5 +305,122 @@ def test_a_defect_of_a_teacher_reaches_who_asked(journal: Journal) -> None:
         asker = asker_for(journal, Teacher(lambda _: ZeroDivisionError("mine")), concurrency=1)
         results = await settled(*(asker.ask(name, prompt(name)) for name in "ab"))
         assert all(isinstance(result, ZeroDivisionError) for result in results), "and the place is free again"
+
+    within(course)
+
+
+# --- what is in flight, on disk ------------------------------------------------------------------
+
+
+def on_disk(journal: Journal) -> list[tuple[str, int, int]]:
+    """Teacher, requests and generated tokens of what another process would find if this one were killed now."""
+    with contextlib.closing(Journal(journal.path, read_only=True)) as other:
+        return [(teacher, each.requests, each.completion_tokens) for teacher, each, _ in other.reserved.left_behind()]
+
+
+def test_the_worst_case_is_on_disk_before_a_request_leaves_and_gone_at_the_end(journal: Journal) -> None:
+    async def course() -> None:
+        at_asking: list[int] = []
+
+        def answer(text: str) -> Completion:
+            ((_, requests, generated),) = on_disk(journal)
+            assert generated == 20 * requests
+            at_asking.append(requests - asker.in_flight)
+            return Completion(text, usage=Usage(5, 5))
+
+        asker = asker_for(journal, Teacher(answer), concurrency=8)
+        await settled(*(asker.ask(f"k{n}", prompt(str(n))) for n in range(40)))
+        assert min(at_asking) >= 0, "as many as are in flight"
+        assert max(at_asking) <= 8
+        await asker.drain(1)
+        journal.flush()
+        assert on_disk(journal) == []
+        assert (journal.totals().requests, journal.totals().assumed) == (40, 0)
+
+    within(course)
+
+
+def test_what_was_in_flight_at_a_kill_counts_at_the_next_start(journal: Journal) -> None:
+    async def course() -> None:
+        teacher = Teacher()
+        teacher.go.clear()
+        asker = asker_for(journal, teacher, concurrency=3)
+        asks = [asyncio.create_task(asker.ask(f"k{n}", prompt(str(n)))) for n in range(5)]
+        async with asyncio.timeout(5):
+            await teacher.all_asked(3)
+        copy = journal.path.with_name("copy.sqlite")
+        with contextlib.closing(sqlite3.connect(journal.path)) as db:
+            db.execute("VACUUM INTO ?", (str(copy),))
+        with contextlib.closing(Journal(copy)) as left:
+            spent = left.totals(killed=True)
+            assert (spent.requests, spent.completion_tokens, spent.assumed) == (3, 60, 3)
+            assert left.totals().requests == 0
+            left.begin_start("1")
+            assert left.totals() == left.totals(killed=True) == spent
+            left.begin_start("1")
+            assert left.totals() == spent, "once"
+            assert left.recall("k0") is None
+            after = asker_for(left, Teacher(), max_requests=4)
+            assert (
+                len(
+                    [
+                        each
+                        for each in await settled(*(after.ask(f"k{n}", prompt("")) for n in range(3)))
+                        if isinstance(each, Answer)
+                    ]
+                )
+                == 1
+            )
+        teacher.go.set()
+        await settled(*asks)
+
+    within(course)
+
+
+def test_what_is_cancelled_in_flight_counts(journal: Journal) -> None:
+    async def course() -> None:
+        teacher = Teacher()
+        teacher.go.clear()
+        asker = asker_for(journal, teacher, concurrency=3)
+        asks = [asyncio.create_task(asker.ask(f"k{n}", prompt(str(n)))) for n in range(5)]
+        await asyncio.sleep(0.05)
+        asker.close("interrupted", "")
+        await asker.drain(0.01)
+        await settled(*asks)
+        journal.flush()
+        spent = journal.totals()
+        assert (spent.requests, spent.completion_tokens, spent.assumed) == (3, 60, 3)
+        assert on_disk(journal) == []
+        assert [journal.recall(f"k{n}") for n in range(5)] == [None] * 5, "the next start asks them again"
+
+    within(course)
+
+
+def test_a_teacher_without_credible_counts_is_named_once(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+    async def course() -> None:
+        asker = asker_for(journal, Teacher(lambda text: Completion(text)), concurrency=2)
+        for n in range(4):
+            answer = await asker.ask(f"k{n}", prompt("two words"))
+            assert answer.completion.usage == Usage(9 + 16 + 64, 20)
+        assert journal.totals().assumed == 4
+
+    within(course)
+    (line,) = caplog.messages
+    assert line == (
+        f"selfinstruct: warning: {NAME}: the server states no credible token counts (0 in the prompt, 0 generated); "
+        "the budget counts the worst case"
+    )
+
+
+def test_a_server_that_takes_more_than_its_worst_case_gets_more_reserved(journal: Journal) -> None:
+    async def course() -> None:
+        # The worst case is 1 + 80 + 20; each answer takes 81 + 220. After the first, 301 are reserved.
+        asker = asker_for(
+            journal, Teacher(lambda text: Completion(text, usage=Usage(81, 220))), concurrency=1, max_tokens=1000
+        )
+        results = await settled(*(asker.ask(f"k{n}", prompt(str(n))) for n in range(9)))
+        assert sum(isinstance(result, Answer) for result in results) == 3
+        assert asker.reason == "budget"
+        assert journal.totals().completion_tokens == 660
 
     within(course)

@@ -48,7 +48,7 @@ def _dataset_bytes(folder: Path) -> dict[str, bytes]:
 
 def answers_in(folder: Path) -> int:
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(folder / "journal.sqlite")) as db:
-        return int(db.execute("SELECT count(*) FROM answers").fetchone()[0])
+        return int(db.execute("SELECT count(*) FROM answers WHERE key NOT LIKE 'failed:%'").fetchone()[0])
     return 0
 
 
@@ -56,7 +56,8 @@ def committed(folder: Path) -> set[str]:
     """The journal's answers, by the name that the server's log gives their questions."""
     with contextlib.closing(sqlite3.connect(folder / "journal.sqlite")) as db:
         texts = dict(db.execute("SELECT hash, text FROM texts"))
-        prompts = [json.loads(row[0]) for row in db.execute("SELECT prompt FROM answers")]
+        rows = db.execute("SELECT prompt FROM answers WHERE key NOT LIKE 'failed:%'")  # what kills may have cost
+        prompts = [json.loads(row[0]) for row in rows]
     joined = ("".join(texts[m[2]] if len(m) > 2 else m[1] for m in prompt["messages"]) for prompt in prompts)
     return {request_name(text) for text in joined}
 

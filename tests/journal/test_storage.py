@@ -68,7 +68,7 @@ def killed_after(config: Path, folder: Path, answers: int) -> None:
 def kept_in(folder: Path) -> int:
     try:
         with closing(sqlite3.connect(f"file:{folder}/journal.sqlite?mode=ro", uri=True)) as db:
-            return int(db.execute("SELECT count(*) FROM answers").fetchone()[0])
+            return int(db.execute("SELECT count(*) FROM answers WHERE key NOT LIKE 'failed:%'").fetchone()[0])
     except sqlite3.Error:
         return 0
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from selfinstruct.core.prompts import Usage
+from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
+from selfinstruct.teachers.counting import charge
 from selfinstruct.teachers.openai.usage import read_usage
 
 SHAPES: dict[str, tuple[dict[str, Any], Usage]] = {
@@ -176,3 +178,60 @@ def test_no_reading_is_below_a_main_number(stated: dict[str, Any]) -> None:
         if isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= 10**9:
             assert value >= given
     assert usage.cached_tokens >= 0
+
+
+# --- what is charged ------------------------------------------------------------------------------
+
+TEXT = "A sentence of eight words for the test. " * 25  # 200 words, 1,000 characters
+PROMPT = Prompt("propose", (Message("system", "Rules."), Message("user", "word " * 100)), Sampling(max_tokens=700))
+WORST = Usage(600, 700)
+
+CHARGES: dict[str, tuple[Completion, Usage, bool]] = {
+    "a stated count": (Completion(TEXT, usage=Usage(130, 250, 40)), Usage(130, 250, 40), False),
+    "a count above the worst case": (Completion(TEXT, usage=Usage(900, 1000)), Usage(900, 1000), False),
+    "one token for two words": (Completion(TEXT, usage=Usage(51, 100)), Usage(51, 100), False),
+    "nothing": (Completion(TEXT, usage=Usage(partial=True)), WORST, True),
+    "a teacher of one's own that states nothing": (Completion(TEXT), WORST, True),
+    "no count of the answer": (Completion(TEXT, usage=Usage(130, partial=True)), Usage(130, 700), True),
+    "no count of the prompt": (Completion(TEXT, usage=Usage(0, 250)), Usage(600, 250), True),
+    "an impossible prompt": (Completion(TEXT, usage=Usage(50, 250, 40)), Usage(600, 250), True),
+    "an impossible answer": (Completion(TEXT, usage=Usage(130, 99)), Usage(130, 700), True),
+    "an impossible answer, with its reasoning": (
+        Completion("Yes.", usage=Usage(130, 99), reasoning=TEXT),
+        Usage(130, 700),
+        True,
+    ),
+    "an answer without blanks": (Completion("好" * 1000, usage=Usage(130, 3)), Usage(130, 700), True),
+    "an empty answer, stated": (Completion("", usage=Usage(130, 0)), Usage(130, 0), False),
+    "an empty answer, not stated": (Completion("", usage=Usage(130, partial=True)), Usage(130, 700), True),
+    "no answer": (Completion("", error="broken_json", failed=True), WORST, True),
+    "reasoning beyond the limit": (
+        Completion("", usage=Usage(130, 9000, partial=True)),
+        Usage(130, 9000),
+        True,
+    ),
+    "a server that ignores the limit": (
+        Completion(TEXT * 10, usage=Usage(130, partial=True)),
+        Usage(130, 10_000),
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHARGES)
+def test_what_an_answer_is_charged(name: str) -> None:
+    completion, expected, is_assumed = CHARGES[name]
+    assert charge(completion, PROMPT, WORST) == (expected, is_assumed)
+    assert charge(replace(completion, usage=expected), PROMPT, WORST)[0] == expected, "charged once, it stays"
+
+
+def test_without_a_limit_each_byte_may_be_a_token() -> None:
+    assert charge(Completion("é" * 300, reasoning="é"), PROMPT, Usage(600, 0)) == (Usage(600, 602), True)
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.booleans(), st.text(max_size=200))
+def test_no_charge_is_below_what_is_stated(prompt: int, answer: int, partial: bool, text: str) -> None:
+    usage, is_assumed = charge(Completion(text, usage=Usage(prompt, answer, partial=partial)), PROMPT, WORST)
+    assert usage.prompt_tokens >= prompt
+    assert usage.completion_tokens >= answer
+    assert is_assumed or usage == Usage(prompt, answer)
