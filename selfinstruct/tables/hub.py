@@ -37,21 +37,20 @@ def folder_chunks(
     try:
         if saved:
             yield from _split_chunks(source, datasets.load_from_disk(source), columns, splits)
-        else:  # streaming: no copy of the user's files in the library's cache
-            with _plain_name(os.path.realpath(source)) as plain:
-                yield from _split_chunks(source, datasets.load_dataset(plain, streaming=True), columns, splits)
+        else:  # streaming: no copy of the user's files in a cache, which may not be writable
+            with tempfile.TemporaryDirectory() as scratch:
+                place = _plain_name(os.path.realpath(source), scratch)
+                data = datasets.load_dataset(place, streaming=True, cache_dir=scratch)
+                yield from _split_chunks(source, data, columns, splits)
     except Exception as error:  # the library raises anything on foreign data
         raise UsageError(f"{source}: `datasets` can't read this folder: {first_line(error)}") from error
 
 
-@contextmanager
-def _plain_name(folder: str) -> Iterator[str]:
-    """Yield a name of the folder without the characters that `datasets` takes for patterns or chained addresses."""
+def _plain_name(folder: str, scratch: str) -> str:
+    """Return a name of the folder without the characters that `datasets` takes for patterns or chained addresses."""
     if folder == glob.escape(folder) and ":" not in folder:
-        yield folder
-        return
-    with tempfile.TemporaryDirectory() as place:
-        yield shutil.copytree(folder, os.path.join(place, "dataset"), copy_function=os.symlink)
+        return folder
+    return str(shutil.copytree(folder, os.path.join(scratch, "dataset"), copy_function=os.symlink))
 
 
 def hub_chunks(
