@@ -85,33 +85,25 @@ def is_nothing(value: object) -> bool:
     """Return whether a value means that there is none: null, NaN, '', '<noinput>', 'nan' ..."""
     if isinstance(value, str):
         return value.strip().lower() in _NOTHING
-    return _is_missing(value) or value in ([], {})
+    return _is_missing(value) or (isinstance(value, list | Mapping) and not value)
 
 
 def join_trees(rows: Iterable[Row]) -> Iterator[Row]:
     """Replace messages that name their parents, one per row, by one conversation per tree; pass on other rows."""
-    messages: list[Row] = []
+    messages: dict[str, Row] = {}
+    replies: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        if {"message_id", "parent_id", "text", "role"} <= row.values.keys():
-            messages.append(row)
+        id, parent = row.values.get("message_id"), row.values.get("parent_id")
+        if isinstance(id, str) and {"parent_id", "text", "role"} <= row.values.keys() and id not in messages:
+            messages[id] = row
+            replies.setdefault(str(parent), []).append(row.values)
         else:
             yield row
-    known = {row.values["message_id"] for row in messages}
-    replies: dict[Any, list[dict[str, Any]]] = {}
-    for row in messages:
-        replies.setdefault(row.values["parent_id"], []).append(row.values)
-    for row in messages:
-        if row.values["parent_id"] not in known:
-            yield Row(row.where, {"id": row.values["message_id"], "prompt": _grow(row.values, replies)})
-
-
-def _grow(message: Mapping[str, Any], replies: Mapping[Any, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return a message with its replies in it, as deep as the best reply to each goes."""
-    root = tree = dict(message)
-    while answers := replies.get(tree["message_id"]):
-        tree["replies"] = [dict(each) for each in answers]
-        tree = min(tree["replies"], key=_rank)
-    return root
+    for id, row in messages.items():
+        if str(row.values["parent_id"]) not in messages:
+            # What follows the answer only matters for the note that it is left out.
+            answers = [each | {"replies": replies.get(each["message_id"])} for each in replies.get(id, ())]
+            yield Row(row.where, {"id": id, "prompt": row.values | {"replies": answers}})
 
 
 def _rank(reply: Mapping[str, Any]) -> float:
@@ -120,7 +112,7 @@ def _rank(reply: Mapping[str, Any]) -> float:
 
 
 def _is_missing(value: object) -> bool:
-    return value is None or value != value  # NaN, as pandas writes a missing text
+    return value is None or (isinstance(value, float) and value != value)  # NaN: a missing text, as pandas writes it
 
 
 def _parse_list(text: str) -> Any:
@@ -143,9 +135,11 @@ def _find_chat(row: Mapping[str, Any], notes: list[str]) -> tuple[tuple[str, ...
     # {"prompt": {"role": "prompter", "text": "Hi", "replies": [{"role": "assistant", "text": "Hello", ...}]}}
     if isinstance(message := row.get("prompt"), Mapping):
         turns = [message]
-        while answers := [each for each in turns[-1].get("replies") or [] if isinstance(each, Mapping)]:
+        while isinstance(answers := turns[-1].get("replies"), list) and len(turns) < 3:
+            if not all(isinstance(each, Mapping) for each in answers) or not answers:
+                break
             turns.append(min(answers, key=_rank))
-            if len(answers) > 1:
+            if len(answers) > 1 and len(turns) == 2:
                 notes.append("replies other than the best are not read")
         return ("prompt",), list(turns)
     # {"text": "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n"}
@@ -191,6 +185,8 @@ def _first_exchange(column: str, chat: object, problems: list[str], notes: list[
         return unread
     if any(not is_nothing(turn.text) for turn in spoken[:first]):
         notes.append("messages before the user's first are not read")
+    if any(turn.thinks for turn in answer):
+        notes.append("the reasoning beside an answer is not read")
     if spoken[end + 1 :]:
         notes.append("messages after the first answer are not read")
     task: dict[str, Any] = {"instruction": _join(asked), "output": answer[0].text}

@@ -20,11 +20,15 @@ _CONTENT_KEYS = ("content", "value", "text")
 
 
 class ChatTurn(NamedTuple):
-    """One message: its role as written, the part that the role plays ('' if unknown), and its text, if it has one."""
+    """One message: its role as written, the part that the role plays ('' if unknown), and its text, if it has one.
+
+    thinks: whether it has reasoning under a key of its own.
+    """
 
     role: str
     part: str
     text: str | None
+    thinks: bool = False
 
 
 def turns_of(chat: object) -> list[ChatTurn] | None:
@@ -50,7 +54,8 @@ def _turn(message: object) -> ChatTurn | None:
         return None
     calls = message.get("tool_calls") or message.get("function_call")
     part = PART_OF.get(role.strip().lower(), "")
-    return ChatTurn(role, "call" if calls and part == "assistant" else part, message_text(message))
+    thinks = any(message.get(key) for key in ("reasoning_content", "reasoning", "thinking"))
+    return ChatTurn(role, "call" if calls and part == "assistant" else part, message_text(message), thinks)
 
 
 def message_text(message: object) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import datasets
 import pandas
 import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import selfinstruct as si
 from selfinstruct.core.errors import SeedError
@@ -184,6 +186,12 @@ def test_a_call_of_a_tool_is_no_answer(tmp_path: Path) -> None:
     assert "not a tool's turn" in found
 
 
+def test_reasoning_beside_the_answer_is_noted(tmp_path: Path) -> None:
+    answer = {"role": "assistant", "content": "Hello", "reasoning_content": "A greeting."}
+    [task] = read(tmp_path, {"messages": [*chat(("user", "Hi")), answer]})
+    assert task.notes == ("the reasoning beside an answer is not read",)
+
+
 def test_an_image_is_not_dropped_silently(tmp_path: Path) -> None:
     content = [{"type": "image_url", "image_url": {"url": "x"}}, {"type": "text", "text": "What is it?"}]
     [found] = defects(tmp_path, {"messages": [{"role": "user", "content": content}, *chat(("assistant", "A cat."))]})
@@ -224,6 +232,49 @@ def test_a_tree_of_messages_one_per_row(tmp_path: Path) -> None:
     ]
     datasets.Dataset.from_list(rows).to_parquet(tmp_path / "s.parquet")
     assert load_seeds(tmp_path / "s.parquet") == tasks
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"message_id": None, "parent_id": None, "role": "prompter", "text": "Hi"},
+        {"message_id": ["a"], "parent_id": {}, "role": "prompter", "text": "Hi"},
+        {"prompt": {"role": "prompter", "text": "Hi", "replies": 5}},
+        {"prompt": {"role": "prompter", "text": "Hi", "replies": [5]}},
+        {"messages": [{"role": ["user"], "content": "Hi"}]},
+        {"messages": [5], "prompt": {}},
+        {"instruction": {"a": 1}, "output": ["x"], "system": 5},
+    ],
+)
+def test_nonsense_is_a_defect_and_no_crash(tmp_path: Path, row: Row) -> None:
+    assert all(defect.startswith("1: ") for defect in defects(tmp_path, row))
+
+
+def test_a_message_that_answers_itself_ends(tmp_path: Path) -> None:
+    first = {"message_id": "a", "parent_id": None, "role": "prompter", "text": "Hi"}
+    tree = [first, first | {"parent_id": "a"}, first | {"message_id": "b", "parent_id": "a", "role": "assistant"}]
+    assert defects(tmp_path, *tree)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=3) | st.sampled_from(["user", "assistant", "[]", "nan"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["role", "content", "from", "value", "text", "replies", "rank"]), inner)
+    ),
+    max_leaves=8,
+)
+COLUMNS = ["id", "name", "instruction", "prompt", "query", "input", "output", "chosen", "instances", "messages", "text",
+           "conversations", "data", "system", "message_id", "parent_id", "role", "is_classification"]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.dictionaries(st.sampled_from(COLUMNS), JSON), min_size=1, max_size=3))
+def test_any_row_is_a_task_or_a_defect(tmp_path: Path, rows: list[Row]) -> None:
+    with contextlib.suppress(SeedError):
+        tasks = read(tmp_path, *rows)
+        assert all(task.instruction.strip() and task.instances for task in tasks)
+        unread_notes(tasks)
 
 
 def test_a_message_whose_parent_is_missing_is_a_defect_with_its_line(tmp_path: Path) -> None:
