@@ -124,10 +124,18 @@ def text_after(line: str, number: re.Match[str]) -> str:
     """Return what follows the number on a line, without the end of emphasis that began before the number."""
     bold = number.groupdict().get("bold") or ""
     rest = line[number.end() :]
-    if not bold or number.group().count(bold) > 1 or rest.count(bold) % 2 == 0:
-        return rest
-    # '**3. Plan a trip.**', or '**3. Travel:** Plan a trip.' with the mark back in its place
-    return rest.rstrip()[: -len(bold)] if rest.rstrip().endswith(bold) else bold + rest
+    return without_closing(rest, bold) if bold and number.group().count(bold) == 1 else rest
+
+
+def without_closing(text: str, mark: str) -> str:
+    """Return a text without the end of emphasis that began before it: 'Plan a trip.**', '** Plan', 'Travel:** Plan'."""
+    text = text.strip()
+    # The end stands behind a word; '2 ** 3' has none.
+    ends = [end.start() for end in re.finditer(rf"(?:^|(?<=\S)){re.escape(mark)}", text)]
+    if text.count(mark) % 2 == 0 or not ends:
+        return text
+    at = ends[-1] if text.endswith(mark) and ends[0] > 0 else ends[0]
+    return text[:at] + text[at + len(mark) :]
 
 
 def _join(parts: list[str]) -> str:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from .lines import BLANK, DIGITS, HANZI
-from .lists import number_of, text_after
+from .lists import number_of, text_after, without_closing
 
 PROPER = {
     "instruction": "instruction", "指令": "instruction",
@@ -133,8 +133,7 @@ def _field(line: str, words: tuple[str, ...]) -> tuple[str, str, Head | None] | 
     # '**Input: text**' or '**Input:** text': remove the closing mark, wherever it is.
     bold = field["bold"] or (number.groupdict().get("bold") if number else None)
     if bold and not field["closed"] and not field["tail"] and (number is None or number.group().count(bold) < 2):
-        text = text.lstrip()
-        text = text[len(bold) :] if text.startswith(bold) else text.rstrip().removesuffix(bold)
+        text = without_closing(text, bold)
     head = _head(number.group()) if number else None
     return field["name"].lower(), text.lstrip(), head
 
