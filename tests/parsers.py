@@ -6,7 +6,6 @@ A target returns whatever the bytes are. Only the project's own errors count as 
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import tempfile
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from unittest import mock
 from selfinstruct.config.run_config import RunConfig, overridden
 from selfinstruct.core.errors import SelfInstructError
 from selfinstruct.core.prompts import Asking, Completion, Message, Prompt, Sampling
+from selfinstruct.core.reasoning import split_reasoning
 from selfinstruct.core.tasks import Arrival, Instance, SeedTask, storable
 from selfinstruct.filters import build_checks, instruction_filters, keep_instances
 from selfinstruct.generate.pool import Pool
@@ -31,7 +31,9 @@ from selfinstruct.teachers.batch.results import read_results
 from selfinstruct.teachers.egress import check_teachers
 from selfinstruct.teachers.fake.faults import Faults
 from selfinstruct.teachers.local.catalog import resolve
-from selfinstruct.teachers.openai.answer_body import read_answer
+from selfinstruct.teachers.openai.answer_body import decode, read_answer
+from selfinstruct.teachers.openai.masking import SecretMask
+from selfinstruct.teachers.openai.server_error import read_error
 from selfinstruct.teachers.openai.teacher import OpenAITeacher
 from selfinstruct.teachers.probe import speaks_schema
 
@@ -93,13 +95,14 @@ def read_faults(data: bytes) -> None:
 
 def read_body(data: bytes) -> None:
     """A response body, as JSON where it is, else as the text that the SDK hands over."""
-    try:
-        body = json.loads(data)
-    except (ValueError, RecursionError):
-        body = data.decode("utf-8", "replace")
+    body = decode(SecretMask(["sk-live-Zq7RECOGNISABLE0123456789"]).body(data))
+    for status in (200, 400, 429, 503):
+        error = read_error(status, body)
+        assert (error is not None) or status == 200
     for prompt in _prompts():
         completion = read_answer(body, prompt)
         assert completion.text == storable(completion.text)
+        split_reasoning(completion.text)
         speaks_schema(completion)
         for strategy in _strategies():
             if isinstance(strategy, SelfInstruct):

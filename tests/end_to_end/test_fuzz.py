@@ -24,7 +24,9 @@ PIECES = (
     '|<none>|\n|\n\n|\r\n|\t|    |{|}|[|]|, |: |"|""|\\|\\ud800|\\u0000|null|true|NaN|-Infinity|1e999|-0'
     '|```json\n|```|<think>|</think>|"instructions": [|"instances": [|"tasks"|"instruction"|"input"|"output"|"label"'
     '|"choices"|"message"|"content"|"error"|"usage"|"prompt_tokens"|"logprobs"|"top_logprobs"|"finish_reason"|"messages"|"role"|"id"'
-    '|"custom_id"|"p:0"|"p:1"|"response"|"status_code"|200|"body"'
+    '|"detail"|"errors"|"code"|"status"|"type"|"metadata"|"base_resp"|"thinking"|"reasoning_content"|"text"|"value"|"refusal"'
+    "|[THINK]|[/THINK]|◁think▷|<|channel|>analysis<|message|>|<|channel|>final<|message|>|assistantfinal|MAX_TOKENS|error"
+    '|insufficient_quota|rate limit|retry in 5s|"custom_id"|"p:0"|"p:1"|"response"|"status_code"|200|"body"'
     '|"is_classification"|teacher|model|base_url|egress|seeds|run_dir|target|filters|dataset|- |* |'
     "!!python/object:os.system |&a |*a |<<: |'|%|{0}|{{x}}|=|,|0.5|429|html|localhost|127.0.0.1|[::1]|@|#|?|..|/|hf://"
     "|Output: ```python\n|~~~\n|---\n|=====\n|#### 18\n|- instruction: |  output: >-\n"

@@ -215,6 +215,8 @@ def test_headers_for_each_purpose_come_from_the_environment(
         {"extra_body": {"max_tokens": 10**6}},
         {"extra_headers": {"x-key": "Zq7RECOGNISABLE0123456789"}},
         {"extra_headers": {"bad name": "x"}},
+        {"extra_headers": {"Authorization": "Bearer RECOGNISABLE"}},
+        {"extra_body": {"auth": {"api_key": "RECOGNISABLE"}}},
         {"extra_headers": {"x-key": {"env": "no name"}}},
         {"purposes": {"judge": {"model": "m"}}},
     ],

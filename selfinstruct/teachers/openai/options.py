@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -20,6 +21,17 @@ Seconds = Annotated[float, Field(gt=0)]
 
 _OURS = ("model", "messages", "prompt", "stream", "n", "best_of", "max_tokens", "max_completion_tokens")
 """What `extra_body` can't set: the answer would not be read, or the budget would not hold."""
+
+
+_SECRET_NAME = re.compile(r"(?:key|(?:access|auth|api)[_-]?token|secret|password|authorization)$", re.IGNORECASE)
+
+
+def _holds_secret(fields: Mapping[str, Any]) -> bool:
+    """Whether a text stands under a name such as 'api_key', at any depth of mappings."""
+    return any(
+        _holds_secret(value) if isinstance(value, Mapping) else isinstance(value, str) and _SECRET_NAME.search(name)
+        for name, value in fields.items()
+    )
 
 
 class FromEnvironment(Section):
@@ -55,6 +67,8 @@ class RequestOptions(Section):
         taken = next((name for name in _OURS if name in value), None)
         if taken is not None:
             raise ValueError(f"can't set {taken}: the teacher sets it; use teacher.model or strategy.sampling")
+        if _holds_secret(value):
+            raise ValueError("must not contain a key or a password; send it as a header, {env: NAME} in extra_headers")
         return value
 
     @field_validator("extra_headers")
@@ -63,7 +77,8 @@ class RequestOptions(Section):
         for name, header in value.items():
             if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
                 raise ValueError("a header's name has letters, digits, and hyphens, such as X-Title")
-            if isinstance(header, str) and any(map(random_looking, re.split(r"[\s._-]", header))):
+            words = re.split(r"[\s._-]", header) if isinstance(header, str) else []
+            if _holds_secret({name: header}) or any(map(random_looking, words)):
                 raise ValueError(f"{name} looks like a secret; put it in a variable, and write {{env: NAME}}")
         return value
 
