@@ -100,7 +100,7 @@ def test_a_task_that_a_filter_refused_names_the_filters_and_the_reason(made: Run
     question, index, detail = rows(made, "SELECT question, idx, detail FROM verdicts WHERE stage = 'filter' LIMIT 1")[0]
     (check,) = story(made, f"q{question}.{index}").checks
     assert (check.passed, check.reason, check.detail) == (False, "too_long", detail)
-    assert check.checks[:2] == ("truncated", "length")
+    assert check.checks[:3] == ("truncated", "scaffolding", "length")
 
 
 def test_every_id_of_the_run_has_a_story(made: Run) -> None:
