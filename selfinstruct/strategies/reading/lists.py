@@ -27,7 +27,7 @@ _NUMBER = re.compile(
           | {DIGITS}{BLANK}(?:\\?+[.．۔।](?!\d)[)）]?+|[)）、]|[:：](?!\d)|(?=[*_]{{1,3}}+[.:：)）]))
           | {DIGITS}(?:[-–ـ](?=[ ])|(?:\ufe0f?+\u20e3\d?+)++)
           | {HANZI}、
-          | [{_CIRCLED}] | [Ⅰ-Ⅻ]{BLANK}[.:：)）、]
+          | [{_CIRCLED}] | [Ⅰ-Ⅻ]{BLANK}[.．:：)）、]
           | (?(heading)(?:(?<=\#){DIGITS}(?=[ \t]|$)|{DIGITS}(?={BLANK}$))|(?!))   # '#1 text', '### 1'
         )
         (?(bold)(?:[*_]{{1,3}}+{BLANK}[.:：、)）]?+)?+){BLANK}""",
@@ -36,10 +36,12 @@ _NUMBER = re.compile(
 # A cheap test that most lines fail, so that `_NUMBER` runs on few of them.
 _HAS_NUMBER = re.compile(rf"[\d一二三四五六七八九十百{_CIRCLED}Ⅰ-Ⅻⅰ-ⅻ]")
 _ONES = ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix")
-# 'IV. Plan ...', '**Task iv)** Plan ...': counts only in a list that continues the sequence
-_ROMAN = re.compile(
-    rf"{BLANK}(?:[-*•][ \t]++)?+(?P<bold>\*\*)?+(?:(?:{_WORDS}) )?+(?P<number>[ivx]{{1,6}}+|[IVX]{{1,6}}+)"
-    rf"(?:[.)）、]|:(?=\s))(?:\*\*)?+(?:[ \t]++|$)"
+# 'IV. Plan ...', '(iv) Plan ...', '**Task IV:** Plan ...', '4 - Plan ...': count only in a list that counts up
+_COUNTED = re.compile(
+    rf"""{BLANK}(?:[-*•][ \t]++)?+(?P<bold>\*\*)?+(?i:(?:{_WORDS})[ ])?+[(（]?+
+        (?: (?P<roman>[ivx]{{1,6}}+|[IVX]{{1,6}}+)(?:[.．)）、]|:(?=[\s*]))(?:\*\*)?+
+          | (?P<digits>{DIGITS})[ ][-–—])(?:[ \t]++|$)""",
+    re.VERBOSE,
 )
 _NUMERALS = "".join(f" {ten}{one}" for ten in ("", "x", "xx") for one in _ONES if ten or one) + " "
 # '- Plan ...', '• Plan ...'
@@ -73,14 +75,18 @@ def read_list(text: str, continues: bool = False) -> Extract[str]:
         continues: Whether the prompt ended in a number, so that the text starts inside the first item.
     """
     lines = lines_of(text)
-    numbers = {at: number for at, line in enumerate(lines) if (number := number_of(line))} or _roman(lines)
+    numbers = {at: number for at, line in enumerate(lines) if (number := number_of(line))} or _counted(lines)
     # No numbers at all: '- Plan a trip', '- Write a poem'.
     if not numbers and not continues:
         numbers = {at: bullet for at, line in enumerate(lines) if (bullet := _BULLET.match(line))}
     first = 0 if continues else min(numbers, default=0)
     wrapped = opens_fence(lines[:first])
-    code = code_lines([*[""] * first, *lines[first:]], numbers, {}, wrapped)
-    starts = _starts(lines, {at: number for at, number in numbers.items() if at not in code}, continues)
+    # Of '1. ```python', the fence counts.
+    ends = {at: number.end() for at, number in numbers.items()}
+    texts = [line[ends.get(at, 0) :] if at >= first else "" for at, line in enumerate(lines)]
+    code = code_lines(texts, numbers, {}, wrapped)
+    outer = {at: number for at, number in numbers.items() if at not in code or FENCE.match(texts[at])}
+    starts = _starts(lines, outer, continues)
     reading: Extract[str] = Extract()
     items: list[list[str]] = [[""]] if continues else []
     outside: list[str] = []
@@ -194,12 +200,14 @@ def number_of(line: str) -> re.Match[str] | None:
     return _NUMBER.match(line) if _HAS_NUMBER.search(line, 0, 60) else None
 
 
-def _roman(lines: list[str]) -> dict[int, re.Match[str]]:
-    """Return the lines with Roman numerals, if they count up in one case: 'I. ...', 'II. ...'; else nothing."""
-    found = {at: number for at, line in enumerate(lines) if (number := _ROMAN.match(line))}
-    numerals = " ".join(number["number"] for number in found.values())
-    counted = len(found) > 1 and f" {numerals} " in (_NUMERALS if numerals.islower() else _NUMERALS.upper())
-    return found if counted else {}
+def _counted(lines: list[str]) -> dict[int, re.Match[str]]:
+    """Return the lines with Roman numerals in one case, or with digits and a dash, if they count up; else nothing."""
+    found = {at: number for at, line in enumerate(lines) if (number := _COUNTED.match(line))}
+    numerals = " ".join(number["roman"] or "" for number in found.values())
+    digits = [int(number["digits"] or -1) for number in found.values()]
+    counts_up = f" {numerals} " in (_NUMERALS if numerals.islower() else _NUMERALS.upper())
+    counts_up = counts_up or (min(digits, default=-1) >= 0 and digits == [*range(digits[0], digits[0] + len(digits))])
+    return found if counts_up and len(found) > 1 else {}
 
 
 def _starts(lines: list[str], numbers: dict[int, re.Match[str]], continues: bool) -> dict[int, re.Match[str]]:
