@@ -183,6 +183,15 @@ def test_markers_are_kept_where_the_check_is_off() -> None:
     assert all(check.check(task).ok for check in checks.instructions)
 
 
+@given(
+    st.lists(st.one_of(st.sampled_from([*MARKERS, "<s>", "assistant", "\n", " "]), st.text(max_size=4))).map("".join)
+)
+def test_trimming_only_takes_away_from_the_edges(text: str) -> None:
+    trimmed = trim_markers(text)
+    assert trimmed in text
+    assert trim_markers(trimmed) == trimmed
+
+
 @pytest.mark.parametrize("unit", ["<|", "<|a", "<｜a ", "<s>", "<|im_end|>", "<|" + "a" * 48, "]~", "[", "\n"])
 def test_markers_are_found_in_linear_time(unit: str) -> None:
     start = time.process_time()
