@@ -100,8 +100,8 @@ class TeacherOptions(Options):
     )
     reasoning_tokens: Annotated[int, Field(ge=0)] | None = Field(
         default=None,
-        description="Tokens added to every max_tokens as room for reasoning; null: 2,048 once the teacher is seen to "
-        "reason.",
+        description="Tokens added to every max_tokens as room for reasoning; null: 2,048 to limits up to 1,024 once "
+        "the teacher is seen to reason.",
     )
     input_usd_per_mtok: Free[Dollars | None] = Field(
         default=None, description="Dollars per million prompt tokens; null looks up the model."

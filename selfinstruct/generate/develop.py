@@ -16,10 +16,10 @@ from ..journal.journal import Answer, Journal
 from ..strategies.protocol import Ask, developed
 from .generations import Generations
 from .pool import Admitted, Pool, as_verdict
-from .reasoning_evidence import ROOM, Evidence, is_only_reasoning, with_room
+from .reasoning_evidence import Evidence, is_only_reasoning, usual_room, with_room
 
 T = TypeVar("T")
-Room = Callable[[str], int | None]
+Room = Callable[[Prompt], int | None]
 
 
 class Developer:
@@ -49,11 +49,8 @@ class Developer:
 
         # Marks: the judge may reject more of them.
         elif self._generations.judges:
-            graders = [
-                (partial(judge.grade, text, kept), lambda _, tokens=tokens: tokens)
-                for tokens in dict.fromkeys(room("judge") for room in rooms)
-                for judge in self._generations.judges
-            ]
+            judges = self._generations.judges
+            graders = [(partial(judge.grade, text, kept), room) for room in rooms for judge in judges]
             (kept, scores, low), judged = await self._ask_once(graders, admitted.evidence)
             rejections += low
             keys = [*keys, *judged.keys]
@@ -133,7 +130,7 @@ class Developer:
 class Asked:
     """The `ask` of one development. Collects the keys of its questions, in the order of asking, and the answers.
 
-    room: the tokens to add to a limit, by purpose. evidence: what is known about the teachers' reasoning.
+    room: gives the tokens to add to a prompt's limit. evidence: what is known about the teachers' reasoning.
     recall_only: whether to send nothing.
     """
 
@@ -147,10 +144,10 @@ class Asked:
 
         Raises AskClosed if there is no answer and none is sent.
         """
-        tokens = self._room(prompt.purpose)
+        tokens = self._room(prompt)
         answer, completion = await self._ask(with_room(prompt, tokens))
-        if tokens is None and is_only_reasoning(completion) and with_room(prompt, ROOM) is not prompt:
-            answer, completion = await self._ask(with_room(prompt, ROOM))
+        if tokens is None and is_only_reasoning(completion) and usual_room(prompt):
+            answer, completion = await self._ask(with_room(prompt, usual_room(prompt)))
         self.answers[self.keys[-1]] = answer
         return completion
 

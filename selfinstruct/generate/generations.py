@@ -16,13 +16,13 @@ from ..ask.asker import Asker
 from ..ask.slots import AskClosed
 from ..config.options import TeacherOptions, teachers_for
 from ..config.run_config import RunConfig
-from ..core.prompts import Asking
+from ..core.prompts import Asking, Prompt
 from ..filters.judge import Judge
 from ..journal.journal import Answer, Journal
 from ..strategies.protocol import Strategy
 from ..teachers import asked_together, asking_of
 from ..teachers.probe import probe_prompt, speaks_schema
-from .reasoning_evidence import ROOM, Evidence, shows_reasoning, with_room
+from .reasoning_evidence import Evidence, shows_reasoning, usual_room, with_room
 
 
 class Generations:
@@ -60,18 +60,19 @@ class Generations:
         """Return the strategy that asked for `answer` and all later ones; the last is the current one."""
         return self._strategies[answer.generation - 1 :]
 
-    def rooms_since(self, generation: int, evidence: Evidence) -> list[Callable[[str], int | None]]:
-        """Return, for each generation from `generation` on, what gives the tokens to add for reasoning by purpose.
+    def rooms_since(self, generation: int, evidence: Evidence) -> list[Callable[[Prompt], int | None]]:
+        """Return, for each generation from `generation` on, what gives the tokens to add to a prompt's limit.
 
         None means that no teacher is known to reason, and none has a setting.
         """
         return [partial(self._room, index, evidence) for index in range(generation - 1, len(self._configs))]
 
-    def _room(self, index: int, evidence: Evidence, purpose: str) -> int | None:
+    def _room(self, index: int, evidence: Evidence, prompt: Prompt) -> int | None:
         reason = self._probed[index].reason | evidence.reason
-        teachers = teachers_for(purpose, self._configs[index].all_teachers)
-        stated = [ROOM if e.reasoning_tokens is None and e.label in reason else e.reasoning_tokens for e in teachers]
-        return max((tokens for tokens in stated if tokens is not None), default=None)
+        teachers = teachers_for(prompt.purpose, self._configs[index].all_teachers)
+        stated = [each.reasoning_tokens for each in teachers if each.reasoning_tokens is not None]
+        usual = [usual_room(prompt) for each in teachers if each.reasoning_tokens is None and each.label in reason]
+        return max([*stated, *usual], default=None)
 
     def with_probes(self, evidence: Evidence) -> Evidence:
         """Add to `evidence` which teachers' answers to the probe began inside reasoning."""

@@ -96,7 +96,7 @@ class Proposals:
         demos = draw_demos(self._config.random_seed, number, strategy, seeds, seen)
         prompt = check_returned(strategy.propose(demos), Prompt, strategy, "propose")
         room = self._generations.rooms_since(1, self._known(number - self._config.lookahead))[-1]
-        prompt = with_room(prompt, room(prompt.purpose))
+        prompt = with_room(prompt, room(prompt))
         task = asyncio.create_task(self._asker.ask(f"p:{number}", prompt, question=number))
         task.add_done_callback(lambda _: self._changed())
         return task

@@ -15,8 +15,9 @@ from ..core.prompts import Completion, Prompt, ending_of
 from ..core.reasoning import split_reasoning
 from ..journal.journal import Answer
 
-ROOM = 2_048
-"""Tokens added to each limit for a teacher that reasons, unless `teacher.reasoning_tokens` is set."""
+ROOM, SMALL = 2_048, 1_024
+"""Tokens added for a teacher that reasons, unless `teacher.reasoning_tokens` is set, and the largest limit that they
+are added to. With a larger limit, prompt and answer might no longer fit into the context of a small server."""
 ONLY_REASONING = "only_reasoning"
 AHEAD = 8
 """Questions in which to look for evidence on an answer that was cut off."""
@@ -93,6 +94,12 @@ def shows_reasoning(completion: Completion) -> bool:
     usage, visible = completion.usage, len(completion.text.encode()) + _SLACK
     hidden = not completion.failed and not usage.partial and usage.completion_tokens > visible
     return bool(completion.reasoning) or is_only_reasoning(completion) or hidden
+
+
+def usual_room(prompt: Prompt) -> int:
+    """Return the tokens to add to a prompt's limit for a teacher that is known to reason."""
+    limit = prompt.sampling.max_tokens
+    return ROOM if limit is not None and limit <= SMALL else 0
 
 
 def with_room(prompt: Prompt, tokens: int | None) -> Prompt:
