@@ -553,6 +553,7 @@ MEANT: dict[str, Any] = {
     "teacher.kind": "fake",
     "teacher.model": "other",
     "teacher.endpoint": "completions",
+    "teacher.reasoning_tokens": 7,
     "teacher.structured": "text",
     "teacher.max_tokens_param": "max_completion_tokens",
     "teacher.extra_body": {"thinking": {"type": "disabled"}},
