@@ -21,8 +21,8 @@ from typing import Any, TextIO, cast
 from ..core.event_loop import stop_signals
 from ..core.visible import visible
 
-# A progress bar of tqdm begins with '\r', and moves between several bars with '\x1b[A'.
-_BAR = re.compile(r"\r[^\x00-\x1f]*(\x1b\[A)?|(\x1b\[A|\r|\n)+")
+# What tqdm writes besides text: '\r' at the start of a bar, and, as a text of its own, '\x1b[A' between several bars.
+_BAR = re.compile(r"\r?(?:(?:\x1b\[A|\r|\n)+$)?")
 # The reader has left: a closed pipe or socket, a closed file descriptor, and (EIO) a terminal that was closed.
 _READER_LEFT = (errno.EPIPE, errno.ECONNRESET, errno.EBADF)
 
@@ -46,7 +46,9 @@ class SafeStream:
     def write(self, text: str) -> int:
         """Write a text, with its control characters made visible. Raises OSError if the disk is full."""
         with self._without_reader():
-            self.unfiltered.write(text if _BAR.fullmatch(text) else visible(text))
+            bar = _BAR.match(text)
+            end = bar.end() if bar is not None else 0
+            self.unfiltered.write(text[:end] + visible(text[end:]))
         return len(text)
 
     def flush(self) -> None:

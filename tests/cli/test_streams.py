@@ -18,6 +18,7 @@ import yaml
 
 from conftest import ROOT, cli
 from selfinstruct.cli.app import app
+from selfinstruct.cli.streams import SafeStream
 from selfinstruct.journal.folder import Run
 
 HOSTILE = "\x1b]0;owned\x07\x1b[31m\u202egnp\u2066\x9b\x7f\u2028"
@@ -133,6 +134,15 @@ def test_no_command_prints_a_control_character(streams: Streams, place: Path, tm
         assert "⟨U+202E⟩gnp" in stdout
     if "JSON" in name and "explain" in name:
         assert json.loads(stdout)["id"] == f"{HOSTILE}3", "JSON has the value itself"
+
+
+def test_progress_bars_are_written_as_they_are_but_for_their_text() -> None:
+    stream = written_to()
+    safe = SafeStream(stream, optional=True)
+    for text in ("\r 10%|#  | a", "\n\n", "\x1b[A\x1b[A", "\r\x1b[31mb", "c\rd", "\x1b[Ae", ""):
+        safe.write(text)
+    bars = "\r 10%|#  | a\n\n\x1b[A\x1b[A\r"
+    assert text_of(stream) == f"{bars}⟨U+001B⟩[31mbc⟨U+000D⟩d⟨U+001B⟩[Ae"
 
 
 @pytest.mark.parametrize(
