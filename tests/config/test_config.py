@@ -558,7 +558,6 @@ MEANT: dict[str, Any] = {
     "teacher.max_tokens_param": "max_completion_tokens",
     "teacher.extra_body": {"thinking": {"type": "disabled"}},
     "teacher.reasoning_effort": "low",
-    "teacher.reasoning_tokens": 7,
     "teacher.chat_template_kwargs": {"enable_thinking": False},
     "teacher.purposes": {"judge": {"reasoning_effort": "high"}},
     "teacher.weight": 7.0,
