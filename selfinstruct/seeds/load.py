@@ -26,7 +26,7 @@ _MOST_DEFECTS = 50
 # Columns that are not read, to name in a warning.
 _MOST_COLUMNS = 8
 # CSV files have no booleans, so text is accepted as well.
-_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": None}
+_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[SeedTask]:
@@ -186,7 +186,7 @@ def _read_task(row: Row, position: int, defects: list[str]) -> SeedTask | None:
     name = _text(values, "name", problems)
     # Read the id: a string, an integer, or nothing.
     task_id = values.get("id")
-    numbered = task_id is None or task_id == ""
+    numbered = not isinstance(task_id, list | dict) and is_nothing(task_id)
     if numbered:
         task_id = f"seed_{position}"
     elif not isinstance(task_id, str | int) or isinstance(task_id, bool):
@@ -195,7 +195,9 @@ def _read_task(row: Row, position: int, defects: list[str]) -> SeedTask | None:
         problems.append(f"'id' contains {flaw}")
     # Read the label: true, false, or nothing.
     classification = values.get("is_classification")
-    if isinstance(classification, str):
+    if is_nothing(classification):
+        classification = None
+    elif isinstance(classification, str):
         classification = _BOOLEANS.get(classification.strip().lower(), "unknown")
     if classification is not None and not isinstance(classification, bool):
         problems.append("'is_classification' must be true or false")

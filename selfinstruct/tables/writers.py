@@ -256,7 +256,10 @@ def _json_bytes(where: str, values: Mapping[str, Any]) -> bytes:
 def _without_nan(line: bytes) -> bytes:
     """Replace NaN and infinities in a line of JSON by null; a line without any is unchanged."""
     found: list[str] = []
-    values = json.loads(line, parse_constant=found.append)  # returns None
+    try:
+        values = json.loads(line, parse_constant=found.append)  # returns None
+    except RecursionError:  # read before, in fewer frames
+        return line
     return _json_bytes("", values) if found else line
 
 

@@ -95,8 +95,14 @@ def test_an_input_that_looks_like_nothing(tmp_path: Path, given: str) -> None:
 @pytest.mark.parametrize("form", ["jsonl", "csv", "text.csv", "parquet"])
 def test_a_table_as_pandas_writes_it(tmp_path: Path, form: str) -> None:
     table = pandas.DataFrame(
-        {"id": [7, 8], "instruction": ["Go.", "Stop."], "input": [float("nan"), "now"], "output": ["Gone.", "No."]}
-    )
+        {
+            "id": [7, 8],
+            "instruction": ["Go.", "Stop."],
+            "input": [float("nan"), "now"],
+            "output": ["Gone.", "No."],
+            "is_classification": [None, None],
+        }
+    ).astype({"is_classification": float})
     path = tmp_path / f"s.{form}"
     if form == "jsonl":
         path.write_text("".join(json.dumps(row) + "\n" for row in table.to_dict("records")))
