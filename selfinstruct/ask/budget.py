@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,11 @@ from ..teachers.counting import Bound, bytes_bound, charge
 from .prices import Price, check_prices
 
 _log = logging.getLogger(__name__)
+
+_HEADROOM = 8
+"""The journal holds an eighth more than what is in flight: below eight requests, nothing more."""
+_LOWER_S = 2.0
+"""Seconds after which a row that is twice too high is lowered. Answers come in waves, and each raise is a commit."""
 
 
 class BudgetSpent(Exception):
@@ -130,10 +136,11 @@ class Budget:
         self._excess: dict[str, Usage] = defaultdict(Usage)
         self._changed = asyncio.Event()
         self._warned: set[str] = set()
-        # By teacher, what the journal must hold, what it was told to hold, and what it certainly holds.
+        # By teacher, what the journal must hold, what it holds, and a lock for writing more.
         self._unsaved: dict[str, Amounts] = defaultdict(Amounts)
-        self._told: dict[str, Amounts] = defaultdict(Amounts)
         self._saved: dict[str, Amounts] = defaultdict(Amounts)
+        self._saving: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._needed_at = 0.0
 
     async def reserve(self, prompt: Prompt, teacher: str) -> Reservation:
         """Reserve the worst case of sending `prompt` to `teacher`; wait for answers in flight if it doesn't fit now.
@@ -309,26 +316,34 @@ class Budget:
         total.add(reservation.unsaved, -1)
         total.add(needed)
         reservation.unsaved = needed
-        if not self._saved[teacher].covers(total):
-            told = self._told[teacher] = self._told[teacher].peak(total)
-            await self._disk.commit(teacher, told, priced=reservation.price is not None)
-            self._saved[teacher] = self._saved[teacher].peak(told)
+        if self._saved[teacher].covers(total):
+            return
+        # One commit at a time: it covers all who have come meanwhile, and they find that when it's their turn.
+        needed = total.plus(Amounts())
+        async with self._saving[teacher]:
+            if not self._saved[teacher].covers(needed):
+                # A little more than needed, so that a steady run with its ups and downs seldom has a new peak.
+                told = self._saved[teacher].peak(total.plus(total.share(_HEADROOM)))
+                await self._disk.commit(teacher, told, priced=reservation.price is not None)
+                self._saved[teacher] = told
 
     def committed(self, reservation: Reservation) -> None:
         """Note that the journal holds what a question has cost, so that its worst case needn't be there any more."""
         teacher = reservation.teacher
-        total, told = self._unsaved[teacher], self._told[teacher]
+        total, saved = self._unsaved[teacher], self._saved[teacher]
         total.add(reservation.unsaved, -1)
         reservation.unsaved = Amounts()
-        # Lower the row once it is twice too high, but not while a new peak is being written.
-        if self._disk is not None and 2 * total.requests + 2 <= told.requests and self._saved[teacher].covers(told):
-            self._told[teacher] = self._saved[teacher] = total.plus(Amounts())
-            self._disk.note(teacher, total, priced=reservation.price is not None)
+        # Lower the row once it has been twice too high for a while, but not while a new peak is being written.
+        now = time.monotonic()
+        if 2 * total.requests + 2 > saved.requests:
+            self._needed_at = now
+        elif self._disk is not None and now > self._needed_at + _LOWER_S and not self._saving[teacher].locked():
+            self._saved[teacher] = total.plus(total.share(_HEADROOM))
+            self._disk.note(teacher, self._saved[teacher], priced=reservation.price is not None)
 
     def close(self) -> None:
         """Delete the rows: nothing is in flight any more, and the journal holds all that was spent."""
         if self._disk is not None:
-            for teacher in self._told:
+            for teacher in self._saved:
                 self._disk.note(teacher, Amounts(), priced=True)
-        self._told.clear()
         self._saved.clear()

@@ -49,6 +49,14 @@ class Amounts:
         total.add(other)
         return total
 
+    def share(self, parts: int) -> Amounts:
+        """Return one of so many equal parts, in whole requests; nothing if that is no request."""
+        requests = self.requests // parts
+        if not requests:
+            return Amounts()
+        tokens = self.prompt_tokens // parts, self.completion_tokens // parts
+        return Amounts(requests, *tokens, self.cost_usd / parts)
+
     def peak(self, other: Amounts) -> Amounts:
         """Return the larger of each amount."""
         return Amounts(*map(max, astuple(self), astuple(other)))
