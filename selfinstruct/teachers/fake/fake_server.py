@@ -19,7 +19,7 @@ from aiohttp import web
 
 from .fake_batches import FakeBatches
 from .faults import Faults
-from .teacher import fake_answer
+from .teacher import count_tokens, fake_answer
 
 
 class FakeServer:
@@ -98,7 +98,8 @@ class FakeServer:
             self._log.flush()
 
     def _reply(self, body: dict[str, Any], text: str, answer: str, kind: str, choice: dict[str, Any]) -> web.Response:
-        used = {"prompt_tokens": len(text.encode()) // 4 + 1, "completion_tokens": len(answer.encode()) // 4 + 1}
+        limit = body.get("max_tokens", body.get("max_completion_tokens"))
+        used = {"prompt_tokens": count_tokens(text), "completion_tokens": count_tokens(answer, limit)}
         return web.json_response(
             {
                 "id": f"fake-{self.requests}",

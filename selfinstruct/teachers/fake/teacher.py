@@ -59,15 +59,21 @@ class FakeTeacher:
         self._structured = structured
 
     async def complete(self, prompt: Prompt) -> Completion:
-        """Return the grammar's answer to `prompt`, counting four bytes per token."""
+        """Return the grammar's answer to `prompt`, counting four bytes per token, but never more than the limit."""
         if self._latency_s:
             import asyncio
 
             await asyncio.sleep(self._latency_s)
         schema = prompt.schema if self._structured else None
         text = fake_answer(prompt.text, schema, self._repeat)
-        usage = Usage(len(prompt.text.encode()) // 4 + 1, len(text.encode()) // 4 + 1)
+        usage = Usage(count_tokens(prompt.text), count_tokens(text, prompt.sampling.max_tokens))
         return Completion(text, usage=usage, model=self.model)
+
+
+def count_tokens(text: str, limit: int | None = None) -> int:
+    """Count four bytes per token, but not more than the limit: answers aren't cut off, and no cap would hold."""
+    count = len(text.encode()) // 4 + 1
+    return count if limit is None else min(count, limit)
 
 
 def fake_answer(prompt: str, schema: Any = None, repeat: float = 0.0) -> str:
