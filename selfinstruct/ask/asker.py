@@ -256,7 +256,7 @@ class Asker:
                         self._budget.committed(reservation)  # nothing was sent
                 assert completion is not None
                 assert charge is not None
-                completion = replace(completion, usage=charge.usage)
+                completion = replace(completion, usage=charge.usage, unread=())
                 self._report(Exchange(asked, state.name, asked_at, latency_s, completion, charge.cost_usd))
                 self._router.note(state, failed=completion.failed)
 

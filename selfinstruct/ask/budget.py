@@ -13,7 +13,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
@@ -203,12 +203,14 @@ class Budget:
             usage, is_assumed = charge(completion, reservation.prompt, worst)
             if is_assumed and not completion.failed:
                 said = completion.usage
-                generated = "unknown" if said.partial else f"{said.completion_tokens:,}"
-                counts = f"{said.prompt_tokens:,} in the prompt, {generated} generated"
+                is_silent = not (said.prompt_tokens or said.completion_tokens)
+                sent = f"{said.prompt_tokens:,}" if said.prompt_tokens else "unknown"
+                generated = "unknown" if said.partial or is_silent else f"{said.completion_tokens:,}"
+                counts = f"{sent} in the prompt, {generated} generated"
                 what = f"states no credible token counts ({counts}); the budget counts the worst case"
                 self._warn(reservation.teacher, what)
-            self._note_excess(reservation, usage)
             cost_usd = (price.highest(usage) if is_assumed else price.cost(usage)) if price else 0.0
+            self._note_excess(reservation, usage, cost_usd)
             self._charge(reservation, Amounts(0, usage.prompt_tokens, usage.completion_tokens, cost_usd))
         elif reservation.is_out:
             self.end(reservation, billed=True)
@@ -228,7 +230,7 @@ class Budget:
             lost.requests,
         )
         rest_usd = spent.cost_usd - lost.cost_usd if price else None
-        return Charge(spent.requests - lost.requests, usage, rest_usd, int(is_assumed)), tried
+        return Charge(spent.requests - lost.requests, replace(usage, cost_usd=0.0), rest_usd, int(is_assumed)), tried
 
     def _charge(self, reservation: Reservation, amounts: Amounts) -> None:
         reservation.spent.add(amounts)
@@ -245,28 +247,40 @@ class Budget:
                 self._reserved.cost_usd = 0.0  # remove rounding errors
         self._changed.set()
 
-    def _note_excess(self, reservation: Reservation, usage: Usage) -> None:
-        """If an answer took more than its worst case, reserve so much more for this teacher from now on."""
-        worst, teacher = reservation.worst, reservation.teacher
+    def _note_excess(self, reservation: Reservation, usage: Usage, cost_usd: float) -> None:
+        """If an answer took or cost more than its worst case, reserve so much more for this teacher from now on."""
+        worst, teacher, price = reservation.worst, reservation.teacher, reservation.price
         more = Usage(
             max(0, usage.prompt_tokens - worst.prompt_tokens),
             max(0, usage.completion_tokens - worst.completion_tokens) if worst.completion_tokens else 0,
         )
+        # Fees, that is, dollars beyond what the tokens cost at the teacher's price.
+        fee_usd = cost_usd - worst.cost_usd - price.highest(more) if price else 0.0
+        if fee_usd > 1e-9:  # rounding
+            more = replace(more, cost_usd=fee_usd)
+            self._warn(teacher, "states a higher cost than its tokens have; the budget counts it")
         if more == Usage():
             return
         before = self._excess[teacher]
         self._excess[teacher] = Usage(
-            before.prompt_tokens + more.prompt_tokens, before.completion_tokens + more.completion_tokens
+            before.prompt_tokens + more.prompt_tokens,
+            before.completion_tokens + more.completion_tokens,
+            cost_usd=before.cost_usd + more.cost_usd,
         )
         for other in self._held:
             if other is not reservation and other.teacher == teacher:
-                price = other.price
-                extra = Amounts(0, more.prompt_tokens, more.completion_tokens, price.highest(more) if price else 0.0)
+                extra = self._amounts(0, more.prompt_tokens, more.completion_tokens, other.price, more.cost_usd)
                 other.worst.add(extra)
                 self._reserved.add(extra)
-        self._warn(
-            teacher, "counts more tokens than the prompt and max_tokens allow; the budget reserves more from now on"
-        )
+        if more.prompt_tokens or more.completion_tokens:
+            self._warn(
+                teacher, "counts more tokens than the prompt and max_tokens allow; the budget reserves more from now on"
+            )
+
+    @staticmethod
+    def _amounts(requests: int, prompt: int, completion: int, price: Price | None, fee_usd: float) -> Amounts:
+        cost_usd = price.highest(Usage(prompt, completion)) + fee_usd if price else 0.0
+        return Amounts(requests, prompt, completion, cost_usd)
 
     def _warn(self, teacher: str, what: str) -> None:
         """Log a line once for each teacher and cause."""
@@ -283,8 +297,8 @@ class Budget:
             section = "judge" if prompt.purpose == "judge" else f"strategy.{prompt.purpose}"
             raise ConfigError(f"{section}.max_tokens: a cap on tokens or dollars needs a token limit here; set one")
         # Without caps, no limit is needed.
-        usage = Usage(size + more.prompt_tokens, limit + more.completion_tokens if limit is not None else 0)
-        return Amounts(1, usage.prompt_tokens, usage.completion_tokens, price.highest(usage) if price else 0.0)
+        most = limit + more.completion_tokens if limit is not None else 0
+        return self._amounts(1, size + more.prompt_tokens, most, price, more.cost_usd)
 
     def _passed(self, worst: Amounts) -> str | None:
         """Return the cap that `worst` would exceed, in words, or None."""

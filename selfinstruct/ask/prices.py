@@ -28,15 +28,16 @@ class Price:
     source: str
 
     def cost(self, usage: Usage) -> float:
-        """Return the cost of one answer in dollars."""
+        """Return the cost of one answer in dollars. What the server states counts if it is more: it includes fees."""
         cached = min(usage.cached_tokens, usage.prompt_tokens)
         fresh = usage.prompt_tokens - cached
         total = fresh * self.input + cached * self.cached + usage.completion_tokens * self.output
-        return total / 1e6
+        return max(total / 1e6, usage.cost_usd)
 
     def highest(self, usage: Usage) -> float:
         """Return the most that an answer may cost, cached or not: some servers charge more for cached tokens."""
-        return (usage.prompt_tokens * max(self.input, self.cached) + usage.completion_tokens * self.output) / 1e6
+        total = usage.prompt_tokens * max(self.input, self.cached) + usage.completion_tokens * self.output
+        return max(total / 1e6, usage.cost_usd)
 
 
 def check_prices(config: RunConfig, prices: Mapping[str, Price | None]) -> None:

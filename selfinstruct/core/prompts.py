@@ -127,13 +127,14 @@ class Usage:
     """Tokens of one answer, as counted by the teacher. `prompt_tokens` includes `cached_tokens`.
 
     partial: whether the teacher left out how many tokens it generated; then `completion_tokens` is a lower bound, or in
-    an answer that the journal returns an upper one.
+    an answer that the journal returns an upper one. cost_usd: dollars that the server states for the answer; 0: none.
     """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
     partial: bool = False
+    cost_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ class Completion:
         logprobs: Natural-log probabilities of the likeliest first tokens, if requested.
         reasoning: What the model thought before it answered; empty if nothing is known of it.
         key: The journal key of the answer; None before it is committed.
+        unread: What else was generated, such as tool calls: its tokens count, but nothing keeps it.
     """
 
     text: str
@@ -159,6 +161,7 @@ class Completion:
     logprobs: Mapping[str, float] | None = field(default=None, hash=False)
     reasoning: str = ""
     key: str | None = field(default=None, compare=False)
+    unread: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def truncated(self) -> bool:

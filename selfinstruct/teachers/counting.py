@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,17 @@ LONGEST_TOKEN = 256
 """Characters. The longest tokens in use are runs of 128 spaces."""
 WORDS_A_TOKEN = 2
 """Tokens end where words end, except in a few vocabularies with some tokens of two words and more."""
+DENSE_A_TOKEN = 8
+"""Characters of a script without blanks, or with a syllable in each. Most tokens have one to three of them; the longest
+stock phrases, of about ten, don't make up a whole text."""
+# From Thai to Ethiopic and Khmer; kana, Han, and Hangul. Without Latin and Greek letters, punctuation, and symbols.
+_DENSE = re.compile("[\u0e00-\u1dff\u3041-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]+")
 
 Bound = Callable[[Prompt], int]
 
 
 def charge(completion: Completion, prompt: Prompt, worst: Usage) -> tuple[Usage, bool]:
-    """Return the tokens that count for an answer, and whether a part of them is assumed.
+    """Return the tokens and stated dollars that count for an answer, and whether a part of the tokens is assumed.
 
     What the teacher states counts, even above `worst`. What it leaves out, or what can't be true because more text was
     sent or received, counts as `worst`: reasoning that isn't in the text may have taken all of the token limit.
@@ -42,7 +48,7 @@ def charge(completion: Completion, prompt: Prompt, worst: Usage) -> tuple[Usage,
         prompt: What was sent.
         worst: The most tokens that the prompt may have, and the token limit of the answer (0: no limit).
     """
-    stated, received = completion.usage, (completion.text, completion.reasoning)
+    stated, received = completion.usage, (completion.text, completion.reasoning, *completion.unread)
     prompt_tokens, completion_tokens = stated.prompt_tokens, stated.completion_tokens
     is_prompt_stated = _can_be(prompt_tokens, [message.content for message in prompt.messages]) and prompt_tokens > 0
     if not is_prompt_stated:
@@ -56,16 +62,21 @@ def charge(completion: Completion, prompt: Prompt, worst: Usage) -> tuple[Usage,
         most = limit if limit and _can_be(limit, received) else sum(map(_bytes, received))
         completion_tokens = max(completion_tokens, most)
     cached = stated.cached_tokens if is_prompt_stated else 0
-    return Usage(prompt_tokens, completion_tokens, cached), not (is_prompt_stated and is_answer_stated)
+    usage = Usage(prompt_tokens, completion_tokens, cached, cost_usd=stated.cost_usd)
+    return usage, not (is_prompt_stated and is_answer_stated)
 
 
 def _can_be(tokens: int, texts: Sequence[str]) -> bool:
     """Return whether so few tokens can make up all of the texts."""
-    if tokens * LONGEST_TOKEN < sum(map(len, texts)):
+    if tokens * LONGEST_TOKEN < sum(map(len, texts)) or tokens * DENSE_A_TOKEN < sum(map(_dense, texts)):
         return False
     # Count blanks first, which takes a hundredth of the time: in most texts, that settles it.
     most_words = sum(text.count(" ") + text.count("\n") + 1 for text in texts)
     return tokens * WORDS_A_TOKEN >= most_words or tokens * WORDS_A_TOKEN >= sum(len(text.split()) for text in texts)
+
+
+def _dense(text: str) -> int:
+    return 0 if text.isascii() else sum(map(len, _DENSE.findall(text)))
 
 
 def bytes_bound(prompt: Prompt) -> int:

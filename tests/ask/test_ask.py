@@ -408,8 +408,8 @@ def test_a_teacher_without_credible_counts_is_named_once(journal: Journal, caplo
     within(course)
     (line,) = caplog.messages
     assert line == (
-        f"selfinstruct: warning: {NAME}: the server states no credible token counts (0 in the prompt, 0 generated); "
-        "the budget counts the worst case"
+        f"selfinstruct: warning: {NAME}: the server states no credible token counts (unknown in the prompt, "
+        "unknown generated); the budget counts the worst case"
     )
 
 

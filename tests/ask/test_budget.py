@@ -175,6 +175,24 @@ def test_a_retry_waits_while_others_may_leave_room() -> None:
     asyncio.run(course())
 
 
+def test_a_stated_cost_counts_if_it_is_more_and_is_reserved_from_then_on() -> None:
+    async def course() -> None:
+        budget = Budget(config(max_cost_usd=0.2), {TEACHER: PRICE}, Totals())
+        first, second = [await budget.reserve(prompt(), TEACHER) for _ in range(2)]
+        whole, _ = budget.settle(first, Completion("", usage=Usage(100, 50, cost_usd=0.05)))
+        assert whole == Charge(1, Usage(100, 50), 0.05, 0)
+        assert budget.cost_usd == 0.05
+        whole, _ = budget.settle(second, Completion("", usage=Usage(100, 50, cost_usd=1e-9)))
+        assert whole == Charge(1, Usage(100, 50), PRICE.cost(Usage(100, 50)), 0), "the tokens cost more"
+        for _ in range(2):
+            budget.settle(await budget.reserve(prompt(), TEACHER), Completion("", usage=Usage(100, 50, cost_usd=0.05)))
+        with pytest.raises(BudgetSpent, match=r"the next request may cost \$0\.05"):
+            await budget.reserve(prompt(), TEACHER)
+        assert 0.15 < budget.cost_usd <= 0.2
+
+    asyncio.run(course())
+
+
 def test_one_that_was_given_up_while_it_waited_leaves_nothing_behind() -> None:
     async def course() -> None:
         budget = Budget(config(max_requests=1), {TEACHER: None}, Totals())

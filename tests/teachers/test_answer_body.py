@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling
+from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
+from selfinstruct.teachers.counting import charge
 from selfinstruct.teachers.openai.answer_body import read_answer
 
 PROMPT = Prompt("propose", (Message("user", "Go on."),), Sampling(max_tokens=50))
@@ -50,6 +51,39 @@ def test_reasoning_in_parts_is_no_content(name: str) -> None:
     completion = read({"content": THOUGHTS[name]})
     assert (completion.text, completion.error) == (TASK, None)
     assert completion.reasoning == ("" if name in ("redacted", "tag in a part") else DRAFT)
+
+
+BULK = "Far more than was counted. " * 40
+BESIDE: dict[str, dict[str, Any]] = {
+    "a refusal": {"choices": [{"message": {"content": TASK, "refusal": BULK}}]},
+    "a tool call": {"choices": [{"message": {"content": TASK, "tool_calls": [{"function": {"arguments": BULK}}]}}]},
+    "an old tool call": {"choices": [{"message": {"content": TASK, "function_call": {"arguments": BULK}}}]},
+    "a tool call in parts": {"choices": [{"message": {"content": [{"type": "tool_use", "input": {"city": BULK}}]}}]},
+    "a second choice": {"choices": [{"message": {"content": TASK}}, {"message": {"content": BULK}}]},
+    "encrypted reasoning": {
+        "choices": [{"message": {"content": TASK, "reasoning_details": [{"type": "x.encrypted", "data": BULK}]}}]
+    },
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_whatever_was_generated_counts(name: str) -> None:
+    stated = {"usage": {"prompt_tokens": 8, "completion_tokens": 4}}
+    worst = Usage(100, 500)
+    assert charge(read_answer(BESIDE[name] | stated, PROMPT), PROMPT, worst) == (Usage(8, 500), True)
+
+
+def test_what_was_not_generated_or_is_there_twice_does_not_count() -> None:
+    beside = {"annotations": [{"content": BULK}], "images": [{"url": BULK}], "reasoning_content": DRAFT}
+    message = {
+        "role": "assistant",
+        "content": TASK,
+        "reasoning": DRAFT,
+        "reasoning_details": [{"text": DRAFT}],
+    } | beside
+    completion = read(message, logprobs={"content": [{"token": BULK}]})
+    assert completion.reasoning == DRAFT
+    assert completion.unread == ()
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,29 @@ SHAPES: dict[str, tuple[dict[str, Any], Usage]] = {
         Usage(71, 418),
     ),
     "text": ({"prompt_tokens": "500", "completion_tokens": " 40 ", "total_tokens": "540"}, Usage(500, 40)),
+    "text with separators": ({"prompt_tokens": "4,000", "completion_tokens": "1 234 567"}, Usage(4000, 1_234_567)),
+    "dollars": (
+        {"prompt_tokens": 500, "completion_tokens": 60, "total_tokens": 560, "cost": 0.05},
+        Usage(500, 60, cost_usd=0.05),
+    ),
+    "dollars as text": ({"prompt_tokens": 500, "completion_tokens": 60, "cost": "0.05"}, Usage(500, 60, cost_usd=0.05)),
+    "dollars, with those of the provider": (
+        {"prompt_tokens": 5, "completion_tokens": 6, "cost": 0.05, "cost_details": {"upstream_inference_cost": 0.04}},
+        Usage(5, 6, cost_usd=0.05),
+    ),
+    "a fee beside the provider's dollars": (
+        {"prompt_tokens": 5, "completion_tokens": 6, "cost": 0.5, "cost_details": {"upstream_inference_cost": 10}},
+        Usage(5, 6, cost_usd=10.5),
+    ),
+    "ticks": (
+        {"prompt_tokens": 500, "completion_tokens": 60, "cost_in_usd_ticks": 50_000_000_000},
+        Usage(500, 60, cost_usd=5.0),
+    ),
+    "dollars in parts": (
+        {"prompt_tokens": 5, "completion_tokens": 6, "cost": {"request_cost": 0.25, "total_cost": 0.5}},
+        Usage(5, 6, cost_usd=0.5),
+    ),
+    "no dollars": ({"prompt_tokens": 5, "completion_tokens": 6, "cost": None, "total_cost": -1}, Usage(5, 6)),
     "floats": ({"prompt_tokens": 500.0, "completion_tokens": 39.2}, Usage(500, 40)),
     "no completion, but a total": (
         {"prompt_tokens": 500, "completion_tokens": None, "total_tokens": 540},
@@ -135,6 +158,20 @@ UNKNOWN += ["9" * 5000, [], [12], {"value": 12}, b"12"]
 def test_a_shape(name: str) -> None:
     stated, expected = SHAPES[name]
     assert read_usage({"usage": stated}) == expected
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"usage": [{"prompt_tokens": 500, "completion_tokens": 40}]},
+        {"choices": [{"usage": {"prompt_tokens": 500, "completion_tokens": 40}}]},
+        {"x_groq": {"id": "req", "usage": {"prompt_tokens": 500, "completion_tokens": 40}}, "usage": None},
+        {"usage_metadata": {"input_tokens": 500, "output_tokens": 40, "total_tokens": 540}},
+        {"usage": {"prompt_tokens": 500}, "x_groq": {"usage": {"prompt_tokens": 500, "completion_tokens": 40}}},
+    ],
+)
+def test_a_place(body: dict[str, Any]) -> None:
+    assert read_usage(body) == Usage(500, 40)
 
 
 def test_geminis_own_names() -> None:
@@ -202,6 +239,23 @@ CHARGES: dict[str, tuple[Completion, Usage, bool]] = {
         True,
     ),
     "an answer without blanks": (Completion("好" * 1000, usage=Usage(130, 3)), Usage(130, 700), True),
+    "Chinese that fits": (Completion("好" * 1000, usage=Usage(130, 125)), Usage(130, 125), False),
+    "Chinese that doesn't": (Completion("好" * 1000, usage=Usage(130, 124)), Usage(130, 700), True),
+    "Japanese that doesn't": (Completion("これはテストです。" * 100, usage=Usage(130, 60)), Usage(130, 700), True),
+    "Thai that doesn't": (Completion("สวัสดีครับ" * 100, usage=Usage(130, 60)), Usage(130, 700), True),
+    "Korean that doesn't": (Completion("안녕하세요" * 100, usage=Usage(130, 60)), Usage(130, 700), True),
+    "lines and accents": (Completion("═" * 1000 + "é" * 1000, usage=Usage(130, 8)), Usage(130, 8), False),
+    "a tool call that doesn't": (Completion("", usage=Usage(130, 9), unread=(TEXT,)), Usage(130, 700), True),
+    "dollars": (
+        Completion(TEXT, usage=Usage(130, 250, cost_usd=0.5)),
+        Usage(130, 250, cost_usd=0.5),
+        False,
+    ),
+    "dollars without tokens": (
+        Completion(TEXT, usage=Usage(partial=True, cost_usd=0.5)),
+        Usage(600, 700, cost_usd=0.5),
+        True,
+    ),
     "an empty answer, stated": (Completion("", usage=Usage(130, 0)), Usage(130, 0), False),
     "an empty answer, not stated": (Completion("", usage=Usage(130, partial=True)), Usage(130, 700), True),
     "no answer": (Completion("", error="broken_json", failed=True), WORST, True),

@@ -7,7 +7,8 @@ as they are, or fail in other ways.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ...core.prompts import Completion, Prompt, ending_of
@@ -23,6 +24,11 @@ _BRIEF = 300
 _DEPTH = 4
 _REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
 """Where servers put what the model thought, beside the content. Some fill two with the same text: the first counts."""
+_GENERATED = frozenset(
+    """message content text value refusal tool_calls function_call function custom arguments input parts reasoning
+    reasoning_content reasoning_details thinking thinking_blocks thought summary data encrypted_content""".split()
+)
+"""Where a choice has what the model generated. Other fields repeat it, or hold sources, images, log-probabilities."""
 
 
 def decode(content: str | bytes) -> object:
@@ -35,6 +41,27 @@ def decode(content: str | bytes) -> object:
 
 def read_answer(body: object, prompt: Prompt) -> Completion:
     """The completion in a decoded response body. Never raises: a bad body is a completion with an error."""
+    answer = _read(body, prompt)
+    choices = body.get("choices") if isinstance(body, Mapping) else None
+    seen = {answer.text, answer.reasoning}
+    rest = dict.fromkeys(storable(each) for each in _generated(choices))
+    return replace(answer, unread=tuple(each for each in rest if not any(each in other for other in seen)))
+
+
+def _generated(value: object, depth: int = 0) -> Iterator[str]:
+    """Yield every text in the choices that the model generated."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | Mapping) and depth <= 2 * _DEPTH:
+        named = value.items() if isinstance(value, Mapping) else [("content", each) for each in value]
+        for name, item in named:
+            if name in ("arguments", "input") and not isinstance(item, str):  # {"city": "Oslo"}, by any name
+                yield json.dumps(item, ensure_ascii=False)
+            elif name in _GENERATED:
+                yield from _generated(item, depth + 1)
+
+
+def _read(body: object, prompt: Prompt) -> Completion:
     if isinstance(body, str):
         kind = "html_answer" if body.lstrip().startswith("<") else "not_json"
         return Completion("", error=brief(f"{kind}: {body}"), failed=True)

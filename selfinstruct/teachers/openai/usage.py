@@ -1,14 +1,16 @@
 """Reads what a server says about the tokens of an answer, in every shape in use.
 
-Servers disagree on the names (`prompt_tokens`, `input_tokens`, `promptTokenCount`), on the type (12, "12", 12.0, null),
-and on what a number includes: some count reasoning or cached tokens inside the main numbers, some beside them. This
-module takes the largest reading that fits the numbers. `charge` in `counting` replaces what is missing or impossible.
+Servers disagree on the place, on the names (`prompt_tokens`, `input_tokens`, `promptTokenCount`), on the type (12,
+"12", null), and on what a number includes: some count reasoning or cached tokens inside the main numbers, some beside
+them. This module takes the largest reading that fits the numbers. Some servers also state what the answer cost, with
+fees that no price of tokens includes. `charge` in `counting` replaces what is missing or impossible.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 
 from ...core.prompts import Usage
 
@@ -29,6 +31,17 @@ _BESIDE_PROMPT = (
 """Parts of the prompt that Anthropic, Bedrock, and Gemini count beside the main number."""
 _HIDDEN = ("reasoningtokens", "thoughtstokencount", "rejectedpredictiontokens", "audiotokens", "citationtokens")
 """Generated tokens that aren't in the text: xAI, Gemini, and Perplexity count some beside the main number."""
+_USD = {
+    "cost": 1.0,
+    "totalcost": 1.0,
+    "costusd": 1.0,
+    "totalcostusd": 1.0,
+    "estimatedcost": 1.0,
+    "costinusdticks": 1e-10,
+}
+"""Dollars in one unit of a stated cost. OpenRouter, Perplexity, and DeepInfra state dollars, xAI ten billionths."""
+_UPSTREAM = "upstreaminferencecost"
+"""What OpenRouter's provider charges. If it is more than the cost, it is billed elsewhere, and the cost is a fee."""
 _SIDES = {
     "prompttokensdetails": "prompt.",
     "inputtokensdetails": "prompt.",
@@ -38,7 +51,7 @@ _SIDES = {
 
 
 def read_usage(body: Mapping[str, object]) -> Usage:
-    """Return the tokens that a response body states. A part that it doesn't state is 0, and the usage is partial.
+    """Return the tokens and dollars that a response body states. What it doesn't state is 0; see `Usage.partial`.
 
     Examples, each with 500 prompt and 12,400 generated tokens:
         {"usage": {"prompt_tokens": 500, "completion_tokens": 12400, "total_tokens": 12900}}
@@ -46,8 +59,8 @@ def read_usage(body: Mapping[str, object]) -> Usage:
         {"usage": {"input_tokens": "100", "cache_read_input_tokens": 400.0, "output_tokens": 12400}}
         {"usageMetadata": {"promptTokenCount": 500, "candidatesTokenCount": 400, "thoughtsTokenCount": 12000}}
     """
-    stated = body.get("usage") or body.get("usageMetadata")
-    counts = _counts(stated) if isinstance(stated, Mapping) else {}
+    numbers = _numbers(body)
+    counts = {name: math.ceil(each) for name, each in numbers.items()}
     prompt, output, total = (_largest(counts, names) for names in (_PROMPT, _OUTPUT, _TOTAL))
     hidden = sum(max(counts.get(name, 0), counts.get(f"output.{name}", 0)) for name in _HIDDEN)
     cached = max(counts.get(f"{side}{name}", 0) for name in _CACHED for side in ("", "prompt."))
@@ -71,41 +84,57 @@ def read_usage(body: Mapping[str, object]) -> Usage:
             output += hidden
         # What the total has beyond both was generated: at xAI and Gemini, reasoning.
         output = max(output, (total or 0) - (prompt or 0))
-    return Usage(prompt or 0, hidden if output is None else output, cached, partial=output is None)
+    cost_usd = max((numbers.get(name, 0.0) * unit for name, unit in _USD.items()), default=0.0)
+    upstream_usd = numbers.get(_UPSTREAM, 0.0)
+    cost_usd += upstream_usd if upstream_usd > cost_usd else 0.0
+    return Usage(prompt or 0, hidden if output is None else output, cached, output is None, cost_usd)
 
 
-def _counts(usage: Mapping[object, object]) -> dict[str, int]:
-    """Return the counts by name, in lower case without underscores. Details have a prefix.
+def _numbers(body: Mapping[str, object]) -> dict[str, float]:
+    """Return the numbers by name, in lower case without underscores. Details have a prefix.
 
-    {"completion_tokens": 9, "completion_tokens_details": {"audio_tokens": 8}} is {"completiontokens": 9,
+    {"usage": {"completion_tokens": 9, "completion_tokens_details": {"audio_tokens": 8}}} is {"completiontokens": 9,
     "output.audiotokens": 8}.
     """
-    items = [(_plain(name), value) for name, value in usage.items()]
+    items = [(_plain(name), value) for usage in _places(body) for name, value in usage.items()]
     for name, value in items[:]:
         if isinstance(value, Mapping):
             side = _SIDES.get(name, "")
             items += [(side + _plain(detail), each) for detail, each in value.items()]
-    counts: dict[str, int] = {}
+    numbers: dict[str, float] = {}
     for name, value in items:
-        if (count := _count(value)) is not None:
-            counts[name] = max(count, counts.get(name, 0))
-    return counts
+        number = _number(value)
+        if number is not None and (number <= _MOST or name in _USD):
+            numbers[name] = max(number, numbers.get(name, 0))
+    return numbers
+
+
+def _places(body: Mapping[str, object]) -> Iterator[Mapping[object, object]]:
+    """Yield every usage in a body: its own, and those of Groq ("x_groq") and Moonshot (in a choice)."""
+    choices = body.get("choices")
+    for place in (body, body.get("x_groq"), *(choices if isinstance(choices, list) else ())):
+        if isinstance(place, Mapping):
+            for name in ("usage", "usageMetadata", "usage_metadata"):
+                found = place.get(name)
+                yield from (
+                    each for each in (found if isinstance(found, list) else [found]) if isinstance(each, Mapping)
+                )
 
 
 def _plain(name: object) -> str:
     return str(name).replace("_", "").lower()
 
 
-def _count(value: object) -> int | None:
-    """A number of tokens: 12, 12.0, or "12"; None for anything that isn't one."""
+def _number(value: object) -> float | None:
+    """A number from 0 on: 12, 12.0, "12", or "4,000"; None for anything that isn't one."""
     if isinstance(value, str) and len(value) <= 20:
         try:
-            value = float(value)
+            value = float(re.sub(r"(?<=\d)[,'\s](?=\d{3}(?!\d))", "", value))
         except ValueError:
             return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST / min(_USD.values()):
         return None
-    return math.ceil(value)
+    return value
 
 
 def _largest(counts: Mapping[str, int], names: tuple[str, ...]) -> int | None:
