@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from werkzeug import Request, Response
 from selfinstruct.core.errors import TeacherError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling
 from selfinstruct.teachers.batch.results import read_results
+from selfinstruct.teachers.openai.answer_body import read_answer
 from selfinstruct.teachers.openai.batches import NoRoom, Unreachable
 from selfinstruct.teachers.openai.masking import MASK, SecretMask
 from selfinstruct.teachers.openai.options import OpenAIOptions
@@ -55,6 +57,78 @@ def test_a_key_that_is_spelled_with_escapes_is_masked() -> None:
     assert (
         json.loads(SecretMask([slashed]).body(json.dumps(f"x {slashed}").replace("/", "\\/").encode())) == f"x {MASK}"
     )
+
+
+ESCAPES: dict[str, Callable[[str], str]] = {
+    "itself": lambda char: char,
+    "unicode": lambda char: f"\\u{ord(char):04x}",
+    "nested": lambda char: f"\\\\\\\\u{ord(char):04X}",
+    "long": lambda char: f"\\U{ord(char):08x}",
+    "braces": lambda char: f"\\u{{{ord(char):x}}}",
+    "hex": lambda char: f"\\x{ord(char):02x}",
+    "url": lambda char: f"%{ord(char):02X}",
+    "url twice": lambda char: f"%25{ord(char):02x}",
+    "html": lambda char: f"&#{ord(char)};",
+    "html hex": lambda char: f"&#x{ord(char):x};",
+    "html twice": lambda char: f"&amp;#{ord(char)};",
+    "escaped backslash": lambda char: f"\\u005cu{ord(char):04x}",
+    "markdown": lambda char: char if char.isalnum() else f"\\{char}",
+}
+
+
+def answer_with(message: dict[str, Any]) -> bytes:
+    return json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}).encode()
+
+
+def completion_of(mask: SecretMask, message: dict[str, Any]) -> Completion:
+    return read_answer(json.loads(mask.body(answer_with(message))), CHAT)
+
+
+@given(st.data())
+def test_a_key_in_any_mix_of_spellings_is_masked(data: st.DataObject) -> None:
+    one = st.sampled_from(sorted(ESCAPES))
+    names = data.draw(one.map(lambda name: [name] * len(KEY)) | st.lists(one, min_size=len(KEY), max_size=len(KEY)))
+    spelled = "".join(ESCAPES[name](char) for name, char in zip(names, KEY, strict=True))
+    mask = SecretMask([KEY, HEADER])
+    assert mask.text(f'x "{spelled}\\n" \\"y') == f'x "{MASK}\\n" \\"y'
+    assert completion_of(mask, {"content": f'{{"tasks": ["{spelled}"]}}'}).text == f'{{"tasks": ["{MASK}"]}}'
+    assert MASK in mask.body(f"<p>{spelled}\\\\</p>".encode()).decode()
+
+
+@pytest.mark.parametrize("escape", ["\\u0041", "\\", "%41", "&#65;", "&amp;", "\\u005c", "&#x", "%25"])
+def test_masking_takes_linear_time(escape: str) -> None:
+    started = time.perf_counter()
+    mask = SecretMask([KEY])
+    mask.body(json.dumps({"content": escape * (400_000 // len(escape))}).encode())
+    mask.text(escape * (400_000 // len(escape)) + KEY)
+    assert time.perf_counter() - started < 6
+
+
+@pytest.mark.parametrize("size", [1, 3, 6, 7, 10])
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda text: text,
+        lambda text: {"type": "text", "text": text},
+        lambda text: {"text": text},
+        lambda text: {"type": "output_text", "text": {"value": text, "annotations": []}},
+        lambda text: {"type": "thinking", "thinking": [{"type": "text", "text": text}]},
+        lambda text: {"type": "reasoning.text", "text": text, "format": "unknown", "index": 0},
+        lambda text: {"type": "reasoning.summary", "summary": text},
+    ],
+)
+def test_a_key_in_pieces_is_masked(size: int, part: Callable[[str], Any]) -> None:
+    pieces = [part(each) for each in ["Say ", *(KEY[at : at + size] for at in range(0, len(KEY), size)), ", I said."]]
+    mask = SecretMask([KEY])
+    found = completion_of(mask, {"content": pieces})
+    # The parts of reasoning are joined by line breaks.
+    said = (found.text + found.reasoning).replace("\n", "")
+    assert said == f"Say {MASK}, I said."
+    for name in ("reasoning", "reasoning_content", "reasoning_details", "thinking"):
+        beside = completion_of(mask, {"content": "Yes", name: pieces})
+        assert (beside.text, beside.reasoning.replace("\n", "")) in (("Yes", f"Say {MASK}, I said."), ("Yes", ""))
+    answer = answer_with({"content": [part("Hello, "), part("you.")]})
+    assert mask.body(answer) is answer
 
 
 @given(st.text() | st.text("skliveZq7RECO01-", max_size=60))

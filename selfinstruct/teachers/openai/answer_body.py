@@ -88,9 +88,9 @@ def _read(body: object, prompt: Prompt) -> Completion:
     message = choice.get("message")
     fields = message if isinstance(message, Mapping) else choice
     content = fields.get("content")
-    text, thought = _texts(choice.get("text") if content is None else content)
-    refusal = _texts(fields.get("refusal"))[0] or _refusal_in(content)
-    beside = next((found for name in _REASONING_FIELDS if (found := "".join(_texts(fields.get(name))))), "")
+    text, thought = texts_of(choice.get("text") if content is None else content)
+    refusal = texts_of(fields.get("refusal"))[0] or _refusal_in(content)
+    beside = next((found for name in _REASONING_FIELDS if (found := "".join(texts_of(fields.get(name))))), "")
     reasoning = storable("\n".join(part for part in (beside, thought) if part))
 
     # Why the text is no answer, if it isn't.
@@ -122,7 +122,7 @@ def _finish_reason(choice: Mapping[str, Any], tokens: int, prompt: Prompt) -> st
     return "null" if "finish_reason" in choice else "stop"
 
 
-def _texts(content: object, depth: int = 0) -> tuple[str, str]:
+def texts_of(content: object, depth: int = 0) -> tuple[str, str]:
     """The text and the reasoning in a content: a text, a part, or a list of both.
 
     A part: {"type": "text", "text": "Hello."}, {"type": "output_text", "text": {"value": "Hello."}},
@@ -131,12 +131,12 @@ def _texts(content: object, depth: int = 0) -> tuple[str, str]:
     if isinstance(content, str):
         return content, ""
     if isinstance(content, list) and depth < _DEPTH:
-        pairs = [_texts(part, depth + 1) for part in content]
+        pairs = [texts_of(part, depth + 1) for part in content]
         return "".join(text for text, _ in pairs), "\n".join(thought for _, thought in pairs if thought)
     if not isinstance(content, Mapping) or depth >= _DEPTH:
         return "", ""
     names = ("text", "value", "content", "thinking", "reasoning", "summary")
-    text, thought = next((_texts(content[name], depth + 1) for name in names if content.get(name)), ("", ""))
+    text, thought = next((texts_of(content[name], depth + 1) for name in names if content.get(name)), ("", ""))
     kind = str(content.get("type") or "text")
     if "think" in kind or "reasoning" in kind or "thought" in kind or content.get("thought") is True:
         return "", text + thought
@@ -146,7 +146,7 @@ def _texts(content: object, depth: int = 0) -> tuple[str, str]:
 def _refusal_in(content: object) -> str:
     """The refusal in a list of parts: [{"type": "refusal", "refusal": "I can't help."}]."""
     parts = content if isinstance(content, list) else []
-    return "".join(_texts(part.get("refusal"))[0] for part in parts if isinstance(part, Mapping))
+    return "".join(texts_of(part.get("refusal"))[0] for part in parts if isinstance(part, Mapping))
 
 
 def one_line(text: str) -> str:

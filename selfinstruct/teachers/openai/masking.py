@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ...config.secrets import random_looking
-from .answer_body import brief, one_line
+from .answer_body import brief, one_line, texts_of
 
 MASK = "[key]"
 _LEAST = 8
 """Fewest characters of a secret, or of a part of it, that are masked. Shorter keys, such as EMPTY, are no secrets."""
-_ESCAPES = (b"\\u00", b"\\/", b"\0")
-"""What may hide ASCII characters from a plain search: JSON escapes, and encodings of two bytes a character."""
+_ROUNDS = 3
+"""How often escapes are decoded: JSON inside JSON inside a server's text."""
+_ESCAPE = re.compile(
+    # \u0073 \\u0073 \U00000073 \x73 \u{73}, and \- as in Markdown; %73; &#115; &#x73; &lowbar;
+    r"(?<!\\)\\++(?:[uUx](?:\{0*([2-7][\da-fA-F])\}|0{0,6}([2-7][\da-fA-F]))|([^\w\s\\]))"
+    r"|%([2-7][\da-fA-F])|&(#\d{2,5}|#[xX][\da-fA-F]{2,5}|[A-Za-z]{2,8});?",
+    re.ASCII,
+)
+_SIGNS = (b"\\u0", b"\\u{", b"\\U", b"\\x", b"\\\\", b"\\/", b"%", b"&", b"\0")
+"""What a body holds if it may spell ASCII characters with escapes, or with two bytes each."""
+_PARTS = re.compile(rb'"(?:content|text|value|refusal|summary|thinking|reasoning\w{0,20})"\s*:\s*\[')
+"""Where a body has a text in parts, which may cut a secret into pieces."""
 
 
 class SecretMask:
@@ -31,30 +42,42 @@ class SecretMask:
         # A cheap test, as most responses hold no secret: a part that is cut off at one end holds the other end.
         ends = {each[at:][:_LEAST] for each in self._whole for at in (*range(0, len(each) - _LEAST, 16), -_LEAST)}
         self._probes = tuple(ends)
-        self._byte_probes = (*_ESCAPES, *(probe.encode() for probe in ends))
+        self._byte_probes = (*_SIGNS, *(probe.encode() for probe in ends))
 
     def text(self, text: str) -> str:
-        """Return `text` with every secret masked."""
-        if not any(probe in text for probe in self._probes):
-            return text
-        for secret in self._whole:
-            text = text.replace(secret, MASK)
+        """Return `text` with every secret masked, also one with any of its characters spelled as an escape."""
         hidden = bytearray(len(text))
-        for at in range(len(text) - _LEAST + 1):
-            if text[at : at + _LEAST] in self._parts:
-                hidden[at : at + _LEAST] = b"\1" * _LEAST
+        plain = text
+        places: Sequence[int] = range(len(text) + 1)
+        for _ in range(_ROUNDS):
+            for start, end in self._find(plain):
+                hidden[places[start] : places[end]] = b"\1" * (places[end] - places[start])
+            decoded = _unescape(plain, places)
+            if decoded is None:
+                break
+            plain, places = decoded
         # 'sk-abc' -> '\1\1\1\1\1\1' -> '[key]'
         for run in reversed(list(re.finditer(b"\1+", bytes(hidden)))):
             text = text[: run.start()] + MASK + text[run.end() :]
         return text
+
+    def _find(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield where secrets and parts of secrets start and end in a text without escapes."""
+        if not any(probe in text for probe in self._probes):
+            return
+        for secret in self._whole:
+            yield from ((found.start(), found.end()) for found in re.finditer(re.escape(secret), text))
+        for at in range(len(text) - _LEAST + 1):
+            if text[at : at + _LEAST] in self._parts:
+                yield at, at + _LEAST
 
     def line(self, text: str) -> str:
         """The beginning of an exception's text on one line. Secrets are masked before the cut."""
         return brief(self.text(one_line(text.replace(" ssl:default", ""))))  # aiohttp says so of plain HTTP, too
 
     def body(self, content: bytes) -> bytes:
-        """Return the body of a response with every secret masked, also one that is spelled with JSON escapes."""
-        if not any(probe in content for probe in self._byte_probes):
+        """Return the body of a response with every secret masked, in any spelling, and also in pieces."""
+        if not any(probe in content for probe in self._byte_probes) and not _PARTS.search(content):
             return content
         try:
             value = json.loads(content)
@@ -71,7 +94,43 @@ class SecretMask:
         if isinstance(value, str):
             return self.text(value.replace("\0", ""))
         if isinstance(value, list):
-            return [self._value(item) for item in value]
+            return self._joined([self._value(item) for item in value], value)
         if isinstance(value, dict):
             return {self._value(name): self._value(item) for name, item in value.items()}
         return value
+
+    def _joined(self, items: list[Any], raw: list[Any]) -> list[Any]:
+        """Return the masked `items` of a list, or one text for all of them if together they hold a secret in pieces.
+
+        [{"type": "text", "text": "sk-li"}, {"type": "text", "text": "ve-Zq7"}] -> [{"type": "text", "text": "[key]"}]
+        """
+        text, thought = (self.text(said) for said in _joined_texts(raw))
+        if len(raw) < 2 or (text, thought) == _joined_texts(items):
+            return items
+        others = [item for item in items if not any(texts_of(item))]
+        return [{"type": "text", "text": text}, {"type": "thinking", "text": thought}, *others]
+
+
+def _joined_texts(parts: list[Any]) -> tuple[str, str]:
+    text, thought = texts_of(parts)
+    return text.replace("\0", ""), thought.replace("\0", "").replace("\n", "")
+
+
+def _unescape(text: str, places: Sequence[int]) -> tuple[str, Sequence[int]] | None:
+    """Decode the escapes in a text once. None if there are none.
+
+    Args:
+        text: The text.
+        places: Where each of its characters starts in the text that it was decoded from, and where the last one ends.
+    """
+    parts: list[str] = []
+    starts: list[int] = []
+    end = 0
+    for found in _ESCAPE.finditer(text):
+        code = found[1] or found[2] or found[4]
+        char = chr(int(code, 16)) if code else found[3] or html.unescape(f"&{found[5]};")
+        if len(char) == 1:
+            parts += text[end : found.start()], char
+            starts += places[end : found.start() + 1]
+            end = found.end()
+    return ("".join([*parts, text[end:]]), [*starts, *places[end:]]) if parts else None
