@@ -270,6 +270,7 @@ def started(
         process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["TERM", "HUP"])
 def test_a_signal_ends_a_run_that_writes_what_it_has(
     started: Callable[..., subprocess.Popen[str]], number: signal.Signals, tmp_path: Path
@@ -292,6 +293,7 @@ def test_nohup_keeps_a_run_alive(started: Callable[..., subprocess.Popen[str]], 
     assert len(Run(tmp_path / "run").records()) == 200
 
 
+@pytest.mark.slow
 def test_a_terminal_that_is_closed_ends_a_run_cleanly(
     loopback: Callable[..., Any], seed_file: Path, tmp_path: Path
 ) -> None:

@@ -84,6 +84,7 @@ def test_public_only_when_it_is_said(hub: Hub, push: Push, made: Run) -> None:
     assert not hub.repos[REPO].private
 
 
+@pytest.mark.slow
 def test_to_a_public_dataset_only_those_add_who_say_so(hub: Hub, push: Push, made: Run) -> None:
     hub.repos[REPO] = Repo(private=False)
     done = push(made.dataset_path, REPO, "--yes")

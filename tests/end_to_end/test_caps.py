@@ -294,6 +294,7 @@ KILLED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("caps", "usage"), KILLED)
 def test_kills_do_not_help_past_a_cap(tmp_path: Path, seed_file: Path, caps: dict[str, float], usage: str) -> None:
     """A run is killed with SIGKILL again and again, until a start ends by itself: at the cap."""

@@ -231,6 +231,7 @@ def test_a_server_that_never_answers_is_not_waited_for(job: Callable[..., Any], 
     assert si.Run(tmp_path / "run").outcome.reason == "max_runtime"
 
 
+@pytest.mark.slow
 def test_time_bounds_a_replay_too_and_loses_nothing(make_config: Callable[..., si.RunConfig]) -> None:
     assert si.run(make_config(target=200)).outcome.reason == "target"
     cut = si.run(make_config(target=300), max_runtime_s=1e-6)
