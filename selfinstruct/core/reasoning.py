@@ -31,8 +31,12 @@ class _Form(NamedTuple):
 
 
 _FORMS = (
-    # <think>...</think>: DeepSeek, Qwen, GLM, Kimi K2, MiniMax, Nemotron, Phi, Hunyuan, Seed; <thought>: EXAONE, Gemini
-    _Form(rf"<\s?{_NAME}(?:\s[^<>]{{0,80}})?>", rf"<\s?[/\\]\s?{_NAME}\s?>"),
+    # <think>...</think>: DeepSeek, Qwen, GLM, Kimi K2, MiniMax, Nemotron, Phi, Hunyuan, Seed; <thought>: EXAONE,
+    # Gemini. Some servers escape the tags for HTML.
+    _Form(
+        rf"(?:<|&lt;)\s?{_NAME}(?:\s[^<>]{{0,80}}?)?(?:>|&gt;)",
+        rf"(?:<|&lt;)\s?[/\\]\s?{_NAME}\s?(?:>|&gt;)",
+    ),
     _Form(rf"\[{_NAME}\]", rf"\[/{_NAME}\]"),  # Magistral
     _Form(rf"◁{_NAME}▷", rf"◁/{_NAME}▷"),  # Kimi
     # OpenThinker, Command A, Solar
@@ -40,7 +44,14 @@ _FORMS = (
     _Form(r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),  # Apertus
     _Form(r"<\|im_start\|>think\b", r"<\|im_start\|>answer\b"),  # s1
     _Form(r"<unused94>(?:thought\b)?", r"<unused95>", alone=False),  # MedGemma
-    _Form(r"<details type=\"reasoning\"[^<>]{0,80}>", r"</details>", alone=False),  # Open WebUI
+    # Open WebUI: <details type="reasoning" done="true">...</details>; others: <details><summary>Thoughts</summary>...
+    _Form(
+        r"<details(?:\s[^<>]{0,200}?type=[\"']reasoning[\"'][^<>]{0,200}>(?:\s{0,9}<summary>[^<>]{0,120}</summary>)?"
+        r"|\s?[^<>]{0,80}>\s{0,9}<summary>[^<>\w]{0,9}(?:think|thought|reasoning)[^<>]{0,80}</summary>)",
+        r"</details>",
+        alone=False,
+    ),
+    _Form(r"```(?:think(?:ing)?|thoughts?|reasoning)[ \t]?\n", r"(?<=\n)```[ \t]{0,9}(?=\n|\Z)", alone=False),
     _Form(r"<\|?channel>(?:analysis|thought|commentary)\b", r"<channel\|>"),  # Gemma
     # gpt-oss: <|channel|>analysis<|message|>...<|end|><|start|>assistant<|channel|>final<|message|>, also without the
     # special tokens: analysisWe need ...assistantfinal1. Plan ...
@@ -74,7 +85,14 @@ _WRAPPER_END = re.compile(
 _BLANK_LINES = re.compile(r"(?:[^\S\n]*\n)*+")
 # Text that starts like this has no reasoning before a closing marker: JSON, a code block.
 _STRUCTURED = re.compile(r"\s*(?:\{|\[\s*[{\"\]]|```)")
-_CLOSING_STARTS = ("</", "[/", "◁/", "|>")  # a cheap test, which spares most texts the search for `_ALONE`
+_CLOSING_STARTS = (
+    "</",
+    "< /",
+    "&lt;",
+    "[/",
+    "◁/",
+    "|>",
+)  # a cheap test, which spares most texts the search for `_ALONE`
 _QUOTES = "`\"'“‘「"
 
 

@@ -36,6 +36,15 @@ PAIRS = {
         "<|end|><|start|>assistant<|channel|>final <|constrain|>json<|message|>",
     ),
     "open web ui": ('<details type="reasoning" done="true">', "</details>"),
+    "web ui with a summary": (
+        '<details type="reasoning" done="true" duration="3">\n<summary>Thought for 3 seconds</summary>',
+        "</details>",
+    ),
+    "details": ("<details><summary>💭 Thinking</summary>", "</details>"),
+    "details in single quotes": ("<details open type='reasoning'>", "</details>"),
+    "blanks": ("< think >", "< / think >"),
+    "entities": ("&lt;think&gt;", "&lt;/think&gt;"),
+    "fence": ("```thinking", "```"),
     "medgemma": ("<unused94>thought", "<unused95>"),
     "solar": ("<|thought_start|>", "<|thought_end|>"),
     "analysis": ("<analysis>", "</analysis>"),
@@ -43,7 +52,8 @@ PAIRS = {
     "granite": ("Here is my thought process:", "Here is my response:"),
     "granite, short": ("Here's my thought process:", "Here's my response:"),
 }
-BARE = [pair for name, pair in PAIRS.items() if not name.startswith(("granite", "harmony", "open web", "medgemma"))]
+NOT_BARE = ("granite", "harmony", "open web", "web ui", "details", "fence", "medgemma")
+BARE = [pair for name, pair in PAIRS.items() if not name.startswith(NOT_BARE)]
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -95,6 +105,8 @@ def test_reasoning_that_the_template_opened(opening: str, closing: str, gap: str
         ("< think >a</ think >\nYes", "a", "Yes"),
         ("<think>a<\\think>\nYes", "a", "Yes"),
         ("<think>a</thinking>\nYes", "a", "Yes"),
+        ("```reasoning\na `b`\n```\nYes\n```\nx\n```", "a `b`", "Yes\n```\nx\n```"),
+        ("a.\n&lt;/think&gt;\n\nYes &amp; no", "a.", "Yes &amp; no"),
     ],
 )
 def test_blocks_and_wrappers(text: str, reasoning: str, answer: str) -> None:
@@ -115,6 +127,9 @@ def test_blocks_and_wrappers(text: str, reasoning: str, answer: str) -> None:
         '{"tasks": [{"instruction": "Explain the end of thoughts.", "output": "It is marked.</think>"}]}',
         '```json\n{"output": "It is marked.</think>"}\n```',
         "<answer>42</answer>",
+        "<details><summary>The answer</summary>42</details>",
+        "```text\nthinking\n```\nYes",
+        "&lt;b&gt; is bold",
         "analysis of a poem",
         "\n\n1. Plan a walk",
         "First line\nSecond line <|end|>",

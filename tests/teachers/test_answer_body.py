@@ -35,6 +35,7 @@ THOUGHTS: dict[str, Any] = {
     "Anthropic": [{"type": "thinking", "thinking": DRAFT, "signature": "x"}, {"type": "text", "text": TASK}],
     "redacted": [{"type": "redacted_thinking", "data": "xyz"}, {"type": "text", "text": TASK}],
     "reasoning": [{"type": "reasoning", "text": DRAFT}, {"type": "text", "text": TASK}],
+    "bare summary": [{"type": "summary_text", "text": DRAFT}, {"type": "text", "text": TASK}],
     "summary": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": DRAFT}]}, {"text": TASK}],
     "Gemini": [{"text": DRAFT, "thought": True}, {"text": TASK}],
     "tag in a part": [{"type": "text", "text": TASK}],

@@ -138,7 +138,8 @@ def texts_of(content: object, depth: int = 0) -> tuple[str, str]:
     names = ("text", "value", "content", "thinking", "reasoning", "summary")
     text, thought = next((texts_of(content[name], depth + 1) for name in names if content.get(name)), ("", ""))
     kind = str(content.get("type") or "text")
-    if "think" in kind or "reasoning" in kind or "thought" in kind or content.get("thought") is True:
+    is_thought = any(word in kind for word in ("think", "reasoning", "thought", "summary"))
+    if is_thought or content.get("thought") is True:
         return "", text + thought
     return (text, thought) if "text" in kind or kind == "message" else ("", "")
 
