@@ -72,6 +72,15 @@ def test_an_answer_and_a_body_without_an_error(body: Any) -> None:
     assert read_error(200, body) is None
 
 
+def test_the_word_error_is_no_code() -> None:
+    error = read_error(401, {"type": "error", "error": {"type": "error", "message": "invalid x-api-key"}})
+    assert error is not None
+    assert error.text == "invalid x-api-key"
+    error = read_error(401, {"type": "error", "error": {"type": "authentication_error", "message": "invalid key"}})
+    assert error is not None
+    assert error.text == "authentication_error: invalid key"
+
+
 USED_UP: dict[str, tuple[int, Any]] = {
     "OpenAI": (429, {"error": {"code": "insufficient_quota", "message": "You exceeded your current quota."}}),
     "Moonshot": (429, {"error": {"message": "Your account is suspended", "type": "exceeded_current_quota_error"}}),

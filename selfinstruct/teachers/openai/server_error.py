@@ -87,7 +87,7 @@ def read_error(http_status: int, body: object) -> ServerError | None:
         is_error = bool(body.get("error") or body.get("errors"))
         found = body.get("error") if body.get("choices") else body
     said = list(_read(found, 0)) if is_error or not isinstance(body, str) else []
-    codes = list(dict.fromkeys(each for is_code, each in said if is_code))
+    codes = list(dict.fromkeys(each for is_code, each in said if is_code and each.lower() != "error"))
     texts = list(dict.fromkeys(each for is_code, each in said if not is_code))
     numbers = [int(each) for each in codes if re.fullmatch("[45][0-9][0-9]", each)]
     words = [each for each in codes if not each.isdigit()]
