@@ -209,6 +209,14 @@ BLOCKS = {  # | stands for a line's end
     "an example inside": (HEADED.format("|Example 1|Input: 5|Output: 6"), longer("Example 1|Input: 5|Output: 6")),
     "a list in the output": (HEADED.format("|1. a|2. b"), longer("1. a|2. b")),
     "rules in the output": (HEADED.format("|---|4|***|"), longer("---|4")),
+    "Roman numbers": ("IV. Instruction: Add.|Input: 1, 2|Output: 3||V. Instruction: Sing.|Input: -|Output: La.", TWO),
+    "Roman numbers above": ("I.|Instruction: Sing.|Output: La.||II.|Instruction: Sing.|Output: La.", [LA, LA]),
+    "Roman tasks": ("Task I:|Instruction: Sing.|Output: La.||Task II:|Instruction: Sing.|Output: La.", [LA, LA]),
+    "fields in an output": (
+        HEADED.format("|Instruction: tell.|Input: a map.|Output: a drawing."),
+        longer("Instruction: tell.|Input: a map.|Output: a drawing."),
+    ),
+    "a number missing": (HEADED.format("|Instruction: Sing.|Output: La.").replace("5", "6"), [ADD, LA, SING]),
     "prose": ("I can't do that: sorry.", []),
 }  # fmt: skip
 
@@ -218,6 +226,29 @@ def test_blocks(answer: str, found: list[dict[str, str]]) -> None:
     assert read_blocks(answer.replace("|", "\n"), TASK).items == found
     assert read_blocks(answer.replace("|", "\r\n"), TASK).items == found
 
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("**4. Rivers**", "**5. Lakes**"),
+        ("4. Rivers", "5. Lakes"),
+        ("Category: Science", "Category: Arts"),
+        ("**Category:** Science", "**Category:** Arts"),
+        ("主题：河流", "主题：湖泊"),
+    ],
+)
+@pytest.mark.parametrize("gap", ["|", "||"])
+def test_titles_above_all_blocks_are_left_out_with_a_verdict(first: str, second: str, gap: str) -> None:
+    blocks = [f"- Instruction: {name}.|- Input: {given}|- Output: {out}" for name, given, out in TITLED]
+    read = read_blocks(f"{first}{gap}{blocks[0]}||{second}{gap}{blocks[1]}".replace("|", "\n"), TASK)
+    assert read.items == [block("Add.", "1, 2", "3\n1. a"), SING]
+    assert read.lost == [f"left_out: {first}", f"left_out: {second}"]
+    # Without a title above the first block, nothing proves that the line is one.
+    alone = read_blocks(f"{blocks[0]}||{second}{gap}{blocks[1]}".replace("|", "\n"), TASK)
+    assert (alone.items, alone.lost) == ([block("Add.", "1, 2", f"3\n1. a\n\n{second}"), SING], [])
+
+
+TITLED = [("Add", "1, 2", "3|1. a"), ("Sing", "-", "La.")]
 
 EXAMPLES = {
     "one output": ("Output: La.", [("", "La.")]),

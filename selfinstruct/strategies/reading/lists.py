@@ -39,7 +39,7 @@ _ONES = ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix")
 # 'IV. Plan ...', '(iv) Plan ...', '**Task IV:** Plan ...', '4 - Plan ...': count only in a list that counts up
 _COUNTED = re.compile(
     rf"""{BLANK}(?:[-*•][ \t]++)?+(?P<bold>\*\*)?+(?i:(?:{_WORDS})[ ])?+[(（]?+
-        (?: (?P<roman>[ivx]{{1,6}}+|[IVX]{{1,6}}+)(?:[.．)）、]|:(?=[\s*]))(?:\*\*)?+
+        (?: (?P<roman>[ivx]{{1,6}}+|[IVX]{{1,6}}+)(?:[.．)）、]|:(?=[\s*]|$))(?:\*\*)?+
           | (?P<digits>{DIGITS})[ ][-–—])(?:[ \t]++|$)""",
     re.VERBOSE,
 )
@@ -198,6 +198,18 @@ def strip_emphasis(text: str) -> str:
 def number_of(line: str) -> re.Match[str] | None:
     """Match the number at the start of a list line, in any style; the match ends where the text begins."""
     return _NUMBER.match(line) if _HAS_NUMBER.search(line, 0, 60) else None
+
+
+def numeral_of(line: str) -> re.Match[str] | None:
+    """Match a Roman numeral at the start of a line: 'IV. ', '**Task iv:** '. 'I. ' may also be a word."""
+    found = _COUNTED.match(line)
+    return found if found and found["roman"] else None
+
+
+def roman_value(numeral: str) -> int:
+    """Return the value of a Roman numeral up to 29, or 0."""
+    numerals = _NUMERALS.split()
+    return numerals.index(numeral.lower()) + 1 if numeral.lower() in numerals else 0
 
 
 def _counted(lines: list[str]) -> dict[int, re.Match[str]]:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from .lines import BLANK, DIGITS, HANZI
-from .lists import number_of, text_after, without_closing
+from .lists import number_of, numeral_of, roman_value, text_after, without_closing
 
 PROPER = {
     "instruction": "instruction", "指令": "instruction",
@@ -118,7 +118,7 @@ def _field(line: str, words: tuple[str, ...]) -> tuple[str, str, Head | None] | 
     field, number = pattern.match(line), None
     # '4. Input: text': remove the number and try again.
     if field is None:
-        number = number_of(line) or _HASH_NUMBER.match(line)
+        number = number_of(line) or _HASH_NUMBER.match(line) or numeral_of(line)
         line = line[number.end() :] if number else ""
         field = pattern.match(line)
         if field is None:
@@ -170,7 +170,8 @@ def head_of(line: str) -> Head | None:
     """Return the number on a line that numbers a block ('### 5', 'Example 2:', '**Task 3: Travel**'), or None."""
     found = _HEAD.match(line) if len(line) <= 120 else None
     if found is None:
-        return None
+        numeral = numeral_of(line)
+        return _head(numeral.group()) if numeral and numeral.end() == len(line) else None
     head = Head("第", 0) if found["hanzi"] else _head(line)
     # 'Task 3: Travel' has a mark before its title; '3. Travel' has no word and 'Chapter 3 begins' no mark: content.
     if title := found["title"].strip():
@@ -181,6 +182,8 @@ def head_of(line: str) -> Head | None:
 
 def _head(number: str) -> Head:
     """Split a number: the kind is what precedes the digits, in lower case, '###' for both '### 5' and '### 6.'."""
+    if numeral := numeral_of(number):
+        return Head("roman", roman_value(numeral["roman"]))
     kind = re.split(r"\d", number, maxsplit=1)[0].strip(" \t\u3000*_([（【-•>").casefold()
     digits = re.search(DIGITS, number)
     return Head(kind, int(digits.group()) if digits else 0)

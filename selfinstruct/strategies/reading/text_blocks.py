@@ -32,8 +32,12 @@ TASK = ("instruction", "input", "output")
 EXAMPLE = ("input", "output")
 LABEL_FIRST = ("label", "input")
 
-# '### Travel' above a block
-_TITLE = re.compile(rf"{BLANK}(#{{2,6}}+[ \t])[ \t]*+\S.{{0,80}}+$")
+# '### Travel', '**4. Rivers**', '4. Rivers', or '**Category:** Science' above a block
+_TITLE = re.compile(
+    rf"""{BLANK}(?:(?P<hashes>\#{{2,6}}+[ \t])[ \t]*+\S | \d{{1,4}}+[.．)、](?!\d)
+        | \*{{0,2}}+(?P<label>[^\W\d]\w{{1,20}}+)\*{{0,2}}+[:：] | (?P<bold>\*\*)[^*]++\*\*[ \t]*+$).{{0,80}}+$""",
+    re.VERBOSE,
+)
 # '... the end. ### 6': the number of the next block on the last line of a value, as small models write it
 _NEXT_HEAD = re.compile(r"(?<=[^\s#])[ \t]*+(#{2,6}+)[ \t]*+(\d{0,4}+)[ \t]*+$")
 _BEHIND_HASHES = re.compile(r"(?<=#)[^#].*+")
@@ -148,6 +152,7 @@ class _BlockReader:
     def _group(self, marks: list[Mark], opener: str, closer: str, firm: bool) -> list[list[_Part]]:
         """Group the marks into blocks. firm: whether an opener without a number begins a block among numbered ones."""
         blocks: list[list[_Part]] = []
+        firm = firm and not self._all_numbered(marks, opener)
         filled: set[str] = set()  # the fields of the current block that have text
         for before, mark in zip([marks[0], *marks], marks, strict=False):
             last = blocks[-1][-1] if blocks else None
@@ -174,6 +179,14 @@ class _BlockReader:
             blocks[-1].append(_Part(mark, len(self._lines)))
         return blocks
 
+    def _all_numbered(self, marks: list[Mark], opener: str) -> bool:
+        """Return whether numbers that count up begin all blocks, so that an opener without one is content."""
+        found = [
+            mark.head.number for mark in marks if mark.name == opener and mark.head and mark.head.kind == self._shape
+        ]
+        counts_up = len(found) > 1 and found == [*range(found[0], found[0] + len(found))]
+        return counts_up and marks[0].head is not None
+
     # --- what is structure ------------------------------------------------------------------------
 
     def _is_number(self, head: Head | None) -> bool:
@@ -189,12 +202,22 @@ class _BlockReader:
             return None
         if not line.strip() or RULE.match(line):
             return line.strip()
+        if FENCE.match(line):
+            return "```"
         title = _TITLE.match(line)
-        return "```" if FENCE.match(line) else title[1] if title else None
+        if title is None or title["hashes"]:
+            return title and title["hashes"]
+        # Other titles begin a paragraph, and the block follows all of them at the same distance.
+        above, below = ("".join(self._lines[max(0, at - 1) : at]), "".join(self._lines[at + 1 : at + 2]))
+        begins = not above.strip() or RULE.match(above) or head_of(above) or _TITLE.match(above)
+        name = (title["label"] or title["bold"] or "1").casefold()
+        return name + (" " if below.strip() else "\n ") if begins else None
 
     def _trim(self, start: int, end: int, structure: Collection[str]) -> int:
-        """Return where a value ends: above the structure at the end of its lines."""
-        while end > start and self._kind(end - 1) in structure:
+        """Return where a value ends: above the structure at the end of its lines, with one title of a kind at most."""
+        titles: set[str] = set()
+        while end > start and (kind := self._kind(end - 1)) in structure and kind not in titles:
+            titles.update({kind} if kind and kind[-1] == " " else ())
             end -= 1
         return end
 
@@ -204,6 +227,9 @@ class _BlockReader:
         for start, end in spans:
             kinds: dict[str, int] = {}
             while end > start and (kind := self._kind(end - 1)) is not None:
+                # A title that none above the first block proves is text.
+                if found and kind[-1:] == " " and kind not in found[0]:
+                    break
                 end -= 1
                 kinds[kind] = end
             found.append(kinds)
