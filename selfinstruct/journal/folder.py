@@ -180,6 +180,7 @@ def open_run(
 
     Raises:
         RunLocked: Another process works on the run.
+        UsageError: The folder has a dataset without a journal: a new run would replace it, and count from 0.
         ConfigChanged: The run was made with another configuration.
         StorageError: The folder or the journal can't be written.
     """
@@ -187,6 +188,10 @@ def open_run(
     values = config.model_dump(mode="json", exclude_unset=True)
     _make_folder(path)
     with _lock(path):
+        if not has_journal(path) and (path / "dataset" / "README.md").exists():
+            raise UsageError(
+                f"{path}: holds a dataset, but no {JOURNAL}; restore it from a copy, or choose another run_dir"
+            )
         if fork_of is not None:
             _check_fork(fork_of, path)
             _fork(fork_of, config, meaning, seeds)

@@ -53,25 +53,31 @@ class Store:
         if self.path.is_dir():
             raise UsageError(f"{self.path}: is a folder, not a journal; name a run's folder, or remove it")
         if not read_only:
-            self.path.touch(mode=0o600)
-            # A second connection, so that a damaged file, or one of another program, is left unchanged.
-            with contextlib.closing(_connect(self._uri("ro"))) as connection:
-                if self._check_format(connection):
-                    check_content(self.path, connection, self._tables)
+            is_new = not self.path.exists()
+            if not is_new:
+                self.path.touch()  # fails for a file that may not be written
+                # A second connection, so that a damaged file, or one of another program, is left unchanged.
+                with contextlib.closing(_connect(self._uri("ro"))) as connection:
+                    is_new = not self._check_format(connection)
+                    if not is_new:
+                        check_content(self.path, connection, self._tables)
+                    elif not self.path.stat().st_size:
+                        raise JournalDamaged(self.path, "it is empty")
+            if is_new:  # written as a whole, so a file of 0 bytes is one that has lost its content
+                with _written_beside(self.path.resolve()) as connection:
+                    for sql in (*self._tables, f"PRAGMA user_version={self._format}"):
+                        connection.execute(sql)
             self._writer = self._connect("rw")
             self._writer.execute("PRAGMA journal_mode=WAL")
             self._writer.execute("BEGIN IMMEDIATE")  # fails here, not after the first paid answer, if read-only
             self._writer.execute("ROLLBACK")
             self._writer.execute("PRAGMA synchronous=FULL")
-            # A new file: create the tables and the version in one transaction. After a kill it may lack them.
-            if _version(self._writer) == 0:
-                self._transact([*((sql, ()) for sql in self._tables), (f"PRAGMA user_version={self._format}", ())])
         self._reader = self._connect("ro")
         if read_only and not self._check_format(self._reader):
             raise UsageError(f"{self.path}: empty; the run was never started")
 
     def _check_format(self, connection: sqlite3.Connection) -> bool:
-        """Return False for a new file. Raises UsageError for another format, and for a file of another program."""
+        """Return False for an empty file. Raises UsageError for another format, and for a file of another program."""
         found, names = _version(connection), {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
         if found == 0 and "answers" in names:
             raise JournalDamaged(self.path, "its format number is missing")
@@ -127,21 +133,9 @@ class Store:
 
     def backup(self, path: Path, statements: Iterable[Statement]) -> None:
         """Copy the file as it is now, and change the copy by `statements`; `path` appears complete or not at all."""
-        fresh = path.with_name(f".{path.name}-{os.getpid()}")
-        with storage_errors(path):
-            try:
-                fresh.unlink(missing_ok=True)
-                fresh.touch(mode=0o600)
-                with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as target:
-                    self._reader.backup(target)
-                    with target:
-                        target.execute("BEGIN IMMEDIATE")
-                        for statement, row in statements:
-                            target.execute(statement, row)
-                fresh.replace(path)
-            finally:
-                for leftover in path.parent.glob(f"{fresh.name}*"):
-                    leftover.unlink()
+        with storage_errors(path), _written_beside(path, self._reader) as target:
+            for statement, row in statements:
+                target.execute(statement, row)
 
     # --- writing ------------------------------------------------------------------------------
 
@@ -229,6 +223,25 @@ class Store:
             self._writer.execute("BEGIN IMMEDIATE")
             for statement, row in statements:
                 self._writer.execute(statement, row)
+
+
+@contextlib.contextmanager
+def _written_beside(path: Path, source: sqlite3.Connection | None = None) -> Iterator[sqlite3.Connection]:
+    """Yield a new file, or a copy of `source`, in a transaction; it gets the name `path` once that is committed."""
+    fresh = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        fresh.unlink(missing_ok=True)
+        fresh.touch(mode=0o600)
+        with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as target:
+            if source is not None:
+                source.backup(target)
+            with target:
+                target.execute("BEGIN IMMEDIATE")
+                yield target
+        fresh.replace(path)
+    finally:
+        for leftover in path.parent.glob(f"{fresh.name}*"):
+            leftover.unlink()
 
 
 @contextlib.contextmanager

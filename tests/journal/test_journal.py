@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from selfinstruct.core.errors import StorageError, UsageError
+from selfinstruct.core.errors import JournalDamaged, StorageError, UsageError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
 from selfinstruct.core.tasks import Instance, Neighbour, Record, Verdict
 from selfinstruct.journal.history import NewGeneration
@@ -350,6 +350,10 @@ def test_no_file_and_an_empty_one(tmp_path: Path) -> None:
     (tmp_path / "j").touch()
     with pytest.raises(UsageError, match="never started"):
         Journal(tmp_path / "j", read_only=True)
+    with pytest.raises(JournalDamaged, match=r"damaged \(it is empty\); nothing was changed\. Restore it") as found:
+        Journal(tmp_path / "j")
+    assert found.value.exit_code == 2
+    assert not (tmp_path / "j").read_bytes()
 
 
 def test_another_format(tmp_path: Path) -> None:

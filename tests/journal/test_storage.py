@@ -512,3 +512,23 @@ def test_an_address_that_is_no_api_is_named_as_such(
     assert "Welcome to nginx!" in told(done)
     assert "doesn't seem to be an OpenAI-compatible API; check teacher.base_url" in told(done)
     assert json.loads(json.dumps(done.stderr)).count("Welcome") <= 2
+
+
+@pytest.mark.parametrize("loss", ["emptied", "deleted"])
+def test_a_journal_that_was_lost_beside_its_dataset_is_never_replaced(
+    make_config: Callable[..., Any], tmp_path: Path, loss: str
+) -> None:
+    from selfinstruct.core.errors import SelfInstructError
+
+    done = run(make_config())
+    journal, card = done.path / "journal.sqlite", (done.dataset_path / "README.md").read_bytes()
+    shutil.copy(journal, tmp_path / "copy")
+    journal.write_bytes(b"") if loss == "emptied" else journal.unlink()
+    for changes in ({}, {"target": 50}):
+        with pytest.raises(SelfInstructError, match=r"journal\.sqlite.*[Rr]estore it from a copy, or") as caught:
+            run(make_config(**changes))
+        assert caught.value.exit_code == 2
+        assert (done.dataset_path / "README.md").read_bytes() == card
+        assert not journal.exists() or not journal.read_bytes()
+    shutil.copy(tmp_path / "copy", journal)
+    assert run(make_config()).outcome.reason == "target"
