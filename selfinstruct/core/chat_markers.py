@@ -27,7 +27,7 @@ _MARKER = "|".join(
 )
 _ANY = regex.compile(_MARKER)
 # The role of a turn after a marker, as in '<|im_start|>assistant\n' and '<start_of_turn>model\n'.
-_ROLE = regex.compile(r"\s*+(?:assistant|model)(?=[ \t]*+(?:\n|\Z))")
+_ROLE = regex.compile(r"\s*+(?:assistant|model|user|system)(?=[ \t]*+(?:\n|\Z))")
 
 
 def find_markers(text: str) -> list[regex.Match[str]]:
@@ -51,7 +51,7 @@ def trim_markers(text: str) -> str:
         end = marker.start()
     for marker in find_markers(text[:end]):
         before = text[start : marker.start()].strip()
-        if before and (not start or before not in ("assistant", "model")):
+        if before and (not start or before not in ("assistant", "model", "user", "system")):
             break
         start = marker.end()
     if start:

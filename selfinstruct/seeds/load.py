@@ -11,11 +11,14 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..core.chat_markers import find_markers, trim_markers
 from ..core.errors import SeedError, UsageError
+from ..core.reasoning import split_reasoning
 from ..core.suggest import closest
 from ..core.tasks import Instance, SeedTask
 from ..tables import Row, plain_files, read_rows
@@ -27,6 +30,8 @@ _MOST_DEFECTS = 50
 _MOST_COLUMNS = 8
 # CSV files have no booleans, so text is accepted as well.
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+# Where the cells of a row are texts: 'seeds.csv:12', 'seeds.tsv.gz:12'. There 'nan' is a missing answer of pandas.
+_TABLE_OF_TEXTS = re.compile(r"\.[ct]sv(?:\.\w{1,5})?:\d+\Z", re.IGNORECASE)
 
 
 def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[SeedTask]:
@@ -180,9 +185,17 @@ def _read_task(row: Row, position: int, defects: list[str]) -> SeedTask | None:
     problems: list[str] = []
     notes: list[str] = []
     values, extra = split_row(row.values, problems, notes)
-    # Read the texts.
+    if values.get("output") == "nan" and _TABLE_OF_TEXTS.search(row.where):
+        values["output"] = None
+    # Read the texts. Markers of chat templates at their edges belong to no text.
+    trim = str if values.get("is_rendered") else trim_markers
+    if isinstance(text := values.get("instruction"), str):
+        values["instruction"] = trim(text)
     instruction = _text(values, "instruction", problems, needed=True, others=extra)
-    instances = _instances(values, problems, notes)
+    instances = _instances(values, problems, notes, trim)
+    texts = [instruction, *(text for each in instances for text in (each.input, each.output))]
+    if trim is trim_markers and any(map(find_markers, texts)):
+        notes.append("a marker of a chat template inside a text is kept")
     name = _text(values, "name", problems)
     # Read the id: a string, an integer, or nothing.
     task_id = values.get("id")
@@ -227,7 +240,9 @@ def _text(
     return value
 
 
-def _instances(values: Mapping[str, Any], problems: list[str], notes: list[str]) -> tuple[Instance, ...]:
+def _instances(
+    values: Mapping[str, Any], problems: list[str], notes: list[str], trim: Callable[[str], str]
+) -> tuple[Instance, ...]:
     items = values.get("instances")
     # The Alpaca layout has one instance, next to the instruction.
     if items is None or items == "":
@@ -252,7 +267,12 @@ def _instances(values: Mapping[str, Any], problems: list[str], notes: list[str])
         notes += [f"key {key!r} of an instance is not read" for key in unread if isinstance(item[key], str)]
         if not isinstance(given, str) or not isinstance(output, str):
             problems.append(f"instance {number}: 'input' and 'output' must be strings, and 'output' is required")
-        elif not output.strip():
+            continue
+        thought, answer = split_reasoning(output)
+        if thought:
+            notes.append("the reasoning before an answer is not read")
+        given, output = trim(given), trim(answer)
+        if not output.strip():
             problems.append(f"instance {number}: 'output' is empty; write the answer, or remove the instance")
         elif flaw := _find_flaw(given) or _find_flaw(output):
             problems.append(f"instance {number} contains {flaw}")

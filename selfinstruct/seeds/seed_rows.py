@@ -37,14 +37,19 @@ _BEGIN = re.compile(
     r"|<\|(system|user|assistant)\|>\n|\[(/?INST)\] ?|^### (Instruction|Input|Response|Human|Assistant):\s*",
     re.MULTILINE,
 )
-_END = re.compile(r"\s*(?:<\|im_end\|>|<\|eot_id\|>|<end_of_turn>|<\|end_of_text\|>|<\|endoftext\|>|<eos>|</s>)\s*\Z")
+_END = re.compile(
+    r"\s*(?:<\|im_end\|>|<\|eot_id\|>|<end_of_turn>|<\|end_of_text\|>|<\|endoftext\|>|<eos>|</s>(?:\s*<s>)?)\s*\Z"
+)
 _MARKS = {"inst": "user", "/inst": "assistant"}
+_LLAMA_2_SYSTEM = re.compile(r"\s*<<SYS>>(.*?)<</SYS>>\s*", re.DOTALL)
 
 
 def split_row(
     values: Mapping[str, Any], problems: list[str], notes: list[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a row's task, in the columns of Alpaca and of the published layout, and the columns that are not read.
+
+    In the task, `is_rendered` says that it was taken out of a chat template's text, without the template's markers.
 
     Args:
         values: The row. A task in columns goes before a chat.
@@ -73,7 +78,7 @@ def split_row(
         system = [text for text in (task.get("system"), first.get("system")) if not is_nothing(text)]
         used = {*columns, *task.keys(), *_FIELDS["system"]}
         row = {n: v for n, v in values.items() if n not in used and v not in (first["instruction"], first["output"])}
-        task |= first | {"system": "\n\n".join(map(str, system))}
+        task |= first | {"system": "\n\n".join(map(str, system)), "is_rendered": columns == ("text",)}
     system_text = task.pop("system", None)
     if isinstance(system_text, str) and not is_nothing(system_text) and isinstance(task.get("instruction"), str):
         task["instruction"] = f"{system_text.strip()}\n\n{task['instruction']}"
@@ -98,12 +103,25 @@ def join_trees(rows: Iterable[Row]) -> Iterator[Row]:
             messages[id] = row
             replies.setdefault(str(parent), []).append(row.values)
         else:
-            yield row
+            yield _without_deleted(row)
     for id, row in messages.items():
         if str(row.values["parent_id"]) not in messages:
             # What follows the answer only matters for the note that it is left out.
             answers = [each | {"replies": replies.get(each["message_id"])} for each in replies.get(id, ())]
-            yield Row(row.where, {"id": id, "prompt": row.values | {"replies": answers}})
+            yield _without_deleted(Row(row.where, {"id": id, "prompt": row.values | {"replies": answers}}))
+
+
+def _without_deleted(row: Row) -> Row:
+    """Return a row; a tree whose first message was deleted has a problem."""
+    message = row.values.get("prompt")
+    if isinstance(message, Mapping) and _is_deleted(message):
+        return row._replace(problem="the first message was deleted or failed its review; remove the row")
+    return row
+
+
+def _is_deleted(message: Mapping[str, Any]) -> bool:
+    """Return whether OpenAssistant's users or reviewers rejected a message. Cells of a CSV file are texts."""
+    return str(message.get("deleted")).lower() == "true" or str(message.get("review_result")).lower() == "false"
 
 
 def _rank(reply: Mapping[str, Any]) -> float:
@@ -138,8 +156,11 @@ def _find_chat(row: Mapping[str, Any], notes: list[str]) -> tuple[tuple[str, ...
         while isinstance(answers := turns[-1].get("replies"), list) and len(turns) < 3:
             if not all(isinstance(each, Mapping) for each in answers) or not answers:
                 break
+            answers = [each for each in answers if not _is_deleted(each)]
+            if not answers:
+                break
             turns.append(min(answers, key=_rank))
-            if len(answers) > 1 and len(turns) == 2:
+            if len(turns[-2]["replies"]) > 1 and len(turns) == 2:
                 notes.append("replies other than the best are not read")
         return ("prompt",), list(turns)
     # {"text": "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n"}
@@ -155,6 +176,10 @@ def _find_chat(row: Mapping[str, Any], notes: list[str]) -> tuple[tuple[str, ...
     for begin, end in zip(begins, [*(begin.start() for begin in begins[1:]), len(text)], strict=True):
         role = str(begin[begin.lastindex or 0]).lower()
         content = _END.sub("", text[begin.end() : end]).strip()
+        # '[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\nHi [/INST] Hello'
+        if inner := _LLAMA_2_SYSTEM.match(content):
+            rendered.append({"role": "system", "content": inner[1].strip()})
+            content = content[inner.end() :]
         rendered.append({"role": _MARKS.get(role, role), "content": content})
     return ("text",), rendered
 
@@ -166,12 +191,13 @@ def _first_exchange(column: str, chat: object, problems: list[str], notes: list[
     if turns is None:
         problems.append(f"'{column}' must be a list of objects with 'role' and 'content'")
         return unread
-    # The user's first turns, all together, and the turn after them; system messages anywhere before the answer.
+    # The user's first turns, all together, and the assistant's after them, too; system messages from anywhere.
     system = [turn for turn in turns if turn.part == "system"]
     spoken = [turn for turn in turns if turn.part != "system"]
     first = next((n for n, turn in enumerate(spoken) if turn.part == "user"), len(spoken))
     end = next((n for n, turn in enumerate(spoken) if n > first and turn.part != "user"), len(spoken))
-    asked, answer = spoken[first:end], spoken[end : end + 1]
+    last = next((n for n, turn in enumerate(spoken) if n > end and turn.part != "assistant"), len(spoken))
+    asked, answer = spoken[first:end], spoken[end:last]
     for turn in [*spoken[:first], *answer]:
         if turn.part != "assistant":
             what = "a tool's turn; remove the row" if turn.part else f"the role {turn.role[:40]!r}; rename it"
@@ -187,9 +213,9 @@ def _first_exchange(column: str, chat: object, problems: list[str], notes: list[
         notes.append("messages before the user's first are not read")
     if any(turn.thinks for turn in answer):
         notes.append("the reasoning beside an answer is not read")
-    if spoken[end + 1 :]:
+    if spoken[last:]:
         notes.append("messages after the first answer are not read")
-    task: dict[str, Any] = {"instruction": _join(asked), "output": answer[0].text}
+    task: dict[str, Any] = {"instruction": _join(asked), "output": _join(answer)}
     return task | ({"system": _join(system)} if system else {})
 
 

@@ -24,6 +24,8 @@ from selfinstruct.seeds.load import load_seeds, unread_notes
 Row = dict[str, Any]
 ROLE = "the system message is read as the first paragraph of the instruction"
 LATER = "messages after the first answer are not read"
+THOUGHT = "the reasoning before an answer is not read"
+MARKER = "a marker of a chat template inside a text is kept"
 BEFORE = "messages before the user's first are not read"
 
 
@@ -143,6 +145,9 @@ def test_a_missing_instruction_or_answer_is_still_a_defect(tmp_path: Path) -> No
         {"instruction": "", "output": None, "messages": chat(("user", "Hi"), ("assistant", "Hello"))},
         {"text": "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n"},
         {"text": "<s>[INST] Hi [/INST] Hello</s>"},
+        {"prompt": "<s>[INST] Hi [/INST]", "completion": " Hello</s>"},
+        {"instruction": "<|im_start|>user\nHi<|im_end|>", "output": "<|im_start|>assistant\nHello<|im_end|>"},
+        {"instruction": "Hi", "instances": [{"input": "<s>", "output": "Hello<|eot_id|>"}]},
         {"text": "### Human: Hi\n### Assistant: Hello"},
     ],
 )
@@ -162,6 +167,8 @@ def test_the_first_exchange_of_a_chat(tmp_path: Path, row: Row) -> None:
         ([("assistant", "Welcome!"), ("user", "Hi"), ("assistant", "Hello")], "Hi", (BEFORE,)),
         ([("user", "Hi"), ("assistant", "Hello"), ("user", "More"), ("assistant", "No.")], "Hi", (LATER,)),
         ([("user", "Hi"), ("assistant", "Hello"), ("tool", "4")], "Hi", (LATER,)),
+        ([("user", "Hi"), ("assistant", "<think>\nA greeting.\n</think>\n\nHello")], "Hi", (THOUGHT,)),
+        ([("user", "What is <|im_end|> for?"), ("assistant", "Hello")], "What is <|im_end|> for?", (MARKER,)),
     ],
 )
 def test_what_of_a_chat_is_left_out_is_noted(
@@ -190,6 +197,36 @@ def test_a_call_of_a_tool_is_no_answer(tmp_path: Path) -> None:
     call = {"role": "assistant", "content": "Let me look.", "tool_calls": [{"function": {"name": "look"}}]}
     [found] = defects(tmp_path, {"messages": [*chat(("user", "Hi")), call, *chat(("tool", "4"), ("assistant", "4"))]})
     assert "not a tool's turn" in found
+
+
+def test_turns_of_the_assistant_in_a_row_are_one_answer(tmp_path: Path) -> None:
+    turns = chat(("user", "Hi"), ("assistant", "Hello,"), ("assistant", "you."), ("user", "Go."), ("assistant", "No."))
+    [task] = read(tmp_path, {"messages": turns})
+    assert (task.notes, *parts(task)) == ((LATER,), "Hi", "", "Hello,\n\nyou.")
+
+
+def test_the_system_message_of_llama_2(tmp_path: Path) -> None:
+    text = "<s>[INST] <<SYS>>\nRhyme.\n<</SYS>>\n\nHi [/INST] Hello </s><s>[INST] More [/INST] No. </s>"
+    [task] = read(tmp_path, {"text": text})
+    assert (task.notes, *parts(task)) == ((LATER, ROLE), "Rhyme.\n\nHi", "", "Hello")
+
+
+@pytest.mark.parametrize("output", ["<think>Hm, a greeting.", "<|im_end|>", "<think>Hm.</think>\n"])
+def test_an_answer_of_reasoning_or_markers_is_empty(tmp_path: Path, output: str) -> None:
+    [found] = defects(tmp_path, {"instruction": "Hi", "output": output})
+    assert found == "1: instance 1: 'output' is empty; write the answer, or remove the instance"
+
+
+def test_a_missing_answer_of_a_table_of_texts(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text("instruction,output\nGo.,nan\nIs 0 / 0 a number in JavaScript?,NaN\n")
+    with pytest.raises(SeedError) as caught:
+        load_seeds(path)
+    [defect] = caught.value.defects
+    assert defect.endswith(
+        "s.csv:2: no instance; add 'instances', a list of objects with 'input' and 'output', or 'output'"
+    )
+    assert read(tmp_path, {"instruction": "Print float('nan').", "output": "nan"})[0].instances[0].output == "nan"
 
 
 def test_reasoning_beside_the_answer_is_noted(tmp_path: Path) -> None:
@@ -297,6 +334,24 @@ def test_a_tree_in_one_row(tmp_path: Path) -> None:
     [task] = read(tmp_path, tree)
     assert parts(task) == ("Name a river.", "", "The Loire.")
     assert task.notes == ("replies other than the best are not read",)
+
+
+@pytest.mark.parametrize("flaw", [{"deleted": True}, {"review_result": False}, {"deleted": "True"}])
+def test_a_deleted_message_is_not_used(tmp_path: Path, flaw: Row) -> None:
+    first = {"message_id": "a", "parent_id": None, "role": "prompter", "text": "Name a river."}
+    best = {"message_id": "b", "parent_id": "a", "role": "assistant", "text": "Hm.", "rank": 0}
+    good = {"message_id": "c", "parent_id": "a", "role": "assistant", "text": "The Loire.", "rank": 1}
+    good |= {"deleted": False, "review_result": True}
+    tree = {"prompt": {"role": "prompter", "text": "Name a river.", "replies": [best | flaw, good]}}
+    for rows in ([first, best | flaw, good], [tree]):
+        [task] = read(tmp_path, *rows)
+        assert parts(task) == ("Name a river.", "", "The Loire.")
+        assert task.notes == ("replies other than the best are not read",)
+    problem = "1: 'prompt' needs a user turn followed by a turn of the assistant"
+    assert defects(tmp_path, first, best | flaw) == [problem]
+    problem = "1: the first message was deleted or failed its review; remove the row"
+    assert defects(tmp_path, first | flaw, good) == [problem]
+    assert defects(tmp_path, {"prompt": tree["prompt"] | flaw}) == [problem]
 
 
 # --- our own exports ---------------------------------------------------------------------------------
