@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
 from selfinstruct.teachers.counting import charge
-from selfinstruct.teachers.openai.answer_body import read_answer
+from selfinstruct.teachers.openai.answer_body import decode, read_answer
+from selfinstruct.teachers.openai.server_error import read_error
 
 PROMPT = Prompt("propose", (Message("user", "Go on."),), Sampling(max_tokens=50))
 TASK = "1. Name a tree."
@@ -52,6 +54,14 @@ def test_reasoning_in_parts_is_no_content(name: str) -> None:
     completion = read({"content": THOUGHTS[name]})
     assert (completion.text, completion.error) == (TASK, None)
     assert completion.reasoning == ("" if name in ("redacted", "tag in a part") else DRAFT)
+
+
+@pytest.mark.parametrize("name", ["data", "result"])
+def test_a_completion_in_an_envelope(name: str) -> None:
+    inner = {"choices": [{"message": {"content": TASK}}], "usage": {"prompt_tokens": 8, "completion_tokens": 4}}
+    body = decode(json.dumps({"code": 0, "msg": "success", name: inner}))
+    assert read_error(200, body) is None
+    assert read_answer(body, PROMPT) == Completion(TASK, usage=Usage(8, 4))
 
 
 BULK = "Far more than was counted. " * 40

@@ -40,6 +40,10 @@ WITH_200: dict[str, tuple[Any, int, str]] = {
     "a model": ({"error": "The model `m` does not exist"}, 404, "model"),
     "unknown": ({"error": {"message": "Oh dear"}}, 502, "Oh dear"),
     "a code only": ({"error": {"code": "invalid_api_key"}}, 401, "invalid_api_key"),
+    "JSON text": ("Rate limit exceeded", 429, "Rate limit exceeded"),
+    "plain text": ("Too Many Requests\n", 429, "Too Many Requests"),
+    "XML": ("<Error><Code>SlowDown</Code><Message>Please reduce.</Message></Error>", 429, "SlowDown Please reduce."),
+    "an envelope": ({"code": 429, "msg": "too fast", "data": None}, 429, "too fast"),
     "empty choices": ({"choices": [], "error": {"message": "permission denied"}}, 403, "permission"),
 }
 
@@ -65,6 +69,10 @@ def test_an_error_with_status_200(name: str) -> None:
         [],
         None,
         "text",
+        "<html>" + "A page on rate limits. " * 30,
+        {"code": 0, "msg": "success", "data": None},
+        {"code": 200, "message": "OK", "data": {}},
+        {"code": "success", "msg": "Success"},
         7,
     ],
 )
@@ -107,6 +115,22 @@ USED_UP: dict[str, tuple[int, Any]] = {
     "Chinese": (429, {"error": {"message": "账户余额不足，请充值"}}),
     "payment": (429, {"error": {"code": "insufficient_balance", "type": "payment_required", "message": "no credit"}}),
     "billing": (429, {"error": {"code": "billing_hard_limit_reached", "message": "No."}}),
+    "Cohere": (
+        429,
+        {"message": "You are using a Trial key, which is limited to 1000 API calls / month. Upgrade to continue."},
+    ),
+    "OpenRouter, per day": (429, {"error": {"message": "Rate limit exceeded: free-models-per-day", "code": 429}}),
+    "Gemini, per day": (
+        429,
+        {
+            "error": {
+                "code": 429,
+                "message": "You exceeded your current quota. Quota exceeded: x/free_tier_requests, limit: 250",
+                "status": "RESOURCE_EXHAUSTED",
+                "details": [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]}],
+            }
+        },
+    ),
     "as 500": (500, {"error": {"message": "upstream: insufficient_quota"}}),
 }
 
@@ -131,6 +155,14 @@ def test_a_used_up_account_whatever_the_status(name: str) -> None:
             "You exceeded your current quota, please check your plan and billing details. Please retry in 38.9s.",
             {"status": "RESOURCE_EXHAUSTED"},
         ),
+        (
+            "You exceeded your current quota. Quota exceeded for metric: x/free_tier_requests, limit: 10",
+            {
+                "status": "RESOURCE_EXHAUSTED",
+                "details": [{"violations": [{"quotaId": "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"}]}],
+            },
+        ),
+        ("Trial keys are limited to 40 API calls / minute, and 1000 API calls / month.", {}),
         ("Requests have exceeded the token rate limit of your pricing tier. Please retry after 7 seconds.", {}),
     ],
 )

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...core.prompts import Completion, Prompt
 from ..meter import may_be_billed
-from ..openai.answer_body import brief, decode, read_answer
+from ..openai.answer_body import brief, decode, read_answer, unwrap
 from ..openai.server_error import ServerError, read_error
 
 _PASSING = frozenset({408, 409, 425, 429})
@@ -88,7 +88,7 @@ def _read_row(row: Mapping[str, Any], prompt: Prompt, learn: Callable[[Prompt, S
     status, body = response.get("status_code"), response.get("body")
     if not isinstance(status, int):
         return NoAnswer("a row without a status")
-    body = decode(body) if isinstance(body, str) else body
+    body = decode(body) if isinstance(body, str) else unwrap(body)
     error = None if isinstance(body, Mapping) and body.get("choices") else read_error(status, body)
     if error is None:
         return read_answer(body, prompt)

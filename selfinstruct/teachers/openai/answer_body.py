@@ -34,9 +34,19 @@ _GENERATED = frozenset(
 def decode(content: str | bytes) -> object:
     """The JSON value in a body, or else its text."""
     try:
-        return json.loads(content)
+        return unwrap(json.loads(content))
     except (ValueError, RecursionError):
         return content if isinstance(content, str) else content.decode("utf-8", "replace")
+
+
+def unwrap(body: object) -> object:
+    """The completion in an envelope, {"code": 0, "msg": "success", "data": {"choices": [...]}}, or else `body`."""
+    if isinstance(body, Mapping) and not body.get("choices"):
+        for name in ("data", "result", "response", "output", "body"):
+            inner = body.get(name)
+            if isinstance(inner, Mapping) and inner.get("choices"):
+                return {"usage": body.get("usage"), **inner}
+    return body
 
 
 def read_answer(body: object, prompt: Prompt) -> Completion:

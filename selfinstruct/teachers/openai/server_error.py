@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _DEPTH = 6
-_CODES = "code status statuscode type errorcode errortype errcode reason".split()
+_CODES = "code status statuscode type errorcode errortype errcode reason quotaid".split()
 _TEXTS = """error errors detail message msg errormsg errormessage errmsg statusmsg faultstring title description param
     loc fault response header baseresp metadata raw innererror cause""".split()
 # 'try again in 1.2s', 'Please retry in 2m38.9s.', 'please retry after 7 seconds'
@@ -32,6 +32,14 @@ _QUOTA = re.compile(
 # OpenAI says so of a used-up account, and Gemini of a limit per minute, with the status RESOURCE_EXHAUSTED.
 _QUOTA_OR_PACE = re.compile("exceeded your current quota", re.IGNORECASE)
 _PACE = re.compile("resource_exhausted|rate_limit", re.IGNORECASE)
+# 'limited to 1000 API calls / month', 'free-models-per-day', 'GenerateRequestsPerDayPerProject'; no wait is that long.
+_LONG = re.compile(r"(?:/|per|each)[\s_-]*(?:day|month)|daily|monthly|24 hours", re.IGNORECASE)
+_SHORT = re.compile(r"(?:/|per|each)[\s_-]*(?:min|sec|hour)|hourly", re.IGNORECASE)
+# The whole body with status 200: 'Too Many Requests', or '<Error><Code>SlowDown</Code></Error>'.
+_SLOW = re.compile(r"rate.?limit|too.?many.?requests|slow.?down|throttl", re.IGNORECASE)
+_BRIEF = 400
+"""Characters of a body that is text. A longer one, such as a page, may speak of rate limits for other reasons."""
+_FINE = re.compile(r"success(?:ful(?:ly)?)?|succeeded|ok|成功", re.IGNORECASE)
 _FILTER = re.compile(r"content_?(?:filter|policy)|responsible_?ai|data_?inspection|\bsensitive\b", re.IGNORECASE)
 # Numbers of Z.AI (113x, 130x) and MiniMax (10xx) that no text explains.
 _NUMBERS = {"1113": 402, "1302": 429, "1303": 429, "1305": 429, "1002": 429, "1039": 429, "1004": 401, "1008": 402}
@@ -39,7 +47,7 @@ _NUMBERS = {"1113": 402, "1302": 429, "1303": 429, "1305": 429, "1002": 429, "10
 _NAMED = [
     (status, re.compile(pattern, re.IGNORECASE))
     for status, pattern in (
-        (429, r"rate.?limit|too.?many.?requests|resource.?exhausted|throttl|request.?limit|concurrency"),
+        (429, r"rate.?limit|slow.?down|too.?many.?requests|resource.?exhausted|throttl|request.?limit|concurrency"),
         (503, r"overload|unavailable|capacity|busy|loading.?model|model.?loading|not.?ready"),
         (504, r"time[d_-]?.?out|deadline"),
         (401, r"invalid.?api.?key|incorrect.?api.?key|unauthori[sz]ed|unauthenticated|authentication"),
@@ -86,9 +94,14 @@ def read_error(http_status: int, body: object) -> ServerError | None:
         # {"choices": [{...}], "error": null} is an answer. Beside choices, only "error" can make an error of it.
         is_error = bool(body.get("error") or body.get("errors"))
         found = body.get("error") if body.get("choices") else body
+    elif isinstance(body, str) and not is_error and len(body) <= _BRIEF:
+        found = re.sub(r"<[^<>]*>", " ", body)
+        is_error = _SLOW.search(found) is not None
     said = list(_read(found, 0)) if is_error or not isinstance(body, str) else []
     codes = list(dict.fromkeys(each for is_code, each in said if is_code and each.lower() != "error"))
     texts = list(dict.fromkeys(each for is_code, each in said if not is_code))
+    if not is_error:  # {"code": 0, "msg": "success", "data": null}
+        texts = [each for each in texts if not _FINE.fullmatch(each)]
     numbers = [int(each) for each in codes if re.fullmatch("[45][0-9][0-9]", each)]
     words = [each for each in codes if not each.isdigit()]
     if not is_error and not (texts or numbers or _NUMBERS.keys() & set(codes)):
@@ -105,7 +118,8 @@ def read_error(http_status: int, body: object) -> ServerError | None:
         numbers += [int(each) for each in _WRITTEN.findall(every)]
         named = next(number for number, pattern in _NAMED if pattern.search(every))
         status = next((each for each in numbers if each < 500), (numbers or [named])[0])
-    if _QUOTA.search(every) or (_QUOTA_OR_PACE.search(every) and not _PACE.search(every)):
+    is_long = status == 429 and _LONG.search(every) and not _SHORT.search(every)
+    if is_long or _QUOTA.search(every) or (_QUOTA_OR_PACE.search(every) and not _PACE.search(every)):
         status = 402
     code = next((each for each in (*words, *codes) if not re.fullmatch("[45][0-9][0-9]", each)), "")
     sentences = [each for each in texts if not any(each in other for other in texts if other != each)]
@@ -145,6 +159,8 @@ def _read(value: Any, depth: int) -> Iterator[tuple[bool, str]]:
                 item = ".".join(map(str, item[:9]))
             if name in _TEXTS and item:
                 yield from _read(item, depth + 1)
+            elif name in ("details", "violations"):  # Gemini: [{"violations": [{"quotaId": "...PerDay..."}]}, ...]
+                yield from (each for each in _read(item, depth + 1) if each[0])
 
 
 def _json_in(text: str) -> object:
