@@ -92,6 +92,13 @@ def alike(value: Any) -> str:
     return json.dumps({"reason": "Clarity: 2 typos. Safety: 1 line.", **dict.fromkeys(CRITERIA, value)})
 
 
+@pytest.mark.parametrize("reason", ["Good.", "It's fine, isn't it?", "Clarity: 2 typos", ""])
+def test_the_reason_of_single_quoted_json_ends_at_its_quote(reason: str) -> None:
+    marks = ", ".join(f"'{name}': 4" for name in CRITERIA)
+    for text in (f"{{'reason': '{reason}', {marks}}}", f"{{{marks}, 'reason': '{reason}'}}"):
+        assert read_scores(Completion(text)) == Scores(4, 4, 4, 4, reason)
+
+
 def lines(value: str, separator: str = ": ", before: str = "") -> str:
     return before + "\n".join(f"{name}{separator}{value}" for name in CRITERIA)
 
@@ -110,6 +117,8 @@ def lines(value: str, separator: str = ": ", before: str = "") -> str:
         lines("4/5"), lines("4 / 5"), lines("**4**/5"), lines("four out of five"), lines("1-5 scale: 4"),
         lines("4", " (1-5): "), lines("4", " (out of 5): "), lines("(1 to 5) 4"), lines("4 (1-5)"), lines("4 – fine"),
         lines("4", " | "), lines("Score: 4"), lines("4分", "：", "评分如下，"), lines("4 points"),
+        lines("4") + "\nTotal: 16/20", lines("4/5").replace("\n", ", ") + ". Overall score: **16 out of 20**.",
+        lines("4") + "\n总分：16/20", lines("４", "："), alike("４"), alike(4)[:-1] + ', "safety": 4}',
     ],
 )  # fmt: skip
 def test_every_way_to_state_a_mark(text: str) -> None:
@@ -125,6 +134,7 @@ def test_every_way_to_state_a_mark(text: str) -> None:
         json.dumps({"scale": "1-10", **dict.fromkeys(CRITERIA, 4)}), "Draft: " + alike(3) + "\nFinal: " + alike(4),
         lines("4/10"), lines("4-5"), lines("3 to 4"), lines("4.5"), lines("4,5"), lines("4 typos"),
         lines("excellent"), lines("4%"), lines("4", before="Marks out of 10:\n"), lines("4", before="满分 10 分。\n"),
+        lines("4/20"), lines("4") + "\nOverall: 8/10", alike(4)[:-1] + ', "clarity": 1}', lines("９", "："),
         lines("3 of 3 facts"), lines("3") + "\nOn reflection:\n" + lines("4"),
     ],
 )  # fmt: skip

@@ -15,7 +15,17 @@ CRITERIA = ("clarity", "correctness", "helpfulness", "safety")
 
 _MOST_OBJECTS = 100
 """Try to decode JSON at this many opening braces at most: each attempt may scan the rest of the answer."""
-_DECODER = json.JSONDecoder(strict=False)
+
+
+def _agreed(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; a key that it has twice, with two values, has none."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        found[key] = value if found.get(key, value) == value else None
+    return found
+
+
+_DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_agreed)
 # Keys of the mark in {"clarity": {"score": 5}}, of the scale in {"max_score": 10}, and of texts such as "clarity_note".
 _VALUE_KEYS = ("score", "mark", "rating", "value", "points", "grade", "得分", "分数", "评分")
 _SCALE_KEYS = re.compile(r"scale|max(?:imum)?(?:[_ ]?(?:score|mark|rating|points))?|out[_ ]of", re.IGNORECASE)
@@ -39,12 +49,19 @@ _MARK = re.compile(
 _OTHER_SCALE = re.compile(
     rf"(?:\b[01]{_RANGE}|out of |scale of |[/／]\s?|满分\s?)(?:10|20|100)\b|10\s?分制", re.IGNORECASE
 )
+# 'Total: 17/20': the sum of four marks
+_TOTAL = re.compile(
+    r"(?:total|sum|overall|总分|总计|合计)[^\d\n]{0,20}\d{1,2}(?:\.\d++)?\s?(?:[/／]|out of|of)\s?20\b", re.IGNORECASE
+)
+_FULL_WIDTH = {0xFF10 + digit: 0x30 + digit for digit in range(10)}
 _NAMED = {
     name: re.compile(rf"[\"']?\b{name}\b[^\d\n:：=|]{{0,14}}{_SCALE}(?:[:：=|]| [-–—] )\s*+", re.IGNORECASE)
     for name in CRITERIA
 }
 _STATED_REASON = re.compile(
-    r'"reason"\s*+:\s*+("(?:[^"\\]|\\.)*+")|^[^\w\n]*+(?:reason|理由)[^\w\n:：]*+[:：]\W*+(.+)',
+    r'"reason"\s*+:\s*+("(?:[^"\\]|\\.)*+")'
+    r"|'reason'\s*+:\s*+[\"']((?:[^\"'\\\n]|\\.|[\"'](?!\s*+[,}]))*+)"
+    r"|^(?![^\w\n]*+(?<=')reason')[^\w\n]*+(?:reason|理由)[^\w\n:：]*+[:：]\W*+(.+)",
     re.IGNORECASE | re.MULTILINE,
 )
 
@@ -58,7 +75,9 @@ def read_marks(text: str) -> tuple[dict[str, int], str]:
             found = {}
         reason = next((value for each in objects for key, value in _items(each) if _is_reason(key, value)), "")
     else:
-        found = {} if _OTHER_SCALE.search(text) else {name: list(_in_text(text, name)) for name in CRITERIA}
+        plain = text.translate(_FULL_WIDTH)
+        other = _OTHER_SCALE.search(_TOTAL.sub("", plain))
+        found = {} if other else {name: list(_in_text(plain, name)) for name in CRITERIA}
         reason = _reason_in(text)
     agreed = {name: marks[0] for name, marks in found.items() if len(set(marks)) == 1}
     return {name: mark for name, mark in agreed.items() if mark is not None}, " ".join(reason.split())
@@ -109,7 +128,7 @@ def _value(value: Any) -> int | None:
     if isinstance(value, dict):
         return next((_value(inner) for key, inner in value.items() if key.strip().lower() in _VALUE_KEYS), None)
     if isinstance(value, str):
-        match = _MARK.match(value)
+        match = _MARK.match(value := value.translate(_FULL_WIDTH))
         return _number(match["mark"]) if match and not _OTHER_SCALE.search(value) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -150,6 +169,10 @@ def _reason_in(text: str) -> str:
     """Return the reason in a text; a local model may escape it wrongly, and then there is none."""
     stated = _STATED_REASON.search(text)
     try:
-        return "" if stated is None else str(stated[2] or json.loads(stated[1], strict=False))
+        return (
+            ""
+            if stated is None
+            else str(json.loads(stated[1], strict=False) if stated[1] else stated[2] or stated[3] or "")
+        )
     except ValueError:
         return ""
