@@ -14,7 +14,7 @@ from selfinstruct.core.prompts import Asking, Completion
 from selfinstruct.strategies import Alpaca, SelfInstruct
 from selfinstruct.strategies.reading.lines import is_nothing, without_nothing
 from selfinstruct.strategies.reading.lists import read_list
-from selfinstruct.strategies.reading.loose_json import as_text, fields_of, read_json
+from selfinstruct.strategies.reading.loose_json import as_text, fields_of, read_fields, read_json
 from selfinstruct.strategies.reading.text_blocks import LABEL_FIRST, TASK, read_blocks, read_examples
 from selfinstruct.strategies.wording import load_wording
 
@@ -180,6 +180,7 @@ def longer(more: str) -> list[dict[str, str]]:
     return [block("Add.", "1, 2", "3\n" + more.replace("|", "\n")), SING]
 
 
+QUOTED = {"instruction": "Sing.", "output": "It grew.\nIt\n\n> stayed."}
 BLOCKS = {  # | stands for a line's end
     "as asked": (HEADED.format(""), TWO),
     "no numbers": ("Instruction: Add.|Input: 1, 2|Output: 3|Instruction: Sing.|Input: -|Output: La.", TWO),
@@ -195,6 +196,8 @@ BLOCKS = {  # | stands for a line's end
     "full width": ("### ４|指令：Add.|输入：1, 2|输出：3|### ５|【指令】Sing.|【输入】-|【输出】：La.", TWO),
     "fenced": (f"Sure!|```|{HEADED.format('')}|```", TWO),
     "a farewell": ("Instruction: Add.|Input: 1, 2|Output: 3|---|Instruction: Sing.|Output: La.|---|Enjoy!", [ADD, LA]),
+    "a Chinese farewell": (f"{HEADED.format('')}||以上任务希望对您有帮助！", TWO),
+    "a block quote": ("> **Instruction:** Sing.|> **Output:** It grew.|> It|>|> > stayed.", [QUOTED]),
     "a farewell to the tasks": (f"{HEADED.format('')}||I hope these tasks help.", TWO),
     "input first": ("Input: 1, 2|Instruction: Add.|Output: 3||Input: -|Instruction: Sing.|Output: La.", TWO),
     "input first, once": ("#4|Input: 1, 2|Instruction: Add.|Output: 3|#5|Instruction: Sing.|Output: La.", [ADD, LA]),
@@ -293,6 +296,7 @@ def test_fields_may_be_named_by_the_wording() -> None:
 
 A, B = {"instruction": "Sing.", "output": "La."}, {"instruction": "Dance.", "output": "{[("}
 AB = json.dumps([A, B])
+LATEX = [r"\frac{1}{2} and \beta", "\\frac \\times\n\there", "\\( x \\times \\pi \\)\nA"]
 JSONS = {
     "as asked": (f'{{"tasks": {AB}}}', [A, B]),
     "spread over lines": (json.dumps({"tasks": [A, B]}, indent=2), [A, B]),
@@ -312,6 +316,14 @@ JSONS = {
     "strings": ('{"tasks": ["a", "b"]}', ["a", "b"]),
     "strings, one broken": ('{"tasks": ["a", "b "c" d", "e"]}', ["a", "e"]),
     "a number too long": ('{"tasks": [{"n": ' + "9" * 5000 + "}, " + json.dumps(B) + "]}", [B]),
+    "LaTeX": (r'{"tasks": ["\frac{1}{2} and \beta", "\\frac \times\n\there", "\( x \times \pi \)\nA"]}', LATEX),
+    "a word's edges": (r'["\bcat\b", "a\tb\nc"]', [r"\bcat\b", "a\tb\nc"]),
+    "two objects around": (f'{{"data": {{"tasks": {AB}}}}}', [A, B]),
+    "three objects around": (f'{{"reply": {{"data": {{"items": {AB}}}}}}}', [A, B]),
+    "encoded twice": (json.dumps(json.dumps({"tasks": [A, B]})), [A, B]),
+    "a list encoded twice": (json.dumps({"tasks": AB}), [A, B]),
+    "columns": (json.dumps({"instruction": ["Sing.", "Dance."], "output": ["La.", "{[("]}), [A, B]),
+    "a list of lines": ('{"instruction": "Sing.", "output": ["La.", "Lo."]}', [A | {"output": ["La.", "Lo."]}]),
     "empty": ('{"tasks": []}', []),
     "an object": ("{}", [{}]),
     "prose": ("I have [two] ideas.", None),
@@ -336,11 +348,28 @@ def test_json(answer: str, items: list[object] | None) -> None:
         ({"answer": "loose", "output": "proper"}, {"output": "proper"}),
         ({"output": ["1. a", "2. b"], "input": {"n": 1}}, {"output": "1. a\n2. b", "input": '{"n": 1}'}),
         ({"class_label": True}, {"label": "true"}),
+        ({"instruction": "a", "input": float("nan")}, {"instruction": "a", "input": None}),
+        ({"instruction": "a", "context": "b"}, {"instruction": "a", "input": "b"}),
         ({}, {}),
     ],
 )
 def test_fields_of_a_json_item(item: dict[str, object], fields: dict[str, str | None]) -> None:
     assert fields_of(item) == fields
+
+
+@pytest.mark.parametrize(
+    ("more", "lost"),
+    [
+        ({"instances": [{"input": "x", "output": "y"}]}, '{"instances": [{"input": "x", "output": "y"}]}'),
+        ({"input": "x", "context": "y"}, '{"context": "y"}'),
+        ({"answer": "Lo."}, '{"answer": "Lo."}'),
+        ({"answer": "La.", "id": "t4", "number": 4, "note": "", "tags": []}, ""),
+    ],
+)
+def test_what_an_item_has_beside_its_fields_gets_a_verdict(more: dict[str, object], lost: str) -> None:
+    read = read_fields(json.dumps([A | more]), "tasks", ("instruction",), truncated=False)
+    assert read.lost == ([f"left_out: {lost}"] if lost else [])
+    assert read.items[0] | A == read.items[0]
 
 
 # --- small readers --------------------------------------------------------------------------------

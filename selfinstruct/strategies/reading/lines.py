@@ -61,8 +61,13 @@ _MOST_PARTS = 100
 
 
 def lines_of(text: str) -> list[str]:
-    """Split at LF, CRLF, and CR only; `str.splitlines` also splits at characters such as U+2028, which are content."""
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    """Split at LF, CRLF, and CR only; `str.splitlines` also splits at characters such as U+2028, which are content.
+
+    The marks of a block quote are removed if every line has them.
+    """
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    quoted = len(lines) > 1 and all(line[:1] == ">" or not line.strip() for line in lines)
+    return [line[1:].removeprefix(" ") for line in lines] if quoted else lines
 
 
 def indent_of(line: str) -> int:

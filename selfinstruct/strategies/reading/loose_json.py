@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Collection, Mapping
 from itertools import chain
@@ -21,6 +22,10 @@ from .marks import LOOSE, PROPER, is_mark
 
 _MOST_BROKEN = 50
 """Stop after this many broken items: recovering from each may scan the rest of the response."""
+_MOST_WRAPPERS = 3
+"""Objects around the one that holds the list: {"data": {"result": {"tasks": [...]}}}."""
+_MATERIAL = {"context": "input", "上下文": "input"}
+"""Names that JSON items alone have, beside no input."""
 _MOST_CHARACTERS = 100_000
 """An item that is no strict JSON is read up to this length."""
 # Where the item after a broken one begins, by the first character of the broken one: '}, {', '} {', '", "', '],['
@@ -34,7 +39,11 @@ _TOKEN = re.compile(
     rf"(?:\s|{_COMMENT})*+(?:(?P<string>{_STRING})|(?P<key>[^\W\d]\w*+)(?=\s*+:)|(?P<other>[\[\]{{}},:]|[\w.+-]++))",
     re.VERBOSE | re.DOTALL,
 )
-_CONSTANTS = {"True": "true", "False": "false", "None": "null", "undefined": "null"}
+# LaTeX with single backslashes: '\\frac', '\\beta', '\\times'. No text has a form feed or a backspace in a word.
+_LATEX = re.compile(
+    r"\\(?:((?<=\w\\)[bf]|[bfr](?=[A-Za-z])|t(?=imes|heta|ext|frac|au\b)|n(?=abla|eq\b|otin))|.)", re.DOTALL
+)
+_CONSTANTS = {"True": "true", "False": "false", "None": "null", "undefined": "null", "nan": "null"}
 # '{"tasks"', '[{', '[]', "{name:" are JSON; '[1] see the note' and '{name}' are not.
 _BEGINS = re.compile(r"[{\[]\s*+(?:[\"'“{\[\]}/#]|\w++\s*+:|$)")
 # '{"note": "x", "tasks": [': members before the list that holds the items
@@ -67,10 +76,14 @@ def read_json(text: str, key: str, truncated: bool = False) -> Extract[Any] | No
         truncated: Whether the token limit cut the response, so that an item that is not closed is incomplete.
     """
     text = "\n".join(lines_of(text))
+    # The whole response as one string: "{\"tasks\": [...]}"
+    if text.lstrip()[:1] == '"' and isinstance(packed := _unpacked(text.strip()), str) and packed[:1] in ("{", "["):
+        text = packed
     extract: Extract[Any] = Extract()
     at, last = _opening(text, 0), 0
     if at < 0:
         return None
+    text = text[:at] + _LATEX.sub(lambda found: f"\\\\{found[1]}" if found[1] else found[0], text[at:])
     while at >= 0:
         extract.lose("left_out", _outside(text[last:at]))
         last = _read_value(text, at, key, truncated, extract)
@@ -92,10 +105,12 @@ def read_fields(
     extract: Extract[dict[str, str | None]] = Extract(lost=read.lost)
     for item in read.items:
         fields = fields_of(item) if isinstance(item, dict) else {}
+        further = {key: value for key, value in item.items() if _is_further(key, value, fields)} if fields else {}
         if texts and isinstance(item, str):
             fields["instruction"] = item
         if any((fields.get(name) or "").strip() for name in wanted):
             extract.items.append(fields)
+            extract.lose("left_out", as_text(further) if further else "")
         else:
             extract.lose("unreadable_item", as_text(item))
     return extract
@@ -107,17 +122,23 @@ def fields_of(item: Mapping[str, Any]) -> dict[str, str | None]:
     {'Instruction': 'Plan ...', '答案': '...'} becomes {'instruction': 'Plan ...', 'output': '...'}.
     """
     found: dict[str, str | None] = {}
-    for names in (PROPER, LOOSE):
+    for names in (PROPER, LOOSE, _MATERIAL):
         for key, value in item.items():
             name = names.get(str(key).strip().lower().replace("_", " "))
             if name is not None and found.get(name) is None:
-                found[name] = None if value is None else as_text(value)
+                found[name] = as_text(value) if value is not None and not _is_nan(value) else None
     return found
+
+
+def _is_further(key: object, value: object, fields: Mapping[str, str | None]) -> bool:
+    """Return whether a member of an item is text that is in none of its fields, and not its number."""
+    text = "" if isinstance(value, int | float) else as_text(value)
+    return text not in ("", "[]", "{}") and text not in fields.values() and str(key).strip().lower() != "id"
 
 
 def as_text(value: object) -> str:
     """Return a JSON value as the text of a field: strings as they are, a list of strings as lines, the rest as JSON."""
-    if value is None:
+    if value is None or _is_nan(value):
         return ""
     if isinstance(value, str):
         return value.replace("\r\n", "\n").strip()
@@ -128,6 +149,11 @@ def as_text(value: object) -> str:
         return json.dumps(value, ensure_ascii=False)
     except (ValueError, RecursionError):
         return ""
+
+
+def _is_nan(value: object) -> bool:
+    """Return whether a value is NaN, which stands for a missing one."""
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _opening(text: str, at: int) -> int:
@@ -164,11 +190,35 @@ def _read_value(text: str, at: int, key: str, truncated: bool, extract: Extract[
             return _read_items(text, listed.end(), truncated, extract)
         return _skip_item(text, at, extract)
     # {"tasks": [...]} or {"items": [...]} holds the tasks in its list; {"instruction": ...} is itself a task.
-    lists = [value[key]] if isinstance(value.get(key), list) else []
-    if not lists and not fields_of(value):
-        lists = [each if isinstance(each, list) else [each] for each in value.values() if isinstance(each, list | dict)]
-    extract.items.extend(chain(*lists) if lists else [value])
+    extract.items.extend(_listed(value, key))
     return end
+
+
+def _listed(value: dict[str, Any], key: str, depth: int = 0) -> list[Any]:
+    """Return the items in an object: a list under `key`, or lists and objects in one that is no item, or the object."""
+    inner = _unpacked(value.get(key))
+    if isinstance(inner, list):
+        return inner
+    # {"instruction": ["A", "B"], "output": ["x", "y"]}: columns
+    columns = [
+        each for each in value.values() if isinstance(each, list) and all(isinstance(cell, str) for cell in each)
+    ]
+    if len(columns) == len(value) > 1 and len({*map(len, columns)}) == 1 and "instruction" in fields_of(value):
+        return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
+    inside = [] if fields_of(value) else [each for each in value.values() if isinstance(each, list | dict)]
+    lists = [
+        each if isinstance(each, list) else _listed(each, key, depth + 1) if depth < _MOST_WRAPPERS else [each]
+        for each in inside
+    ]
+    return list(chain(*lists)) if lists else [value]
+
+
+def _unpacked(value: Any) -> Any:
+    """Return the value of JSON inside a string, or the value itself."""
+    if isinstance(value, str) and value[:1] in ("[", "{", '"'):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(value)
+    return value
 
 
 def _read_items(text: str, at: int, truncated: bool, extract: Extract[Any]) -> int:
@@ -236,10 +286,13 @@ def _mend(text: str, truncated: bool) -> tuple[str, int]:
 
 
 def _mend_string(text: str) -> str:
-    """Return a quoted string in double quotes. '\\d' is a backslash and a letter, unless '\\n' may also be meant so."""
+    """Return a quoted string in double quotes. '\\d' is a backslash and a letter, unless '\\n' may also be meant so.
+
+    It may within a word, as in 'C:\\docs\\new'.
+    """
     body = text[1:-1].replace("\\'", "'") if text[0] == "'" else text[1:-1]
     if text[0] != '"':
         body = re.sub(r'(\\.)|"', lambda found: found[1] or '\\"', body, flags=re.DOTALL)
-    if not re.search(r"\\[bfnrt](?=[a-z])", body):
+    if not re.search(r"[\w:]\\[bfnrt](?=[a-z])", body):
         body = re.sub(r"\\([\"\\/bfnrt]|u[0-9a-fA-F]{4})?", lambda found: found[0] if found[1] else r"\\", body)
     return f'"{body}"'

@@ -46,10 +46,11 @@ _BLOCK_SIGN = re.compile(r"[|>][+-]?+[1-9]?+[+-]?+[ \t]*+$")
 _QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'(?:[^']|'')*+'", re.DOTALL)
 _MOST_YAML = 100_000
 """Characters of a value that are read as YAML."""
-# 'I hope these tasks help!', 'Let me know if you need more tasks.', '希望这些任务 ...'
+# 'I hope these tasks help!', 'Let me know if you need more tasks.', '希望这些任务 ...', '以上任务希望对您有帮助！'
 _FAREWELL = re.compile(
     r"(?:(?:(?:I |We )?hope|Let me know|Feel free|Would you like|If you (?:need|want|would like))\b|希望|如需|如果需要)"
-    r".*(?:\b(?:tasks|instructions)\b|(?:these|more)(?: \w+)? examples\b|任务|指令|示例)",
+    r".*(?:\b(?:tasks|instructions)\b|(?:these|more)(?: \w+)? examples\b|任务|指令|示例)"
+    r"|(?:以上|上述|这些)(?:是|为)?[^，。！]{0,12}(?:任务|指令|示例)[^。！]{0,8}(?:希望|如需|如果需要|对您|对你)",
     re.IGNORECASE,
 )
 
