@@ -296,7 +296,7 @@ def test_fields_may_be_named_by_the_wording() -> None:
 
 A, B = {"instruction": "Sing.", "output": "La."}, {"instruction": "Dance.", "output": "{[("}
 AB = json.dumps([A, B])
-LATEX = [r"\frac{1}{2} and \beta", "\\frac \\times\n\there", "\\( x \\times \\pi \\)\nA"]
+LATEX = [r"\frac{1}{2} and \beta", "\\frac \\times\n\there", "\\( \\pi \\)\nand"]
 JSONS = {
     "as asked": (f'{{"tasks": {AB}}}', [A, B]),
     "spread over lines": (json.dumps({"tasks": [A, B]}, indent=2), [A, B]),
@@ -316,7 +316,7 @@ JSONS = {
     "strings": ('{"tasks": ["a", "b"]}', ["a", "b"]),
     "strings, one broken": ('{"tasks": ["a", "b "c" d", "e"]}', ["a", "e"]),
     "a number too long": ('{"tasks": [{"n": ' + "9" * 5000 + "}, " + json.dumps(B) + "]}", [B]),
-    "LaTeX": (r'{"tasks": ["\frac{1}{2} and \beta", "\\frac \times\n\there", "\( x \times \pi \)\nA"]}', LATEX),
+    "LaTeX": (r'{"tasks": ["\frac{1}{2} and \beta", "\\frac \times\n\there", "\( \pi \)\nand"]}', LATEX),
     "a word's edges": (r'["\bcat\b", "a\tb\nc"]', [r"\bcat\b", "a\tb\nc"]),
     "two objects around": (f'{{"data": {{"tasks": {AB}}}}}', [A, B]),
     "three objects around": (f'{{"reply": {{"data": {{"items": {AB}}}}}}}', [A, B]),

@@ -288,11 +288,11 @@ def _mend(text: str, truncated: bool) -> tuple[str, int]:
 def _mend_string(text: str) -> str:
     """Return a quoted string in double quotes. '\\d' is a backslash and a letter, unless '\\n' may also be meant so.
 
-    It may within a word, as in 'C:\\docs\\new'.
+    It may in 'C:\\docs\\new' and '\\(\\nu\\)', but not behind the end of a sentence or formula.
     """
     body = text[1:-1].replace("\\'", "'") if text[0] == "'" else text[1:-1]
     if text[0] != '"':
         body = re.sub(r'(\\.)|"', lambda found: found[1] or '\\"', body, flags=re.DOTALL)
-    if not re.search(r"[\w:]\\[bfnrt](?=[a-z])", body):
+    if not re.search(r"(?:^|[^.!?,;)])\\[nt](?=[a-z])|\\(?:n(?:u|e|i|ot)|t(?:o|an|op))\b", body):
         body = re.sub(r"\\([\"\\/bfnrt]|u[0-9a-fA-F]{4})?", lambda found: found[0] if found[1] else r"\\", body)
     return f'"{body}"'
