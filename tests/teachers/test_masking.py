@@ -127,6 +127,8 @@ def test_a_key_in_pieces_is_masked(size: int, part: Callable[[str], Any]) -> Non
     for name in ("reasoning", "reasoning_content", "reasoning_details", "thinking"):
         beside = completion_of(mask, {"content": "Yes", name: pieces})
         assert (beside.text, beside.reasoning.replace("\n", "")) in (("Yes", f"Say {MASK}, I said."), ("Yes", ""))
+    refusals = [{"type": "refusal", "refusal": KEY[at : at + size]} for at in range(0, len(KEY), size)]
+    assert completion_of(mask, {"content": [part("No. "), *refusals]}).error == f"refusal: {MASK}"
     answer = answer_with({"content": [part("Hello, "), part("you.")]})
     assert mask.body(answer) is answer
 

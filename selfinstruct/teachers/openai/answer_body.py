@@ -99,7 +99,7 @@ def _read(body: object, prompt: Prompt) -> Completion:
     fields = message if isinstance(message, Mapping) else choice
     content = fields.get("content")
     text, thought = texts_of(choice.get("text") if content is None else content)
-    refusal = texts_of(fields.get("refusal"))[0] or _refusal_in(content)
+    refusal = texts_of(fields.get("refusal"))[0] or refusal_in(content)
     beside = next((found for name in _REASONING_FIELDS if (found := "".join(texts_of(fields.get(name))))), "")
     reasoning = storable("\n".join(part for part in (beside, thought) if part))
 
@@ -154,7 +154,7 @@ def texts_of(content: object, depth: int = 0) -> tuple[str, str]:
     return (text, thought) if "text" in kind or kind == "message" else ("", "")
 
 
-def _refusal_in(content: object) -> str:
+def refusal_in(content: object) -> str:
     """The refusal in a list of parts: [{"type": "refusal", "refusal": "I can't help."}]."""
     parts = content if isinstance(content, list) else []
     return "".join(texts_of(part.get("refusal"))[0] for part in parts if isinstance(part, Mapping))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ...config.secrets import random_looking
-from .answer_body import brief, one_line, texts_of
+from .answer_body import brief, one_line, refusal_in, texts_of
 
 MASK = "[key]"
 _LEAST = 8
@@ -104,16 +104,18 @@ class SecretMask:
 
         [{"type": "text", "text": "sk-li"}, {"type": "text", "text": "ve-Zq7"}] -> [{"type": "text", "text": "[key]"}]
         """
-        text, thought = (self.text(said) for said in _joined_texts(raw))
-        if len(raw) < 2 or (text, thought) == _joined_texts(items):
+        joined = [self.text(said) for said in _joined_texts(raw)]
+        if len(raw) < 2 or joined == _joined_texts(items):
             return items
-        others = [item for item in items if not any(texts_of(item))]
-        return [{"type": "text", "text": text}, {"type": "thinking", "text": thought}, *others]
+        kinds = ({"type": "text", "text": joined[0]}, {"type": "thinking", "text": joined[1]})
+        others = [item for item in items if not any(_joined_texts([item]))]
+        return [*kinds, {"type": "refusal", "refusal": joined[2]}, *others]
 
 
-def _joined_texts(parts: list[Any]) -> tuple[str, str]:
+def _joined_texts(parts: list[Any]) -> list[str]:
+    """Return the text, the reasoning, and the refusal that the parts of a content make."""
     text, thought = texts_of(parts)
-    return text.replace("\0", ""), thought.replace("\0", "").replace("\n", "")
+    return [said.replace("\0", "") for said in (text, thought.replace("\n", ""), refusal_in(parts))]
 
 
 def _unescape(text: str, places: Sequence[int]) -> tuple[str, Sequence[int]] | None:
