@@ -67,12 +67,12 @@ def explain(
             assert id is not None
             story = explain_in(snapshot, id)
 
-        # Print its story.
-        if as_json:
-            print(printable_json(asdict(story)))
-            return
-        width, bold = shutil.get_terminal_size((100, 24)).columns, sys.stdout.isatty()
-        lines = describe(story, width=min(width, 140), bold=bold, full=full)
+            # Print its story while the journal is open: a value that can't be shown may be damaged.
+            if as_json:
+                print(printable_json(asdict(story)))
+                return
+            width, bold = shutil.get_terminal_size((100, 24)).columns, sys.stdout.isatty()
+            lines = describe(story, width=min(width, 140), bold=bold, full=full)
         # Bold text is written by escapes, which the safe stream would show as text.
         print("\n".join(lines), file=getattr(sys.stdout, "unfiltered", None) if bold else None)
 

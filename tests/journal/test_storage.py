@@ -312,6 +312,7 @@ def test_a_damaged_journal_is_reported_before_anything_is_asked(
         "page in the middle overwritten",
         "no such table",
         "JSON of the configuration",
+        "cost",
         *(
             pytest.param(name, marks=pytest.mark.slow)
             for name in ("JSON of a seed", "text that is no UTF-8", "cut in half", "text file", "folder")
