@@ -45,6 +45,8 @@ def _rows(now: Status) -> dict[str, str]:
         "tokens": f"{now.prompt_tokens:,} in prompts, {now.completion_tokens:,} generated",
         **spending(now),
     }
+    if now.killed:
+        rows["  at most"] = f"{now.killed:,} of the requests were in flight at a kill, and count with their worst case"
     if now.taken_over:
         rows["inherited"] = f"{now.taken_over:,} answers of another run"
     # Open batch jobs.

@@ -74,8 +74,9 @@ class Status:
     questions: answered proposals. refused: rejections of tasks, answers and instances, by reason. requests: requests
     sent, including retries. asked: questions that these requests were for. unanswered: questions among them without an
     answer. assumed: requests that count with the most that they may have taken, because the teacher didn't say
-    how much. taken_over: answers inherited from another run, at no cost to this one. records_asked: records that don't
-    come from inherited answers. cost_usd: dollars spent; None if a price is unknown. by_purpose, by_teacher: requests,
+    how much. killed: the most requests that were in flight when a start was killed, included in all sums. taken_over:
+    answers inherited from another run, at no cost to this one. records_asked: records that don't come from
+    inherited answers. cost_usd: dollars spent; None if a price is unknown. by_purpose, by_teacher: requests,
     tokens and dollars. waiting: the open batch jobs, one line each. running: whether a process works on the run now.
     """
 
@@ -108,6 +109,7 @@ class Status:
     strategy: str = ""
     price_source: str | None = None
     assumed: int = 0
+    killed: int = 0
 
     @property
     def last_start(self) -> str:
@@ -177,6 +179,8 @@ def status_of(run: Run, journal: Journal, running: bool) -> Status:
         completion_tokens=totals.completion_tokens,
         cost_usd=None if any(each.prompt_tokens for each in unpriced) else totals.cost_usd,
         assumed=totals.assumed,
+        killed=count("SELECT coalesce(sum(requests), 0) FROM answers WHERE inherited = 0 AND error LIKE 'killed: %'")
+        + (0 if running else sum(amounts.requests for _, amounts, _ in journal.reserved.left_behind())),
         by_purpose=_used_by(journal, "purpose", running=running),
         by_teacher=_used_by(journal, "teacher", running=running),
         waiting=journal.jobs.standing(),

@@ -533,3 +533,16 @@ def test_a_journal_that_was_lost_beside_its_dataset_is_never_replaced(
         assert not journal.exists() or not journal.read_bytes()
     shutil.copy(tmp_path / "copy", journal)
     assert run(make_config()).outcome.reason == "target"
+
+
+def test_status_says_that_a_kill_makes_amounts_upper_bounds(make_config: Callable[..., Any]) -> None:
+    done = run(make_config())
+    assert done.status().killed == 0
+    with closing(sqlite3.connect(done.path / "journal.sqlite")) as db, db:
+        db.execute("INSERT INTO meta VALUES ('reserved:fake', '[4, 100, 100, 0.0]')")
+    line = r"at most +4 of the requests were in flight at a kill"
+    assert Run(done.path).status().killed == 4
+    assert re.search(line, cli("status", done.path).stdout)
+    run(make_config(target=50))
+    assert Run(done.path).status().killed == 4
+    assert re.search(line, cli("status", done.path).stdout)
