@@ -43,6 +43,7 @@ class Proposals:
         recall_only: bool,
     ) -> None:
         self._config, self._target, self._recall_only = opened.configs[-1], opened.target, recall_only
+        self._in_batches = any(each.in_batches for each in self._config.all_teachers)
         self._watch = YieldWatch(opened, pool)
         self._pool, self._asker, self._generations, self._changed = pool, asker, generations, changed
         self._answers: dict[int, asyncio.Task[Answer] | Answer] = {}
@@ -107,6 +108,9 @@ class Proposals:
             return False
         if self._next_question < self._needed:
             return True
+        # Before the first task it is unknown whether any answer can be used.
+        if not self._pool.admitted and not self._in_batches and ahead >= self._config.concurrency:
+            return False
         missing = self._target - (len(self._pool.admitted) - failed)
         return missing > 0 and ahead < math.ceil(missing / self._expected_yield())
 
