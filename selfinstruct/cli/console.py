@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core.counted import counted
 from ..core.errors import SelfInstructError, machine_error
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def spending(now: Status) -> dict[str, str]:
     if len(now.by_teacher) > 1:
         parts |= _shares("by", now.by_teacher, priced)
     if now.assumed:
-        parts["  worst case"] = f"{now.assumed:,} of the requests: no answer, or no credible token counts"
+        parts["  worst case"] = f"{counted(now.assumed, 'request')} without an answer or credible token counts"
     if now.cost_usd is None:
         return {"cost": "not known", **parts}
     source = f" ({now.price_source})" if now.price_source else ""
@@ -143,7 +144,7 @@ def spending(now: Status) -> dict[str, str]:
 
 def _shares(word: str, used: dict[str, dict[str, float]], priced: bool) -> dict[str, str]:
     return {
-        f"  {word} {name}": f"{each['requests']:,.0f} requests, {each['prompt_tokens']:,.0f} + "
+        f"  {word} {name}": f"{counted(each['requests'], 'request')}, {each['prompt_tokens']:,.0f} + "
         f"{each['completion_tokens']:,.0f} tokens" + (f", ${each['cost_usd']:,.4f}" if priced else "")
         for name, each in used.items()
     }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..core.counted import counted
 from .console import Debug, plain_errors, say, table
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def dedup(
             rows["left out"] = f"{done.dropped:,} without a text"
         if done.uncompared:
             rows["not compared"] = f"{done.uncompared:,} without a text"
-        work = f"{done.work.postings:,} postings read, {done.work.compared:,} pairs compared"
+        work = f"{counted(done.work.postings, 'posting')} read, {counted(done.work.compared, 'pair')} compared"
         table(rows | closing_rows(done, explain, {"work": work}))
 
 

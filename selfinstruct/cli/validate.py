@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core.counted import counted
 from .console import Debug, plain_errors, printable_json, say, table
 
 if TYPE_CHECKING:
@@ -68,11 +69,12 @@ def _print_report(report: Report) -> None:
         rows["longest row"] = f"{report.longest:,} tokens{'' if report.counted else ', estimated'}"
     if report.suited:
         rows["also reads"] = f"config {', '.join(report.suited)}"
-    rows["found"] = f"{errors} errors, {len(report.findings) - errors} warnings" if report.findings else "nothing"
+    warnings = counted(len(report.findings) - errors, "warning")
+    rows["found"] = f"{counted(errors, 'error')}, {warnings}" if report.findings else "nothing"
     table(rows)
     # 'error: foreign_role, train.jsonl:3 (2 rows)', then the effect and the remedy.
     for finding in report.findings:
-        count = f" ({finding.rows:,} row{'s' if finding.rows > 1 else ''})" if finding.rows else ""
+        count = f" ({counted(finding.rows, 'row')})" if finding.rows else ""
         print(f"\n{finding.level}: {finding.code}, {finding.where}{count}")
         print(f"  {finding.what}")
         print(f"  to change: {finding.change}")

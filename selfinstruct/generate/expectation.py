@@ -9,6 +9,7 @@ from typing import Any
 
 from ..config.options import teachers_for
 from ..config.run_config import RunConfig
+from ..core.counted import counted
 from ..filters import Filter, describe_filters
 from ..journal.folder import Run, foresee_start, has_journal
 from ..teachers.egress import in_clear
@@ -114,14 +115,14 @@ def _judge(config: RunConfig) -> dict[str, str]:
 
 def _share(share: PurposeEstimate) -> str:
     usage, cost = share.usage, "" if share.cost_usd is None else f", ${share.cost_usd:,.2f}"
-    return f"{share.requests:,} requests, {usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens{cost}"
+    return f"{counted(share.requests, 'request')}, {usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens{cost}"
 
 
 def _caps(config: RunConfig) -> str:
     """Return the caps of a configuration in words."""
     caps = [
         f"${config.max_cost_usd:g}" if config.max_cost_usd is not None else "",
-        f"{config.max_requests:,} requests" if config.max_requests is not None else "",
+        counted(config.max_requests, "request") if config.max_requests is not None else "",
         f"{config.max_tokens:,} tokens" if config.max_tokens is not None else "",
     ]
     return ", ".join(cap for cap in caps if cap) or "none"

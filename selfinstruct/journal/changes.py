@@ -15,6 +15,7 @@ from typing import Any
 
 from ..config.fields import MayChange
 from ..config.run_config import digest_of, may_change
+from ..core.counted import counted
 from ..core.errors import ConfigChanged, UsageError
 from ..core.tasks import SeedTask
 from ..seeds.load import SeedChange, compare_seeds, seeds_digest
@@ -85,7 +86,7 @@ def change_of(
 
     added = seed_change.added
     if added:
-        messages.append(f"{len(added):,} new seeds, {_some([task.id for task in added])}: a new generation")
+        messages.append(f"{counted(len(added), 'new seed')}, {_some([task.id for task in added])}: a new generation")
     messages += [_line(key, last.meaning, meaning) + ": a new generation" for key in changed if key != "seeds"]
     return Change(meaning, added, begins=bool(changed), messages=tuple(messages))
 
