@@ -47,7 +47,8 @@ def _dataset_bytes(folder: Path) -> dict[str, bytes]:
 
 
 def answers_in(folder: Path) -> int:
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(folder / "journal.sqlite")) as db:
+    journal = f"file:{folder}/journal.sqlite?mode=ro"  # else an early look would create an empty file
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(journal, uri=True)) as db:
         return int(db.execute("SELECT count(*) FROM answers WHERE key NOT LIKE 'failed:%'").fetchone()[0])
     return 0
 

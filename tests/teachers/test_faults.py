@@ -61,18 +61,18 @@ def prompts_of(folder: Path) -> Iterator[tuple[str, str, str, str | None]]:
 
 def assert_no_wrong_row(folder: Path) -> None:
     """Every record is, word for word, what the fake answers to the questions that it came from."""
-    proposed, developed = {}, []
+    proposed, developed = {}, {}
     for key, purpose, prompt, _ in prompts_of(folder):
         if purpose == "propose":
             proposed[key] = fake_answer(prompt)
         elif purpose == "instances":
-            developed.append((prompt, fake_answer(prompt)))
+            developed[prompt] = fake_answer(prompt)  # a prompt may be in several rows, some of which failed
     for record in Run(folder).records():
         told = proposed[f"p:{record.question}"]
         assert record.instruction in told
         if record.strategy == "self_instruct":
             task = " ".join(record.instruction.split()).rstrip(":")
-            (told,) = (answer for prompt, answer in developed if prompt.rstrip().endswith(task))
+            (told,) = (answer for prompt, answer in developed.items() if prompt.rstrip().endswith(task))
         for instance in record.instances:
             assert instance.input in told
             assert instance.output.strip()
