@@ -164,9 +164,9 @@ class Store:
     def flush(self) -> None:
         """Write all waiting rows, and wait until they are durable."""
         notes, waiting = self._take()
-        if not notes and not waiting:
+        if not notes and not waiting and self._writing is None:
             return
-        try:
+        try:  # also with nothing new: what was taken before may still be on its way
             self._thread.submit(self._transact, [*notes, *(row for row, _ in waiting)]).result()
         except Exception as error:
             self._give_back(notes, waiting, error)
