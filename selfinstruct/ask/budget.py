@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -22,13 +21,9 @@ from ..journal.journal import Totals
 from ..journal.reserved import Amounts, Reserved
 from ..teachers.counting import Bound, bytes_bound, charge
 from .prices import Price, check_prices
+from .reserved_peak import ReservedPeak
 
 _log = logging.getLogger(__name__)
-
-_HEADROOM = 8
-"""The journal holds an eighth more than what is in flight: below eight requests, nothing more."""
-_LOWER_S = 2.0
-"""Seconds after which a row that is twice too high is lowered. Answers come in waves, and each raise is a commit."""
 
 
 class BudgetSpent(Exception):
@@ -120,7 +115,8 @@ class Budget:
             ConfigError: Dollars are capped and a price is unknown.
         """
         check_prices(config, prices)
-        self._prices, self._bounds, self._disk = prices, bounds or {}, reserved
+        self._prices, self._bounds = prices, bounds or {}
+        self._peak = None if reserved is None else ReservedPeak(reserved)
         self.priced = None not in prices.values()
         self.max_cost_usd = config.max_cost_usd
         self.max_tokens = config.max_tokens
@@ -136,11 +132,6 @@ class Budget:
         self._excess: dict[str, Usage] = defaultdict(Usage)
         self._changed = asyncio.Event()
         self._warned: set[str] = set()
-        # By teacher, what the journal must hold, what it holds, and a lock for writing more.
-        self._unsaved: dict[str, Amounts] = defaultdict(Amounts)
-        self._saved: dict[str, Amounts] = defaultdict(Amounts)
-        self._saving: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._needed_at = 0.0
 
     async def reserve(self, prompt: Prompt, teacher: str) -> Reservation:
         """Reserve the worst case of sending `prompt` to `teacher`; wait for answers in flight if it doesn't fit now.
@@ -323,41 +314,18 @@ class Budget:
 
     async def save(self, reservation: Reservation) -> None:
         """Have the journal hold what a question may cost before its next request leaves. Raises StorageError."""
-        if self._disk is None:
-            return
-        teacher, needed = reservation.teacher, reservation.spent.plus(reservation.worst)
-        total = self._unsaved[teacher]
-        total.add(reservation.unsaved, -1)
-        total.add(needed)
-        reservation.unsaved = needed
-        if self._saved[teacher].covers(total):
-            return
-        # One commit at a time: it covers all who have come meanwhile, and they find that when it's their turn.
-        needed = total.plus(Amounts())
-        async with self._saving[teacher]:
-            if not self._saved[teacher].covers(needed):
-                # A little more than needed, so that a steady run with its ups and downs seldom has a new peak.
-                told = self._saved[teacher].peak(total.plus(total.share(_HEADROOM)))
-                await self._disk.commit(teacher, told, priced=reservation.price is not None)
-                self._saved[teacher] = told
+        if self._peak is not None:
+            old, reservation.unsaved = reservation.unsaved, reservation.spent.plus(reservation.worst)
+            is_priced = reservation.price is not None
+            await self._peak.replace(reservation.teacher, old, reservation.unsaved, priced=is_priced)
 
     def committed(self, reservation: Reservation) -> None:
-        """Note that the journal holds what a question has cost, so that its worst case needn't be there any more."""
-        teacher = reservation.teacher
-        total, saved = self._unsaved[teacher], self._saved[teacher]
-        total.add(reservation.unsaved, -1)
-        reservation.unsaved = Amounts()
-        # Lower the row once it has been twice too high for a while, but not while a new peak is being written.
-        now = time.monotonic()
-        if 2 * total.requests + 2 > saved.requests:
-            self._needed_at = now
-        elif self._disk is not None and now > self._needed_at + _LOWER_S and not self._saving[teacher].locked():
-            self._saved[teacher] = total.plus(total.share(_HEADROOM))
-            self._disk.note(teacher, self._saved[teacher], priced=reservation.price is not None)
+        """Note that the journal holds what a question has cost, so its worst case needn't be there any more."""
+        if self._peak is not None:
+            self._peak.release(reservation.teacher, reservation.unsaved, priced=reservation.price is not None)
+            reservation.unsaved = Amounts()
 
     def close(self) -> None:
-        """Delete the rows: nothing is in flight any more, and the journal holds all that was spent."""
-        if self._disk is not None:
-            for teacher in self._saved:
-                self._disk.note(teacher, Amounts(), priced=True)
-        self._saved.clear()
+        """Delete what the journal holds for requests in flight; there are none any more."""
+        if self._peak is not None:
+            self._peak.close()
