@@ -17,10 +17,10 @@ from ..core.errors import SelfInstructError, StorageError, TeacherDown, TeacherE
 from ..core.events import Exchange
 from ..core.prompts import Completion, Prompt, Question
 from ..core.tasks import storable
-from ..journal.journal import Answer, Journal, aside
+from ..journal.journal import Answer, Journal, Receipt, aside
 from ..teachers.meter import METER
 from ..teachers.protocol import Teacher, full
-from .budget import Budget, BudgetSpent
+from .budget import Budget, BudgetSpent, Reservation
 from .router import Router, TeacherState
 from .slots import AskClosed
 
@@ -222,55 +222,69 @@ class Asker:
                 if state.lost is not None:  # lost while this question waited
                     continue
 
-                # Reserve: wait until the worst case fits the budget, or raise BudgetSpent.
-                reservation = await self._budget.reserve(asked.prompt, state.name)
-                METER.set(reservation)
-                if self.reason is not None or state.teacher is None:
-                    self._budget.settle(reservation, None)
-                    raise AskClosed
-
-                # Send. A TeacherError means that the teacher can't continue: skip it for the rest of this start.
-                completion: Completion | None = None
-                asked_at, started = time.time(), time.perf_counter()
-                self.in_flight += 1
-                try:
-                    if not state.settings.in_batches:  # a batch job is recorded before it is sent
-                        await reservation.begin()
-                        reservation.is_presumed = True  # until the teacher uses the meter
-                    completion = _storable(await state.teacher.complete_question(asked))
-                except TeacherError as error:
-                    state.lost, reservation.is_presumed = error, False
-                    latency_s = time.perf_counter() - started
-                    self._report(Exchange(asked, state.name, asked_at, latency_s, None, error=reason_of(error)))
+                # Exchange: reserve, send, and settle.
+                exchanged = await self._exchange(asked, state)
+                if exchanged is None:
                     continue
-                finally:
-                    # Settle: replace what is reserved with what counts, even if the request failed.
-                    latency_s = time.perf_counter() - started
-                    self.in_flight -= 1
-                    charge, lost = self._budget.settle(reservation, completion)
-                    if lost is not None:
-                        failure = Completion("", usage=lost.usage, error="no_answer", failed=True)
-                        paid = lost.cost_usd, asked_at, latency_s, lost.requests, state.name, lost.assumed
-                        self._journal.note_failure(asked.key, asked.prompt, failure, *paid)
-                    elif charge is None:
-                        self._budget.committed(reservation)  # nothing was sent
-                assert completion is not None
-                assert charge is not None
-                completion = replace(completion, usage=charge.usage, unread=())
-                self._report(Exchange(asked, state.name, asked_at, latency_s, completion, charge.cost_usd))
+                completion, receipt, reservation = exchanged
                 self._router.note(state, failed=completion.failed)
 
                 # Commit before any caller sees the answer. Set a failure aside if another teacher may still succeed.
                 is_final = is_last or not completion.failed
                 key, number = (asked.key, asked.number) if is_final else (aside(asked.key), None)
-                paid = charge.cost_usd, asked_at, latency_s, charge.requests, state.name, charge.assumed
-                answer = await self._journal.commit(key, number, asked.prompt, completion, *paid)
+                answer = await self._journal.commit(key, number, asked.prompt, completion, receipt)
                 self._budget.committed(reservation)
             finally:
                 state.slots.release()
             if is_final:
                 return answer
             untried = able[1:]
+
+    async def _exchange(self, asked: Question, state: TeacherState) -> tuple[Completion, Receipt, Reservation] | None:
+        """Send a question to one teacher. Returns None if the teacher can't continue: it is lost for this start.
+
+        Raises:
+            AskClosed: The asker closed while the question waited for the budget.
+            BudgetSpent: The question exceeds a cap.
+            StorageError: What is reserved can't be written.
+        """
+        # Reserve: wait until the worst case fits the budget, or raise BudgetSpent.
+        reservation = await self._budget.reserve(asked.prompt, state.name)
+        METER.set(reservation)
+        if self.reason is not None or state.teacher is None:
+            self._budget.settle(reservation, None)
+            raise AskClosed
+
+        # Send.
+        completion: Completion | None = None
+        asked_at, started = time.time(), time.perf_counter()
+        self.in_flight += 1
+        try:
+            if not state.settings.in_batches:  # a batch job is recorded before it is sent
+                await reservation.begin()
+                reservation.is_presumed = True  # until the teacher uses the meter
+            completion = _storable(await state.teacher.complete_question(asked))
+        except TeacherError as error:
+            state.lost, reservation.is_presumed = error, False
+            latency_s = time.perf_counter() - started
+            self._report(Exchange(asked, state.name, asked_at, latency_s, None, error=reason_of(error)))
+            return None
+        finally:
+            # Settle: replace what is reserved with what counts, even if the request failed.
+            latency_s = time.perf_counter() - started
+            self.in_flight -= 1
+            charge, lost = self._budget.settle(reservation, completion)
+            if lost is not None:
+                failure = Completion("", usage=lost.usage, error="no_answer", failed=True)
+                receipt = Receipt(state.name, asked_at, latency_s, lost.cost_usd, lost.requests, lost.assumed)
+                self._journal.note_failure(asked.key, asked.prompt, failure, receipt)
+            elif charge is None:
+                self._budget.committed(reservation)  # nothing was sent
+        assert charge is not None  # there is an answer
+        completion = replace(completion, usage=charge.usage, unread=())
+        self._report(Exchange(asked, state.name, asked_at, latency_s, completion, charge.cost_usd))
+        receipt = Receipt(state.name, asked_at, latency_s, charge.cost_usd, charge.requests, charge.assumed)
+        return completion, receipt, reservation
 
     def _report(self, exchange: Exchange) -> None:
         if self.on_exchange is not None:

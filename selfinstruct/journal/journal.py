@@ -77,6 +77,27 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Receipt:
+    """Who answered a question, when, and at what cost.
+
+    Attributes:
+        teacher: The name of the teacher.
+        asked_at: When the question was sent, in seconds of the epoch.
+        latency_s: How long the answer took, in seconds.
+        cost_usd: The cost in dollars; None if the price is unknown.
+        requests: How many requests were sent for it, including retries.
+        assumed: How many of them count with their worst case, because the teacher didn't say what they took.
+    """
+
+    teacher: str = ""
+    asked_at: float = 0.0
+    latency_s: float = 0.0
+    cost_usd: float | None = None
+    requests: int = 1
+    assumed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """What a run has spent itself; answers copied from another run do not count.
 
@@ -124,17 +145,7 @@ class Journal:
         return _answer(stored, tuple(json.loads(demos)), version, generation, teacher)
 
     async def commit(
-        self,
-        key: str,
-        question: int | None,
-        prompt: Prompt,
-        completion: Completion,
-        cost_usd: float | None,
-        asked_at: float,
-        latency_s: float,
-        requests: int = 1,
-        teacher: str = "",
-        assumed: int = 0,
+        self, key: str, question: int | None, prompt: Prompt, completion: Completion, receipt: Receipt
     ) -> Answer:
         """Write an answer to disk, and return it once it is durable.
 
@@ -143,37 +154,21 @@ class Journal:
             question: The number of a proposal, else None.
             prompt: What was sent.
             completion: What the teacher returned.
-            cost_usd: What it cost in dollars; None if the price is unknown.
-            asked_at: When it was sent, in seconds of the epoch.
-            latency_s: How long the answer took, in seconds.
-            requests: How many requests were sent for it, including retries.
-            teacher: The name of the teacher.
-            assumed: How many of these requests count by assumption, because the teacher didn't say what they took.
+            receipt: What the answer took.
 
         Raises:
             StorageError: The answer can't be written.
         """
-        row = self._row(key, question, prompt, completion, cost_usd, asked_at, latency_s, requests, teacher, assumed)
-        await self._store.commit(row)
+        await self._store.commit(self._row(key, question, prompt, completion, receipt))
         generation = self.history.generation_of(key)
-        return _answer(replace(completion, key=key), prompt.demos, prompt.version, generation, teacher)
+        return _answer(replace(completion, key=key), prompt.demos, prompt.version, generation, receipt.teacher)
 
-    def note_failure(self, key: str, prompt: Prompt, completion: Completion, *rest: Any) -> None:
+    def note_failure(self, key: str, prompt: Prompt, completion: Completion, receipt: Receipt) -> None:
         """Write what a question has cost that got no answer, with the next commit. The arguments are as in `commit`."""
-        self._store.note(self._row(aside(key), None, prompt, completion, *rest))
+        self._store.note(self._row(aside(key), None, prompt, completion, receipt))
 
     def _row(
-        self,
-        key: str,
-        question: int | None,
-        prompt: Prompt,
-        completion: Completion,
-        cost_usd: float | None,
-        asked_at: float,
-        latency_s: float,
-        requests: int,
-        teacher: str,
-        assumed: int,
+        self, key: str, question: int | None, prompt: Prompt, completion: Completion, receipt: Receipt
     ) -> Statement:
         # In the order of `ANSWER_COLUMNS`.
         generation, usage, logprobs = self.history.generation_of(key), completion.usage, completion.logprobs
@@ -181,9 +176,19 @@ class Journal:
         returned = (completion.text, completion.finish_reason, completion.error, int(completion.failed))
         probabilities = json.dumps(dict(logprobs)) if logprobs else None
         tokens = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
-        answer = (key, question, generation, *sent, *returned, probabilities, teacher, completion.model, *tokens)
-        rest = (cost_usd, asked_at, latency_s, requests, completion.reasoning, assumed)
-        return _INSERT_ANSWER, (*answer, *rest)
+        answer = (
+            key,
+            question,
+            generation,
+            *sent,
+            *returned,
+            probabilities,
+            receipt.teacher,
+            completion.model,
+            *tokens,
+        )
+        paid = (receipt.cost_usd, receipt.asked_at, receipt.latency_s, receipt.requests)
+        return _INSERT_ANSWER, (*answer, *paid, completion.reasoning, receipt.assumed)
 
     def forget(self, keys: Iterable[str]) -> None:
         """Rename the rows of failed answers, so that a later start asks again. Successful answers are never forgotten.
@@ -251,8 +256,9 @@ class Journal:
             usage = Usage(amounts.prompt_tokens, amounts.completion_tokens)
             killed = Completion("", usage=usage, error="killed: in flight when an earlier start ended", failed=True)
             cost_usd = amounts.cost_usd if priced else None
-            rest = (killed, cost_usd, time.time(), 0.0, amounts.requests, teacher, amounts.requests)
-            changes += [self._row(aside(teacher), None, Prompt("unanswered", (), Sampling()), *rest), delete(teacher)]
+            receipt = Receipt(teacher, time.time(), 0.0, cost_usd, amounts.requests, amounts.requests)
+            prompt = Prompt("unanswered", (), Sampling())
+            changes += [self._row(aside(teacher), None, prompt, killed, receipt), delete(teacher)]
         if changes:
             self._store.at_once(changes)
 

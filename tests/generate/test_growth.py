@@ -24,7 +24,7 @@ from selfinstruct.core.errors import ConfigChanged, ConfigError, SeedError, Stor
 from selfinstruct.core.prompts import Completion, Message, Prompt, Question, Sampling
 from selfinstruct.core.tasks import SeedTask
 from selfinstruct.journal.folder import Run
-from selfinstruct.journal.journal import ANSWER_COLUMNS, Journal
+from selfinstruct.journal.journal import ANSWER_COLUMNS, Journal, Receipt
 from selfinstruct.journal.provenance import Trail
 from selfinstruct.journal.snapshot import read
 from selfinstruct.report.explain import SeedStory, explain
@@ -327,7 +327,7 @@ def test_what_is_under_way_in_batch_jobs_stays_with_the_generation_that_asked(
     async def collect() -> list[int]:
         answer = Completion("none")
         with contextlib.closing(Journal(run.path / "journal.sqlite")) as journal:
-            arrived = [await journal.commit(key, None, prompt, answer, None, 0.0, 0.0) for key in ("d:open", "d:new")]
+            arrived = [await journal.commit(key, None, prompt, answer, Receipt()) for key in ("d:open", "d:new")]
         return [each.generation for each in arrived]
 
     assert asyncio.run(collect()) == [1, 3]

@@ -11,7 +11,7 @@ import pytest
 
 from selfinstruct.core.prompts import Completion, Message, Prompt, Question, Sampling
 from selfinstruct.journal.history import NewGeneration
-from selfinstruct.journal.journal import Journal
+from selfinstruct.journal.journal import Journal, Receipt
 
 PROMPTS = (
     Prompt(
@@ -56,7 +56,7 @@ def test_a_question_belongs_to_its_last_job_and_an_answer_takes_it_out(journal: 
     assert journal.jobs.open() == [(first, QUESTIONS[:1]), (second, [replace(QUESTIONS[1], tries=1)])]
 
     async def answer(question: Question) -> None:
-        await journal.commit(question.key, question.number, question.prompt, Completion("yes"), None, 0.0, 0.0)
+        await journal.commit(question.key, question.number, question.prompt, Completion("yes"), Receipt())
 
     asyncio.run(answer(QUESTIONS[1]))
     assert journal.jobs.open() == [(first, QUESTIONS[:1])]

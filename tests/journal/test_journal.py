@@ -25,7 +25,7 @@ from selfinstruct.core.errors import JournalDamaged, StorageError, UsageError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
 from selfinstruct.core.tasks import Instance, Neighbour, Record, Verdict
 from selfinstruct.journal.history import NewGeneration
-from selfinstruct.journal.journal import FORMAT, Answer, Journal, Totals
+from selfinstruct.journal.journal import FORMAT, Answer, Journal, Receipt, Totals
 
 PROMPT = Prompt(
     "propose",
@@ -64,7 +64,7 @@ def within(course: Callable[[], Awaitable[None]]) -> None:
 async def put(journal: Journal, key: str, completion: Completion | None = None, cost: float | None = 0.25) -> Answer:
     question = int(key[2:]) if key.startswith("p:") else None
     answer = completion or Completion(f"answer to {key}", usage=Usage(10, 5, 2), model="m")
-    return await journal.commit(key, question, PROMPT, answer, cost, 1.5, 0.25)
+    return await journal.commit(key, question, PROMPT, answer, Receipt("", 1.5, 0.25, cost))
 
 
 # --- answers ------------------------------------------------------------------------------------
@@ -503,7 +503,7 @@ def test_a_strategys_own_stops_may_be_a_list(tmp_path: Path) -> None:
 
     async def course() -> None:
         with contextlib.closing(Journal(tmp_path / "journal.sqlite")) as journal:
-            await journal.commit("p:0", 0, prompt, Completion("Yes."), None, 1.5, 0.25)
+            await journal.commit("p:0", 0, prompt, Completion("Yes."), Receipt("", 1.5, 0.25))
             sent = journal.query("SELECT prompt FROM answers")[0][0]
             assert json.loads(sent)["sampling"] == {"stop": ["\n"]}
             assert journal.sent.read(sent) == ("chat", tuple((m.role, m.content) for m in prompt.messages))
