@@ -28,7 +28,7 @@ _READER_LEFT = (errno.EPIPE, errno.ECONNRESET, errno.EBADF)
 
 
 class SafeStream:
-    """Standard output or error: shows control characters by their number, and goes on without a reader.
+    """Standard output or error: shows control characters by their number, and continues without a reader.
 
     Args:
         stream: The stream to write to; also as `unfiltered`.

@@ -99,7 +99,7 @@ _QUOTES = "`\"'“‘「"
 def split_reasoning(text: str, *, prefilled: bool = False) -> tuple[str, str]:
     """Return the reasoning and the answer of a response; a response without reasoning is returned unchanged.
 
-    Reasoning stands before the answer, in one or more blocks. A block without its closing marker extends to the end of
+    Reasoning comes before the answer, in one or more blocks. A block without its closing marker extends to the end of
     the text. Markers inside the answer are content, and so are quoted ones.
 
     Args:
@@ -120,13 +120,13 @@ def _split(text: str, prefilled: bool) -> tuple[str, str, bool]:
     """Return the reasoning, the answer, and whether the response began inside reasoning."""
     parts: list[str] = []
     at = 0
-    # '<think>...</think>', again and again: the text goes on at `at`.
+    # '<think>...</think>', repeated: the rest of the text begins at `at`.
     while opening := _opening(text, at):
         closing = _find_unquoted(_CLOSINGS[_form_of(opening)], text, opening.end())
         parts.append(_ROLE.sub("", text[at : opening.start()], count=1))
         parts.append(text[opening.end() : closing.start() if closing else len(text)])
         at = closing.end() if closing else len(text)
-    # '...</think>': what stands before belongs to the reasoning, too.
+    # '...</think>': the text before it belongs to the reasoning, too.
     alone = _last_alone(text, at, prefilled)
     if alone:
         parts.append(text[at : alone.start()])
@@ -176,7 +176,7 @@ def _last_alone(text: str, at: int, prefilled: bool) -> re.Match[str] | None:
 
 
 def _ends_reasoning(text: str, closing: re.Match[str]) -> bool:
-    """Return whether a closing marker stands where reasoning ends, not inside a sentence that mentions the marker."""
+    """Return whether a closing marker ends reasoning, and isn't merely mentioned inside a sentence."""
     before = text[max(0, closing.start() - 80) : closing.start()]
     last = before.rstrip(" \t")[-1:]
     # 'so it is 4.</think>4' and 'so it is 4\n</think>', but not 'Explain the </think> tag'.

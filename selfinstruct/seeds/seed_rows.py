@@ -15,7 +15,7 @@ from ..tables import Row
 from ..tables.chats import ChatTurn, turns_of
 
 # The columns of a task, and the names that they go by: Alpaca's, Dolly's, those of trainers and of question sets.
-# A name that stands in two rows goes to the first of them that has nothing else: 'query' is also an input.
+# A name that is listed twice goes to the first field that has no other column: 'query' is also an input.
 _FIELDS: Mapping[str, tuple[str, ...]] = {
     "instruction": ("instruction", "prompt", "question", "query"),
     "input": ("input", "context", "query"),
@@ -28,7 +28,7 @@ _CHATS = (
     ("data",),
 )  # fmt: skip
 _OWN = ("id", "name", "instances", "is_classification")
-# What stands for 'no input': marks in Self-Instruct's prompts and ours, and missing values that pandas wrote as text.
+# What means 'no input': marks in Self-Instruct's prompts and ours, and missing values that pandas wrote as text.
 _NOTHING = frozenset(("", "<noinput>", "<no input>", "<none>", "nan", "<nan>", "<na>", "null"))
 # Where a turn begins in a rendered conversation: ChatML, Llama 3, Gemma, Zephyr, Mistral, and the prompts of Alpaca and
 # Guanaco. For example '<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n'.

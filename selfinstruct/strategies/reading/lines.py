@@ -1,6 +1,6 @@
 """What the readers share: their result, and how they see lines, digits, rules, fences, and fields that are empty.
 
-The readers follow one rule. They remove what is unmistakably structure: its counterpart stands in the same response, or
+The readers follow one rule. They remove what is unmistakably structure: its counterpart is in the same response, or
 the prompt's wording asks for it. Everything else is part of an item, or is returned in `Extract.lost`.
 
 Every function accepts any text, never raises, and runs in linear time. The patterns therefore use possessive

@@ -136,7 +136,7 @@ def text_after(line: str, number: re.Match[str]) -> str:
 def without_closing(text: str, mark: str) -> str:
     """Return a text without the end of emphasis that began before it: 'Plan a trip.**', '** Plan', 'Travel:** Plan'."""
     text = text.strip()
-    # The end stands behind a word; '2 ** 3' has none.
+    # The end follows a word; '2 ** 3' has none.
     ends = [end.start() for end in re.finditer(rf"(?:^|(?<=\S)){re.escape(mark)}", text)]
     if text.count(mark) % 2 == 0 or not ends:
         return text

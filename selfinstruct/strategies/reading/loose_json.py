@@ -173,7 +173,7 @@ def _opening(text: str, at: int) -> int:
 
 
 def _outside(text: str) -> str:
-    """Return what stands between JSON values, without fences and stray brackets."""
+    """Return the text between JSON values, without fences and stray brackets."""
     return "\n".join(line for line in text.split("\n") if not FENCE.match(line)).strip(" \t\n]},")
 
 

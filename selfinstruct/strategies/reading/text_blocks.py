@@ -7,7 +7,7 @@ Where does a value end? An output may contain anything: lines such as 'Input: 3'
 - Once the closing field (the output) has text, lines that name other fields are content. The next block begins at a
   new *opening* field (the instruction), or at a field directly below a numbered line of the kind that numbers the
   blocks of this text ('### 5', 'Example 2').
-- Between two blocks, the number above the next block is structure, and so is a rule or a title if the same stands at
+- Between two blocks, the number above the next block is structure, and so is a rule or a title if the same one is at
   every boundary. A fence is, if it has its counterpart above the first block.
 - After the last block, the same rule is structure, and so is the next number.
 
@@ -223,7 +223,7 @@ class _BlockReader:
         return end
 
     def _repeated(self, spans: list[tuple[int, int]]) -> set[str]:
-        """Return the kinds of structure: what stands between all blocks, or above a single one; titles, above all."""
+        """Return the kinds of structure: lines between all blocks, or above a single one; titles above all blocks."""
         found: list[dict[str, int]] = []
         for start, end in spans:
             kinds: dict[str, int] = {}
@@ -238,7 +238,7 @@ class _BlockReader:
         structure = {"", "```"} if self._wrapped else {""}
         for kind in set.intersection(*map(set, above)) - {"", "```"}:
             at, places = above[0][kind], sum(kind in kinds for kinds in found)
-            # '===' below a text and above a blank line may underline it, unless it stands in two places.
+            # '===' below a text and above a blank line may underline it, unless it occurs in two places.
             line_above, line_below = self._lines[at - 1 : at + 2 : 2] if 0 < at < len(self._lines) - 1 else ("", "")
             underlines = kind[0] in "-=" and places == 1 and line_above.strip() and not line_below.strip()
             if not (len(found) < 3 or kind not in found[0] if kind[-1] == " " else underlines):

@@ -143,7 +143,7 @@ def _body_of(response: httpx2.Response) -> object:
 
 
 def _password_of(proxy: str | None) -> list[str]:
-    """The password in a proxy's URL, as it stands there and as it is sent."""
+    """The password in a proxy's URL, as written there and as sent."""
     parts = urlsplit(proxy or "")
     sent = base64.b64encode(f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()).decode()
     return [parts.password, unquote(parts.password), sent] if parts.password else []

@@ -27,7 +27,7 @@ _SECRET_NAME = re.compile(r"(?:key|(?:access|auth|api)[_-]?token|secret|password
 
 
 def _holds_secret(fields: Mapping[str, Any]) -> bool:
-    """Whether a text stands under a name such as 'api_key', at any depth of mappings."""
+    """Whether a text is the value of a key such as 'api_key', at any depth of mappings."""
     return any(
         _holds_secret(value) if isinstance(value, Mapping) else isinstance(value, str) and _SECRET_NAME.search(name)
         for name, value in fields.items()

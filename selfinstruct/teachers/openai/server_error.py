@@ -43,7 +43,7 @@ _FINE = re.compile(r"success(?:ful(?:ly)?)?|succeeded|ok|成功", re.IGNORECASE)
 _FILTER = re.compile(r"content_?(?:filter|policy)|responsible_?ai|data_?inspection|\bsensitive\b", re.IGNORECASE)
 # Numbers of Z.AI (113x, 130x) and MiniMax (10xx) that no text explains.
 _NUMBERS = {"1113": 402, "1302": 429, "1303": 429, "1305": 429, "1002": 429, "1039": 429, "1004": 401, "1008": 402}
-# The status that a name or a sentence stands for; the first match counts.
+# The status that a name or a sentence means; the first match counts.
 _NAMED = [
     (status, re.compile(pattern, re.IGNORECASE))
     for status, pattern in (
