@@ -35,9 +35,9 @@ class Output:
         self.path, self._real = Path(path), Path(path).resolve()
         suffix = "" if path.endswith(("/", os.sep)) else self.path.suffix.lower()
         self.is_folder = suffix == ""
-        if suffix not in _WRITERS or (self.is_folder and not folder):
+        if path == "-" or suffix not in _WRITERS or (self.is_folder and not folder):
             choice = f"{_FILE_FORMS}{', or have no suffix for a dataset folder' if folder else ''}"
-            raise UsageError(f"{path}: the name must end in {choice}")
+            raise UsageError(f"{path}: the output's name must end in {choice}")
         # Never touch an input, and replace only what this command has written before.
         for source in sources:
             if source != "-" and os.path.exists(source):

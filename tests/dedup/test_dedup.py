@@ -395,7 +395,7 @@ def test_a_row_that_can_not_be_read_ends_the_run_in_any_case(tmp_path: Path) -> 
 MISTAKES: dict[str, tuple[list[str], str]] = {
     "no output": (["in.jsonl"], "in.jsonl: name the inputs first and the output last"),
     "no such input": (["nowhere.jsonl", "out.jsonl"], "nowhere.jsonl: no such file or folder"),
-    "no such form": (["in.jsonl", "out.txt"], "out.txt: the name must end in .jsonl, .ndjson, .parquet, .csv or"),
+    "no such form": (["in.jsonl", "out.txt"], "out.txt: the output's name must end in .jsonl, .ndjson, .parquet, .csv or"),
     "is there": (["in.jsonl", "there.jsonl"], "there.jsonl: already exists; --overwrite replaces it"),
     "is a folder": (["in.jsonl", "dir.jsonl"], "dir.jsonl: is a directory; give another name"),
     "is a file": (["in.jsonl", "plain"], "plain: is a file; give another name"),
@@ -406,12 +406,13 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "explains into the input": (["in.jsonl", "o.jsonl", "--explain", "in.jsonl", "--overwrite"], "is also an input"),
     "in the input": (["home", "home/out.jsonl"], "home/out.jsonl: is inside the input home; write elsewhere"),
     "around the input": (["home/in.jsonl", "home", "--overwrite"], "home: contains the input home/in.jsonl"),
+    "standard output": (["in.jsonl", "-"], "-: the output's name must end in .jsonl"),
     "both into one": (["in.jsonl", "o.jsonl", "--explain", "o.jsonl"], "o.jsonl: is named for both the kept and"),
     "explained in the output": (
         ["in.jsonl", "o", "--explain", "o/why.csv"],
         "o/why.csv: is inside the output o; write",
     ),
-    "explained in a folder": (["in.jsonl", "o.jsonl", "--explain", "why"], "why: the name must end in .jsonl"),
+    "explained in a folder": (["in.jsonl", "o.jsonl", "--explain", "why"], "why: the output's name must end in .jsonl"),
     "threshold 0": (
         ["in.jsonl", "o.jsonl", "--threshold", "0"],
         "threshold: 0 is out of range; use a number above 0 and at most 1",
