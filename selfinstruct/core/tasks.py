@@ -84,12 +84,14 @@ class Verdict:
     """The result of a check. `reason` is the snake_case name of the objection, or None if the check passed.
 
     score: the measured value, if any (ROUGE-L F for 'too_similar'). nearest: id of the text with this score.
+    by: the model that judged, if one did.
     """
 
     reason: str | None = None
     detail: str = ""
     score: float | None = None
     nearest: str | None = None
+    by: str = ""
 
     @property
     def ok(self) -> bool:
