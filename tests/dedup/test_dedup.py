@@ -395,7 +395,10 @@ def test_a_row_that_can_not_be_read_ends_the_run_in_any_case(tmp_path: Path) -> 
 MISTAKES: dict[str, tuple[list[str], str]] = {
     "no output": (["in.jsonl"], "in.jsonl: name the inputs first and the output last"),
     "no such input": (["nowhere.jsonl", "out.jsonl"], "nowhere.jsonl: no such file or folder"),
-    "no such form": (["in.jsonl", "out.txt"], "out.txt: the output's name must end in .jsonl, .ndjson, .parquet, .csv or"),
+    "no such form": (
+        ["in.jsonl", "out.txt"],
+        "out.txt: the output's name must end in .jsonl, .ndjson, .parquet, .csv or",
+    ),
     "is there": (["in.jsonl", "there.jsonl"], "there.jsonl: already exists; --overwrite replaces it"),
     "is a folder": (["in.jsonl", "dir.jsonl"], "dir.jsonl: is a directory; give another name"),
     "is a file": (["in.jsonl", "plain"], "plain: is a file; give another name"),
