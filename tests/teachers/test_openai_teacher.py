@@ -66,6 +66,8 @@ BAD_BODIES = {
     "json nested too deep": (("[" * 200_000, 200, {"content-type": "application/json"}), "broken_json", True),
     "wrong encoding": ((b'{"a": "\xff\xfe"}', 200, {"content-type": "application/json"}), "broken", True),
     "plain text": (("busy", 200, {"content-type": "text/plain"}), "not_json: busy", True),
+    "a gateway's page": (("<title>502 Bad Gateway</title>", 200, {}), "server_error: 502: 502 Bad Gateway", True),
+    "a gateway's text": (("Service Unavailable", 200, {}), "server_error: 503: Service Unavailable", True),
     "a list": (("[]", 200, {"content-type": "application/json"}), "broken_answer: list", True),
     "null": (("null", 200, {"content-type": "application/json"}), "broken_answer: NoneType", True),
 }

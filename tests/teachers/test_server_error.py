@@ -11,6 +11,11 @@ from selfinstruct.teachers.openai.server_error import ServerError, read_error
 
 SLOW = "Rate limit exceeded: free-models-per-min"
 NESTED = json.dumps({"error": {"code": 429, "message": SLOW}})
+NGINX = "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n</body>\r\n</html>\r\n"
+CLOUDFLARE = f"""<!DOCTYPE html>
+<html lang="en-US"><head><title>api.example.com | 524: A timeout occurred</title></head>
+<body><h1 class="inline-block"><span>A timeout occurred</span> <span>Error code 524</span></h1>
+{"<p>The web server sent nothing in time.</p>" * 200}</body></html>"""
 WITH_200: dict[str, tuple[Any, int, str]] = {
     "OpenRouter": ({"error": {"message": SLOW, "code": 429, "metadata": {}}, "user_id": "u"}, 429, SLOW),
     "code as text": ({"error": {"message": SLOW, "code": "429"}}, 429, SLOW),
@@ -26,7 +31,7 @@ WITH_200: dict[str, tuple[Any, int, str]] = {
         "body.mo",
     ),
     "vLLM": ({"object": "error", "message": "max length is 4096", "type": "BadRequestError", "code": 400}, 400, "4096"),
-    "message": ({"message": "Internal server error"}, 502, "Internal"),
+    "message": ({"message": "Internal server error"}, 500, "Internal"),
     "message and status": ({"status": 503, "message": "try later"}, 503, "try later"),
     "errors": ({"errors": [{"message": "Unauthorized"}], "success": False}, 401, "Unauthorized"),
     "nested text": ({"error": {"message": NESTED}}, 429, SLOW),
@@ -42,6 +47,21 @@ WITH_200: dict[str, tuple[Any, int, str]] = {
     "a code only": ({"error": {"code": "invalid_api_key"}}, 401, "invalid_api_key"),
     "JSON text": ("Rate limit exceeded", 429, "Rate limit exceeded"),
     "plain text": ("Too Many Requests\n", 429, "Too Many Requests"),
+    "Starlette": ("Internal Server Error", 500, "Internal Server Error"),
+    "a gateway": ("Bad Gateway", 502, "Bad Gateway"),
+    "a gateway that waited": ("Gateway Timeout", 504, "Gateway Timeout"),
+    "unavailable": ("Service Unavailable\r\n", 503, "Service Unavailable"),
+    "Go": ("404 page not found\n", 404, "404 page not found"),
+    "Envoy": ("upstream connect error or disconnect/reset before headers", 502, "upstream connect error"),
+    "Envoy, no host": ("no healthy upstream", 502, "no healthy upstream"),
+    "Cloudflare, text": ("error code: 524", 524, "error code: 524"),
+    "nginx": (NGINX.format("502 Bad Gateway"), 502, "502 Bad Gateway"),
+    "nginx, time-out": (NGINX.format("504 Gateway Time-out"), 504, "504 Gateway Time-out"),
+    "nginx, unavailable": (NGINX.format("503 Service Temporarily Unavailable"), 503, "503 Service Temporarily"),
+    "nginx, no access": (NGINX.format("403 Forbidden"), 403, "403 Forbidden"),
+    "Cloudflare": (CLOUDFLARE, 524, "api.example.com | 524: A timeout occurred"),
+    "Varnish": (NGINX.format("Error 503 Backend fetch failed"), 503, "Error 503 Backend fetch failed"),
+    "Tomcat": (NGINX.format("HTTP Status 500 - Internal Server Error"), 500, "HTTP Status 500"),
     "XML": ("<Error><Code>SlowDown</Code><Message>Please reduce.</Message></Error>", 429, "SlowDown Please reduce."),
     "an envelope": ({"code": 429, "msg": "too fast", "data": None}, 429, "too fast"),
     "empty choices": ({"choices": [], "error": {"message": "permission denied"}}, 403, "permission"),
@@ -70,6 +90,8 @@ def test_an_error_with_status_200(name: str) -> None:
         None,
         "text",
         "<html>" + "A page on rate limits. " * 30,
+        f"<html><title>Rate limits of our API</title><h1>50 models</h1>{'<p>Guide</p>' * 99}</html>",
+        f"<html><title>Sign in</title>{'<p>Service unavailable? Error 503? Call us.</p>' * 99}</html>",
         {"code": 0, "msg": "success", "data": None},
         {"code": 200, "message": "OK", "data": {}},
         {"code": "success", "msg": "Success"},
@@ -211,6 +233,22 @@ def test_a_prompt_that_a_content_filter_rejects() -> None:
     error = read_error(400, body)
     assert error is not None
     assert error.is_filter
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"error": "Insufficient credits", "message": "Insufficient credits."}, "Insufficient credits"),
+        ({"detail": "Insufficient balance", "title": "insufficient  balance"}, "Insufficient balance"),
+        ({"error": {"code": "payment_required", "message": "Payment Required"}}, "Payment Required"),
+        ({"error": {"code": "no_credit", "type": "billing", "message": "No credit!"}}, "billing: No credit!"),
+        ({"message": "One.", "error": {"message": "Two."}, "detail": "one"}, "One.; Two."),
+    ],
+)
+def test_a_sentence_is_told_once(body: Any, text: str) -> None:
+    error = read_error(402, body)
+    assert error is not None
+    assert error.text == text
 
 
 def test_a_page_is_the_text_of_an_error() -> None:

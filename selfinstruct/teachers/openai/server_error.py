@@ -35,10 +35,18 @@ _PACE = re.compile("resource_exhausted|rate_limit", re.IGNORECASE)
 # 'limited to 1000 API calls / month', 'free-models-per-day', 'GenerateRequestsPerDayPerProject'; no wait is that long.
 _LONG = re.compile(r"(?:/|per|each)[\s_-]*(?:day|month)|daily|monthly|24 hours", re.IGNORECASE)
 _SHORT = re.compile(r"(?:/|per|each)[\s_-]*(?:min|sec|hour)|hourly", re.IGNORECASE)
-# The whole body with status 200: 'Too Many Requests', or '<Error><Code>SlowDown</Code></Error>'.
+# The whole body with status 200: 'Service Unavailable', or '<title>example.com | 524: A timeout occurred</title>'.
+_PHRASE = re.compile(
+    r"""(?:^|\||\b(?:error|status|http)\b)\W{0,3}(?:code\W{0,3})?([45][0-9][0-9])\b|too\smany\srequests|bad\sgateway
+        |service\s(?:is\s)?(?:temporarily\s)?unavailable|internal\sserver\serror|(?:gateway|request)\stime-?out
+        |^(?:not\sfound|forbidden|unauthorized)\W*$|upstream\s(?:connect\serror|request\stimeout)|healthy\supstream""",
+    re.VERBOSE | re.IGNORECASE,
+)
+# '<Error><Code>SlowDown</Code></Error>'
 _SLOW = re.compile(r"rate.?limit|too.?many.?requests|slow.?down|throttl", re.IGNORECASE)
 _BRIEF = 400
 """Characters of a body that is text. A longer one, such as a page, may speak of rate limits for other reasons."""
+_TITLE = re.compile(r"<(title|h1)\b[^<>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
 _FINE = re.compile(r"success(?:ful(?:ly)?)?|succeeded|ok|成功", re.IGNORECASE)
 _FILTER = re.compile(r"content_?(?:filter|policy)|responsible_?ai|data_?inspection|\bsensitive\b", re.IGNORECASE)
 # Numbers of Z.AI (113x, 130x) and MiniMax (10xx) that no text explains.
@@ -55,6 +63,7 @@ _NAMED = [
         (404, r"not_?found_?error|no.?such.?model|unexpected.?endpoint|unknown.?model|not_found\b"),
         (404, r"(?:model|endpoint|deployment|route|path|url)\b.{0,80}(?:not.?found|not.?exist)"),
         (400, r"invalid|bad.?request|unsupported|not.?supported|validation|extra_forbidden|context.?length|missing"),
+        (500, r"internal.?server.?error"),
         (502, ""),
     )
 ]
@@ -94,14 +103,16 @@ def read_error(http_status: int, body: object) -> ServerError | None:
         # {"choices": [{...}], "error": null} is an answer. Beside choices, only "error" can make an error of it.
         is_error = bool(body.get("error") or body.get("errors"))
         found = body.get("error") if body.get("choices") else body
-    elif isinstance(body, str) and not is_error and len(body) <= _BRIEF:
-        found = re.sub(r"<[^<>]*>", " ", body)
-        is_error = _SLOW.search(found) is not None
+    elif isinstance(body, str) and not is_error:
+        found = _read_text(body)
+        is_error = found is not None
     said = list(_read(found, 0)) if is_error or not isinstance(body, str) else []
     codes = list(dict.fromkeys(each for is_code, each in said if is_code and each.lower() != "error"))
-    texts = list(dict.fromkeys(each for is_code, each in said if not is_code))
-    if not is_error:  # {"code": 0, "msg": "success", "data": null}
-        texts = [each for each in texts if not _FINE.fullmatch(each)]
+    sentences: dict[str, str] = {}  # by what two spellings of the same have in common
+    for is_code, each in said:
+        if not is_code and (is_error or not _FINE.fullmatch(each)):  # {"code": 0, "msg": "success", "data": null}
+            sentences.setdefault(_letters(each), each)
+    texts = list(sentences.values())
     numbers = [int(each) for each in codes if re.fullmatch("[45][0-9][0-9]", each)]
     words = [each for each in codes if not each.isdigit()]
     if not is_error and not (texts or numbers or _NUMBERS.keys() & set(codes)):
@@ -116,18 +127,32 @@ def read_error(http_status: int, body: object) -> ServerError | None:
         status = upstream if upstream and (http_status == 400 or http_status >= 500) else http_status
     elif not status:
         numbers += [int(each) for each in _WRITTEN.findall(every)]
-        named = next(number for number, pattern in _NAMED if pattern.search(every))
-        status = next((each for each in numbers if each < 500), (numbers or [named])[0])
+        numbers = numbers or [next(number for number, pattern in _NAMED if pattern.search(every))]
+        status = next((each for each in numbers if each < 500), numbers[0])
     is_long = status == 429 and _LONG.search(every) and not _SHORT.search(every)
     if is_long or _QUOTA.search(every) or (_QUOTA_OR_PACE.search(every) and not _PACE.search(every)):
         status = 402
-    code = next((each for each in (*words, *codes) if not re.fullmatch("[45][0-9][0-9]", each)), "")
-    sentences = [each for each in texts if not any(each in other for other in texts if other != each)]
-    text = ": ".join(each for each in (code, "; ".join(sentences[:3])) if each)
+    names = (each for each in (*words, *codes) if not re.fullmatch("[45][0-9][0-9]", each))
+    code = next((each for each in names if _letters(each) not in sentences), "")
+    whole = [text for key, text in sentences.items() if not any(key in other for other in sentences if other != key)]
+    text = ": ".join(each for each in (code, "; ".join(whole[:3])) if each)
     is_filter = status in (400, 403, 422) and _FILTER.search(every) is not None
     retry = _RETRY.search(every)
     retry_after = retry and (f"{retry[2]}s" if retry[2] else retry[1])
     return ServerError(status, http_status if http_status >= 400 else status, text, is_filter, retry_after)
+
+
+def _read_text(body: str) -> dict[str, str] | None:
+    """{'code': '524', 'message': 'example.com | 524: A timeout occurred'} of a text or a page that names an error."""
+    heads = [head[2] for head in _TITLE.finditer(body[:4000])] or [body][: len(body) <= _BRIEF]
+    text = " | ".join(dict.fromkeys(" ".join(re.sub(r"<[^<>]*>", " ", head).split()) for head in heads))
+    named = _PHRASE.search(text) or (len(body) <= _BRIEF and _SLOW.search(text))
+    return {"code": named.group(1) if named.re is _PHRASE and named[1] else "", "message": text} if named else None
+
+
+def _letters(text: str) -> str:
+    """The letters and digits of a text, in lower case."""
+    return re.sub(r"[\W_]", "", text).casefold()
 
 
 def error_of(response: Any) -> ServerError:
