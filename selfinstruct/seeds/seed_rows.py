@@ -67,6 +67,11 @@ def split_row(
             name = next((name for name in plain if not is_nothing(row[name])), plain[0])
             text = row.pop(name)
             task[field] = text.strip() if name == "prompt" and isinstance(text, str) else text
+    match values.get("prompt"), values.get("completion"), task:
+        case str(prompt), answer, {"instruction": text, "output": str(output)} if (
+            text == prompt.strip() and output == answer and not task.get("input")
+        ):
+            task |= _without_marks(prompt, output, notes)
     # Without a task in columns, look for a conversation.
     answered = task.get("instances") or not is_nothing(task.get("output"))
     if task.get("instances"):
@@ -84,6 +89,26 @@ def split_row(
         task["instruction"] = f"{system_text.strip()}\n\n{task['instruction']}"
         notes.append("the system message is read as the first paragraph of the instruction")
     return task, {name: value for name, value in row.items() if not is_nothing(value)}
+
+
+def _without_marks(prompt: str, completion: str, notes: list[str]) -> dict[str, str]:
+    """Return the task in a row for completions, without the marks of Self-Instruct's published prompts.
+
+    'Task: Translate.\\n\\nInput: Hi\\n\\nOutput:' with ' Salut', or 'Task: Translate.\\n\\n'. A mark that occurs twice
+    is content.
+    """
+    text, given = prompt, ""
+    has_output = re.search(r"\S(?: |\n\n?)Output:\Z", prompt) if completion.startswith(" ") else None
+    if has_output:
+        text, completion = prompt[: has_output.start() + 1], completion[1:]
+        if len(parts := re.split(r"(?<=\S)\n\n?Input: ", text)) == 2:
+            text, given = parts
+    begin = re.split(r"\ATask: |(?<=\n\n)Task: ", text)  # below a system message
+    if len(begin) == 2 and (has_output or prompt.endswith("\n\n")):
+        text = "".join(begin)
+    if has_output or text != prompt:
+        notes.append("the marks 'Task:', 'Input:', and 'Output:' of a prompt are not read")
+    return {"instruction": text.strip(), "input": given, "output": completion}
 
 
 def is_nothing(value: object) -> bool:

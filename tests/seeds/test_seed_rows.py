@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -357,19 +358,68 @@ def test_a_deleted_message_is_not_used(tmp_path: Path, flaw: Row) -> None:
 # --- our own exports ---------------------------------------------------------------------------------
 
 EXAMPLE = Example("x", "Translate into French.", "Good morning,\n\nyou [two]!", "Bonjour,\n\nvous deux !")
-JOINED = f"{EXAMPLE.instruction}\n\n{EXAMPLE.input}"
+EXAMPLES = [EXAMPLE, replace(EXAMPLE, input="")]
+EXPORTS = [(format, "chatml", False) for format in sorted(FORMATS)]
+EXPORTS += [("text", name, False) for name in ("llama3", "gemma", "mistral", "zephyr")]
+EXPORTS.append(("prompt_completion", "chatml", True))
 
 
 @pytest.mark.parametrize("system", [None, "Be brief."])
-@pytest.mark.parametrize("format", sorted(FORMATS))
-def test_each_format_of_a_dataset_written_here_is_read_whole(tmp_path: Path, format: str, system: str | None) -> None:
-    names = ["chatml", "llama3", "gemma", "mistral", "zephyr"] if format == "text" else ["chatml"]
-    for name in names:
-        wording = Wording(system_prompt=system, template=load_chat_template(name))
-        [task] = read(tmp_path, FORMATS[format].row(EXAMPLE, wording))
-        lead = "" if system is None else f"{system}\n\n"
-        alpaca = (lead + EXAMPLE.instruction, EXAMPLE.input, EXAMPLE.output)
-        assert parts(task) == (alpaca if format == "alpaca" else (lead + JOINED, "", EXAMPLE.output))
+@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize(("format", "template", "published"), EXPORTS)
+def test_each_format_of_a_dataset_written_here_is_read_whole(
+    tmp_path: Path, example: Example, format: str, template: str, published: bool, system: str | None
+) -> None:
+    wording = Wording(system, published, template=load_chat_template(template))
+    lead = "" if system is None else f"{system}\n\n"
+    for number in range(60 if published else 1):  # draws each published template
+        row = FORMATS[format].row(replace(example, id=str(number)), wording)
+        [task] = read(tmp_path, row)
+        instruction, given, output = parts(task)
+        assert output == example.output
+        if format == "alpaca" or "Input: " in str(row):
+            assert (instruction, given) == (lead + example.instruction, example.input)
+        else:
+            joined = "\n\n".join(each for each in (example.instruction, example.input) if each)
+            assert (instruction.split(), given) == ((lead + joined).split(), "")
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "rows.parquet"])
+def test_a_published_prompt_in_any_file(tmp_path: Path, name: str) -> None:
+    rows = [
+        {"prompt": "Task: Translate.\n\nInput: Hi\n\nOutput:", "completion": " Salut"},
+        {"prompt": "Task: Name a river.\n\n", "completion": "Loire"},
+        {"prompt": "Count to 3. Output:", "completion": " 1 2 3"},
+    ]
+    path, table = tmp_path / name, pandas.DataFrame(rows)
+    if name == "rows.parquet":
+        table.to_parquet(path)
+    elif name == "rows.csv":
+        table.to_csv(path, index=False)
+    else:
+        table.to_json(path, orient="records", lines=True)
+    tasks = load_seeds(path)
+    assert [parts(task) for task in tasks] == [
+        ("Translate.", "Hi", "Salut"), ("Name a river.", "", "Loire"), ("Count to 3.", "", "1 2 3")
+    ]  # fmt: skip
+    note = "the marks 'Task:', 'Input:', and 'Output:' of a prompt are not read"
+    assert [task.notes for task in tasks] == [(note,)] * 3
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Task: a word. Define it.",
+        "What does the Output: of this say",
+        "Which follows?\nInput: 1",
+        "Compare.\n\nTask: dig\n\nTask: sing\n\n",
+        "Output:",
+        "Count to 3.\nOutput:",
+    ],
+)
+def test_marks_without_their_counterparts_are_content(tmp_path: Path, prompt: str) -> None:
+    [task] = read(tmp_path, {"prompt": prompt, "completion": "Yes."})
+    assert (task.instruction, task.notes) == (prompt.strip(), ())
 
 
 # --- what is said about it -----------------------------------------------------------------------
