@@ -51,6 +51,8 @@ def make_asker(
     # The asker, and the batch jobs of those teachers that are asked that way.
     asker = Asker(journal, budget, Router(config), config.max_failures_in_a_row)
     for each in listed if teachers else ():
+        learned = f"learned:{each.label}"
+        full(teachers[each.label]).remember(journal.meta(learned), functools.partial(journal.note, learned))
         leave = functools.partial(asker.detach, each.label) if detach else None
         teachers[each.label] = by_batches(teachers[each.label], each, journal.jobs.of(each.label), leave)
     return asker, budget

@@ -233,13 +233,17 @@ class Journal:
         """Write some of the run's own notes in one transaction."""
         self._store.at_once([(SET_META, note) for note in notes.items()])
 
+    def note(self, key: str, value: str) -> None:
+        """Write one of the run's own notes with the next commit."""
+        self._store.note((SET_META, (key, value)))
+
     def note_in_flight(self, count: int) -> None:
         """Write the number of questions in flight with the next commit: at most once a second, and always a zero."""
         last, noted_at = self._in_flight
         now = time.monotonic()
         if count != last and (count == 0 or now - noted_at >= 1):
             self._in_flight = (count, now)
-            self._store.note((SET_META, ("in_flight", str(count))))
+            self.note("in_flight", str(count))
 
     def begin_start(self, program: str, **notes: str) -> None:
         """Count a start by version `program` of this package; rows of the ledger belong to it from now on."""

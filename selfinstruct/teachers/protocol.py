@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -37,6 +37,12 @@ class FullTeacher(Teacher, Protocol):
     @property
     def under_way(self) -> Sequence[Question]:
         """Questions that an earlier start left with the teacher, such as in a batch job; valid once entered."""
+
+    def remember(self, learned: str | None, note: Callable[[str], None]) -> None:
+        """Continue with what an earlier start learned about the server, in the teacher's own words, or None.
+
+        note: stores what the next start receives. A change must not change any answer that is asked for.
+        """
 
     async def complete_question(self, question: Question) -> Completion:
         """Return the response to a question; its key lets the teacher find the response again after a restart."""
@@ -71,6 +77,10 @@ class _WithDefaults:
     def under_way(self) -> Sequence[Question]:
         questions: Sequence[Question] = getattr(self._teacher, "under_way", ())
         return questions
+
+    def remember(self, learned: str | None, note: Callable[[str], None]) -> None:
+        if hasattr(self._teacher, "remember"):
+            self._teacher.remember(learned, note)
 
     async def _complete_question(self, question: Question) -> Completion:
         given = self._teacher.complete(question.prompt)

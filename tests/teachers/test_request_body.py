@@ -145,6 +145,35 @@ def test_the_other_name_of_the_limit_and_every_refused_parameter_are_learned_fro
     assert len(bodies) == 5 + 5
 
 
+def test_what_was_refused_is_remembered_until_the_teacher_changes() -> None:
+    config = OpenAIOptions(model="m", base_url="https://a.example/v1")
+    kept: list[str] = []
+
+    def known(config: OpenAIOptions, learned: str | None) -> RequestBody:
+        request = RequestBody(config)
+        request.remember(learned, kept.append)
+        return request
+
+    request = known(config, None)
+    for text in ("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens'.", "'top_p' is not supported"):
+        error = read_error(400, {"error": {"message": text}})
+        assert error is not None
+        assert request.learn(request.of(EVERYTHING), error)
+    assert known(config, kept[-1]).of(EVERYTHING) == request.of(EVERYTHING)
+    assert "top_p" not in request.of(EVERYTHING)
+    assert "max_tokens" not in request.of(EVERYTHING)
+    for change in ({"model": "n"}, {"base_url": "https://b.example/v1"}, {"reasoning_effort": "none"}):
+        changed = config.model_copy(update=change)
+        assert known(changed, kept[-1]).of(EVERYTHING) == RequestBody(changed).of(EVERYTHING)
+
+    # The server was replaced by one that knows only the old name.
+    request = known(config, kept[-1])
+    error = read_error(400, {"error": {"message": "Unknown field 'max_completion_tokens'"}})
+    assert error is not None
+    assert request.learn(request.of(EVERYTHING), error)
+    assert "max_tokens" in known(config, kept[-1]).of(EVERYTHING)
+
+
 @pytest.mark.parametrize("first", ["max_tokens", "max_completion_tokens"])
 def test_a_server_that_refuses_both_names_of_the_limit_is_asked_twice(first: Any) -> None:
     request = RequestBody(OpenAIOptions(model="m", max_tokens_param=first))

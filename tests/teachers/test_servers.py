@@ -232,18 +232,19 @@ def test_the_block_works(
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             path = urlsplit(teacher.get("base_url", PUBLIC_API)).path
             here = teacher | {"base_url": f"http://127.0.0.1:{runner.addresses[0][1]}{path}"}
-            values = {"seeds": str(seed_file), "run_dir": str(tmp_path / "run"), "target": 12, "concurrency": 1}
-            return await arun(RunConfig.parse(values | {"teacher": here}))
+            values = {"seeds": str(seed_file), "run_dir": str(tmp_path / "run"), "concurrency": 1, "teacher": here}
+            await arun(RunConfig.parse(values | {"target": 12}))
+            return await arun(RunConfig.parse(values | {"target": 18}))
         finally:
             await runner.cleanup()
 
     run = asyncio.run(course())
     assert run.outcome.reason == "target"
-    assert len(run.records()) == 12
+    assert len(run.records()) == 18
     for record in run.records():
         assert any(json.dumps(record.instruction)[1:-1] in each for each in told)
         assert "that nobody wants to see" not in record.instruction
-    # What the server refuses is sent to it once, and each refusal is reported once.
+    # What the server refuses is sent to it once, by the first start, and each refusal is reported once.
     assert refused == Counter(quirks.refuses.keys())
     assert len([line for line in caplog.messages if "the server refuses" in line]) == len(
         quirks.refuses.keys() - {"max_tokens"}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...core.prompts import Prompt
@@ -32,8 +34,28 @@ class RequestBody:
     def __init__(self, config: OpenAIOptions) -> None:
         self._config = config
         self._limit: str = config.max_tokens_param
+        self._is_switched = False  # in this start; whether `_limit` is the other name
         self._refused: set[str] = set()
+        self._note: Callable[[str], None] = lambda learned: None
         self._settings = {purpose: config.for_purpose(purpose) for purpose in ("", *config.purposes)}
+
+    def remember(self, learned: str | None, note: Callable[[str], None]) -> None:
+        """Continue with what was learned earlier of the same teacher.
+
+        Args:
+            learned: What `note` received last, or None. It's void if the teacher's configuration has changed.
+            note: Called with all that is known each time the server refuses something else.
+        """
+        self._note, stored = note, json.loads(learned or "{}")
+        if stored.get("teacher") == self._digest():
+            self._limit, self._refused = stored["limit"], set(stored["refused"])
+
+    def _digest(self) -> str:
+        return hashlib.sha256(self._config.model_dump_json().encode()).hexdigest()[:16]
+
+    def _learned(self) -> None:
+        known = {"teacher": self._digest(), "limit": self._limit, "refused": sorted(self._refused)}
+        self._note(json.dumps(known))
 
     def of(self, prompt: Prompt) -> dict[str, Any]:
         """Return the body of the request for `prompt`, without parameters that aren't set or are refused."""
@@ -79,10 +101,13 @@ class RequestBody:
             return False
         refuses = _REFUSES.search(error.text) is not None
         if refuses and "max_completion_tokens" in error.text and (sent.keys() & _LIMITS):
-            # Once only: a server that refuses both names would be asked forever.
-            if self._limit in sent and self._limit != self._config.max_tokens_param:
-                return False
-            (self._limit,) = _LIMITS - {self._config.max_tokens_param}
+            if self._limit in sent:
+                # Once only: a server that refuses both names would be asked forever.
+                if self._is_switched:
+                    return False
+                self._is_switched = True
+                (self._limit,) = _LIMITS - {self._limit}
+                self._learned()
             return True
         # 'presence_penalty', 'presencePenalty', 'presence penalty'
         text = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s-]", "_", error.text).lower()
@@ -99,4 +124,5 @@ class RequestBody:
         if new:
             message = "selfinstruct: the server refuses %s for model %s: left out from now on (%s)"
             _log.warning(message, " and ".join(new), self._config.model, error.text[:200])
+            self._learned()
         return True

@@ -7,7 +7,7 @@ SDK's typed models, and `answer_body` parses them tolerantly.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -157,6 +157,10 @@ class OpenAITeacher:
     def body(self, prompt: Prompt) -> dict[str, Any]:
         """The JSON body of the request for `prompt`, without what the server is known to refuse."""
         return self._request.of(prompt)
+
+    def remember(self, learned: str | None, note: Callable[[str], None]) -> None:
+        """Continue with what was learned earlier about what the server refuses; `note` receives what is learned."""
+        self._request.remember(learned, note)
 
     def learn(self, prompt: Prompt, said: ServerError) -> bool:
         """Return whether `said` refuses a parameter of the request for `prompt`; then it isn't sent any more."""
