@@ -112,7 +112,7 @@ class Alpaca:
         chat = self._asking.propose == "chat"
         read: Extract[Any] = Extract()
         if chat:
-            read = read_fields(completion.text, "tasks", ("instruction",), completion.truncated)
+            read = read_fields(completion.text, "tasks", TASK, completion.truncated)
         is_json = bool(read.items)
         # The prompt for completions ended in '### 4\nInstruction:', so the text starts with the instruction itself.
         # Which number it was is unknown: 0.

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, Any
@@ -25,8 +25,8 @@ from .few_shot import INSTANCES, INSTRUCTIONS, classify_prefix, instances_prefix
 from .protocol import PreviewPrompt
 from .reading.lines import Extract, without_nothing
 from .reading.lists import clean_item, read_list, without_numbers
-from .reading.loose_json import as_text, read_fields
-from .reading.text_blocks import LABEL_FIRST, read_blocks, read_examples
+from .reading.loose_json import read_fields
+from .reading.text_blocks import EXAMPLE, LABEL_FIRST, read_blocks, read_examples
 from .reading.yes_no import more_likely_yes, says_yes
 from .wording import load_wording
 
@@ -132,10 +132,7 @@ class SelfInstruct:
         # {"instructions": ["1. Plan a trip", {"instruction": "Write ..."}]}: text or objects, numbered or not.
         if not completions:
             read = read_fields(completion.text, "instructions", ("instruction",), completion.truncated, texts=True)
-        items = [clean_item(item) for item in without_numbers([fields.pop("instruction") for fields in read.items])]
-        # An output, for example, although it wasn't requested
-        for fields in filter(None, read.items):
-            read.lose("left_out", as_text(fields))
+        items = [clean_item(item) for item in without_numbers([fields["instruction"] for fields in read.items])]
         # '9. Plan a trip\n10. Write ...'
         cut = -1
         if not items:
@@ -240,9 +237,10 @@ class SelfInstruct:
             found = (Instance("", text.strip()),)
             return Development(found, classification, completion.truncated, output_key=completion.key)
         # {"instances": [{"input": "...", "output": "..."}]}
+        names = LABEL_FIRST if classification else EXAMPLE
         read: Extract[Any] = Extract()
         if self._asking.instances == "chat":
-            read = read_fields(text, "instances", ("input", "output", "label"), completion.truncated)
+            read = read_fields(text, "instances", names, completion.truncated)
         # 'Input: ...\nOutput: ...'. Text that ran on into another task, or into instances above the limit, was cut
         # after the last instance that counts.
         truncated = False
@@ -254,7 +252,9 @@ class SelfInstruct:
         if len(read.items) > self._max:
             read.lose("too_many_instances", f"{len(read.items) - self._max:,} beyond the {self._max} requested")
         inputs = without_nothing([block.get("input") or "" for block in read.items], self._wording["no_input"])
-        outputs = [self._output(block, classification) for block in read.items]
+        outputs = [block.get("label" if classification else "output") or "" for block in read.items]
+        if classification:
+            outputs = ["" if label.strip() == self._wording["no_input"] else label for label in outputs]
         instances = tuple(map(Instance, inputs[: self._max], outputs))
         return Development(instances, classification, truncated, None, completion.key, tuple(read.lost))
 
@@ -278,12 +278,6 @@ class SelfInstruct:
             opening, text = self._wording.fill("example", number="1"), text.lstrip("\n")
             text = text if text.startswith(opening.strip()) else opening + text
         return read_blocks(text, LABEL_FIRST, self._wording.fields)
-
-    def _output(self, block: Mapping[str, str | None], classification: bool) -> str:
-        """Return the output of an instance, or its label."""
-        output = block.get("output") or ""
-        label = (block.get("label") or output) if classification else output
-        return "" if classification and label.strip() == self._wording["no_input"] else label
 
     def _direct_prompt(self, instruction: str) -> Prompt:
         return Prompt(

@@ -354,7 +354,7 @@ def test_json(answer: str, items: list[object] | None) -> None:
     ],
 )
 def test_fields_of_a_json_item(item: dict[str, object], fields: dict[str, str | None]) -> None:
-    assert fields_of(item) == fields
+    assert fields_of(item, LABEL_FIRST if "label" in fields else TASK) == fields
 
 
 @pytest.mark.parametrize(
@@ -363,13 +363,50 @@ def test_fields_of_a_json_item(item: dict[str, object], fields: dict[str, str | 
         ({"instances": [{"input": "x", "output": "y"}]}, '{"instances": [{"input": "x", "output": "y"}]}'),
         ({"input": "x", "context": "y"}, '{"context": "y"}'),
         ({"answer": "Lo."}, '{"answer": "Lo."}'),
-        ({"answer": "La.", "id": "t4", "number": 4, "note": "", "tags": []}, ""),
+        ({"Category": "music", "label": "easy"}, '{"Category": "music", "label": "easy"}'),
+        ({"difficulty": 3, "is_classification": True}, '{"difficulty": 3, "is_classification": true}'),
+        ({"answer": "La.", "id": "t4", "task_number": 4, "note": "", "tags": []}, ""),
     ],
 )
 def test_what_an_item_has_beside_its_fields_gets_a_verdict(more: dict[str, object], lost: str) -> None:
-    read = read_fields(json.dumps([A | more]), "tasks", ("instruction",), truncated=False)
+    read = read_fields(json.dumps([A | more]), "tasks", TASK, truncated=False)
     assert read.lost == ([f"left_out: {lost}"] if lost else [])
     assert read.items[0] | A == read.items[0]
+
+
+NOTED = [f'left_out: {{"{key}": "{value}"}}' for key, value in (("model", "m"), ("notes", "Original."))]
+
+
+@pytest.mark.parametrize(
+    ("answer", "lost"),
+    [
+        (f'{{"tasks": {AB}, "notes": "Original."}}', NOTED[1:]),
+        (f'{{"model": "m", "tasks": {AB}}}', NOTED[:1]),
+        (f'{{"data": {{"tasks": {AB}, "notes": "Original."}}, "model": "m"}}', NOTED[::-1]),
+        (f'{{"notes": "Original.", "easy": [{json.dumps(A)}], "hard": [{json.dumps(B)}]}}', NOTED[1:]),
+        (f'{{"1": {json.dumps(A)}, "2": {json.dumps(B)}, "notes": "Original."}}', NOTED[1:]),
+        (f'{{"tasks": {AB}, "more": ["Fly."]}}', ['left_out: {"more": ["Fly."]}']),
+        (f'{{"tasks": {AB}, "id": "r1", "error": null}}', []),
+        (f'{{"model": "m", "tasks": [{json.dumps(A)}, {json.dumps(B)}', NOTED[:1]),
+        (
+            f'{{"model": "m", "tasks": [{json.dumps(A)}, {{"output": "a "b"c"}}, {json.dumps(B)}], "notes": "x"}}',
+            ['left_out: "model": "m"', 'unreadable_item: {"output": "a "b"c"}', 'left_out: "notes": "x"'],
+        ),
+    ],
+)
+def test_what_is_beside_the_list_of_items_gets_a_verdict(answer: str, lost: list[str]) -> None:
+    read = read_fields(answer, "tasks", TASK, truncated=False)
+    assert (read.items, read.lost) == ([A, B], lost)
+
+
+def test_instances_use_the_fields_of_their_kind_and_lose_the_others_with_a_verdict() -> None:
+    reader = strategy(SelfInstruct)
+    assert isinstance(reader, SelfInstruct)
+    instance = {"input": "Fine.", "label": "good", "output": "It is good."}
+    answer = Completion(json.dumps({"instances": [instance]}))
+    classified, generated = reader.read_instances(answer, True), reader.read_instances(answer, False)
+    assert [classified.instances[0].output, *classified.lost] == ["good", 'left_out: {"output": "It is good."}']
+    assert [generated.instances[0].output, *generated.lost] == ["It is good.", 'left_out: {"label": "good"}']
 
 
 # --- small readers --------------------------------------------------------------------------------

@@ -13,12 +13,11 @@ import json
 import math
 import re
 from collections.abc import Collection, Mapping
-from itertools import chain
 from typing import Any
 
 from .lines import FENCE, Extract, lines_of
 from .lists import number_of
-from .marks import LOOSE, PROPER, is_mark
+from .marks import LOOSE, PROPER, is_mark, loose_names
 
 _MOST_BROKEN = 50
 """Stop after this many broken items: recovering from each may scan the rest of the response."""
@@ -26,6 +25,8 @@ _MOST_WRAPPERS = 3
 """Objects around the one that holds the list: {"data": {"result": {"tasks": [...]}}}."""
 _MATERIAL = {"context": "input", "上下文": "input"}
 """Names that JSON items alone have, beside no input."""
+# The key of an item's number: 'id', 'task_number'
+_NUMBERING = re.compile(r"(?:\w*_)?(?:id|number|index)|no|编号|序号", re.IGNORECASE)
 _MOST_CHARACTERS = 100_000
 """An item that is no strict JSON is read up to this length."""
 # Where the item after a broken one begins, by the first character of the broken one: '}, {', '} {', '", "', '],['
@@ -48,8 +49,9 @@ _CONSTANTS = {"True": "true", "False": "false", "None": "null", "undefined": "nu
 _BEGINS = re.compile(r"[{\[]\s*+(?:[\"'“{\[\]}/#]|\w++\s*+:|$)")
 # '{"note": "x", "tasks": [': members before the list that holds the items
 _LISTED = re.compile(
-    rf"""\{{\s*+(?:{_STRING}\s*+:\s*+(?:{_STRING}|[\w.+-]++)\s*+,\s*+)*+["'“]?+(\w{{1,40}}+)["'”]?+\s*+:\s*+\[""",
-    re.DOTALL,
+    rf"""\{{\s*+(?P<before>(?:{_STRING}\s*+:\s*+(?:{_STRING}|[\w.+-]++)\s*+,\s*+)*+)
+        ["'“]?+(?P<key>\w{{1,40}}+)["'”]?+\s*+:\s*+\[""",
+    re.DOTALL | re.VERBOSE,
 )
 
 
@@ -95,45 +97,52 @@ def read_json(text: str, key: str, truncated: bool = False) -> Extract[Any] | No
 
 
 def read_fields(
-    text: str, key: str, wanted: Collection[str], truncated: bool, texts: bool = False
+    text: str, key: str, names: Collection[str], truncated: bool, texts: bool = False
 ) -> Extract[dict[str, str | None]]:
-    """Return the fields of the items that `read_json` returns; an item that has none of the wanted ones is lost.
+    """Return the fields of the items that `read_json` returns; an item that has none of them is lost.
 
-    texts: whether an item may be a text, which is an instruction.
+    Args:
+        text: A teacher's response.
+        key: The key of the list that the prompt requests.
+        names: The fields that the prompt requests. An item needs the first one, or any one if that is no instruction.
+        truncated: Whether the token limit cut the response.
+        texts: Whether an item may be a text, which is an instruction.
     """
     read: Extract[Any] = read_json(text, key, truncated) or Extract()
     extract: Extract[dict[str, str | None]] = Extract(lost=read.lost)
     for item in read.items:
-        fields = fields_of(item) if isinstance(item, dict) else {}
-        further = {key: value for key, value in item.items() if _is_further(key, value, fields)} if fields else {}
+        fields = fields_of(item, names) if isinstance(item, dict) else {}
         if texts and isinstance(item, str):
             fields["instruction"] = item
-        if any((fields.get(name) or "").strip() for name in wanted):
-            extract.items.append(fields)
-            extract.lose("left_out", as_text(further) if further else "")
-        else:
+        needed = [fields.get("instruction")] if "instruction" in names else fields.values()
+        if not any(value and value.strip() for value in needed):
             extract.lose("unreadable_item", as_text(item))
+            continue
+        extract.items.append(fields)
+        if isinstance(item, dict):
+            _lose_members(item, fields.values(), extract)
     return extract
 
 
-def fields_of(item: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return the fields of a JSON item under the names used here, whatever their case or language; null is None.
+def fields_of(item: Mapping[str, Any], names: Collection[str]) -> dict[str, str | None]:
+    """Return the named fields of a JSON item, whatever their case or language; null is None.
 
     {'Instruction': 'Plan ...', '答案': '...'} becomes {'instruction': 'Plan ...', 'output': '...'}.
     """
     found: dict[str, str | None] = {}
-    for names in (PROPER, LOOSE, _MATERIAL):
+    for known in (PROPER, loose_names(names), _MATERIAL):
         for key, value in item.items():
-            name = names.get(str(key).strip().lower().replace("_", " "))
-            if name is not None and found.get(name) is None:
+            name = known.get(str(key).strip().lower().replace("_", " "))
+            if name is not None and name in names and found.get(name) is None:
                 found[name] = as_text(value) if value is not None and not _is_nan(value) else None
     return found
 
 
-def _is_further(key: object, value: object, fields: Mapping[str, str | None]) -> bool:
-    """Return whether a member of an item is text that is in none of its fields, and not its number."""
-    text = "" if isinstance(value, int | float) else as_text(value)
-    return text not in ("", "[]", "{}") and text not in fields.values() and str(key).strip().lower() != "id"
+def _lose_members(value: Mapping[str, Any], read: Collection[str | None], extract: Extract[Any]) -> None:
+    """Note the members of an object as lost, except its number and those whose text was read."""
+    texts = {key: as_text(each) for key, each in value.items() if not _NUMBERING.fullmatch(str(key))}
+    further = {key: value[key] for key, text in texts.items() if text not in ("", "[]", "{}") and text not in read}
+    extract.lose("left_out", as_text(further) if further else "")
 
 
 def as_text(value: object) -> str:
@@ -186,31 +195,37 @@ def _read_value(text: str, at: int, key: str, truncated: bool, extract: Extract[
     # An object with a broken or truncated item: {"tasks": [{...}, {"instru
     if not end:
         listed = _LISTED.match(text, at)
-        if listed and listed[1].lower() not in PROPER | LOOSE:
+        if listed and listed["key"].lower() not in PROPER | LOOSE:
+            extract.lose("left_out", listed["before"].strip(" ,\n"))
             return _read_items(text, listed.end(), truncated, extract)
         return _skip_item(text, at, extract)
-    # {"tasks": [...]} or {"items": [...]} holds the tasks in its list; {"instruction": ...} is itself a task.
-    extract.items.extend(_listed(value, key))
+    _add_items(value, key, extract)
     return end
 
 
-def _listed(value: dict[str, Any], key: str, depth: int = 0) -> list[Any]:
-    """Return the items in an object: a list under `key`, or lists and objects in one that is no item, or the object."""
+def _add_items(value: dict[str, Any], key: str, extract: Extract[Any], depth: int = 0) -> None:
+    """Add the items in an object: a list under `key`, or lists and objects in one that is no item, or the object."""
     inner = _unpacked(value.get(key))
-    if isinstance(inner, list):
-        return inner
     # {"instruction": ["A", "B"], "output": ["x", "y"]}: columns
     columns = [
         each for each in value.values() if isinstance(each, list) and all(isinstance(cell, str) for cell in each)
     ]
-    if len(columns) == len(value) > 1 and len({*map(len, columns)}) == 1 and "instruction" in fields_of(value):
-        return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
-    inside = [] if fields_of(value) else [each for each in value.values() if isinstance(each, list | dict)]
-    lists = [
-        each if isinstance(each, list) else _listed(each, key, depth + 1) if depth < _MOST_WRAPPERS else [each]
-        for each in inside
-    ]
-    return list(chain(*lists)) if lists else [value]
+    is_item = bool(fields_of(value, ("instruction", "input", "output")))
+    if not isinstance(inner, list) and is_item:
+        rows = zip(*columns, strict=True) if len(columns) == len(value) > 1 and len({*map(len, columns)}) == 1 else ()
+        extract.items.extend([dict(zip(value, row, strict=True)) for row in rows] or [value])
+        return
+    # {"tasks": [...], "note": "..."}, or {"easy": [...], "hard": [...]}, or {"1": {...}, "2": {...}}
+    inside = {key: inner} if isinstance(inner, list) else {k: v for k, v in value.items() if isinstance(v, list | dict)}
+    for each in inside.values():
+        if isinstance(each, dict) and depth < _MOST_WRAPPERS:
+            _add_items(each, key, extract, depth + 1)
+        else:
+            extract.items.extend(each if isinstance(each, list) else [each])
+    if inside:
+        _lose_members({k: v for k, v in value.items() if k not in inside}, (), extract)
+    else:
+        extract.items.append(value)
 
 
 def _unpacked(value: Any) -> Any:

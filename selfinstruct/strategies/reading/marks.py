@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -64,6 +64,11 @@ class Mark:
     top: int
 
 
+def loose_names(names: Collection[str]) -> dict[str, str]:
+    """Return the names that count where no proper one is used, if a response has these fields."""
+    return LOOSE | (_AS_LABEL if "label" in names else {})
+
+
 def is_mark(line: str) -> bool:
     """Return whether a line names a field of a task."""
     return _field(line, tuple(PROPER)) is not None
@@ -79,8 +84,7 @@ def find_marks(lines: list[str], names: Sequence[str], own: Mapping[str, str]) -
     """
     # The words that can name a field, longest first, so that 'class label' is not read as 'class'.
     proper = {word: name for word, name in ({**PROPER, **own}).items() if name in names}
-    loose = LOOSE | (_AS_LABEL if "label" in names else {})
-    loose = {word: name for word, name in loose.items() if name in names and word not in proper}
+    loose = {word: name for word, name in loose_names(names).items() if name in names and word not in proper}
     words = tuple(sorted([*proper, *loose], key=len, reverse=True))
     found = [(at, field) for at, line in enumerate(lines) if (field := _field(line, words))]
     # Drop a loose name ('Answer:') if the response uses the proper one ('Output:') for the same field.
