@@ -68,12 +68,12 @@ _STATED_REASON = re.compile(
 
 def read_marks(text: str) -> tuple[dict[str, int], str]:
     """Return the marks of an answer by criterion, without those that it doesn't state clearly, and the reason."""
-    objects = list(_objects(text))
+    objects = list(json_objects(text))
     found = {name: [mark for each in objects for mark in _in_json(each, name)] for name in CRITERIA}
     if any(found.values()):
         if any(_other_scale(each) for each in objects):
             found = {}
-        reason = next((value for each in objects for key, value in _items(each) if _is_reason(key, value)), "")
+        reason = next((value for each in objects for key, value in json_items(each) if _is_reason(key, value)), "")
     else:
         plain = text.translate(_FULL_WIDTH)
         other = _OTHER_SCALE.search(_TOTAL.sub("", plain))
@@ -83,7 +83,7 @@ def read_marks(text: str) -> tuple[dict[str, int], str]:
     return {name: mark for name, mark in agreed.items() if mark is not None}, " ".join(reason.split())
 
 
-def _objects(text: str) -> Iterator[dict[str, Any]]:
+def json_objects(text: str) -> Iterator[dict[str, Any]]:
     """Yield the JSON objects of a text that aren't inside another one, in order."""
     place = -1
     for _ in range(_MOST_OBJECTS):
@@ -98,7 +98,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
         place = end - 1
 
 
-def _items(value: Any) -> Iterator[tuple[str, Any]]:
+def json_items(value: Any) -> Iterator[tuple[str, Any]]:
     """Yield the keys and values of an object and of all objects and lists inside, outer ones first."""
     nodes = [value]
     for node in nodes:
@@ -115,7 +115,7 @@ def _in_json(value: dict[str, Any], name: str) -> Iterator[int | None]:
     {"scores": {"Clarity": "5/5"}}, {"clarity": {"score": 5, "reason": "..."}}, [{"criterion": "clarity", "score": 5}]
     """
     named = re.compile(rf"\W*{name}(?![a-z]){_TEXT_KEYS}", re.IGNORECASE)
-    for node in (value, *(inner for _, inner in _items(value))):
+    for node in (value, *(inner for _, inner in json_items(value))):
         for each in node if isinstance(node, list) else [node]:
             if isinstance(each, dict):
                 yield from (_value(inner) for key, inner in each.items() if named.match(key))
@@ -157,7 +157,7 @@ def _number(written: str) -> int:
 
 def _other_scale(value: dict[str, Any]) -> bool:
     """Return whether an object names a scale that doesn't end at 5: {"scale": "1-10"}, {"max_score": 10}."""
-    scales = [str(inner) for key, inner in _items(value) if _SCALE_KEYS.fullmatch(key.strip())]
+    scales = [str(inner) for key, inner in json_items(value) if _SCALE_KEYS.fullmatch(key.strip())]
     return any(number[-1] != "5" for scale in scales if (number := re.findall(r"\d+", scale)))
 
 
