@@ -169,9 +169,14 @@ def clean_item(text: str) -> str:
     text = strip_emphasis(text[says.end() :] if says else text)
     if text.startswith("**") and text.find("**", 2) > 2:  # '**Travel:** Plan ...'
         text = text[2:].replace("**", "", 1).strip()
+    return without_quotes(text)
+
+
+def without_quotes(text: str) -> str:
+    """Return the text without quotes that enclose all of it."""
     # '"Plan a trip."', but not '"yes" or "no"', whose first and last quotes are no pair.
     if len(text) > 2 and _QUOTES.get(text[0]) == text[-1] and not {text[0], text[-1]} & set(text[1:-1]):
-        text = text[1:-1].strip()
+        return text[1:-1].strip()
     return text
 
 

@@ -1,0 +1,243 @@
+"""From a first exchange to a dialogue: plan the user's turns, then alternate between a user side and the assistant.
+
+    simulator = UserSimulator(language)
+    dialogue = await converse(example, turns, draw, ask, respond, simulator)
+
+One request plans the user's turns for intents that `draw` chooses. Then each turn takes a request for the user's
+message, which sees the conversation and the plan, and `respond` for the answer, which sees the conversation alone. The
+result depends on the answers and on `draw` only. A dialogue ends early, at its last good turn, instead of failing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+import regex
+
+from ..core.chat_markers import find_markers, trim_markers
+from ..core.prompts import Completion, Endpoint, Message, Prompt, Sampling
+from ..core.records import Example
+from ..core.shipped import shipped_text, shipped_yaml
+from ..core.tasks import storable
+from ..core.tokens import tokenize
+from ..strategies.reading.lists import read_list, without_quotes
+
+SAMPLING = Sampling(temperature=1.0, max_tokens=400)
+"""Decoding parameters of the plan and of the user's messages."""
+PURPOSES = ("plan", "user")
+
+Ask = Callable[[Prompt], Awaitable[Completion]]
+Respond = Callable[[tuple[Message, ...]], Awaitable[Example | None]]
+
+_RECENT = 3
+"""An intent doesn't return within this number of turns."""
+_LONGEST_FAREWELL = 300  # characters
+_PLACEHOLDER = regex.compile(r"\{([a-z]+)\}")
+# What separates the parts of a farewell: 'That's all, bye' -> 'That's all', 'bye'. Symbols include emoji.
+_BETWEEN = regex.compile(r"[^\w'’ ]++")
+_QUESTION = regex.compile("[?？؟]")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """A dialogue. ended: why it has fewer turns than planned, as 'reason: detail', or None."""
+
+    example: Example
+    ended: str | None = None
+
+
+class UserSimulator:
+    """Prompts and reads the model that plays the user. The assistant's side never sees what it is told.
+
+    Args:
+        language: Language of the wording; the user's messages are in the language of the conversation.
+        endpoint: Where the plan and the user's messages are requested.
+    """
+
+    def __init__(self, language: str = "en", endpoint: Endpoint = "chat", sampling: Sampling = SAMPLING) -> None:
+        self._words: dict[str, Any] = _shipped()["zh" if language == "zh" else "en"]
+        self._endpoint, self._sampling = endpoint, sampling
+
+    @cached_property
+    def intents(self) -> tuple[str, ...]:
+        """The names of the intents that a user's turn may have."""
+        return tuple(self._words["intents"])
+
+    def draw_intents(self, count: int, draw: random.Random) -> list[str]:
+        """Return an intent for each user turn after the first; only later ones have something to refer back to."""
+        drawn: list[str] = []
+        for _ in range(count):
+            drawn.append(
+                draw.choice(
+                    [each for each in self.intents if each not in drawn[-_RECENT:] and (drawn or each != "refer_back")]
+                )
+            )
+        return drawn
+
+    def plan(self, conversation: Sequence[Message], intents: Sequence[str]) -> Prompt:
+        """Return the prompt for a note about each of the next user turns."""
+        lines = (self._fill("item", number=str(at), intent=self._about(each)) for at, each in enumerate(intents, 1))
+        # A text ends in '1.' and stops at the number after the last turn.
+        stop = (f"\n{len(intents) + 1}.", "\n\n")
+        return self._prompt("plan", conversation, stop, intents="".join(lines))
+
+    def read_plan(self, completion: Completion, count: int) -> list[str]:
+        """Return at most `count` notes in order."""
+        return read_list(completion.text, continues=self._endpoint == "completions").items[:count]
+
+    def ask_turn(self, conversation: Sequence[Message], intent: str, note: str) -> Prompt:
+        """Return the prompt for the user's next message. note: what the plan says about it; may be empty."""
+        about = self._about(intent)
+        # '\nAssistant:' ends a text that goes on with the answer.
+        stop = tuple(f"\n{self._words[role]}" for role in ("assistant", "user"))
+        return self._prompt("turn", conversation, stop, plan=f"{about} ({note})" if note else about)
+
+    def read_turn(self, completion: Completion, conversation: Sequence[Message]) -> tuple[str, str | None]:
+        """Read a user's message.
+
+        Args:
+            completion: The answer to `ask_turn`.
+            conversation: The messages so far.
+
+        Returns:
+            The message, and None; or '' and why the dialogue ends before it, as 'reason: detail'.
+        """
+        if completion.error is not None:
+            return "", completion.error
+        text = _own_words(storable(trim_markers(completion.text)))
+        reason = self._objection(text, completion.truncated, conversation)
+        return ("", f"{reason}: {' '.join(text.split())[:80]}".strip(": ")) if reason else (text, None)
+
+    def _objection(self, text: str, truncated: bool, conversation: Sequence[Message]) -> str | None:
+        said = tokenize(text)
+        if _pattern("end").search(text) or is_farewell(text):
+            return "nothing_left"
+        if not said:
+            return "empty_turn"
+        if truncated:
+            return "turn_cut_off"
+        if find_markers(text) or _pattern("assistant_voice").search(text.replace("’", "'")):
+            return "not_the_user"
+        if any(said == tokenize(message.content) for message in conversation):
+            return "repeated_turn"
+        return None
+
+    def transcript(self, conversation: Sequence[Message]) -> str:
+        """Return the messages as text with a label before each: 'User: ...', a blank line, 'Assistant: ...'."""
+        words = self._words
+        return "".join(self._fill("said", role=words[each.role], text=each.content.strip()) for each in conversation)
+
+    def _about(self, intent: str) -> str:
+        return str(self._words["intents"][intent])
+
+    def _prompt(self, step: str, conversation: Sequence[Message], stop: tuple[str, ...], **values: str) -> Prompt:
+        values["conversation"] = self.transcript(conversation)
+        sampling = self._sampling
+        messages = [Message("user", self._fill(f"{step}_ask", **values))]
+        if self._endpoint == "completions":
+            # A model continues a text better if no blank stands at its end.
+            messages = [Message("user", self._fill(f"{step}_text", **values).rstrip())]
+            sampling = replace(sampling, stop=stop)
+        else:
+            messages.insert(0, Message("system", self._words[step]))
+        purpose = "user" if step == "turn" else step
+        return Prompt(purpose, tuple(messages), sampling, self._endpoint, version=dialogue_digest())
+
+    def _fill(self, key: str, **values: str) -> str:
+        # All at once, because a message may itself contain '{conversation}'.
+        return _PLACEHOLDER.sub(lambda place: values.get(place[1], place[0]), self._words[key])
+
+
+async def converse(
+    example: Example,
+    turns: int,
+    draw: random.Random,
+    ask: Ask,
+    respond: Respond,
+    simulator: UserSimulator,
+) -> Dialogue:
+    """Continue a first exchange until it has `turns` user turns, or the user has nothing left to ask.
+
+    Args:
+        example: The first turn, with an answer.
+        turns: Wanted number of user turns; at least 2.
+        draw: Chooses the intents; seeded by the run's seed and the task's place.
+        ask: Sends a prompt of the user side.
+        respond: Answers a conversation, which ends with the user's message; None if no answer passed the checks.
+        simulator: The user side.
+
+    Returns:
+        The longest good dialogue: all messages before the last answer, and the responses of that answer.
+    """
+    intents = simulator.draw_intents(turns - 1, draw)
+    conversation = (*example.messages, Message("assistant", example.output))
+    answer = await ask(simulator.plan(conversation, intents))
+    if answer.error is not None:
+        return Dialogue(example, answer.error)
+    notes = simulator.read_plan(answer, len(intents))
+
+    for at, intent in enumerate(intents):
+        # Without a note, because the list was short or unreadable, the intent alone says what to ask.
+        prompt = simulator.ask_turn(conversation, intent, notes[at] if at < len(notes) else "")
+        text, ended = simulator.read_turn(await ask(prompt), conversation)
+        if ended is not None:
+            return Dialogue(example, ended)
+        longer = await respond((*conversation, Message("user", text)))
+        if longer is None:
+            return Dialogue(example, f"turn_unanswered: {' '.join(text.split())[:80]}")
+        # The input field belongs to the first turn, which the messages contain.
+        example = replace(longer, input=None)
+        conversation = (*example.messages, Message("assistant", example.output))
+    return Dialogue(example)
+
+
+def is_farewell(text: str) -> bool:
+    """Return whether a message only thanks, praises, or says goodbye: 'Great, thanks! That's all for today.'"""
+    if len(text) > _LONGEST_FAREWELL or _QUESTION.search(text):
+        return False
+    parts = [_pattern("farewell").fullmatch(" ".join(part.split())) for part in _parts(text)]
+    return all(parts) and any(part["closes"] for part in parts if part)
+
+
+def _parts(text: str) -> Iterator[str]:
+    return filter(str.strip, _BETWEEN.split(text.replace("’", "'")))
+
+
+def _own_words(text: str) -> str:
+    """Return a user's message without the label before it, the turns after it, and the quotes around it."""
+    label = _pattern("user_label").match(text)
+    text = text[label.end() :] if label else text
+    # 'How long?\n\nAssistant: Ten minutes.': the prompt writes turns like that, so the model went on with the next one.
+    following = _pattern("any_label").search(text)
+    return without_quotes((text[: following.start()] if following else text).strip())
+
+
+@lru_cache
+def _pattern(name: str) -> regex.Pattern[str]:
+    """Compile a pattern of the wording file; a list is an alternation."""
+    patterns = _shipped()["patterns"]
+
+    def joined(key: str) -> str:
+        given = patterns[key] if isinstance(patterns[key], list) else [patterns[key]]
+        return "|".join("".join(map(str.lstrip, block.split("\n"))) for block in given)
+
+    whole = joined(name)
+    if name == "farewell":
+        whole = rf"(?: ?(?:(?P<closes>{whole})|{joined('filler')}))*"
+    return regex.compile(whole, regex.IGNORECASE)
+
+
+@lru_cache
+def _shipped() -> Any:
+    return shipped_yaml(__package__, "dialogue.yaml")
+
+
+@lru_cache
+def dialogue_digest() -> str:
+    """Return the version of the wording, which is part of every prompt of the user side and of the config digest."""
+    return hashlib.sha256(shipped_text(__package__, "dialogue.yaml").encode()).hexdigest()[:12]
