@@ -21,7 +21,7 @@ def validate(
         typer.Option(
             "--for",
             metavar="TRAINER",
-            help="trl-sft, trl-dpo, axolotl, llama-factory, torchtune, mlx-lm or openai.",
+            help="trl-sft, trl-dpo, trl-kto, trl-reward, axolotl, llama-factory, torchtune, mlx-lm or openai.",
             show_default=False,
         ),
     ],
@@ -66,6 +66,9 @@ def _print_report(report: Report) -> None:
     rows["read as"] = report.layout or "no layout that it reads"
     if report.splits:
         rows["rows"] = ", ".join(f"{split} {count:,}" for split, count in report.splits)
+        if report.dialogues:
+            rows["dialogues"] = f"{counted(report.dialogues, 'row')} with several answers"
+            rows["loss on"] = report.loss
         rows["longest row"] = f"{report.longest:,} tokens{'' if report.counted else ', estimated'}"
     if report.suited:
         rows["also reads"] = f"config {', '.join(report.suited)}"

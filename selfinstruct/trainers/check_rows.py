@@ -8,11 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 from ..tables.chats import message_text
-from .contract import SAME_ANSWERS, UNREADABLE, Contract, Reading
+from .check_pairs import Defect, check_pair
+from .contract import UNREADABLE, Contract, Reading
 from .findings import Rule
-
-# Code, rule, detail.
-Defect = tuple[str, Rule, str]
 
 # Characters of an unknown role to quote in a message.
 _MAX_ROLE_CHARS = 40
@@ -21,6 +19,13 @@ _DOUBLE_BEGIN = Rule(
     "the trainer's tokenizer adds its begin mark a second time",
     "remove the mark from the text, or turn off the tokenizer's own mark",
 )
+_IGNORED = Rule("warning", "the trainer ignores it", "use a layout of messages")
+_LOST_TURNS = Rule("error", "the trainer ignores it, and the row loses its earlier turns", "use a layout of messages")
+_PART_OF_ANSWER = Rule(
+    "error", "the trainer takes it for a part of the answer", "begin the answer with the assistant's message"
+)
+# Keys of a message that say whether to learn from it: Axolotl's, OpenAI's.
+_TURN_KEYS = ("train", "training", "weight")
 # Begin marks of common tokenizers: Llama 2, Llama 3, Gemma and others.
 _BEGIN_MARKS = ("<s>", "<|begin_of_text|>", "<bos>", "<|startoftext|>", "<｜begin▁of▁sentence｜>")
 
@@ -40,12 +45,31 @@ def row_text(values: Mapping[str, Any], reading: Reading) -> str:
 
     def text(name: str) -> str:
         value = values.get(name)
-        if isinstance(value, list):
-            return "\n".join(filter(None, (message_text(m) for m in value if isinstance(m, dict))))
+        if name == "history" and isinstance(value, list):
+            return "\n".join(str(each) for turn in value if isinstance(turn, list) for each in turn)
+        if isinstance(value, list | dict):
+            messages = layout.messages(values, name)
+            return "\n".join(filter(None, (message_text(m) for m in messages if isinstance(m, dict))))
         return value if isinstance(value, str) else ""
 
     longest = max((text(name) for name in layout.answers), key=len)
     return "\n".join([text(name) for name in layout.optional + layout.prompt if values.get(name)] + [longest])
+
+
+def count_answers(values: Mapping[str, Any], reading: Reading) -> int:
+    """Return the number of answers in the conversation of a row; of two alternatives, one counts."""
+    layout, history = reading.layout, values.get("history")
+    if layout.kind == "text":
+        return 1 + (len(history) if isinstance(history, list) else 0)
+    messages = [message for name in (*layout.prompt, layout.answers[0]) for message in values.get(name) or ()]
+    roles = [message.get(layout.keys[0]) for message in messages if isinstance(message, dict)]
+    return layout.lone + sum(reading.roles.get(str(role)) == "assistant" for role in roles)
+
+
+def turn_key_of(values: Mapping[str, Any], reading: Reading, contract: Contract) -> str | None:
+    """Return the key that says, in each message of a row, whether to learn from it, if the trainer reads one."""
+    messages = values[reading.layout.answers[0]] if reading.layout.kind == "chat" else []
+    return next((key for key in contract.turn_keys if any(key in message for message in messages)), None)
 
 
 def _check_row(values: Mapping[str, Any], reading: Reading, contract: Contract) -> Iterator[Defect]:
@@ -53,19 +77,25 @@ def _check_row(values: Mapping[str, Any], reading: Reading, contract: Contract) 
     # Columns first: without them, the contents can't be checked.
     if contract.others is not None and (more := sorted(values.keys() - {*layout.columns, *contract.others})):
         yield "extra_columns", contract.unread, f"also holds {', '.join(more)}"
-    for name in layout.columns:
-        if name not in values or not isinstance(values[name], str if layout.kind == "text" else list):
+    for name, kind in layout.columns.items():
+        if not isinstance(values.get(name), kind):
             yield "unreadable", UNREADABLE, f"{name!r} is {_kind(values.get(name))}"
             return
+    for name in reading.ignored:
+        if values.get(name):
+            lost = name == "history"
+            yield "lost_turns" if lost else "ignored_columns", _LOST_TURNS if lost else _IGNORED, f"{name!r}"
+    if "history" in layout.optional and not _is_history(values.get("history")):
+        yield "unreadable", UNREADABLE, "'history' is no list of pairs of texts"
     if "tools" in layout.optional and not isinstance(values.get("tools"), (*contract.tools, type(None))):
         yield "unreadable", UNREADABLE, f"'tools' is {_kind(values['tools'])}"
-    if len(layout.answers) == 2 and values[layout.answers[0]] == values[layout.answers[1]]:
-        yield "same_answers", SAME_ANSWERS, "both answers are the same"
+    if len(layout.answers) == 2:
+        yield from check_pair(values, layout, contract)
     # In a preference row, check the prompt with each answer.
     for answer in layout.answers:
         if layout.kind == "chat":
             prompt = [message for name in layout.prompt for message in values[name]]
-            yield from _check_chat(prompt + values[answer], reading, contract)
+            yield from _check_chat(prompt, layout.messages(values, answer), reading, contract)
         else:
             yield from _check_text(values, layout.prompt, answer, contract)
 
@@ -82,11 +112,13 @@ def _check_text(
         yield "twice_begun", _DOUBLE_BEGIN, f"begins with {mark}"
 
 
-def _check_chat(messages: list[Any], reading: Reading, contract: Contract) -> Iterator[Defect]:
+def _check_chat(
+    prompt: list[Any], answer_messages: list[Any], reading: Reading, contract: Contract
+) -> Iterator[Defect]:
     # Messages such as {"role": "user", "content": "Hi"}: check each one, then their order.
     role_key, content_key = reading.layout.keys
     parts: list[str] = []
-    for number, message in enumerate(messages):
+    for number, message in enumerate(prompt + answer_messages):
         if not isinstance(message, dict) or role_key not in message:
             yield "unreadable", UNREADABLE, f"message {number} has no {role_key!r}"
             return
@@ -96,6 +128,11 @@ def _check_chat(messages: list[Any], reading: Reading, contract: Contract) -> It
             yield "foreign_role", contract.foreign_role, f"role {str(role)[:_MAX_ROLE_CHARS]!r}"
             part = "foreign"
         parts.append(part)
+        for key in _TURN_KEYS if part == "assistant" else ():
+            # null, as Parquet fills in, says nothing
+            if message.get(key) is not None and not message[key] and key not in contract.turn_keys:
+                rule = Rule("warning", "the trainer learns from it all the same", reading.loss)
+                yield "ignored_turn_key", rule, f"message {number} has {key}: {message[key]}"
         calls = message.get("tool_calls") or message.get("function_call")
         if calls and contract.tool_calls:
             yield "tool_calls", contract.tool_calls, f"message {number} calls a tool in 'tool_calls'"
@@ -115,6 +152,8 @@ def _check_chat(messages: list[Any], reading: Reading, contract: Contract) -> It
     elif "foreign" not in parts:
         if parts[-1] not in ("assistant", "call"):
             yield "no_answer", contract.no_answer, f"ends with the {parts[-1]}"
+        elif prompt and answer_messages and parts[len(prompt)] not in ("assistant", "call"):
+            yield "split", _PART_OF_ANSWER, f"message {len(prompt)} is the {parts[len(prompt)]}'s"
         if detail := _out_of_turn(parts, contract.order):
             yield "alternation", contract.alternation, detail
 
@@ -127,6 +166,13 @@ def _out_of_turn(parts: list[str], order: Mapping[str, frozenset[str]]) -> str:
                 return f"message {number} is the system's, not first"
             return f"message {number} is the {part}'s, after {_possessive(before)}"
     return ""
+
+
+def _is_history(value: object) -> bool:
+    """Return whether a value holds earlier turns, [["question", "answer"], ...], or nothing."""
+    turns = value if isinstance(value, list) else [] if value is None else [value]
+    pairs = (turn for turn in turns if isinstance(turn, list) and len(turn) == 2)
+    return len(turns) == sum(all(isinstance(text, str) for text in pair) for pair in pairs)
 
 
 def _is_call(text: str) -> bool:

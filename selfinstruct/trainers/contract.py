@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .findings import Rule
-from .layouts import Layout
+from .layouts import Layout, layout_of
 
 # Roles in the data, and the parts that they play for the trainer.
 SHAREGPT_ROLES: Mapping[str, str] = {"system": "system", "human": "user", "gpt": "assistant"}
@@ -37,6 +37,7 @@ EMPTY_PROMPT = Rule("warning", "the model learns an answer to an empty prompt", 
 NO_ANSWER = Rule("error", "there is nothing to learn from the row", "end the conversation with the assistant's answer")
 UNREADABLE = Rule("error", "the trainer stops with an error", "fix the row, or remove it")
 SAME_ANSWERS = Rule("warning", "there is no preference to learn", "remove the row")
+LABELED = Rule("error", "the trainer would learn the answers that are labeled bad, too", "use a config without labels")
 TURNS = "alternate user and assistant, after at most one system message"
 ALTERNATION = Rule("warning", "many chat templates reject this order", TURNS)
 
@@ -50,6 +51,8 @@ class Reading:
     roles: Mapping[str, str] = field(default_factory=lambda: CHAT_ROLES)
     note: tuple[str, Rule] | None = None  # a finding, as code and rule, for every dataset in this layout, or None
     ignored: tuple[str, ...] = ()  # optional columns of the layout that the trainer ignores
+    clash: tuple[frozenset[str], Rule] | None = None  # columns that must not occur beside those of the layout
+    loss: str = "the answer"  # which answers of a conversation the trainer learns, and the settings that change it
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Target:
     train: str  # the split to train on
     test: str | None  # the split to evaluate with, or None
     optional: tuple[str, ...]  # the optional columns of the layout that the dataset has
+    turn_key: str | None  # the key of a message that says whether to learn from it, if the dataset has one
     max_length: int  # tokens per row
 
 
@@ -76,8 +80,6 @@ class Contract:
     readings: tuple[Reading, ...]  # the layouts that the trainer reads, in its order of preference
     unread: Rule  # what happens with any other layout
     misses: Mapping[str, Rule] = field(default_factory=dict)  # what happens with particular other layouts, by name
-    # Pairs of column sets that must not occur in the same row.
-    clashes: tuple[tuple[frozenset[str], frozenset[str], Rule], ...] = ()
     # What happens with rows with such a defect.
     foreign_role: Rule = FOREIGN_ROLE
     order: Mapping[str, frozenset[str]] = field(default_factory=lambda: USUAL_ORDER)  # which parts may precede each
@@ -89,6 +91,11 @@ class Contract:
     tool_calls: Rule | None = None  # what happens to the 'tool_calls' of a message; None if the trainer reads them
     call_text: Rule | None = None  # what happens to a call whose text isn't JSON with 'name' and 'arguments'
     tools: tuple[type, ...] = (str, list)  # what the column 'tools' may hold: JSON text, a list
+    turn_keys: tuple[str, ...] = ()  # keys of a message that the trainer reads as whether to learn from it
+    untrimmed: Rule | None = None  # what happens to an answer of a pair with white space around it
+    margin: Rule | None = None  # what happens to a 'margin' that isn't a number; None if the trainer ignores margins
+    neighbors: Rule | None = None  # what happens to labeled answers to one prompt in consecutive rows
+    weights: tuple[str, str] = ("", "")  # the settings that weigh good and bad answers
     content_parts: bool = False  # whether the content of a message may be a list of {"type": "text", "text": ...}
     max_length: int = 2048  # the trainer's default, tokens per row
     min_rows: int = 1  # the trainer's minimum
@@ -98,9 +105,13 @@ class Contract:
     stub: Callable[[Target], str] | None = None  # writes the trainer's configuration
     stub_name: str = ""  # the name of that file
 
-    def reading_of(self, layout: Layout | None) -> Reading | None:
-        """Return how the trainer reads this layout, or None."""
-        return next((reading for reading in self.readings if reading.layout == layout), None)
+    def reading_of(self, row: Mapping[str, Any]) -> Reading | None:
+        """Return how the trainer reads a row, or None. Labels are never ignored: some of the answers are bad ones."""
+        layout = layout_of(row)
+        labeled = bool(layout and layout.label)
+        readings = sorted(self.readings, key=lambda reading: not reading.layout.graded)
+        fitting = (reading for reading in readings if reading.layout.fits(row))
+        return next((reading for reading in fitting if bool(reading.layout.label) == labeled), None)
 
 
 def yaml_text(values: dict[str, Any]) -> str:

@@ -46,6 +46,8 @@ class Report:
         splits: Name and number of rows of each split.
         findings: The findings, errors first.
         suited: Configs of the same dataset that the trainer reads, the best one first.
+        dialogues: Number of rows with several answers.
+        loss: Which answers of a conversation the trainer learns, and the settings that change it.
         longest: Tokens of the longest row.
         counted: Whether a tokenizer counted the tokens; otherwise they are estimated.
     """
@@ -57,6 +59,8 @@ class Report:
     splits: tuple[tuple[str, int], ...]
     findings: tuple[Finding, ...]
     suited: tuple[str, ...]
+    dialogues: int
+    loss: str
     longest: int
     counted: bool
 

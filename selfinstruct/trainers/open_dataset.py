@@ -10,7 +10,7 @@ from typing import Any
 from ..core.errors import UsageError
 from ..core.suggest import closest
 from .check_rows import find_defects
-from .contract import Contract, Reading
+from .contract import LABELED, Contract, Reading
 from .contracts import TRAINERS
 from .dataset_configs import Config, as_lines, configs_of, pick
 from .findings import Finding
@@ -38,15 +38,12 @@ class OpenDataset:
 
     def schema_findings(self) -> list[Finding]:
         """Return the findings about the columns themselves, whatever they hold."""
-        found = _schema_findings(self.config, self.where, self.row, self.contract)
+        found = _schema_findings(self.config, self.where, self.row, self.contract, self.reading)
         if self.reading is None:
             found.append(self._unread_columns())
         elif self.reading.note:
             code, rule = self.reading.note
             found.append(Finding(rule.level, code, self.where, rule.what, rule.change))
-        if self.reading and (ignored := [name for name in self.reading.ignored if self.row.get(name)]):
-            what = f"{self.contract.name} ignores {', '.join(ignored)}"
-            found.append(Finding("warning", "ignored_columns", self.where, what, "use a layout of messages"))
         # If another config fits, recommend it for each error.
         if self.suited:
             errors = (finding.level == "error" for finding in found)
@@ -59,7 +56,8 @@ class OpenDataset:
     def _unread_columns(self) -> Finding:
         """Return the finding about columns that the trainer does not read."""
         layout = layout_of(self.row)
-        rule = self.contract.misses.get(layout.name, self.contract.unread) if layout else self.contract.unread
+        usual = LABELED if layout and layout.label else self.contract.unread
+        rule = self.contract.misses.get(layout.name if layout else "", usual)
         names = ", ".join(list(self.row)[:8]) + (", ..." if len(self.row) > 8 else "")
         return Finding(rule.level, "columns", self.where, f"columns {names}: {rule.what}", rule.change)
 
@@ -72,7 +70,7 @@ def open_dataset(dataset: str, contract: Contract, config: str | None) -> OpenDa
     chosen = pick(configs, config, dataset)
     where, row = _first_row(chosen, contract)
     suited = tuple(name for name in _matching_configs(configs, contract) if name != chosen.name)
-    return OpenDataset(contract, chosen, where, row, _reading_of(row, contract), suited)
+    return OpenDataset(contract, chosen, where, row, contract.reading_of(row), suited)
 
 
 def contract_of(trainer: str) -> Contract:
@@ -92,22 +90,19 @@ def _first_row(config: Config, contract: Contract) -> tuple[str, dict[str, Any]]
     for split in config.splits:
         rows = [row.values for row in islice(split.rows(), _SAMPLE_ROWS) if not row.problem]
         if rows:
-            row = next((row for row in rows if _reading_of(row, contract)), rows[0])
+            row = next((row for row in rows if contract.reading_of(row)), rows[0])
             return f"{config.name or split.sources[0].name}/{split.name}", row
     raise UsageError(f"{config.splits[0].sources[0].name}: holds no readable row; write one example per row")
 
 
-def _reading_of(row: Mapping[str, Any], contract: Contract) -> Reading | None:
-    return contract.reading_of(layout_of(row, [reading.layout for reading in contract.readings]))
-
-
-def _schema_findings(config: Config, where: str, row: Mapping[str, Any], contract: Contract) -> list[Finding]:
+def _schema_findings(
+    config: Config, where: str, row: Mapping[str, Any], contract: Contract, reading: Reading | None
+) -> list[Finding]:
     found = []
-    for some, others, rule in contract.clashes:
-        if some & row.keys() and others & row.keys():
-            names = ", ".join(sorted((some | others) & row.keys()))
-            what = f"{names} in one schema: {rule.what}"
-            found.append(Finding(rule.level, "mixed_columns", where, what, rule.change))
+    columns, rule = (reading.clash if reading else None) or (frozenset(), None)
+    if reading and rule and (others := columns & row.keys()):
+        what = f"{', '.join(sorted(others | reading.layout.columns.keys()))} in one schema: {rule.what}"
+        found.append(Finding(rule.level, "mixed_columns", where, what, rule.change))
     paths = [source.path for split in config.splits for source in split.sources]
     if contract.lines_only and not all(path.endswith((".jsonl", ".ndjson")) for path in paths):
         rule = contract.lines_only
@@ -123,8 +118,8 @@ def _matching_configs(configs: Sequence[Config], contract: Contract) -> list[str
         if config.name is None:
             continue
         where, row = _first_row(config, contract)
-        reading = _reading_of(row, contract)
-        levels = [finding.level for finding in _schema_findings(config, where, row, contract)]
+        reading = contract.reading_of(row)
+        levels = [finding.level for finding in _schema_findings(config, where, row, contract, reading)]
         if reading:
             levels += [rule.level for _, rule, _ in find_defects(row, reading, contract)]
         if reading and "error" not in levels:

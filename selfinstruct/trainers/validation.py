@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..core.errors import UsageError
 from ..tables import find_source
-from .check_rows import find_defects, row_text
+from .check_pairs import Balance
+from .check_rows import count_answers, find_defects, row_text, turn_key_of
 from .contract import UNREADABLE, Contract, Reading, Target
 from .dataset_configs import Split
 from .findings import Finding, Report, Tally
@@ -40,12 +41,13 @@ def validate_dataset(
     contract, name = contract_of(trainer), os.fspath(dataset)
     measure = estimate_tokens if tokenizer is None else load_counter(Path(tokenizer))
     subject = open_dataset(name, contract, config)
-    findings, splits, longest = subject.schema_findings(), [], 0
+    findings, splits, longest, dialogues = subject.schema_findings(), [], 0, 0
     if subject.reading is not None:
         check = _RowChecker(contract, subject.reading, max_length or contract.max_length, measure)
         splits = [(split.name, check.run(split)) for split in subject.config.splits]
         findings += [*check.tally.findings(), *_check_row_count(subject, splits[0][1])]
-        longest = check.longest
+        findings += check.balances[0].findings(subject.where)
+        longest, dialogues = check.longest, check.dialogues
     return Report(
         trainer=contract.name,
         dataset=name,
@@ -54,6 +56,8 @@ def validate_dataset(
         splits=tuple(splits),
         findings=tuple(sorted(findings, key=lambda finding: finding.level)),
         suited=subject.suited,
+        dialogues=dialogues,
+        loss=subject.reading.loss if subject.reading else "",
         longest=longest,
         counted=tokenizer is not None,
     )
@@ -85,6 +89,7 @@ def config_stub(dataset: Name, trainer: str, *, config: str | None = None, max_l
             train="train" if kind == "file" else splits[0],  # a single file is split 'train', whatever its name
             test=splits[1] if len(splits) > 1 else None,
             optional=tuple(column for column in layout.optional if column in subject.row),
+            turn_key=turn_key_of(subject.row, subject.reading, contract),
             max_length=max_length or contract.max_length,
         )
     )
@@ -95,19 +100,25 @@ class _RowChecker:
 
     def __init__(self, contract: Contract, reading: Reading, max_length: int, measure: Measure) -> None:
         self.tally = Tally()
-        self.longest = 0
+        self.balances: list[Balance] = []
+        self.longest = self.dialogues = 0
         self._contract, self._reading, self._max_length, self._measure = contract, reading, max_length, measure
 
     def run(self, split: Split) -> int:
         """Check one split, and return its number of rows."""
-        rows = 0
+        rows, balance = 0, Balance(self._reading.layout, self._contract)
+        self.balances.append(balance)
         for row in split.rows(self._wanted(split)):
             rows += 1
             if row.problem:
                 self.tally.add(split.name, "unreadable", UNREADABLE, row.where, row.problem)
                 continue
-            for code, rule, detail in find_defects(row.values, self._reading, self._contract):
+            defects = list(find_defects(row.values, self._reading, self._contract))
+            for code, rule, detail in defects:
                 self.tally.add(split.name, code, rule, row.where, detail)
+            if not any(code == "unreadable" for code, *_ in defects):
+                balance.add(row.values)
+                self.dialogues += count_answers(row.values, self._reading) > 1
             length = self._measure(row_text(row.values, self._reading))
             self.longest = max(self.longest, length)
             if length > self._max_length:

@@ -159,7 +159,7 @@ DEFECTS: dict[str, tuple[str, Rows, list[str], list[str]]] = {
     "whole preference": (
         "trl-dpo",
         [{"chosen": chat("user: A", "assistant: B")["messages"], "rejected": chat("user: A")["messages"]}],
-        ["no_answer"],
+        ["two_prompts", "no_answer"],
         [],
     ),
     "no preference": ("trl-dpo", [{"prompt": "A", "chosen": "B", "rejected": "B"}], [], ["same_answers"]),
@@ -265,6 +265,162 @@ DEFECTS |= {
     "trl: a system column": ("trl-sft", [GOOD | {"system": "S"}], [], ["whole_text_loss", "ignored_columns"]),
     "openai: tools and parts": ("openai", [TOOL_CALLS | {"tools": []}] * 5 + [PARTS] * 5, [], []),
 }
+
+
+def pair(prompt: str, chosen: str, rejected: str, **more: Any) -> dict[str, Any]:
+    """A row of the format `preference`; `prompt` holds turns of 'role: content', separated by ' | '."""
+    answers = {
+        name: chat(f"assistant: {text}")["messages"] for name, text in (("chosen", chosen), ("rejected", rejected))
+    }
+    return {"prompt": chat(*prompt.split(" | "))["messages"], **answers, **more}
+
+
+def labeled(prompt: str, answer: str, label: bool) -> dict[str, Any]:
+    """A row of the format `kto`."""
+    return {
+        "prompt": chat(*prompt.split(" | "))["messages"],
+        "completion": chat(f"assistant: {answer}")["messages"],
+        "label": label,
+    }
+
+
+def whole(*chosen: str, rejected: list[str]) -> dict[str, Any]:
+    return {"chosen": chat(*chosen)["messages"], "rejected": chat(*rejected)["messages"]}
+
+
+FLAT = {"prompt": "A", "chosen": "B", "rejected": "C"}
+PAIR = pair("user: A", "B", "C")
+KTO = [labeled("user: A", "B", True), labeled("user: C", "D", False)]
+KTO_FLAT = [{"prompt": "A", "completion": "B", "label": True}, {"prompt": "C", "completion": "D", "label": False}]
+TALK = ("user: A", "assistant: B", "user: C", "assistant: D")
+FOUR_TO_TWO = [labeled(f"user: {n}", "B", n < 4) for n in range(6)]
+HISTORY = {"instruction": "C", "input": "", "output": "D", "history": [["A", "B"]]}
+RANKED = chat("user: A") | {
+    "chosen": chat("assistant: B")["messages"][0],
+    "rejected": chat("assistant: C")["messages"][0],
+}
+FROM = chat("human: A", **SHAREGPT) | {
+    "chosen": {"from": "gpt", "value": "B"},
+    "rejected": {"from": "gpt", "value": "C"},
+}
+LONGER = [pair(f"user: {n}", "long" if n < 12 else "l", "cut") for n in range(20)]
+
+for trainer in ("trl-dpo", "trl-reward", "trl-kto"):
+    DEFECTS |= {
+        f"{trainer}: flat": (trainer, [FLAT], [], []),
+        f"{trainer}: pair": (trainer, [PAIR], [], []),
+        f"{trainer}: pair of dialogues": (trainer, [pair(" | ".join(TALK[:3]), "D", "E")], [], []),
+        f"{trainer}: whole conversations": (trainer, [whole(*TALK, rejected=[*TALK[:3], "assistant: E"])], [], []),
+        f"{trainer}: pair equal but for case, space and full stop": (
+            trainer,
+            [pair("user: A", "It is B.", "it  is b")],
+            [],
+            ["same_answers"],
+        ),
+        f"{trainer}: signs are no mere punctuation": (trainer, [pair("user: A", "-5", "5")], [], []),
+        f"{trainer}: other prompts": (
+            trainer,
+            [whole(*TALK, rejected=["user: X", *TALK[1:3], "assistant: E"])],
+            ["two_prompts"],
+            [],
+        ),
+        f"{trainer}: text beside whole conversations": (
+            trainer,
+            [whole("user: A", "assistant: B", rejected=["user: A", "assistant: C"]) | {"prompt": "A"}],
+            ["mixed_columns"],
+            [],
+        ),
+        f"{trainer}: the prompt again in the answers": (
+            trainer,
+            [PAIR | whole("user: A", "assistant: B", rejected=["user: A", "assistant: C"])],
+            ["split"],
+            ["alternation"],
+        ),
+        f"{trainer}: empty answer": (trainer, [pair("user: A", "B", " ")], [], ["empty_answer"]),
+        f"{trainer}: roles in a row": (trainer, [pair("user: A | user: B", "C", "D")], [], ["alternation"]),
+        f"{trainer}: contradiction": (
+            trainer,
+            [pair("user: A", "B", "C", score_chosen=2.0, score_rejected=4.5)],
+            [],
+            ["contradiction"],
+        ),
+        f"{trainer}: equal scores": (trainer, [pair("user: A", "B", "C", score_chosen=2, score_rejected=2)], [], []),
+        f"{trainer}: no scores": (trainer, [pair("user: A", "B", "C", score_chosen=None, score_rejected=None)], [], []),
+        f"{trainer}: longer answers": (trainer, LONGER, [], ["longer_chosen"]),
+        f"{trainer}: not too many longer answers": (trainer, [*LONGER[:11], *LONGER[12:], PAIR], [], []),
+        f"{trainer}: demonstrations": (trainer, [GOOD], ["columns"], []),
+    }
+DEFECTS |= {
+    "dpo: common beginning": ("trl-dpo", [{"chosen": "A B", "rejected": "A C"}], [], ["common_beginning"]),
+    "reward: whole texts": ("trl-reward", [{"chosen": "A B", "rejected": "A C"}], [], []),
+    "reward: margin": ("trl-reward", [PAIR | {"margin": 1.5}, PAIR | {"margin": 2}], [], []),
+    "reward: margin missing in a row": (
+        "trl-reward",
+        [PAIR | {"margin": 1.5}, PAIR | {"margin": None}],
+        ["unreadable"],
+        [],
+    ),
+    "dpo: margin missing in a row": ("trl-dpo", [PAIR | {"margin": 1.5}, PAIR | {"margin": None}], [], []),
+    "reward: labels": ("trl-reward", KTO, ["columns"], []),
+    "kto": ("trl-kto", KTO, [], []),
+    "kto: flat": ("trl-kto", KTO_FLAT, [], []),
+    "kto: dialogue": ("trl-kto", [*KTO, labeled(" | ".join(TALK[:3]), "D", True)], [], ["label_weights"]),
+    "kto: one label": ("trl-kto", KTO[:1], ["one_label"], []),
+    "kto: a label that is none": ("trl-kto", [*KTO, KTO[0] | {"label": None}], ["unreadable"], []),
+    "kto: labels of different number": ("trl-kto", FOUR_TO_TWO, [], ["label_weights"]),
+    "kto: four to three": ("trl-kto", [*FOUR_TO_TWO, labeled("user: X", "B", False)], [], []),
+    "kto: one prompt twice in a row": ("trl-kto", [KTO[0], labeled("user: A", "E", False)], [], ["neighbors"]),
+    "kto: no labels": ("trl-kto", [{"prompt": "A", "completion": "B"}], ["columns"], []),
+    "sft: labels": ("trl-sft", KTO, ["columns"], []),
+    "mlx: labels": ("mlx-lm", KTO_FLAT, ["columns"], []),
+    "axolotl: pair": ("axolotl", [PAIR], [], []),
+    "axolotl: flat": ("axolotl", [FLAT], [], []),
+    "axolotl: whole": ("axolotl", [whole(*TALK, rejected=[*TALK[:3], "assistant: E"])], [], []),
+    "axolotl: white space around": ("axolotl", [pair("user: A", "B\n", "C")], [], ["untrimmed"]),
+    "axolotl: labels": ("axolotl", KTO, ["columns"], []),
+    "axolotl: labels of text": ("axolotl", KTO_FLAT, [], []),
+    "axolotl: history": ("axolotl", [HISTORY], ["lost_turns"], []),
+    "torchtune: history": ("torchtune", [HISTORY], ["lost_turns"], ["whole_text_loss"]),
+    "torchtune: empty history": ("torchtune", [HISTORY | {"history": []}], [], ["whole_text_loss"]),
+    "llama: history": ("llama-factory", [HISTORY, HISTORY | {"history": []}], [], []),
+    "llama: history of messages": ("llama-factory", [HISTORY | {"history": GOOD["messages"]}], ["unreadable"], []),
+    "llama: flat": ("llama-factory", [FLAT], [], []),
+    "llama: pair as lists": ("llama-factory", [PAIR], ["columns"], []),
+    "llama: pair": ("llama-factory", [RANKED], [], []),
+    "llama: pair of sharegpt": ("llama-factory", [FROM], [], []),
+    "llama: labels": ("llama-factory", KTO, ["columns"], []),
+    "llama: labels of text": (
+        "llama-factory",
+        [*KTO_FLAT, KTO_FLAT[1] | {"completion": "E"}],
+        [],
+        ["label_weights", "neighbors"],
+    ),
+    "llama: labels of messages": (
+        "llama-factory",
+        [chat(*TALK) | {"kto_tag": True}, GOOD | {"kto_tag": False}],
+        [],
+        [],
+    ),
+    "llama: labels of alpaca": (
+        "llama-factory",
+        [HISTORY | {"kto_tag": True}, HISTORY | {"kto_tag": False}],
+        [],
+        ["neighbors"],
+    ),
+}
+
+# A dialogue whose first answer isn't to be learned, as Axolotl and as OpenAI say it.
+for key, value in (("train", False), ("weight", 0)):
+    SKIPPED = chat(*TALK)
+    SKIPPED["messages"][1][key] = value
+    DEFECTS |= {
+        f"{key}: axolotl": ("axolotl", [SKIPPED], [], []),
+        f"{key}: openai": ("openai", [SKIPPED] * 10, [], [] if key == "weight" else ["ignored_turn_key"]),
+        f"{key}: llama-factory": ("llama-factory", [SKIPPED], [], ["ignored_turn_key"]),
+        f"{key}: torchtune": ("torchtune", [SKIPPED], [], ["ignored_turn_key"]),
+        f"{key}: trl-sft": ("trl-sft", [SKIPPED], [], ["whole_text_loss", "ignored_turn_key"]),
+        f"{key}: mlx-lm": ("mlx-lm", [SKIPPED], [], ["whole_text_loss", "ignored_turn_key"]),
+    }
 
 
 @pytest.mark.parametrize("name", DEFECTS)
@@ -469,6 +625,107 @@ def test_llama_factorys_dataset_info_names_every_role_and_column_that_is_read(
     # LLaMA-Factory has no default for a tag once another one is named.
     names = ("role_tag", "content_tag", "user_tag", "assistant_tag", "observation_tag", "function_tag")
     assert entry["tags"] == {**dict(zip(names, tags, strict=True)), "system_tag": "system"}
+
+
+@pytest.mark.parametrize(
+    ("row", "entry"),
+    [
+        (FLAT, {"ranking": True, "columns": {"prompt": "prompt", "chosen": "chosen", "rejected": "rejected"}}),
+        (RANKED, {"ranking": True, "columns": {"messages": "messages", "chosen": "chosen", "rejected": "rejected"}}),
+        (FROM, {"ranking": True, "columns": {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"}}),
+        (KTO_FLAT[0], {"columns": {"prompt": "prompt", "response": "completion", "kto_tag": "label"}}),
+        (chat(*TALK) | {"kto_tag": True}, {"columns": {"messages": "messages", "kto_tag": "kto_tag"}}),
+        (
+            HISTORY,
+            {"columns": {"prompt": "instruction", "response": "output", "history": "history", "query": "input"}},
+        ),
+    ],
+)
+def test_llama_factorys_entries_for_preferences_and_dialogues(
+    tmp_path: Path, row: dict[str, Any], entry: dict[str, Any]
+) -> None:
+    (written_entry,) = json.loads(config_stub(written(tmp_path / "r.jsonl", [row]), "llama-factory")).values()
+    assert written_entry.get("ranking", False) == entry.get("ranking", False)
+    assert written_entry["columns"] == entry["columns"]
+
+
+@pytest.mark.parametrize(
+    ("row", "method", "kind"),
+    [
+        (PAIR, "dpo", {"type": "chat_template.default", "field_messages": "prompt"}),
+        (whole(*TALK, rejected=[*TALK[:3], "assistant: E"]), "dpo", {"type": "chat_template.argilla_chat"}),
+        (FLAT, "dpo", {"type": "passthrough"}),
+        (KTO_FLAT[0], "kto", {}),
+    ],
+)
+def test_axolotls_entries_for_preferences_keep_the_configs_name(
+    tmp_path: Path, row: dict[str, Any], method: str, kind: dict[str, str]
+) -> None:
+    """Of the keys in such an entry, Axolotl's model for DPO doesn't know `name`, and that for SFT does."""
+    written(tmp_path / "rows.jsonl", [row])
+    (tmp_path / "README.md").write_text("---\nconfigs:\n- config_name: pairs\n  data_files: rows.jsonl\n---\n")
+    values = yaml.safe_load(config_stub(tmp_path, "axolotl"))
+    assert values["rl"] == method
+    assert values["datasets"] == [{"path": str(tmp_path), "name": "pairs", "split": "train", **kind}]
+    assert not values["datasets"][0].keys() & {"field_chosen", "field_rejected", "field_prompt"}
+
+
+def test_the_loss_of_each_turn_is_in_the_configuration_and_the_report(tmp_path: Path) -> None:
+    path = written(tmp_path / "r.jsonl", [chat(*TALK), GOOD])
+    (entry,) = yaml.safe_load(config_stub(path, "axolotl"))["datasets"]
+    assert (entry["roles_to_train"], entry["train_on_eos"]) == (["assistant"], "turn")
+    assert "message_field_training" not in entry
+    settings = {
+        "axolotl": "message_field_training",
+        "llama-factory": "mask_history: true",
+        "mlx-lm": "mask_prompt: true",
+        "openai": '"weight": 0',
+        "torchtune": "train_on_input",
+        "trl-sft": "assistant_only_loss=True",
+    }
+    for trainer, setting in settings.items():
+        report = validate_dataset(path, trainer)
+        assert report.dialogues == 1
+        assert setting in report.loss
+    done = command(path, "--for", "llama-factory")
+    assert "dialogues    1 row with several answers" in done.stdout
+    assert "loss on      every answer; the last answer: mask_history: true" in done.stdout
+    assert "dialogues" not in command(written(path, [GOOD]), "--for", "llama-factory").stdout
+
+
+@pytest.mark.parametrize(("key", "value"), [("train", False), ("weight", 0)])
+def test_axolotl_is_told_the_key_that_says_which_answers_to_learn(tmp_path: Path, key: str, value: object) -> None:
+    row = chat(*TALK)
+    row["messages"][1][key] = value
+    (entry,) = yaml.safe_load(config_stub(written(tmp_path / "r.jsonl", [row]), "axolotl"))["datasets"]
+    assert entry["message_field_training"] == key
+
+
+DIALOGUES: dict[str, tuple[str, dict[str, Any]]] = {
+    "messages": ("trl-sft", chat(*TALK)),
+    "sharegpt": ("axolotl", chat("human: A", "gpt: B", "human: C", "gpt: D", **SHAREGPT)),
+    "prompt_completion_chat": (
+        "trl-sft",
+        {"prompt": chat(*TALK[:3])["messages"], "completion": chat(TALK[3])["messages"]},
+    ),
+    "preference": ("trl-dpo", pair(" | ".join(TALK[:3]), "D", "EE")),
+    "kto": ("trl-kto", labeled(" | ".join(TALK[:3]), "D", True)),
+    "alpaca": ("llama-factory", HISTORY),
+}
+
+
+@pytest.mark.parametrize("layout", DIALOGUES)
+def test_the_length_of_a_dialogue_is_that_of_all_its_turns(tmp_path: Path, layout: str) -> None:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Split
+
+    tokenizer = Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Split("\n", "removed")  # a token for each turn
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    trainer, row = DIALOGUES[layout]
+    report = validate_dataset(written(tmp_path / "r.jsonl", [row]), trainer, tokenizer=tmp_path)
+    assert (report.layout, report.longest, report.dialogues) == (layout, 4, 1)
 
 
 def test_a_system_prompt_beside_alpaca_columns_is_kept(tmp_path: Path) -> None:

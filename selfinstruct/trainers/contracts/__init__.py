@@ -8,10 +8,21 @@ from .llama_factory import LLAMA_FACTORY
 from .mlx_lm import MLX_LM
 from .openai import OPENAI
 from .torchtune import TORCHTUNE
-from .trl_dpo import TRL_DPO
+from .trl_preference import TRL_DPO, TRL_KTO, TRL_REWARD
 from .trl_sft import TRL_SFT
 
 # Contracts by the name that `--for` takes.
 TRAINERS: dict[str, Contract] = {
-    contract.name: contract for contract in (TRL_SFT, TRL_DPO, AXOLOTL, LLAMA_FACTORY, TORCHTUNE, MLX_LM, OPENAI)
+    contract.name: contract
+    for contract in (
+        TRL_SFT,
+        TRL_DPO,
+        TRL_KTO,
+        TRL_REWARD,
+        AXOLOTL,
+        LLAMA_FACTORY,
+        TORCHTUNE,
+        MLX_LM,
+        OPENAI,
+    )
 }

@@ -1,6 +1,7 @@
 """Axolotl: a YAML file whose `datasets` section names the columns and roles.
 
-Read: `prompt_strategies/chat_template.py` of 0.19.0.
+Read: `prompt_strategies/chat_template.py`, `prompt_strategies/dpo/`, `prompt_strategies/kto/`,
+`prompt_strategies/bradley_terry/`, `utils/data/rl.py`, and `utils/schemas/datasets.py` of 0.19.0.
 """
 
 from __future__ import annotations
@@ -9,11 +10,32 @@ from typing import Any
 
 from ..contract import Contract, Reading, Target, yaml_text
 from ..findings import Rule
-from ..layouts import ALPACA, CONVERSATIONS, MESSAGES, PAIR, SHAREGPT, TEXT
+from ..layouts import (
+    ALPACA,
+    CHAT_PREFERENCE,
+    CONVERSATIONS,
+    KTO,
+    MESSAGES,
+    PAIR,
+    PREFERENCE,
+    SHAREGPT,
+    TEXT,
+    WHOLE_PREFERENCE,
+    Layout,
+)
 
 _ROLES = {
     "system": "system", "user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "tool": "tool",
 }  # fmt: skip
+_LOSS = "every answer; other roles: roles_to_train; chosen answers: message_field_training"
+_PAIR_LOSS = "the chosen and the rejected answer; earlier turns are context"
+# The dataset type for each layout of preferences.
+_PREFERENCES: dict[Layout, dict[str, Any]] = {
+    CHAT_PREFERENCE: {"type": "chat_template.default", "field_messages": "prompt"},
+    WHOLE_PREFERENCE: {"type": "chat_template.argilla_chat"},
+    PREFERENCE: {"type": "passthrough"},
+    KTO: {},
+}
 
 
 def stub(target: Target) -> str:
@@ -24,8 +46,10 @@ def stub(target: Target) -> str:
     else:
         entry |= {"name": target.config} if target.config else {}
     entry |= {"split": target.train, **_type(target)}
-    values: dict[str, Any] = {
-        "base_model": "YOUR_MODEL",
+    values: dict[str, Any] = {"base_model": "YOUR_MODEL"}
+    if target.layout.graded:
+        values["rl"] = "kto" if target.layout.label else "dpo"
+    values |= {
         "datasets": [entry],
         "train_on_inputs": False,
         "sequence_len": target.max_length,
@@ -38,10 +62,17 @@ def stub(target: Target) -> str:
 
 def _type(target: Target) -> dict[str, Any]:
     layout = target.layout
+    # `utils/schemas/datasets.py` has one model for each kind of dataset, and only that for supervised training knows
+    # `name`. The best match wins, so keys and types of the other models would lose the config's name: without a type,
+    # the columns of `rl: kto` are read as they are.
+    if layout in _PREFERENCES:
+        return _PREFERENCES[layout]
     if layout.kind == "chat":
         role, content = layout.keys
         mapping = {"role": role, "content": content}
-        return {"type": "chat_template", "field_messages": layout.answers[0], "message_property_mappings": mapping}
+        entry = {"type": "chat_template", "field_messages": layout.answers[0], "message_property_mappings": mapping}
+        entry |= {"roles_to_train": ["assistant"], "train_on_eos": "turn"}
+        return entry | ({"message_field_training": target.turn_key} if target.turn_key else {})
     # Axolotl has named types for Alpaca columns and plain text; other columns are described field by field.
     if layout == ALPACA:
         return {"type": "alpaca_w_system" if "system" in target.optional else "alpaca"}
@@ -55,15 +86,31 @@ AXOLOTL = Contract(
     name="axolotl",
     version="0.19",
     docs="https://docs.axolotl.ai/docs/dataset-formats/conversation.html",
-    readings=tuple(Reading(layout, _ROLES) for layout in (MESSAGES, SHAREGPT, CONVERSATIONS, ALPACA, PAIR, TEXT)),
+    readings=(
+        *(Reading(layout, _ROLES, loss=_LOSS) for layout in (MESSAGES, SHAREGPT, CONVERSATIONS)),
+        Reading(ALPACA, ignored=("history",)),
+        *(Reading(layout, loss=_PAIR_LOSS) for layout in _PREFERENCES if layout != KTO),
+        Reading(KTO),
+        Reading(PAIR),
+        Reading(TEXT),
+    ),
     unread=Rule(
         "error", "none of Axolotl's dataset types reads them as they are", "rename them, or describe them in the YAML"
     ),
     misses={
         "prompt_completion_chat": Rule(
             "error", "chat_template reads one column of messages, not two", "join them into 'messages'"
-        )
+        ),
+        "kto": Rule("error", "Axolotl's types for `rl: kto` read text", "write prompt and completion as text"),
     },
+    turn_keys=("train", "training", "weight"),
+    untrimmed=Rule(
+        "warning",
+        "Axolotl looks for the answer in the rendered conversation, and a template that strips white space leaves only "
+        "its last character",
+        "strip the answers",
+    ),
+    weights=("kto_desirable_weight", "kto_undesirable_weight"),
     foreign_role=Rule(
         "error",
         "Axolotl's `roles` don't name it, so the row is trained on with a role unknown to the template",

@@ -1,6 +1,6 @@
 """LLaMA-Factory: an entry of `dataset_info.json` names the columns and roles.
 
-Read: `data/parser.py`, `data/converter.py` and `data/formatter.py` of 0.9.5.
+Read: `data/parser.py`, `data/converter.py`, `data/formatter.py`, and `data/processor/` of 0.9.5.
 """
 
 from __future__ import annotations
@@ -12,7 +12,21 @@ from typing import Any
 
 from ..contract import PAIRS, Contract, Reading, Target
 from ..findings import Rule
-from ..layouts import ALPACA, CONVERSATIONS, MESSAGES, PAIR, PREFERENCE, SHAREGPT, Layout
+from ..layouts import (
+    ALPACA,
+    ALPACA_KTO,
+    CONVERSATIONS,
+    KTO,
+    MESSAGES,
+    MESSAGES_KTO,
+    MESSAGES_PREFERENCE,
+    PAIR,
+    PREFERENCE,
+    SHAREGPT,
+    SHAREGPT_KTO,
+    SHAREGPT_PREFERENCE,
+    Layout,
+)
 
 # The tags of dataset_info.json for roles, the parts that they mean, and the roles in the data. The converter accepts
 # turns of user and tool at even places only (from 0, without the system's), answers and calls at odd ones.
@@ -22,6 +36,8 @@ _SHAREGPT_ROLES = ("human", "gpt", "observation", "function_call", "system")
 _CHAT_ROLES = ("user", "assistant", "tool", "function_call", "system")
 _IN_PAIRS = "after at most one system message, alternate user or tool's result with answer or call"
 _CALL = 'write the call as the message\'s text, {"name": ..., "arguments": ...}, with the role function_call'
+_CHATS = SHAREGPT_PREFERENCE, MESSAGES_PREFERENCE, SHAREGPT_KTO, MESSAGES_KTO, SHAREGPT, MESSAGES, CONVERSATIONS
+_LOSS = "every answer; the last answer: mask_history: true; prompts too: train_on_prompt: true"
 _DROPPED = "LLaMA-Factory drops such a row, with a line in the log"
 
 
@@ -42,23 +58,25 @@ def _entry(target: Target, split: str) -> dict[str, Any]:
     if not target.is_file:
         entry["split"] = split
     layout = target.layout
-    optional = {name: name for name in target.optional if name in ("system", "tools")}
+    columns = {name: name for name in target.optional if name in ("system", "tools", "history")}
+    columns |= {"query": "input"} if "input" in target.optional else {}
+    columns |= {"kto_tag": layout.label} if layout.label else {}
+    if len(layout.answers) == 2:
+        columns |= {"chosen": "chosen", "rejected": "rejected"}
+        entry["ranking"] = True
     # Format "sharegpt" covers every list of messages. Without a tag, rows with that role are dropped, so name all.
     if layout.kind == "chat":
         role, content = layout.keys
         tags = {"role_tag": role, "content_tag": content, **_tags(layout)}
-        return entry | {"formatting": "sharegpt", "columns": {"messages": layout.answers[0], **optional}, "tags": tags}
-    columns = {"prompt": layout.prompt[0], "response": layout.answers[0]}
-    if layout == PREFERENCE:
-        columns = {"prompt": "prompt", "chosen": "chosen", "rejected": "rejected"}
-        entry["ranking"] = True
-    columns |= {"query": "input"} if "input" in target.optional else {}
-    return entry | {"formatting": "alpaca", "columns": columns | optional}
+        columns = {"messages": (layout.prompt + layout.answers)[0], **columns}
+        return entry | {"formatting": "sharegpt", "columns": columns, "tags": tags}
+    answer = {} if len(layout.answers) == 2 else {"response": layout.answers[0]}
+    return entry | {"formatting": "alpaca", "columns": {"prompt": layout.prompt[0], **answer, **columns}}
 
 
 def _tags(layout: Layout) -> dict[str, str]:
     """Return the roles in the data by the names of LLaMA-Factory's tags."""
-    return dict(zip(_TAGS, _SHAREGPT_ROLES if layout == SHAREGPT else _CHAT_ROLES, strict=True))
+    return dict(zip(_TAGS, _SHAREGPT_ROLES if layout.keys == SHAREGPT.keys else _CHAT_ROLES, strict=True))
 
 
 LLAMA_FACTORY = Contract(
@@ -66,12 +84,9 @@ LLAMA_FACTORY = Contract(
     version="0.9.5",
     docs="https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md",
     readings=(
-        Reading(SHAREGPT, dict(zip(_SHAREGPT_ROLES, _PARTS, strict=True))),
-        Reading(MESSAGES, dict(zip(_CHAT_ROLES, _PARTS, strict=True))),
-        Reading(CONVERSATIONS, dict(zip(_CHAT_ROLES, _PARTS, strict=True))),
-        Reading(ALPACA),
-        Reading(PAIR),
-        Reading(PREFERENCE),
+        *(Reading(layout, dict(zip(_tags(layout).values(), _PARTS, strict=True)), loss=_LOSS) for layout in _CHATS),
+        *(Reading(layout, loss=_LOSS) for layout in (ALPACA_KTO, ALPACA)),
+        *(Reading(layout) for layout in (KTO, PAIR, PREFERENCE)),
     ),
     unread=Rule(
         "error",
@@ -79,8 +94,25 @@ LLAMA_FACTORY = Contract(
         "name the columns in dataset_info.json, or rename them",
     ),
     misses={
-        "prompt_completion_chat": Rule("error", "prompt and completion must be text there", "join them into 'messages'")
+        "prompt_completion_chat": Rule(
+            "error", "prompt and completion must be text there", "join them into 'messages'"
+        ),
+        "preference": Rule(
+            "error",
+            "LLaMA-Factory takes 'chosen' and 'rejected' as one message each, not as lists, and drops every row",
+            "use the format preference_flat",
+        ),
+        "kto": Rule(
+            "error", "prompt and completion must be text there", "write them as text, or one column 'messages'"
+        ),
     },
+    neighbors=Rule(
+        "warning",
+        "LLaMA-Factory estimates the KL term from each prompt with the answer of the row before, which here answers "
+        "the same prompt",
+        "shuffle the rows",
+    ),
+    weights=("kto_chosen_weight", "kto_rejected_weight"),
     foreign_role=Rule("error", _DROPPED, "rename the role, or add it to `tags` in dataset_info.json"),
     order=PAIRS,
     alternation=Rule("error", _DROPPED, _IN_PAIRS),

@@ -34,7 +34,16 @@ MLX_LM = Contract(
     version="0.32.2",
     docs="https://github.com/ml-explore/mlx-lm/blob/main/mlx_lm/LORA.md",
     readings=(
-        Reading(MESSAGES, note=("whole_text_loss", _WHOLE_TEXT), ignored=("system",)),
+        Reading(
+            MESSAGES,
+            note=("whole_text_loss", _WHOLE_TEXT),
+            ignored=("system",),
+            clash=(
+                frozenset({"prompt", "completion"}),
+                Rule("warning", "mlx-lm reads prompt and completion and ignores messages", "keep one layout"),
+            ),
+            loss="the whole conversation; the last answer: mask_prompt: true; every answer: one row for each",
+        ),
         Reading(PAIR, note=("whole_text_loss", _WHOLE_TEXT)),
         Reading(TEXT),
     ),
@@ -48,13 +57,6 @@ MLX_LM = Contract(
             "error", "mlx-lm turns prompt and completion into messages itself, and expects text", "use messages"
         )
     },
-    clashes=(
-        (
-            frozenset({"messages"}),
-            frozenset({"prompt", "completion"}),
-            Rule("warning", "mlx-lm reads prompt and completion and ignores messages", "keep one layout"),
-        ),
-    ),
     foreign_role=Rule(
         "error", "the role reaches the chat template unchanged", "rename roles to system, user, assistant"
     ),

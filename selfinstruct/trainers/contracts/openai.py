@@ -12,7 +12,14 @@ OPENAI = Contract(
     name="openai",
     version="as of 2026",
     docs="https://platform.openai.com/docs/guides/supervised-fine-tuning",
-    readings=(Reading(MESSAGES, {**CHAT_ROLES, "developer": "system", "function": "tool"}),),
+    readings=(
+        Reading(
+            MESSAGES,
+            {**CHAT_ROLES, "developer": "system", "function": "tool"},
+            loss='every answer without "weight": 0',
+        ),
+    ),
+    turn_keys=("weight",),
     unread=Rule("error", _REFUSED, "keep 'messages' only; the format openai writes such a file"),
     lines_only=Rule(
         "error",

@@ -14,6 +14,7 @@ from ..layouts import ALPACA, MESSAGES, PAIR, SHAREGPT, TEXT
 _TRAINS_ON_INPUT = Rule(
     "warning", "alpaca_dataset includes the prompt in the loss", "set train_on_input: False, as --write-config does"
 )
+_LOSS = "every answer; the whole conversation: train_on_input: True; the last answer: one row with a prompt of its own"
 _STOPS = "torchtune's message check stops with a ValueError"
 
 
@@ -51,10 +52,16 @@ TORCHTUNE = Contract(
             MESSAGES,
             {role: part for role, part in CHAT_ROLES.items() if role != "tool"} | {"ipython": "tool"},
             ignored=("system", "tools"),
+            loss=_LOSS,
         ),
-        Reading(SHAREGPT, {"system": "system", "human": "user", "gpt": "assistant"}, ignored=("system", "tools")),
+        Reading(
+            SHAREGPT,
+            {"system": "system", "human": "user", "gpt": "assistant"},
+            ignored=("system", "tools"),
+            loss=_LOSS,
+        ),
         Reading(PAIR),
-        Reading(ALPACA, note=("whole_text_loss", _TRAINS_ON_INPUT), ignored=("system",)),
+        Reading(ALPACA, note=("whole_text_loss", _TRAINS_ON_INPUT), ignored=("system", "history")),
         Reading(TEXT),
     ),
     unread=Rule("error", "no torchtune builder reads these columns", "rename them, or map them with column_map"),

@@ -24,20 +24,26 @@ MIXED = Rule(
     "two runs train on different tokens",
     "keep one layout; each config of a dataset written here has one",
 )
+BESIDE_MESSAGES = frozenset({"messages"}), MIXED
+BESIDE_PROMPT = frozenset({"prompt", "completion", "chosen", "rejected"}), MIXED
+_EVERY_ANSWER = (
+    "the whole conversation; every answer: assistant_only_loss=True; the last answer: config prompt_completion_chat"
+)
+_LAST_ANSWER = "the last answer; every answer: config messages with assistant_only_loss=True"
 
 
-def stub(target: Target) -> str:
-    """Write a command line for `trl sft`."""
+def write_command(target: Target, method: str = "sft") -> str:
+    """Write a command line for `trl sft`, or for another method."""
     if target.is_file:
-        raise UsageError(f"--write-config: `trl sft` reads a folder or hub name; put {target.path} into a folder")
+        raise UsageError(f"--write-config: `trl {method}` reads a folder or hub name; put {target.path} into a folder")
     options = {"model_name_or_path": "YOUR_MODEL", "dataset_name": target.path}
     options |= {"dataset_config": target.config} if target.config else {}
     options |= {"dataset_train_split": target.train} if target.train != "train" else {}
     options |= {"dataset_test_split": target.test, "eval_strategy": "epoch"} if target.test else {}
     options |= {"assistant_only_loss": "true"} if target.layout == MESSAGES else {}
-    options |= {"max_length": str(target.max_length), "output_dir": "sft-output"}
+    options |= {"max_length": str(target.max_length), "output_dir": f"{method}-output"}
     lines = [f"  --{name} {shlex.quote(value)}" for name, value in options.items()]
-    return "trl sft \\\n" + " \\\n".join(lines) + "\n"
+    return f"trl {method} \\\n" + " \\\n".join(lines) + "\n"
 
 
 TRL_SFT = Contract(
@@ -45,10 +51,10 @@ TRL_SFT = Contract(
     version="1.16",
     docs="https://huggingface.co/docs/trl/v1.16.0/en/dataset_formats",
     readings=(
-        Reading(CHAT_PAIR),
-        Reading(PAIR),
-        Reading(MESSAGES, CHAT_ROLES, ("whole_text_loss", WHOLE_TEXT), ignored=("system",)),
-        Reading(SHAREGPT, CHAT_ROLES, ("whole_text_loss", WHOLE_TEXT), ignored=("system",)),
+        Reading(CHAT_PAIR, clash=BESIDE_MESSAGES, loss=_LAST_ANSWER),
+        Reading(PAIR, clash=BESIDE_MESSAGES),
+        Reading(MESSAGES, CHAT_ROLES, ("whole_text_loss", WHOLE_TEXT), ("system",), BESIDE_PROMPT, _EVERY_ANSWER),
+        Reading(SHAREGPT, CHAT_ROLES, ("whole_text_loss", WHOLE_TEXT), ("system",), BESIDE_PROMPT, _EVERY_ANSWER),
         Reading(TEXT),
     ),
     unread=Rule(
@@ -68,7 +74,6 @@ TRL_SFT = Contract(
             "rename the column to 'messages'",
         ),
     },
-    clashes=((frozenset({"messages"}), frozenset({"prompt", "completion", "chosen", "rejected"}), MIXED),),
     foreign_role=Rule(
         "error",
         "TRL passes the role to the chat template, which writes it into the text: nothing fails, but the model "
@@ -77,6 +82,6 @@ TRL_SFT = Contract(
     ),
     max_length=1024,
     writes_bos=True,
-    stub=stub,
+    stub=write_command,
     stub_name="trl-sft.sh",
 )
