@@ -137,16 +137,16 @@ class UserSimulator:
 
     def _prompt(self, step: str, conversation: Sequence[Message], stop: tuple[str, ...], **values: str) -> Prompt:
         values["conversation"] = self.transcript(conversation)
+        messages: tuple[Message, ...] = (Message("system", self._words[step]),)
         sampling = self._sampling
-        messages = [Message("user", self._fill(f"{step}_ask", **values))]
         if self._endpoint == "completions":
             # A model continues a text better if no blank stands at its end.
-            messages = [Message("user", self._fill(f"{step}_text", **values).rstrip())]
+            messages = (Message("user", self._fill(f"{step}_text", **values).rstrip()),)
             sampling = replace(sampling, stop=stop)
         else:
-            messages.insert(0, Message("system", self._words[step]))
+            messages += (Message("user", self._fill(f"{step}_ask", **values)),)
         purpose = "user" if step == "turn" else step
-        return Prompt(purpose, tuple(messages), sampling, self._endpoint, version=dialogue_digest())
+        return Prompt(purpose, messages, sampling, self._endpoint, version=dialogue_digest())
 
     def _fill(self, key: str, **values: str) -> str:
         # All at once, because a message may itself contain '{conversation}'.
