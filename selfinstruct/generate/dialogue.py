@@ -132,6 +132,11 @@ class UserSimulator:
         words = self._words
         return "".join(self._fill("said", role=words[each.role], text=each.content.strip()) for each in conversation)
 
+    def cue(self, conversation: Sequence[Message]) -> tuple[str, str]:
+        """Return a conversation as a text that ends in 'Assistant:', and the stop sequence after the answer."""
+        text = self._fill("answer_text", conversation=self.transcript(conversation)).rstrip()
+        return text, f"\n{self._words['user']}"
+
     def _about(self, intent: str) -> str:
         return str(self._words["intents"][intent])
 

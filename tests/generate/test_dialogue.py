@@ -324,6 +324,14 @@ def test_a_completions_endpoint_gets_a_text_that_it_continues() -> None:
     assert "\nAssistant" in (turn.sampling.stop or ())
 
 
+def test_an_answer_is_asked_of_a_completions_endpoint_without_the_plan() -> None:
+    messages = (Message("user", "Why?"), Message("assistant", "Because."), Message("user", "Since when?"))
+    text, stop = UserSimulator().cue(messages)
+    assert text.endswith("User: Why?\n\nAssistant: Because.\n\nUser: Since when?\n\nAssistant:")
+    assert stop == "\nUser"
+    assert UserSimulator("zh").cue(messages)[0].endswith("用户：Since when?\n\n助手：")
+
+
 def test_a_message_with_the_name_of_a_placeholder_is_shown_as_it_is() -> None:
     script = Script(["What does {plan} mean in {conversation}?"])
     talk(script, turns=3)
