@@ -43,11 +43,12 @@ class Prompt:
     """One complete request to a teacher; this value alone determines what is sent.
 
     Attributes:
-        purpose: 'propose', 'judge', or another step that the strategy names. Teachers have roles for purposes.
+        purpose: 'propose', 'answer', 'judge', or another step that the strategy names. Teachers have such roles.
         demos: Ids of the demonstrations in the prompt, in order.
         version: Hash of the wording that the prompt was rendered from.
         schema: JSON schema for the answer, or None for text.
         top_logprobs: Number of first-token alternatives to request, or None.
+        sample: Number of the answer among several to the same prompt. Not part of the digest.
     """
 
     purpose: str
@@ -58,6 +59,12 @@ class Prompt:
     version: str = ""
     schema: Mapping[str, Any] | None = field(default=None, hash=False)
     top_logprobs: int | None = None
+    sample: int = 0
+
+    @property
+    def key(self) -> str:
+        """The journal key of the answer, unless the prompt is a proposal: 'd:5f3a…'; for sample 2, 'd:5f3a….2'."""
+        return f"d:{self.digest()}.{self.sample}" if self.sample else f"d:{self.digest()}"
 
     @property
     def text(self) -> str:
@@ -65,7 +72,7 @@ class Prompt:
         return "".join(message.content for message in self.messages)
 
     def digest(self) -> str:
-        """Return a hash of everything that is sent to the teacher: 32 hex digits."""
+        """Return a hash of everything that all samples of the prompt have in common: 32 hex digits."""
         messages = [[message.role, message.content] for message in self.messages]
         s = self.sampling
         parameters = [s.temperature, s.top_p, s.presence_penalty, s.frequency_penalty, s.max_tokens, s.stop]
@@ -186,6 +193,7 @@ class Question:
 class Asking:
     """How to ask a teacher: the endpoint for each purpose, and whether to use JSON schemas.
 
+    answer: the endpoint for further samples of an answer, which the task's own messages ask for.
     structured: the purposes to use schemas for, or True for all; None if not yet probed.
     direct: whether to send the instruction itself to the chat model and use the answer as the only instance.
     """
@@ -195,17 +203,21 @@ class Asking:
     instances: Endpoint = "chat"
     structured: bool | frozenset[str] | None = None
     direct: bool = False
+    answer: Endpoint = "chat"
 
     @classmethod
     def over(cls, endpoint: Endpoint) -> Asking:
         """Use one endpoint for every purpose."""
-        return cls(endpoint, endpoint, endpoint)
+        return cls(endpoint, endpoint, endpoint, answer=endpoint)
+
+    def endpoint(self, purpose: str) -> Endpoint:
+        """Return the endpoint for `purpose`; 'chat' for one without a setting of its own, such as 'judge'."""
+        own = {"propose": self.propose, "classify": self.classify, "instances": self.instances, "answer": self.answer}
+        return own.get(purpose, "chat")
 
     def by_schema(self, purpose: str) -> bool:
         """Return whether to request answers for `purpose` by a JSON schema; completions endpoints don't support one."""
-        endpoints = {"propose": self.propose, "classify": self.classify, "instances": self.instances}
-        # Purposes without a setting of their own, such as 'judge', use the chat endpoint.
-        if endpoints.get(purpose, "chat") != "chat":
+        if self.endpoint(purpose) != "chat":
             return False
         return purpose in self.structured if isinstance(self.structured, frozenset) else bool(self.structured)
 

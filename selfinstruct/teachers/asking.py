@@ -86,9 +86,10 @@ def asked_together(teachers: Sequence[TeacherOptions], askings: Mapping[str, Ask
     if len(teachers) == 1:
         return askings[teachers[0].label]
     endpoints: dict[str, Endpoint] = {}
-    for role in ("propose", "classify", "instances"):
+    for role in ("propose", "classify", "instances", "answer"):
         # One prompt has one endpoint, and any teacher with the role may get the prompt.
-        having = {each.label: getattr(askings[each.label], role) for each in teachers_for(role, teachers)}
+        able = [each for each in teachers if each.roles is None or role in each.roles]
+        having = {each.label: askings[each.label].endpoint(role) for each in able}
         if len(set(having.values())) > 1:
             one, other = (next(name for name, value in having.items() if value == e) for e in ("chat", "completions"))
             raise ConfigError(
@@ -98,7 +99,13 @@ def asked_together(teachers: Sequence[TeacherOptions], askings: Mapping[str, Ask
         endpoints[role] = next(iter(having.values()), "chat")
     # A direct prompt has no examples, which a teacher that did not ask for it may need.
     direct = all(askings[each.label].direct for each in teachers_for("instances", teachers))
-    return Asking(endpoints["propose"], endpoints["classify"], endpoints["instances"], direct=direct)
+    return Asking(
+        endpoints["propose"],
+        endpoints["classify"],
+        endpoints["instances"],
+        direct=direct,
+        answer=endpoints["answer"],
+    )
 
 
 def asking_for(config: RunConfig) -> Asking:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from selfinstruct.core.prompts import Completion, ending_of
+from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, ending_of
 
 REASONS = {
     "complete": """stop STOP FinishReason.STOP FINISH_REASON_STOP REASON_STOP eos EOS_TOKEN eosFound stopStringFound
@@ -28,3 +28,10 @@ def test_what_a_finish_reason_means(ending: str) -> None:
     reasons = [*REASONS[ending], *(reason.replace(":", ": ") for reason in REASONS[ending])]
     assert {reason: ending_of(reason) for reason in reasons} == dict.fromkeys(reasons, ending)
     assert {Completion("text", reason).truncated for reason in reasons} == {ending != "complete"}
+
+
+def test_a_sample_is_part_of_the_key_and_not_of_the_digest() -> None:
+    prompts = [Prompt("answer", (Message("user", "Why?"),), Sampling(), sample=k) for k in (0, 1, 12)]
+    digest = prompts[0].digest()
+    assert [prompt.digest() for prompt in prompts] == [digest] * 3
+    assert [prompt.key for prompt in prompts] == [f"d:{digest}", f"d:{digest}.1", f"d:{digest}.12"]

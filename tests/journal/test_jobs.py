@@ -23,6 +23,7 @@ PROMPTS = (
         "v1",
         {"title": "tasks", "properties": {"tasks": {"type": "array"}}},
         5,
+        3,
     ),
     Prompt("propose", (Message("user", "One more."),), Sampling()),
 )
@@ -44,7 +45,7 @@ def test_a_planned_job_is_read_as_it_was_written(journal: Journal, tmp_path: Pat
     journal.close()
     again = Journal(tmp_path / "journal.sqlite")
     assert again.jobs.open() == [(replace(job, batch="batch_1"), QUESTIONS)]
-    assert [asked.prompt.digest() for _, rows in again.jobs.open() for asked in rows] == [p.digest() for p in PROMPTS]
+    assert [asked.prompt.key for _, rows in again.jobs.open() for asked in rows] == [p.key for p in PROMPTS]
     assert again.jobs.run_token() == token
     again.close()
 

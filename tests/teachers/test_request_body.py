@@ -26,9 +26,10 @@ EVERYTHING = Prompt(
     Sampling(0.7, 0.5, 1.0, 0.1, 99, ("#",)),
     schema={"title": "tasks"},
     top_logprobs=5,
+    sample=3,
 )
 OPTIONAL = {
-    "temperature", "top_p", "presence_penalty", "frequency_penalty", "stop", "logprobs", "top_logprobs",
+    "temperature", "top_p", "presence_penalty", "frequency_penalty", "stop", "seed", "logprobs", "top_logprobs",
     "response_format",
 }  # fmt: skip
 ANSWER = {"choices": [{"message": {"content": "Hello."}, "finish_reason": "stop"}], "usage": {"completion_tokens": 3}}
@@ -65,6 +66,11 @@ def refusals() -> dict[str, tuple[Any, set[str]]]:
             {"detail": [{"type": "extra_forbidden", "loc": ["body", "frequency_penalty"], "msg": "Extra inputs"}]},
             {"frequency_penalty"},
         ),
+        "Mistral, its own name": (
+            {"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]},
+            {"seed"},
+        ),
+        "an old server": ({"error": {"message": "Unrecognized request argument supplied: seed"}}, {"seed"}),
         "Groq": ({"error": {"message": "property 'logprobs' is unsupported"}}, {"logprobs", "top_logprobs"}),
         "TGI": ({"error": "`temperature` must be strictly positive", "error_type": "validation"}, {"temperature"}),
         "two": (
@@ -180,6 +186,16 @@ def test_a_server_that_refuses_both_names_of_the_limit_is_asked_twice(first: Any
     error = read_error(400, {"error": {"message": "max_tokens and max_completion_tokens are not supported"}})
     assert error is not None
     assert [request.learn(request.of(EVERYTHING), error) for _ in range(3)] == [True, False, False]
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "completions"])
+def test_each_further_sample_has_a_seed_unless_the_configuration_sets_one(endpoint: Any) -> None:
+    samples = [Prompt("answer", EVERYTHING.messages, Sampling(), endpoint, sample=k) for k in range(3)]
+    bodies = [RequestBody(OpenAIOptions(model="m")).of(prompt) for prompt in samples]
+    assert [body.pop("seed", None) for body in bodies] == [None, 1, 2]
+    assert bodies[0] == bodies[1] == bodies[2], "nothing else tells the samples apart"
+    own = RequestBody(OpenAIOptions(model="m", extra_body={"seed": 7}))
+    assert [own.of(prompt)["seed"] for prompt in samples] == [7, 7, 7]
 
 
 def test_a_row_of_a_batch_job_that_refuses_a_parameter_is_asked_again() -> None:

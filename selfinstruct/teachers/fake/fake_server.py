@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -33,6 +34,7 @@ class FakeServer:
         before: aiohttp middlewares that requests pass first, such as `fake_limits.limiting`.
         batches: The batch jobs; `FakeBatches()` by default.
         faults: Faults for some of the requests.
+        seeds: Whether requests may have a `seed`. Otherwise they are refused, and a repeated prompt gets a new answer.
     """
 
     def __init__(
@@ -45,10 +47,12 @@ class FakeServer:
         before: Sequence[Any] = (),
         batches: FakeBatches | None = None,
         faults: Faults | None = None,
+        seeds: bool = True,
     ) -> None:
         self._before = before
         self._latency_s, self._repeat, self._structured = latency_s, repeat, structured
         self._faults = faults
+        self._times: Counter[str] | None = None if seeds else Counter()
         self._log: TextIO | None = log.open("a", encoding="utf-8") if log else None
         self._batches = batches or FakeBatches()
         self.requests = 0
@@ -82,13 +86,19 @@ class FakeServer:
 
     async def _answer(self, body: dict[str, Any], text: str) -> str:
         self.requests += 1
-        name = request_name(text)
+        sample = body.get("seed", 0)
+        if self._times is not None:
+            if "seed" in body:
+                refusal = {"error": {"message": "Unsupported parameter: 'seed'"}}
+                raise web.HTTPBadRequest(text=json.dumps(refusal), content_type="application/json")
+            sample, self._times[text] = self._times[text], self._times[text] + 1
+        name = request_name(text, sample)
         self._write({"event": "asked", "request": name})
         if self._latency_s:
             await asyncio.sleep(self._latency_s)
         # {"response_format": {"type": "json_schema", "json_schema": {"schema": {...}}}}
         schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
-        answer = fake_answer(text, schema if self._structured else None, self._repeat)
+        answer = fake_answer(text, schema if self._structured else None, self._repeat, sample)
         self._write({"event": "answered", "request": name})
         return answer
 
@@ -119,12 +129,14 @@ def _prompt_text(body: dict[str, Any]) -> str:
 
 
 def _request_name_of_body(body: bytes) -> str:
-    return request_name(_prompt_text(json.loads(body)))
+    values = json.loads(body)
+    return request_name(_prompt_text(values), values.get("seed", 0))
 
 
-def request_name(text: str) -> str:
-    """Return the name of a request in the log: a hash of the joined message texts."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def request_name(text: str, sample: int = 0) -> str:
+    """Return the name of a request in the log: a hash of the joined message texts, and the sample if it isn't 0."""
+    name = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f"{name}.{sample}" if sample else name
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,8 @@
 """A teacher without a model, for tests and rehearsals: deterministic answers from a small grammar.
 
-The answers are well-formed, varied, and meaningless. The same prompt always gets the same answer. A change of the
-grammar or of the order of random draws changes the rows of every fake run.
+The answers are varied and meaningless, and well-formed but for one in eight answers to a task. The same sample of the
+same prompt is always the same. A change of the grammar or of the order of random draws changes the rows of every fake
+run.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class FakeTeacher:
 
             await asyncio.sleep(self._latency_s)
         schema = prompt.schema if self._structured else None
-        text = fake_answer(prompt.text, schema, self._repeat)
+        text = fake_answer(prompt.text, schema, self._repeat, prompt.sample)
         usage = Usage(count_tokens(prompt.text), count_tokens(text, prompt.sampling.max_tokens))
         return Completion(text, usage=usage, model=self.model)
 
@@ -76,20 +77,27 @@ def count_tokens(text: str, limit: int | None = None) -> int:
     return count if limit is None else min(count, limit)
 
 
-def fake_answer(prompt: str, schema: Any = None, repeat: float = 0.0) -> str:
+def fake_answer(prompt: str, schema: Any = None, repeat: float = 0.0, sample: int = 0) -> str:
     """Return the grammar's answer to the text of a prompt.
 
     Args:
         prompt: The joined texts of the messages.
         schema: The JSON schema of the answer, or None for plain text.
         repeat: Share of proposals that repeat one fixed task.
+        sample: The number of the sample, or the seed of the request.
     """
-    # The prompt is the seed, so equal prompts get equal answers.
-    draw = random.Random(hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest())
+    # The prompt is the seed, so equal prompts get equal answers; each further sample has a seed of its own.
+    seed = f"{prompt}\0{sample}" if sample else prompt
+    draw = random.Random(hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest())
     # A judge's prompt shows the format of the marks: {"reason": "...", "clarity": 1, "correctness": 1, ...}
     if '"correctness": 1' in prompt:
         marks = {name: draw.choice((2, 3, 4, 5, 5)) for name in ("clarity", "correctness", "helpfulness", "safety")}
         return json.dumps({"reason": _sentence(draw, prompt), **marks}, ensure_ascii=False)
+    # {"reason": "...", "better": "A"} ... '===== answer A\n...\n===== answer B\n...\n=====': two answers to compare
+    pair = re.search(r'"better": "A"(?s:.*)\n=====.* A\n((?s:.*))\n=====.* B\n((?s:.*))\n=====\s*$', prompt)
+    if pair:
+        better = _compare(draw, pair[1], pair[2])
+        return json.dumps({"reason": _sentence(draw, prompt), "better": better}, ensure_ascii=False)
     if schema:
         return _json_answer(str(schema.get("title", "")), schema, draw, prompt, repeat)
     # 'Task: Sort ...\nClassification:' (completions) or '...\nClassification?' (chat): answer yes or no by the verb.
@@ -107,12 +115,22 @@ def fake_answer(prompt: str, schema: Any = None, repeat: float = 0.0) -> str:
         start, stop = int(numbers[1]), int(numbers[2]) + 1
         block = _in_blocks(prompt)
         return "\n".join(_item(n, draw, prompt, repeat, block) for n in range(start, min(stop, start + 40)))
-    # Anything else is a prompt for instances; 'Label: ' in its examples means a classification.
-    return (
-        _label_first_examples(draw, prompt)
-        if re.search(r"^(?:Label: |标签：)", prompt, re.MULTILINE)
-        else _input_first_example(draw, prompt)
-    )
+    # '...\n1. follow up: ...\n2. refer back: ...\n\nWrite the notes ... with the same numbers.': a plan for a dialogue;
+    # a completions prompt ends in '\n1.'.
+    plan = re.search(r"\n((?:\d+\. .*\n)+)\n(?:.*(?:same numbers|相同的编号).*|.*\n(1\.))\s*$", prompt)
+    if plan:
+        notes = "".join(f"{n + 1}. {_question(draw, prompt)}\n" for n in range(plan[1].count("\n")))
+        return notes.removeprefix(plan[2] or "")
+    # '... write [END] and nothing else ...', or '...\nUser:' (completions): the user's next message in a dialogue.
+    if "[END]" in prompt or re.search(r"\n(?:User:|用户：)\s*$", prompt):
+        return "[END]" if draw.random() < 1 / 6 else _question(draw, prompt)
+    # Examples with 'Label: ' or 'Output: ' are a prompt for instances.
+    if re.search(r"^(?:Label: |标签：)", prompt, re.MULTILINE):
+        return _label_first_examples(draw, prompt)
+    if re.search(r"^(?:Output: |输出：)", prompt, re.MULTILINE):
+        return _input_first_example(draw, prompt)
+    # Anything else is a task.
+    return _answer(draw, prompt)
 
 
 def _continuation(start: int, draw: random.Random, prompt: str, repeat: float) -> str:
@@ -148,6 +166,33 @@ def _input_first_example(draw: random.Random, prompt: str) -> str:
     example, given, output = ("示例1", "输入：", "输出：") if _is_zh(prompt) else ("Example 1", "Input: ", "Output: ")
     opening = "" if draw.random() < 0.5 else f"{example}\n{given}{_sentence(draw, prompt)}\n"
     return f"{opening}{output}{_sentence(draw, prompt)}\n"
+
+
+def _answer(draw: random.Random, prompt: str) -> str:
+    """Answer a task in one to three sentences; refuse, or stop too early, in one of eight answers."""
+    is_zh = _is_zh(prompt)
+    text = ("" if is_zh else " ").join(_sentence(draw, prompt) for _ in range(draw.randint(1, 3)))
+    if draw.random() >= 1 / 8:
+        return text
+    if draw.random() < 0.5:
+        return "对不起，我无法回答这个问题。" if is_zh else "I'm sorry, but I can't help with that."
+    return text[:-1] + ("，而且港口的花园和" if is_zh else ", and so does the")
+
+
+def _compare(draw: random.Random, one: str, other: str) -> str:
+    """Return which of two texts is better: a property of the texts, but the first in one of eight comparisons."""
+    first, second = (hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[0] // 32 for text in (one, other))
+    if draw.random() < 1 / 8:
+        return "A"
+    return "tie" if first == second else "A" if first > second else "B"
+
+
+def _question(draw: random.Random, prompt: str) -> str:
+    """Write what a user asks next."""
+    if _is_zh(prompt):
+        return f"{draw.choice(_ZH[1])}和第{draw.randrange(1000)}号{draw.choice(_ZH[1])}有什么关系？"
+    one, two = draw.sample(_SUBJECTS, 2)
+    return f"How does the {one} compare with {two} number {draw.randrange(1000)}, {draw.choice(_MANNERS)}?"
 
 
 def _in_blocks(prompt: str) -> bool:

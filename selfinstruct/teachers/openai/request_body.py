@@ -16,8 +16,8 @@ from .server_error import ServerError
 _log = logging.getLogger(__name__)
 
 _OPTIONAL = (
-    "temperature top_p presence_penalty frequency_penalty stop logprobs top_logprobs response_format reasoning_effort "
-    "chat_template_kwargs"
+    "temperature top_p presence_penalty frequency_penalty stop seed logprobs top_logprobs response_format "
+    "reasoning_effort chat_template_kwargs"
 ).split()
 """What a request can do without. Some models take no sampling parameters, some servers no schema."""
 _LIMITS = {"max_tokens", "max_completion_tokens"}
@@ -72,6 +72,8 @@ class RequestBody:
             "frequency_penalty": sampling.frequency_penalty,
             self._limit: sampling.max_tokens,
             "stop": list(sampling.stop) if sampling.stop else None,
+            # A server that draws with a fixed seed would return the same text for every sample.
+            "seed": prompt.sample or None,
         }
 
         # Log-probabilities and the schema, each in the format of its endpoint
