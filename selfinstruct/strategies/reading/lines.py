@@ -71,8 +71,8 @@ def lines_of(text: str) -> list[str]:
 
 
 def indent_of(line: str) -> int:
-    """Return the column where the text of a line begins, after blanks and bullets."""
-    return len(line) - len(line.lstrip(" \t\u3000-*•"))
+    """Return the number of blanks before the text of a line."""
+    return len(line) - len(line.lstrip(" \t\u3000"))
 
 
 def code_lines(lines: Sequence[str], edges: Collection[int], numbers: Mapping[int, int], wrapped: bool) -> set[int]:
@@ -134,6 +134,8 @@ def without_nothing(inputs: Sequence[str], own: str) -> list[str]:
         inputs: The inputs.
         own: The mark of the prompt's wording: '<none>'.
     """
+    # '<none>', 'Constraints: ...' on the next line
+    inputs = [text.lstrip().removeprefix(f"{own}\n") if f"{own}\n" in text else text for text in inputs]
     inputs = ["" if is_nothing(text) or text.strip() == own else text for text in inputs]
     words = [text.strip(_MARKS).casefold() or text for text in inputs]
     counts = Counter(

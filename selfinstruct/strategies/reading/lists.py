@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .lines import BLANK, DIGITS, FENCE, HANZI, RULE, Extract, code_lines, lines_of, opens_fence
+from .lines import BLANK, DIGITS, FENCE, HANZI, RULE, Extract, code_lines, indent_of, lines_of, opens_fence
 
 _WORDS = r"task|instruction|question|item|number|no\.?+|任务|指令|题目|问题|编号"
 _CIRCLED = "①-⒛⓫-⓾❶-➓㈠-㈩㉑-㉟㊀-㊉㊱-㊿🔟"
@@ -235,7 +235,7 @@ def _starts(lines: list[str], numbers: dict[int, re.Match[str]], continues: bool
     numbers = {at: number for at, number in numbers.items() if _has_word(number) or not worded}
     # The last line with each number shows whether the outer numbering continues further down.
     last_at = {_value(number): at for at, number in numbers.items()}
-    least = 0 if continues or not numbers else min(_indent(lines[min(numbers)]), 8)
+    least = 0 if continues or not numbers else min(indent_of(lines[min(numbers)]), 8)
     starts: dict[int, re.Match[str]] = {}
     before: int | None = None
     for at, number in numbers.items():
@@ -245,7 +245,7 @@ def _starts(lines: list[str], numbers: dict[int, re.Match[str]], continues: bool
         # '2. Sort the steps:', '1. boil', '2. pour', '3. Plan ...': 1 restarts, and 3 continues the outer list.
         restarts = before is not None and value is not None and value <= before
         outer_continues = before is not None and last_at.get(before + 1, -1) > at
-        if joined and (_indent(lines[at]) >= least + 2 or (restarts and outer_continues)):
+        if joined and (indent_of(lines[at]) >= least + 2 or (restarts and outer_continues)):
             continue
         starts[at] = number
         before = value
@@ -261,7 +261,3 @@ def _has_word(number: re.Match[str]) -> bool:
     """Return whether a number comes with a word: 'Task 3', '第三题'."""
     groups = number.groupdict()
     return groups.get("word") is not None or groups.get("ordinal") is not None
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip(" \t\u3000"))

@@ -120,7 +120,7 @@ def read_fields(
             continue
         extract.items.append(fields)
         if isinstance(item, dict):
-            _lose_members(item, fields.values(), extract)
+            lose_members(item, fields.values(), extract)
     return extract
 
 
@@ -138,7 +138,7 @@ def fields_of(item: Mapping[str, Any], names: Collection[str]) -> dict[str, str 
     return found
 
 
-def _lose_members(value: Mapping[str, Any], read: Collection[str | None], extract: Extract[Any]) -> None:
+def lose_members(value: Mapping[str, Any], read: Collection[str | None], extract: Extract[Any]) -> None:
     """Note the members of an object as lost, except its number and those whose text was read."""
     texts = {key: as_text(each) for key, each in value.items() if not _NUMBERING.fullmatch(str(key))}
     further = {key: value[key] for key, text in texts.items() if text not in ("", "[]", "{}") and text not in read}
@@ -223,7 +223,7 @@ def _add_items(value: dict[str, Any], key: str, extract: Extract[Any], depth: in
         else:
             extract.items.extend(each if isinstance(each, list) else [each])
     if inside:
-        _lose_members({k: v for k, v in value.items() if k not in inside}, (), extract)
+        lose_members({k: v for k, v in value.items() if k not in inside}, (), extract)
     else:
         extract.items.append(value)
 

@@ -119,14 +119,14 @@ def _field(line: str, words: tuple[str, ...]) -> tuple[str, str, Head | None] | 
     somewhere, pattern = _field_patterns(words)
     if not somewhere.search(line, 0, 80):
         return None
-    field, number = pattern.match(line), None
-    # '4. Input: text': remove the number and try again.
+    # '4. Input: text', 'Task 4: Input: text': the number is removed if a name is behind it.
+    number = number_of(line) or _HASH_NUMBER.match(line) or numeral_of(line)
+    field = pattern.match(line, number.end()) if number else None
+    if field is None or not field["colon"]:
+        plain = pattern.match(line)
+        field, number = (plain, None) if plain else (field, number)
     if field is None:
-        number = number_of(line) or _HASH_NUMBER.match(line) or numeral_of(line)
-        line = line[number.end() :] if number else ""
-        field = pattern.match(line)
-        if field is None:
-            return None
+        return None
     text = line[field.end() :]
     # Without a colon, only '【输入】text' or a decorated word alone ('### Input', '**Input**') names a field.
     # 'Input the data' is content.
@@ -162,7 +162,7 @@ def _with_numbered_openers(lines: list[str], marks: list[Mark], names: Sequence[
     return found
 
 
-def filled_above(lines: list[str], at: int, after: int) -> int:
+def filled_above(lines: Sequence[str], at: int, after: int) -> int:
     """Return the index of the nearest nonblank line above line `at` and below line `after`, or -1."""
     at -= 1
     while at > after and not lines[at].strip():

@@ -22,11 +22,11 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-import yaml
-
 from .lines import BLANK, FENCE, RULE, Extract, code_lines, indent_of, lines_of, opens_fence
 from .lists import strip_emphasis
+from .loose_json import lose_members
 from .marks import Head, Mark, filled_above, find_marks, head_of
+from .yaml_blocks import block_lines, read_scalar, yaml_marks
 
 TASK = ("instruction", "input", "output")
 EXAMPLE = ("input", "output")
@@ -41,11 +41,6 @@ _TITLE = re.compile(
 # '... the end. ### 6': the number of the next block on the last line of a value, as small models write it
 _NEXT_HEAD = re.compile(r"(?<=[^\s#])[ \t]*+(#{2,6}+)[ \t]*+(\d{0,4}+)[ \t]*+$")
 _BEHIND_HASHES = re.compile(r"(?<=#)[^#].*+")
-# The sign of a YAML block, alone behind the name of a field: 'output: |'
-_BLOCK_SIGN = re.compile(r"[|>][+-]?+[1-9]?+[+-]?+[ \t]*+$")
-_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'(?:[^']|'')*+'", re.DOTALL)
-_MOST_YAML = 100_000
-"""Characters of a value that are read as YAML."""
 # 'I hope these tasks help!', 'Let me know if you need more tasks.', '希望这些任务 ...', '以上任务希望对您有帮助！'
 _FAREWELL = re.compile(
     r"(?:(?:(?:I |We )?hope|Let me know|Feel free|Would you like|If you (?:need|want|would like))\b|希望|如需|如果需要)"
@@ -66,7 +61,13 @@ def read_blocks(text: str, names: Sequence[str], own: Mapping[str, str] | None =
     """
     lines = lines_of(text)
     marks = find_marks(lines, names, own or {})
-    return _BlockReader(lines, marks, names).read() if marks else Extract()
+    if not marks:
+        return Extract()
+    keys = yaml_marks(lines, marks)
+    extract = _BlockReader(lines, keys or marks, names, is_yaml=bool(keys)).read()
+    for fields in extract.items:
+        lose_members({name: fields.pop(name) for name in [*fields] if name not in names}, (), extract)
+    return extract
 
 
 def read_examples(text: str, own: Mapping[str, str] | None = None) -> Extract[dict[str, str]]:
@@ -97,11 +98,9 @@ class _BlockReader:
     None. wrapped: whether a fence is open at the first block. yaml: whether quotes and block signs are those of YAML.
     """
 
-    def __init__(self, lines: list[str], marks: list[Mark], names: Sequence[str]) -> None:
-        self._lines, self._wrapped = lines, opens_fence(lines[: marks[0].line])
-        scalars = _scalar_lines(lines, marks)
-        quoted = all(mark.text[:1] in ('"', "'") for mark in marks)
-        self._yaml = bool(scalars) or quoted or _is_yaml_list(lines, marks)
+    def __init__(self, lines: list[str], marks: list[Mark], names: Sequence[str], is_yaml: bool) -> None:
+        self._lines, self._yaml, self._wrapped = lines, is_yaml, opens_fence(lines[: marks[0].line])
+        scalars = block_lines(lines, marks) if is_yaml else set()
         # Of 'Output: ```python', the fence counts.
         texts = {mark.line: mark.text for mark in marks}
         coded = [texts.get(at, line) if at >= marks[0].line else "" for at, line in enumerate(lines)]
@@ -138,11 +137,12 @@ class _BlockReader:
         below = [line for line in lines[ends[-1] :] if line.strip() not in structure]
         for text in ("\n".join(above), *titles, "\n".join(below)):
             extract.lose("left_out", text)
-        texts = self._without_numbers([self._value(part, end) for part, end in zip(lasts, ends[1:], strict=True)])
-        for block, last in zip(self._blocks, texts, strict=True):
+        indents = [self._indent(block, end) for block, end in zip(self._blocks, ends[1:], strict=True)]
+        values = map(self._value, lasts, ends[1:], indents)
+        for block, last, indent in zip(self._blocks, self._without_numbers([*values]), indents, strict=True):
             fields: dict[str, str] = {}
             for part in block:
-                name, text = part.mark.name, last if part is block[-1] else self._value(part, part.end)
+                name, text = part.mark.name, last if part is block[-1] else self._value(part, part.end, indent)
                 if fields.get(name):
                     extract.lose("left_out", text)
                 else:
@@ -257,12 +257,17 @@ class _BlockReader:
         closes = last > start and not self._lines[last - 1].strip() and _FAREWELL.match(self._lines[last].strip()[:400])
         return last if closes else end
 
+    def _indent(self, block: list[_Part], end: int) -> int:
+        """Return how many blanks begin each line of a block below its first: the indentation of a list item."""
+        below = self._lines[block[0].mark.line + 1 : end] if len(block) > 1 else []
+        return min((indent_of(line) for line in below if line.strip()), default=0)
+
     # --- what a value is --------------------------------------------------------------------------
 
-    def _value(self, part: _Part, end: int) -> str:
-        """Join the lines of a value, without blank lines around it."""
-        first, rest = part.mark.text, self._lines[part.mark.line + 1 : end]
-        if self._yaml and (scalar := _read_scalar(first, rest)) is not None:
+    def _value(self, part: _Part, end: int, indent: int = 0) -> str:
+        """Join the lines of a value, without blank lines around it and the blanks that begin each line of its block."""
+        first, rest = part.mark.text, [line[indent:] for line in self._lines[part.mark.line + 1 : end]]
+        if self._yaml and (scalar := read_scalar(first, rest)) is not None:
             return scalar
         # 'Output:' alone: the lines below keep their indentation, which matters in code.
         if first.strip():
@@ -296,71 +301,24 @@ class _BlockReader:
         return texts
 
 
-def _is_yaml_list(lines: list[str], marks: list[Mark]) -> bool:
-    """Return whether the fields stand as in a YAML list: '- instruction: ...' above '  input: ...'."""
-    shown = [lines[mark.line] for mark in marks]
-    dashes = [line.lstrip().startswith("- ") for line in shown]
-    aligned = len({indent_of(line) for line in shown}) == 1 and all(line.lstrip(" -")[:1].islower() for line in shown)
-    return aligned and not all(dashes) and dashes == [mark.name == marks[0].name for mark in marks]
-
-
-def _scalar_lines(lines: list[str], marks: list[Mark]) -> set[int]:
-    """Return the lines of YAML blocks: those below 'output: |' that are indented more than the name."""
-    found: set[int] = set()
-    for mark in marks:
-        if mark.line not in found and _BLOCK_SIGN.match(mark.text):
-            inside = re.compile(rf"\s*+$| {{{indent_of(lines[mark.line]) + 1}}}")
-            end = next((at for at in range(mark.line + 1, len(lines)) if not inside.match(lines[at])), len(lines))
-            found.update(range(mark.line + 1, filled_above(lines, end, mark.line) + 1))
-    return found
-
-
-def _read_scalar(first: str, rest: list[str]) -> str | None:
-    """Return the text of a quoted value, a block, or null in YAML; None for another value, which is read as it is."""
-    source, block = "\n".join([first, *rest]).strip(), _BLOCK_SIGN.match(first)
-    if source in ("null", "~"):
-        return ""
-    if len(source) > _MOST_YAML or not (block or _QUOTED.fullmatch(source)):
-        return None
-    try:
-        text = yaml.load(f"- {source}", Loader=yaml.BaseLoader)[0]  # noqa: S506 - makes strings, lists, and dicts only
-    except (yaml.YAMLError, ValueError, OverflowError):
-        return None
-    # A line that isn't indented like the others may be a comment in YAML.
-    lost = block and "".join(text.split()) != "".join("".join(rest).split())
-    return None if lost else text.strip("\n")
-
-
 # --- which marks begin a block --------------------------------------------------------------------
 
 
 def _order(found: list[str], names: Sequence[str]) -> tuple[str, str]:
     """Return the names that open and close a block: as requested, unless the text uses another order throughout."""
-    opener, closer = names[0], names[-1]
-    # Input first: ['input', 'instruction', 'output', 'input', 'instruction', 'output'].
-    if found[0] != opener:
-        turns = _turns(found, found[0])
-        lasts = {turn[-1] for turn in turns}
-        if all(opener in turn for turn in turns) and len(lasts) == 1 and (len(names) == 2 or opener not in lasts):
-            return found[0], lasts.pop()
-    # Output before input: ['instruction', 'output', 'input', 'instruction', 'output', 'input'].
-    elif len(names) > 2:
-        middle = names[1]
-        both = [turn for turn in _turns(found, opener) if middle in turn and closer in turn]
-        if len(both) > 1 and all(turn.index(closer) < turn.index(middle) and turn.count(closer) == 1 for turn in both):
-            return opener, middle
-    return opener, closer
-
-
-def _turns(found: list[str], opener: str) -> list[list[str]]:
-    """Split the names at each `opener`: [['input', 'output'], ['input', 'output']]."""
+    # Input first: ['input', 'instruction', 'output', 'input', 'instruction', 'output']
+    order = list(dict.fromkeys(found))
     turns: list[list[str]] = []
     for name in found:
-        if name == opener:
+        if name == order[0]:
             turns.append([])
-        if turns:
-            turns[-1].append(name)
-    return turns
+        turns[-1].append(name)
+    kept = all(turn == [name for name in order if name in turn] and names[0] in turn for turn in turns)
+    # A single 'Input:' below an output may be its content, and an instruction closes no task.
+    closes = order[-1] not in names[:-1] or sum(order[-1] in turn for turn in turns) > 1
+    if kept and closes and len(order) > 1 and (order[-1] != names[0] or len(names) == 2):
+        return order[0], order[-1]
+    return names[0], names[-1]
 
 
 def _shape(marks: list[Mark], opener: str) -> str | None:
