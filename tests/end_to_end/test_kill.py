@@ -17,12 +17,15 @@ from typing import Any
 
 import pytest
 import yaml
+from ask_samples import prompts_of
 
-from conftest import ROOT, Loopback
+from conftest import FIGURES, FULL, ROOT, Loopback
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.generate.start import run
-from selfinstruct.journal.folder import Run
+from selfinstruct.journal.folder import JOURNAL, Run
+from selfinstruct.journal.journal import Journal
 from selfinstruct.teachers.fake.fake_server import request_name
+from selfinstruct.teachers.fake.teacher import fake_answer
 
 KILLS = 20
 TARGET = 450
@@ -57,16 +60,69 @@ def committed(folder: Path) -> set[str]:
     """The journal's answers, by the name that the server's log gives their questions."""
     with contextlib.closing(sqlite3.connect(folder / "journal.sqlite")) as db:
         texts = dict(db.execute("SELECT hash, text FROM texts"))
-        rows = db.execute("SELECT prompt FROM answers WHERE key NOT LIKE 'failed:%'")  # what kills may have cost
-        prompts = [json.loads(row[0]) for row in rows]
-    joined = ("".join(texts[m[2]] if len(m) > 2 else m[1] for m in prompt["messages"]) for prompt in prompts)
-    return {request_name(text) for text in joined}
+        rows = db.execute("SELECT key, prompt FROM answers WHERE key NOT LIKE 'failed:%'")  # what kills may have cost
+        asked = [(key, json.loads(prompt)["messages"]) for key, prompt in rows]
+    # 'd:5f3a….2' is sample 2 of a prompt.
+    samples = [int(key.partition(".")[2] or 0) for key, _ in asked]
+    joined = ["".join(texts[m[2]] if len(m) > 2 else m[1] for m in messages) for _, messages in asked]
+    return set(map(request_name, joined, samples))
 
 
-def start(config: Path, log: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "selfinstruct", "generate", str(config)]
+def start(config: Path, log: Path, *command: str | Path) -> subprocess.Popen[bytes]:
+    """Start `selfinstruct generate`, or another command of this Python."""
+    command = command or ("-m", "selfinstruct", "generate", config)
     with log.open("ab") as out:
-        return subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
+        env = os.environ | {"PYTHONPATH": str(ROOT)}
+        return subprocess.Popen([sys.executable, *command], stdout=out, stderr=out, cwd=ROOT, env=env)
+
+
+def kill_again_and_again(
+    begin: Callable[[], subprocess.Popen[bytes]], server: Loopback, folder: Path, kills: int, wait_s: float = 0.05
+) -> tuple[int, list[tuple[int, set[str]]]]:
+    """Start a process and kill it `kills` times; then let it end.
+
+    Args:
+        begin: Starts the process.
+        server: The server that it asks.
+        folder: The run's folder.
+        kills: How often to kill it.
+        wait_s: The longest time from a new answer to a kill, in seconds.
+
+    Returns:
+        The exit status of the last process; and for each kill, the number of requests so far, and the names of those
+        whose answers were committed.
+    """
+    draw = random.Random(20)
+    at_kills: list[tuple[int, set[str]]] = []
+    while True:
+        before = answers_in(folder)
+        process = begin()
+        # Kill only after at least one new answer is committed, at a random instant after it.
+        deadline = time.monotonic() + 60
+        while process.poll() is None and answers_in(folder) <= before and time.monotonic() < deadline:
+            time.sleep(0.005)
+        if len(at_kills) < kills:
+            time.sleep(draw.uniform(0, wait_s))
+        if len(at_kills) >= kills or process.poll() is not None:
+            return process.wait(120), at_kills
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        at_kills.append((len(server.events("asked")), committed(folder)))
+
+
+def assert_paid_once(server: Loopback, folder: Path, at_kills: list[tuple[int, set[str]]], concurrency: int) -> str:
+    """No committed answer was asked for again, and a kill costs no more than what was in flight. Returns figures."""
+    asked = server.events("asked")
+    again = len(asked) - len(set(asked))
+    began = 0
+    for seen, kept in at_kills:
+        assert not kept & set(asked[seen:]), "an answer that was committed before a kill was asked for again"
+        lost = len(set(asked[began:seen]) - kept)
+        assert lost <= concurrency, f"{lost} questions were lost in a kill, more than the {concurrency} in flight"
+        began = seen
+    assert set(asked) == committed(folder), "every question that was asked is in the journal, and no other"
+    assert again <= len(at_kills) * concurrency
+    return f"{len(at_kills)} kills, {len(set(asked))} questions, {len(asked)} requests, {again} asked again"
 
 
 @pytest.fixture
@@ -94,41 +150,39 @@ def test_same_dataset_killed_or_not_at_any_concurrency(
     server = loopback(latency_s=0.02)
     config, log = tmp_path / "config.yaml", tmp_path / "generate.log"
     config.write_text(yaml.safe_dump(_values(server, seed_file, folder, concurrency)))
-    draw = random.Random(20)
-    kills, wait = 0, 0.05
-    at_kills: list[tuple[int, set[str]]] = []
-    while True:
-        before = answers_in(folder)
-        process = start(config, log)
-        # Kill only after at least one new answer is committed, at a random instant after it.
-        deadline = time.monotonic() + 60
-        while process.poll() is None and answers_in(folder) <= before and time.monotonic() < deadline:
-            time.sleep(0.005)
-        if kills < KILLS:
-            time.sleep(draw.uniform(0, wait))
-        if kills >= KILLS or process.poll() is not None:
-            break
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kills += 1
-        at_kills.append((len(server.events("asked")), committed(folder)))
-    assert process.wait(120) == 0, log.read_text()[-2000:]
-    assert kills == KILLS, f"the run ended after {kills} kills; it is too short for this test"
-
-    asked = server.events("asked")
-    again = len(asked) - len(set(asked))
-    print(f"{kills} kills, {len(set(asked))} questions, {len(asked)} requests, {again} asked again")
-    began = 0
-    for seen, kept in at_kills:
-        assert not kept & set(asked[seen:]), "an answer that was committed before a kill was asked for again"
-        lost = len(set(asked[began:seen]) - kept)
-        assert lost <= concurrency, f"{lost} questions were lost in a kill, more than the {concurrency} in flight"
-        began = seen
-    assert set(asked) == committed(folder), "every question that was asked is in the journal, and no other"
-    assert again <= kills * concurrency
+    status, at_kills = kill_again_and_again(lambda: start(config, log), server, folder, KILLS)
+    assert status == 0, log.read_text()[-2000:]
+    assert len(at_kills) == KILLS, "the run is too short for this test"
+    print(assert_paid_once(server, folder, at_kills, concurrency))
 
     straight, rows = unbroken(32)
     assert rows == _dataset_bytes(folder)
     assert unbroken(1)[1] == rows
     assert len(straight.records()) == len(Run(folder).records()) == TARGET
     assert [record.id for record in straight.records()] == [record.id for record in Run(folder).records()]
+
+
+SAMPLES = 12
+PROGRAM = Path(__file__).with_name("ask_samples.py")
+
+
+@pytest.mark.parametrize(
+    "kills", [5, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.skipif(not FULL, reason="full proof")])]
+)
+def test_no_sample_is_paid_for_twice(loopback: Callable[..., Loopback], tmp_path: Path, kills: int) -> None:
+    """A process that asks for twelve samples of each prompt is killed; later ones ask for what is missing."""
+    server, folder, log = loopback(latency_s=0.02), tmp_path / "run", tmp_path / "log"
+    prompts, concurrency = 20 * kills, 16
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(_values(server, tmp_path, folder, concurrency)))
+    command = (PROGRAM, config, str(prompts), str(SAMPLES))
+
+    status, at_kills = kill_again_and_again(lambda: start(config, log, *command), server, folder, kills)
+
+    assert (status, len(at_kills)) == (0, kills), log.read_text()[-2000:]
+    FIGURES.append(f"samples: {assert_paid_once(server, folder, at_kills, concurrency)}")
+    with contextlib.closing(Journal(folder / JOURNAL, read_only=True)) as journal:
+        for prompt in prompts_of(prompts, SAMPLES):
+            answer = journal.recall(prompt.key)
+            assert answer is not None
+            assert answer.completion.text == fake_answer(prompt.text, sample=prompt.sample)

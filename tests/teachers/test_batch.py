@@ -21,17 +21,19 @@ from typing import Any
 import pytest
 import yaml
 from aiohttp import web
+from ask_samples import ask_all, prompts_of
 
 from conftest import ROOT
 from selfinstruct.ask.prices import price_of
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError, TeacherDown, TeacherRefused, UsageError
 from selfinstruct.generate.start import run
-from selfinstruct.journal.folder import Run
+from selfinstruct.journal.folder import JOURNAL, Run
+from selfinstruct.journal.journal import Journal
 from selfinstruct.teachers.batch.teacher import TRIES
 from selfinstruct.teachers.fake.fake_batches import FakeBatches, Trouble
 from selfinstruct.teachers.fake.fake_server import FakeServer, serving
-from selfinstruct.teachers.fake.teacher import FakeTeacher
+from selfinstruct.teachers.fake.teacher import FakeTeacher, fake_answer
 
 FIRST = {f"p:{number}" for number in range(12)}
 """The questions of a run's first job, as `values` has it."""
@@ -43,8 +45,8 @@ Between = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 class Provider:
     """The fake server on a thread of this process: its jobs can be looked at, and requests stopped on their way."""
 
-    def __init__(self, log: Path, batches: FakeBatches, port: int = 0) -> None:
-        self.log, self.batches = log, batches
+    def __init__(self, log: Path, batches: FakeBatches, port: int = 0, seeds: bool = True) -> None:
+        self.log, self.batches, self._seeds = log, batches, seeds
         self.between: Between | None = None
         self.base_url = ""
         self._port, self._up = port, threading.Event()
@@ -62,7 +64,9 @@ class Provider:
                 return app
 
         self._loop, self._down = asyncio.get_running_loop(), asyncio.Event()
-        async with serving(Stoppable(log=self.log, batches=self.batches), self._port) as self.base_url:
+        async with serving(
+            Stoppable(log=self.log, batches=self.batches, seeds=self._seeds), self._port
+        ) as self.base_url:
             self._up.set()
             await self._down.wait()
 
@@ -119,10 +123,11 @@ def provider(tmp_path: Path) -> Iterator[Callable[..., Provider]]:
     with contextlib.ExitStack() as stack:
         count = 0
 
-        def start(port: int = 0, **options: Any) -> Provider:
+        def start(port: int = 0, seeds: bool = True, **options: Any) -> Provider:
             nonlocal count
             count += 1
-            return stack.enter_context(Provider(tmp_path / f"provider-{count}.log", FakeBatches(**options), port))
+            log = tmp_path / f"provider-{count}.log"
+            return stack.enter_context(Provider(log, FakeBatches(**options), port, seeds))
 
         yield start
 
@@ -665,3 +670,37 @@ def test_a_server_that_we_have_not_written(
     assert query(tmp_path / "run", "SELECT note FROM batch_jobs") == [
         ("completed: 12 answered, 0 without an answer, 0 useless rows",)
     ]
+
+
+# --- samples ------------------------------------------------------------------------------------
+
+
+def test_samples_of_a_prompt_are_rows_of_one_file(
+    provider: Callable[..., Provider], values: Callable[..., dict[str, Any]]
+) -> None:
+    """What a start leaves in a job, the next one collects: each sample its own answer, from its own row."""
+    server, prompts = provider(job_s=60), prompts_of(5, 4)
+    config = RunConfig.parse(values(server))
+    left, answers = asyncio.run(ask_all(config, prompts, detach=True))
+    assert (left.reason, answers) == ("detached", [None] * 20)
+
+    server.finish_jobs()
+    _, answers = asyncio.run(ask_all(config, prompts[:7]))
+
+    (job,) = server.batches.jobs.values()
+    assert sorted(server.inputs(job)) == sorted({prompt.key for prompt in prompts})
+    with contextlib.closing(Journal(Path(config.run_dir) / JOURNAL)) as journal:
+        found = {prompt: journal.recall(prompt.key) for prompt in prompts}
+    assert list(found.values())[:7] == answers
+    texts = {prompt: found[prompt].completion.text for prompt in prompts}  # type: ignore[union-attr]
+    assert texts == {prompt: fake_answer(prompt.text, sample=prompt.sample) for prompt in prompts}
+
+
+def test_a_provider_that_refuses_seeds_gets_the_rows_again_without(
+    provider: Callable[..., Provider], values: Callable[..., dict[str, Any]]
+) -> None:
+    server, prompts = provider(seeds=False), prompts_of(3, 4)
+    _, answers = asyncio.run(ask_all(RunConfig.parse(values(server)), prompts))
+    assert [len(server.inputs(job)) for job in server.batches.jobs.values()] == [12, 9]
+    texts = [answer.completion.text for answer in answers if answer is not None]
+    assert len(set(texts)) == len(texts) == 12

@@ -198,16 +198,17 @@ def test_each_further_sample_has_a_seed_unless_the_configuration_sets_one(endpoi
     assert [own.of(prompt)["seed"] for prompt in samples] == [7, 7, 7]
 
 
-def test_a_row_of_a_batch_job_that_refuses_a_parameter_is_asked_again() -> None:
-    request = RequestBody(OpenAIOptions(model="m"))
-    body = {"error": {"message": "Unsupported parameter: 'top_p'"}}
-    row = json.dumps({"custom_id": "p:0", "response": {"status_code": 400, "body": body}}).encode()
-
-    def learn(prompt: Prompt, error: Any) -> bool:
-        return request.learn(request.of(prompt), error)
-
-    assert isinstance(read_results([row], {"p:0": EVERYTHING}, learn)[0]["p:0"], NoAnswer)
-    assert "top_p" not in request.of(EVERYTHING)
+@pytest.mark.parametrize(
+    "said", ["Unsupported parameter: 'top_p'", "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens'."]
+)
+def test_every_row_of_a_batch_job_that_refuses_a_parameter_is_asked_again(said: str) -> None:
+    """All of them were written before the first one was refused."""
+    teacher = OpenAITeacher(OpenAIOptions(model="m", base_url="http://127.0.0.1:1/v1"), api_key="none")
+    response = {"status_code": 400, "body": {"error": {"message": said}}}
+    rows = [json.dumps({"custom_id": f"p:{n}", "response": response}).encode() for n in range(3)]
+    prompts = {f"p:{n}": EVERYTHING for n in range(3)}
+    assert all(isinstance(each, NoAnswer) for each in read_results(rows, prompts, teacher.learn)[0].values())
+    assert not {"top_p", "max_tokens"} <= teacher.body(EVERYTHING).keys()
 
 
 def test_options_for_each_purpose_are_merged_over_the_teachers() -> None:

@@ -57,8 +57,12 @@ class RequestBody:
         known = {"teacher": self._digest(), "limit": self._limit, "refused": sorted(self._refused)}
         self._note(json.dumps(known))
 
-    def of(self, prompt: Prompt) -> dict[str, Any]:
-        """Return the body of the request for `prompt`, without parameters that aren't set or are refused."""
+    def of(self, prompt: Prompt, *, whole: bool = False) -> dict[str, Any]:
+        """Return the body of the request for `prompt`, without parameters that aren't set.
+
+        whole: whether to forget what the server has refused.
+        """
+        limit, refused = (self._config.max_tokens_param, set()) if whole else (self._limit, self._refused)
         body: dict[str, Any] = {"model": self._config.model}
         if prompt.endpoint == "chat":
             body["messages"] = [{"role": m.role, "content": m.content} for m in prompt.messages]
@@ -70,7 +74,7 @@ class RequestBody:
             "top_p": sampling.top_p,
             "presence_penalty": sampling.presence_penalty,
             "frequency_penalty": sampling.frequency_penalty,
-            self._limit: sampling.max_tokens,
+            limit: sampling.max_tokens,
             "stop": list(sampling.stop) if sampling.stop else None,
             # A server that draws with a fixed seed would return the same text for every sample.
             "seed": prompt.sample or None,
@@ -90,7 +94,7 @@ class RequestBody:
             values["reasoning_effort"] = settings.reasoning_effort
             values["chat_template_kwargs"] = settings.chat_template_kwargs or None
         values |= settings.extra_body
-        return body | {name: v for name, v in values.items() if v is not None and name not in self._refused}
+        return body | {name: v for name, v in values.items() if v is not None and name not in refused}
 
     def learn(self, sent: Mapping[str, Any], error: ServerError) -> bool:
         """Return whether a request can be sent again without the parameter that `error` refuses, and leave it out then.

@@ -163,8 +163,11 @@ class OpenAITeacher:
         self._request.remember(learned, note)
 
     def learn(self, prompt: Prompt, said: ServerError) -> bool:
-        """Return whether `said` refuses a parameter of the request for `prompt`; then it isn't sent any more."""
-        return self._request.learn(self.body(prompt), said)
+        """Return whether `said` refuses a parameter of the request for `prompt`; then it isn't sent any more.
+
+        The rows of a batch job were all written before the first one was refused, so each names the parameter.
+        """
+        return self._request.learn(self._request.of(prompt, whole=True), said)
 
     def _failure(self, reason: str, error: object) -> Completion:
         return Completion("", error=self._line(f"{reason}: {str(error) or type(error).__name__}"), failed=True)

@@ -1,0 +1,62 @@
+"""Asks for several samples of several prompts, without the rest of a run.
+
+As a process, which a test can kill: `python ask_samples.py CONFIG.yaml PROMPTS SAMPLES`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from selfinstruct.ask.asker import Asker
+from selfinstruct.ask.prices import prices_of
+from selfinstruct.ask.slots import AskClosed
+from selfinstruct.config.run_config import RunConfig
+from selfinstruct.core.prompts import Message, Prompt, Sampling
+from selfinstruct.generate.opening import enter, make_asker
+from selfinstruct.journal.folder import JOURNAL
+from selfinstruct.journal.journal import Answer, Journal
+from selfinstruct.teachers import build_teachers
+
+
+def prompts_of(prompts: int, samples: int) -> list[Prompt]:
+    """Return `samples` samples of each of `prompts` prompts, all first samples first."""
+    texts = [f"Explain to a reader of {number} why the tide turns." for number in range(prompts)]
+    first = [Prompt("answer", (Message("user", text),), Sampling(max_tokens=300)) for text in texts]
+    return [replace(prompt, sample=sample) for sample in range(samples) for prompt in first]
+
+
+def open_journal(config: RunConfig) -> Journal:
+    folder = Path(config.run_dir)
+    folder.mkdir(exist_ok=True)
+    return Journal(folder / JOURNAL)
+
+
+async def ask_all(
+    config: RunConfig, prompts: list[Prompt], *, within_s: float = 60.0, detach: bool = False
+) -> tuple[Asker, list[Answer | None]]:
+    """Ask all prompts at once; return the asker, closed, and the answers. None: the asker closed before it came."""
+    teachers = build_teachers(config)
+    async with asyncio.timeout(within_s), contextlib.AsyncExitStack() as stack:
+        journal = stack.enter_context(contextlib.closing(open_journal(config)))
+        journal.begin_start("test")
+        asker, _ = make_asker(config, journal, teachers, prices_of(config, own=False), detach=detach)
+        asker.open(await enter(stack, teachers, asker))
+
+        async def answer(prompt: Prompt) -> Answer | None:
+            with contextlib.suppress(AskClosed):
+                return await asker.ask(prompt.key, prompt)
+            return None
+
+        answers = await asyncio.gather(*map(answer, prompts))
+        await asker.drain(None)
+        return asker, answers
+
+
+if __name__ == "__main__":
+    asyncio.run(
+        ask_all(RunConfig.load(Path(sys.argv[1])), prompts_of(int(sys.argv[2]), int(sys.argv[3])), within_s=600)
+    )
