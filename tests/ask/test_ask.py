@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,20 @@ def test_the_same_question_asked_twice_at_once_is_paid_once(journal: Journal) ->
         assert len(set(map(id, answers))) == 1
         assert teacher.asked == ["one"]
         assert journal.totals().requests == 1
+
+    within(course)
+
+
+def test_two_samples_are_two_requests_and_the_same_sample_is_one(journal: Journal) -> None:
+    async def course() -> None:
+        teacher = Teacher()
+        asker = asker_for(journal, teacher)
+        samples = [replace(prompt("one"), sample=sample) for sample in (0, 1, 2, 1, 0)]
+        answers = await asyncio.gather(*(asker.ask(sample.key, sample) for sample in samples))
+        assert teacher.asked == ["one"] * 3
+        assert [answer.completion.key for answer in answers] == [sample.key for sample in samples]
+        assert await asker.ask(samples[2].key, samples[2]) == answers[2] == journal.recall(samples[2].key)
+        assert journal.totals().requests == 3
 
     within(course)
 

@@ -8,6 +8,7 @@ to what it was asked. SELFINSTRUCT_PROOF=full tries many more.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import random
@@ -24,6 +25,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ask_samples import ask_all, prompts_of
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from conftest import FIGURES, FULL, ROOT
@@ -322,3 +324,31 @@ def test_kills_do_not_help_past_a_cap(tmp_path: Path, seed_file: Path, caps: dic
     status = Run(tmp_path / "run").status()
     assert status.outcome.reason == "budget"
     FIGURES.append(f"caps: {caps}, {killed} kills, usage {usage}: {biller.requests} requests, ${biller.cost_usd:.3f}")
+
+
+@pytest.mark.parametrize(
+    "caps", [{"max_requests": 200}, {"max_tokens": 60_000}, {"max_cost_usd": 0.6}, {"max_cost_usd": 5.0}], ids=str
+)
+def test_no_cap_is_exceeded_with_sixteen_samples_and_256_in_flight(
+    tmp_path: Path, seed_file: Path, caps: dict[str, float]
+) -> None:
+    """The worst case of every sample in flight is reserved, before its request leaves."""
+    prompts = prompts_of(24, 16)
+    with serving(Biller(7, ["plain", "null", "reasoning beside"], ["500", "408"], 0.1, slow_s=0)) as biller:
+        config = RunConfig.parse(
+            values(biller, seed_file, tmp_path / "run", timeout_s=30, **caps) | {"concurrency": 256}
+        )
+        asked = asyncio.run(ask_all(config, prompts, within_s=120))
+    counted = asked.totals
+    assert counted.requests >= biller.requests
+    assert counted.prompt_tokens + counted.completion_tokens >= biller.tokens
+    assert counted.cost_usd >= biller.cost_usd - 1e-9
+    billed = {"max_requests": biller.requests, "max_tokens": biller.tokens, "max_cost_usd": biller.cost_usd}
+    assert all(billed[cap] <= most for cap, most in caps.items())
+    if caps == {"max_cost_usd": 5.0}:
+        assert (asked.reason, asked.in_flight) == (None, 256)
+        assert all(asked.answers)
+    else:
+        assert asked.reason == "budget"
+        assert 0 < sum(answer is not None for answer in asked.answers) < len(prompts)
+    FIGURES.append(f"caps: {caps}, {asked.in_flight} in flight, {biller.requests} requests, ${biller.cost_usd:.3f}")

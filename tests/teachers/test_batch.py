@@ -681,11 +681,11 @@ def test_samples_of_a_prompt_are_rows_of_one_file(
     """What a start leaves in a job, the next one collects: each sample its own answer, from its own row."""
     server, prompts = provider(job_s=60), prompts_of(5, 4)
     config = RunConfig.parse(values(server))
-    left, answers = asyncio.run(ask_all(config, prompts, detach=True))
-    assert (left.reason, answers) == ("detached", [None] * 20)
+    left = asyncio.run(ask_all(config, prompts, detach=True))
+    assert (left.reason, left.answers) == ("detached", [None] * 20)
 
     server.finish_jobs()
-    _, answers = asyncio.run(ask_all(config, prompts[:7]))
+    answers = asyncio.run(ask_all(config, prompts[:7])).answers
 
     (job,) = server.batches.jobs.values()
     assert sorted(server.inputs(job)) == sorted({prompt.key for prompt in prompts})
@@ -700,7 +700,7 @@ def test_a_provider_that_refuses_seeds_gets_the_rows_again_without(
     provider: Callable[..., Provider], values: Callable[..., dict[str, Any]]
 ) -> None:
     server, prompts = provider(seeds=False), prompts_of(3, 4)
-    _, answers = asyncio.run(ask_all(RunConfig.parse(values(server)), prompts))
+    answers = asyncio.run(ask_all(RunConfig.parse(values(server)), prompts)).answers
     assert [len(server.inputs(job)) for job in server.batches.jobs.values()] == [12, 9]
     texts = [answer.completion.text for answer in answers if answer is not None]
     assert len(set(texts)) == len(texts) == 12
