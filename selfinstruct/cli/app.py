@@ -37,7 +37,7 @@ class _Commands(TyperGroup):
         try:
             with safe_streams(), stop_like_ctrl_c():
                 return super().main(*args, **options)
-        except OSError as error:  # outside of a command, such as `--help` onto a full disk
+        except Exception as error:  # outside of a command, such as `--help` onto a full disk
             if (known := machine_error(error)) is None:
                 raise
             say(f"error: {known}")

@@ -19,6 +19,7 @@ exception: it is data and becomes a row in the journal.
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterable
 
 # The CLI prints this table in its help, and docs/guide/nightly.md explains it for schedulers.
@@ -106,10 +107,28 @@ def cannot_write(place: object, error: OSError) -> SelfInstructError:
     )
 
 
+# ImportError: '...so: failed to map segment from shared object'; RuntimeError: "can't start new thread"
+_NO_MEMORY = re.compile("failed to map segment|cannot allocate memory|can't start new thread", re.IGNORECASE)
+
+
+def _lacks_memory(error: BaseException | None) -> bool:
+    """Return whether an error, or what caused it, is that the machine has too little memory."""
+    for _ in range(9):  # a chain may be a ring
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return True
+        if isinstance(error, ImportError | RuntimeError) and _NO_MEMORY.search(str(error)):
+            return True
+        error = error and (error.__cause__ or error.__context__)
+    return False
+
+
 def machine_error(error: Exception) -> SelfInstructError | None:
     """Return the exception for a failure of the machine that no caller expected; None if `error` is a defect."""
-    if isinstance(error, MemoryError):
-        return StorageError("out of memory; close other programs or lower concurrency, and the same command resumes")
+    if _lacks_memory(error):
+        return StorageError(
+            "out of memory: the machine has too little, or `ulimit -v` is low; close other programs, raise the limit, "
+            "or lower concurrency, and the same command resumes"
+        )
     if not isinstance(error, OSError) or error.errno is None:
         return None
     what = f"{'the output' if error.filename is None else error.filename}: {error.strerror}"
@@ -117,8 +136,8 @@ def machine_error(error: Exception) -> SelfInstructError | None:
         return StorageError(f"{what}; free some space, and the same command resumes")
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return StorageError(f"{what}; raise `ulimit -n` or lower concurrency, and the same command resumes")
-    if error.errno in (errno.EIO, errno.ESTALE, errno.ENOMEM):
-        return StorageError(f"{what}; check the disk and the memory, and the same command resumes")
+    if error.errno in (errno.EIO, errno.ESTALE):
+        return StorageError(f"{what}; check the disk, and the same command resumes")
     return None if error.filename is None else UsageError(f"{what}; check this path and its permissions")
 
 

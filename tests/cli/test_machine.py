@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.server
 import json
 import pwd
@@ -16,9 +17,11 @@ from typing import Any
 
 import pyarrow.parquet
 import pytest
+import typer
 import yaml
 
 from conftest import cli
+from selfinstruct.cli.console import plain_errors
 from selfinstruct.core import paths
 from selfinstruct.core.errors import UsageError
 from selfinstruct.journal.folder import Run
@@ -41,6 +44,52 @@ def one_error(done: subprocess.CompletedProcess[str]) -> str:
     assert "Traceback" not in done.stderr
     (line,) = [line for line in done.stderr.splitlines() if "error: " in line]
     return line.removeprefix("selfinstruct: error: ")
+
+
+# --- memory ------------------------------------------------------------------------------------
+
+
+def caused_by_memory() -> Exception:
+    """An error of a library that hides why it failed."""
+    error = ValueError("An error occurred while generating the dataset")
+    error.__cause__ = MemoryError()
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        MemoryError("malloc of size 128 failed"),
+        ImportError("/lib/parsers.so: failed to map segment from shared object"),
+        ImportError("libstdc++.so.6: cannot allocate memory in static TLS block"),
+        RuntimeError("can't start new thread"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        OSError(errno.ENOMEM, "Cannot allocate memory", "journal.sqlite"),
+        caused_by_memory(),
+    ],
+    ids=repr,
+)
+def test_too_little_memory_is_no_bug(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # code below the current folder is the user's own
+    with pytest.raises(typer.Exit) as caught, plain_errors(debug=False):
+        raise error
+    assert caught.value.exit_code == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("selfinstruct: error: out of memory: the machine has too little, or `ulimit -v` is low; ")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("Event loop is closed"), ImportError("no such name"), ValueError("x")])
+def test_other_errors_of_these_kinds_stay_bugs(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # code below the current folder is the user's own
+    with pytest.raises(typer.Exit) as caught, plain_errors(debug=False):
+        raise error
+    assert caught.value.exit_code == 1
+    assert "a bug in selfinstruct" in capsys.readouterr().err
 
 
 # --- home folders -------------------------------------------------------------------------------
