@@ -58,8 +58,8 @@ def split_row(
     """
     row = {name: value for name, value in values.items() if not _is_missing(value)}
     task = {name: row.pop(name) for name in _OWN if name in row}
-    if isinstance(given := task.get("instances"), str):
-        task["instances"] = _parse_list(given)
+    if "instances" in task:
+        task["instances"] = _parse_list(task["instances"])
     # Pick the column of each field: the first with a text, or else the first.
     for field, names in _FIELDS.items():
         plain = [name for name in names if name in row and not isinstance(row[name], list | Mapping)]
@@ -84,6 +84,12 @@ def split_row(
         used = {*columns, *task.keys(), *_FIELDS["system"]}
         row = {n: v for n, v in values.items() if n not in used and v not in (first["instruction"], first["output"])}
         task |= first | {"system": "\n\n".join(map(str, system)), "is_rendered": columns == ("text",)}
+    # [["Hi", "Hello"]]: the columns have the last turn of a dialogue, which means nothing without the turns before it.
+    match _parse_list(row.get("history")):
+        case [[str(said), str(answer)], *_]:
+            task |= {"instruction": said, "input": "", "output": answer}
+            notes.append("messages after the first answer are not read")
+            del row["history"]
     system_text = task.pop("system", None)
     if isinstance(system_text, str) and not is_nothing(system_text) and isinstance(task.get("instruction"), str):
         task["instruction"] = f"{system_text.strip()}\n\n{task['instruction']}"
@@ -158,10 +164,10 @@ def _is_missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and value != value)  # NaN: a missing text, as pandas writes it
 
 
-def _parse_list(text: str) -> Any:
-    """Return the list that a cell of a CSV file holds as JSON; other text unchanged."""
+def _parse_list(text: Any) -> Any:
+    """Return the list that a cell of a CSV file holds as JSON; any other value unchanged."""
     try:
-        return json.loads(text) if text.lstrip().startswith("[") else text
+        return json.loads(text) if isinstance(text, str) and text.lstrip().startswith("[") else text
     except (ValueError, RecursionError):
         return text
 
@@ -169,7 +175,7 @@ def _parse_list(text: str) -> Any:
 def _find_chat(row: Mapping[str, Any], notes: list[str]) -> tuple[tuple[str, ...], Any] | None:
     """Return the columns of the row's conversation, and its messages."""
     for names in _CHATS:
-        parts = [_parse_list(value) if isinstance(value := row.get(name), str) else value for name in names]
+        parts = [_parse_list(row.get(name)) for name in names]
         lists = [part for part in parts if isinstance(part, list) and part]
         if len(lists) == len(names):
             return names, [message for part in lists for message in part]

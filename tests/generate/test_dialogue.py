@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -297,10 +298,11 @@ def test_whatever_the_models_write_roles_alternate_and_no_turn_is_empty_or_repea
     assert not any("[END]" in text and is_farewell(text) for text in users_said)
 
 
-@settings(deadline=None)
-@given(text=st.lists(st.sampled_from(["thanks ", "so much ", "really ", "that is ", "ok ", "我", "好", "的", "x"])))
-def test_a_farewell_is_recognized_in_linear_time(text: list[str]) -> None:
-    is_farewell("".join(text) * 20)
+@pytest.mark.parametrize("piece", ["User: ", "[END] ", "how can i help ", "thanks so much ", "<s>", "\n", '"', "sure "])
+def test_a_hostile_message_is_read_in_time(piece: str) -> None:
+    started = time.perf_counter()
+    UserSimulator().read_turn(Completion(piece * 50_000), [Message("user", "Why?")])
+    assert time.perf_counter() - started < 3
 
 
 # --- wording ------------------------------------------------------------------------------------

@@ -384,6 +384,18 @@ def test_each_format_of_a_dataset_written_here_is_read_whole(
             assert (instruction.split(), given) == ((lead + joined).split(), "")
 
 
+@pytest.mark.parametrize("as_text", [False, True])
+def test_of_a_dialogue_in_the_layout_of_alpaca_the_first_turn_is_the_seed(tmp_path: Path, as_text: bool) -> None:
+    history: Any = [["Name a river.", "The Loire."], ["And a lake?", "Lake Annecy."]]
+    history = json.dumps(history) if as_text else history
+    row = {"instruction": "How deep is it?", "input": "", "output": "82 m at most.", "history": history}
+    [task] = read(tmp_path, row)
+    assert parts(task) == ("Name a river.", "", "The Loire.")
+    assert task.notes == (LATER,)
+    [single] = read(tmp_path, row | {"history": []})
+    assert parts(single) == ("How deep is it?", "", "82 m at most.")
+
+
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "rows.parquet"])
 def test_a_published_prompt_in_any_file(tmp_path: Path, name: str) -> None:
     rows = [
