@@ -194,8 +194,9 @@ def test_each_further_sample_has_a_seed_unless_the_configuration_sets_one(endpoi
     bodies = [RequestBody(OpenAIOptions(model="m")).of(prompt) for prompt in samples]
     assert [body.pop("seed", None) for body in bodies] == [None, 1, 2]
     assert bodies[0] == bodies[1] == bodies[2], "nothing else tells the samples apart"
-    own = RequestBody(OpenAIOptions(model="m", extra_body={"seed": 7}))
-    assert [own.of(prompt)["seed"] for prompt in samples] == [7, 7, 7]
+    for own, seeds in ((7, [7, 7, 7]), (None, [None, None, None])):
+        request = RequestBody(OpenAIOptions(model="m", extra_body={"seed": own}))
+        assert [request.of(prompt).get("seed") for prompt in samples] == seeds
 
 
 @pytest.mark.parametrize(
