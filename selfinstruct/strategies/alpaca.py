@@ -109,23 +109,22 @@ class Alpaca:
         A task without an output has output None. If the token limit truncated a plain-text response, the last task is
         marked `truncated`. Of truncated JSON, only closed tasks are read, and those are complete.
         """
-        chat = self._asking.propose == "chat"
+        text = completion.text
         read: Extract[Any] = Extract()
-        if chat:
-            read = read_fields(completion.text, "tasks", TASK, completion.truncated)
-        is_json = bool(read.items)
         # The prompt for completions ended in '### 4\nInstruction:', so the text starts with the instruction itself.
         # Which number it was is unknown: 0.
-        if not is_json:
-            text = completion.text if chat else self._wording.fill("cue", first="0") + completion.text
-            blocks = read_blocks(text, TASK, self._wording.fields)
-            read = blocks if blocks.items or not read.lost else read
+        if self._asking.propose == "completions":
+            text = self._wording.fill("cue", first="0") + text
+        else:
+            read = read_fields(text, "tasks", TASK, completion.truncated)
+        if not read.items:
+            read = read.or_else(read_blocks(text, TASK, self._wording.fields))
         inputs = without_nothing([task.get("input") or "" for task in read.items], self._wording["no_input"])
         tasks = [
             Candidate((task.get("instruction") or "").strip(), given, task.get("output"))
             for task, given in zip(read.items, inputs, strict=True)
         ]
-        if completion.truncated and tasks and not is_json:
+        if completion.truncated and tasks and not read.closed:
             tasks[-1] = replace(tasks[-1], truncated=True)
         for task, fields in zip(tasks, read.items, strict=True):
             if not task.instruction and any(fields.values()):

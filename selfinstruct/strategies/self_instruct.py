@@ -134,12 +134,12 @@ class SelfInstruct:
             read = read_fields(completion.text, "instructions", ("instruction",), completion.truncated, texts=True)
         items = [clean_item(item) for item in without_numbers([fields["instruction"] for fields in read.items])]
         # '9. Plan a trip\n10. Write ...'
-        cut = -1
         if not items:
-            listed = read_list(completion.text, continues=completions)
-            items, read = listed.items, listed if listed.items or not read.lost else read
-            cut = len(items) - 1 if completion.truncated else -1
-        found = [Candidate(item, truncated=number == cut) for number, item in enumerate(items) if item]
+            read = read.or_else(read_list(completion.text, continues=completions))
+            items = read.items
+        found = [Candidate(item) for item in items if item]
+        if completion.truncated and found and not read.closed:
+            found[-1] = replace(found[-1], truncated=True)
         return found + [Candidate("", error=error) for error in read.lost]
 
     async def develop(self, candidate: Candidate, ask: Callable[[Prompt], Awaitable[Completion]]) -> Development:
@@ -246,8 +246,7 @@ class SelfInstruct:
         truncated = False
         if not read.items:
             text, ran_on = self._own_part(text)
-            blocks = self._blocks(text, classification)
-            read = blocks if blocks.items or not read.lost else read
+            read = read.or_else(self._blocks(text, classification))
             truncated = completion.truncated and not ran_on and len(read.items) <= self._max
         if len(read.items) > self._max:
             read.lose("too_many_instances", f"{len(read.items) - self._max:,} beyond the {self._max} requested")

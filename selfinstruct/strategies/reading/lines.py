@@ -39,10 +39,19 @@ _BRACKETS = "<>[]()（）【】「」《》"
 
 @dataclass(frozen=True, slots=True)
 class Extract(Generic[T]):
-    """What was read of a response. lost: what is neither an item nor structure, each as 'reason: text'."""
+    """What was read of a response.
+
+    lost: what is neither an item nor structure, each as 'reason: text'. closed: whether all items are complete even if
+    the token limit cut the response.
+    """
 
     items: list[T] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    closed: bool = False
+
+    def or_else(self, other: Extract[T]) -> Extract[T]:
+        """Return another reading of the response instead of one without items, unless neither has any."""
+        return other if not self.items and (other.items or not self.lost) else self
 
     def lose(self, reason: str, text: str) -> None:
         """Add a part that is in no item, unless it is blank. Of more than `_MOST_PARTS`, the last one has the rest."""

@@ -4,46 +4,9 @@ from __future__ import annotations
 
 import re
 
-from .lines import BLANK, DIGITS, FENCE, HANZI, RULE, Extract, code_lines, indent_of, lines_of, opens_fence
+from .lines import BLANK, FENCE, RULE, Extract, code_lines, indent_of, lines_of, opens_fence
+from .numbers import Number, counted_of, counts_up, number_of
 
-_WORDS = r"task|instruction|question|item|number|no\.?+|任务|指令|题目|问题|编号"
-_CIRCLED = "①-⒛⓫-⓾❶-➓㈠-㈩㉑-㉟㊀-㊉㊱-㊿🔟"
-# The number of a list item, with any decoration, up to the text. Examples, one per alternative:
-#   '- **Task 3:** Plan ...'   word: Task, Question, 任务 ... then digits and a mark
-#   '第三题：写 ...'            ordinal: 第 with digits or Chinese numerals
-#   '(3) Plan ...', '【三】'    brackets
-#   '3. Plan ...', '3、', '3:'  plain digits, but not '3.5 kg' and not '3:30'
-#   '3- Plan ...', '3️⃣'         a dash without a blank before it, keycaps
-#   '三、写 ...', '③', 'Ⅲ.'      Chinese numerals, circled digits, Roman numerals that are characters of their own
-#   '#3 Plan ...', '### 3'     a heading
-_NUMBER = re.compile(
-    rf"""{BLANK}(?:[-*•·>+][ \t]++)?+                                      # a bullet
-        (?P<heading>\#{{1,6}}+)?+{BLANK}(?P<bold>[*_]{{1,3}}+)?+{BLANK}
-        (?: (?P<word>{_WORDS})
-            {BLANK}\#?+{BLANK}{DIGITS}{BLANK}(?:[.．:：、)）]|[-–—](?=[ ])|(?=[*_]|$))
-          | (?P<ordinal>第){BLANK}(?:{DIGITS}|{HANZI}){BLANK}[题条个项]?+(?:任务|指令)?+
-            (?:{BLANK}[.．:：、]|[ \t\u3000]++|$|(?<=\d题))
-          | [(（\[【〔]{BLANK}(?:{DIGITS}|{HANZI}){BLANK}[)）\]】〕][.:：、]?+
-          | {DIGITS}{BLANK}(?:\\?+[.．۔।](?!\d)[)）]?+|[)）、]|[:：](?!\d)|(?=[*_]{{1,3}}+[.:：)）]))
-          | {DIGITS}(?:[-–ـ](?=[ ])|(?:\ufe0f?+\u20e3\d?+)++)
-          | {HANZI}、
-          | [{_CIRCLED}] | [Ⅰ-Ⅻ]{BLANK}[.．:：)）、]
-          | (?(heading)(?:(?<=\#){DIGITS}(?=[ \t]|$)|{DIGITS}(?={BLANK}$))|(?!))   # '#1 text', '### 1'
-        )
-        (?(bold)(?:[*_]{{1,3}}+{BLANK}[.:：、)）]?+)?+){BLANK}""",
-    re.VERBOSE | re.IGNORECASE,
-)
-# A cheap test that most lines fail, so that `_NUMBER` runs on few of them.
-_HAS_NUMBER = re.compile(rf"[\d一二三四五六七八九十百{_CIRCLED}Ⅰ-Ⅻⅰ-ⅻ]")
-_ONES = ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix")
-# 'IV. Plan ...', '(iv) Plan ...', '**Task IV:** Plan ...', '4 - Plan ...': count only in a list that counts up
-_COUNTED = re.compile(
-    rf"""{BLANK}(?:[-*•][ \t]++)?+(?P<bold>\*\*)?+(?i:(?:{_WORDS})[ ])?+[(（]?+
-        (?: (?P<roman>[ivx]{{1,6}}+|[IVX]{{1,6}}+)(?:[.．)）、]|:(?=[\s*]|$))(?:\*\*)?+
-          | (?P<digits>{DIGITS})[ ][-–—])(?:[ \t]++|$)""",
-    re.VERBOSE,
-)
-_NUMERALS = "".join(f" {ten}{one}" for ten in ("", "x", "xx") for one in _ONES if ten or one) + " "
 # '- Plan ...', '• Plan ...'
 _BULLET = re.compile(r"[ \t]{0,3}+[-*•·][ \t]++")
 # '## Travel'
@@ -78,11 +41,11 @@ def read_list(text: str, continues: bool = False) -> Extract[str]:
     numbers = {at: number for at, line in enumerate(lines) if (number := number_of(line))} or _counted(lines)
     # No numbers at all: '- Plan a trip', '- Write a poem'.
     if not numbers and not continues:
-        numbers = {at: bullet for at, line in enumerate(lines) if (bullet := _BULLET.match(line))}
+        numbers = {at: Number("", 0, bullet.end()) for at, line in enumerate(lines) if (bullet := _BULLET.match(line))}
     first = 0 if continues else min(numbers, default=0)
     wrapped = opens_fence(lines[:first])
     # Of '1. ```python', the fence counts.
-    ends = {at: number.end() for at, number in numbers.items()}
+    ends = {at: number.end for at, number in numbers.items()}
     texts = [line[ends.get(at, 0) :] if at >= first else "" for at, line in enumerate(lines)]
     code = code_lines(texts, numbers, {}, wrapped)
     outer = {at: number for at, number in numbers.items() if at not in code or FENCE.match(texts[at])}
@@ -95,7 +58,7 @@ def read_list(text: str, continues: bool = False) -> Extract[str]:
         # '3. Plan a trip' starts an item.
         if at in starts:
             _lose(reading, outside)
-            items.append([text_after(line, starts[at])])
+            items.append([starts[at].text_after(line)])
             open_ = True
         # Code belongs to the item above it, also after a blank line.
         elif at in code and items and not outside:
@@ -124,24 +87,6 @@ def _lose(reading: Extract[str], outside: list[str]) -> None:
     if not all(RULE.match(line) for line in outside):
         reading.lose("left_out", "\n".join(outside))
     outside.clear()
-
-
-def text_after(line: str, number: re.Match[str]) -> str:
-    """Return what follows the number on a line, without the end of emphasis that began before the number."""
-    bold = number.groupdict().get("bold") or ""
-    rest = line[number.end() :]
-    return without_closing(rest, bold) if bold and number.group().count(bold) == 1 else rest
-
-
-def without_closing(text: str, mark: str) -> str:
-    """Return a text without the end of emphasis that began before it: 'Plan a trip.**', '** Plan', 'Travel:** Plan'."""
-    text = text.strip()
-    # The end follows a word; '2 ** 3' has none.
-    ends = [end.start() for end in re.finditer(rf"(?:^|(?<=\S)){re.escape(mark)}", text)]
-    if text.count(mark) % 2 == 0 or not ends:
-        return text
-    at = ends[-1] if text.endswith(mark) and ends[0] > 0 else ends[0]
-    return text[:at] + text[at + len(mark) :]
 
 
 def _join(parts: list[str]) -> str:
@@ -186,7 +131,7 @@ def without_numbers(items: list[str]) -> list[str]:
     numbers = [number_of(item) for item in items]
     if not all(numbers):
         return items
-    return [item[number.end() :] for item, number in zip(items, numbers, strict=True) if number]
+    return [item[number.end :] for item, number in zip(items, numbers, strict=True) if number]
 
 
 def strip_emphasis(text: str) -> str:
@@ -200,64 +145,33 @@ def strip_emphasis(text: str) -> str:
     return text
 
 
-def number_of(line: str) -> re.Match[str] | None:
-    """Match the number at the start of a list line, in any style; the match ends where the text begins."""
-    return _NUMBER.match(line) if _HAS_NUMBER.search(line, 0, 60) else None
+def _counted(lines: list[str]) -> dict[int, Number]:
+    """Return the lines with Roman numerals, or with digits and a dash, if they count up; else nothing."""
+    found = {at: number for at, line in enumerate(lines) if (number := counted_of(line))}
+    same = len({number.kind == "roman" for number in found.values()}) == 1
+    return found if same and counts_up([number.value for number in found.values()]) else {}
 
 
-def numeral_of(line: str) -> re.Match[str] | None:
-    """Match a Roman numeral at the start of a line: 'IV. ', '**Task iv:** '. 'I. ' may also be a word."""
-    found = _COUNTED.match(line)
-    return found if found and found["roman"] else None
-
-
-def roman_value(numeral: str) -> int:
-    """Return the value of a Roman numeral up to 29, or 0."""
-    numerals = _NUMERALS.split()
-    return numerals.index(numeral.lower()) + 1 if numeral.lower() in numerals else 0
-
-
-def _counted(lines: list[str]) -> dict[int, re.Match[str]]:
-    """Return the lines with Roman numerals in one case, or with digits and a dash, if they count up; else nothing."""
-    found = {at: number for at, line in enumerate(lines) if (number := _COUNTED.match(line))}
-    numerals = " ".join(number["roman"] or "" for number in found.values())
-    digits = [int(number["digits"] or -1) for number in found.values()]
-    counts_up = f" {numerals} " in (_NUMERALS if numerals.islower() else _NUMERALS.upper())
-    counts_up = counts_up or (min(digits, default=-1) >= 0 and digits == [*range(digits[0], digits[0] + len(digits))])
-    return found if counts_up and len(found) > 1 else {}
-
-
-def _starts(lines: list[str], numbers: dict[int, re.Match[str]], continues: bool) -> dict[int, re.Match[str]]:
+def _starts(lines: list[str], numbers: dict[int, Number], continues: bool) -> dict[int, Number]:
     """Return the lines that start an item, leaving out the numbers of sub-lists."""
     # If the first number is 'Task 1:', a bare '1.' below belongs to a sub-list.
     first = next(iter(numbers.values()), None)
-    worded = first is not None and (_has_word(first) or (continues and any(map(_has_word, numbers.values()))))
-    numbers = {at: number for at, number in numbers.items() if _has_word(number) or not worded}
+    worded = first is not None and (first.worded or (continues and any(number.worded for number in numbers.values())))
+    numbers = {at: number for at, number in numbers.items() if number.worded or not worded}
     # The last line with each number shows whether the outer numbering continues further down.
-    last_at = {_value(number): at for at, number in numbers.items()}
+    last_at = {number.value: at for at, number in numbers.items()}
     least = 0 if continues or not numbers else min(indent_of(lines[min(numbers)]), 8)
-    starts: dict[int, re.Match[str]] = {}
-    before: int | None = None
+    starts: dict[int, Number] = {}
+    before = 0  # also of a number that isn't in digits
     for at, number in numbers.items():
-        value = _value(number)
+        value = number.value
         above = lines[at - 1] if at else ""
         joined = bool(starts or continues) and bool(above.strip()) and not _HEADING.match(above)
         # '2. Sort the steps:', '1. boil', '2. pour', '3. Plan ...': 1 restarts, and 3 continues the outer list.
-        restarts = before is not None and value is not None and value <= before
-        outer_continues = before is not None and last_at.get(before + 1, -1) > at
+        restarts = 0 < value <= before
+        outer_continues = before > 0 and last_at.get(before + 1, -1) > at
         if joined and (indent_of(lines[at]) >= least + 2 or (restarts and outer_continues)):
             continue
         starts[at] = number
         before = value
     return starts
-
-
-def _value(number: re.Match[str]) -> int | None:
-    digits = re.search(DIGITS, number.group())
-    return int(digits.group()) if digits else None
-
-
-def _has_word(number: re.Match[str]) -> bool:
-    """Return whether a number comes with a word: 'Task 3', '第三题'."""
-    groups = number.groupdict()
-    return groups.get("word") is not None or groups.get("ordinal") is not None

@@ -16,8 +16,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from .lines import FENCE, Extract, lines_of
-from .lists import number_of
 from .marks import LOOSE, PROPER, is_mark, loose_names
+from .numbers import number_of
 
 _MOST_BROKEN = 50
 """Stop after this many broken items: recovering from each may scan the rest of the response."""
@@ -109,7 +109,7 @@ def read_fields(
         texts: Whether an item may be a text, which is an instruction.
     """
     read: Extract[Any] = read_json(text, key, truncated) or Extract()
-    extract: Extract[dict[str, str | None]] = Extract(lost=read.lost)
+    extract: Extract[dict[str, str | None]] = Extract(lost=read.lost, closed=True)
     for item in read.items:
         fields = fields_of(item, names) if isinstance(item, dict) else {}
         if texts and isinstance(item, str):

@@ -9,10 +9,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
-from .lines import BLANK, DIGITS, HANZI
-from .lists import number_of, numeral_of, roman_value, text_after, without_closing
+from .lines import BLANK
+from .numbers import Number, hash_number_of, head_of, number_of, numeral_of, without_closing
 
 PROPER = {
     "instruction": "instruction", "指令": "instruction",
@@ -29,26 +28,6 @@ LOOSE = {
 # In a classification the model sometimes calls the label its output.
 _AS_LABEL = {"output": "label", "输出": "label", "answer": "label", "答案": "label"}
 
-# A whole line that numbers a block, with an optional title:
-#   '### 5', '5.', 'Example 2:', '- **Task 3:**', '**Task 3: Travel**', 'Example 2 - Travel', '第三题：'
-_HEAD = re.compile(
-    rf"""{BLANK}(?:[-*•>][ \t]++)?+
-        (?:(?P<lead>\#{{0,6}}+{BLANK}[*_]{{0,3}}+{BLANK}(?:[^\W\d_]{{1,20}}+\.?+{BLANK}){{0,2}}+[\#(（\[【]?+){BLANK}{DIGITS}
-          |(?P<hanzi>第){HANZI})
-        {BLANK}(?P<mark>[.．:：)）、\]】题]{{0,2}}+)[*_]{{0,3}}+{BLANK}[:：]?+{BLANK}(?P<dash>[-–—])?+(?P<title>.{{0,80}}+)$""",
-    re.VERBOSE,
-)
-# '### 4 **Input:** text': a heading with a number that `number_of` does not accept
-_HASH_NUMBER = re.compile(rf"{BLANK}\#{{1,6}}+{BLANK}{DIGITS}{BLANK}")
-
-
-class Head(NamedTuple):
-    """What numbers a block: the kind, such as 'example' or '###', the number, 0 if it isn't in digits, and a title."""
-
-    kind: str
-    number: int
-    title: str = ""
-
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -60,7 +39,7 @@ class Mark:
     line: int
     name: str
     text: str
-    head: Head | None
+    head: Number | None
     top: int
 
 
@@ -114,14 +93,14 @@ def _field_patterns(words: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern
     return re.compile(named, re.IGNORECASE), field
 
 
-def _field(line: str, words: tuple[str, ...]) -> tuple[str, str, Head | None] | None:
+def _field(line: str, words: tuple[str, ...]) -> tuple[str, str, Number | None] | None:
     """Split a line that names a field, in lower case: '**4. Input:** text' becomes ('input', 'text', Head('', 4))."""
     somewhere, pattern = _field_patterns(words)
     if not somewhere.search(line, 0, 80):
         return None
     # '4. Input: text', 'Task 4: Input: text': the number is removed if a name is behind it.
-    number = number_of(line) or _HASH_NUMBER.match(line) or numeral_of(line)
-    field = pattern.match(line, number.end()) if number else None
+    number = number_of(line) or hash_number_of(line) or numeral_of(line)
+    field = pattern.match(line, number.end) if number else None
     if field is None or not field["colon"]:
         plain = pattern.match(line)
         field, number = (plain, None) if plain else (field, number)
@@ -135,11 +114,10 @@ def _field(line: str, words: tuple[str, ...]) -> tuple[str, str, Head | None] | 
         if field["bracket"] != "【" and not (decorated and not text.strip()):
             return None
     # '**Input: text**' or '**Input:** text': remove the closing mark, wherever it is.
-    bold = field["bold"] or (number.groupdict().get("bold") if number else None)
-    if bold and not field["closed"] and not field["tail"] and (number is None or number.group().count(bold) < 2):
+    bold = field["bold"] or (number.bold if number else "")
+    if bold and not field["closed"] and not field["tail"]:
         text = without_closing(text, bold)
-    head = _head(number.group()) if number else None
-    return field["name"].lower(), text.lstrip(), head
+    return field["name"].lower(), text.lstrip(), number
 
 
 def _with_numbered_openers(lines: list[str], marks: list[Mark], names: Sequence[str]) -> list[Mark]:
@@ -153,9 +131,8 @@ def _with_numbered_openers(lines: list[str], marks: list[Mark], names: Sequence[
         above = filled_above(lines, mark.line, after)
         number = number_of(lines[above]) if above >= 0 else None
         # '5. Name three rivers.' has text after the number; '### 5' has none and is a mere number.
-        if number and lines[above][number.end() :].strip():
-            text = text_after(lines[above], number)
-            found.append(Mark(above, "instruction", text, _head(number.group()), above))
+        if number and lines[above][number.end :].strip():
+            found.append(Mark(above, "instruction", number.text_after(lines[above]), number, above))
             mark = Mark(mark.line, mark.name, mark.text, None, mark.line)
         found.append(mark)
         after = mark.line
@@ -168,26 +145,3 @@ def filled_above(lines: Sequence[str], at: int, after: int) -> int:
     while at > after and not lines[at].strip():
         at -= 1
     return at if at > after else -1
-
-
-def head_of(line: str) -> Head | None:
-    """Return the number on a line that numbers a block ('### 5', 'Example 2:', '**Task 3: Travel**'), or None."""
-    found = _HEAD.match(line) if len(line) <= 120 else None
-    if found is None:
-        numeral = numeral_of(line)
-        return _head(numeral.group()) if numeral and numeral.end() == len(line) else None
-    head = Head("第", 0) if found["hanzi"] else _head(line)
-    # 'Task 3: Travel' has a mark before its title; '3. Travel' has no word and 'Chapter 3 begins' no mark: content.
-    if title := found["title"].strip():
-        return head._replace(title=title) if head.kind and (found["mark"] or found["dash"]) else None
-    # '### 5', 'Example 2', '5.', or '**5**'; a bare '5' is None.
-    return head if head.kind or found["mark"] or "*" in line else None
-
-
-def _head(number: str) -> Head:
-    """Split a number: the kind is what precedes the digits, in lower case, '###' for both '### 5' and '### 6.'."""
-    if numeral := numeral_of(number):
-        return Head("roman", roman_value(numeral["roman"]))
-    kind = re.split(r"\d", number, maxsplit=1)[0].strip(" \t\u3000*_([（【-•>").casefold()
-    digits = re.search(DIGITS, number)
-    return Head(kind, int(digits.group()) if digits else 0)

@@ -21,11 +21,13 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from .lines import BLANK, FENCE, RULE, Extract, code_lines, indent_of, lines_of, opens_fence
 from .lists import strip_emphasis
 from .loose_json import lose_members
-from .marks import Head, Mark, filled_above, find_marks, head_of
+from .marks import Mark, filled_above, find_marks
+from .numbers import Number, counts_up, head_of
 from .yaml_blocks import block_lines, read_scalar, yaml_marks
 
 TASK = ("instruction", "input", "output")
@@ -105,7 +107,7 @@ class _BlockReader:
         texts = {mark.line: mark.text for mark in marks}
         coded = [texts.get(at, line) if at >= marks[0].line else "" for at, line in enumerate(lines)]
         shape = _shape(marks, names[0])
-        numbers = {mark.top: mark.head.number for mark in marks if mark.head and mark.head.kind == shape}
+        numbers = {mark.top: mark.head.value for mark in marks if mark.head and mark.head.kind == shape}
         edges = {line for mark in marks for line in (mark.top, mark.line)}
         self._content = scalars | code_lines(coded, edges, numbers, self._wrapped)
         marks = [mark for mark in marks if mark.line not in self._content or FENCE.match(mark.text)]
@@ -117,37 +119,38 @@ class _BlockReader:
     def read(self) -> Extract[dict[str, str]]:
         """Return the blocks."""
         extract: Extract[dict[str, str]] = Extract()
-        lines, openers, lasts = self._lines, [block[0].mark for block in self._blocks], [b[-1] for b in self._blocks]
-        if not openers:
+        if not self._blocks:
             return extract
+        lines, openers, lasts = self._lines, [block[0].mark for block in self._blocks], [b[-1] for b in self._blocks]
         # The lines above the number of the first block, of the last field of each block, and of the last block
         tops = [mark.top if self._is_number(mark.head) else mark.line for mark in openers]
         starts = [0, *(part.mark.line + 1 for part in lasts)]
         spans = list(zip(starts, [*tops, len(lines)], strict=True))
-        structure = self._repeated(spans)
-        ends = [self._trim(start, end, structure) for start, end in spans]
-        ends[-1] = self._trim(*spans[-1], {kind for kind in structure if kind[-1:] != " "})
-        # '```yaml', 'tasks:'
-        above = [line for line in lines[: ends[0]] if not (self._wrapped and FENCE.match(line))]
-        above = [line for line in above if not (self._yaml and re.fullmatch(r"\w{1,40}:\s*", line))]
-        removed = [at for (_, end), kept in zip(spans, ends, strict=True) for at in range(kept, end)]
-        titles = [lines[at] for at in removed if (self._kind(at) or "")[-1:] == " "]
-        titles += [lines[mark.top] for mark in openers if self._is_number(mark.head) and mark.head and mark.head.title]
-        ends[-1] = self._before_closing(spans[-1][0], ends[-1], structure)
-        below = [line for line in lines[ends[-1] :] if line.strip() not in structure]
-        for text in ("\n".join(above), *titles, "\n".join(below)):
-            extract.lose("left_out", text)
-        indents = [self._indent(block, end) for block, end in zip(self._blocks, ends[1:], strict=True)]
-        values = map(self._value, lasts, ends[1:], indents)
-        for block, last, indent in zip(self._blocks, self._without_numbers([*values]), indents, strict=True):
+        above_first = self._tail(*spans[0])
+        tails = [above_first, *(self._tail(*span, set(above_first.values())) for span in spans[1:])]
+        structure = self._repeated(tails)
+        separators = {kind for kind in structure if kind[-1:] != " "}  # no titles
+        ends = [0, *(_trimmed(span[1], tail, structure) for span, tail in zip(spans[1:], tails[1:], strict=True))]
+        ends[-1] = _trimmed(len(lines), tails[-1], separators)
+        ends[-1] = self._before_closing(spans[-1][0], ends[-1], separators)
+        # What is in no block: a preface, titles, a closing sentence.
+        for end, following in zip(ends, [*(mark.line for mark in openers), len(lines)], strict=True):
+            rest = [lines[at] for at in range(end, following) if not self._separates(at, separators)]
+            extract.lose("left_out", "\n".join(rest))
+        for block, end in zip(self._blocks, ends[1:], strict=True):
+            block[-1].end = end
+            indent = self._indent(block)
             fields: dict[str, str] = {}
             for part in block:
-                name, text = part.mark.name, last if part is block[-1] else self._value(part, part.end, indent)
-                if fields.get(name):
+                text = self._value(part, indent)
+                if fields.get(part.mark.name):
                     extract.lose("left_out", text)
                 else:
-                    fields[name] = strip_emphasis(text) if name in ("instruction", "label") else text
+                    fields[part.mark.name] = text
             extract.items.append(fields)
+        self._remove_numbers(extract.items)
+        for fields in extract.items:
+            fields.update({name: strip_emphasis(fields[name]) for name in ("instruction", "label") if name in fields})
         return extract
 
     def _group(self, marks: list[Mark], opener: str, closer: str, firm: bool) -> list[list[_Part]]:
@@ -165,7 +168,7 @@ class _BlockReader:
             head, head_before = mark.head, blocks[-1][0].mark.head if blocks else None
             begins = head is not None and head.kind == self._shape
             if begins and head and head_before and not firm:
-                begins = head.number >= head_before.number
+                begins = head.value >= head_before.value
             if mark.name == opener and not begins:
                 free = (firm or self._shape is None) and opener != closer
                 begins = last is None or (free and not filled.isdisjoint((opener, closer)))
@@ -182,15 +185,12 @@ class _BlockReader:
 
     def _all_numbered(self, marks: list[Mark], opener: str) -> bool:
         """Return whether numbers that count up begin all blocks, so that an opener without one is content."""
-        found = [
-            mark.head.number for mark in marks if mark.name == opener and mark.head and mark.head.kind == self._shape
-        ]
-        counts_up = len(found) > 1 and found == [*range(found[0], found[0] + len(found))]
-        return counts_up and marks[0].head is not None
+        heads = [mark.head for mark in marks if mark.name == opener and mark.head]
+        return marks[0].head is not None and counts_up([head.value for head in heads if head.kind == self._shape])
 
     # --- what is structure ------------------------------------------------------------------------
 
-    def _is_number(self, head: Head | None) -> bool:
+    def _is_number(self, head: Number | None) -> bool:
         """Return whether a number is of the kind that numbers the blocks; '### 5. Songs' follows '### Task 4: Sums'."""
         if head is None or self._shape is None:
             return False
@@ -214,34 +214,37 @@ class _BlockReader:
         name = (title["label"] or title["bold"] or "1").casefold()
         return name + (" " if below.strip() else "\n ") if begins else None
 
-    def _trim(self, start: int, end: int, structure: Collection[str]) -> int:
-        """Return where a value ends: above the structure at the end of its lines, with one title of a kind at most."""
-        titles: set[str] = set()
-        while end > start and (kind := self._kind(end - 1)) in structure and kind not in titles:
-            titles.update({kind} if kind and kind[-1] == " " else ())
-            end -= 1
-        return end
+    def _separates(self, at: int, separators: Collection[str]) -> bool:
+        """Return whether a line outside the blocks only separates them: a rule, a fence, a number, 'tasks:' in YAML."""
+        line = self._lines[at]
+        head = head_of(line) if at not in self._content else None
+        if self._is_number(head) and head and not head.title:
+            return True
+        return self._kind(at) in separators or (self._yaml and re.fullmatch(r"\w{1,40}+:\s*+", line) is not None)
 
-    def _repeated(self, spans: list[tuple[int, int]]) -> set[str]:
+    def _tail(self, start: int, end: int, proven: Collection[str] | None = None) -> dict[int, str]:
+        """Return the kinds of the lines that end a span and may be structure, from the last one up.
+
+        A title ends the search if the span has one of its kind further down, or if it is not among the proven ones.
+        """
+        tail: dict[int, str] = {}
+        while end > start and (kind := self._kind(end - 1)) is not None:
+            if kind[-1:] == " " and (kind in tail.values() or (proven is not None and kind not in proven)):
+                break
+            end -= 1
+            tail[end] = kind
+        return tail
+
+    def _repeated(self, tails: list[dict[int, str]]) -> set[str]:
         """Return the kinds of structure: lines between all blocks, or above a single one; titles above all blocks."""
-        found: list[dict[str, int]] = []
-        for start, end in spans:
-            kinds: dict[str, int] = {}
-            while end > start and (kind := self._kind(end - 1)) is not None:
-                # A title that none above the first block proves is text.
-                if found and kind[-1:] == " " and kind not in found[0]:
-                    break
-                end -= 1
-                kinds[kind] = end
-            found.append(kinds)
-        above = found[1:-1] or found[:1]
+        inner = tails[1:-1] or tails[:1]
         structure = {"", "```"} if self._wrapped else {""}
-        for kind in set.intersection(*map(set, above)) - {"", "```"}:
-            at, places = above[0][kind], sum(kind in kinds for kinds in found)
+        for kind in set.intersection(*(set(tail.values()) for tail in inner)) - {"", "```"}:
+            at, places = min(at for at in inner[0] if inner[0][at] == kind), sum(kind in t.values() for t in tails)
             # '===' below a text and above a blank line may underline it, unless it occurs in two places.
             line_above, line_below = self._lines[at - 1 : at + 2 : 2] if 0 < at < len(self._lines) - 1 else ("", "")
             underlines = kind[0] in "-=" and places == 1 and line_above.strip() and not line_below.strip()
-            if not (len(found) < 3 or kind not in found[0] if kind[-1] == " " else underlines):
+            if len(tails) > 2 and kind in tails[0].values() if kind[-1] == " " else not underlines:
                 structure.add(kind)
         return structure
 
@@ -257,16 +260,16 @@ class _BlockReader:
         closes = last > start and not self._lines[last - 1].strip() and _FAREWELL.match(self._lines[last].strip()[:400])
         return last if closes else end
 
-    def _indent(self, block: list[_Part], end: int) -> int:
-        """Return how many blanks begin each line of a block below its first: the indentation of a list item."""
-        below = self._lines[block[0].mark.line + 1 : end] if len(block) > 1 else []
-        return min((indent_of(line) for line in below if line.strip()), default=0)
-
     # --- what a value is --------------------------------------------------------------------------
 
-    def _value(self, part: _Part, end: int, indent: int = 0) -> str:
-        """Join the lines of a value, without blank lines around it and the blanks that begin each line of its block."""
-        first, rest = part.mark.text, [line[indent:] for line in self._lines[part.mark.line + 1 : end]]
+    def _indent(self, block: list[_Part]) -> int:
+        """Return how many blanks begin each line of a block below its first: the indentation of a list item."""
+        below = self._lines[block[0].mark.line + 1 : block[-1].end] if len(block) > 1 else []
+        return min((indent_of(line) for line in below if line.strip()), default=0)
+
+    def _value(self, part: _Part, indent: int) -> str:
+        """Join the lines of a value, without blank lines around it and the indentation of its block."""
+        first, rest = part.mark.text, [line[indent:] for line in self._lines[part.mark.line + 1 : part.end]]
         if self._yaml and (scalar := read_scalar(first, rest)) is not None:
             return scalar
         # 'Output:' alone: the lines below keep their indentation, which matters in code.
@@ -275,30 +278,34 @@ class _BlockReader:
         filled = next((at for at, line in enumerate(rest) if line.strip()), len(rest))
         return "\n".join(rest[filled:]).rstrip()
 
-    def _without_numbers(self, texts: list[str]) -> list[str]:
+    def _remove_numbers(self, items: list[dict[str, str]]) -> None:
         """Remove the number of the next block from the last values of blocks: 'The end. ### 6', or below the last one.
 
         '### 18' may also be a result. It is content if the next block has its own number, and, below the last block, if
         it isn't the next number or if other values end in such numbers as well.
         """
         results = False
-        for at, (text, block) in enumerate(zip(texts, self._blocks, strict=True)):
+        for at, (fields, block) in enumerate(zip(items, self._blocks, strict=True)):
+            text, before = fields[block[-1].mark.name], block[0].mark.head
             begins = text.rfind("\n") + 1
             head, found = head_of(text[begins:]), _NEXT_HEAD.search(text, max(begins, len(text) - 20))
             if head is not None and head.kind == self._shape and not head.title:
-                number = head.number
+                number = head.value
             elif found and found[1] == self._shape:
                 begins, number = found.start(), int(found[2] or 0)
             else:
                 continue
-            before = block[0].mark.head
-            follows = not number or before is None or not before.number or number == before.number + 1
-            final = at == len(texts) - 1
+            follows = not number or before is None or not before.value or number == before.value + 1
+            final = at == len(items) - 1
             if follows and not results if final else self._blocks[at + 1][0].mark.head is None:
-                texts[at] = text[:begins].rstrip()
+                fields[block[-1].mark.name] = text[:begins].rstrip()
             else:
                 results = True
-        return texts
+
+
+def _trimmed(end: int, tail: Mapping[int, str], structure: Collection[str]) -> int:
+    """Return where a value ends: above the structure among the lines that end its span."""
+    return min((at for at, _ in takewhile(lambda line: line[1] in structure, tail.items())), default=end)
 
 
 # --- which marks begin a block --------------------------------------------------------------------
