@@ -236,6 +236,26 @@ def test_no_part_of_the_key_in_any_field_of_a_response(
     assert not leaks(caplog.text)
 
 
+@pytest.mark.parametrize("size", [3, 5, 7, 20])
+def test_a_key_in_pieces_that_are_tokens(size: int) -> None:
+    pieces = ["Say", *(KEY[at : at + size] for at in range(0, len(KEY), size))]
+    tops = [{"token": each, "logprob": -1.0} for each in dict.fromkeys(pieces)]
+    for prompt, logprobs in (
+        (CHAT, {"content": [{"token": "Say", "top_logprobs": tops}]}),
+        (COMPLETIONS, {"tokens": ["Say"], "top_logprobs": [dict.fromkeys(pieces, -1.0)]}),
+    ):
+        choice = {"message": {"content": "No."}, "text": "No.", "finish_reason": "stop", "logprobs": logprobs}
+        body = SecretMask([KEY]).body(json.dumps({"choices": [choice]}).encode())
+        found = read_answer(json.loads(body), prompt)
+        assert found.text == "No."
+        assert not leaks("".join(found.logprobs or ())), "nor in pieces"
+
+
+def test_tokens_without_a_secret_are_kept() -> None:
+    body = json.dumps({"choices": [{"logprobs": {"top_logprobs": [{"Yes": -0.1, "sk-": -2.0}]}}]}).encode()
+    assert SecretMask([KEY]).body(body) == body
+
+
 def test_no_part_of_the_key_in_anything_about_a_batch_job(httpserver: HTTPServer) -> None:
     said = ""
 

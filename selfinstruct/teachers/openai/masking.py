@@ -24,7 +24,7 @@ _ESCAPE = re.compile(
 )
 _SIGNS = (b"\\u0", b"\\u{", b"\\U", b"\\x", b"\\\\", b"\\/", b"%", b"&", b"\0")
 """What a body holds if it may spell ASCII characters with escapes, or with two bytes each."""
-_PARTS = re.compile(rb'"(?:content|text|value|refusal|summary|thinking|reasoning\w{0,20})"\s*:\s*\[')
+_PARTS = re.compile(rb'"(?:content|text|value|refusal|summary|thinking|reasoning\w{0,20}|top_logprobs)"\s*:\s*\[')
 """Where a body has a text in parts, which may cut a secret into pieces."""
 
 
@@ -93,11 +93,15 @@ class SecretMask:
     def _value(self, value: Any) -> Any:
         if isinstance(value, str):
             return self.text(value.replace("\0", ""))
+        if not isinstance(value, list | dict):
+            return value
         if isinstance(value, list):
-            return self._joined([self._value(item) for item in value], value)
-        if isinstance(value, dict):
-            return {self._value(name): self._value(item) for name, item in value.items()}
-        return value
+            cleaned: Any = self._joined([self._value(item) for item in value], value)
+        else:
+            cleaned = {self._value(name): self._value(item) for name, item in value.items()}
+        # Tokens with their log-probabilities may spell a secret, too. Then none of them is kept.
+        tokens = _joined_tokens(cleaned)
+        return cleaned if self.text(tokens) == tokens else type(value)()
 
     def _joined(self, items: list[Any], raw: list[Any]) -> list[Any]:
         """Return the masked `items` of a list, or one text for all of them if together they hold a secret in pieces.
@@ -116,6 +120,12 @@ def _joined_texts(parts: list[Any]) -> list[str]:
     """Return the text, the reasoning, and the refusal that the parts of a content make."""
     text, thought = texts_of(parts)
     return [said.replace("\0", "") for said in (text, thought.replace("\n", ""), refusal_in(parts))]
+
+
+def _joined_tokens(value: Any) -> str:
+    """Return what tokens in a row make: [{"token": "sk-li", ...}, ...] or {"sk-li": -0.1, ...}."""
+    tokens = value if isinstance(value, dict) else [each.get("token") for each in value if isinstance(each, dict)]
+    return "".join(each for each in tokens if isinstance(each, str)).replace("\0", "")
 
 
 def _unescape(text: str, places: Sequence[int]) -> tuple[str, Sequence[int]] | None:
