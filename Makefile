@@ -3,7 +3,7 @@
 # make slow   the slow tests in short form: kills, faults, benchmarks, Chromium, the local model
 # make check  lint, format, types, and `make test`; .ci/run runs this, `make slow`, and `make trainer`
 # make proof  every test in full: thousands of cases, each command in a process of its own
-# make trainer  a real trl.SFTTrainer on the exported folder, in an environment of its own (torch for the CPU)
+# make trainer  TRL's real trainers on exported folders, in an environment of its own (torch for the CPU)
 # make schedule  cron for three minutes (as root, where cron is installed) and the DAG under Airflow
 # make ray    generating on a real Ray cluster of several nodes, in an environment of its own
 # make docs   the documentation as a site in site/, in an environment of its own; a broken link is an error
@@ -56,7 +56,7 @@ $(TRAINER_VENV)/.made: pyproject.toml
 	touch $@
 
 trainer: $(TRAINER_VENV)/.made
-	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(TRAINER_VENV)/bin/python -m pytest -m trainer tests/trainers/test_trainer.py
+	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(TRAINER_VENV)/bin/python -m pytest -m trainer tests/trainers
 
 AIRFLOW_VENV ?= .venv-airflow
 $(AIRFLOW_VENV)/.made:

@@ -17,6 +17,8 @@ Defect = tuple[str, Rule, str]
 # From this share on, a trainer learns to write at length rather than well; of few pairs, a share says little.
 MAX_LONGER_SHARE = 0.55
 _MIN_PAIRS = 20
+# Rows of one label in a row, on average, that make most batches have one label: the usual size of a batch.
+_BLOCK_ROWS = 8
 # Good answers may weigh up to a third more than bad ones (Ethayarajh et al. 2024, equation 8; TRL warns beyond it).
 _MAX_WEIGHT_RATIO = 4 / 3
 _CONTRADICTION = Rule("warning", "the scores contradict the pair", "swap the answers, or remove the row")
@@ -50,8 +52,8 @@ class Balance:
 
     def __init__(self, layout: Layout, contract: Contract) -> None:
         self._layout, self._contract = layout, contract
-        self._rows = self._longer = self._good = self._neighbors = 0
-        self._prompt: object = None
+        self._rows = self._longer = self._good = self._neighbors = self._blocks = 0
+        self._last: tuple[object, object] = None, None
 
     def add(self, values: Mapping[str, Any]) -> None:
         """Count a row that has the columns of the layout."""
@@ -60,10 +62,12 @@ class Balance:
             chosen, rejected = (_answer(values, self._layout, name) for name in self._layout.answers)
             self._longer += len(chosen) > len(rejected)
         elif self._layout.label:
-            self._good += values[self._layout.label]
+            label = values[self._layout.label]
             prompt = [values[name] for name in self._layout.prompt] or values[self._layout.answers[0]][:-1]
-            self._neighbors += prompt == self._prompt
-            self._prompt = prompt
+            self._good += label
+            self._neighbors += prompt == self._last[0]
+            self._blocks += label != self._last[1]
+            self._last = prompt, label
 
     def findings(self, where: str) -> Iterator[Finding]:
         """Yield what the counts say about the split."""
@@ -86,6 +90,8 @@ class Balance:
                 least, most = good / bad / _MAX_WEIGHT_RATIO, good / bad
             what = f"{good:,} answers are labeled good, {bad:,} bad, and each weighs the same"
             yield Finding("warning", "label_weights", where, what, f"set {name} between {least:.2f} and {most:.2f}")
+        if (rule := self._contract.blocks) and good and bad and self._rows > _BLOCK_ROWS * self._blocks:
+            yield Finding(rule.level, "label_blocks", where, rule.what, rule.change)
         if self._neighbors and (rule := self._contract.neighbors):
             yield Finding(rule.level, "neighbors", where, rule.what, rule.change, self._neighbors)
 

@@ -95,6 +95,7 @@ class Contract:
     untrimmed: Rule | None = None  # what happens to an answer of a pair with white space around it
     margin: Rule | None = None  # what happens to a 'margin' that isn't a number; None if the trainer ignores margins
     neighbors: Rule | None = None  # what happens to labeled answers to one prompt in consecutive rows
+    blocks: Rule | None = None  # what happens to rows that are sorted by their labels
     weights: tuple[str, str] = ("", "")  # the settings that weigh good and bad answers
     content_parts: bool = False  # whether the content of a message may be a list of {"type": "text", "text": ...}
     max_length: int = 2048  # the trainer's default, tokens per row

@@ -1,8 +1,8 @@
 """A real `trl.SFTTrainer`, offline and on the CPU, on the folder that this program writes.
 
-It needs the extra 'trainer'; `make trainer` makes an environment for it and runs this file. The model is a Llama of
-about a hundred thousand parameters, made from a configuration; the tokenizer is trained on the spot. What
-`selfinstruct/trainers` claims of TRL is held against it here.
+It needs the extra 'trainer'; `make trainer` makes an environment for it and runs this file. What
+`selfinstruct/trainers` claims of TRL's SFTTrainer is held against it here; `test_preference_training.py` does the same
+for preferences.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 import datasets
 import pytest
+from tiny_models import EOS, tiny_llama, tiny_tokenizer
 
 from conftest import FIGURES, ROOT
 from selfinstruct.config.run_config import RunConfig
@@ -33,7 +34,6 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="needs the extra 'trainer': `make trainer`"),
 ]
 STEPS = 20
-EOS = "<|im_end|>"
 
 
 @pytest.fixture(scope="module")
@@ -48,35 +48,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tokenizer(folder: Path) -> Any:
-    """A tokenizer trained on the dataset, with the ChatML template that ships."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    special = ["<|im_start|>", EOS, "<pad>"]
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=512, special_tokens=special, initial_alphabet=alphabet, show_progress=False
-    )
-    bpe.train_from_iterator(datasets.load_dataset(str(folder), "text", split="train")["text"], trainer)
-    made = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token=EOS, pad_token="<pad>")
-    made.chat_template = load_chat_template("chatml").source
-    return made
+    return tiny_tokenizer(datasets.load_dataset(str(folder), "text", split="train")["text"])
 
 
 @pytest.fixture
 def trainer_of(tokenizer: Any, tmp_path: Path) -> Callable[..., Any]:
     """Make an SFTTrainer with a fresh model for some rows; keywords are SFTConfig's."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
     from trl import SFTConfig, SFTTrainer
 
     def make(rows: Any, template: str | None = None, **settings: Any) -> Any:
-        torch.manual_seed(0)
-        shape = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
-        model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **shape))
+        model = tiny_llama(tokenizer)
         assert 90_000 < model.num_parameters() < 160_000
         arguments = SFTConfig(
             output_dir=str(tmp_path / "out"),
@@ -143,6 +124,31 @@ def test_completions_are_trained_on_alone_with_an_end(folder: Path, trainer_of: 
     assert [text.strip() for text in trained_on(trainer_of(chats))] == expected
 
 
+DIALOGUE = [
+    {"role": role, "content": content}
+    for role, content in zip(["user", "assistant"] * 2, ["One?", "Two.", "Three?", "Four."], strict=True)
+]
+
+
+@pytest.mark.parametrize(
+    ("row", "settings", "learned"),
+    [
+        ({"messages": DIALOGUE}, {"assistant_only_loss": True}, f"Two.{EOS}Four.{EOS}"),
+        ({"prompt": DIALOGUE[:3], "completion": DIALOGUE[3:]}, {}, f"Four.{EOS}"),
+    ],
+    ids=["messages", "prompt_completion_chat"],
+)
+def test_the_answers_of_a_dialogue_that_are_learned(
+    tmp_path: Path, trainer_of: Callable[..., Any], row: dict[str, Any], settings: dict[str, Any], learned: str
+) -> None:
+    rows = datasets.Dataset.from_list([row] * 4)
+    assert trained_on(trainer_of(rows, **settings))[0].replace("\n", "") == learned
+    rows.to_json(tmp_path / "rows.jsonl")
+    report = validate_dataset(tmp_path / "rows.jsonl", "trl-sft")
+    assert report.dialogues == 4
+    assert report.loss.startswith("the last answer" if learned.startswith("Four") else "the whole conversation")
+
+
 def test_a_template_without_marks_is_refused_for_assistant_only_loss(
     folder: Path, trainer_of: Callable[..., Any]
 ) -> None:
@@ -182,39 +188,6 @@ def test_role_and_content_under_conversations_fail(trainer_of: Callable[..., Any
     rows = [{"conversations": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}] * 4
     with pytest.raises(KeyError, match="text"):
         trainer_of(datasets.Dataset.from_list(rows))
-
-
-PREFERENCES = {
-    "text": [{"prompt": "Hi", "chosen": " Hello", "rejected": " Go"}] * 4,
-    "chat": [
-        {
-            "prompt": [{"role": "user", "content": "Hi"}],
-            "chosen": [{"role": "assistant", "content": "Hello"}],
-            "rejected": [{"role": "assistant", "content": "Go"}],
-        }
-    ]
-    * 4,
-}
-
-
-def test_dpo_trains_on_preferences_and_on_nothing_else(folder: Path, tokenizer: Any, tmp_path: Path) -> None:
-    from transformers import LlamaConfig, LlamaForCausalLM
-    from trl import DPOConfig, DPOTrainer
-
-    def train(rows: Any) -> Any:
-        shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
-        settings = DPOConfig(output_dir=str(tmp_path), max_steps=1, report_to=[], use_cpu=True, save_strategy="no")
-        model, reference = (LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **shape)) for _ in range(2))
-        tokenizer.chat_template = load_chat_template("chatml").source
-        return DPOTrainer(model, reference, args=settings, train_dataset=rows, processing_class=tokenizer).train()
-
-    for kind, rows in PREFERENCES.items():
-        datasets.Dataset.from_list(rows).to_json(tmp_path / f"{kind}.jsonl")
-        assert validate_dataset(tmp_path / f"{kind}.jsonl", "trl-dpo").ok
-        assert train(datasets.Dataset.from_list(rows)).global_step == 1
-    with pytest.raises(KeyError, match="chosen"):
-        train(datasets.load_dataset(str(folder), "messages", split="train"))
-    assert not validate_dataset(folder, "trl-dpo").ok
 
 
 MIXED = """

@@ -336,6 +336,7 @@ for trainer in ("trl-dpo", "trl-reward", "trl-kto"):
             ["split"],
             ["alternation"],
         ),
+        f"{trainer}: whole texts": (trainer, [{"chosen": "A B", "rejected": "A C"}], [], []),
         f"{trainer}: empty answer": (trainer, [pair("user: A", "B", " ")], [], ["empty_answer"]),
         f"{trainer}: roles in a row": (trainer, [pair("user: A | user: B", "C", "D")], [], ["alternation"]),
         f"{trainer}: contradiction": (
@@ -351,8 +352,6 @@ for trainer in ("trl-dpo", "trl-reward", "trl-kto"):
         f"{trainer}: demonstrations": (trainer, [GOOD], ["columns"], []),
     }
 DEFECTS |= {
-    "dpo: common beginning": ("trl-dpo", [{"chosen": "A B", "rejected": "A C"}], [], ["common_beginning"]),
-    "reward: whole texts": ("trl-reward", [{"chosen": "A B", "rejected": "A C"}], [], []),
     "reward: margin": ("trl-reward", [PAIR | {"margin": 1.5}, PAIR | {"margin": 2}], [], []),
     "reward: margin missing in a row": (
         "trl-reward",
@@ -370,6 +369,13 @@ DEFECTS |= {
     "kto: labels of different number": ("trl-kto", FOUR_TO_TWO, [], ["label_weights"]),
     "kto: four to three": ("trl-kto", [*FOUR_TO_TWO, labeled("user: X", "B", False)], [], []),
     "kto: one prompt twice in a row": ("trl-kto", [KTO[0], labeled("user: A", "E", False)], [], ["neighbors"]),
+    "kto: sorted by label": (
+        "trl-kto",
+        [labeled(f"user: {n}", "B", n < 9) for n in range(18)],
+        [],
+        ["label_blocks"],
+    ),
+    "kto: in short blocks": ("trl-kto", [labeled(f"user: {n}", "B", n % 16 < 8) for n in range(16)], [], []),
     "kto: no labels": ("trl-kto", [{"prompt": "A", "completion": "B"}], ["columns"], []),
     "sft: labels": ("trl-sft", KTO, ["columns"], []),
     "mlx: labels": ("mlx-lm", KTO_FLAT, ["columns"], []),

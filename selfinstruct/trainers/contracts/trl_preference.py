@@ -21,11 +21,6 @@ from ..layouts import (
 from . import trl_sft
 
 _LOSS = "the chosen and the rejected answer; earlier turns are context"
-_COMMON_BEGINNING = Rule(
-    "warning",
-    "TRL takes the common beginning of both texts as the prompt, which may end within a word",
-    "write the prompt to a column 'prompt'",
-)
 _BESIDE_PAIR = frozenset({"messages", "completion"}), trl_sft.MIXED
 # DPOTrainer and KTOTrainer look for the prompt in the conversations only if there is no column 'prompt'.
 _BESIDE_WHOLE = frozenset({"messages", "completion", "prompt"}), trl_sft.MIXED
@@ -33,7 +28,7 @@ _PAIRS = (
     Reading(CHAT_PREFERENCE, clash=_BESIDE_PAIR, loss=_LOSS),
     Reading(PREFERENCE, clash=_BESIDE_PAIR),
     Reading(WHOLE_PREFERENCE, clash=_BESIDE_WHOLE, loss=_LOSS),
-    Reading(WHOLE_TEXT_PREFERENCE, note=("common_beginning", _COMMON_BEGINNING), clash=_BESIDE_WHOLE),
+    Reading(WHOLE_TEXT_PREFERENCE, clash=_BESIDE_WHOLE),
 )
 _NEEDS_PAIRS = Rule(
     "error",
@@ -75,6 +70,11 @@ TRL_KTO = Contract(
         "warning",
         "TRL keeps the order of the rows, and estimates the KL term from each prompt with the answer of the row "
         "before, which here answers the same prompt",
+        "shuffle the rows",
+    ),
+    blocks=Rule(
+        "warning",
+        "TRL keeps the order of the rows, and a batch with one label raises or lowers all answers alike",
         "shuffle the rows",
     ),
     weights=("desirable_weight", "undesirable_weight"),
