@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import shutil
 import tempfile
@@ -31,7 +32,7 @@ def folder_chunks(
     if not saved and not any(p.suffix.lower() in suffixes for p in folder.rglob("*") if p.is_file()):
         raise UsageError(f"{source}: is a folder without data files; name the file that holds the tasks")
     for file in [] if saved else folder.rglob("*.parquet"):
-        check_parquet(file)
+        check_parquet(str(file), file)
     import datasets
 
     try:
@@ -77,7 +78,14 @@ def hub_chunks(
         unreachable = error
     try:
         with _offline(unreachable is not None):
-            yield from _split_chunks(name, datasets.load_dataset(name), columns, splits)
+            builder = datasets.load_dataset_builder(name)
+            for url in itertools.chain(*(builder.config.data_files or {}).values()):
+                if url.endswith(".parquet"):  # `datasets` finds the download in its cache
+                    check_parquet(f"{name}: {url.rpartition('/')[2]}", Path(datasets.DownloadManager().download(url)))
+            builder.download_and_prepare()
+            yield from _split_chunks(name, builder.as_dataset(), columns, splits)
+    except UsageError:
+        raise
     except Exception as error:
         if unreachable is not None:
             check_network(huggingface_hub.constants.ENDPOINT)  # may name the reason

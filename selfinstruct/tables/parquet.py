@@ -49,10 +49,10 @@ def parquet_chunks(name: str, path: Path, columns: Collection[str] | None = None
         raise UsageError(f"{name}: not a readable Parquet file: {first_line(error)}") from None
 
 
-def check_parquet(path: Path) -> None:
+def check_parquet(name: str, path: Path) -> None:
     """Raise UsageError if a small file would exhaust the memory of another library that reads it in one piece."""
     if path.stat().st_size <= _SMALL_BYTES:
-        for _ in parquet_chunks(str(path), path):
+        for _ in parquet_chunks(name, path):
             pass
 
 

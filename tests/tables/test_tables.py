@@ -11,6 +11,8 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import datasets
+import huggingface_hub
 import pandas
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,6 +37,7 @@ from selfinstruct.tables import (
 )
 from selfinstruct.tables.chunks import LineChunk
 from selfinstruct.tables.csv_rows import csv_chunks
+from selfinstruct.tables.hub import hub_chunks
 from selfinstruct.tables.json_lines import json_chunks
 
 
@@ -332,6 +335,26 @@ def test_a_small_parquet_file_that_unpacks_to_gigabytes(
         read_all(tmp_path if folder else path)
     assert tracemalloc.get_traced_memory()[1] < 500_000_000
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("rows", [3, 1000])
+def test_the_size_of_a_dataset_on_the_hub_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """A folder stands in for the hub's files, which `datasets` downloads in the same way."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    pq.write_table(pa.table({"t": repeated("x" * 1_000_000, rows)}), folder / "train.parquet", compression="zstd")
+    build = datasets.load_dataset_builder
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *_, **__: None)
+    monkeypatch.setattr(
+        datasets, "load_dataset_builder", lambda name: build(str(folder), cache_dir=str(tmp_path / "cache"))
+    )
+    if rows == 3:
+        assert sum(len(chunk.objects()) for chunk in hub_chunks("owner/name")) == 3
+        return
+    with pytest.raises(UsageError, match=r"^owner/name: train.parquet: unpacks to more than 268,435,456 bytes"):
+        list(hub_chunks("owner/name"))
 
 
 def test_a_parquet_file_with_constant_columns_and_long_texts_is_read(tmp_path: Path) -> None:
