@@ -210,7 +210,7 @@ def _add_items(value: dict[str, Any], key: str, extract: Extract[Any], depth: in
     columns = [
         each for each in value.values() if isinstance(each, list) and all(isinstance(cell, str) for cell in each)
     ]
-    is_item = bool(fields_of(value, ("instruction", "input", "output")))
+    is_item = bool(fields_of(value, ("instruction", "output")))
     if not isinstance(inner, list) and is_item:
         rows = zip(*columns, strict=True) if len(columns) == len(value) > 1 and len({*map(len, columns)}) == 1 else ()
         extract.items.extend([dict(zip(value, row, strict=True)) for row in rows] or [value])

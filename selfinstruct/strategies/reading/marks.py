@@ -129,7 +129,7 @@ def _with_numbered_openers(lines: list[str], marks: list[Mark], names: Sequence[
     after = -1
     for mark in marks:
         above = filled_above(lines, mark.line, after)
-        number = number_of(lines[above]) if above >= 0 else None
+        number = (number_of(lines[above]) or numeral_of(lines[above])) if above >= 0 else None
         # '5. Name three rivers.' has text after the number; '### 5' has none and is a mere number.
         if number and lines[above][number.end :].strip():
             found.append(Mark(above, "instruction", number.text_after(lines[above]), number, above))
