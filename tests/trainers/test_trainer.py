@@ -38,10 +38,11 @@ STEPS = 20
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The dataset's folder of a run in every format: 40 records of the fake teacher."""
+    """The dataset's folder of a run in every format of demonstrations: 40 records of the fake teacher."""
     values = {"run_dir": str(tmp_path_factory.mktemp("trainer") / "run"), "seeds": str(ROOT / "seeds" / "demo.jsonl")}
     published = {"kind": "prompt_completion", "prompt_style": "published"}
-    dataset = {"formats": [published if name == published["kind"] else name for name in FORMATS]}
+    graded = {"preference", "preference_flat", "kto", "reward"}
+    dataset = {"formats": [published if n == published["kind"] else n for n in FORMATS if n not in graded]}
     config = RunConfig.parse({**values, "target": 40, "teacher": {"kind": "fake", "model": "fake"}, "dataset": dataset})
     return run(config).dataset_path
 
