@@ -22,11 +22,7 @@ _BLOCK_ROWS = 8
 # Good answers may weigh up to a third more than bad ones (Ethayarajh et al. 2024, equation 8; TRL warns beyond it).
 _MAX_WEIGHT_RATIO = 4 / 3
 _CONTRADICTION = Rule("warning", "the scores contradict the pair", "swap the answers, or remove the row")
-_TWO_PROMPTS = Rule(
-    "error",
-    "the trainer compares answers to different prompts, or learns the user's text",
-    "let the conversations differ in their last message only",
-)
+_TWO_PROMPTS = Rule("error", "the prompts of the answers differ", "let only the last messages differ")
 
 
 def check_pair(values: Mapping[str, Any], layout: Layout, contract: Contract) -> Iterator[Defect]:
@@ -36,10 +32,9 @@ def check_pair(values: Mapping[str, Any], layout: Layout, contract: Contract) ->
         yield "same_answers", SAME_ANSWERS, "both answers are the same"
     if contract.untrimmed and layout.kind == "chat" and any(text != text.strip() for text in (chosen, rejected)):
         yield "untrimmed", contract.untrimmed, "an answer begins or ends with white space"
-    if layout.kind == "chat" and not layout.prompt:
-        before, other = (values[name][:-1] for name in layout.answers)
-        if before != other:
-            yield "two_prompts", _TWO_PROMPTS, "the conversations differ before their last message"
+    whole = layout.kind == "chat" and not layout.prompt
+    if whole and values[layout.answers[0]][:-1] != values[layout.answers[1]][:-1]:
+        yield "two_prompts", _TWO_PROMPTS, "the conversations differ before their last message"
     better, worse = _number(values.get("score_chosen")), _number(values.get("score_rejected"))
     if better is not None and worse is not None and better < worse:
         yield "contradiction", _CONTRADICTION, f"{better:g} for the chosen answer, {worse:g} for the rejected one"
@@ -85,11 +80,15 @@ class Balance:
         elif not 1 <= good / bad <= _MAX_WEIGHT_RATIO:
             # Raise the weight of the rarer label until good answers weigh 1 to 4/3 times as much as bad ones, in sum.
             name = self._contract.weights[good > bad]
-            least, most = (bad / good, bad / good * _MAX_WEIGHT_RATIO)
-            if good > bad:
-                least, most = good / bad / _MAX_WEIGHT_RATIO, good / bad
+            least = good / bad / _MAX_WEIGHT_RATIO if good > bad else bad / good
             what = f"{good:,} answers are labeled good, {bad:,} bad, and each weighs the same"
-            yield Finding("warning", "label_weights", where, what, f"set {name} between {least:.2f} and {most:.2f}")
+            yield Finding(
+                "warning",
+                "label_weights",
+                where,
+                what,
+                f"set {name} between {least:.2f} and {least * _MAX_WEIGHT_RATIO:.2f}",
+            )
         if (rule := self._contract.blocks) and good and bad and self._rows > _BLOCK_ROWS * self._blocks:
             yield Finding(rule.level, "label_blocks", where, rule.what, rule.change)
         if self._neighbors and (rule := self._contract.neighbors):

@@ -21,9 +21,7 @@ _DOUBLE_BEGIN = Rule(
 )
 _IGNORED = Rule("warning", "the trainer ignores it", "use a layout of messages")
 _LOST_TURNS = Rule("error", "the trainer ignores it, and the row loses its earlier turns", "use a layout of messages")
-_PART_OF_ANSWER = Rule(
-    "error", "the trainer takes it for a part of the answer", "begin the answer with the assistant's message"
-)
+_PART_OF_ANSWER = Rule("error", "the trainer takes it for a part of the answer", "begin with the assistant's message")
 # Keys of a message that say whether to learn from it: Axolotl's, OpenAI's.
 _TURN_KEYS = ("train", "training", "weight")
 # Begin marks of common tokenizers: Llama 2, Llama 3, Gemma and others.
@@ -53,7 +51,7 @@ def row_text(values: Mapping[str, Any], reading: Reading) -> str:
         return value if isinstance(value, str) else ""
 
     longest = max((text(name) for name in layout.answers), key=len)
-    return "\n".join([text(name) for name in layout.optional + layout.prompt if values.get(name)] + [longest])
+    return "\n".join([*filter(None, map(text, layout.optional + layout.prompt)), longest])
 
 
 def count_answers(values: Mapping[str, Any], reading: Reading) -> int:
@@ -83,8 +81,7 @@ def _check_row(values: Mapping[str, Any], reading: Reading, contract: Contract) 
             return
     for name in reading.ignored:
         if values.get(name):
-            lost = name == "history"
-            yield "lost_turns" if lost else "ignored_columns", _LOST_TURNS if lost else _IGNORED, f"{name!r}"
+            yield ("lost_turns", _LOST_TURNS, "") if name == "history" else ("ignored_columns", _IGNORED, f"{name!r}")
     if "history" in layout.optional and not _is_history(values.get("history")):
         yield "unreadable", UNREADABLE, "'history' is no list of pairs of texts"
     if "tools" in layout.optional and not isinstance(values.get("tools"), (*contract.tools, type(None))):
@@ -112,13 +109,11 @@ def _check_text(
         yield "twice_begun", _DOUBLE_BEGIN, f"begins with {mark}"
 
 
-def _check_chat(
-    prompt: list[Any], answer_messages: list[Any], reading: Reading, contract: Contract
-) -> Iterator[Defect]:
+def _check_chat(prompt: list[Any], answers: list[Any], reading: Reading, contract: Contract) -> Iterator[Defect]:
     # Messages such as {"role": "user", "content": "Hi"}: check each one, then their order.
     role_key, content_key = reading.layout.keys
     parts: list[str] = []
-    for number, message in enumerate(prompt + answer_messages):
+    for number, message in enumerate(prompt + answers):
         if not isinstance(message, dict) or role_key not in message:
             yield "unreadable", UNREADABLE, f"message {number} has no {role_key!r}"
             return
@@ -152,7 +147,7 @@ def _check_chat(
     elif "foreign" not in parts:
         if parts[-1] not in ("assistant", "call"):
             yield "no_answer", contract.no_answer, f"ends with the {parts[-1]}"
-        elif prompt and answer_messages and parts[len(prompt)] not in ("assistant", "call"):
+        elif prompt and answers and parts[len(prompt)] not in ("assistant", "call"):
             yield "split", _PART_OF_ANSWER, f"message {len(prompt)} is the {parts[len(prompt)]}'s"
         if detail := _out_of_turn(parts, contract.order):
             yield "alternation", contract.alternation, detail
@@ -170,9 +165,8 @@ def _out_of_turn(parts: list[str], order: Mapping[str, frozenset[str]]) -> str:
 
 def _is_history(value: object) -> bool:
     """Return whether a value holds earlier turns, [["question", "answer"], ...], or nothing."""
-    turns = value if isinstance(value, list) else [] if value is None else [value]
-    pairs = (turn for turn in turns if isinstance(turn, list) and len(turn) == 2)
-    return len(turns) == sum(all(isinstance(text, str) for text in pair) for pair in pairs)
+    turns = value if isinstance(value, list) else [value] if value else []
+    return all(isinstance(turn, list) and [type(text) for text in turn] == [str, str] for turn in turns)
 
 
 def _is_call(text: str) -> bool:

@@ -12,17 +12,5 @@ from .trl_preference import TRL_DPO, TRL_KTO, TRL_REWARD
 from .trl_sft import TRL_SFT
 
 # Contracts by the name that `--for` takes.
-TRAINERS: dict[str, Contract] = {
-    contract.name: contract
-    for contract in (
-        TRL_SFT,
-        TRL_DPO,
-        TRL_KTO,
-        TRL_REWARD,
-        AXOLOTL,
-        LLAMA_FACTORY,
-        TORCHTUNE,
-        MLX_LM,
-        OPENAI,
-    )
-}
+_CONTRACTS = TRL_SFT, TRL_DPO, TRL_KTO, TRL_REWARD, AXOLOTL, LLAMA_FACTORY, TORCHTUNE, MLX_LM, OPENAI
+TRAINERS: dict[str, Contract] = {contract.name: contract for contract in _CONTRACTS}

@@ -8,33 +8,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..contract import Contract, Reading, Target, yaml_text
+from .. import layouts
+from ..contract import PAIR_LOSS, Contract, Reading, Target, yaml_text
 from ..findings import Rule
-from ..layouts import (
-    ALPACA,
-    CHAT_PREFERENCE,
-    CONVERSATIONS,
-    KTO,
-    MESSAGES,
-    PAIR,
-    PREFERENCE,
-    SHAREGPT,
-    TEXT,
-    WHOLE_PREFERENCE,
-    Layout,
-)
 
 _ROLES = {
     "system": "system", "user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "tool": "tool",
 }  # fmt: skip
 _LOSS = "every answer; other roles: roles_to_train; chosen answers: message_field_training"
-_PAIR_LOSS = "the chosen and the rejected answer; earlier turns are context"
 # The dataset type for each layout of preferences.
-_PREFERENCES: dict[Layout, dict[str, Any]] = {
-    CHAT_PREFERENCE: {"type": "chat_template.default", "field_messages": "prompt"},
-    WHOLE_PREFERENCE: {"type": "chat_template.argilla_chat"},
-    PREFERENCE: {"type": "passthrough"},
-    KTO: {},
+_PREFERENCES: dict[layouts.Layout, dict[str, Any]] = {
+    layouts.CHAT_PREFERENCE: {"type": "chat_template.default", "field_messages": "prompt"},
+    layouts.WHOLE_PREFERENCE: {"type": "chat_template.argilla_chat"},
+    layouts.PREFERENCE: {"type": "passthrough"},
+    layouts.KTO: {},
 }
 
 
@@ -74,9 +61,9 @@ def _type(target: Target) -> dict[str, Any]:
         entry |= {"roles_to_train": ["assistant"], "train_on_eos": "turn"}
         return entry | ({"message_field_training": target.turn_key} if target.turn_key else {})
     # Axolotl has named types for Alpaca columns and plain text; other columns are described field by field.
-    if layout == ALPACA:
+    if layout == layouts.ALPACA:
         return {"type": "alpaca_w_system" if "system" in target.optional else "alpaca"}
-    if layout == TEXT:
+    if layout == layouts.TEXT:
         return {"type": "completion", "field": "text"}
     form = {"format": "{instruction}", "no_input_format": "{instruction}"}
     return {"type": {"system_prompt": "", "field_instruction": "prompt", "field_output": "completion", **form}}
@@ -87,29 +74,25 @@ AXOLOTL = Contract(
     version="0.19",
     docs="https://docs.axolotl.ai/docs/dataset-formats/conversation.html",
     readings=(
-        *(Reading(layout, _ROLES, loss=_LOSS) for layout in (MESSAGES, SHAREGPT, CONVERSATIONS)),
-        Reading(ALPACA, ignored=("history",)),
-        *(Reading(layout, loss=_PAIR_LOSS) for layout in _PREFERENCES if layout != KTO),
-        Reading(KTO),
-        Reading(PAIR),
-        Reading(TEXT),
+        *(
+            Reading(layout, _ROLES, loss=_LOSS)
+            for layout in (layouts.MESSAGES, layouts.SHAREGPT, layouts.CONVERSATIONS)
+        ),
+        Reading(layouts.ALPACA, ignored=("history",)),
+        *(Reading(layout, loss=PAIR_LOSS) for layout in _PREFERENCES if layout != layouts.KTO),
+        Reading(layouts.KTO),
+        Reading(layouts.PAIR),
+        Reading(layouts.TEXT),
     ),
     unread=Rule(
         "error", "none of Axolotl's dataset types reads them as they are", "rename them, or describe them in the YAML"
     ),
     misses={
-        "prompt_completion_chat": Rule(
-            "error", "chat_template reads one column of messages, not two", "join them into 'messages'"
-        ),
+        "prompt_completion_chat": Rule("error", "chat_template reads one column of messages", "write 'messages'"),
         "kto": Rule("error", "Axolotl's types for `rl: kto` read text", "write prompt and completion as text"),
     },
     turn_keys=("train", "training", "weight"),
-    untrimmed=Rule(
-        "warning",
-        "Axolotl looks for the answer in the rendered conversation, and a template that strips white space leaves only "
-        "its last character",
-        "strip the answers",
-    ),
+    untrimmed=Rule("warning", "templates that strip white space leave only its last character", "strip the answers"),
     weights=("kto_desirable_weight", "kto_undesirable_weight"),
     foreign_role=Rule(
         "error",

@@ -10,23 +10,9 @@ import re
 from pathlib import PurePath
 from typing import Any
 
-from ..contract import PAIRS, Contract, Reading, Target
+from .. import layouts
+from ..contract import NEIGHBORS, PAIRS, Contract, Reading, Target
 from ..findings import Rule
-from ..layouts import (
-    ALPACA,
-    ALPACA_KTO,
-    CONVERSATIONS,
-    KTO,
-    MESSAGES,
-    MESSAGES_KTO,
-    MESSAGES_PREFERENCE,
-    PAIR,
-    PREFERENCE,
-    SHAREGPT,
-    SHAREGPT_KTO,
-    SHAREGPT_PREFERENCE,
-    Layout,
-)
 
 # The tags of dataset_info.json for roles, the parts that they mean, and the roles in the data. The converter accepts
 # turns of user and tool at even places only (from 0, without the system's), answers and calls at odd ones.
@@ -36,8 +22,17 @@ _SHAREGPT_ROLES = ("human", "gpt", "observation", "function_call", "system")
 _CHAT_ROLES = ("user", "assistant", "tool", "function_call", "system")
 _IN_PAIRS = "after at most one system message, alternate user or tool's result with answer or call"
 _CALL = 'write the call as the message\'s text, {"name": ..., "arguments": ...}, with the role function_call'
-_CHATS = SHAREGPT_PREFERENCE, MESSAGES_PREFERENCE, SHAREGPT_KTO, MESSAGES_KTO, SHAREGPT, MESSAGES, CONVERSATIONS
+_CHATS = (
+    layouts.SHAREGPT_PREFERENCE,
+    layouts.MESSAGES_PREFERENCE,
+    layouts.SHAREGPT_KTO,
+    layouts.MESSAGES_KTO,
+    layouts.SHAREGPT,
+    layouts.MESSAGES,
+    layouts.CONVERSATIONS,
+)
 _LOSS = "every answer; the last answer: mask_history: true; prompts too: train_on_prompt: true"
+_FLAT = "use the format preference_flat, or one message in 'chosen' and one in 'rejected'"
 _DROPPED = "LLaMA-Factory drops such a row, with a line in the log"
 
 
@@ -74,9 +69,9 @@ def _entry(target: Target, split: str) -> dict[str, Any]:
     return entry | {"formatting": "alpaca", "columns": {"prompt": layout.prompt[0], **answer, **columns}}
 
 
-def _tags(layout: Layout) -> dict[str, str]:
+def _tags(layout: layouts.Layout) -> dict[str, str]:
     """Return the roles in the data by the names of LLaMA-Factory's tags."""
-    return dict(zip(_TAGS, _SHAREGPT_ROLES if layout.keys == SHAREGPT.keys else _CHAT_ROLES, strict=True))
+    return dict(zip(_TAGS, _SHAREGPT_ROLES if layout.keys == layouts.SHAREGPT.keys else _CHAT_ROLES, strict=True))
 
 
 LLAMA_FACTORY = Contract(
@@ -85,8 +80,8 @@ LLAMA_FACTORY = Contract(
     docs="https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md",
     readings=(
         *(Reading(layout, dict(zip(_tags(layout).values(), _PARTS, strict=True)), loss=_LOSS) for layout in _CHATS),
-        *(Reading(layout, loss=_LOSS) for layout in (ALPACA_KTO, ALPACA)),
-        *(Reading(layout) for layout in (KTO, PAIR, PREFERENCE)),
+        *(Reading(layout, loss=_LOSS) for layout in (layouts.ALPACA_KTO, layouts.ALPACA)),
+        *(Reading(layout) for layout in (layouts.KTO, layouts.PAIR, layouts.PREFERENCE)),
     ),
     unread=Rule(
         "error",
@@ -97,21 +92,10 @@ LLAMA_FACTORY = Contract(
         "prompt_completion_chat": Rule(
             "error", "prompt and completion must be text there", "join them into 'messages'"
         ),
-        "preference": Rule(
-            "error",
-            "LLaMA-Factory takes 'chosen' and 'rejected' as one message each, not as lists, and drops every row",
-            "use the format preference_flat",
-        ),
-        "kto": Rule(
-            "error", "prompt and completion must be text there", "write them as text, or one column 'messages'"
-        ),
+        "preference": Rule("error", "it takes 'chosen' as one message, not as a list, and drops every row", _FLAT),
+        "kto": Rule("error", "prompt and completion must be text there", "write text, or one column 'messages'"),
     },
-    neighbors=Rule(
-        "warning",
-        "LLaMA-Factory estimates the KL term from each prompt with the answer of the row before, which here answers "
-        "the same prompt",
-        "shuffle the rows",
-    ),
+    neighbors=NEIGHBORS,
     weights=("kto_chosen_weight", "kto_rejected_weight"),
     foreign_role=Rule("error", _DROPPED, "rename the role, or add it to `tags` in dataset_info.json"),
     order=PAIRS,

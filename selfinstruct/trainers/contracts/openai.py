@@ -13,11 +13,7 @@ OPENAI = Contract(
     version="as of 2026",
     docs="https://platform.openai.com/docs/guides/supervised-fine-tuning",
     readings=(
-        Reading(
-            MESSAGES,
-            {**CHAT_ROLES, "developer": "system", "function": "tool"},
-            loss='every answer without "weight": 0',
-        ),
+        Reading(MESSAGES, {**CHAT_ROLES, "developer": "system", "function": "tool"}, loss='all without "weight": 0'),
     ),
     turn_keys=("weight",),
     unread=Rule("error", _REFUSED, "keep 'messages' only; the format openai writes such a file"),

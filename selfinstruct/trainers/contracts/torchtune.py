@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..contract import CHAT_ROLES, TURNS, USUAL_ORDER, Contract, Reading, Target, yaml_text
+from ..contract import CHAT_ROLES, SHAREGPT_ROLES, TURNS, USUAL_ORDER, Contract, Reading, Target, yaml_text
 from ..findings import Rule
 from ..layouts import ALPACA, MESSAGES, PAIR, SHAREGPT, TEXT
 
@@ -54,12 +54,7 @@ TORCHTUNE = Contract(
             ignored=("system", "tools"),
             loss=_LOSS,
         ),
-        Reading(
-            SHAREGPT,
-            {"system": "system", "human": "user", "gpt": "assistant"},
-            ignored=("system", "tools"),
-            loss=_LOSS,
-        ),
+        Reading(SHAREGPT, SHAREGPT_ROLES, ignored=("system", "tools"), loss=_LOSS),
         Reading(PAIR),
         Reading(ALPACA, note=("whole_text_loss", _TRAINS_ON_INPUT), ignored=("system", "history")),
         Reading(TEXT),

@@ -6,106 +6,62 @@ data collators there, of 1.16.0.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
-from ..contract import Contract, Reading
+from .. import layouts
+from ..contract import NEIGHBORS, PAIR_LOSS, Reading
 from ..findings import Rule
-from ..layouts import (
-    CHAT_KTO,
-    CHAT_PREFERENCE,
-    KTO,
-    PREFERENCE,
-    WHOLE_PREFERENCE,
-    WHOLE_TEXT_PREFERENCE,
-)
-from . import trl_sft
+from .trl_sft import MIXED, TRL_SFT, write_command
 
-_LOSS = "the chosen and the rejected answer; earlier turns are context"
-_BESIDE_PAIR = frozenset({"messages", "completion"}), trl_sft.MIXED
+_BESIDE_PAIR = frozenset({"messages", "completion"}), MIXED
 # DPOTrainer and KTOTrainer look for the prompt in the conversations only if there is no column 'prompt'.
-_BESIDE_WHOLE = frozenset({"messages", "completion", "prompt"}), trl_sft.MIXED
-_PAIRS = (
-    Reading(CHAT_PREFERENCE, clash=_BESIDE_PAIR, loss=_LOSS),
-    Reading(PREFERENCE, clash=_BESIDE_PAIR),
-    Reading(WHOLE_PREFERENCE, clash=_BESIDE_WHOLE, loss=_LOSS),
-    Reading(WHOLE_TEXT_PREFERENCE, clash=_BESIDE_WHOLE),
-)
-_NEEDS_PAIRS = Rule(
-    "error",
-    "the trainer needs two answers to choose between, 'chosen' and 'rejected'",
-    "make a preference dataset (rows of instructions with one answer are for trl-sft)",
-)
-_FOREIGN_ROLE = trl_sft.TRL_SFT.foreign_role
+_BESIDE_WHOLE = frozenset({"messages", "completion", "prompt"}), MIXED
 
-TRL_DPO = Contract(
+TRL_DPO = replace(
+    TRL_SFT,
     name="trl-dpo",
-    version="1.16",
     docs="https://huggingface.co/docs/trl/v1.16.0/en/dpo_trainer",
-    readings=_PAIRS,
-    unread=_NEEDS_PAIRS,
-    foreign_role=_FOREIGN_ROLE,
-    too_long=Rule(
-        "warning",
-        "TRL truncates the answers, and drops rows whose prompt alone is as long",
-        "raise max_length (--max-length writes it)",
+    readings=(
+        Reading(layouts.CHAT_PREFERENCE, clash=_BESIDE_PAIR, loss=PAIR_LOSS),
+        Reading(layouts.PREFERENCE, clash=_BESIDE_PAIR),
+        Reading(layouts.WHOLE_PREFERENCE, clash=_BESIDE_WHOLE, loss=PAIR_LOSS),
+        Reading(layouts.WHOLE_TEXT_PREFERENCE, clash=_BESIDE_WHOLE),
     ),
-    max_length=1024,
-    stub=partial(trl_sft.write_command, method="dpo"),
-    stub_name="trl-dpo.sh",
-)
-TRL_KTO = Contract(
-    name="trl-kto",
-    version="1.16",
-    docs="https://huggingface.co/docs/trl/v1.16.0/en/kto_trainer",
-    # Pairs are taken apart: first all chosen answers of a batch of rows, then all rejected ones.
-    readings=(Reading(CHAT_KTO, loss="the last answer"), Reading(KTO), *_PAIRS),
     unread=Rule(
         "error",
-        "KTO needs answers with a label, 'prompt', 'completion' and 'label', or pairs, 'chosen' and 'rejected'",
-        "export the format kto or preference",
+        "the trainer needs two answers to choose between, 'chosen' and 'rejected'",
+        "make a preference dataset (rows of instructions with one answer are for trl-sft)",
     ),
-    foreign_role=_FOREIGN_ROLE,
-    too_long=TRL_DPO.too_long,
-    neighbors=Rule(
-        "warning",
-        "TRL keeps the order of the rows, and estimates the KL term from each prompt with the answer of the row "
-        "before, which here answers the same prompt",
-        "shuffle the rows",
+    misses={},
+    too_long=Rule("warning", "TRL truncates the answers, or drops the row for its prompt", "raise max_length"),
+    writes_bos=False,
+    stub=partial(write_command, method="dpo"),
+    stub_name="trl-dpo.sh",
+)
+TRL_KTO = replace(
+    TRL_DPO,
+    name="trl-kto",
+    docs="https://huggingface.co/docs/trl/v1.16.0/en/kto_trainer",
+    readings=(Reading(layouts.CHAT_KTO, loss="the last answer"), Reading(layouts.KTO), *TRL_DPO.readings),
+    unread=Rule(
+        "error", "KTO needs 'prompt', 'completion' and 'label', or pairs", "export the format kto or preference"
     ),
+    neighbors=NEIGHBORS,
     blocks=Rule(
-        "warning",
-        "TRL keeps the order of the rows, and a batch with one label raises or lowers all answers alike",
-        "shuffle the rows",
+        "warning", "TRL keeps this order, and a batch with one label moves all answers alike", NEIGHBORS.change
     ),
     weights=("desirable_weight", "undesirable_weight"),
-    max_length=1024,
-    stub=partial(trl_sft.write_command, method="kto"),
+    stub=partial(write_command, method="kto"),
     stub_name="trl-kto.sh",
 )
-TRL_REWARD = Contract(
+TRL_REWARD = replace(
+    TRL_DPO,
     name="trl-reward",
-    version="1.16",
     docs="https://huggingface.co/docs/trl/v1.16.0/en/reward_trainer",
-    readings=tuple(
-        Reading(layout, clash=clash, loss="the score of the whole conversation")
-        for layout, clash in (
-            (CHAT_PREFERENCE, _BESIDE_PAIR),
-            (PREFERENCE, _BESIDE_PAIR),
-            (WHOLE_PREFERENCE, _BESIDE_WHOLE),
-            (WHOLE_TEXT_PREFERENCE, _BESIDE_WHOLE),
-        )
-    ),
-    unread=_NEEDS_PAIRS,
-    foreign_role=_FOREIGN_ROLE,
-    margin=Rule(
-        "error",
-        "TRL subtracts the margin from the difference of the rewards, and stops with an error",
-        "write a number to every row, or remove the column",
-    ),
-    too_long=Rule(
-        "warning", "TRL drops pairs with an answer above max_length", "raise max_length (--max-length writes it)"
-    ),
-    max_length=1024,
-    stub=partial(trl_sft.write_command, method="reward"),
+    readings=tuple(replace(reading, loss="the score of the whole conversation") for reading in TRL_DPO.readings),
+    margin=Rule("error", "TRL stops with an error", "write a number to every row, or remove the column"),
+    too_long=Rule("warning", "TRL drops pairs with an answer above max_length", "raise max_length"),
+    stub=partial(write_command, method="reward"),
     stub_name="trl-reward.sh",
 )
