@@ -20,13 +20,16 @@ from typing import Any
 from corpora import make_corpus
 
 from selfinstruct.config.run_config import RunConfig
-from selfinstruct.core.tasks import Candidate, Instance
-from selfinstruct.filters import ANSWER_CHECKS
+from selfinstruct.core.prompts import Completion, Prompt
+from selfinstruct.core.records import Example, Response
+from selfinstruct.core.tasks import Candidate, Verdict
+from selfinstruct.filters import ANSWER_CHECKS, AnswerCheck, rules_of
 from selfinstruct.filters.contamination import Contaminated
 from selfinstruct.filters.evaluation_sets import Overlap, load_sets
 from selfinstruct.filters.language import Language
 from selfinstruct.filters.personal import PersonalData
 
+TASK = Candidate("Tell me more of it.")
 EXTRAS = (
     "So 12 * 3 = 36.",
     "Call (415) 867-5309 for more.",
@@ -51,12 +54,7 @@ def main() -> None:
         _time("languages, candidates", wanted.check, few)
         answers = _answers(_joined(make_corpus(language, 3 * len(few), 0.0, 4), 3))
         for name, build in ANSWER_CHECKS.items():
-            check = build()
-            _time(
-                f"{name}, answers",
-                lambda answer, check=check: check.check_instance("Tell me more of it.", answer),
-                answers,
-            )
+            _time(f"{name}, answers", _checking(build()), answers)
         print(f"  peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
 
 
@@ -65,7 +63,7 @@ def _decontaminate(questions: Sequence[str], candidates: Sequence[Candidate]) ->
         path = Path(folder) / "questions.jsonl"
         path.write_text("".join(json.dumps({"question": text}) + "\n" for text in questions), encoding="utf-8")
         start = time.process_time()
-        sets = load_sets([str(path)], RunConfig.parse({"seeds": "-", "run_dir": "-"}).filters.eval_columns)
+        sets = load_sets([str(path)], rules_of(RunConfig(seeds="-", run_dir="-")).eval_columns)
         read = time.process_time() - start
     start = time.process_time()
     contaminated = Contaminated(Overlap(sets.questions))
@@ -95,11 +93,30 @@ def _candidates(language: str, size: int, questions: Sequence[str]) -> list[Cand
     return found
 
 
-def _answers(texts: Sequence[str]) -> list[Instance]:
-    return [
-        Instance("", f"{text}\n{EXTRAS[number // 10 % len(EXTRAS)]}" if number % 10 == 0 else text)
+def _answers(texts: Sequence[str]) -> list[Example]:
+    outputs = [
+        f"{text}\n{EXTRAS[number // 10 % len(EXTRAS)]}" if number % 10 == 0 else text
         for number, text in enumerate(texts)
     ]
+    return [Example.of(TASK.instruction, "", Response(output)) for output in outputs]
+
+
+def _checking(check: AnswerCheck) -> Callable[[Example], Verdict]:
+    """A check as a plain function: one that asks nothing never waits, so it ends at its first step."""
+
+    def verdict(answer: Example) -> Verdict:
+        try:
+            check.check_answer(TASK, answer, _no_ask).send(None)
+        except StopIteration as done:
+            given: Verdict = done.value
+            return given
+        raise AssertionError("waits")
+
+    return verdict
+
+
+async def _no_ask(prompt: Prompt, sample: int = 0, role: str | None = None) -> Completion:
+    raise AssertionError("nothing may be asked")
 
 
 def _joined(texts: Sequence[str], size: int) -> list[str]:

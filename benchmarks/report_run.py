@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import selfinstruct as si
-from selfinstruct.core.tasks import Neighbour, Verdict
+from selfinstruct.core.records import Example, Neighbour, Novelty
+from selfinstruct.core.tasks import Verdict
 from selfinstruct.journal.journal import Journal
 
 ROOT = Path(__file__).parents[1]
@@ -78,7 +79,8 @@ def grow(folder: Path, records: int) -> None:
             if index < brought and made < records:
                 id = f"{run.id}-{question}-{index}"
                 journal.ledger.note(question, index, "admission", 0, text, Verdict(score=score, nearest=near.id))
-                instance = si.Instance(words.text(12) if draw.random() < 0.4 else "", words.text(60))
+                given = words.text(12) if draw.random() < 0.4 else ""
+                answer = replace(model.examples[0].responses[0], text=words.text(60))
                 journal.ledger.keep(
                     replace(
                         model,
@@ -86,8 +88,8 @@ def grow(folder: Path, records: int) -> None:
                         question=question,
                         index=index,
                         instruction=text,
-                        instances=(instance,),
-                        nearest=near,
+                        examples=(Example.of(text, given, answer),),
+                        novelty=Novelty(near),
                     )
                 )
                 known.append(id)

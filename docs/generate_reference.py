@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import re
@@ -20,8 +21,11 @@ import selfinstruct as si
 from selfinstruct.cli.app import app
 from selfinstruct.config.defects import sections_of
 from selfinstruct.config.run_config import RunConfig, SamplingConfig
-from selfinstruct.core.tasks import Candidate, Instance, Verdict
+from selfinstruct.core.prompts import Asking, Completion, Prompt
+from selfinstruct.core.records import Example, Response
+from selfinstruct.core.tasks import Candidate, Verdict
 from selfinstruct.filters import build_checks
+from selfinstruct.generate.respond import Responder
 from selfinstruct.novelty import NoveltyIndex
 
 FOLDER = Path(__file__).parent / "reference"
@@ -297,13 +301,20 @@ def verdict_on(reason: Reason, stage: str) -> Verdict:
         index = NoveltyIndex(RunConfig.model_fields["max_similarity"].default)
         index.admit("seed_0", _GOOD)
         return index.check(candidate.instruction)
-    checks = build_checks(RunConfig(seeds="-", run_dir="data/run", target=1, filters=dict(reason.settings)))
+    config = RunConfig.parse({"seeds": "-", "run_dir": "data/run", "target": 1, "filters": dict(reason.settings)})
+    checks = build_checks(config)
     if stage == "filter":
         verdicts = [check.check(candidate) for check in checks.instructions]
     else:
-        instance = Instance(candidate.input or "", candidate.output or "")
-        verdicts = checks.keep(candidate.instruction, [instance], candidate.truncated)[1]
+        answer = Example.of(candidate.instruction, candidate.input or "", Response(candidate.output or ""))
+        responder = Responder(config, checks, Asking())
+        settled = asyncio.run(responder.settle(candidate, [answer], candidate.truncated, "0:0", _no_ask))
+        verdicts = settled.refused
     return next(verdict for verdict in verdicts if not verdict.ok)
+
+
+async def _no_ask(prompt: Prompt, sample: int = 0, role: str | None = None) -> Completion:
+    raise AssertionError("no example needs a teacher")
 
 
 def example(reason: Reason, stage: str) -> str:

@@ -2,11 +2,13 @@
 
 from .config.options import (
     FormatOptions as FormatOptions,
+    SourceOptions as SourceOptions,
     StrategyOptions as StrategyOptions,
     TeacherOptions as TeacherOptions,
 )
 from .config.run_config import RunConfig as RunConfig
 from .config.sections import (
+    AnswersConfig as AnswersConfig,
     DatasetConfig as DatasetConfig,
     FilterOptions as FilterOptions,
     JudgeConfig as JudgeConfig,
@@ -26,6 +28,7 @@ from .core.errors import (
 )
 from .core.events import Exchange as Exchange, Progress as Progress
 from .core.prompts import (
+    Ask as Ask,
     Asking as Asking,
     Completion as Completion,
     Message as Message,
@@ -33,12 +36,18 @@ from .core.prompts import (
     Sampling as Sampling,
     Usage as Usage,
 )
+from .core.records import (
+    Development as Development,
+    Example as Example,
+    Quote as Quote,
+    Record as Record,
+    Response as Response,
+)
 from .core.tasks import (
     Candidate as Candidate,
     Demonstration as Demonstration,
-    Development as Development,
     Instance as Instance,
-    Record as Record,
+    Material as Material,
     SeedTask as SeedTask,
     Verdict as Verdict,
 )
@@ -49,7 +58,7 @@ from .dataset.export import export as export
 from .dataset.formats import Format as Format
 from .dedup import Deduplicated as Deduplicated, deduplicate as deduplicate
 from .dedup.merge import Merged as Merged, merge_datasets as merge_datasets
-from .filters import Filter as Filter
+from .filters import AnswerCheck as AnswerCheck, Filter as Filter
 from .generate.expectation import Expectation as Expectation, check as check
 from .generate.preview import preview as preview
 from .generate.refilter import refilter as refilter
@@ -62,7 +71,8 @@ from .report.page import write_report as write_report
 from .report.signals.reporting import reporting as reporting
 from .scatter import Scattered as Scattered, run_scattered as run_scattered
 from .seeds.load import load_seeds as load_seeds
-from .strategies.protocol import Ask as Ask, Strategy as Strategy
+from .strategies.material import Source as Source, View as View
+from .strategies.protocol import Strategy as Strategy
 from .teachers.fake.teacher import FakeTeacher as FakeTeacher
 from .teachers.protocol import Teacher as Teacher
 from .trainers import Finding as Finding, Report as Report, validate_dataset as validate_dataset

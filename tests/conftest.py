@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from selfinstruct.cli.app import app
 from selfinstruct.config.run_config import RunConfig
-from selfinstruct.core.tasks import Instance, Neighbour, Record
+from selfinstruct.core.records import Example, Neighbour, Novelty, Origin, Record, Response
 
 # No test may fail because the machine is busy.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -36,16 +36,15 @@ RECORD = Record(
     question=0,
     index=1,
     instruction="Name the capital.",
-    instances=(Instance("France", "Paris"), Instance("Peru", "Lima")),
-    is_classification=False,
-    strategy="self_instruct",
-    teacher="fake",
-    output_teacher="fake",
-    prompt_version="v1",
-    demos=("seed_task_3",),
-    nearest=Neighbour("seed_task_1", 0.25),
+    examples=(
+        Example.of("Name the capital.", "France", Response("Paris", "fake")),
+        Example.of("Name the capital.", "Peru", Response("Lima", "fake")),
+    ),
+    origin=Origin(strategy="self_instruct", teacher="fake", version="v1", demos=("seed_task_3",)),
+    novelty=Novelty(Neighbour("seed_task_1", 0.25)),
+    labels={"is_classification": False},
 )
-"""A finished record with two instances."""
+"""A finished record with two examples."""
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 

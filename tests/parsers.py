@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from worked import keep
+
 from selfinstruct.config.run_config import RunConfig, overridden
 from selfinstruct.core.errors import SelfInstructError
 from selfinstruct.core.prompts import Asking, Completion, Message, Prompt, Sampling
 from selfinstruct.core.reasoning import split_reasoning
-from selfinstruct.core.tasks import Arrival, Instance, SeedTask, storable
-from selfinstruct.filters import build_checks, instruction_filters, keep_instances
+from selfinstruct.core.tasks import Arrival, Instance, Material, SeedTask, storable
+from selfinstruct.filters import build_checks
 from selfinstruct.generate.pool import Pool
 from selfinstruct.journal.folder import OpenRun
 from selfinstruct.journal.journal import Answer, Journal
@@ -33,6 +35,7 @@ from selfinstruct.teachers.fake.faults import Faults
 from selfinstruct.teachers.local.catalog import resolve
 from selfinstruct.teachers.openai.answer_body import decode, read_answer
 from selfinstruct.teachers.openai.masking import SecretMask
+from selfinstruct.teachers.openai.options import OpenAIOptions
 from selfinstruct.teachers.openai.server_error import read_error
 from selfinstruct.teachers.openai.teacher import OpenAITeacher
 from selfinstruct.teachers.probe import speaks_schema
@@ -61,7 +64,7 @@ def read_config(data: bytes) -> None:
         config = RunConfig.load(path)
         config.meaning("", "")
         check_teachers(config)
-        instruction_filters(config)
+        build_checks(config)
 
 
 def read_override(data: bytes) -> None:
@@ -85,7 +88,7 @@ def read_address(data: bytes) -> None:
         teacher = {"base_url": f"http://{text}", "api_key_env": None}
         config = RunConfig.parse(VALUES | {"egress": "local-only", "teacher": teacher})
         check_teachers(config)
-        OpenAITeacher(config.teacher)
+        OpenAITeacher(OpenAIOptions.of(config.teacher))
 
 
 def read_faults(data: bytes) -> None:
@@ -129,9 +132,9 @@ def read_completion(data: bytes) -> None:
             if isinstance(strategy, SelfInstruct):
                 strategy.is_classification(completion)
                 for classification in (True, False):
-                    found = strategy.read_instances(completion, classification)
-                    made = tuple(Instance(storable(i.input), storable(i.output)) for i in found.instances)
-                    kept, refused = keep_instances(made, found.truncated)
+                    found = strategy.read_instances(completion, "Go on.", classification)
+                    pairs = [(storable(each.given), storable(each.output)) for each in found.examples]
+                    kept, refused = keep(pairs, found.truncated)
                     assert len(kept) <= 5
                     assert all(verdict.reason for verdict in refused)
     _Pools.journal().flush()
@@ -171,16 +174,16 @@ def read_lines(data: bytes) -> None:
         for strategy in _strategies():
             for finish in ("stop", "length"):
                 completion = Completion("\n".join(lines), finish_reason=finish)
-                found = strategy.parse(completion)
+                found = strategy.parse(completion, Material())
                 if any(each.error is None for each in found):
                     said = [text for c in found for text in (c.instruction, c.input, c.output, c.error) if text]
                     assert not _unsaid(words, said), (lines, found)
                 for classification in (True, False) if isinstance(strategy, SelfInstruct) else ():
-                    made = strategy.read_instances(completion, classification)
+                    made = strategy.read_instances(completion, "Go on.", classification)
                     # An instance may repeat the instruction, or the other kind's label.
                     asked = [w for w in words if not re.search(f"(?:nstruction|指令|Label).*{w}", "\n".join(lines))]
-                    if made.instances and "too_many" not in "".join(made.lost):
-                        said = [text for i in made.instances for text in (i.input, i.output)]
+                    if made.examples and "too_many" not in "".join(made.lost):
+                        said = [text for each in made.examples for text in (each.given, each.output)]
                         assert not _unsaid(asked, [*said, *made.lost]), (lines, made)
 
 

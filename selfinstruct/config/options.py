@@ -73,6 +73,12 @@ class StrategyOptions(Options):
     )
 
 
+class SourceOptions(Options):
+    """Options that every source has."""
+
+    key = "source"
+
+
 class TeacherOptions(Options):
     """Options that every teacher has."""
 

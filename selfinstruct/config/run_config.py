@@ -36,22 +36,27 @@ from ..core.paths import expand
 from ..core.tokens import TOKENIZER_VERSION
 from .defects import explain, sections_of, unusable_texts
 from .fields import Dollars, Free, MayChange, Name, Names, PerGeneration, Refilterable, Section, Share, Target
-from .options import ByKind, OwnedBy, StrategyOptions, TeacherOptions
-from .sections import DatasetConfig, FilterSection, JudgeConfig, SamplingConfig
+from .options import ByKind, OwnedBy, SourceOptions, StrategyOptions, TeacherOptions
+from .sections import AnswersConfig, DatasetConfig, FilterSection, JudgeConfig, SamplingConfig
 from .yaml_file import find_tables, overridden, read_yaml
 
 __all__ = [
+    "AnswersConfig",
     "DatasetConfig",
     "JudgeConfig",
     "RunConfig",
     "SamplingConfig",
+    "default_of",
     "digest_of",
     "json_schema",
     "may_change",
     "overridden",
 ]
 
+_PUBLISHED = "published"
+"""The value in `RunConfig.meaning` of a sampling key that is not set."""
 _STRATEGY = ByKind(StrategyOptions, "selfinstruct.strategies.factory:STRATEGIES", "alpaca")
+_SOURCE = ByKind(SourceOptions, "selfinstruct.strategies.material:SOURCES", "demonstrations")
 _TEACHER = ByKind(TeacherOptions, "selfinstruct.teachers:TEACHERS", "openai")
 _FILTERS = OwnedBy(FilterSection, "selfinstruct.filters:FilterRules")
 
@@ -78,6 +83,10 @@ class RunConfig(Section):
         validate_default=True,
         description="alpaca | self_instruct | package.module:Name, or {kind: NAME, OPTION: VALUE}.",
     )
+    source: PerGeneration[Annotated[Name | SourceOptions, _SOURCE] | None] = Field(
+        default=None,
+        description="What questions are made from: demonstrations | package.module:Name; null: demonstrations.",
+    )
     language: Literal["en", "zh", "any"] = Field(default="en", description="Language of prompts and filters.")
     random_seed: int = Field(default=0, description="Random seed of the demonstrations and of the test split.")
     teacher: PerGeneration[Annotated[TeacherOptions, _TEACHER]] = Field(
@@ -86,6 +95,9 @@ class RunConfig(Section):
     teachers: PerGeneration[
         Annotated[tuple[Annotated[TeacherOptions, _TEACHER], ...], Strict(False), Field(min_length=1)] | None
     ] = Field(default=None, description="Several teachers instead of `teacher`, each with its roles and its weight.")
+    answers: AnswersConfig | None = Field(
+        default=None, description="Several answers to each task, or dialogues; null: the strategy's own answer."
+    )
     judge: JudgeConfig | None = Field(
         default=None, description="A model that grades each finished task; {} only stores the marks; null: no judge."
     )
@@ -279,16 +291,33 @@ def _overlaps(key: str, others: Sequence[str]) -> bool:
 
 def may_change(key: str) -> MayChange:
     """Return when a key of `RunConfig.meaning`, such as 'judge.min_score', may change in an existing run."""
-    # 'judge.min_score' -> 'judge', 'min_score'
-    section, _, name = key.partition(".")
+    model, section, name = _home_of(key)
     if section not in RunConfig.model_fields:  # the tokenizer's version
         return MayChange.WITH_A_NEW_RUN
-    name = name.rpartition(".")[2]  # the label of a listed teacher may contain dots: 'teachers.gpt-4.1.model'
-    models = [model for model in sections_of(RunConfig).get(section, []) if name in model.model_fields]
-
     # A key without a declaration of its own inherits the declaration of its section.
-    own = _declared(models[0], name) if models else None
+    own = _declared(model, name) if model else None
     return own or _declared(RunConfig, section) or MayChange.WITH_A_NEW_RUN
+
+
+def default_of(key: str) -> Any:
+    """Return the default of a key of `RunConfig.meaning`: its value in a run that is older than the key."""
+    model, section, name = _home_of(key)
+    if model is None:
+        model, name = RunConfig, section
+    if issubclass(model, SamplingConfig):
+        return _PUBLISHED
+    return model.model_fields[name].get_default() if name in model.model_fields else None
+
+
+def _home_of(key: str) -> tuple[type[BaseModel] | None, str, str]:
+    """Return the model, the section, and the name of a key; no model for a top-level key.
+
+    'judge.min_score' -> JudgeConfig, 'judge', 'min_score'
+    """
+    section, _, name = key.partition(".")
+    name = name.rpartition(".")[2]  # the label of a listed teacher may contain dots: 'teachers.gpt-4.1.model'
+    models = sections_of(RunConfig).get(section, [])
+    return next((model for model in models if name in model.model_fields), None), section, name
 
 
 def _declared(model: type[BaseModel], name: str) -> MayChange | None:
@@ -305,7 +334,7 @@ def _meant(model: type[BaseModel]) -> tuple[str, ...]:
 def _meant_values(section: Section, exclude: Collection[str] = ()) -> Iterator[tuple[str, Any]]:
     """Yield the dotted key and the JSON value of everything in `section` that is part of the digest.
 
-    The value of a sampling key that is not set is 'published'.
+    The value of a sampling key that is not set is `_PUBLISHED`.
     """
     # `model_extra` holds the options of a user's own kind.
     names = [*_meant(type(section)), *(section.model_extra or ())]
@@ -315,7 +344,7 @@ def _meant_values(section: Section, exclude: Collection[str] = ()) -> Iterator[t
         if isinstance(value, Section):
             yield from ((f"{name}.{key}", inner) for key, inner in _meant_values(value))
         else:
-            yield name, values.get(name, "published")
+            yield name, values.get(name, _PUBLISHED)
 
 
 def digest_of(meaning: dict[str, Any]) -> str:

@@ -50,12 +50,33 @@ class SamplingConfig(Section):
         return Sampling(**values)
 
 
+class AnswersConfig(SamplingConfig):
+    """Several answers to each task, or dialogues. The teachers with the role `answer` write the further answers."""
+
+    samples: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1, description="Answers to each prompt; the first is the answer that came with the task."
+    )
+    until: Literal["pass", "all"] = Field(
+        default="pass", description="pass: ask for the next answer only if a check rejects the last; all: ask for all."
+    )
+    keep: Refilterable[Literal["best", "all"]] = Field(
+        default="best", description="Keep the best answer, or all of them, as preference formats need."
+    )
+    turns: Annotated[int, Field(ge=1, le=16)] = Field(
+        default=1, description="Turns of the user in a dialogue; 1: no dialogue."
+    )
+
+
 class JudgeConfig(SamplingConfig):
     """A model that grades finished tasks: the teachers with the role `judge`, or all teachers if none has it."""
 
     min_score: Refilterable[Annotated[float, Field(ge=1, le=5)] | None] = Field(
         default=None,
         description="Reject tasks with a mean mark, 1 to 5, below this number (reason 'low_score'); null keeps all.",
+    )
+    compare: bool = Field(
+        default=False,
+        description="Instead of marks: show each two answers to a prompt in both orders, and count who wins in both.",
     )
 
 

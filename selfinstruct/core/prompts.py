@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic_core import to_json
 
@@ -44,7 +44,7 @@ class Prompt:
 
     Attributes:
         purpose: 'propose', 'answer', 'judge', or another step that the strategy names. Teachers have such roles.
-        demos: Ids of the demonstrations in the prompt, in order.
+        demos, facets: What a proposal was made from: ids of the demonstrations in order, and facets. The run sets them.
         version: Hash of the wording that the prompt was rendered from.
         schema: JSON schema for the answer, or None for text.
         top_logprobs: Number of first-token alternatives to request, or None.
@@ -56,6 +56,7 @@ class Prompt:
     sampling: Sampling
     endpoint: Endpoint = "chat"
     demos: tuple[str, ...] = ()
+    facets: Mapping[str, str] = field(default_factory=dict, hash=False)
     version: str = ""
     schema: Mapping[str, Any] | None = field(default=None, hash=False)
     top_logprobs: int | None = None
@@ -234,3 +235,16 @@ class BatchJob:
     digest: str
     planned_at: float
     batch: str | None = None
+
+
+class Ask(Protocol):
+    """Sends a prompt, or recalls its answer from the journal."""
+
+    async def __call__(self, prompt: Prompt, sample: int = 0, role: str | None = None) -> Completion:
+        """Return the answer; one with `error` set if the question failed.
+
+        Args:
+            prompt: What to send.
+            sample: The number of the answer to the same prompt: each number is asked once.
+            role: The role of the teachers to ask; `prompt.purpose` if None.
+        """

@@ -11,6 +11,8 @@ from statistics import fmean
 from .prompts import Message
 from .tasks import Verdict
 
+Label = bool | int | float | str
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -67,12 +69,14 @@ class Example:
         responses: The answers, best first; the first is the answer, the others are alternatives.
         input: The Alpaca input field: what the prompt says besides the record's instruction. None in a dialogue.
         evidence: The passages that support the answer.
+        others: Sampled answers that are not kept, without their texts, which the journal has.
     """
 
     messages: tuple[Message, ...]
     responses: tuple[Response, ...]
     input: str | None = None
     evidence: tuple[Quote, ...] = ()
+    others: tuple[Response, ...] = ()
 
     @classmethod
     def of(cls, instruction: str, given: str, *responses: Response) -> Example:
@@ -80,9 +84,92 @@ class Example:
         return cls((Message("user", user_text(instruction, given)),), responses, given)
 
     @property
+    def given(self) -> str:
+        """What the user says last besides the record's instruction: the input; in a dialogue, the whole turn."""
+        return self.messages[-1].content if self.input is None else self.input
+
+    @property
     def output(self) -> str:
         """The text of the answer."""
         return self.responses[0].text
+
+
+@dataclass(frozen=True, slots=True)
+class Development:
+    """The result of `Strategy.develop` for an admitted candidate.
+
+    Attributes:
+        examples: What the task becomes, each with one response. A response that names no key counts as written by the
+            proposal if `develop` sent no request, by the answer to its only request, or, after several requests, by
+            an unknown teacher.
+        labels: What is known about the task, such as {"is_classification": True}.
+        truncated: Whether the token limit cut the last answer, so that its last example may be incomplete.
+        error: Why there is no example, as 'reason: detail', or None.
+        lost: The parts of the answer that are in no example, each as 'reason: detail'; the run stores them as verdicts.
+    """
+
+    examples: tuple[Example, ...]
+    labels: Mapping[str, Label] = field(default_factory=dict, hash=False)
+    truncated: bool = False
+    error: str | None = None
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """The id of a text in the pool, and its ROUGE-L F to the candidate, 0 to 1."""
+
+    id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Novelty:
+    """How a task compared with the pool when it was admitted.
+
+    nearest: the most similar text. neighbours: the most similar texts, if the configuration asks for them, and
+    mean_similarity: the mean ROUGE-L F with every text of the pool.
+    """
+
+    nearest: Neighbour | None = None
+    neighbours: tuple[Neighbour, ...] = ()
+    mean_similarity: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a task was proposed.
+
+    strategy: the name of the strategy. teacher: the model that proposed it. version: the hash of the wording. demos:
+    the ids of the demonstrations in the prompt.
+    """
+
+    strategy: str
+    teacher: str
+    version: str
+    demos: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One finished task of the dataset, with everything needed to trace its origin.
+
+    Attributes:
+        question, index: The proposal, and the position in its answer; they order the dataset.
+        examples: What the task became; the first is the row of most formats.
+        facets: What the question asked for, by facet, such as {"topic": "tax law"}.
+        labels: What is known about the task, such as {"is_classification": True}.
+    """
+
+    id: str
+    question: int
+    index: int
+    instruction: str
+    examples: tuple[Example, ...]
+    origin: Origin
+    novelty: Novelty = Novelty()
+    facets: Mapping[str, str] = field(default_factory=dict, hash=False)
+    labels: Mapping[str, Label] = field(default_factory=dict, hash=False)
 
 
 def user_text(instruction: str, given: str) -> str:

@@ -1,4 +1,4 @@
-"""Tasks from seed file to dataset row: seeds, candidates, verdicts, records. Every package uses these values."""
+"""Tasks from seed file to admission: seeds, candidates, demonstrations, verdicts. Every package uses these values."""
 
 # Plain frozen dataclasses instead of pydantic models: a replay builds hundreds of thousands of them.
 
@@ -19,7 +19,7 @@ def storable(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One worked example of a task. `input` is empty if the task needs none."""
+    """One worked example of a seed task. `input` is empty if the task needs none."""
 
     input: str
     output: str
@@ -80,11 +80,27 @@ class Demonstration:
 
 
 @dataclass(frozen=True, slots=True)
+class Material:
+    """What a question is made from.
+
+    demos: the demonstrations to show, in order. facets: what to ask for, by facet, such as {"topic": "tax law"}.
+    """
+
+    demos: tuple[Demonstration, ...] = ()
+    facets: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the demonstrations."""
+        return tuple(demo.id for demo in self.demos)
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The result of a check. `reason` is the snake_case name of the objection, or None if the check passed.
 
     score: the measured value, if any (ROUGE-L F for 'too_similar'). nearest: id of the text with this score.
-    by: the model that judged, if one did.
+    by: the model that judged, if one did. marks: its marks by criterion; higher is better.
     """
 
     reason: str | None = None
@@ -92,6 +108,7 @@ class Verdict:
     score: float | None = None
     nearest: str | None = None
     by: str = ""
+    marks: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property
     def ok(self) -> bool:
@@ -100,80 +117,3 @@ class Verdict:
 
 
 PASS = Verdict()
-
-
-@dataclass(frozen=True, slots=True)
-class Development:
-    """The result of `Strategy.develop` for an admitted candidate.
-
-    truncated: whether the token limit cut the last answer, so that its last instance may be incomplete.
-    error: why there is no instance, or None.
-    lost: the parts of the answer that are in no instance, each as 'reason: detail'; the run stores them as verdicts.
-    output_key: the answer that contains the instances: the `key` of a completion, or of the candidate. If it is None,
-    the instances count as written by the proposal if `develop` sent no request, by the answer to its only request, or,
-    after several requests, by an unknown teacher.
-    """
-
-    instances: tuple[Instance, ...]
-    is_classification: bool | None = None
-    truncated: bool = False
-    error: str | None = None
-    output_key: str | None = None
-    lost: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """The id of a text in the pool, and its ROUGE-L F to the candidate, 0 to 1."""
-
-    id: str
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """A judge's marks for one instance, each 1 to 5, and the reason in a sentence. judge: name of the model."""
-
-    clarity: int
-    correctness: int
-    helpfulness: int
-    safety: int
-    reason: str = ""
-    judge: str = ""
-
-    @property
-    def mean(self) -> float:
-        """The mean of the four marks, 1 to 5."""
-        return (self.clarity + self.correctness + self.helpfulness + self.safety) / 4
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One finished task of the dataset, with everything needed to trace its origin.
-
-    Attributes:
-        question, index: The proposal, and the position in its answer; they order the dataset.
-        teacher: Model that proposed the task.
-        output_teacher: Model that wrote the instances; None if the strategy does not say which one did.
-        output_key: The answer that contains the instances, by its key in the journal; None if unknown.
-        demos: Ids of the demonstrations in the prompt.
-        nearest: The most similar text at admission.
-        scores: One per instance, None if the judge gave no marks; empty without a judge.
-    """
-
-    id: str
-    question: int
-    index: int
-    instruction: str
-    instances: tuple[Instance, ...]
-    is_classification: bool | None
-    strategy: str
-    teacher: str
-    output_teacher: str | None
-    prompt_version: str
-    demos: tuple[str, ...]
-    nearest: Neighbour | None = None
-    neighbours: tuple[Neighbour, ...] = ()
-    mean_similarity: float | None = None
-    scores: tuple[Scores | None, ...] = ()
-    output_key: str | None = None

@@ -16,7 +16,7 @@ import yaml
 from ..config.run_config import DatasetConfig, RunConfig
 from ..core import version as _version
 from ..core.paths import without_home
-from ..core.tasks import Record
+from ..core.records import Record
 from ..journal.folder import Run
 from ..journal.provenance import Trail, iso
 from ..journal.snapshot import Snapshot
@@ -215,7 +215,7 @@ def _method(snapshot: Snapshot, records: Sequence[Record], trail: Trail) -> str:
     rows = [
         *[("teacher", _teacher(used)) for used in used_teachers(snapshot)],
         ("seed tasks", f"{status.seed_tasks:,}"),
-        ("prompt wording", ", ".join(sorted({record.prompt_version for record in records}))),
+        ("prompt wording", ", ".join(sorted({record.origin.version for record in records}))),
         ("random seed", str(config.random_seed)),
         ("novelty", f"refused {limit} ROUGE-L F {config.max_similarity:g} to any seed or earlier task"),
         ("checks, in order", ", ".join(trail.checks)),
@@ -316,8 +316,8 @@ def _samples(records: Sequence[Record]) -> str:
     lines = []
     # Three rows from the whole dataset, not the first three.
     for record in records[:: max(1, len(records) // 3)][:3]:
-        first = record.instances[0]
-        row = {"instruction": record.instruction, "input": first.input, "output": first.output}
+        first = record.examples[0]
+        row = {"instruction": record.instruction, "input": first.given, "output": first.output}
         text = json.dumps({k: v if len(v) <= 600 else v[:600] + " ..." for k, v in row.items()}, ensure_ascii=False)
         lines.append("    " + _escape(text))
     return "\n".join(lines) + "\n"

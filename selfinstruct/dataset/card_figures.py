@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import regex
 
-from ..core.tasks import Record
+from ..core.records import Record
 from ..core.tokens import tokenize
 from ..journal.provenance import Share, Spent
 from ..journal.snapshot import Snapshot
@@ -53,24 +53,24 @@ def counts(snapshot: Snapshot) -> str:
 
 
 def distributions(records: Sequence[Record], limit: float) -> str:
-    """Draw histograms of novelty, lengths and numbers of instances. limit: the run's `max_similarity`."""
+    """Draw histograms of novelty, lengths and numbers of examples. limit: the run's `max_similarity`."""
     if not records:
         return ""
-    similar = [record.nearest.score if record.nearest else 0.0 for record in records]
-    instances = [instance for record in records for instance in record.instances]
-    inputs = [instance.input for instance in instances if instance.input]
+    similar = [record.novelty.nearest.score if record.novelty.nearest else 0.0 for record in records]
+    examples = [example for record in records for example in record.examples]
+    inputs = [example.input for example in examples if example.input]
     parts = [
         "ROUGE-L F to the nearest seed or earlier task at admission (0: no words in common; "
         f"above {limit:g}: refused):",
         _histogram(similar, [step / 10 for step in range(11)], "{:.1f}"),
         "Length of the instructions in words (in characters for scripts without spaces):",
         _histogram([len(tokenize(record.instruction)) for record in records], _WORDS),
-        f"Length of the inputs in characters ({len(inputs):,} of {len(instances):,} instances have an input):",
+        f"Length of the inputs in characters ({len(inputs):,} of {len(examples):,} examples have an input):",
         _histogram([len(text) for text in inputs], _CHARACTERS),
         "Length of the outputs in characters:",
-        _histogram([len(instance.output) for instance in instances], _CHARACTERS),
-        "Instances per record:",
-        _count_bars(Counter(str(len(record.instances)) for record in records), len(records)),
+        _histogram([len(example.output) for example in examples], _CHARACTERS),
+        "Examples per record:",
+        _count_bars(Counter(str(len(record.examples)) for record in records), len(records)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -198,7 +198,7 @@ def _letters() -> list[tuple[str, regex.Pattern[str]]]:
 
 def _script(record: Record) -> str:
     # The beginning of a long output is enough to find its script.
-    text = f"{record.instruction} {record.instances[0].output[:1000]}"
+    text = f"{record.instruction} {record.examples[0].output[:1000]}"
     if text.isascii():
         return "Latin" if any(map(str.isalpha, text)) else "none"
     found = Counter({name: len(pattern.findall(text)) for name, pattern in _letters()})

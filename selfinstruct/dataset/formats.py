@@ -1,12 +1,12 @@
 """One dataset row per example, in the columns that each kind of trainer reads.
 
-To add a format, write a function `(example, wording) -> dict`, and a line in `FORMATS` with its features; or name a
-`Format` of your own in the configuration as `package.module:Name`.
+To add a format, write a function `(record, example, wording) -> dict`, and a line in `FORMATS` with its features; or
+name a `Format` of your own in the configuration as `package.module:Name`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,21 +17,20 @@ from ..config.options import FormatOptions
 from ..config.plugins import load_named
 from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
-from ..core.tasks import Record
-from ..journal.provenance import Origin
+from ..core.records import Example, Record
+from ..journal.provenance import Lineage
 from .chat_template import ChatTemplate, load_chat_template
 from .provenance_columns import PROVENANCE_CONFIG, ProvenanceColumns, RowDict
-from .wordings import plain_prompt, published_prompt, user_text
+from .wordings import plain_prompt, published_prompt
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One instance of a record, to become one row. `id` is the row's."""
+class ChatOptions(FormatOptions):
+    """formats of chats."""
 
-    id: str
-    instruction: str
-    input: str
-    output: str
+    reasoning: bool = Field(
+        default=False,
+        description="Put what the model thought before the answer, where the run has it: '<think>...</think>'.",
+    )
 
 
 class PromptCompletionOptions(FormatOptions):
@@ -44,7 +43,7 @@ class PromptCompletionOptions(FormatOptions):
     )
 
 
-class TextOptions(FormatOptions):
+class TextOptions(ChatOptions):
     """format `text`."""
 
     kind: str = Field(default="text", description="text")
@@ -59,7 +58,8 @@ class Wording:
     """The settings that rows of one format depend on.
 
     system_prompt: begins every row. published_prompts: draw the prompt from the published variety, by `random_seed` and
-    the row's id. template: renders a conversation as one text. options: those of a format of your own.
+    the row's id. template: renders a conversation as one text. options: those of a format of your own. all_examples:
+    whether each example of a record is a row, not only the first.
     """
 
     system_prompt: str | None = None
@@ -67,6 +67,29 @@ class Wording:
     random_seed: int = 0
     template: ChatTemplate | None = None
     options: FormatOptions | None = None
+    all_examples: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What becomes one row. id: the row's. rows: how many rows share the record's cost."""
+
+    record: Record
+    id: str
+    example: Example
+    rows: int = 1
+
+
+def select_examples(records: Sequence[Record], wording: Wording) -> Iterator[Selected]:
+    """Select the first example of each record, or every one; the ids of the others end in '.1', '.2' ..."""
+    for record in records:
+        examples = record.examples if wording.all_examples else record.examples[:1]
+        for number, example in enumerate(examples):
+            yield Selected(record, _row_id(record, number), example, len(examples))
+
+
+def _row_id(record: Record, number: int) -> str:
+    return f"{record.id}.{number}" if number else record.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,78 +98,94 @@ class Format:
 
     with_system: further columns if a system prompt is set.
     traced: rows also have an id and their provenance. lines: also written as JSON Lines, one file per split.
-    Options: the model of the format's options in the configuration.
+    Options: the model of the format's options in the configuration. select: what becomes a row, in the order of the
+    records.
     """
 
-    row: Callable[[Example, Wording], RowDict]
+    row: Callable[[Record, Example, Wording], RowDict]
     features: Mapping[str, Any]
     with_system: Mapping[str, Any] = field(default_factory=dict)
     traced: bool = True
     lines: bool = False
     Options: type[FormatOptions] = FormatOptions
+    select: Callable[[Sequence[Record], Wording], Iterable[Selected]] = select_examples
 
     def columns(self, wording: Wording) -> dict[str, Any]:
         """The format's own columns under these settings."""
         return {**self.features, **(self.with_system if wording.system_prompt else {})}
 
 
-def _message(role: str, content: str) -> RowDict:
+def message(role: str, content: str) -> RowDict:
+    """Return a message as datasets of chats have it."""
     return {"role": role, "content": content}
 
 
-def _prompt_messages(example: Example, wording: Wording) -> list[RowDict]:
-    system = [_message("system", wording.system_prompt)] if wording.system_prompt else []
-    return [*system, _message("user", user_text(example.instruction, example.input))]
+def prompt_messages(example: Example, wording: Wording) -> list[RowDict]:
+    """Return the messages before the answer."""
+    system = [message("system", wording.system_prompt)] if wording.system_prompt else []
+    return [*system, *(message(each.role, each.content) for each in example.messages)]
 
 
-def _messages(example: Example, wording: Wording) -> RowDict:
-    return {"messages": [*_prompt_messages(example, wording), _message("assistant", example.output)]}
+def _answer(example: Example, wording: Wording) -> RowDict:
+    """Return the message of the answer, with its reasoning if the format asks for it."""
+    best = example.responses[0]
+    if isinstance(wording.options, ChatOptions) and wording.options.reasoning and best.reasoning:
+        return message("assistant", f"<think>\n{best.reasoning.strip()}\n</think>\n\n{best.text}")
+    return message("assistant", best.text)
 
 
-def _prompt_completion(example: Example, wording: Wording) -> RowDict:
+def _messages(record: Record, example: Example, wording: Wording) -> RowDict:
+    return {"messages": [*prompt_messages(example, wording), _answer(example, wording)]}
+
+
+def _prompt_completion(record: Record, example: Example, wording: Wording) -> RowDict:
+    texts = (record.instruction, example.given, example.output)
     if wording.published_prompts:
-        pair = published_prompt(example.id, wording.random_seed, example.instruction, example.input, example.output)
+        row_id = _row_id(record, record.examples.index(example))
+        pair = published_prompt(row_id, wording.random_seed, *texts)
     else:
-        pair = plain_prompt(example.instruction, example.input, example.output)
+        pair = plain_prompt(*texts)
     system = f"{wording.system_prompt}\n\n" if wording.system_prompt else ""
     return {"prompt": system + pair.prompt, "completion": pair.completion}
 
 
-def _prompt_completion_chat(example: Example, wording: Wording) -> RowDict:
-    return {"prompt": _prompt_messages(example, wording), "completion": [_message("assistant", example.output)]}
+def _prompt_completion_chat(record: Record, example: Example, wording: Wording) -> RowDict:
+    return {"prompt": prompt_messages(example, wording), "completion": [_answer(example, wording)]}
 
 
-def _alpaca(example: Example, wording: Wording) -> RowDict:
-    row = {"instruction": example.instruction, "input": example.input, "output": example.output}
+def _alpaca(record: Record, example: Example, wording: Wording) -> RowDict:
+    row = {"instruction": record.instruction, "input": example.given, "output": example.output}
     return row | ({"system": wording.system_prompt} if wording.system_prompt else {})
 
 
 _SHAREGPT_ROLES = {"system": "system", "user": "human", "assistant": "gpt"}
 
 
-def _sharegpt(example: Example, wording: Wording) -> RowDict:
-    messages = _messages(example, wording)["messages"]
+def _sharegpt(record: Record, example: Example, wording: Wording) -> RowDict:
+    messages = _messages(record, example, wording)["messages"]
     return {"conversations": [{"from": _SHAREGPT_ROLES[m["role"]], "value": m["content"]} for m in messages]}
 
 
-def _text(example: Example, wording: Wording) -> RowDict:
+def _text(record: Record, example: Example, wording: Wording) -> RowDict:
     template = wording.template or load_chat_template("chatml")
-    return {"text": template.render(_messages(example, wording)["messages"])}
+    return {"text": template.render(_messages(record, example, wording)["messages"])}
 
 
 _CHAT = [{"role": "string", "content": "string"}]
 
 FORMATS: dict[str, Format] = {
-    "messages": Format(_messages, {"messages": _CHAT}),
+    "messages": Format(_messages, {"messages": _CHAT}, Options=ChatOptions),
     "prompt_completion": Format(
         _prompt_completion, {"prompt": "string", "completion": "string"}, Options=PromptCompletionOptions
     ),
-    "prompt_completion_chat": Format(_prompt_completion_chat, {"prompt": _CHAT, "completion": _CHAT}),
+    "prompt_completion_chat": Format(
+        _prompt_completion_chat, {"prompt": _CHAT, "completion": _CHAT}, Options=ChatOptions
+    ),
     "alpaca": Format(
         _alpaca, {"instruction": "string", "input": "string", "output": "string"}, with_system={"system": "string"}
     ),
-    "sharegpt": Format(_sharegpt, {"conversations": [{"from": "string", "value": "string"}]}),
-    "openai": Format(_messages, {"messages": _CHAT}, traced=False, lines=True),
+    "sharegpt": Format(_sharegpt, {"conversations": [{"from": "string", "value": "string"}]}, Options=ChatOptions),
+    "openai": Format(_messages, {"messages": _CHAT}, traced=False, lines=True, Options=ChatOptions),
     "text": Format(_text, {"text": "string"}, Options=TextOptions),
 }
 
@@ -178,40 +217,42 @@ def config_name(kind: str) -> str:
 
 def _wording_of(config: RunConfig, options: FormatOptions) -> Wording:
     published = isinstance(options, PromptCompletionOptions) and options.prompt_style == "published"
-    system = config.dataset.system_prompt
+    system, every = config.dataset.system_prompt, config.dataset.instances == "all"
     template = load_chat_template(options.chat_template, system) if isinstance(options, TextOptions) else None
-    return Wording(system, published, config.random_seed, template, options)
+    return Wording(system, published, config.random_seed, template, options, every)
 
 
 def columns_of(format: Format, wording: Wording, columns: ProvenanceColumns) -> dict[str, Any]:
-    """All columns of a format's rows, in order, in the names of `datasets.Value` types."""
+    """All columns of a format's rows, in order, in the names of `datasets.Value` types.
+
+    Raises ConfigError if a label or a facet of the records has the name of another column.
+    """
     own = format.columns(wording)
-    return {"id": "string", **own, **columns.features} if format.traced else own
+    if not format.traced:
+        return own
+    if twice := {"id", *own} & columns.features.keys():
+        raise ConfigError(f"dataset.formats: the label {min(twice)!r} has the name of a column; rename it")
+    return {"id": "string", **own, **columns.features}
 
 
 def rows_of(
-    record: Record,
+    records: Sequence[Record],
     format: Format,
-    all_instances: bool = False,
     columns: ProvenanceColumns = ProvenanceColumns(),
     wording: Wording = Wording(),
-    origin: Origin | None = None,
-) -> list[RowDict]:
-    """The rows of one record: of its first instance, or of every one (ids then end in '.1', '.2' ...).
+    lineages: Mapping[str, Lineage] | None = None,
+) -> Iterator[RowDict]:
+    """Yield the rows of records. What a record has cost is shared equally by its rows.
 
-    What the record has cost is shared equally by its rows.
+    lineages: the lineage of each record by its id; None leaves the columns empty that depend on it.
     """
-    rows = []
-    instances = record.instances if all_instances else record.instances[:1]
-    for number, instance in enumerate(instances):
-        id = record.id if number == 0 else f"{record.id}.{number}"
-        row = format.row(Example(id, record.instruction, instance.input, instance.output), wording)
-        if not isinstance(row, dict) or row.keys() != format.columns(wording).keys():
+    expected = format.columns(wording).keys()
+    for one in format.select(records, wording):
+        row = format.row(one.record, one.example, wording)
+        if not isinstance(row, dict) or row.keys() != expected:
             keys = f"the columns {', '.join(row)}" if isinstance(row, dict) else type(row).__name__
-            raise ConfigError(
-                f"dataset.formats: a row has {keys}, its features are {', '.join(format.columns(wording))}"
-            )
+            raise ConfigError(f"dataset.formats: a row has {keys}, its features are {', '.join(expected)}")
         if format.traced:
-            row = {"id": id, **row, **columns.row(record, number, len(instances), origin)}
-        rows.append(row)
-    return rows
+            lineage = lineages[one.record.id] if lineages is not None else None
+            row = {"id": one.id, **row, **columns.row(one.record, one.example, one.rows, lineage)}
+        yield row

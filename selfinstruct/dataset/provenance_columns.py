@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..config.run_config import RunConfig
-from ..core.tasks import Record, Scores
-from ..journal.provenance import Origin, iso
+from ..core.records import Example, Label, Record, Response
+from ..journal.provenance import Lineage, iso
 
 RowDict = dict[str, Any]
 
 PROVENANCE: dict[str, Any] = {
-    "is_classification": "bool",
     "strategy": "string",
     "teacher": "string",
     "output_teacher": "string",
@@ -66,81 +66,113 @@ SCORES: dict[str, Any] = {
 """Additional columns if there is a judge: its marks, 1 to 5, their mean, and the name of the model."""
 
 
+SAMPLES: dict[str, Any] = {"sample": "int64", "samples": "int64"}
+"""Additional columns if there are several answers to a prompt: the number of the chosen one, and how many there are."""
+
+_TYPES = {bool: "bool", int: "int64", float: "float64", str: "string"}
+
+
 @dataclass(frozen=True, slots=True)
 class ProvenanceColumns:
-    """The columns of a run's rows: those of `PROVENANCE`, and optionally the most similar tasks and a judge's marks."""
+    """The columns of a run's rows: those of `PROVENANCE`, and others as far as the run has values for them.
+
+    labels: the type of each label of the records, by its name. facets: the names of their facets. sampled: whether a
+    prompt has several answers. neighbours, judged: whether there are most similar tasks and a judge's marks.
+    """
 
     neighbours: bool = False
     judged: bool = False
+    sampled: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    facets: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, config: RunConfig) -> ProvenanceColumns:
-        """Return the columns for a run with this configuration."""
-        return cls(config.neighbours > 0, config.judge is not None)
+    def of(cls, config: RunConfig, records: Iterable[Record] = ()) -> ProvenanceColumns:
+        """Return the columns for a run with this configuration and these records."""
+        labels: dict[str, str] = {}
+        facets: dict[str, None] = {}
+        for record in records:
+            for name, value in record.labels.items():
+                kind = _TYPES[type(value)]
+                labels[name] = kind if labels.get(name, kind) == kind else "string"
+            facets |= dict.fromkeys(record.facets)
+        sampled = config.answers is not None and config.answers.samples > 1
+        judged = config.judge is not None and not config.judge.compare
+        return cls(config.neighbours > 0, judged, sampled, labels, tuple(facets))
 
     @property
     def features(self) -> dict[str, Any]:
         """Maps each column to the name of its `datasets.Value` type, in order."""
-        return PROVENANCE | (NEIGHBOURS if self.neighbours else {}) | (SCORES if self.judged else {})
+        facets = {f"facet_{name}": "string" for name in self.facets}
+        optional = (NEIGHBOURS if self.neighbours else {}) | (SAMPLES if self.sampled else {})
+        return {**self.labels, **PROVENANCE, **facets, **optional, **(SCORES if self.judged else {})}
 
-    def row(self, record: Record, number: int = 0, rows: int = 1, origin: Origin | None = None) -> RowDict:
+    def row(self, record: Record, example: Example, rows: int = 1, lineage: Lineage | None = None) -> RowDict:
         """Return the values for one row.
 
         Args:
             record: The record of the row.
-            number: Index of the row's instance in the record.
+            example: What became the row.
             rows: Number of rows that share the record's cost equally.
-            origin: Origin of the record; without it, the values that depend on it are None.
+            lineage: The lineage of the record; without it, the values that depend on it are None.
         """
-        share = origin.share.part(1, rows) if origin else None
+        share = lineage.share.part(1, rows) if lineage else None
+        nearest, best = record.novelty.nearest, example.responses[0]
         row: RowDict = {
-            "is_classification": record.is_classification,
-            "strategy": record.strategy,
-            "teacher": record.teacher,
-            "output_teacher": record.output_teacher,
-            "prompt_version": record.prompt_version,
-            "prompt_hash": origin.prompt_hash if origin else None,
-            "generation": origin.generation if origin else None,
+            **{name: _label(record.labels.get(name), kind) for name, kind in self.labels.items()},
+            "strategy": record.origin.strategy,
+            "teacher": record.origin.teacher,
+            "output_teacher": best.teacher,
+            "prompt_version": record.origin.version,
+            "prompt_hash": lineage.prompt_hash if lineage else None,
+            "generation": lineage.generation if lineage else None,
             "question": record.question,
-            "demonstrations": list(record.demos),
-            "nearest_id": record.nearest.id if record.nearest else None,
-            "nearest_score": record.nearest.score if record.nearest else None,
-            "run_id": origin.run_id if origin else None,
-            "questions": list(origin.questions) if origin else None,
-            "config_digest": origin.config_digest if origin else None,
-            "checks_passed": list(origin.passed) if origin else None,
+            "demonstrations": list(record.origin.demos),
+            "nearest_id": nearest.id if nearest else None,
+            "nearest_score": nearest.score if nearest else None,
+            "run_id": lineage.run_id if lineage else None,
+            "questions": list(lineage.questions) if lineage else None,
+            "config_digest": lineage.config_digest if lineage else None,
+            "checks_passed": list(lineage.passed) if lineage else None,
             "prompt_tokens": share.prompt_tokens if share else None,
             "completion_tokens": share.completion_tokens if share else None,
+            **{f"facet_{name}": record.facets.get(name) for name in self.facets},
         }
         if self.neighbours:
-            row["most_similar"] = [{"id": n.id, "score": n.score} for n in record.neighbours]
-            row["mean_similarity"] = record.mean_similarity
-        # A record has one score per instance, or none at all if it was finished before there was a judge.
+            row["most_similar"] = [{"id": n.id, "score": n.score} for n in record.novelty.neighbours]
+            row["mean_similarity"] = record.novelty.mean_similarity
+        if self.sampled:
+            row |= {"sample": best.sample, "samples": len(example.responses) + len(example.others)}
         if self.judged:
-            row |= _marks(record.scores[number] if number < len(record.scores) else None)
+            row |= _marks(best)
         return row
 
 
-def request_row(record: Record, origin: Origin) -> RowDict:
+def _label(value: Label | None, kind: str) -> Label | None:
+    return str(value) if kind == "string" and value is not None else value
+
+
+def request_row(record: Record, lineage: Lineage) -> RowDict:
     """Return the record's row in the config `provenance`."""
     return {
         "id": record.id,
-        "run_id": origin.run_id,
-        "generation": origin.generation,
-        "teacher": record.teacher,
-        "teacher_host": origin.host,
-        "output_teacher": record.output_teacher,
-        "output_host": origin.output_host,
-        "asked_at": iso(origin.asked_at),
-        "prompt_tokens": origin.share.prompt_tokens,
-        "completion_tokens": origin.share.completion_tokens,
-        "cost_usd": origin.share.cost_usd,
+        "run_id": lineage.run_id,
+        "generation": lineage.generation,
+        "teacher": record.origin.teacher,
+        "teacher_host": lineage.host,
+        "output_teacher": record.examples[0].responses[0].teacher,
+        "output_host": lineage.output_host,
+        "asked_at": iso(lineage.asked_at),
+        "prompt_tokens": lineage.share.prompt_tokens,
+        "completion_tokens": lineage.share.completion_tokens,
+        "cost_usd": lineage.share.cost_usd,
     }
 
 
-def _marks(scores: Scores | None) -> RowDict:
-    # The judge gave no marks for this instance.
-    if scores is None:
+def _marks(response: Response) -> RowDict:
+    judged = response.verdicts.get("judge")
+    # The judge gave no marks for this answer, or the record was finished before there was a judge.
+    if judged is None or not response.marks:
         return dict.fromkeys(SCORES)
-    marks = {f"judge_{name}": getattr(scores, name) for name in ("clarity", "correctness", "helpfulness", "safety")}
-    return marks | {"judge_score": scores.mean, "judge_reason": scores.reason, "judge": scores.judge}
+    marks: RowDict = {f"judge_{name}": int(mark) for name, mark in response.marks.items()}
+    return marks | {"judge_score": judged.score, "judge_reason": judged.detail, "judge": judged.by}

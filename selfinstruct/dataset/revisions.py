@@ -17,8 +17,8 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
-from ..core.tasks import Record
-from ..journal.provenance import Origin, iso
+from ..core.records import Record
+from ..journal.provenance import Lineage, iso
 from .provenance_columns import PROVENANCE_CONFIG, RowDict
 
 
@@ -69,7 +69,7 @@ def revisions_after(
     folder: Path,
     records: Sequence[Record],
     contents: Mapping[str, str],
-    origins: Mapping[str, Origin],
+    lineages: Mapping[str, Lineage],
     last_at: float,
 ) -> tuple[Revision, ...]:
     """Return the revisions of a folder after an export, oldest first; there is a new one if the rows differ.
@@ -78,7 +78,7 @@ def revisions_after(
         folder: The folder before the export.
         records: The records of the export.
         contents: Digest of the rows of each config and split.
-        origins: Origin of each record, by id.
+        lineages: Lineage of each record, by id.
         last_at: Time of the run's last answer, Unix time in seconds.
     """
     rows = hashlib.sha256(json.dumps(sorted(contents.items())).encode()).hexdigest()
@@ -88,10 +88,10 @@ def revisions_after(
     # Compare the records with those in the folder.
     existing = _ids(folder) if earlier else set()
     added = [record for record in records if record.id not in existing]
-    sources = Counter((origins[record.id].generation, record.teacher) for record in added)
+    sources = Counter((lineages[record.id].generation, record.origin.teacher) for record in added)
     revision = Revision(
         number=earlier[-1].number + 1 if earlier else 1,
-        at=iso(max((origins[record.id].asked_at for record in added), default=last_at)),
+        at=iso(max((lineages[record.id].asked_at for record in added), default=last_at)),
         records=len(records),
         added=len(added),
         removed=len(existing - {record.id for record in records}),

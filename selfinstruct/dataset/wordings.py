@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from ..core.records import user_text
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -54,11 +56,6 @@ WITHOUT_INPUT = (
     PromptStyle(),
     PromptStyle(task="Task: "),
 )
-
-
-def user_text(instruction: str, given: str) -> str:
-    """What the user says: the instruction, a blank line, the input where there is one."""
-    return f"{instruction}\n\n{given}" if given else instruction
 
 
 def plain_prompt(instruction: str, given: str, output: str) -> Pair:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.run_config import DatasetConfig, RunConfig
 from ..core.errors import UsageError, cannot_write
-from ..core.tasks import Record
+from ..core.records import Record
 from ..journal.folder import Run
-from ..journal.provenance import Origin, Trail
+from ..journal.provenance import Lineage, Trail
 from ..journal.snapshot import Snapshot, read
 from ..tables.replace_folder import beside, replace_folder, same_folders
 from .card import WrittenSplit, write_card
@@ -82,7 +82,7 @@ def _write_snapshot(snapshot: Snapshot, target: Path, settings: DatasetConfig) -
         parts = [part for name in source.formats for part in _write_format(fresh, records, source, name)]
         parts += _write_provenance(fresh, records, source)
         contents = {f"{part.format}/{part.split}": part.content for part in parts}
-        revisions = revisions_after(target, records, contents, source.origins, source.trail.last_at)
+        revisions = revisions_after(target, records, contents, source.lineages, source.trail.last_at)
         write_card(fresh, snapshot, settings, records, parts, source.trail, revisions)
         # If nothing changed, keep the old files for their readers and caches.
         if not same_folders(target, fresh):
@@ -116,26 +116,27 @@ def split_of(record_id: str, test_share: float, random_seed: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _RowSource:
-    """Converts records to rows. formats: by name of the config. origins: by id of the record."""
+    """Converts records to rows. formats: by name of the config. lineages: by id of the record."""
 
     config: RunConfig
+    columns: ProvenanceColumns
     formats: Mapping[str, tuple[Format, Wording]]
     trail: Trail
-    origins: Mapping[str, Origin]
+    lineages: Mapping[str, Lineage]
 
     @classmethod
     def of(cls, snapshot: Snapshot, settings: DatasetConfig) -> _RowSource:
         config, trail = snapshot.run.config.model_copy(update={"dataset": settings}), Trail(snapshot)
-        return cls(config, formats_of(config), trail, {record.id: trail.of(record) for record in snapshot.records})
+        records = snapshot.records
+        columns, lineages = ProvenanceColumns.of(config, records), {record.id: trail.of(record) for record in records}
+        return cls(config, columns, formats_of(config), trail, lineages)
 
     def rows(self, records: Sequence[Record], format: str) -> Iterator[RowDict]:
-        every, columns = self.config.dataset.instances == "all", ProvenanceColumns.of(self.config)
         chosen, wording = self.formats[format]
-        for record in records:
-            yield from rows_of(record, chosen, every, columns, wording, self.origins[record.id])
+        return rows_of(records, chosen, self.columns, wording, self.lineages)
 
     def features(self, format: str) -> datasets.Features:
-        return _features_of(columns_of(*self.formats[format], ProvenanceColumns.of(self.config)))
+        return _features_of(columns_of(*self.formats[format], self.columns))
 
     def splits(self, records: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
         """Yield the name and the records of each split that has any."""
@@ -176,7 +177,7 @@ def _write_provenance(folder: Path, records: Sequence[Record], source: _RowSourc
     """Write the config `provenance`, in the same splits."""
     features = _features_of(REQUEST_COLUMNS)
     for split, chosen in source.splits(records):
-        rows = (request_row(record, source.origins[record.id]) for record in chosen)
+        rows = (request_row(record, source.lineages[record.id]) for record in chosen)
         yield _write_split(folder, PROVENANCE_CONFIG, split, rows, features, source.config.dataset.shard_rows)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import StorageError, UsageError
-from ..tables import Chunk, Column, Source, find_source, parse_columns, read_chunks, text_of, texts_of
+from ..tables import Chunk, Column, TableSource, find_source, parse_columns, read_chunks, text_of, texts_of
 from ..tables.chats import content_key, turns_of
 
 # Rows without a text to report before giving up.
@@ -35,7 +35,7 @@ class Input:
         """
         found = find_source(source)
         if found.kind == "stdin" or (found.kind == "file" and not os.path.isfile(source)):
-            found = Source(found.name, _spool(found, scratch, stack), "file")
+            found = TableSource(found.name, _spool(found, scratch, stack), "file")
         self.source = found
         self.rows = 0
         # Rows that are further instances of an earlier row's task: (row, earlier row), from 0 within this input.
@@ -139,7 +139,7 @@ class Defects:
             raise UsageError("\n".join(self._lines))
 
 
-def _spool(source: Source, scratch: Path, stack: ExitStack) -> str:
+def _spool(source: TableSource, scratch: Path, stack: ExitStack) -> str:
     """Copy a source that can be read only once; the copy keeps the suffix, which chooses the reader."""
     scratch.mkdir(parents=True, exist_ok=True)
     file = stack.enter_context(

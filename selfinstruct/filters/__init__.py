@@ -9,20 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from functools import lru_cache
+from typing import Any, Protocol
 
-from ..config.plugins import call_own_code, load_named
+from ..config.plugins import call_own_code, check_returned, load_named
 from ..config.run_config import RunConfig
 from ..config.sections import FilterOptions, FilterSection
 from ..core.chat_markers import trim_markers
 from ..core.errors import ConfigError
-from ..core.tasks import Candidate, Instance, Verdict
+from ..core.prompts import Ask
+from ..core.records import Example
+from ..core.tasks import PASS, Candidate, Verdict
 from .answers import AnswerOptions, AnswerRefusal, CutOff, Echo, Scaffolding
 from .arithmetic import WrongArithmetic
 from .code import BadCode
 from .contamination import Contaminated, ContaminationOptions
 from .evaluation_sets import EvaluationSets, Overlap
-from .instances import AnswerCheck, keep_instances
+from .examples import check_published, keep_examples
 from .instruction import AsciiStart, InstructionOptions, Keywords, Length, Prefixes, PunctuationStart, Truncated
 from .language import AnswerLanguage, Language, LanguageOptions
 from .personal import PersonalData, PersonalDataOptions, Redactor, warnings_about
@@ -36,7 +39,7 @@ __all__ = [
     "build_checks",
     "describe_filters",
     "instruction_filters",
-    "keep_instances",
+    "keep_examples",
     "name_of",
     "rules_of",
     "warnings_about",
@@ -67,10 +70,23 @@ def rules_of(config: RunConfig) -> FilterRules:
 
 
 class Filter(Protocol):
-    """A check that depends on the candidate alone."""
+    """A check of instructions, which depends on the candidate alone."""
 
     def check(self, candidate: Candidate) -> Verdict:
         """`PASS`, or a verdict that names its reason in snake_case."""
+
+
+class AnswerCheck(Protocol):
+    """A check of answers."""
+
+    async def check_answer(self, candidate: Candidate, example: Example, ask: Ask) -> Verdict:
+        """`PASS`, or a verdict that names its reason in snake_case.
+
+        Args:
+            candidate: The task; in a dialogue, `instruction` is the user's last turn.
+            example: The prompt, and one response: the answer to check.
+            ask: Sends a prompt, or recalls its answer from the journal.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +107,30 @@ class Checks:
         given, output = candidate.input, candidate.output
         return replace(
             candidate,
-            instruction=self._rewritten(candidate.instruction),
-            input=None if given is None else self._rewritten(given),
-            output=None if output is None else self._rewritten(output),
+            instruction=self.rewritten(candidate.instruction),
+            input=None if given is None else self.rewritten(given),
+            output=None if output is None else self.rewritten(output),
         )
 
-    def keep(
-        self, instruction: str, instances: Sequence[Instance], truncated: bool
-    ) -> tuple[tuple[Instance, ...], list[Verdict]]:
-        """`keep_instances` with the configured checks, of instances that are rewritten first."""
-        instances = [Instance(self._rewritten(each.input), self._rewritten(each.output)) for each in instances]
-        return keep_instances(instances, truncated, instruction, self.answers)
+    async def verdicts(self, candidate: Candidate, example: Example, ask: Ask) -> dict[str, Verdict]:
+        """Check one answer, by the published rules and then by the answer checks, up to the first objection.
 
-    def _rewritten(self, text: str) -> str:
+        Returns the verdicts by the name of the check, without those that have nothing to report.
+        """
+        verdict = check_published(example)
+        if not verdict.ok:
+            return {"instances": verdict}
+        found: dict[str, Verdict] = {}
+        for check in self.answers:
+            verdict = check_returned(await check.check_answer(candidate, example, ask), Verdict, check, "check_answer")
+            if verdict != PASS:
+                found[name_of(check)] = verdict
+            if not verdict.ok:
+                break
+        return found
+
+    def rewritten(self, text: str) -> str:
+        """Return a text as it is judged, shown and kept."""
         for rewrite in self.rewrites:
             text = rewrite(text)
         return text
@@ -119,9 +146,11 @@ def build_checks(config: RunConfig, sets: EvaluationSets | None = None) -> Check
     overlap = Overlap(questions, max_similarity=settings.eval_similarity, template=settings.eval_template)
     contaminated = [Contaminated(overlap)] if questions else []
     personal = [PersonalData(config.language)] if settings.personal_data == "refuse" else []
+    own = [_custom(each, config) for each in settings.custom_options]
+    own_filters, own_answer_checks = ([each for each in own if hasattr(each, m)] for m in ("check", "check_answer"))
     return Checks(
-        [*instruction_filters(config), *personal, *contaminated],
-        [*answer_checks(config), *personal, *contaminated],
+        [*instruction_filters(config), *own_filters, *personal, *contaminated],
+        [*answer_checks(config), *own_answer_checks, *personal, *contaminated],
         [
             *([trim_markers] if settings.scaffolding else []),
             *([Redactor(config.language).text] if settings.personal_data == "redact" else []),
@@ -130,10 +159,7 @@ def build_checks(config: RunConfig, sets: EvaluationSets | None = None) -> Check
 
 
 def instruction_filters(config: RunConfig) -> list[Filter]:
-    """The filters of instructions that need nothing but the configuration, in the order in which they are tried.
-
-    Raises ConfigError for a custom one that can't be imported or built.
-    """
+    """The built-in filters of instructions that need nothing but the configuration, in the order of trial."""
     settings, language = rules_of(config), config.language
     filters: list[Filter] = [Truncated(), *([Scaffolding()] if settings.scaffolding else [])]
     if settings.min_words is not None or settings.max_words is not None:
@@ -148,16 +174,21 @@ def instruction_filters(config: RunConfig) -> list[Filter]:
         filters.append(AsciiStart())
     if settings.languages:
         filters.append(Language(settings.languages))
-    return filters + [_custom(each, config) for each in settings.custom_options]
+    return filters
 
 
 def name_of(check: object) -> str:
     """What a filter is called where it is listed: its class in snake_case, 'punctuation_start'."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(check).__name__).lower()
+    return _snake_case(type(check).__name__)
+
+
+@lru_cache
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def answer_checks(config: RunConfig) -> list[AnswerCheck]:
-    """The checks of instances that need nothing but the configuration, in the order in which they are tried."""
+    """The built-in checks of answers that need nothing but the configuration, in the order of trial."""
     settings = rules_of(config)
     chosen = [build() for name, build in ANSWER_CHECKS.items() if getattr(settings, name)]
     return [*chosen, AnswerLanguage(settings.answer_languages)] if settings.answer_languages else chosen
@@ -187,14 +218,20 @@ def _listed(setting: bool | Sequence[str]) -> Sequence[str] | None:
     return None if isinstance(setting, bool) else setting
 
 
-def _custom(given: FilterOptions, config: RunConfig) -> Filter:
-    """Build a user's filter: its class is called with the configuration, and with its options if it declares any."""
+def _custom(given: FilterOptions, config: RunConfig) -> Any:
+    """Build a user's filter of instructions, check of answers, or both in one object.
+
+    Its class is called with the configuration, and with its options if it declares any.
+    """
     name = given.kind
     build = load_named(name, {}, "filters.custom")
     options = [declared.of(given)] if (declared := getattr(build, "Options", None)) else []
     if not options:
         FilterOptions.of(given)  # raises where options are set that nothing reads
-    made: Filter = call_own_code("filters.custom", name, build, config, *options)
-    if not callable(getattr(made, "check", None)):
-        raise ConfigError(f"filters.custom: {name!r} gives no object with a method check(candidate)")
+    made = call_own_code("filters.custom", name, build, config, *options)
+    if not any(callable(getattr(made, method, None)) for method in ("check", "check_answer")):
+        raise ConfigError(
+            f"filters.custom: {name!r} gives no object with a method check(candidate) or "
+            "check_answer(candidate, example, ask)"
+        )
     return made

@@ -12,8 +12,10 @@ from pydantic import Field
 
 from ..config.fields import Section
 from ..core.chat_markers import find_markers
+from ..core.prompts import Ask
+from ..core.records import Example
 from ..core.shipped import shipped_yaml
-from ..core.tasks import PASS, Candidate, Instance, Verdict
+from ..core.tasks import PASS, Candidate, Verdict
 from ..core.tokens import tokenize
 
 # A line that opens or closes a code block: '```python', '~~~'.
@@ -60,8 +62,8 @@ class AnswerRefusal:
     def __init__(self) -> None:
         self._pattern = _compile("refusals")
 
-    def check_instance(self, instruction: str, instance: Instance) -> Verdict:
-        start = _LEADING.sub("", instance.output[:400]).replace("’", "'")
+    async def check_answer(self, candidate: Candidate, example: Example, ask: Ask) -> Verdict:
+        start = _LEADING.sub("", example.output[:400]).replace("’", "'")
         match = self._pattern.match(start)
         return Verdict("answer_refusal", _shorten(match.group())) if match else PASS
 
@@ -78,32 +80,32 @@ class Scaffolding:
     def check(self, candidate: Candidate) -> Verdict:
         return _first_marker(candidate.instruction, candidate.input or "", candidate.output or "")
 
-    def check_instance(self, instruction: str, instance: Instance) -> Verdict:
-        match = self._pattern.search(without_code(instance.output))
+    async def check_answer(self, candidate: Candidate, example: Example, ask: Ask) -> Verdict:
+        match = self._pattern.search(without_code(example.output))
         if match:
             return Verdict("scaffolding", _shorten(match.group()))
-        return _first_marker(instance.input, instance.output)
+        return _first_marker(example.given, example.output)
 
 
 class Echo:
     """'echo': the output is the instruction, or begins with all of an instruction that is a complete sentence."""
 
-    def check_instance(self, instruction: str, instance: Instance) -> Verdict:
-        asked, said = tokenize(instruction), tokenize(instance.output[: 4 * len(instruction) + 400])
+    async def check_answer(self, candidate: Candidate, example: Example, ask: Ask) -> Verdict:
+        asked, said = tokenize(candidate.instruction), tokenize(example.output[: 4 * len(candidate.instruction) + 400])
         if len(asked) < 4 or said[: len(asked)] != asked:
             return PASS
         if len(said) == len(asked):
             return Verdict("echo", "the instruction itself")
         # An answer may continue an instruction that is no sentence: 'The capital of France is'.
-        whole = instruction.rstrip().endswith((".", "?", "!", "。", "？", "！"))
+        whole = candidate.instruction.rstrip().endswith((".", "?", "!", "。", "？", "！"))
         return Verdict("echo", "begins with the instruction") if whole else PASS
 
 
 class CutOff:
     """'cut_off': the output has an unclosed code block, or its last line, of eight words or more, stops too early."""
 
-    def check_instance(self, instruction: str, instance: Instance) -> Verdict:
-        text = instance.output.rstrip()
+    async def check_answer(self, candidate: Candidate, example: Example, ask: Ask) -> Verdict:
+        text = example.output.rstrip()
         if len(_FENCE.findall(text)) % 2:
             return Verdict("cut_off", "a code block isn't closed")
         # Skip a last line that ends in code or a full stop, or is too short to be prose.

@@ -14,7 +14,9 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
-from ..core.tasks import PASS, Instance, Verdict
+from ..core.prompts import Ask
+from ..core.records import Example
+from ..core.tasks import PASS, Candidate, Verdict
 from .answers import without_code
 
 MOST_CHARACTERS = 2000
@@ -45,10 +47,10 @@ _BULLET = re.compile(r"^\s*(?:[-*•+]\s+|\(?\d{1,3}[.)、]\s+|[>#]+\s*)+")
 class WrongArithmetic:
     """Rejects false equations. Quotients and decimals may be rounded to the digits shown; integers must be exact."""
 
-    def check_instance(self, instruction: str, instance: Instance) -> Verdict:
-        wrong = first_wrong(instance.output)
+    async def check_answer(self, candidate: Candidate, example: Example, ask: Ask) -> Verdict:
+        wrong = first_wrong(example.output)
         # A task that contains a false equation itself asks to correct it, or is a riddle.
-        if wrong is None or first_wrong(f"{instruction}\n{instance.input}") is not None:
+        if wrong is None or first_wrong(f"{candidate.instruction}\n{example.given}") is not None:
             return PASS
         return Verdict("wrong_arithmetic", wrong)
 

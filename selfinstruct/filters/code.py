@@ -13,7 +13,9 @@ import textwrap
 import warnings
 from collections.abc import Iterator
 
-from ..core.tasks import PASS, Instance, Verdict
+from ..core.prompts import Ask
+from ..core.records import Example
+from ..core.tasks import PASS, Candidate, Verdict
 
 MOST_CHARACTERS = 100_000
 """Longer blocks are not parsed."""
@@ -31,10 +33,10 @@ _STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 class BadCode:
     """Rejects the first bad block; the detail gives its number and the parser's message."""
 
-    def check_instance(self, instruction: str, instance: Instance) -> Verdict:
-        if "```" not in instance.output and "~~~" not in instance.output:
+    async def check_answer(self, candidate: Candidate, example: Example, ask: Ask) -> Verdict:
+        if "```" not in example.output and "~~~" not in example.output:
             return PASS
-        for number, (kind, code) in enumerate(blocks_of(instance.output), 1):
+        for number, (kind, code) in enumerate(blocks_of(example.output), 1):
             if len(code) > MOST_CHARACTERS or not code.strip():
                 continue
             wrong = python_error(code) if kind in _PYTHON else json_error(code) if kind == "json" else None

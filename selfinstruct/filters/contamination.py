@@ -12,7 +12,9 @@ from typing import Annotated
 from pydantic import Field
 
 from ..config.fields import Free, Names, Section, Share
-from ..core.tasks import PASS, Candidate, Instance, Verdict
+from ..core.prompts import Ask
+from ..core.records import Example
+from ..core.tasks import PASS, Candidate, Verdict
 from .evaluation_sets import Hit, Overlap
 
 
@@ -44,9 +46,9 @@ class Contaminated:
             [("instruction", candidate.instruction), *_with_input(candidate.instruction, candidate.input)]
         )
 
-    def check_instance(self, instruction: str, instance: Instance) -> Verdict:
+    async def check_answer(self, candidate: Candidate, example: Example, ask: Ask) -> Verdict:
         """Check the input only, because the instruction alone has already passed."""
-        return self._judge(list(_with_input(instruction, instance.input)))
+        return self._judge(list(_with_input(candidate.instruction, example.given)))
 
     def _judge(self, texts: list[tuple[str, str]]) -> Verdict:
         for part, text in texts:

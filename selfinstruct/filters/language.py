@@ -16,7 +16,9 @@ from pydantic import Field
 
 from ..config.fields import Names, Section
 from ..core.errors import ConfigError
-from ..core.tasks import PASS, Candidate, Instance, Verdict
+from ..core.prompts import Ask
+from ..core.records import Example
+from ..core.tasks import PASS, Candidate, Verdict
 from ..core.tokens import tokenize
 from .answers import without_code
 
@@ -73,8 +75,8 @@ class AnswerLanguage:
         """As `Language`."""
         self._wanted = _checked("answer_languages", wanted)
 
-    def check_instance(self, instruction: str, instance: Instance) -> Verdict:
-        return _judge("output", without_code(instance.output), self._wanted, LEAST_ANSWER_TOKENS)
+    async def check_answer(self, candidate: Candidate, example: Example, ask: Ask) -> Verdict:
+        return _judge("output", without_code(example.output), self._wanted, LEAST_ANSWER_TOKENS)
 
 
 def _judge(part: str, text: str, wanted: tuple[str, ...], least: int) -> Verdict:

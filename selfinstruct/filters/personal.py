@@ -15,8 +15,10 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from ..config.fields import Section
+from ..core.prompts import Ask
+from ..core.records import Example
 from ..core.shipped import shipped_yaml
-from ..core.tasks import PASS, Candidate, Instance, SeedTask, Verdict
+from ..core.tasks import PASS, Candidate, SeedTask, Verdict
 
 Kind = Literal["email", "phone", "card", "iban", "key"]
 NAMES: dict[Kind, str] = {
@@ -90,9 +92,9 @@ class PersonalData:
         texts = {"instruction": candidate.instruction, "input": candidate.input, "output": candidate.output}
         return self._judge(texts)
 
-    def check_instance(self, instruction: str, instance: Instance) -> Verdict:
+    async def check_answer(self, candidate: Candidate, example: Example, ask: Ask) -> Verdict:
         """Check input and output only, because the instruction has already passed."""
-        return self._judge({"input": instance.input, "output": instance.output})
+        return self._judge({"input": example.given, "output": example.output})
 
     def _judge(self, texts: dict[str, str | None]) -> Verdict:
         for part, text in texts.items():

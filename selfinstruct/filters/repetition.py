@@ -7,7 +7,9 @@ in an answer of a few lines they would reject refrains, tables, and lists of sim
 
 from __future__ import annotations
 
-from ..core.tasks import PASS, Instance, Verdict
+from ..core.prompts import Ask
+from ..core.records import Example
+from ..core.tasks import PASS, Candidate, Verdict
 from ..core.tokens import tokenize
 from .answers import without_code
 
@@ -25,8 +27,8 @@ _STEP, _PROBE = 20, 8
 class Repetition:
     """Rejects periodic stretches outside code blocks, even if the instruction asks to write a sentence 50 times."""
 
-    def check_instance(self, instruction: str, instance: Instance) -> Verdict:
-        tokens = tokenize(without_code(instance.output))[:MOST_TOKENS]
+    async def check_answer(self, candidate: Candidate, example: Example, ask: Ask) -> Verdict:
+        tokens = tokenize(without_code(example.output))[:MOST_TOKENS]
         # A text with a long periodic stretch has few distinct tokens.
         if len(tokens) < LEAST_TOKENS or 2 * len(set(tokens)) > len(tokens):
             return PASS

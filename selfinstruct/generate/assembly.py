@@ -15,15 +15,16 @@ from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
 from ..core.prompts import Asking
 from ..core.tasks import SeedTask
-from ..filters import Checks, Filter, build_checks, rules_of, warnings_about
+from ..filters import AnswerCheck, Checks, Filter, build_checks, rules_of, warnings_about
 from ..filters.evaluation_sets import EvaluationSets, load_sets
-from ..filters.judge import rubric_digest
+from ..filters.judge import comparison_digest, rubric_digest
 from ..seeds.load import load_seeds, seeds_digest, unread_notes
 from ..strategies.factory import build_strategy, factory_of, name_of, options_for
 from ..strategies.protocol import Strategy, purposes_of
 from ..teachers import asked_together, askings_of, check_roles, find_kind
 from ..teachers.counting import bound_of
 from ..teachers.egress import check_teachers
+from .dialogue import dialogue_digest
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,11 @@ class Assembly:
     @cached_property
     def meaning(self) -> dict[str, Any]:
         """The values that decide what the answers are; see `RunConfig.meaning`."""
-        wording = self.strategy.digest
-        if self.config.judge is not None:
-            wording += f", judge {rubric_digest()}"
+        wording, judge, answers = self.strategy.digest, self.config.judge, self.config.answers
+        if judge is not None:
+            wording += f", judge {comparison_digest() if judge.compare else rubric_digest()}"
+        if answers is not None and answers.turns > 1:
+            wording += f", dialogue {dialogue_digest()}"
         return self.config.meaning(seeds_digest(self.seeds), wording, self.sets.digest)
 
     @property
@@ -61,14 +64,18 @@ class Assembly:
 
 
 def assemble(
-    config: RunConfig, *, teacher: Any = None, strategy: Any = None, filters: Sequence[Filter] | None = None
+    config: RunConfig,
+    *,
+    teacher: Any = None,
+    strategy: Any = None,
+    filters: Sequence[Filter | AnswerCheck] | None = None,
 ) -> Assembly:
     """Build the parts of `config`.
 
     Args:
         teacher: An object that replaces the configured teacher, or a mapping of names to objects.
         strategy: A strategy, its class, or a factory called with (config, asking); replaces the configured one.
-        filters: Filters of instructions that replace the configured ones.
+        filters: Filters of instructions, which replace the configured ones, and further checks of answers.
 
     Raises:
         ConfigError: A wrong name, price, or language, or a plug-in that can't be built.
@@ -103,7 +110,9 @@ def assemble(
     sets = load_sets(rules.decontaminate, rules.eval_columns)
     checks = build_checks(config, sets)
     if filters is not None:
-        checks = replace(checks, instructions=list(filters))
+        further: list[Any] = [each for each in filters if hasattr(each, "check_answer")]
+        instructions: list[Any] = [each for each in filters if hasattr(each, "check")]
+        checks = replace(checks, instructions=instructions, answers=[*checks.answers, *further])
     return Assembly(config, seeds, sets, askings, own, prices, build, built, checks)
 
 

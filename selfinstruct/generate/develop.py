@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 from ..ask.asker import Asker
 from ..ask.slots import AskClosed
-from ..core.prompts import Completion, Prompt
-from ..core.tasks import Development, Instance, Record, Scores, storable
+from ..core.prompts import Ask, Completion, Prompt
+from ..core.records import Development, Example, Label, Origin, Record, Response
+from ..core.tasks import storable
 from ..journal.journal import Answer, Journal
-from ..strategies.protocol import Ask, developed
+from ..strategies.protocol import developed
 from .generations import Generations
 from .pool import Admitted, Pool, as_verdict
 from .reasoning_evidence import Evidence, is_only_reasoning, usual_room, with_room
@@ -33,38 +34,58 @@ class Developer:
 
         Raises AskClosed if a question can't be sent any more; the task stays unresolved.
         """
-        text = admitted.candidate.instruction
-        scores: tuple[Scores | None, ...] = ()
+        candidate, evidence = admitted.candidate, admitted.evidence
+        rooms = self._generations.rooms_since(admitted.answer.generation, evidence)
 
-        # Instances: the strategy returns them, the checks keep some.
+        # Examples: the strategy returns them, each with an answer.
         strategies = self._generations.since(admitted.answer)
-        rooms = self._generations.rooms_since(admitted.answer.generation, admitted.evidence)
-        ways = [(partial(developed, s, admitted.candidate), room) for s, room in zip(strategies, rooms, strict=True)]
-        development, asked = await self._ask_once(ways, admitted.evidence)
-        keys = asked.keys
-        written = tuple(Instance(storable(each.input), storable(each.output)) for each in development.instances)
-        kept, rejections = self._pool.checks.keep(text, written, development.truncated)
+        ways = [(partial(developed, s, candidate), room) for s, room in zip(strategies, rooms, strict=True)]
+        development, asked = await self._ask_once(ways, evidence)
+        keys, answers, labels = asked.keys, dict(asked.answers), dict(development.labels)
         if development.error is not None:
-            kept, rejections = (), [as_verdict(development.error)]
+            kept: tuple[Example, ...] = ()
+            rejections = [as_verdict(development.error)]
 
-        # Marks: the judge may reject more of them.
-        elif self._generations.judges:
-            judges = self._generations.judges
-            graders = [(partial(judge.grade, text, kept), room) for room in rooms for judge in judges]
-            (kept, scores, low), judged = await self._ask_once(graders, admitted.evidence)
-            rejections += low
-            keys = [*keys, *judged.keys]
+        # Answers: samples, checks, and a judge's marks decide which to keep.
+        else:
+            author = self._author(admitted, development, asked.answers)
+            examples = [self._prepared(example, author) for example in development.examples]
+            responders = self._generations.responders(self._pool.checks)
+            place = f"{admitted.question}:{admitted.index}"
+            settle = [partial(each.settle, candidate, examples, development.truncated, place) for each in responders]
+            further = [(way, room) for room in rooms for way in settle]
+            settled, asked = await self._ask_once(further, evidence)
+            kept, rejections = settled.kept, settled.refused
+            labels |= settled.labels
+            # The order of concurrent questions is a matter of timing, so they are sorted.
+            keys = [*keys, *(sorted(asked.keys) if responders[-1].asks_at_once else asked.keys)]
+            answers |= asked.answers
 
         # Nothing is stored before every answer is there: a task is resolved as a whole, or not at all.
         if keys:
             self._journal.ledger.developed(admitted.question, admitted.index, keys)
         for part, verdict in enumerate([*rejections, *map(as_verdict, development.lost)]):
-            self._pool.refuse(admitted.question, admitted.index, "instance", text, verdict, part)
+            self._pool.refuse(admitted.question, admitted.index, "instance", candidate.instruction, verdict, part)
         if kept:
-            author = self._author(admitted, development, asked.answers)
-            admitted.record = self._record(admitted, kept, development.is_classification, author, scores)
+            admitted.record = self._record(admitted, kept, labels, answers)
             self._journal.ledger.keep(admitted.record)
         admitted.resolved = True
+
+    def _prepared(self, example: Example, author: str | None) -> Example:
+        """Return an example of a strategy as it is checked and kept. author: the key of an answer that it must name."""
+
+        def text(given: str) -> str:
+            return self._pool.checks.rewritten(storable(given))
+
+        return replace(
+            example,
+            messages=tuple(replace(message, content=text(message.content)) for message in example.messages),
+            responses=tuple(
+                replace(r, text=text(r.text), reasoning=storable(r.reasoning), key=r.key or author, sample=number)
+                for number, r in enumerate(example.responses)
+            ),
+            input=None if example.input is None else text(example.input),
+        )
 
     async def _ask_once(
         self, ways: Sequence[tuple[Callable[[Ask], Awaitable[T]], Room]], evidence: Evidence
@@ -83,47 +104,50 @@ class Developer:
         asked = Asked(self._asker, room, evidence)
         return await newest(asked.ask), asked
 
-    def _author(self, admitted: Admitted, development: Development, answers: dict[str, Answer]) -> Answer | None:
-        """Return the answer that contains the instances, as `Development.output_key` defines it; None if unknown."""
-        key, proposal = development.output_key, admitted.answer
-        if key is None:
-            # Of several answers, any may be the author: a strategy may ask a critic last.
-            first = next(iter(answers.values()), proposal)
-            return first if len(answers) <= 1 else None
-        if key == proposal.completion.key:
-            return proposal
-        if key not in answers:
-            name = self._generations.of(proposal).name
-            raise ValueError(f"strategy {name}: output_key {key!r} is neither the proposal nor an answer to `ask`")
-        return answers[key]
+    def _author(self, admitted: Admitted, development: Development, answers: Mapping[str, Answer]) -> str | None:
+        """Return the key of the answer that counts as the author of a response that names none; None if unknown.
+
+        Raises ValueError if a response names an answer that the strategy can't have.
+        """
+        own = str(admitted.answer.completion.key)
+        for key in (response.key for example in development.examples for response in example.responses):
+            if key is not None and key != own and key not in answers:
+                name = self._generations.of(admitted.answer).name
+                raise ValueError(f"strategy {name}: key {key!r} is neither the proposal nor an answer to `ask`")
+        # Of several answers, any may be the author: a strategy may ask a critic last.
+        return next(iter(answers), own) if len(answers) <= 1 else None
 
     def _record(
         self,
         admitted: Admitted,
-        instances: tuple[Instance, ...],
-        is_classification: bool | None,
-        author: Answer | None,
-        scores: tuple[Scores | None, ...],
+        examples: Sequence[Example],
+        labels: Mapping[str, Label],
+        answers: Mapping[str, Answer],
     ) -> Record:
         proposal = admitted.answer
+        models = {key: _model_of(answer) for key, answer in answers.items()}
+        models[str(proposal.completion.key)] = _model_of(proposal)
+
+        def named(responses: tuple[Response, ...]) -> tuple[Response, ...]:
+            return tuple(replace(each, teacher=models.get(each.key or "", each.teacher)) for each in responses)
+
         return Record(
             id=admitted.id,
             question=admitted.question,
             index=admitted.index,
             instruction=admitted.candidate.instruction,
-            instances=instances,
-            is_classification=is_classification,
-            strategy=self._generations.of(proposal).name,
-            teacher=_model_of(proposal),
-            output_teacher=None if author is None else _model_of(author),
-            prompt_version=proposal.version,
-            demos=proposal.demos,
-            nearest=admitted.nearest,
-            neighbours=admitted.neighbours,
-            mean_similarity=admitted.mean_similarity,
-            # A judge can spell out characters in JSON that no file can keep.
-            scores=tuple(each and replace(each, reason=storable(each.reason)) for each in scores),
-            output_key=None if author is None else author.completion.key,
+            examples=tuple(
+                replace(each, responses=named(each.responses), others=named(each.others)) for each in examples
+            ),
+            origin=Origin(
+                strategy=self._generations.of(proposal).name,
+                teacher=_model_of(proposal),
+                version=proposal.version,
+                demos=proposal.demos,
+            ),
+            novelty=admitted.novelty,
+            facets=proposal.facets,
+            labels=labels,
         )
 
 
@@ -139,20 +163,21 @@ class Asked:
         self.keys: list[str] = []
         self.answers: dict[str, Answer] = {}
 
-    async def ask(self, prompt: Prompt) -> Completion:
+    async def ask(self, prompt: Prompt, sample: int = 0, role: str | None = None) -> Completion:
         """Return the answer from the journal or from a teacher; one that is only reasoning is asked with more room.
 
         Raises AskClosed if there is no answer and none is sent.
         """
+        prompt = replace(prompt, sample=sample, purpose=role or prompt.purpose)
         tokens = self._room(prompt)
         answer, completion = await self._ask(with_room(prompt, tokens))
         if tokens is None and is_only_reasoning(completion) and usual_room(prompt):
             answer, completion = await self._ask(with_room(prompt, usual_room(prompt)))
-        self.answers[self.keys[-1]] = answer
+        self.answers[str(completion.key)] = answer
         return completion
 
     async def _ask(self, prompt: Prompt) -> tuple[Answer, Completion]:
-        key = f"d:{prompt.digest()}"
+        key = prompt.key
         self.keys.append(key)
         answer = self._asker.recall(key) if self._recall_only else await self._asker.ask(key, prompt)
         if answer is None:

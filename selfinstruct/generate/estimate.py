@@ -7,19 +7,21 @@ counted in a rehearsal with the fake teacher.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..ask.prices import price_of
 from ..config.options import teachers_for
 from ..config.run_config import RunConfig
-from ..core.prompts import Prompt, Usage
-from ..core.tasks import Instance, SeedTask
+from ..core.prompts import Asking, Prompt, Usage
+from ..core.records import Example, Response
 from ..filters.judge import Judge
 from ..journal.status import Status
-from ..strategies.material import demonstration, draw_demos
-from ..strategies.protocol import Strategy, preview_prompts, task_tokens
+from ..strategies.material import View, build_source, demonstration
+from ..strategies.protocol import preview_prompts, task_tokens
+from .assembly import Assembly
 from .rehearsal import rehearse
+from .respond import Responder
 
 ACCEPTED = 0.6
 """Share of the requested tasks that are admitted, until the run has measured it."""
@@ -67,18 +69,15 @@ class Estimate:
         return sum(costs) if len(costs) == len(self.shares) else None
 
 
-def estimate(
-    config: RunConfig, seeds: Sequence[SeedTask], strategy: Strategy, past: Status | None = None, *, records: int
-) -> Estimate:
+def estimate(parts: Assembly, past: Status | None = None, *, records: int) -> Estimate:
     """Estimate the requests, tokens and dollars of a start.
 
     Args:
-        config: The run's configuration.
-        seeds: Its seeds.
-        strategy: Its strategy.
+        parts: What the configuration stands for.
         past: The run so far, if it exists. Its own rates are used once it has 20 records of its own.
         records: How many records to estimate for.
     """
+    config = parts.config
     sources = dict.fromkeys(price.source for price in map(price_of, config.all_teachers) if price is not None)
     source = "; ".join(sources) or None
 
@@ -89,7 +88,7 @@ def estimate(
         rates = [(purpose, *_scaled(used, factor)) for purpose, used in past.by_purpose.items()]
         basis = f"the run's own {made:,} records"
     else:
-        rates = list(_expected(config, seeds, strategy, records))
+        rates = list(_expected(parts, records))
         basis = f"{ACCEPTED:.0%} of the tasks asked for are admitted (a guess until the run has 20 records)"
     shares = (PurposeEstimate(*rate, _cost(config, rate[0], rate[2])) for rate in rates)
     return Estimate(tuple(shares), source, basis)
@@ -113,13 +112,12 @@ def _cost(config: RunConfig, purpose: str, usage: Usage) -> float | None:
     return total / weights
 
 
-def _expected(
-    config: RunConfig, seeds: Sequence[SeedTask], strategy: Strategy, records: int
-) -> Iterator[tuple[str, int, Usage]]:
+def _expected(parts: Assembly, records: int) -> Iterator[tuple[str, int, Usage]]:
     """Yield (purpose, requests, usage) for so many records, from sample prompts."""
+    config, seeds, strategy = parts.config, parts.seeds, parts.strategy
     # Proposals: the mean length of ten prompts, and as many questions as the accepted share requires.
-    shown = [demonstration(seed) for seed in seeds]
-    samples = [strategy.propose(draw_demos(config.random_seed, n, strategy, shown, ())) for n in range(10)]
+    source, view = build_source(config, strategy), View([demonstration(seed) for seed in seeds], ())
+    samples = [strategy.propose(source.draw(number, view)) for number in range(10)]
     questions = math.ceil(records / (strategy.tasks_per_question * ACCEPTED))
     written = strategy.tasks_per_question * task_tokens(strategy)
     limit = samples[0].sampling.max_tokens or written
@@ -129,7 +127,8 @@ def _expected(
     # Development: the requests that a rehearsal of the first tasks sent, per record.
     instruction = max(seeds[: len(seeds) // 2 + 1], key=lambda seed: len(seed.instruction)).instruction
     answer_tokens = {each.prompt.purpose: each.answer_tokens for each in preview_prompts(strategy, instruction)}
-    rehearsed = [sent for seed in seeds[:REHEARSED] for sent in rehearse(strategy, seed)]
+    responder = Responder(config, parts.checks, Asking())
+    rehearsed = [sent for seed in seeds[:REHEARSED] for sent in rehearse(strategy, seed, responder)]
     per_record = records / len(seeds[:REHEARSED])
     for purpose in dict.fromkeys(prompt.purpose for prompt, _ in rehearsed):
         own = [(prompt, tokens) for prompt, tokens in rehearsed if prompt.purpose == purpose]
@@ -138,10 +137,13 @@ def _expected(
         usage = Usage(math.ceil(asked * per_record), math.ceil(answered * per_record))
         yield purpose, math.ceil(len(own) * per_record), usage
 
-    # The judge reads every record once.
-    if config.judge is not None:
-        sample = Judge(config, by_schema=False).prompt(seeds[0].instruction, Instance("", "x" * 4 * TOKENS_AN_ANSWER))
-        yield "judge", records, Usage(records * tokens_of(sample), records * TOKENS_A_JUDGEMENT)
+    # The judge reads every answer once.
+    if config.judge is not None and not config.judge.compare:
+        example = Example.of(seeds[0].instruction, "", Response("x" * 4 * TOKENS_AN_ANSWER))
+        sample = Judge(config, by_schema=False).prompt(seeds[0].instruction, example)
+        several = config.answers is not None and config.answers.until == "all"
+        answers = records * (config.answers.samples if several and config.answers else 1)
+        yield "judge", answers, Usage(answers * tokens_of(sample), answers * TOKENS_A_JUDGEMENT)
 
 
 def tokens_of(prompt: Prompt) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from ..config.options import teachers_for
 from ..config.run_config import RunConfig
 from ..core.counted import counted
-from ..filters import Filter, describe_filters
+from ..filters import AnswerCheck, Filter, describe_filters
 from ..journal.folder import Run, foresee_start, has_journal
 from ..teachers.egress import in_clear
 from .assembly import Assembly, assemble
@@ -32,7 +32,11 @@ class Expectation:
 
 
 def check(
-    config: RunConfig, *, teacher: Any = None, strategy: Any = None, filters: Sequence[Filter] | None = None
+    config: RunConfig,
+    *,
+    teacher: Any = None,
+    strategy: Any = None,
+    filters: Sequence[Filter | AnswerCheck] | None = None,
 ) -> Expectation:
     """Validate `config` and its seeds, and estimate what the run will ask and cost. Sends nothing.
 
@@ -48,7 +52,7 @@ def check(
 
     # A target of +500 counts from what is there; a plain target from the records that would be kept.
     there = 0 if past is None else past.records if aim.more is not None else past.records_free
-    expected = estimate(config, parts.seeds, parts.strategy, past, records=aim.target - there)
+    expected = estimate(parts, past, records=aim.target - there)
     usage, cost_usd = expected.usage, expected.cost_usd
     classes = sum(bool(seed.is_classification) for seed in parts.seeds)
     rows = {

@@ -17,12 +17,15 @@ from ..ask.slots import AskClosed
 from ..config.options import TeacherOptions, teachers_for
 from ..config.run_config import RunConfig
 from ..core.prompts import Asking, Prompt
-from ..filters.judge import Judge
+from ..filters import Checks
+from ..filters.judge import Judge, PairwiseJudge
 from ..journal.journal import Answer, Journal
+from ..strategies.material import Source, build_source
 from ..strategies.protocol import Strategy
 from ..teachers import asked_together, asking_of
 from ..teachers.probe import probe_prompt, speaks_schema
 from .reasoning_evidence import Evidence, shows_reasoning, usual_room, with_room
+from .respond import Responder
 
 
 class Generations:
@@ -44,7 +47,10 @@ class Generations:
         self._own = {name: askings[name] for name in own}
         self._strategies: list[Strategy] = []
         self._probed: list[Evidence] = []
-        self.judges: list[Judge] = []
+        self.judges: list[Judge | PairwiseJudge] = []
+        self.source: Source
+        self._asking = Asking()
+        self._responders: list[Responder] = []
         self.chat = True
 
     @property
@@ -74,6 +80,13 @@ class Generations:
         usual = [usual_room(prompt) for each in teachers if each.reasoning_tokens is None and each.label in reason]
         return max([*stated, *usual], default=None)
 
+    def responders(self, checks: Checks) -> Sequence[Responder]:
+        """Return what answers tasks, for every way in which a judge has asked; the last one is the current one."""
+        if not self._responders:
+            judges: Sequence[Judge | PairwiseJudge | None] = self.judges or (None,)
+            self._responders = [Responder(self._configs[-1], checks, self._asking, judge) for judge in judges]
+        return self._responders
+
     def with_probes(self, evidence: Evidence) -> Evidence:
         """Add to `evidence` which teachers' answers to the probe began inside reasoning."""
         inside = evidence.inside.union(*(each.inside for each in self._probed))
@@ -101,16 +114,19 @@ class Generations:
                 purposes = frozenset(json.loads(decided))
             self._probed.append(_read_probes(asker, journal, f"{note}:reasoning", keys, final=current and asker.asks))
             self.chat = asking.propose == "chat"
-            strategies.append(self._build(config, replace(asking, structured=purposes)))
+            self._asking = replace(asking, structured=purposes)
+            strategies.append(self._build(config, self._asking))
             if config.judge is not None:
                 by_schema.append("judge" in purposes)
-        self._strategies = strategies
+        self._strategies, self._responders = strategies, []
+        self.source = build_source(self._configs[-1], strategies[-1])
 
         # The current configuration's judge, asked in the other way too where an earlier generation did.
         if self._configs[-1].judge is not None:
             now = by_schema[-1]
             ways = [*([not now] if (not now) in by_schema else []), now]
-            self.judges = [Judge(self._configs[-1], by_schema=way) for way in ways]
+            make = PairwiseJudge if self._configs[-1].judge.compare else Judge
+            self.judges = [make(self._configs[-1], by_schema=way) for way in ways]
 
     def _probe_key(self, teacher: TeacherOptions, number: int) -> str:
         """Return the key of a teacher's probe in the journal; another model of the same name has another key."""

@@ -16,8 +16,8 @@ from ..ask.prices import prices_of
 from ..ask.slots import AskClosed
 from ..config.run_config import RunConfig, digest_of
 from ..core.errors import ConfigError, UsageError
-from ..core.tasks import Scores
-from ..filters.judge import Agreement, GoldenPair, agreement, rubric_digest
+from ..core.tasks import Verdict
+from ..filters.judge import Agreement, GoldenPair, Judge, agreement, rubric_digest
 from ..journal.folder import open_run
 from ..journal.status import Outcome, note_outcome
 from ..strategies import build_strategy
@@ -50,13 +50,15 @@ def evaluate_judge(config: RunConfig, pairs: Sequence[GoldenPair], *, teacher: A
     """
     if config.judge is None:
         raise ConfigError("judge: the configuration has none; add a section judge, such as judge: {min_score: 3}")
+    if config.judge.compare:
+        raise ConfigError("judge.compare: judge-eval measures marks; evaluate the judge without this key")
     marks, folder = asyncio.run(_marks(config, pairs, teacher))
     return agreement(pairs, marks, config.judge.min_score or LEAST), folder
 
 
 async def _marks(
     config: RunConfig, pairs: Sequence[GoldenPair], teacher: Any
-) -> tuple[list[tuple[Scores | None, Scores | None]], Path]:
+) -> tuple[list[tuple[Verdict | None, Verdict | None]], Path]:
     """Return the marks of the good and the bad answer of each pair, and the folder of the judge's answers."""
     own = own_teachers(teacher, config)
     prices = prices_of(config, own=bool(own))
@@ -75,13 +77,13 @@ async def _marks(
         async with contextlib.AsyncExitStack() as stack:
             asker.open(await enter(stack, teachers, asker))
             await generations.prepare(asker, opened.journal)
-            judge = generations.judges[-1]
+            judge = Judge(config, by_schema=generations.judges[-1].by_schema)
 
             evidence = generations.with_probes(NOTHING)
             room = generations.rooms_since(1, evidence)[-1]
             graded = await asyncio.gather(
                 *(
-                    judge.mark(pair.instruction, pair.instance(good=good), Asked(asker, room, evidence).ask)
+                    judge.mark(pair.instruction, pair.example(good=good), Asked(asker, room, evidence).ask)
                     for pair in pairs
                     for good in (True, False)
                 ),

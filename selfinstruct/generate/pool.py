@@ -1,7 +1,7 @@
 """The pool: every task that may be shown or compared with, and the checks that a candidate must pass to enter it.
 
 It only grows, in question order. `seen_by` returns the pool as it was `lookahead` questions before a question, which
-makes the demonstrations independent of timing.
+makes the material independent of timing.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import logging
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..config.plugins import check_returned
 from ..core.prompts import ending_of
-from ..core.tasks import Arrival, Candidate, Demonstration, Neighbour, Record, Verdict, storable
+from ..core.records import Neighbour, Novelty, Record
+from ..core.tasks import Arrival, Candidate, Demonstration, Material, Verdict, storable
 from ..filters import Checks
 from ..journal.folder import OpenRun
 from ..journal.journal import Answer
 from ..novelty import NoveltyIndex
-from ..strategies.material import demonstration
+from ..strategies.material import View, demonstration
 from ..strategies.protocol import Strategy
 from .reasoning_evidence import NOTHING, Evidence
 
@@ -34,9 +34,9 @@ class Admitted:
     """A candidate in the pool, and what became of it.
 
     question, index, id: the proposal, the position in its answer, and the id of the task. candidate: the task as it was
-    proposed. answer: the answer of the proposal. evidence: what is known of the teachers' reasoning after it. nearest,
-    neighbours, mean_similarity: the most similar texts at admission. resolved: whether nothing more will be asked for
-    it. record: the finished record; None before it is resolved, or if it has no instance.
+    proposed. answer: the answer of the proposal. evidence: what is known of the teachers' reasoning after it. novelty:
+    the most similar texts at admission. resolved: whether nothing more will be asked for it. record: the finished
+    record; None before it is resolved, or if it has no example.
     """
 
     question: int
@@ -45,9 +45,7 @@ class Admitted:
     candidate: Candidate
     answer: Answer
     evidence: Evidence
-    nearest: Neighbour | None
-    neighbours: tuple[Neighbour, ...] = ()
-    mean_similarity: float | None = None
+    novelty: Novelty
     resolved: bool = False
     record: Record | None = None
 
@@ -79,21 +77,25 @@ class Pool:
         self._arrive(0)
         self._shown: list[Demonstration] = []
         self._sizes: list[int] = []
+        self._by_id = {seed.id: seed for seed in self._seeds}
 
     @property
     def consumed(self) -> int:
         """How many questions were consumed; also the number of the next one."""
         return len(self._sizes)
 
-    def seen_by(self, question: int, lookahead: int) -> Sequence[Demonstration]:
-        """Return the machine-made tasks that `question` may show."""
-        before = question - lookahead
-        return self._shown[: self._sizes[before]] if before >= 0 else ()
+    def seen_by(self, question: int, lookahead: int) -> View:
+        """Return what `question` may be made from.
 
-    def seeds_of(self, question: int) -> Sequence[Demonstration]:
-        """Return the seeds that `question` may show: those of its generation and of earlier ones."""
-        there = bisect_right(self._from, question)
-        return self._seeds if there == len(self._seeds) else self._seeds[:there]
+        That is the seeds of its generation and of earlier ones, and the tasks as of `lookahead` questions before.
+        """
+        there, before = bisect_right(self._from, question), question - lookahead
+        seeds = self._seeds if there == len(self._seeds) else self._seeds[:there]
+        return View(seeds, self._shown[: self._sizes[before]] if before >= 0 else ())
+
+    def material(self, answer: Answer) -> Material:
+        """Return the material of an answered question. A text that is gone from the seeds is empty."""
+        return Material(tuple(self._by_id.get(id) or Demonstration(id, "") for id in answer.demos), answer.facets)
 
     def _arrive(self, question: int) -> None:
         """Add the seeds that count from `question`."""
@@ -135,7 +137,8 @@ class Pool:
         if completion.error is not None:
             self.refuse(question, -1, "answer", "", as_verdict(completion.error))
         else:
-            parsed = check_returned(strategy.parse(completion), list, strategy, "parse")
+            material = self.material(answer)
+            parsed = check_returned(strategy.parse(completion, material), list, strategy, "parse")
             found = [check_returned(each, Candidate, strategy, "parse") for each in parsed]
             candidates = [candidate for candidate in found if candidate.error is None]
             lost = [candidate.error for candidate in found if candidate.error is not None]
@@ -185,13 +188,14 @@ class Pool:
         id = f"{self._run_id}-{question}-{index}"
         nearest = self._nearest(question, index, text)
         verdict = Verdict(score=nearest.score, nearest=nearest.id) if nearest else Verdict(score=0.0)
-        admitted = Admitted(question, index, id, candidate, answer, evidence, nearest)
+        novelty = Novelty(nearest)
         if self._neighbours:
             similar = self._index.most_similar(text, self._neighbours)
-            admitted.neighbours, admitted.mean_similarity = similar.neighbours, similar.mean
+            novelty = Novelty(nearest, similar.neighbours, similar.mean)
         self._index.admit(id, text)
         self._shown.append(Demonstration(id, text, candidate.input or "", candidate.output or ""))
-        self.admitted.append(admitted)
+        self._by_id[id] = self._shown[-1]
+        self.admitted.append(Admitted(question, index, id, candidate, answer, evidence, novelty))
         self._journal.ledger.note(question, index, "admission", 0, text, verdict)
 
     def _nearest(self, question: int, index: int, text: str) -> Neighbour | None:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..config.run_config import RunConfig
-from ..core.prompts import Prompt
-from ..filters import Filter
-from ..strategies.material import demonstration, draw_demos
+from ..core.prompts import Asking, Prompt
+from ..filters import AnswerCheck, Filter
+from ..strategies.material import View, build_source, demonstration
 from ..strategies.protocol import preview_prompts
 from .assembly import assemble
 from .rehearsal import rehearse
+from .respond import Responder
 
 
 def preview(
@@ -20,7 +21,7 @@ def preview(
     *,
     teacher: Any = None,
     strategy: Any = None,
-    filters: Sequence[Filter] | None = None,
+    filters: Sequence[Filter | AnswerCheck] | None = None,
 ) -> list[tuple[str, Prompt]]:
     """Return the first `count` proposals and the prompts that develop a task, each with a title. Sends nothing.
 
@@ -28,12 +29,10 @@ def preview(
     """
     parts = assemble(config, teacher=teacher, strategy=strategy, filters=filters)
     made = parts.strategy
-    shown = [demonstration(seed) for seed in parts.seeds]
-    proposals = [
-        (f"proposal {number}", made.propose(draw_demos(config.random_seed, number, made, shown, ())))
-        for number in range(count)
-    ]
+    source, view = build_source(parts.config, made), View([demonstration(seed) for seed in parts.seeds], ())
+    proposals = [(f"proposal {number}", made.propose(source.draw(number, view))) for number in range(count)]
+    responder = Responder(parts.config, parts.checks, Asking())
     # A strategy that declares no examples is rehearsed on the first seed.
     declared = [(each.title, each.prompt) for each in preview_prompts(made, parts.seeds[0].instruction)]
-    rehearsed = [] if declared else [(prompt.purpose, prompt) for prompt, _ in rehearse(made, parts.seeds[0])]
-    return proposals + declared + rehearsed
+    sent = [] if declared else rehearse(made, parts.seeds[0], responder)
+    return proposals + declared + [(prompt.purpose, prompt) for prompt, _ in sent]

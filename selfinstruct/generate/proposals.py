@@ -11,9 +11,9 @@ from ..ask.asker import Asker
 from ..ask.slots import AskClosed
 from ..config.plugins import check_returned
 from ..core.prompts import Prompt
+from ..core.tasks import Material
 from ..journal.folder import OpenRun
 from ..journal.journal import Answer
-from ..strategies.material import draw_demos
 from .generations import Generations
 from .pool import Pool
 from .reasoning_evidence import AHEAD, NOTHING, Evidence, with_room
@@ -91,11 +91,12 @@ class Proposals:
         return True
 
     def _ask(self, number: int) -> asyncio.Task[Answer]:
-        # The demonstrations depend on the number and on the pool `lookahead` questions before, never on timing.
-        strategy = self._generations.current
-        seeds, seen = self._pool.seeds_of(number), self._pool.seen_by(number, self._config.lookahead)
-        demos = draw_demos(self._config.random_seed, number, strategy, seeds, seen)
-        prompt = check_returned(strategy.propose(demos), Prompt, strategy, "propose")
+        # The material depends on the number and on the pool `lookahead` questions before, never on timing.
+        strategy, source = self._generations.current, self._generations.source
+        material = source.draw(number, self._pool.seen_by(number, self._config.lookahead))
+        material = check_returned(material, Material, source, "draw")
+        prompt = check_returned(strategy.propose(material), Prompt, strategy, "propose")
+        prompt = replace(prompt, demos=material.ids, facets=material.facets)
         room = self._generations.rooms_since(1, self._known(number - self._config.lookahead))[-1]
         prompt = with_room(prompt, room(prompt))
         task = asyncio.create_task(self._asker.ask(f"p:{number}", prompt, question=number))

@@ -24,7 +24,7 @@ from ..core.events import Exchange, Progress
 from ..core.prompts import Asking
 from ..core.suggest import closest
 from ..core.version import __version__
-from ..filters import Filter
+from ..filters import AnswerCheck, Filter
 from ..journal.folder import OpenRun, Run, open_run
 from ..journal.seal import is_sealed, seal_of, set_seal
 from ..journal.status import Outcome, note_outcome
@@ -47,7 +47,7 @@ class RunOptions(TypedDict, total=False):
 
     teacher: Teacher | Mapping[str, Teacher] | None
     strategy: Strategy | Callable[[RunConfig, Asking], Strategy] | None
-    filters: Sequence[Filter] | None
+    filters: Sequence[Filter | AnswerCheck] | None
     progress: Callable[[Progress], None] | None
     on_exchange: Callable[[Exchange], object] | None
     handle_signals: bool

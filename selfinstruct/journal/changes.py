@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.fields import MayChange
-from ..config.run_config import digest_of, may_change
+from ..config.run_config import default_of, digest_of, may_change
 from ..core.counted import counted
 from ..core.errors import ConfigChanged, UsageError
 from ..core.tasks import SeedTask
@@ -69,12 +69,13 @@ def change_of(
     # What differs from the newest generation, and whether that may begin a generation.
     last, messages, seed_change = generations[-1], list[str](), compare_seeds(journal.arrivals.known(), seeds)
     meaning = meaning | {"seeds": seeds_digest(seed_change.tasks)}
-    changed = [key for key in sorted(last.meaning.keys() | meaning.keys()) if last.meaning.get(key) != meaning.get(key)]
+    before = {key: default_of(key) for key in meaning} | last.meaning  # the run may be older than a key
+    changed = [key for key in sorted(before.keys() | meaning.keys()) if before.get(key) != meaning.get(key)]
     only_seeds = set(changed) <= {"seeds"}
     possible = all(may_change(key) is MayChange.WITH_A_GENERATION for key in changed)
     possible = possible and not (seed_change.removed or seed_change.edited)
     if not possible or not (only_seeds or new_generation):
-        raise _config_changed(path, _differences(changed, last.meaning, meaning, seed_change), seed_change, possible)
+        raise _config_changed(path, _differences(changed, before, meaning, seed_change), seed_change, possible)
 
     # Open batch jobs can only be collected with the configuration that made them; new seeds don't affect that.
     waiting = journal.jobs.standing()
@@ -87,7 +88,7 @@ def change_of(
     added = seed_change.added
     if added:
         messages.append(f"{counted(len(added), 'new seed')}, {_some([task.id for task in added])}: a new generation")
-    messages += [_line(key, last.meaning, meaning) + ": a new generation" for key in changed if key != "seeds"]
+    messages += [_line(key, before, meaning) + ": a new generation" for key in changed if key != "seeds"]
     return Change(meaning, added, begins=bool(changed), messages=tuple(messages))
 
 

@@ -20,7 +20,8 @@ from typing import Any
 from ..config.run_config import RunConfig
 from ..core import version as _version
 from ..core.errors import RunLocked, SelfInstructError, UsageError, cannot_write
-from ..core.tasks import Arrival, Record, SeedTask
+from ..core.records import Record
+from ..core.tasks import Arrival, SeedTask
 from .changes import Change, change_of, change_of_fork, seeds_in_words
 from .history import NewGeneration
 from .journal import Journal

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core.prompts import Completion, Prompt, Sampling, Usage
 from ..core.reasoning import begins_inside, split_reasoning
-from ..core.tasks import Record
+from ..core.records import Record
 from . import batch_jobs, history, ledger
 from .batch_jobs import Jobs
 from .history import SET_META, History, NewGeneration
@@ -62,8 +62,8 @@ _FORGET = "UPDATE answers SET key = 'failed:' || rowid || ':' || key, question =
 class Answer:
     """An answered question.
 
-    completion: what the teacher returned, with the reasoning separated from the text. demos: the ids of the
-    demonstrations in the prompt. version: the hash of the prompt's wording. generation: the number of the generation
+    completion: what the teacher returned, with the reasoning separated from the text. demos, facets: what the question
+    was made from, see `Prompt`. version: the hash of the prompt's wording. generation: the number of the generation
     that asked the question. teacher: the name of the teacher that answered. begins_inside: whether the text closed
     reasoning that it did not open, because the chat template opens it.
     """
@@ -74,6 +74,7 @@ class Answer:
     generation: int = 1
     teacher: str = ""
     begins_inside: bool = False
+    facets: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class Journal:
         probabilities = json.loads(logprobs) if logprobs else None
         usage = replace(Usage(*tokens), partial=True) if assumed else Usage(*tokens)
         stored = Completion(text, finish, usage, model, error, bool(failed), probabilities, reasoning, key)
-        return _answer(stored, tuple(json.loads(demos)), version, generation, teacher)
+        return _answer(stored, read_material(demos), version, generation, teacher)
 
     async def commit(
         self, key: str, question: int | None, prompt: Prompt, completion: Completion, receipt: Receipt
@@ -161,7 +162,8 @@ class Journal:
         """
         await self._store.commit(self._row(key, question, prompt, completion, receipt))
         generation = self.history.generation_of(key)
-        return _answer(replace(completion, key=key), prompt.demos, prompt.version, generation, receipt.teacher)
+        material = (prompt.demos, prompt.facets)
+        return _answer(replace(completion, key=key), material, prompt.version, generation, receipt.teacher)
 
     def note_failure(self, key: str, prompt: Prompt, completion: Completion, receipt: Receipt) -> None:
         """Write what a question has cost that got no answer, with the next commit. The arguments are as in `commit`."""
@@ -172,7 +174,9 @@ class Journal:
     ) -> Statement:
         # In the order of `ANSWER_COLUMNS`.
         generation, usage, logprobs = self.history.generation_of(key), completion.usage, completion.logprobs
-        sent = (prompt.purpose, self.sent.json_of(prompt), json.dumps(prompt.demos), prompt.version)
+        # ["seed_1", "ab12-0-3", {"topic": "law"}]: the ids of the demonstrations, and the facets if there are any
+        material = json.dumps([*prompt.demos, *([dict(prompt.facets)] if prompt.facets else [])])
+        sent = (prompt.purpose, self.sent.json_of(prompt), material, prompt.version)
         returned = (completion.text, completion.finish_reason, completion.error, int(completion.failed))
         probabilities = json.dumps(dict(logprobs)) if logprobs else None
         tokens = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
@@ -307,14 +311,28 @@ class Journal:
         self._store.close()
 
 
-def _answer(stored: Completion, demos: tuple[str, ...], version: str, generation: int, teacher: str) -> Answer:
+def read_material(stored: str) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """Return the ids of the demonstrations, and the facets, from the column `demos`."""
+    values = json.loads(stored)
+    facets = values.pop() if values and isinstance(values[-1], dict) else {}
+    return tuple(values), facets
+
+
+def _answer(
+    stored: Completion,
+    material: tuple[tuple[str, ...], Mapping[str, str]],
+    version: str,
+    generation: int,
+    teacher: str,
+) -> Answer:
     """The answer as its readers get it: the row keeps the text as it came, with any reasoning in it."""
+    demos, facets = material
     reasoning, text = split_reasoning(stored.text)
     if text == stored.text:
-        return Answer(stored, demos, version, generation, teacher)
+        return Answer(stored, demos, version, generation, teacher, facets=facets)
     every = "\n".join(part for part in (stored.reasoning, reasoning) if part)
     completion = replace(stored, text=text, reasoning=every)
-    return Answer(completion, demos, version, generation, teacher, begins_inside(stored.text))
+    return Answer(completion, demos, version, generation, teacher, begins_inside(stored.text), facets)
 
 
 def aside(key: str) -> str:

@@ -11,9 +11,11 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from ..core.tasks import Record, Verdict
+from ..core.errors import UsageError
+from ..core.records import Record
+from ..core.tasks import Verdict
 from .store import Store
 
 TABLES = (
@@ -72,7 +74,7 @@ class Ledger:
 
     def keep(self, record: Record) -> None:
         """Write a finished record with the next commit."""
-        value = _RECORD.dump_json(record).decode()
+        value = _RECORD.dump_json(record, exclude_defaults=True).decode()
         self._store.note((_PUT_RECORD, (record.question, record.index, value, self.start)))
 
     def developed(self, question: int, index: int, keys: Sequence[str]) -> None:
@@ -108,12 +110,21 @@ class Ledger:
         rows = self._store.rows(
             "SELECT record FROM records ORDER BY question, idx LIMIT ?", (-1 if limit is None else limit,)
         )
-        return (_RECORD.validate_json(value) for (value,) in rows)
+        return (self._read(value) for (value,) in rows)
 
     def record(self, question: int, index: int) -> Record | None:
         """Return the finished record of a task, or None."""
         row = self._store.row("SELECT record FROM records WHERE question = ? AND idx = ?", (question, index))
-        return None if row is None else _RECORD.validate_json(row[0])
+        return None if row is None else self._read(row[0])
+
+    def _read(self, value: str) -> Record:
+        try:
+            return _RECORD.validate_json(value)
+        except ValidationError:
+            raise UsageError(
+                f"{self._store.path}: another version wrote these records; run `selfinstruct generate` again, which "
+                "writes them anew from the answers and asks nothing twice"
+            ) from None
 
     def finished(self) -> int:
         """Return the number of finished records."""

@@ -19,7 +19,7 @@ from itertools import takewhile
 
 from ..config.options import TeacherOptions
 from ..config.run_config import RunConfig
-from ..core.tasks import Record
+from ..core.records import Record
 from .journal import Journal
 from .snapshot import Snapshot
 
@@ -60,7 +60,7 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Lineage:
     """What the journal knows about one record besides the record itself.
 
     questions: keys in `answers`: the proposal, then the questions that developed the task. prompt_hash: the hash of the
@@ -113,7 +113,7 @@ class Paid:
 
 
 class Trail:
-    """The origins and costs of a run's records, read from its journal once and at one instant."""
+    """The lineages and costs of a run's records, read from its journal once and at one instant."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._run = run = snapshot.run
@@ -136,12 +136,12 @@ class Trail:
         }
         self._users = Counter(key for keys in self._developments.values() for key in set(keys))  # each task counts once
 
-    def of(self, record: Record) -> Origin:
-        """Return the origin of a record."""
+    def of(self, record: Record) -> Lineage:
+        """Return the lineage of a record."""
         keys = self.keys(record.question, record.index)
         paid = self._answers[keys[0]]
-        output = self._answers.get(record.output_key or "")
-        return Origin(
+        output = self._answers.get(record.examples[0].responses[0].key or "")
+        return Lineage(
             run_id=self._run.id,
             questions=keys,
             prompt_hash=self._prompts[keys[0]],

@@ -7,16 +7,16 @@ snapshot see the same transaction, whatever another process commits in the meant
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..core.tasks import Record, SeedTask
+from ..core.records import Record
+from ..core.tasks import SeedTask
 from .folder import Run, check_folder, reading
-from .journal import Journal
+from .journal import Journal, read_material
 from .status import Status
 
 # `max` ignores the null reasons of checks that passed.
@@ -223,10 +223,10 @@ class Snapshot:
         last: int | None = self._rows("SELECT max(question) FROM answers")[0][0]
         return last
 
-    def demonstrations(self) -> Iterator[tuple[int, list[str]]]:
+    def demonstrations(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         """Yield each successfully answered question and the ids of its demonstrations."""
         rows = self._rows("SELECT question, demos FROM answers WHERE question IS NOT NULL AND failed = 0")
-        return ((question, json.loads(demos)) for question, demos in rows)
+        return ((question, read_material(demos)[0]) for question, demos in rows)
 
     def questions_showing(self, id: str) -> list[int]:
         """Return the questions that showed a text as a demonstration, in order."""

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..core.errors import UsageError
-from ..core.tasks import Neighbour, Verdict
+from ..core.records import Neighbour
+from ..core.tasks import Verdict
 from ..core.tokens import tokenize
 from .brute import MOST_WORDS, BruteEngine
 from .score import refusal_cutoff, rouge_l

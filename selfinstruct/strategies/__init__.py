@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .alpaca import Alpaca
 from .factory import STRATEGIES, build_strategy
-from .protocol import Ask, Strategy
+from .protocol import Strategy
 from .self_instruct import SelfInstruct
 
-__all__ = ["STRATEGIES", "Alpaca", "Ask", "SelfInstruct", "Strategy", "build_strategy"]
+__all__ = ["STRATEGIES", "Alpaca", "SelfInstruct", "Strategy", "build_strategy"]

@@ -7,7 +7,7 @@ token limit truncated is dropped. A task needs no further request.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -17,8 +17,9 @@ from ..config.fields import PerGeneration
 from ..config.options import StrategyOptions
 from ..config.run_config import RunConfig
 from ..config.sections import SamplingConfig
-from ..core.prompts import Asking, Completion, Message, Prompt, Sampling
-from ..core.tasks import Candidate, Demonstration, Development, Instance
+from ..core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling
+from ..core.records import Development, Example, Response
+from ..core.tasks import Candidate, Demonstration, Material
 from .few_shot import schema_of
 from .reading.lines import Extract, without_nothing
 from .reading.loose_json import as_text, read_fields
@@ -71,9 +72,9 @@ class Alpaca:
         rest = PUBLISHED_TASKS - self.seed_demos - self.machine_demos
         self.tasks_per_question = options.tasks_per_question or max(rest, 1)
 
-    def propose(self, demos: Sequence[Demonstration]) -> Prompt:
+    def propose(self, material: Material) -> Prompt:
         """Return a prompt with the rules, which are the same for every question, then the demonstrations."""
-        wording = self._wording
+        wording, demos = self._wording, material.demos
         completions = self._asking.propose == "completions"
         structured = self._asking.by_schema("propose")
         first = len(demos) + 1
@@ -98,12 +99,11 @@ class Alpaca:
             messages=(Message("system", rules), Message("user", user)),
             sampling=self._sampling.over(published),
             endpoint=self._asking.propose,
-            demos=tuple(demo.id for demo in demos),
             version=self.digest,
             schema=SCHEMA if structured else None,
         )
 
-    def parse(self, completion: Completion) -> list[Candidate]:
+    def parse(self, completion: Completion, material: Material) -> list[Candidate]:
         """Return the tasks of a response in order, then what is in none of them, as candidates with an `error`.
 
         A task without an output has output None. If the token limit truncated a plain-text response, the last task is
@@ -131,10 +131,11 @@ class Alpaca:
                 read.lose("left_out", as_text(fields))
         return [*(task for task in tasks if task.instruction), *(Candidate("", error=error) for error in read.lost)]
 
-    async def develop(self, candidate: Candidate, ask: Callable[[Prompt], Awaitable[Completion]]) -> Development:
-        """Return the instance that came with the task; sends no request."""
-        instance = Instance(candidate.input or "", candidate.output or "")
-        return Development((instance,), truncated=candidate.truncated, output_key=candidate.key)
+    async def develop(self, candidate: Candidate, ask: Ask) -> Development:
+        """Return the example that came with the task; sends no request."""
+        answer = Response(candidate.output or "", key=candidate.key)
+        example = Example.of(candidate.instruction, candidate.input or "", answer)
+        return Development((example,), truncated=candidate.truncated)
 
     def _show(self, demos: Sequence[Demonstration], structured: bool) -> str:
         """Write the demonstrations in the format of the response: one JSON object per line, or numbered blocks."""

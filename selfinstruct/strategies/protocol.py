@@ -5,15 +5,14 @@ Also reads the optional members of a strategy, with a default for each.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from ..config.plugins import check_returned
-from ..core.prompts import Completion, Prompt
-from ..core.tasks import Candidate, Demonstration, Development
-
-Ask = Callable[[Prompt], Awaitable[Completion]]
+from ..core.prompts import Ask, Completion, Prompt
+from ..core.records import Development
+from ..core.tasks import Candidate, Material
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +49,19 @@ class Strategy(Protocol):
     machine_demos: int
     tasks_per_question: int
 
-    def propose(self, demos: Sequence[Demonstration]) -> Prompt:
-        """Return the prompt for new tasks, with `demos` in order."""
+    def propose(self, material: Material) -> Prompt:
+        """Return the prompt for new tasks, which shows `material.demos` in order."""
 
-    def parse(self, completion: Completion) -> list[Candidate]:
+    def parse(self, completion: Completion, material: Material) -> list[Candidate]:
         """Return the tasks of a response in order, or an empty list when none can be parsed. Never raises.
+
+        `material` is what the question was made from, also when an earlier start asked it.
 
         A candidate with an `error` is no task: it names a part of the response that is in none, for a verdict.
         """
 
     async def develop(self, candidate: Candidate, ask: Ask) -> Development:
-        """Return the instances of an admitted candidate; send every request through `ask`."""
+        """Return the examples of an admitted candidate; send every request through `ask`."""
 
 
 def preview_prompts(strategy: Strategy, instruction: str) -> Sequence[PreviewPrompt]:

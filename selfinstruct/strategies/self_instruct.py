@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, Any
@@ -19,8 +18,9 @@ from ..config.fields import PerGeneration
 from ..config.options import StrategyOptions
 from ..config.run_config import RunConfig
 from ..config.sections import SamplingConfig
-from ..core.prompts import Asking, Completion, Endpoint, Message, Prompt, Sampling
-from ..core.tasks import Candidate, Demonstration, Development, Instance
+from ..core.prompts import Ask, Asking, Completion, Endpoint, Message, Prompt, Sampling
+from ..core.records import Development, Example, Response
+from ..core.tasks import Candidate, Material
 from .few_shot import INSTANCES, INSTRUCTIONS, classify_prefix, instances_prefix
 from .protocol import PreviewPrompt
 from .reading.lines import Extract, without_nothing
@@ -84,10 +84,10 @@ class SelfInstruct:
 
     # --- step 1 -------------------------------------------------------------------------------
 
-    def propose(self, demos: Sequence[Demonstration]) -> Prompt:
+    def propose(self, material: Material) -> Prompt:
         """Return a prompt with a numbered list of the demonstrations, which the model continues."""
         wording, completions = self._wording, self._asking.propose == "completions"
-        structured = self._asking.by_schema("propose")
+        structured, demos = self._asking.by_schema("propose"), material.demos
         # 'Task 1: Plan a trip\n' for completions, '1. Plan a trip\n' for chat.
         line = "propose_text_line" if completions else "propose_line"
         shown = "".join(
@@ -116,12 +116,11 @@ class SelfInstruct:
             ),
             sampling=self._sampling("propose", self._asking.propose, "\n\n", f"\n{past_last}"),
             endpoint=self._asking.propose,
-            demos=tuple(demo.id for demo in demos),
             version=self.digest,
             schema=INSTRUCTIONS if structured else None,
         )
 
-    def parse(self, completion: Completion) -> list[Candidate]:
+    def parse(self, completion: Completion, material: Material) -> list[Candidate]:
         """Return the listed instructions, then what is in none of them, as candidates with an `error`.
 
         If the token limit truncated a list, the last instruction is marked `truncated`. Of truncated JSON, only closed
@@ -142,7 +141,7 @@ class SelfInstruct:
             found[-1] = replace(found[-1], truncated=True)
         return found + [Candidate("", error=error) for error in read.lost]
 
-    async def develop(self, candidate: Candidate, ask: Callable[[Prompt], Awaitable[Completion]]) -> Development:
+    async def develop(self, candidate: Candidate, ask: Ask) -> Development:
         """Ask whether the task is a classification, then request instances. A failed response becomes `error`."""
         answer = await ask(self.classify(candidate.instruction))
         if answer.error:
@@ -150,8 +149,8 @@ class SelfInstruct:
         classification = self.is_classification(answer)
         answer = await ask(self.request_instances(candidate.instruction, classification))
         if answer.error:
-            return Development((), classification, error=answer.error)
-        return self.read_instances(answer, classification)
+            return Development((), error=answer.error)
+        return self.read_instances(answer, candidate.instruction, classification)
 
     def preview(self, instruction: str) -> list[PreviewPrompt]:
         """Return every prompt that `develop` may send for `instruction`."""
@@ -225,17 +224,17 @@ class SelfInstruct:
     def _instances_sampling(self) -> Sampling:
         return self._sampling("instances", self._asking.instances, self._wording.before("task"))
 
-    def read_instances(self, completion: Completion, classification: bool) -> Development:
-        """Return the instances of a response, at most `max_instances`.
+    def read_instances(self, completion: Completion, instruction: str, classification: bool) -> Development:
+        """Return the instances of a response as examples of `instruction`, at most `max_instances`.
 
         The result is `truncated` if the token limit cut the last instance. Of truncated JSON, only closed instances
         are read.
         """
-        text = completion.text
+        text, labels = completion.text, {"is_classification": classification}
         # A direct response is the output itself.
         if self._asking.direct and not classification:
-            found = (Instance("", text.strip()),)
-            return Development(found, classification, completion.truncated, output_key=completion.key)
+            answer = Response(text.strip(), key=completion.key, reasoning=completion.reasoning)
+            return Development((Example.of(instruction, "", answer),), labels, completion.truncated)
         # {"instances": [{"input": "...", "output": "..."}]}
         names = LABEL_FIRST if classification else EXAMPLE
         read: Extract[Any] = Extract()
@@ -254,8 +253,11 @@ class SelfInstruct:
         outputs = [block.get("label" if classification else "output") or "" for block in read.items]
         if classification:
             outputs = ["" if label.strip() == self._wording["no_input"] else label for label in outputs]
-        instances = tuple(map(Instance, inputs[: self._max], outputs))
-        return Development(instances, classification, truncated, None, completion.key, tuple(read.lost))
+        examples = tuple(
+            Example.of(instruction, given, Response(output, key=completion.key))
+            for given, output in zip(inputs[: self._max], outputs, strict=False)
+        )
+        return Development(examples, labels, truncated, lost=tuple(read.lost))
 
     def _own_part(self, text: str) -> tuple[str, bool]:
         """Cut a continuation where the next task begins, because not every server honors the published stop sequence.

@@ -26,7 +26,7 @@ _SPLIT = re.compile(r"(train|test|validation|valid|dev)(?![a-z])", re.IGNORECASE
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TableSource:
     """A table: its name in messages, its path (for the hub, the dataset's name) and its kind."""
 
     name: str
@@ -34,16 +34,16 @@ class Source:
     kind: Literal["stdin", "file", "folder", "hub"]
 
 
-def find_source(source: str) -> Source:
+def find_source(source: str) -> TableSource:
     """Return the table that `source` names; '-' is standard input. Raises UsageError if there is no such table."""
     if source == "-":
-        return Source("standard input", source, "stdin")
+        return TableSource("standard input", source, "stdin")
     if os.path.isdir(source):
-        return Source(source, source, "folder")
+        return TableSource(source, source, "folder")
     if os.path.exists(source):
-        return Source(source, source, "file")
+        return TableSource(source, source, "file")
     if _HUB_NAME.fullmatch(source) and not source.lower().endswith(DATA_SUFFIXES):
-        return Source(source, source, "hub")
+        return TableSource(source, source, "hub")
     raise UsageError(f"{source}: no such file or folder; check the path ('-' reads standard input)")
 
 
@@ -71,7 +71,7 @@ def read_rows(source: str) -> Iterator[Row]:
 
 
 def read_chunks(
-    source: Source, columns: Collection[str] | None = None, splits: Sequence[str] = ("train",)
+    source: TableSource, columns: Collection[str] | None = None, splits: Sequence[str] = ("train",)
 ) -> Iterator[Chunk]:
     """Yield the rows of `source` in order, in chunks; raises like `read_rows`.
 
@@ -90,7 +90,7 @@ def read_chunks(
         yield from _file_chunks(source, columns)
 
 
-def _file_chunks(source: Source, columns: Collection[str] | None) -> Iterator[Chunk]:
+def _file_chunks(source: TableSource, columns: Collection[str] | None) -> Iterator[Chunk]:
     path = Path(source.path)
     suffix = path.suffix.lower()
     try:

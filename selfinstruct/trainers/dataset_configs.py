@@ -11,7 +11,7 @@ from typing import Any
 from ..core.bounded_yaml import MAX_CHARS, BoundedLoader
 from ..core.errors import UsageError
 from ..core.suggest import closest
-from ..tables import Row, Source, find_source, read_chunks
+from ..tables import Row, TableSource, find_source, read_chunks
 
 _SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 # The name of a split in a path: 'data/test-00000.parquet' is of split 'test', 'latest.jsonl' of none.
@@ -23,7 +23,7 @@ class Split:
     """One split of a config, and its files."""
 
     name: str
-    sources: tuple[Source, ...]
+    sources: tuple[TableSource, ...]
 
     def rows(self, columns: set[str] | None = None) -> Iterator[Row]:
         """Yield the rows in order, in chunks; Parquet yields only `columns`, if it has all of them."""
@@ -66,7 +66,7 @@ def as_lines(config: Config) -> Config:
         file = Path(split.sources[0].path).parent / f"{split.name}.jsonl"
         if not file.is_file():
             return split
-        return Split(split.name, (Source(f"{file.parent.name}/{file.name}", str(file), "file"),))
+        return Split(split.name, (TableSource(f"{file.parent.name}/{file.name}", str(file), "file"),))
 
     return Config(config.name, tuple(lines(split) for split in config.splits))
 
@@ -123,7 +123,7 @@ def _config(folder: Path, entry: dict[str, Any]) -> Config:
 def _splits(folder: Path, files: list[tuple[str, Path]]) -> tuple[Split, ...]:
     splits = sorted({split for split, _ in files}, key=lambda split: (split != "train", split))
     return tuple(
-        Split(split, tuple(Source(str(f.relative_to(folder)), str(f), "file") for s, f in files if s == split))
+        Split(split, tuple(TableSource(str(f.relative_to(folder)), str(f), "file") for s, f in files if s == split))
         for split in splits
     )
 

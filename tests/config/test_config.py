@@ -29,6 +29,7 @@ from selfinstruct.config.run_config import (
 )
 from selfinstruct.core.errors import ConfigError, SelfInstructError
 from selfinstruct.core.prompts import Sampling
+from selfinstruct.dataset.formats import ChatOptions
 from selfinstruct.filters import instruction_filters
 from selfinstruct.seeds.load import load_seeds
 from selfinstruct.strategies.self_instruct import SelfInstructOptions
@@ -405,7 +406,7 @@ def test_a_strict_type_checker_accepts_user_code(tmp_path: Path) -> None:
         (
             "dataset.formats=[alpaca, messages]",
             "dataset.formats",
-            (FormatOptions(kind="alpaca"), FormatOptions(kind="messages")),
+            (FormatOptions(kind="alpaca"), ChatOptions(kind="messages")),
         ),
         ("dataset.title=a=b", "dataset.title", "a=b"),
         ("dataset.title=50% of [it", "dataset.title", "50% of [it"),
@@ -564,6 +565,8 @@ MEANT: dict[str, Any] = {
     "teacher.roles": ["propose"],
     "teachers": [{"model": "other"}],
     "judge": {"min_score": 3.0},
+    "answers": {"samples": 7},
+    "source": "a.b:C",
     "filters.min_words": 7,
     "filters.max_words": 77,
     "filters.keywords": ["other"],
@@ -626,7 +629,7 @@ def test_every_key_declares_when_it_may_change(key: str) -> None:
     section = key.partition(".")[0]
     if key in FREE:
         expected = MayChange.AT_ANY_START
-    elif section in ("seeds", "strategy", "teacher", "teachers"):
+    elif section in ("seeds", "strategy", "source", "teacher", "teachers"):
         expected = MayChange.WITH_A_GENERATION
     elif key in REFILTER or section == "filters":
         expected = MayChange.WITH_A_REFILTER
@@ -638,6 +641,8 @@ def test_every_key_declares_when_it_may_change(key: str) -> None:
 def test_a_section_decides_for_the_keys_that_declare_nothing() -> None:
     assert may_change("judge.min_score") is MayChange.WITH_A_REFILTER
     assert may_change("judge.temperature") is may_change("judge") is MayChange.WITH_A_NEW_RUN
+    assert may_change("judge.compare") is may_change("answers.samples") is MayChange.WITH_A_NEW_RUN
+    assert may_change("answers.keep") is MayChange.WITH_A_REFILTER
     assert may_change("teachers.gpt-4.1.weight") is MayChange.WITH_A_GENERATION
     assert may_change("teachers.gpt-4.1.max_rpm") is MayChange.AT_ANY_START
 

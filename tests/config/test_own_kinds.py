@@ -33,7 +33,7 @@ class Shouting(Alpaca):
         self.mark = ShoutingOptions.of(config.strategy).mark
 
     async def develop(self, candidate, ask):
-        return si.Development((si.Instance("", "Answer" + self.mark),))
+        return si.Development((si.Example.of(candidate.instruction, "", si.Response("Answer" + self.mark)),))
 
 
 class Plain(Alpaca):
@@ -69,8 +69,8 @@ class PairOptions(si.FormatOptions):
     joint: str = " / "
 
 
-def row(example, wording):
-    return {"pair": example.instruction + PairOptions.of(wording.options).joint + example.output}
+def row(record, example, wording):
+    return {"pair": record.instruction + PairOptions.of(wording.options).joint + example.output}
 
 
 Pair = si.Format(row, {"pair": "string"}, Options=PairOptions)
@@ -137,14 +137,14 @@ def test_options_are_kept_for_a_class_passed_in(make_config: Make) -> None:
 
     config = make_config(target=3, strategy={"kind": "own_kinds:Shouting", "mark": "??"})
     done = si.run(config, strategy=own_kinds.Shouting)
-    assert {record.instances[0].output for record in done.records()} == {"Answer??"}
+    assert {record.examples[0].output for record in done.records()} == {"Answer??"}
 
 
 @pytest.mark.parametrize(
     ("code", "changes", "message"),
     [
         (
-            'Odd = si.Format(lambda e, w: {"z": e.output}, {"q": "string"})',
+            'Odd = si.Format(lambda r, e, w: {"z": e.output}, {"q": "string"})',
             {"dataset": {"formats": ["own_kinds:Odd"]}},
             r"dataset\.formats: a row has the columns z, its features are q",
         ),
@@ -164,12 +164,12 @@ def test_options_are_kept_for_a_class_passed_in(make_config: Make) -> None:
             r"strategy: own_kinds:Bare\.name must be str",
         ),
         (
-            "class Odd(Plain):\n    def propose(self, demos): return 'Write tasks.'",
+            "class Odd(Plain):\n    def propose(self, material): return 'Write tasks.'",
             {"strategy": "own_kinds:Odd"},
             r"your code, own_kinds:Odd\.propose: must return Prompt \(it returned str\)",
         ),
         (
-            "class Odd(Plain):\n    def parse(self, completion): return ['a task']",
+            "class Odd(Plain):\n    def parse(self, completion, material): return ['a task']",
             {"strategy": "own_kinds:Odd"},
             r"own_kinds:Odd\.parse: must return Candidate \(it returned str\)",
         ),

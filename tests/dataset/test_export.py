@@ -17,10 +17,11 @@ from huggingface_hub import DatasetCard
 from conftest import RECORD
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError, UsageError
-from selfinstruct.core.prompts import Completion, Prompt
-from selfinstruct.core.tasks import Candidate, Development, Instance
+from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling
+from selfinstruct.core.records import Development, Example, Response
+from selfinstruct.core.tasks import Candidate, Material
 from selfinstruct.dataset import FORMATS, to_dataset, write_dataset
-from selfinstruct.dataset.formats import rows_of
+from selfinstruct.dataset.formats import Wording, rows_of
 from selfinstruct.dataset.provenance_columns import ProvenanceColumns
 from selfinstruct.dataset.write import split_of
 from selfinstruct.generate.start import run
@@ -69,18 +70,19 @@ def test_rows_read_with_pandas_alone(made: Run) -> None:
 
 
 def test_rows_of_a_record() -> None:
-    (row,) = rows_of(RECORD, FORMATS["messages"])
+    (row,) = rows_of([RECORD], FORMATS["messages"])
     assert row["messages"] == [
         {"role": "user", "content": "Name the capital.\n\nFrance"},
         {"role": "assistant", "content": "Paris"},
     ]
     assert (row["nearest_id"], row["nearest_score"], row["demonstrations"]) == ("seed_task_1", 0.25, ["seed_task_3"])
-    every = rows_of(RECORD, FORMATS["alpaca"], all_instances=True)
+    every = rows_of([RECORD], FORMATS["alpaca"], wording=Wording(all_examples=True))
     assert [(r["id"], r["input"], r["output"]) for r in every] == [
         ("abc-0-1", "France", "Paris"),
         ("abc-0-1.1", "Peru", "Lima"),
     ]
-    assert "most_similar" in rows_of(RECORD, FORMATS["alpaca"], columns=ProvenanceColumns(neighbours=True))[0]
+    (row,) = rows_of([RECORD], FORMATS["alpaca"], ProvenanceColumns(neighbours=True))
+    assert "most_similar" in row
 
 
 def test_a_record_never_changes_sides_when_the_run_grows(make_config: Callable[..., RunConfig]) -> None:
@@ -155,16 +157,15 @@ class _Hostile:
 
     def __init__(self, *_: object) -> None: ...
 
-    def propose(self, demos: Any) -> Prompt:
-        from selfinstruct.core.prompts import Message, Sampling
+    def propose(self, material: Material) -> Prompt:
+        return Prompt("propose", (Message("user", material.demos[0].instruction),), Sampling(), version="h1")
 
-        return Prompt("propose", (Message("user", demos[0].instruction),), Sampling(), version="h1")
-
-    def parse(self, completion: Completion) -> list[Candidate]:
+    def parse(self, completion: Completion, material: Material) -> list[Candidate]:
         return [Candidate("Say ``` and --- and </script> and \u2028 # Heading {braces} %s now.")]
 
     async def develop(self, candidate: Candidate, ask: Any) -> Development:
-        return Development((Instance("```\n# in\n---", "---\nlicense: mit\n```\n\x1b[31m\u202e"),))
+        output = "---\nlicense: mit\n```\n\x1b[31m\u202e"
+        return Development((Example.of(candidate.instruction, "```\n# in\n---", Response(output)),))
 
 
 def test_what_a_model_wrote_cannot_act_in_the_card(make_config: Callable[..., RunConfig]) -> None:

@@ -17,6 +17,7 @@ import pytest
 from conftest import RECORD, cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError
+from selfinstruct.core.records import Response
 from selfinstruct.dataset import FORMATS, to_dataset, write_dataset
 from selfinstruct.dataset.chat_template import TEMPLATES, load_chat_template
 from selfinstruct.dataset.formats import Wording, rows_of
@@ -32,7 +33,7 @@ ALL = tuple(FORMATS)
 
 def row(format: str, wording: Wording = SYSTEM) -> dict[str, Any]:
     """The row of the shared record, own columns only."""
-    (whole,) = rows_of(RECORD, FORMATS[format], wording=wording)
+    (whole,) = rows_of([RECORD], FORMATS[format], wording=wording)
     return {name: whole[name] for name in FORMATS[format].columns(wording)}
 
 
@@ -91,7 +92,7 @@ def test_a_row_of_each_format(format: str, expected: dict[str, Any]) -> None:
 
 
 def test_openai_rows_hold_messages_and_nothing_else() -> None:
-    (whole,) = rows_of(RECORD, FORMATS["openai"], columns=ProvenanceColumns(neighbours=True), wording=SYSTEM)
+    (whole,) = rows_of([RECORD], FORMATS["openai"], columns=ProvenanceColumns(neighbours=True), wording=SYSTEM)
     assert whole == row("messages")
 
 
@@ -328,8 +329,11 @@ def test_a_bad_template_is_found_before_anything_is_asked(tmp_path: Path, seed_f
 
 
 def test_a_record_of_several_instances_draws_for_each() -> None:
-    many = replace(RECORD, instances=RECORD.instances * 20)
-    rows = rows_of(many, FORMATS["prompt_completion"], True, wording=Wording(published_prompts=True))
+    # The outputs differ, because a record has no two equal examples; prompts don't contain them.
+    outputs = [Response(f"City {n}") for n in range(20)]
+    many = replace(RECORD, examples=tuple(replace(e, responses=(r,)) for r in outputs for e in RECORD.examples))
+    wording = Wording(published_prompts=True, all_examples=True)
+    rows = rows_of([many], FORMATS["prompt_completion"], wording=wording)
     assert len({r["prompt"].replace("Peru", "France") for r in rows}) == len(PUBLISHED)
 
 

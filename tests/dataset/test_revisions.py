@@ -128,7 +128,7 @@ def test_a_teachers_name_cannot_act_in_the_changelog(make_config: MakeConfig) ->
     assert "\u202e" not in text
     assert yaml.safe_load(text.split("---\n", 2)[1])["revision"] == 1
     [revision] = read_revisions(made.dataset_path)
-    assert revision.by == (RevisionSource(1, made.records()[0].teacher, 10),)
+    assert revision.by == (RevisionSource(1, made.records()[0].origin.teacher, 10),)
     assert numbers(write_dataset(made)) == [(1, 10, 10, 0)]
 
 

@@ -118,5 +118,5 @@ def test_killed_every_night_while_seeds_come_in(loopback: Callable[..., Loopback
     since = [generation.first_question for generation in Run(folder).generations]
     for record in Run(folder).records():
         there = sum(record.question >= first for first in since)
-        seen_seeds = {demo for demo in record.demos if demo.startswith("more_")}
+        seen_seeds = {demo for demo in record.origin.demos if demo.startswith("more_")}
         assert seen_seeds <= set().union(*(shown[night] for night in range(1, there + 1)))

@@ -187,7 +187,7 @@ def test_the_key_is_in_no_file_no_output_and_no_argument(name: str, seed_file: P
         assert_harmless(text)
         assert "<html>" not in text
     if name == "it repeats the key everywhere":
-        texts = [str(record.instances) for record in Run(tmp_path / "run").records()]
+        texts = [str(record.examples) for record in Run(tmp_path / "run").records()]
         assert any("Bearer [key]" in text for text in texts), "what the server repeats is kept, without the key"
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from worked import keep
 
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.chat_markers import trim_markers
-from selfinstruct.core.tasks import Candidate, Instance
-from selfinstruct.filters import ANSWER_CHECKS, build_checks
+from selfinstruct.core.tasks import Candidate
+from selfinstruct.filters import ANSWER_CHECKS, build_checks, rules_of
 from selfinstruct.filters.arithmetic import first_wrong
 from selfinstruct.filters.code import json_error, python_error
 from selfinstruct.seeds.load import load_seeds
@@ -24,14 +24,14 @@ SEEDS = Path(__file__).parents[2] / "seeds"
 def judge(output: str, instruction: str = "Tell me about it.", given: str = "", **filters: Any) -> str | None:
     """The reason for which an instance is refused, or None."""
     config = RunConfig.parse({"seeds": "-", "run_dir": "-", "filters": filters})
-    kept, refused = build_checks(config).keep(instruction, [Instance(given, output)], False)
+    kept, refused = keep([(given, output)], instruction=instruction, checks=build_checks(config))
     assert bool(kept) != bool(refused)
     return refused[0].reason if refused else None
 
 
 def detail(output: str, instruction: str = "Tell me about it.") -> str:
     config = RunConfig.parse({"seeds": "-", "run_dir": "-"})
-    return build_checks(config).keep(instruction, [Instance("", output)], False)[1][0].detail
+    return keep([("", output)], instruction=instruction, checks=build_checks(config))[1][0].detail
 
 
 # --- refusals ------------------------------------------------------------------------------------
@@ -149,11 +149,12 @@ def test_a_marker_of_a_chat_template(marker: str) -> None:
     checks = build_checks(RunConfig(seeds="-", run_dir="-"))
     task = Candidate(f"{marker}Name two colors, please.{marker}\n", f"Red.{marker}", f"\n{marker} Blue.")
     assert checks.prepared(task) == Candidate("Name two colors, please.", "Red.", "Blue.")
-    kept, refused = checks.keep("Name two colors.", [Instance(f"Red?{marker}", f"Blue.\n{marker}{marker}")], False)
-    assert (kept, refused) == ((Instance("Red?", "Blue."),), [])
+    pair = (checks.rewritten(f"Red?{marker}"), checks.rewritten(f"Blue.\n{marker}{marker}"))
+    assert keep([pair], instruction="Name two colors.", checks=checks) == ([("Red?", "Blue.")], [])
     assert judge(f"Blue.{marker}user\nAnd red") == "scaffolding"
     for part in ("instruction", "input", "output"):
-        inside = replace(Candidate("Name two colors, please.", "Red.", "Blue."), **{part: f"Blue.{marker}And red."})
+        texts = {"instruction": "Name two colors, please.", "input": "Red.", "output": "Blue."}
+        inside = Candidate(**texts | {part: f"Blue.{marker}And red."})  # type: ignore[arg-type]
         verdict = next(v for check in checks.instructions if not (v := check.check(checks.prepared(inside))).ok)
         assert (verdict.reason, verdict.detail) == ("scaffolding", marker)
 
@@ -464,7 +465,7 @@ def test_an_equation_of_whole_numbers_must_hold_exactly(a: int, b: int, operator
 
 
 def test_every_check_has_a_key_of_its_name_that_is_on() -> None:
-    settings = RunConfig.parse({"seeds": "-", "run_dir": "-"}).filters
+    settings = rules_of(RunConfig.parse({"seeds": "-", "run_dir": "-"}))
     assert all(getattr(settings, name) is True for name in ANSWER_CHECKS)
     assert all(build().__doc__ for build in ANSWER_CHECKS.values())
 
@@ -478,8 +479,9 @@ def test_all_shipped_seeds_pass_every_check(name: str, language: str) -> None:
     }
     checks = build_checks(RunConfig.parse({"seeds": "-", "run_dir": "-", "language": language, "filters": filters}))
     for task in load_seeds(str(SEEDS / f"{name}.jsonl")):
-        kept, refused = checks.keep(task.instruction, task.instances, False)
-        assert kept == task.instances, (task.id, refused)
+        pairs = [(instance.input, instance.output) for instance in task.instances]
+        kept, refused = keep(pairs, instruction=task.instruction, checks=checks)
+        assert kept == pairs, (task.id, refused)
 
 
 @given(

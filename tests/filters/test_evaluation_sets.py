@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, strategies as st
+from worked import keep
 
 import selfinstruct as si
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigChanged, UsageError
-from selfinstruct.core.tasks import Candidate, Instance, Verdict
+from selfinstruct.core.tasks import Candidate, Verdict
 from selfinstruct.core.tokens import tokenize
-from selfinstruct.filters import build_checks
+from selfinstruct.filters import build_checks, rules_of
 from selfinstruct.filters.evaluation_sets import EvaluationQuestion, Overlap, load_sets
 from selfinstruct.filters.evaluation_sets.ngrams import LONG, SHORT, NgramIndex
 
@@ -288,7 +289,8 @@ def test_set(tmp_path: Path) -> Path:
 def contaminated(path: Path, **filters: Any) -> Any:
     values = {"decontaminate": [str(path)], **filters}
     config = RunConfig.parse({"seeds": "-", "run_dir": "-", "filters": values})
-    return build_checks(config, load_sets(config.filters.decontaminate, config.filters.eval_columns))
+    rules = rules_of(config)
+    return build_checks(config, load_sets(rules.decontaminate, rules.eval_columns))
 
 
 def test_instruction_input_and_both_are_compared(test_set: Path) -> None:
@@ -306,8 +308,8 @@ def test_instruction_input_and_both_are_compared(test_set: Path) -> None:
 
 def test_an_input_that_comes_later_is_compared_then(test_set: Path) -> None:
     checks = contaminated(test_set)
-    kept, refused = checks.keep("Solve the riddle.", [Instance(CLIPS, "72"), Instance("1 + 1", "2.")], False)
-    assert kept == (Instance("1 + 1", "2."),)
+    kept, refused = keep([(CLIPS, "72"), ("1 + 1", "2.")], instruction="Solve the riddle.", checks=checks)
+    assert kept == [("1 + 1", "2.")]
     assert [(v.reason, v.nearest) for v in refused] == [("contaminated", f"{test_set}:2")]
     assert refused[0].detail.startswith("1: input: 13-gram: ")
 

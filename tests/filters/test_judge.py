@@ -19,10 +19,12 @@ from conftest import Loopback, cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError, UsageError
 from selfinstruct.core.prompts import Completion, Prompt, Usage
-from selfinstruct.core.tasks import Instance, Scores
+from selfinstruct.core.records import Example, Response
+from selfinstruct.core.tasks import Verdict
 from selfinstruct.filters.judge import CRITERIA, GoldenPair, Judge, agreement, load_golden, read_scores
 from selfinstruct.generate.judge_eval import evaluate_judge
 from selfinstruct.generate.start import run
+from selfinstruct.journal.folder import Run
 from selfinstruct.teachers.fake.teacher import FakeTeacher
 
 MakeConfig = Callable[..., RunConfig]
@@ -49,6 +51,19 @@ def marks(value: int, **others: int) -> str:
     return json.dumps({"reason": "so it is", **dict.fromkeys(CRITERIA, value), **others})
 
 
+def scores(
+    clarity: float, correctness: float, helpfulness: float, safety: float, reason: str = "", judge: str = ""
+) -> Verdict:
+    """A judge's verdict with these marks."""
+    marks = {"clarity": clarity, "correctness": correctness, "helpfulness": helpfulness, "safety": safety}
+    return Verdict(None, reason, sum(marks.values()) / 4, by=judge, marks=marks)
+
+
+def answers_of(done: Run) -> list[Response]:
+    """The answer of each example of a run's records."""
+    return [example.responses[0] for record in done.records() for example in record.examples]
+
+
 # --- reading ------------------------------------------------------------------------------------
 
 
@@ -62,7 +77,7 @@ def marks(value: int, **others: int) -> str:
     ],
 )
 def test_marks_are_read(text: str) -> None:
-    assert read_scores(Completion(text, model="m")) == Scores(5, 4, 3, 2, 'a "quoted" one', "m")
+    assert read_scores(Completion(text, model="m")) == scores(5, 4, 3, 2, 'a "quoted" one', "m")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +89,7 @@ def test_marks_are_read(text: str) -> None:
     ],
 )
 def test_marks_without_json_are_read_too(text: str) -> None:
-    assert read_scores(Completion(text)) == Scores(5, 4, 3, 2)
+    assert read_scores(Completion(text)) == scores(5, 4, 3, 2)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +111,7 @@ def alike(value: Any) -> str:
 def test_the_reason_of_single_quoted_json_ends_at_its_quote(reason: str) -> None:
     marks = ", ".join(f"'{name}': 4" for name in CRITERIA)
     for text in (f"{{'reason': '{reason}', {marks}}}", f"{{{marks}, 'reason': '{reason}'}}"):
-        assert read_scores(Completion(text)) == Scores(4, 4, 4, 4, reason)
+        assert read_scores(Completion(text)) == scores(4, 4, 4, 4, reason)
 
 
 def lines(value: str, separator: str = ": ", before: str = "") -> str:
@@ -122,9 +137,9 @@ def lines(value: str, separator: str = ": ", before: str = "") -> str:
     ],
 )  # fmt: skip
 def test_every_way_to_state_a_mark(text: str) -> None:
-    scores = read_scores(Completion(text))
-    assert scores is not None
-    assert [getattr(scores, name) for name in CRITERIA] == [4, 4, 4, 4]
+    read = read_scores(Completion(text))
+    assert read is not None
+    assert (read.marks, read.score) == (dict.fromkeys(CRITERIA, 4.0), 4.0)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +186,8 @@ def test_reading_never_raises(text: str) -> None:
 
 def test_material_is_filled_in_once_and_literally(make_config: MakeConfig) -> None:
     judge = Judge(make_config(judge={}), by_schema=False)
-    text = judge.prompt("Say {output}.", Instance("{instruction}", "yes {input}")).messages[1].content
+    example = Example.of("Say {output}.", "{instruction}", Response("yes {input}"))
+    text = judge.prompt("Say {output}.", example).messages[1].content
     assert "Say {output}.\n" in text
     assert "\n{instruction}\n" in text
     assert "yes {input}" in text
@@ -201,7 +217,7 @@ def test_what_is_below_the_least_score_is_refused_with_its_marks_and_replaced(ma
     low = Grader(lambda text: marks(2 if sum(map(ord, text)) % 3 == 0 else 5, safety=5))
     done = run(make_config(judge={"min_score": 3.5}, target=30), teacher=low)
     assert (done.outcome.reason, len(done.records())) == ("target", 30)
-    assert all(score is not None and score.mean == 5 for r in done.records() for score in r.scores)
+    assert all((r.mark, r.verdicts["judge"].score) == (5, 5) for r in answers_of(done))
     with sqlite3.connect(done.path / "journal.sqlite") as journal:
         refused = journal.execute("SELECT detail, score FROM verdicts WHERE reason = 'low_score'").fetchall()
     assert refused
@@ -215,7 +231,7 @@ def test_a_judge_that_says_nothing_useful(make_config: MakeConfig, least: float 
     silent = Grader(lambda text: "I would rather not." if sum(map(ord, text)) % 2 else marks(5))
     done = run(make_config(judge=settings, target=20), teacher=silent)
     assert done.outcome.reason == "target"
-    assert any(None in record.scores for record in done.records()) == kept
+    assert any(not r.marks and "judge" not in r.verdicts for r in answers_of(done)) == kept
     assert ("unjudged" in done.status().refused) == (not kept)
     rows = datasets.load_dataset(str(done.dataset_path), split="train")
     assert any(mark is None for mark in rows["judge_clarity"]) == kept
@@ -237,7 +253,7 @@ def test_a_judge_of_its_own_grades_and_nothing_else(make_config: MakeConfig, loo
         {"model": "grader", "base_url": other.base_url, "roles": ["judge"], **alike},
     ]
     done = run(make_config(teachers=teachers, teacher=None, judge={}, target=8))
-    assert {s.judge for r in done.records() for s in r.scores if s} == {"grader"}
+    assert {r.verdicts["judge"].by for r in answers_of(done) if r.marks} == {"grader"}
     with sqlite3.connect(done.path / "journal.sqlite") as journal:
         asked = set(journal.execute("SELECT purpose, teacher FROM answers WHERE purpose <> 'probe'"))
     assert asked == {("propose", "writer"), ("judge", "grader")}
@@ -265,9 +281,9 @@ def test_the_golden_set() -> None:
     assert 12 <= longer <= len(pairs) - 12, "both sides of the question whether length is taken for merit"
 
 
-def score(mean: float) -> Scores:
+def score(mean: float) -> Verdict:
     whole = int(mean)
-    return Scores(whole, whole, whole, whole + round(4 * (mean - whole)))
+    return scores(whole, whole, whole, whole + round(4 * (mean - whole)))
 
 
 def pair(
@@ -283,13 +299,13 @@ def test_agreement_counts() -> None:
     assert {name: (s.right, s.pairs) for name, s in found.by_language.items()} == {"en": (1.0, 2), "zh": (0.5, 1)}
     assert {name: (s.right, s.pairs) for name, s in found.by_flaw.items()} == {"wrong": (1.5, 2), "form": (0.0, 1)}
     assert [(s.right, s.pairs) for s in found.by_length.values()] == [(1.5, 2), (0.0, 1)]
-    assert (found.kept_good, found.kept_bad) == (pytest.approx(1 / 3), pytest.approx(1 / 3))
-    assert found.means == (pytest.approx(10 / 3), pytest.approx(8 / 3))
+    assert (found.kept_good, found.kept_bad) == pytest.approx((1 / 3, 1 / 3))
+    assert found.means == pytest.approx((10 / 3, 8 / 3))
 
 
 def test_the_interval_is_wilsons() -> None:
     found = agreement([pair(n) for n in range(10)], [(score(5), score(1))] * 8 + [(score(1), score(5))] * 2).overall
-    assert found.interval == (pytest.approx(0.490, abs=0.001), pytest.approx(0.943, abs=0.001))
+    assert found.interval == pytest.approx((0.490, 0.943), abs=0.001)
     assert agreement([pair(1)], [(None, None)]).overall.interval is None
 
 

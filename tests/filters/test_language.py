@@ -6,10 +6,11 @@ import importlib.util
 from typing import Any
 
 import pytest
+from worked import keep
 
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError
-from selfinstruct.core.tasks import Candidate, Instance
+from selfinstruct.core.tasks import Candidate
 from selfinstruct.filters import build_checks
 
 pytest.importorskip("lingua")
@@ -79,15 +80,15 @@ def test_another_language_in_an_english_run() -> None:
 
 
 def test_outputs_are_checked_only_where_it_is_asked_for() -> None:
-    english = Instance("", "Spring has come, and the flowers are in bloom everywhere.")
-    short = Instance("", "Python 3")
-    chinese = Instance("", "春天来了，到处都开满了鲜花。")
-    kept = checks(languages=["zh"]).keep("写一首诗", [english, chinese, short], False)[0]
-    assert kept == (english, chinese, short)
-    kept, refused = checks(answer_languages=["zh"]).keep("写一首诗", [english, chinese, short], False)
-    assert kept == (chinese, short)
+    english = ("", "Spring has come, and the flowers are in bloom everywhere.")
+    short = ("", "Python 3")
+    chinese = ("", "春天来了，到处都开满了鲜花。")
+    pairs = [english, chinese, short]
+    assert keep(pairs, instruction="写一首诗", checks=checks(languages=["zh"]))[0] == pairs
+    kept, refused = keep(pairs, instruction="写一首诗", checks=checks(answer_languages=["zh"]))
+    assert kept == [chinese, short]
     assert [(v.reason, v.detail) for v in refused] == [("language", "1: output: en, not zh")]
-    assert checks(answer_languages=["zh", "en"]).keep("写一首诗", [english, chinese], False)[1] == []
+    assert keep([english, chinese], instruction="写一首诗", checks=checks(answer_languages=["zh", "en"]))[1] == []
 
 
 def test_a_verdict_is_the_same_every_time() -> None:

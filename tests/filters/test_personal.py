@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 from typer.testing import CliRunner
+from worked import keep
 
 import selfinstruct as si
 from conftest import cli
@@ -131,13 +132,14 @@ def test_refuse_says_where_and_what_kind_only() -> None:
     assert check.check(Candidate("Write to ann@shop.io and ask.")).detail == "instruction: email"
     verdict = check.check(Candidate("Write a letter.", "", "Ann, ann@shop.io, (415) 867-5309"))
     assert (verdict.reason, verdict.detail) == ("personal_data", "output: email, phone")
-    kept, refused = checks(personal_data="refuse").keep("Write.", [Instance("ann@shop.io", "Dear Ann.")], False)
-    assert (kept, refused[0].detail) == ((), "1: input: email")
+    pairs = [("ann@shop.io", "Dear Ann.")]
+    kept, refused = keep(pairs, instruction="Write.", checks=checks(personal_data="refuse"))
+    assert (kept, refused[0].detail) == ([], "1: input: email")
 
 
 def test_keep_is_the_default() -> None:
-    instance = Instance("", "Write to ann@shop.io.")
-    assert checks().keep("Write.", [instance], False)[0] == (instance,)
+    pair = ("", "Write to ann@shop.io.")
+    assert keep([pair], instruction="Write.", checks=checks())[0] == [pair]
 
 
 class PersonalTeacher:
@@ -179,8 +181,8 @@ def test_redacted_tasks_enter_pool_prompts_and_records_so(make_config: MakeConfi
     assert run.outcome.reason == "target"
     for record in run.records():
         assert record.instruction.startswith("Tell [EMAIL] about ")
-        assert record.instances[0].input == "From [EMAIL]."
-        assert record.instances[0].output.endswith("Call [PHONE].")
+        assert record.examples[0].given == "From [EMAIL]."
+        assert record.examples[0].output.endswith("Call [PHONE].")
     shown = "".join(teacher.asked)
     assert "[EMAIL]" in shown  # the machine-made demonstrations
     assert "@" not in shown
@@ -194,7 +196,7 @@ def test_a_refilter_redacts_what_is_there(make_config: MakeConfig, tmp_path: Pat
     config = make_config(target=10, run_dir=str(tmp_path / "clean"), filters={"personal_data": "redact"})
     after = si.run(config, fork_of=before.path, recall_only=True)
     assert after.outcome.reason == "target"
-    assert all("@" not in f"{record.instruction}{record.instances}" for record in after.records())
+    assert all("@" not in f"{record.instruction}{record.examples}" for record in after.records())
 
 
 # --- seeds -------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from test_loop import Ask, Chain, Counting, grow
 from conftest import Loopback
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
-from selfinstruct.core.tasks import Candidate, Development, Instance
+from selfinstruct.core.records import Development, Example, Response
+from selfinstruct.core.tasks import Candidate
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import Run
 from selfinstruct.journal.provenance import Trail
@@ -30,13 +31,17 @@ async def asked(candidate: Candidate, ask: Ask, purpose: str) -> Completion:
     return await ask(Prompt(purpose, (Message("user", f"{purpose} {candidate.instruction}"),), Sampling(max_tokens=9)))
 
 
+def developed(candidate: Candidate, output: str, key: str | None = None) -> Development:
+    return Development((Example.of(candidate.instruction, "", Response(output, key=key)),))
+
+
 class Reviewed(Chain):
     """Asks a critic after the writer, and takes the output from the writer."""
 
     async def develop(self, candidate: Candidate, ask: Ask) -> Development:
         written = await asked(candidate, ask, "instances")
         await asked(candidate, ask, "classify")
-        return Development((Instance("", written.text),), output_key=written.key)
+        return developed(candidate, written.text, written.key)
 
 
 class ProposedAndReviewed(Chain):
@@ -44,7 +49,7 @@ class ProposedAndReviewed(Chain):
 
     async def develop(self, candidate: Candidate, ask: Ask) -> Development:
         await asked(candidate, ask, "classify")
-        return Development((Instance("", f"Answer to {candidate.instruction}"),), output_key=candidate.key)
+        return developed(candidate, f"Answer to {candidate.instruction}", candidate.key)
 
 
 class StatesNothing(Chain):
@@ -54,7 +59,7 @@ class StatesNothing(Chain):
 
     async def develop(self, candidate: Candidate, ask: Ask) -> Development:
         texts = [(await asked(candidate, ask, purpose)).text for purpose in self.asks_for]
-        return Development((Instance("", " ".join(texts) or f"Answer to {candidate.instruction}"),))
+        return developed(candidate, " ".join(texts) or f"Answer to {candidate.instruction}")
 
 
 class StatesNothingOfOne(StatesNothing):
@@ -67,7 +72,7 @@ class StatesNothingOfTwo(StatesNothing):
 
 class Misstated(Chain):
     async def develop(self, candidate: Candidate, ask: Ask) -> Development:
-        return Development((Instance("", "Fine."),), output_key="d:of another task")
+        return developed(candidate, "Fine.", "d:of another task")
 
 
 class Named(Counting):
@@ -108,11 +113,13 @@ def test_a_record_names_the_author_that_the_strategy_states(
     with read(made) as snapshot:
         trail = Trail(snapshot)
         for record in snapshot.records:
-            assert (record.teacher, record.output_teacher) == ("proposer", author)
-            assert (record.output_key is None) == (author is None)
-            if record.output_key is not None:
-                assert record.output_key in trail.keys(record.question, record.index)
-                answer = snapshot.answer(record.output_key)
+            (example,) = record.examples
+            (response,) = example.responses
+            assert (record.origin.teacher, response.teacher) == ("proposer", author)
+            assert (response.key is None) == (author is None)
+            if response.key is not None:
+                assert response.key in trail.keys(record.question, record.index)
+                answer = snapshot.answer(response.key)
                 assert answer is not None
                 assert answer.teacher == author
     again = run_with(make_config, strategy, recall_only=True)
@@ -120,7 +127,7 @@ def test_a_record_names_the_author_that_the_strategy_states(
 
 
 def test_an_answer_of_another_task_is_no_author(make_config: MakeConfig) -> None:
-    with pytest.raises(ValueError, match="strategy chain: output_key 'd:of another task' is neither the proposal nor"):
+    with pytest.raises(ValueError, match="strategy chain: key 'd:of another task' is neither the proposal nor"):
         run_with(make_config, Misstated)
 
 
@@ -140,7 +147,7 @@ def test_provenance_and_explain_name_the_writer_and_its_host(
     record = made.records()[0]
     story = explain(made, record.id)
     assert isinstance(story, Story)
-    assert f"instances written by writer, in {record.output_key}" in describe(story)
+    assert f"example 1, written by writer, in {record.examples[0].responses[0].key}" in describe(story)
 
 
 def test_a_judge_may_spell_out_half_a_surrogate_pair(make_config: MakeConfig) -> None:
@@ -152,4 +159,5 @@ def test_a_judge_may_spell_out_half_a_surrogate_pair(make_config: MakeConfig) ->
             return replace(answer, text=json.dumps(marks)) if prompt.purpose == "judge" else answer
 
     made = grow(make_config(target=3, judge={"min_score": 3}), Judging("m"), strategy=Chain)
-    assert {score and score.reason for record in made.records() for score in record.scores} == {"Fine ?."}
+    responses = [example.responses[0] for record in made.records() for example in record.examples]
+    assert {response.verdicts["judge"].detail for response in responses} == {"Fine ?."}

@@ -459,7 +459,7 @@ def test_a_fork_knows_how_the_generation_before_asked(make_config: MakeConfig) -
     teacher = {"kind": "fake", "model": "two", "structured": "text"}
     forked = Recorder()
     fork = grow(changed(config, teacher=teacher, run_dir=config.run_dir + "-fork"), forked, fork_of=config.run_dir)
-    assert [record.instances for record in fork.records()] == [record.instances for record in made]
+    assert [record.examples for record in fork.records()] == [record.examples for record in made]
     assert forked.asked == []
 
 
@@ -494,8 +494,8 @@ def test_another_strategy_and_several_teachers_go_on_in_the_same_pool(make_confi
     several = RunConfig.parse(values | {"strategy": "self_instruct", "teachers": teachers})
     run = grow(several, {"a": Recorder(), "b": Recorder()}, new_generation=True)
     assert run.records()[:20] == before
-    assert {record.strategy for record in run.records()[:20]} == {"alpaca"}
-    assert {record.strategy for record in run.records()[-10:]} == {"self_instruct"}
+    assert {record.origin.strategy for record in run.records()[:20]} == {"alpaca"}
+    assert {record.origin.strategy for record in run.records()[-10:]} == {"self_instruct"}
 
 
 # --- told -----------------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ class Critical(Alpaca):
         for round in range(2):
             await ask(si.Prompt("critique", (si.Message("user", f"{round}: {candidate.instruction}"),), si.Sampling()))
         revised = await ask(si.Prompt("revise", (si.Message("user", candidate.instruction),), si.Sampling()))
-        return si.Development((si.Instance("", revised.text),))
+        return si.Development((si.Example.of(candidate.instruction, "", si.Response(revised.text)),))
 
 
 @pytest.mark.parametrize("given", ["library.yaml", {"seeds": "a"}])

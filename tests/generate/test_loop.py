@@ -9,7 +9,7 @@ import random
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigChanged, TeacherDown, TeacherRefused
 from selfinstruct.core.events import Progress
 from selfinstruct.core.prompts import Asking, Completion, Message, Prompt, Sampling, Usage
-from selfinstruct.core.tasks import PASS, Candidate, Demonstration, Development, Instance, Verdict
+from selfinstruct.core.records import Development, Example, Response
+from selfinstruct.core.tasks import PASS, Candidate, Material, Verdict
 from selfinstruct.generate.start import arun
 from selfinstruct.journal.folder import Run
 from selfinstruct.report.explain.story import explain
@@ -143,7 +144,7 @@ def test_a_higher_target_goes_on_where_it_stopped(make_config: MakeConfig, strat
     names = Counter(prompt.digest() for prompt in teacher.asked)
     assert max(names.values()) == 1, "nothing is asked again"
     straight = grow(changed(config, target=60, run_dir=config.run_dir + "-straight"), Recorder(bad=half_bad))
-    assert [r.instances for r in straight.records()] == [r.instances for r in second.records()]
+    assert [r.examples for r in straight.records()] == [r.examples for r in second.records()]
 
 
 @both
@@ -236,7 +237,7 @@ def test_bad_answers_are_rows_and_the_run_goes_on(make_config: MakeConfig) -> No
     reasons = {row[0]: row[5] for row in verdicts(run) if row[2] == "answer"}
     assert reasons == {1: "refusal", 2: "unparsable", 3: "server_error", 4: "empty_answer"}
     (odd,) = [record for record in run.records() if record.question == 5]
-    assert (odd.instruction, odd.instances[0].output) == ("Say ? and  loudly to the whole sea.", "? yes")
+    assert (odd.instruction, odd.examples[0].output) == ("Say ? and  loudly to the whole sea.", "? yes")
 
 
 def test_what_is_in_no_task_is_a_verdict_and_no_more_tasks_than_requested_are_judged(make_config: MakeConfig) -> None:
@@ -424,7 +425,7 @@ def test_refilter_replays_without_a_teacher(make_config: MakeConfig, strategy: s
     )
     source = grow(config, FakeTeacher())
     same = grow(changed(config, run_dir=config.run_dir + "-same"), fork_of=config.run_dir, recall_only=True)
-    assert [r.instances for r in same.records()] == [r.instances for r in source.records()]
+    assert [r.examples for r in same.records()] == [r.examples for r in source.records()]
     assert (same.outcome.exit_code, same.status().requests) == (0, 0)
     other = changed(config, run_dir=config.run_dir + "-strict", max_similarity=0.55)
     strict = grow(other, fork_of=config.run_dir, recall_only=True)
@@ -448,17 +449,16 @@ class Chain:
     def __init__(self, config: RunConfig, asking: Asking) -> None:
         self.asking = asking
 
-    def propose(self, demos: Sequence[Demonstration]) -> Prompt:
-        shown = tuple(demo.id for demo in demos)
-        return Prompt("propose", (Message("user", f"propose {shown}"),), Sampling(max_tokens=9), demos=shown)
+    def propose(self, material: Material) -> Prompt:
+        return Prompt("propose", (Message("user", f"propose {material.ids}"),), Sampling(max_tokens=9))
 
-    def parse(self, completion: Completion) -> list[Candidate]:
+    def parse(self, completion: Completion, material: Material) -> list[Candidate]:
         return [Candidate(completion.text)]
 
     async def develop(self, candidate: Candidate, ask: Ask) -> Development:
         message = Message("user", f"develop {candidate.instruction}")
         answer = await ask(Prompt("instances", (message,), Sampling(max_tokens=9)))
-        return Development((Instance("", answer.text),))
+        return Development((Example.of(candidate.instruction, "", Response(answer.text)),))
 
 
 class Counting:
@@ -484,7 +484,7 @@ def test_own_teacher_strategy_and_filters_as_objects(make_config: MakeConfig) ->
     run = grow(config, Counting(), strategy=Chain, filters=[NoRain()], progress=seen.append, export=True)
     records = run.records()
     assert len(records) == 30
-    assert {(r.strategy, r.teacher) for r in records} == {("chain", "counting")}
+    assert {(r.origin.strategy, r.origin.teacher) for r in records} == {("chain", "counting")}
     assert not any("rain" in r.instruction for r in records)
     assert run.status().refused["rain"] > 0
     assert seen[-1].records == seen[-1].target == 30
@@ -512,7 +512,7 @@ class Broken(Chain):
 
 
 class BrokenParse(Chain):
-    def parse(self, completion: Completion) -> list[Candidate]:
+    def parse(self, completion: Completion, material: Material) -> list[Candidate]:
         raise ZeroDivisionError("in my own strategy")
 
 

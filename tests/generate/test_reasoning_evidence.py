@@ -114,7 +114,7 @@ def test_answers_about_a_task_are_read_with_what_its_proposal_shows(make_config:
     teacher.asking = Asking(structured=False)
     done = grow(make_config(strategy="self_instruct", target=12), teacher)
     assert done.outcome.reason == "target"
-    assert {instance.output for record in done.records() for instance in record.instances} == {"It grew."}
+    assert {example.output for record in done.records() for example in record.examples} == {"It grew."}
     assert {row[5] for row in verdicts(done) if row[2] == "instance"} == {"only_reasoning"}
 
 

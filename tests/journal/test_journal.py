@@ -23,7 +23,8 @@ from hypothesis import given, settings, strategies as st
 
 from selfinstruct.core.errors import JournalDamaged, StorageError, UsageError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
-from selfinstruct.core.tasks import Instance, Neighbour, Record, Verdict
+from selfinstruct.core.records import Example, Neighbour, Novelty, Origin, Quote, Record, Response
+from selfinstruct.core.tasks import Verdict
 from selfinstruct.journal.history import NewGeneration
 from selfinstruct.journal.journal import FORMAT, Answer, Journal, Receipt, Totals
 
@@ -32,6 +33,7 @@ PROMPT = Prompt(
     (Message("system", "The fixed part. 固定的部分。"), Message("user", "Go on. 😀")),
     Sampling(0.7, None, 2.0, None, 100, ("\n\n",)),
     demos=("seed_task_1", "ab12-0-3"),
+    facets={"topic": "税法", "level": "hard"},
     version="0123456789ab",
     schema={"title": "tasks", "type": "object"},
 )
@@ -40,16 +42,32 @@ RECORD = Record(
     question=3,
     index=1,
     instruction="写一首诗 😀",
-    instances=(Instance("", "好的\n。"), Instance('a "b"', "c")),
-    is_classification=None,
-    strategy="self_instruct",
-    teacher="m-1",
-    output_teacher="m-2",
-    prompt_version="0123456789ab",
-    demos=("s1", "s2"),
-    nearest=Neighbour("s1", 0.1 + 0.2),
-    neighbours=(Neighbour("s1", 0.1 + 0.2), Neighbour("s2", 0.1)),
-    mean_similarity=1 / 3,
+    examples=(
+        Example.of("写一首诗 😀", "", Response("好的\n。", "m-2", key="d:1")),
+        Example(
+            (Message("user", "写"), Message("assistant", ""), Message("user", 'a "b"')),
+            (
+                Response(
+                    "c",
+                    sample=2,
+                    reasoning="想",
+                    verdicts={"judge": Verdict(None, "好", 2 / 3, by="j")},
+                    marks={"clarity": 0.1 + 0.2},
+                    beats=(0, 1),
+                ),
+            ),
+            evidence=(Quote("d", 0, 3, "a b", 1),),
+            others=(Response("", sample=1, verdicts={"cut_off": Verdict("cut_off", "…")}),),
+        ),
+    ),
+    origin=Origin(strategy="self_instruct", teacher="m-1", version="0123456789ab", demos=("s1", "s2")),
+    novelty=Novelty(
+        nearest=Neighbour("s1", 0.1 + 0.2),
+        neighbours=(Neighbour("s1", 0.1 + 0.2), Neighbour("s2", 0.1)),
+        mean_similarity=1 / 3,
+    ),
+    facets={"topic": "税法"},
+    labels={"is_classification": False, "level": "hard", "share": 0.25},
 )
 
 
@@ -91,7 +109,8 @@ def test_every_field_comes_back_as_it_went_in(tmp_path_factory: pytest.TempPathF
     async def course() -> None:
         journal = Journal(path)
         answer = await put(journal, "p:7", completion)
-        assert journal.recall("p:7") == answer == Answer(completion, PROMPT.demos, PROMPT.version, 1)
+        expected = Answer(completion, PROMPT.demos, PROMPT.version, 1, facets=PROMPT.facets)
+        assert journal.recall("p:7") == answer == expected
         assert journal.recall("p:8") is None
         journal.close()
         again = Journal(path, read_only=True)
@@ -249,7 +268,7 @@ def test_records_and_verdicts_come_back_in_admission_order(tmp_path: Path) -> No
     async def course() -> None:
         journal = Journal(tmp_path / "j")
         journal.begin_start("1.0")
-        later = replace(RECORD, id="x", question=12, index=0, is_classification=True, nearest=None, neighbours=())
+        later = replace(RECORD, id="x", question=12, index=0, labels={"is_classification": True}, novelty=Novelty())
         journal.ledger.keep(later)
         journal.ledger.keep(RECORD)
         journal.ledger.note(3, 0, "novelty", 0, "写", Verdict("too_similar", "", 0.75, "s1"))

@@ -294,10 +294,10 @@ def test_scripts_are_told_apart(text: str, script: str) -> None:
 
     from test_export import RECORD
 
-    from selfinstruct.core.tasks import Instance
+    from selfinstruct.core.records import Example, Response
     from selfinstruct.dataset.card_figures import scripts
 
-    record = replace(RECORD, instruction=text, instances=(Instance("", ""),))
+    record = replace(RECORD, instruction=text, examples=(Example.of(text, "", Response("")),))
     assert f"| {script} | 1 | 100.0% |" in scripts([record])
 
 

@@ -15,7 +15,8 @@ from conftest import Loopback, cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import UsageError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
-from selfinstruct.core.tasks import Candidate, Development, Instance
+from selfinstruct.core.records import Development, Example, Response
+from selfinstruct.core.tasks import Candidate, Material
 from selfinstruct.core.tokens import tokenize
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import Run
@@ -68,16 +69,16 @@ def test_a_record_from_the_question_to_its_instances(made: Run) -> None:
     assert (found.id, found.outcome, found.record) == (f"q{record.question}.{record.index}", "record", record)
     assert found.proposal is not None
     assert found.proposal.key == f"p:{record.question}"
-    assert [demo.id for demo in found.demonstrations] == list(record.demos)
+    assert [demo.id for demo in found.demonstrations] == list(record.origin.demos)
     assert all(demo.instruction for demo in found.demonstrations), "of seeds and of this run's own tasks"
     assert record.instruction in found.part
     assert [check.stage for check in found.checks] == ["filter", "novelty", "instance"]
     assert all(check.passed for check in found.checks)
     assert [asked.purpose for asked in found.developed] == ["classify", "instances"]
     assert record.instruction in found.developed[0].prompt[-1][1]
-    assert record.nearest is not None
+    assert record.novelty.nearest is not None
     assert found.nearest is not None
-    assert (found.nearest.id, found.nearest.score) == (record.nearest.id, record.nearest.score)
+    assert (found.nearest.id, found.nearest.score) == (record.novelty.nearest.id, record.novelty.nearest.score)
     assert story(made, found.id) == found == story(made, f"{record.id}.1")
 
 
@@ -116,17 +117,16 @@ class Odd:
 
     def __init__(self, *_: object) -> None: ...
 
-    def propose(self, demos: Any) -> Prompt:
-        shown = tuple(demo.id for demo in demos)
-        return Prompt("propose", (Message("user", " ".join(shown)),), Sampling(), version="o1", demos=shown)
+    def propose(self, material: Material) -> Prompt:
+        return Prompt("propose", (Message("user", " ".join(material.ids)),), Sampling(), version="o1")
 
-    def parse(self, completion: Completion) -> list[Candidate]:
+    def parse(self, completion: Completion, material: Material) -> list[Candidate]:
         return [Candidate(completion.text)] if completion.text else []
 
     async def develop(self, candidate: Candidate, ask: Any) -> Development:
         await ask(Prompt("instances", (Message("user", candidate.instruction),), Sampling(), version="o1"))
         good = "\x1b[31mbad" if "Second" not in candidate.instruction else ""
-        return Development((Instance("", good),))
+        return Development((Example.of(candidate.instruction, "", Response(good)),))
 
 
 class Scripted:

@@ -99,7 +99,7 @@ def test_scores_are_counted_apart_on_both_sides_of_the_cutoff(run: si.Run) -> No
     assert sum(scores.admitted) == run.status().admitted
     assert not any(scores.admitted[cutoff_bin + 1 :])
     assert not any(scores.refused[:cutoff_bin])
-    nearest = [record.nearest.score for record in run.records() if record.nearest]
+    nearest = [record.novelty.nearest.score for record in run.records() if record.novelty.nearest]
     assert scores.mean_novelty == pytest.approx(1 - sum(nearest) / len(nearest), abs=0.1)
 
 

@@ -441,7 +441,7 @@ def test_no_prompt_and_no_answer_is_in_a_trace(config_file: Config, seed_file: P
     assert b"gen_ai.usage.input_tokens" in sent
     texts = [json.loads(line)["instruction"] for line in seed_file.read_text().splitlines()]
     for record in si.Run(tmp_path / "run").records():
-        texts += [record.instruction, *(instance.output for instance in record.instances)]
+        texts += [record.instruction, *(example.output for example in record.examples)]
     assert not [text for text in texts if text.encode() in sent]
     assert not [word for word in ("gen_ai.input.messages", "gen_ai.output.messages") if word.encode() in sent]
 

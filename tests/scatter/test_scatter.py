@@ -82,7 +82,7 @@ def test_each_stream_is_a_run_of_its_own_with_its_own_draws(make_config: Callabl
     runs = asyncio.run(run_streams(config, SharedBudget(config, Totals()), [8, 8, 8]))
     assert [run.path for run in runs] == [folder_of(config, stream) for stream in range(3)]
     assert len({run.id for run in runs}) == 3
-    first = [run.records()[0].demos for run in runs]
+    first = [run.records()[0].origin.demos for run in runs]
     assert len(set(first)) > 1
     assert [len(run.records()) for run in runs] == [8, 8, 8]
 

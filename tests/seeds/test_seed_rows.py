@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 import selfinstruct as si
 from selfinstruct.core.errors import SeedError
+from selfinstruct.core.records import Example, Origin, Record, Response
 from selfinstruct.core.tasks import SeedTask
 from selfinstruct.dataset.chat_template import load_chat_template
-from selfinstruct.dataset.formats import FORMATS, Example, Wording
+from selfinstruct.dataset.formats import FORMATS, Wording
 from selfinstruct.generate.expectation import check
 from selfinstruct.seeds.load import load_seeds, unread_notes
 
@@ -357,30 +357,31 @@ def test_a_deleted_message_is_not_used(tmp_path: Path, flaw: Row) -> None:
 
 # --- our own exports ---------------------------------------------------------------------------------
 
-EXAMPLE = Example("x", "Translate into French.", "Good morning,\n\nyou [two]!", "Bonjour,\n\nvous deux !")
-EXAMPLES = [EXAMPLE, replace(EXAMPLE, input="")]
+INSTRUCTION, GIVEN, OUTPUT = "Translate into French.", "Good morning,\n\nyou [two]!", "Bonjour,\n\nvous deux !"
 EXPORTS = [(format, "chatml", False) for format in sorted(FORMATS)]
 EXPORTS += [("text", name, False) for name in ("llama3", "gemma", "mistral", "zephyr")]
 EXPORTS.append(("prompt_completion", "chatml", True))
 
 
 @pytest.mark.parametrize("system", [None, "Be brief."])
-@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize("asked", [GIVEN, ""])
 @pytest.mark.parametrize(("format", "template", "published"), EXPORTS)
 def test_each_format_of_a_dataset_written_here_is_read_whole(
-    tmp_path: Path, example: Example, format: str, template: str, published: bool, system: str | None
+    tmp_path: Path, asked: str, format: str, template: str, published: bool, system: str | None
 ) -> None:
     wording = Wording(system, published, template=load_chat_template(template))
     lead = "" if system is None else f"{system}\n\n"
+    example = Example.of(INSTRUCTION, asked, Response(OUTPUT))
     for number in range(60 if published else 1):  # draws each published template
-        row = FORMATS[format].row(replace(example, id=str(number)), wording)
+        record = Record(str(number), 0, 0, INSTRUCTION, (example,), Origin("alpaca", "fake", "v1"))
+        row = FORMATS[format].row(record, example, wording)
         [task] = read(tmp_path, row)
         instruction, given, output = parts(task)
-        assert output == example.output
+        assert output == OUTPUT
         if format == "alpaca" or "Input: " in str(row):
-            assert (instruction, given) == (lead + example.instruction, example.input)
+            assert (instruction, given) == (lead + INSTRUCTION, asked)
         else:
-            joined = "\n\n".join(each for each in (example.instruction, example.input) if each)
+            joined = "\n\n".join(each for each in (INSTRUCTION, asked) if each)
             assert (instruction.split(), given) == ((lead + joined).split(), "")
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from rouge_score import rouge_scorer
+from worked import keep
 
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.tasks import Candidate, SeedTask
-from selfinstruct.filters import instruction_filters, keep_instances
+from selfinstruct.filters import instruction_filters
 from selfinstruct.novelty import NoveltyIndex
 from selfinstruct.seeds.load import load_seeds
 
@@ -64,8 +65,9 @@ def test_they_would_pass_the_filters_themselves(seeds: tuple[str, list[SeedTask]
     for task in tasks:
         for check in instruction_filters(config):
             assert check.check(Candidate(task.instruction)).ok, (task.id, check.check(Candidate(task.instruction)))
-        kept, refused = keep_instances(task.instances, truncated=False)
-        assert kept == task.instances, (task.id, refused)
+        pairs = [(instance.input, instance.output) for instance in task.instances]
+        kept, refused = keep(pairs, instruction=task.instruction)
+        assert kept == pairs, (task.id, refused)
 
 
 def test_they_vary_in_form() -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.prompts import Asking, Completion
+from selfinstruct.core.tasks import Material
 from selfinstruct.strategies import build_strategy
 from selfinstruct.strategies.protocol import Strategy
 
@@ -28,7 +29,8 @@ def build(name: str, language: str = "en", endpoint: str = "chat") -> Strategy:
 def test_content_that_looks_like_structure(case: dict[str, Any]) -> None:
     language = "zh" if "指令" in case["answer"] else "en"
     strategy = build("self_instruct" if case.get("list") else "alpaca", language)
-    found = strategy.parse(Completion(case["answer"], finish_reason="length" if case.get("truncated") else "stop"))
+    answer = Completion(case["answer"], finish_reason="length" if case.get("truncated") else "stop")
+    found = strategy.parse(answer, Material())
     tasks = [[c.instruction, c.input, c.output] for c in found if c.error is None]
     assert tasks == [[*task, None, None][:3] for task in case["tasks"]]
     lost = [c.error or "" for c in found if c.error is not None]
@@ -120,7 +122,7 @@ def test_the_corpus_is_large_enough() -> None:
 def test_every_group_of_tasks_is_read_back_exactly_in_every_style(style: str) -> None:
     for language, tasks in GROUPS:
         answer = ANSWERS[style](language, tasks)
-        found = build("alpaca", language).parse(Completion(answer))
+        found = build("alpaca", language).parse(Completion(answer), Material())
         assert [[c.instruction, c.input, c.output] for c in found if c.error is None] == tasks, answer
         assert [c.error for c in found if c.error is not None] == (["left_out: Sure:"] if "Sure:" in answer else [])
 
@@ -139,5 +141,5 @@ def test_every_group_of_instructions_is_read_back_exactly_in_every_style(style: 
                 forms = {k: "".join(chr(ord(zero) + int(d)) for d in str(number)) for k, zero in digits.items()}
                 roman = ["", *"I II III IV V VI VII VIII IX X XI XII".split()][number]
                 lines.append(style.format(n=number, r=roman, c=chr(0x245F + number), **forms).replace("@", task[0]))
-            found = build("self_instruct", language).parse(Completion("\n".join(lines)))
+            found = build("self_instruct", language).parse(Completion("\n".join(lines)), Material())
             assert [(c.instruction, c.error) for c in found] == [(task[0], None) for task in tasks], lines

@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.prompts import Asking, Completion
+from selfinstruct.core.tasks import Material
 from selfinstruct.strategies import Alpaca, SelfInstruct
 from selfinstruct.strategies.reading.lines import is_nothing, without_nothing
 from selfinstruct.strategies.reading.lists import read_list
@@ -162,7 +163,7 @@ def test_blocks_in_the_demonstration_wording_are_read_back_exactly(
     answer = as_blocks(language, tasks)
     if not chat:  # the prompt has already written the number and 'Instruction:'
         answer = answer.split("Instruction:" if language == "en" else "指令：", 1)[1]
-    found = strategy(Alpaca, language, "chat" if chat else "completions").parse(Completion(answer))
+    found = strategy(Alpaca, language, "chat" if chat else "completions").parse(Completion(answer), Material())
     assert [(c.instruction, c.input, c.output) for c in found] == tasks
     assert not any(c.truncated for c in found)
 
@@ -406,9 +407,9 @@ def test_instances_use_the_fields_of_their_kind_and_lose_the_others_with_a_verdi
     assert isinstance(reader, SelfInstruct)
     instance = {"input": "Fine.", "label": "good", "output": "It is good."}
     answer = Completion(json.dumps({"instances": [instance]}))
-    classified, generated = reader.read_instances(answer, True), reader.read_instances(answer, False)
-    assert [classified.instances[0].output, *classified.lost] == ["good", 'left_out: {"output": "It is good."}']
-    assert [generated.instances[0].output, *generated.lost] == ["It is good.", 'left_out: {"label": "good"}']
+    classified, generated = (reader.read_instances(answer, "Rate it.", kind) for kind in (True, False))
+    assert [classified.examples[0].output, *classified.lost] == ["good", 'left_out: {"output": "It is good."}']
+    assert [generated.examples[0].output, *generated.lost] == ["It is good.", 'left_out: {"label": "good"}']
 
 
 # --- small readers --------------------------------------------------------------------------------
@@ -458,13 +459,13 @@ READERS = [
 def read_all(text: str, truncated: bool) -> None:
     completion = Completion(text, finish_reason="length" if truncated else "stop")
     for reader in READERS:
-        for candidate in reader.parse(completion):
+        for candidate in reader.parse(completion, Material()):
             assert candidate.instruction == candidate.instruction.strip()
             assert (candidate.instruction == "") == (candidate.error is not None)
         if isinstance(reader, SelfInstruct):
             reader.is_classification(completion)
             for classification in (True, False):
-                assert len(reader.read_instances(completion, classification).instances) <= 5
+                assert len(reader.read_instances(completion, "Sort.", classification).examples) <= 5
 
 
 @pytest.mark.parametrize("text", ["- ", "* ][", "- Name a river."])
@@ -510,8 +511,8 @@ def seconds(read: Callable[[str], object], text: str) -> float:
 @pytest.mark.parametrize("start", ["", "Instruction: a\nOutput:\n", '{"tasks": [{"instruction": "'])
 def test_time_grows_with_the_text_only(unit: str, start: str) -> None:
     def read(text: str) -> None:
-        READERS[0].parse(Completion(text))
-        READERS[4].parse(Completion(text))
+        READERS[0].parse(Completion(text), Material())
+        READERS[4].parse(Completion(text), Material())
         read_blocks(text, LABEL_FIRST)
 
     small = seconds(read, start + unit * (20_000 // len(unit)) + "x")
@@ -524,7 +525,7 @@ def test_a_megabyte_of_tasks_is_read_within_seconds() -> None:
     ] * 5000
     answer = as_blocks("en", tasks)
     assert len(answer) > 1_000_000
-    assert seconds(lambda text: READERS[0].parse(Completion(text)), answer) < 5.0
-    assert len(READERS[0].parse(Completion(answer))) == 5000
+    assert seconds(lambda text: READERS[0].parse(Completion(text), Material()), answer) < 5.0
+    assert len(READERS[0].parse(Completion(answer), Material())) == 5000
     items = "".join(f"{number}. {task[0]} {'And so on. ' * 10}\n" for number, task in enumerate(tasks, 1))
-    assert seconds(lambda text: READERS[4].parse(Completion(text)), items + items) < 5.0
+    assert seconds(lambda text: READERS[4].parse(Completion(text), Material()), items + items) < 5.0

@@ -7,18 +7,20 @@ import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from worked import Pair, examples_of, keep, pairs_of
 
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError
-from selfinstruct.core.prompts import Asking, Completion, Prompt
-from selfinstruct.core.tasks import Candidate, Demonstration, Development, Instance
-from selfinstruct.filters import keep_instances
+from selfinstruct.core.prompts import Ask, Asking, Completion, Prompt
+from selfinstruct.core.records import Development, Label
+from selfinstruct.core.tasks import Candidate, Demonstration, Material
 from selfinstruct.strategies import Alpaca, SelfInstruct, build_strategy
 from selfinstruct.strategies.protocol import Strategy, preview_prompts, task_tokens
 from selfinstruct.teachers.fake.teacher import FakeTeacher
@@ -49,7 +51,7 @@ def self_instruct(asking: Asking | str = "chat", structured: bool = False, **cha
 
 def prompts_of(strategy: Strategy, demos: Sequence[Demonstration] = DEMOS) -> list[Prompt]:
     """One prompt for every purpose that the strategy has."""
-    prompts = [strategy.propose(demos)]
+    prompts = [strategy.propose(Material(tuple(demos)))]
     if isinstance(strategy, SelfInstruct):
         instruction = demos[0].instruction
         prompts += [strategy.classify(instruction)]
@@ -64,9 +66,31 @@ class Answers:
         self._answers = [a if isinstance(a, Completion) else Completion(a) for a in answers]
         self.asked: list[Prompt] = []
 
-    async def __call__(self, prompt: Prompt) -> Completion:
+    async def __call__(self, prompt: Prompt, sample: int = 0, role: str | None = None) -> Completion:
         self.asked.append(prompt)
         return self._answers[len(self.asked) - 1]
+
+
+def ask_of(teacher: FakeTeacher) -> Ask:
+    """An `ask` that a teacher answers."""
+
+    async def ask(prompt: Prompt, sample: int = 0, role: str | None = None) -> Completion:
+        return await teacher.complete(replace(prompt, sample=sample, purpose=role or prompt.purpose))
+
+    return ask
+
+
+def made_of(
+    pairs: Sequence[Pair],
+    classification: bool | None,
+    truncated: bool = False,
+    error: str | None = None,
+    lost: tuple[str, ...] = (),
+    instruction: str = "Sort the words.",
+) -> Development:
+    """What `develop` returns if it has made these inputs and outputs."""
+    labels: dict[str, Label] = {} if classification is None else {"is_classification": classification}
+    return Development(examples_of(instruction, *pairs), labels, truncated, error, lost)
 
 
 def lost(*errors: str) -> list[Candidate]:
@@ -127,10 +151,10 @@ def test_the_shape_that_is_shown_is_the_shape_that_is_read(language: str, struct
         _, *turns, _ = strategy.request_instances("x", kind == "classification").messages
         for asked, answer, example in zip(turns[::2], turns[1::2], wording[f"{kind}_examples"], strict=True):
             assert asked.content.strip().endswith(example["task"])
-            found = strategy.read_instances(Completion(answer.content), kind == "classification").instances
+            found = strategy.read_instances(Completion(answer.content), example["task"], kind == "classification")
             wanted = [(e["input"], e.get("output", e.get("label"))) for e in example["examples"]]
-            assert [(instance.input, instance.output) for instance in found] == wanted
-            assert keep_instances(found, False) == (found, [])
+            assert found.examples == examples_of(example["task"], *wanted)
+            assert keep(pairs_of(found.examples)) == (wanted, [])
 
 
 @COMBINATION
@@ -146,7 +170,7 @@ def test_braces_of_others_stay_as_they_are(name: str, language: str, endpoint: s
     for prompt in prompts_of(build(name, endpoint, structured, language=language), demos):
         assert "Fill in {input} and {count}, {{first}}." in prompt.text
     if name == "alpaca":
-        shown = build(name, endpoint, structured, language=language).propose(demos).text
+        shown = build(name, endpoint, structured, language=language).propose(Material(tuple(demos))).text
         assert "{output} {" in shown
         assert "}} {last}" in shown
 
@@ -166,10 +190,10 @@ def test_a_wording_of_your_own_names_the_fields_in_its_language(tmp_path: Path) 
         "cue": "\n### {first}\nAnweisung:",
     }
     strategy = build("alpaca", "completions", prompts=own_wording(tmp_path / "de.yaml", german))
-    prompt = strategy.propose(DEMOS)
+    prompt = strategy.propose(Material(tuple(DEMOS)))
     assert "Anweisung: Sort the words.\nEingabe: pear, fig\nAusgabe: fig, pear" in prompt.text
     answer = " Zähle.\nEingabe: a b\nAusgabe: 2\n\n### 5\nAnweisung: Sing.\nEingabe: (keine)\nAusgabe: La."
-    found = strategy.parse(Completion(answer))
+    found = strategy.parse(Completion(answer), Material())
     assert found == [Candidate("Zähle.", "a b", "2"), Candidate("Sing.", "", "La.")]
     assert strategy.digest != build("alpaca").digest
 
@@ -236,7 +260,7 @@ def test_prompts_are_deterministic_and_begin_alike(name: str, language: str, end
 def test_what_is_sent_where(name: str, language: str, endpoint: str, structured: bool) -> None:
     strategy = build(name, endpoint, structured, language=language)
     proposal, *others = prompts_of(strategy)
-    assert proposal.demos == ("a", "b", "c")
+    assert proposal.demos == ()  # the run sets them
     places = [proposal.text.find(demo.instruction.split("\n")[0]) for demo in DEMOS]
     assert places == sorted(places)
     assert places[0] > len(proposal.messages[0].content)
@@ -276,9 +300,9 @@ def test_sampling_is_as_published(name: str, language: str, endpoint: str, struc
 
 @pytest.mark.parametrize("name", NAMES)
 def test_sampling_that_is_set_counts_and_null_is_left_out(name: str) -> None:
-    ours = {"temperature": None, "max_tokens": 77, "stop": None}
+    ours: dict[str, Any] = {"temperature": None, "max_tokens": 77, "stop": None}
     purposes = ("propose",) if name == "alpaca" else ("propose", "classify", "instances")
-    for prompt in prompts_of(build(name, "completions", **dict.fromkeys(purposes, ours))):
+    for prompt in prompts_of(build(name, "completions", **dict[str, Any](dict.fromkeys(purposes, ours)))):
         assert (prompt.sampling.temperature, prompt.sampling.max_tokens, prompt.sampling.stop) == (None, 77, None)
         assert prompt.sampling.top_p == PUBLISHED[name, prompt.purpose][1]
 
@@ -305,21 +329,23 @@ def test_how_many_are_shown_and_asked_for(name: str, changes: dict[str, Any], nu
 @COMBINATION
 def test_every_combination_gives_tasks_and_instances(name: str, language: str, endpoint: str, structured: bool) -> None:
     strategy, teacher = build(name, endpoint, structured, language=language), FakeTeacher()
-    questions = [strategy.propose([*DEMOS, Demonstration("d", f"Say {number}.")]) for number in range(4)]
+    materials = [Material((*DEMOS, Demonstration("d", f"Say {number}."))) for number in range(4)]
+    questions = [strategy.propose(material) for material in materials]
     answers = [asyncio.run(teacher.complete(question)) for question in questions]
-    found = [candidate for answer in answers for candidate in strategy.parse(answer)]
+    read = [strategy.parse(answer, material) for answer, material in zip(answers, materials, strict=True)]
+    found = [candidate for candidates in read for candidate in candidates]
     assert len(found) >= 4 * min(8, strategy.tasks_per_question)
     kinds = set()
     for candidate in found:
         assert re.fullmatch(
             r"请[^\n#*：]{10,}。" if language == "zh" else r"[A-Z][^\n#*:]{20,}\.", candidate.instruction
         )
-        made = asyncio.run(strategy.develop(candidate, teacher.complete))
+        made = asyncio.run(strategy.develop(candidate, ask_of(teacher)))
         assert made.error is None
-        kept, refused = keep_instances(made.instances, made.truncated)
+        kept, refused = keep(pairs_of(made.examples), made.truncated, candidate.instruction)
         assert kept
         assert not refused
-        kinds.add(made.is_classification)
+        kinds.add(made.labels.get("is_classification"))
     assert kinds == ({None} if name == "alpaca" else {True, False})
 
 
@@ -356,13 +382,13 @@ INCOMPLETE = '{"tasks": [{"instruction": "Add."}, {"output": "x"}, {"instruction
     ],
 )  # fmt: skip
 def test_alpaca_reads(answer: Completion, found: list[Candidate], structured: bool) -> None:
-    assert build("alpaca", "chat", structured).parse(answer) == found
+    assert build("alpaca", "chat", structured).parse(answer, Material()) == found
 
 
 def test_alpaca_asks_nothing_more() -> None:
     candidate = Candidate("Add.", "1, 2", "3", truncated=True)
     made = asyncio.run(build("alpaca").develop(candidate, Answers()))
-    assert made == Development((Instance("1, 2", "3"),), None, truncated=True)
+    assert made == made_of([("1, 2", "3")], None, truncated=True, instruction="Add.")
 
 
 LIST = "9. Name a tree.\n10. Sing a song."
@@ -387,12 +413,12 @@ TREE, SONG = Candidate("Name a tree."), Candidate("Sing a song.")
     ],
 )
 def test_self_instruct_reads(answer: Completion, found: list[Candidate], structured: bool) -> None:
-    assert build("self_instruct", "chat", structured).parse(answer) == found
+    assert build("self_instruct", "chat", structured).parse(answer, Material()) == found
 
 
 def test_self_instruct_reads_a_continuation() -> None:
     strategy = build("self_instruct", "completions")
-    assert strategy.parse(Completion(" Name a tree.\nTask 10: Sing a song.")) == [TREE, SONG]
+    assert strategy.parse(Completion(" Name a tree.\nTask 10: Sing a song."), Material()) == [TREE, SONG]
 
 
 YES_OR_NO = {
@@ -429,27 +455,27 @@ def test_a_classification_by_its_probability(shares: dict[str, float], text: str
 
 
 DONE = "Example 1\nInput: b a\nOutput: a b\n\nExample 2\nInput: d c\nOutput: c d"
-ONE, OTHER = Instance("b a", "a b"), Instance("d c", "c d")
+ONE, OTHER = ("b a", "a b"), ("d c", "c d")
 LABELS = "Label: good\nInput: Fine.\nExample 2\nLabel: bad\nInput: Awful."
-GOOD, BAD = Instance("Fine.", "good"), Instance("Awful.", "bad")
+GOOD, BAD = ("Fine.", "good"), ("Awful.", "bad")
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize(
     ("answers", "made"),
     [
-        (("No", DONE), Development((ONE, OTHER), False)),
-        (("No", cut(DONE)), Development((ONE, OTHER), False, truncated=True)),
-        (("No", cut(DONE + "\nInput: f")), Development((ONE, Instance("d c", "c d\nInput: f")), False, truncated=True)),
-        (("No", cut(DONE + "\n\nExample 3\nInput: f")), Development((ONE, OTHER, Instance("f", "")), False, True)),
-        (("No", "Output: La.\n1. La\n2. La"), Development((Instance("", "La.\n1. La\n2. La"),), False)),
-        (("No", "I can't."), Development((), False)),
-        (("Yes", LABELS), Development((GOOD, BAD), True)),
-        (("Yes", "Example 1\n" + LABELS), Development((GOOD, BAD), True)),
-        (("Yes", "Label: no\nInput: <none>"), Development((Instance("", "no"),), True)),
-        (("Yes", cut(LABELS)), Development((GOOD, BAD), True, truncated=True)),
-        ((Completion("", error="timeout: 60 s"),), Development((), None, error="timeout: 60 s")),
-        (("Yes", Completion("", error="refusal")), Development((), True, error="refusal")),
+        (("No", DONE), made_of((ONE, OTHER), False)),
+        (("No", cut(DONE)), made_of((ONE, OTHER), False, truncated=True)),
+        (("No", cut(DONE + "\nInput: f")), made_of((ONE, ("d c", "c d\nInput: f")), False, truncated=True)),
+        (("No", cut(DONE + "\n\nExample 3\nInput: f")), made_of((ONE, OTHER, ("f", "")), False, True)),
+        (("No", "Output: La.\n1. La\n2. La"), made_of((("", "La.\n1. La\n2. La"),), False)),
+        (("No", "I can't."), made_of((), False)),
+        (("Yes", LABELS), made_of((GOOD, BAD), True)),
+        (("Yes", "Example 1\n" + LABELS), made_of((GOOD, BAD), True)),
+        (("Yes", "Label: no\nInput: <none>"), made_of((("", "no"),), True)),
+        (("Yes", cut(LABELS)), made_of((GOOD, BAD), True, truncated=True)),
+        ((Completion("", error="timeout: 60 s"),), made_of((), None, error="timeout: 60 s")),
+        (("Yes", Completion("", error="refusal")), made_of((), None, error="refusal")),
     ],
 )
 def test_self_instruct_develops(answers: tuple[Completion | str, ...], made: Development, endpoint: str) -> None:
@@ -459,17 +485,17 @@ def test_self_instruct_develops(answers: tuple[Completion | str, ...], made: Dev
 @pytest.mark.parametrize(
     ("answers", "made"),
     [
-        (("No", '{"instances": [{"input": "b a", "output": "a b"}]}'), Development((ONE,), False)),
+        (("No", '{"instances": [{"input": "b a", "output": "a b"}]}'), made_of((ONE,), False)),
         (
             ("No", cut('{"instances": [{"input": "b a", "output": "a b"}, {"inp')),
-            Development((ONE,), False, lost=('unreadable_item: {"inp',)),
+            made_of((ONE,), False, lost=('unreadable_item: {"inp',)),
         ),
-        (("Yes", '{"instances": [{"label": "good", "input": "Fine."}]}'), Development((GOOD,), True)),
+        (("Yes", '{"instances": [{"label": "good", "input": "Fine."}]}'), made_of((GOOD,), True)),
         (
             ("Yes", '[{"Output": "good", "input": "Fine."}, "x"]'),
-            Development((GOOD,), True, lost=("unreadable_item: x",)),
+            made_of((GOOD,), True, lost=("unreadable_item: x",)),
         ),
-        (("No", DONE), Development((ONE, OTHER), False)),
+        (("No", DONE), made_of((ONE, OTHER), False)),
     ],
 )
 def test_self_instruct_develops_from_json(answers: tuple[Completion | str, ...], made: Development) -> None:
@@ -478,7 +504,7 @@ def test_self_instruct_develops_from_json(answers: tuple[Completion | str, ...],
 
 def test_no_more_instances_than_asked_for_and_none_that_was_cut() -> None:
     strategy = self_instruct(max_instances=1)
-    assert develop(strategy, "No", cut(DONE)) == Development(
+    assert develop(strategy, "No", cut(DONE)) == made_of(
         (ONE,), False, truncated=False, lost=("too_many_instances: 1 beyond the 1 requested",)
     )
     assert re.search(r"up to 1\s+examples", strategy.request_instances("x", False).text)
@@ -488,14 +514,14 @@ def test_no_more_instances_than_asked_for_and_none_that_was_cut() -> None:
 def test_a_continuation_that_runs_on_to_another_task_ends_there(language: str, no: str, task: str) -> None:
     strategy = self_instruct("completions", language=language)
     made = develop(strategy, no, cut(f"{DONE}\n\n{task}\nInput: x\nOutput: y"))
-    assert made == Development((ONE, OTHER), False, truncated=False)
+    assert made == made_of((ONE, OTHER), False, truncated=False)
 
 
 def test_direct_instances_put_the_instruction_itself() -> None:
     asking = Asking("completions", "completions", "completions", direct=True)
     strategy, ask = self_instruct(asking), Answers("No", "Input: fig\npear\n")
     made = asyncio.run(strategy.develop(Candidate("Sort:\npear, fig"), ask))
-    assert made == Development((Instance("", "Input: fig\npear"),), False)
+    assert made == made_of([("", "Input: fig\npear")], False, instruction="Sort:\npear, fig")
     prompt = ask.asked[-1]
     assert [(m.role, m.content) for m in prompt.messages] == [("user", "Sort:\npear, fig")]
     assert (prompt.endpoint, prompt.sampling.stop, prompt.schema) == ("chat", None, None)
@@ -517,7 +543,7 @@ def test_a_heading_that_runs_into_the_answer_is_not_part_of_it() -> None:
     """As small models write it: the next task's '### 6' on the last line of the output."""
     strategy = Alpaca(RunConfig(seeds="-", run_dir="-"), Asking.over("completions"))
     text = " Describe a cat.\nInput: <none>\nOutput: It purrs. ### 6\nInstruction: Count.\nInput: a b\nOutput: 2 ###"
-    found = strategy.parse(Completion(text))
+    found = strategy.parse(Completion(text), Material())
     assert [(task.instruction, task.input, task.output) for task in found] == [
         ("Describe a cat.", "", "It purrs."),
         ("Count.", "a b", "2"),

@@ -70,13 +70,13 @@ def assert_no_wrong_row(folder: Path) -> None:
     for record in Run(folder).records():
         told = proposed[f"p:{record.question}"]
         assert record.instruction in told
-        if record.strategy == "self_instruct":
+        if record.origin.strategy == "self_instruct":
             task = " ".join(record.instruction.split()).rstrip(":")
             (told,) = (answer for prompt, answer in developed.items() if prompt.rstrip().endswith(task))
-        for instance in record.instances:
-            assert instance.input in told
-            assert instance.output.strip()
-            assert re.search(rf"{re.escape(instance.output)}\s*$", told, re.MULTILINE), "an output that was cut"
+        for example in record.examples:
+            assert example.given in told
+            assert example.output.strip()
+            assert re.search(rf"{re.escape(example.output)}\s*$", told, re.MULTILINE), "an output that was cut"
 
 
 @pytest.fixture

@@ -352,7 +352,7 @@ def test_a_cheap_one_proposes_and_a_strong_one_answers(
     config = make_config(teachers=teachers, teacher=None, strategy="self_instruct", target=10, max_cost_usd=1.0)
     done = run(config)
     assert done.outcome.reason == "target"
-    assert {(r.teacher, r.output_teacher) for r in done.records()} == {("cheap", "strong")}
+    assert {(r.origin.teacher, r.examples[0].responses[0].teacher) for r in done.records()} == {("cheap", "strong")}
     with sqlite3.connect(done.path / "journal.sqlite") as journal:
         asked = set(journal.execute("SELECT purpose, teacher FROM answers WHERE purpose <> 'probe'"))
     assert asked == {("propose", "cheap"), ("classify", "strong"), ("instances", "strong")}
@@ -390,7 +390,7 @@ def test_one_that_dies_in_the_middle_is_replaced_and_nothing_is_asked_again(
 
         done = run(config, progress=kill)
         assert done.outcome.reason == "target"
-        makers = Counter(record.teacher for record in done.records())
+        makers = Counter(record.origin.teacher for record in done.records())
         assert makers["mortal"] > 30
         assert makers["other"] > 30
         told = done.status()

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
-from ...core.tasks import Record
+from ...core.records import Record
 
 LANGUAGES_OF = 5000
 """Maximum number of records to classify, which takes about 2 seconds."""
@@ -26,8 +26,7 @@ def languages(records: Sequence[Record]) -> tuple[tuple[str, int], ...]:
     sample = records if len(records) <= LANGUAGES_OF else random.Random("languages").sample(records, LANGUAGES_OF)
     counts: Counter[str] = Counter()
     for record in sample:
-        first = record.instances[0] if record.instances else None
-        texts = (record.instruction, first.input, first.output) if first else (record.instruction,)
+        texts = (record.instruction, record.examples[0].given, record.examples[0].output)
         # Classify the texts together, because the classifier is unreliable on short ones.
         guess = str(py3langid.classify("\n".join(text[:_LANGUAGE_CHARS] for text in texts))[0])
         counts[_MERGED.get(guess, guess)] += 1

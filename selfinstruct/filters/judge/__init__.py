@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .agreement import Agreement, GoldenPair, agreement, load_golden
-from .compare import PairwiseJudge
+from .compare import PairwiseJudge, comparison_digest
 from .read_marks import CRITERIA
 from .rubric import Judge, read_scores, rubric_digest
 
@@ -14,6 +14,7 @@ __all__ = [
     "Judge",
     "PairwiseJudge",
     "agreement",
+    "comparison_digest",
     "load_golden",
     "read_scores",
     "rubric_digest",

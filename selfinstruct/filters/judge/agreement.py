@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.errors import UsageError
+from ...core.records import Example, Response
 from ...core.shipped import shipped_text
-from ...core.tasks import Instance, Scores
+from ...core.tasks import Verdict
 
 # 95% of a normal distribution lie within this many standard deviations.
 _Z = 1.96
@@ -31,9 +32,9 @@ class GoldenPair:
     bad: str
     flaw: str
 
-    def instance(self, *, good: bool) -> Instance:
-        """Return an instance with one of the two answers."""
-        return Instance(self.input, self.good if good else self.bad)
+    def example(self, *, good: bool) -> Example:
+        """Return an example with one of the two answers."""
+        return Example.of(self.instruction, self.input, Response(self.good if good else self.bad))
 
     @property
     def longer_is_worse(self) -> bool:
@@ -90,20 +91,20 @@ class Agreement:
 
 
 def agreement(
-    pairs: Sequence[GoldenPair], marks: Sequence[tuple[Scores | None, Scores | None]], least: float = 3.5
+    pairs: Sequence[GoldenPair], marks: Sequence[tuple[Verdict | None, Verdict | None]], least: float = 3.5
 ) -> Agreement:
     """Compare a judge's marks with people's.
 
     Args:
         pairs: Pairs of a good and a bad answer.
-        marks: For each pair, the marks of the good and of the bad answer, None if the judge gave none.
+        marks: For each pair, the judge's verdict on the good and on the bad answer, None if it gave no marks.
         least: Minimum mean mark of an answer to keep, 1 to 5.
     """
     # Each judged pair with the mean marks of its good and its bad answer.
     judged = [
-        (pair, good.mean, bad.mean)
+        (pair, good.score, bad.score)
         for pair, (good, bad) in zip(pairs, marks, strict=True)
-        if good is not None and bad is not None
+        if good is not None and bad is not None and good.score is not None and bad.score is not None
     ]
 
     def share(part: Sequence[tuple[GoldenPair, float, float]]) -> OrderedShare:

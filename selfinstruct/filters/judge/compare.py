@@ -63,7 +63,7 @@ class PairwiseJudge:
 
     def __init__(self, config: RunConfig, *, by_schema: bool) -> None:
         self._words = _wording("zh" if config.language == "zh" else "en")
-        self._by_schema = by_schema
+        self.by_schema = by_schema
         self._sampling = SAMPLING if config.judge is None else config.judge.over(SAMPLING)
 
     def prompt(self, example: Example, first: Response, second: Response) -> Prompt:
@@ -80,7 +80,7 @@ class PairwiseJudge:
             messages=(Message("system", words["system"]), Message("user", task)),
             sampling=self._sampling,
             version=comparison_digest(),
-            schema=SCHEMA if self._by_schema else None,
+            schema=SCHEMA if self.by_schema else None,
         )
 
     async def compare(self, example: Example, ask: Ask) -> tuple[Response, ...]:

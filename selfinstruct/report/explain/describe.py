@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from unicodedata import east_asian_width
 
-from ...core.tasks import Record
+from ...core.records import Example, Response
 from ...core.visible import visible
 from ...dataset.terms import Statement
 from ...journal.provenance import Share, iso
@@ -58,29 +58,58 @@ def _task_story(story: Story, width: int, bold: bool, full: bool) -> Iterator[st
         yield f"  {_check(check)}"
     if story.nearest is not None:
         yield from _nearest(story.nearest, width, bold)
-    # How it got its instances.
+    # How it got its examples.
     for number, answered in enumerate(story.developed, 1):
         yield from _answered(f"development {number}", answered, full)
         yield from _block("answer", answered.text)
     for key in story.waiting:
         yield f"not answered yet: {key}"
     if story.record is not None:
-        if story.record.output_key is not None:
-            yield f"instances written by {_flatten(story.record.output_teacher or '')}, in {story.record.output_key}"
-        for number, instance in enumerate(story.record.instances, 1):
-            yield from _block(f"instance {number}, input", instance.input or "(none)")
-            yield from _block(f"instance {number}, output", instance.output)
-            yield from _marks(number, story.record)
+        for number, example in enumerate(story.record.examples, 1):
+            yield from _example(number, example)
     yield f"cost  {_share(story.share)}"
     yield from _license(story.license)
 
 
-def _marks(number: int, record: Record) -> Iterator[str]:
-    scores = record.scores[number - 1] if number <= len(record.scores) else None
-    if scores is not None:
-        marks = f"clarity {scores.clarity}, correctness {scores.correctness}, helpfulness {scores.helpfulness}"
-        yield f"instance {number}, judged by {_flatten(scores.judge)}: {marks}, safety {scores.safety}"
-        yield from _block("reason", scores.reason)
+def _example(number: int, example: Example) -> Iterator[str]:
+    # The prompt.
+    if len(example.messages) > 1:
+        for each in example.messages:
+            yield from _block(f"example {number}, {each.role}", each.content)
+    else:
+        yield from _block(f"example {number}, input", example.given or "(none)")
+    # The answer, and what its author and the judge say.
+    best = example.responses[0]
+    yield from _block(f"example {number}, output", best.text)
+    if best.key is not None:
+        yield f"example {number}, written by {_flatten(best.teacher or '')}, in {best.key}"
+    judged = best.verdicts.get("judge")
+    if judged is not None:
+        yield f"example {number}, judged by {_flatten(judged.by)}: {_marks(best)}"
+        yield from _block("reason", judged.detail)
+    # The other samples, and why this one won.
+    samples = [*example.responses, *example.others]
+    if len(samples) > 1:
+        yield f"example {number}, {len(samples)} answers, best first"
+        yield from (f"  {_sample(each)}" for each in samples)
+
+
+def _marks(response: Response) -> str:
+    return ", ".join(f"{_flatten(name)} {mark:g}" for name, mark in response.marks.items())
+
+
+def _sample(response: Response) -> str:
+    """Return a line such as 'sample 2  rejected, cut_off: ends in a comma  d:0f3a….2'."""
+    objection = next((verdict for verdict in response.verdicts.values() if not verdict.ok), None)
+    if objection is not None:
+        detail = f": {_flatten(objection.detail)}" if objection.detail else ""
+        result = f"rejected, {_flatten(objection.reason or '')}{detail}"
+    else:
+        marks = f", mean mark {response.mark:g} ({_marks(response)})" if response.mark is not None else ""
+        result = f"passed{marks}"
+    beats = f", beats sample {', '.join(map(str, response.beats))}" if response.beats else ""
+    where = f"  {response.key}" if response.key is not None else ""
+    return f"sample {response.sample}  {result}{beats}{where}"
 
 
 def _question_story(story: QuestionStory, full: bool) -> Iterator[str]:

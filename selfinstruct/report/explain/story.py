@@ -9,6 +9,7 @@ from pathlib import Path
 from ...config.run_config import RunConfig
 from ...dataset.licensing import licensing
 from ...journal.folder import Run
+from ...journal.journal import read_material
 from ...journal.provenance import Trail, teacher_of
 from ...journal.snapshot import Snapshot, VerdictRow, read
 from .alignment import align
@@ -183,7 +184,7 @@ class _StoryReader:
             text=row.text,
             inherited=bool(row.inherited),
         )
-        return answered, tuple(json.loads(row.demos))
+        return answered, read_material(row.demos)[0]
 
     def _demonstrations(self, demos: tuple[str, ...]) -> tuple[ShownTask, ...]:
         return tuple(ShownTask(id, self._instruction_of(id)) for id in demos)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...core.tasks import Record
+from ...core.records import Record
 from ...dataset.terms import Statement
 from ...journal.provenance import Share
 from .alignment import Alignment

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from ...core.tasks import Record
+from ...core.records import Record
 from ...core.tokens import tokenize
 from .figures import Histogram, TextLengths
 
@@ -37,13 +37,13 @@ def _round_width(least: float) -> int:
 
 
 def lengths(records: Iterable[Record]) -> tuple[TextLengths, ...]:
-    """Measure instructions, inputs and outputs, over all instances of the records."""
+    """Measure instructions, inputs and outputs, over all examples of the records."""
     tokens: dict[str, list[int]] = {"instruction": [], "input": [], "output": []}
     for record in records:
         tokens["instruction"].append(len(tokenize(record.instruction)))
-        for instance in record.instances:
-            tokens["input"].append(len(tokenize(instance.input)))
-            tokens["output"].append(len(tokenize(instance.output)))
+        for example in record.examples:
+            tokens["input"].append(len(tokenize(example.given)))
+            tokens["output"].append(len(tokenize(example.output)))
     return tuple(
         TextLengths(part, histogram([count for count in counts if count]), counts.count(0))
         for part, counts in tokens.items()

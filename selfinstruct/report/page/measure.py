@@ -21,7 +21,7 @@ _STAGES = ("answer", "reading", "filter", "novelty", "instance")
 def measure(snapshot: Snapshot, finder: Finder) -> Figures:
     """Compute the figures of a run. finder: finds verbs and their objects."""
     records, by_question = snapshot.records, snapshot.yields()
-    labels = Counter(record.is_classification for record in records)
+    labels = Counter(record.labels.get("is_classification") for record in records)
     return Figures(
         name=snapshot.run.name,
         measured_at=time.time(),

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ...core.tasks import Instance
 from ...journal.snapshot import Snapshot
 
 Kind = Literal["record", "refused", "seed", "waiting"]
@@ -39,7 +38,7 @@ class ReportRow:
     id: str
     question: int | None
     instruction: str
-    instances: tuple[Instance, ...] = ()
+    examples: tuple[tuple[str, str], ...] = ()
     reason: str | None = None
     detail: str = ""
     score: float | None = None
@@ -79,7 +78,12 @@ def _all_rows(snapshot: Snapshot) -> Iterator[ReportRow]:
     # Seeds.
     for seed in snapshot.seeds:
         yield ReportRow(
-            "seed", seed.id, None, seed.instruction, seed.instances, is_classification=seed.is_classification
+            "seed",
+            seed.id,
+            None,
+            seed.instruction,
+            tuple((each.input, each.output) for each in seed.instances),
+            is_classification=seed.is_classification,
         )
     # Proposed tasks, with the refused instances of each.
     records = {record.id: record for record in snapshot.records}
@@ -97,12 +101,12 @@ def _all_rows(snapshot: Snapshot) -> Iterator[ReportRow]:
             id,
             question,
             text,
-            record.instances if record else (),
+            tuple((each.given, each.output) for each in record.examples) if record else (),
             reason or (instances[-1].split()[0] if instances and not record else None),
             detail,
             score,
             nearest,
-            record.is_classification if record else None,
+            bool(label) if record and (label := record.labels.get("is_classification")) is not None else None,
         )
 
 
@@ -119,7 +123,7 @@ def _pack(rows: Iterable[ReportRow]) -> str:
             row.id,
             row.question,
             row.instruction,
-            [[instance.input, instance.output] for instance in row.instances],
+            [list(example) for example in row.examples],
             row.reason,
             row.detail,
             None if row.score is None else round(row.score, 4),

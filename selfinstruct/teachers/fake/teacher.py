@@ -129,6 +129,9 @@ def fake_answer(prompt: str, schema: Any = None, repeat: float = 0.0, sample: in
         return _label_first_examples(draw, prompt)
     if re.search(r"^(?:Output: |输出：)", prompt, re.MULTILINE):
         return _input_first_example(draw, prompt)
+    # '... as a numbered list ...': the words of a user's own strategy that asks for new tasks.
+    if re.search(r"numbered list|编号列表", prompt[-500:]):
+        return "\n".join(_item(n, draw, prompt, repeat, False) for n in range(1, 9))
     # Anything else is a task.
     return _answer(draw, prompt)
 

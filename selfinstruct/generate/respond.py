@@ -1,0 +1,176 @@
+"""The answers to a task: samples, checks, the judge, and the choice among them. `develop` uses it for each task."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..config.run_config import RunConfig
+from ..config.sections import AnswersConfig
+from ..core.choice import choose
+from ..core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling
+from ..core.records import Example, Label, Response
+from ..core.tasks import PASS, Candidate, Verdict, storable
+from ..filters import Checks, keep_examples
+from ..filters.judge import Judge, PairwiseJudge
+from .dialogue import Dialogue, UserSimulator, converse
+from .pool import as_verdict
+
+SAMPLING = Sampling(temperature=1.0, max_tokens=1024)
+"""Default decoding parameters of further answers; the configuration's `answers` overrides them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of the examples of a task.
+
+    kept: the examples to keep, each with its best answer first. refused: a verdict for each of the others. labels: the
+    number of turns of a dialogue, and why it ended early.
+    """
+
+    kept: tuple[Example, ...]
+    refused: list[Verdict]
+    labels: Mapping[str, Label] = field(default_factory=dict)
+
+
+class Responder:
+    """Brings each example of a task to a checked answer, by the section `answers` of the configuration.
+
+    judge: grades or compares the answers that pass all other checks; None for no judge.
+    """
+
+    def __init__(
+        self, config: RunConfig, checks: Checks, asking: Asking, judge: Judge | PairwiseJudge | None = None
+    ) -> None:
+        self._settings = settings = config.answers or AnswersConfig()
+        self._checks, self._asking = checks, asking
+        self._judge = judge if isinstance(judge, Judge) else None
+        self._comparer = judge if isinstance(judge, PairwiseJudge) else None
+        self._sampling, self._random_seed = settings.over(SAMPLING), config.random_seed
+        self._simulator = UserSimulator(config.language, asking.endpoint("user"))
+
+    @property
+    def asks_at_once(self) -> bool:
+        """Whether several questions about one task are in flight at a time."""
+        return self._settings.samples > 1 and self._settings.until == "all"
+
+    async def settle(
+        self, candidate: Candidate, examples: Sequence[Example], truncated: bool, place: str, ask: Ask
+    ) -> Settled:
+        """Decide which examples of a task to keep, and with which answers.
+
+        Args:
+            candidate: The task.
+            examples: Its examples, each with the answer that came with the task.
+            truncated: Whether the last of these answers was cut off.
+            place: The place of the task in the run; seeds what is drawn by chance.
+            ask: Sends a prompt, or recalls its answer.
+        """
+        answered = []
+        for number, example in enumerate(examples, 1):
+            cut = truncated and number == len(examples)
+            answered.append(await self.respond(candidate, example, ask, truncated=cut))
+        kept, refused = keep_examples(answered, [_objection(example) for example in answered])
+        if self._settings.turns == 1 or not kept:
+            return Settled(kept, refused)
+
+        # Dialogues.
+        dialogues = [await self._continued(each, f"{place}:{at}", ask) for at, each in enumerate(kept)]
+        first = dialogues[0]
+        labels: dict[str, Label] = {"turns": len(first.example.messages) // 2 + 1}
+        if first.ended is not None:
+            labels["ended"] = first.ended.partition(":")[0]
+        return Settled(tuple(each.example for each in dialogues), refused, labels)
+
+    async def _continued(self, example: Example, place: str, ask: Ask) -> Dialogue:
+        """Continue a first exchange to a dialogue."""
+
+        async def respond(messages: tuple[Message, ...]) -> Example | None:
+            answered = await self.respond(Candidate(messages[-1].content), Example(messages, ()), ask)
+            return answered if answered.responses[0].passed else None
+
+        draw = random.Random(f"{self._random_seed}:dialogue:{place}")
+        return await converse(example, self._settings.turns, draw, ask, respond, self._simulator)
+
+    async def respond(self, candidate: Candidate, example: Example, ask: Ask, *, truncated: bool = False) -> Example:
+        """Check the answers of an example and sample further ones; return it with the best answer first.
+
+        If none passes, the best of those that failed is first. truncated: whether the first answer was cut off.
+        """
+        settings = self._settings
+        # The answers that are there.
+        responses = []
+        for response in example.responses:
+            if truncated:
+                response = replace(response, verdicts={"truncated": Verdict("truncated")})
+            responses.append(await self._checked(candidate, example, response, ask))
+
+        # Further samples: one after the other until one passes, or all at once.
+        numbers = range(len(responses), settings.samples)
+        if settings.until == "all":
+            responses += await asyncio.gather(*(self._sample(candidate, example, k, ask) for k in numbers))
+        else:
+            for k in numbers:
+                if responses and responses[-1].passed:
+                    break
+                responses.append(await self._sample(candidate, example, k, ask))
+
+        # The choice. A comparison takes the place of marks.
+        if self._comparer is not None:
+            responses = list(await self._comparer.compare(replace(example, responses=tuple(responses)), ask))
+        best, *rest = choose(responses).order
+        if settings.keep == "all":
+            return replace(example, responses=(best, *rest))
+        others = tuple(replace(each, text="", reasoning="") for each in rest)
+        return replace(example, responses=(best,), others=others)
+
+    async def _sample(self, candidate: Candidate, example: Example, number: int, ask: Ask) -> Response:
+        """Ask for one more answer to the example's messages, and check it."""
+        completion = await ask(self._prompt(example.messages), sample=number)
+        return await self._checked(candidate, example, self._read(completion, number), ask)
+
+    def _read(self, completion: Completion, number: int) -> Response:
+        verdicts: dict[str, Verdict] = {}
+        if completion.error is not None:
+            verdicts["answer"] = as_verdict(storable(completion.error))
+        elif completion.truncated:
+            verdicts["truncated"] = Verdict("truncated")
+        text = self._checks.rewritten(storable(completion.text.strip()))
+        return Response(text, None, number, completion.key, reasoning=storable(completion.reasoning), verdicts=verdicts)
+
+    async def _checked(self, candidate: Candidate, example: Example, response: Response, ask: Ask) -> Response:
+        """Return the response with its verdicts and marks. One that has failed already is not checked."""
+        if not response.passed:
+            return response
+        one = replace(example, responses=(response,))
+        verdicts = await self._checks.verdicts(candidate, one, ask)
+        marks: dict[str, float] = {}
+        if self._judge is not None and all(verdict.ok for verdict in verdicts.values()):
+            judged = await self._judge.check_answer(candidate, one, ask)
+            marks = dict(judged.marks)
+            if judged != PASS:
+                # A judge can spell out characters in JSON that no file can keep.
+                verdicts["judge"] = replace(judged, detail=storable(judged.detail), marks={})
+        return replace(response, verdicts=verdicts, marks=marks)
+
+    def _prompt(self, messages: tuple[Message, ...]) -> Prompt:
+        """Return the prompt that asks for an answer to a conversation, as the teacher wants it."""
+        if self._asking.endpoint("answer") == "chat":
+            return Prompt("answer", messages, self._sampling)
+        # A model that only continues text: 'User: ...\n\nAssistant:'
+        text, stop = self._simulator.cue(messages)
+        return Prompt("answer", (Message("user", text),), replace(self._sampling, stop=(stop,)), "completions")
+
+
+def _objection(example: Example) -> Verdict:
+    """Return why an example is rejected: the objection to its best answer, and to how many others; else `PASS`."""
+    best, *rest = [*example.responses, *example.others]
+    verdict = next((each for each in best.verdicts.values() if not each.ok), PASS)
+    if verdict.ok or not rest:
+        return verdict
+    reasons = Counter(each.reason for response in rest for each in response.verdicts.values() if not each.ok)
+    others = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items(), key=str))
+    return replace(verdict, detail=f"{verdict.detail}; of the other answers: {others}".lstrip("; "))

@@ -1,0 +1,168 @@
+"""Several answers to each task, against a server on loopback that fails 40% of its answers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import selfinstruct as si
+from conftest import FIGURES, ROOT
+from selfinstruct.journal.snapshot import read
+from selfinstruct.report.explain import explain
+from selfinstruct.report.explain.describe import describe
+
+WORDS = "amber brook candle dune ember fjord grove harbor island kettle lagoon meadow orchard pebble quartz".split()
+FAILING = 0.4
+
+
+def answer(task: str, seed: object) -> str:
+    """Return an answer that is wrong in 40% of the cases, which follow from the task and the seed."""
+    draw = random.Random(f"{task}:{seed}")
+    verdict = "WRONG" if draw.random() < FAILING else "right"
+    return f"This is {verdict}: {' '.join(draw.choices(WORDS, k=8))}."
+
+
+@contextlib.contextmanager
+def teacher() -> Iterator[tuple[str, Counter[str]]]:
+    """Run the server; yield its address, and how often each kind of request came."""
+    asked: Counter[str] = Counter()
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None: ...
+
+        def do_POST(self) -> None:
+            body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            prompt = "\n".join(message["content"] for message in body["messages"])
+            if len(body["messages"]) > 1:  # rules, and the demonstrations
+                draw = random.Random(prompt)
+                tasks = [
+                    f"{draw.choice(['Describe', 'Name', 'Compare'])} {' '.join(draw.choices(WORDS, k=9))}."
+                    for _ in range(8)
+                ]
+                text = "\n\n".join(
+                    f"### {n}\nInstruction: {task}\nInput: <none>\nOutput: {answer(task, 0)}"
+                    for n, task in enumerate(tasks, 4)
+                )
+            else:
+                text = answer(prompt, body.get("seed"))
+            with lock:
+                asked["propose" if len(body["messages"]) > 1 else "answer"] += 1
+            usage = {"prompt_tokens": len(prompt.split()), "completion_tokens": len(text.split())}
+            choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+            data = json.dumps({"model": "m", "choices": [choice], "usage": usage}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1", asked
+    finally:
+        server.shutdown()
+
+
+class Marked:
+    """Rejects the answers that the server marks as wrong."""
+
+    def __init__(self, config: si.RunConfig) -> None: ...
+
+    async def check_answer(self, candidate: si.Candidate, example: si.Example, ask: si.Ask) -> si.Verdict:
+        return si.Verdict("marked", "it says so") if "WRONG" in example.output else si.Verdict()
+
+
+def config_of(folder: Path, url: str, **changes: Any) -> si.RunConfig:
+    values = {
+        "seeds": str(ROOT / "seeds" / "en.jsonl"),
+        "run_dir": str(folder),
+        "target": 200,
+        "strategy": {"kind": "alpaca", "tasks_per_question": 8},
+        "teacher": {"model": "m", "base_url": url, "api_key_env": None, "structured": "text"},
+        "filters": {"custom": [f"{__name__}:Marked"]},
+    }
+    return si.RunConfig.parse(values | changes)
+
+
+def test_until_pass_saves_nearly_every_task_with_few_questions(tmp_path: Path) -> None:
+    """A fixed best of three costs three answers a task and loses one in sixteen."""
+    with teacher() as (url, asked):
+        done = si.run(config_of(tmp_path / "run", url, target=1000, answers={"samples": 6, "until": "pass"}))
+    with read(done) as snapshot:
+        records = snapshot.records
+        lost = len({verdict[:2] for verdict in snapshot.instance_verdicts()})
+        tasks = len(records) + lost
+        drawn = len(snapshot.task_verdicts())
+    assert drawn >= tasks
+    passing, questions = len(records) / tasks, (tasks + asked["answer"]) / tasks
+    FIGURES.append(
+        f"until pass, 6 samples, 40% fail: {passing:.1%} of {tasks} tasks pass, {questions:.2f} answers a task"
+    )
+    assert passing >= 0.97
+    assert questions <= 1.75
+    assert all("right" in record.examples[0].output for record in records)
+
+
+def test_explain_shows_every_sample_and_why_one_won(tmp_path: Path) -> None:
+    with teacher() as (url, _):
+        done = si.run(config_of(tmp_path / "run", url, target=20, answers={"samples": 4, "until": "all"}))
+    for record in done.records():
+        [example] = record.examples
+        assert [response.sample for response in [*example.responses, *example.others]].count(0) == 1
+        assert len(example.responses) + len(example.others) == 4
+        assert not any(other.text for other in example.others)  # the journal has them
+    one = next(r for r in done.records() if any(not other.passed for other in r.examples[0].others))
+    lines = describe(explain(done, f"q{one.question}.{one.index}"))
+    assert "example 1, 4 answers, best first" in lines
+    samples = [line.strip() for line in lines if line.startswith("  sample ")]
+    assert len(samples) == 4
+    assert samples[0].startswith(f"sample {one.examples[0].responses[0].sample}  passed")
+    assert any("rejected, marked: it says so" in line for line in samples[1:])
+
+
+def test_a_task_whose_answers_all_fail_is_rejected_with_all_of_their_objections(tmp_path: Path) -> None:
+    with teacher() as (url, _):
+        done = si.run(config_of(tmp_path / "run", url, target=60, answers={"samples": 2, "until": "pass"}))
+    with read(done) as snapshot:
+        verdicts = snapshot.instance_verdicts()
+    assert verdicts
+    assert {verdict.reason for verdict in verdicts} == {"marked"}
+    assert all(verdict.detail == "1: it says so; of the other answers: marked 1" for verdict in verdicts)
+
+
+@pytest.mark.parametrize(
+    "answers", [{"samples": 3, "until": "all", "keep": "all"}, {"samples": 4}, {"turns": 3}], ids=str
+)
+def test_same_answers_same_rows_at_any_concurrency(tmp_path: Path, answers: dict[str, Any]) -> None:
+    import datasets
+
+    rows = []
+    for concurrency in (1, 32):
+        config = {
+            "seeds": str(ROOT / "seeds" / "en.jsonl"),
+            "run_dir": str(tmp_path / str(concurrency)),
+            "target": 30,
+            "concurrency": concurrency,
+            "teacher": {"kind": "fake"},
+            "answers": answers,
+            "judge": {},
+        }
+        done = si.run(si.RunConfig.parse(config), teacher=si.FakeTeacher(latency_s=0.002))
+        data = datasets.load_dataset(str(done.path / "dataset"), "messages", split="train")
+        rows.append(data.remove_columns(["run_id", "config_digest"]).to_list())
+    assert len(rows[0]) == 30
+    assert rows[0] == rows[1]
