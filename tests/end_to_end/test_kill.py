@@ -27,19 +27,17 @@ from selfinstruct.journal.journal import Journal
 from selfinstruct.teachers.fake.fake_server import request_name
 from selfinstruct.teachers.fake.teacher import fake_answer
 
-KILLS = 20
-TARGET = 450
 
-
-def _values(server: Loopback, seeds: Path, folder: Path, concurrency: int) -> dict[str, Any]:
+def _values(server: Loopback, seeds: Path, folder: Path, concurrency: int, **changes: Any) -> dict[str, Any]:
     return {
         "seeds": str(seeds),
         "run_dir": str(folder),
-        "target": TARGET,
+        "target": 450,
         "strategy": "self_instruct",
         "concurrency": concurrency,
         "lookahead": 64,
         "teacher": {"kind": "openai", "model": "fake", "base_url": server.base_url, "api_key_env": None},
+        **changes,
     }
 
 
@@ -125,41 +123,34 @@ def assert_paid_once(server: Loopback, folder: Path, at_kills: list[tuple[int, s
     return f"{len(at_kills)} kills, {len(set(asked))} questions, {len(asked)} requests, {again} asked again"
 
 
-@pytest.fixture
-def unbroken(
-    loopback: Callable[..., Loopback], seed_file: Path, tmp_path: Path
-) -> Callable[[int], tuple[Run, dict[str, bytes]]]:
-    """The same run straight through, at a given concurrency."""
-
-    def straight(concurrency: int) -> tuple[Run, dict[str, bytes]]:
-        folder = tmp_path / f"straight-{concurrency}"
-        done = run(RunConfig.parse(_values(loopback(), seed_file, folder, concurrency)))
-        return done, _dataset_bytes(folder)
-
-    return straight
+SAMPLED: dict[str, Any] = {
+    "target": 60,
+    "answers": {"samples": 4, "until": "all", "keep": "all"},
+    "judge": {"compare": True},
+}
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("kills", "changes"), [(20, {}), (6, SAMPLED)], ids=["one answer", "four samples"])
 def test_same_dataset_killed_or_not_at_any_concurrency(
-    loopback: Callable[..., Loopback],
-    seed_file: Path,
-    tmp_path: Path,
-    unbroken: Callable[[int], tuple[Run, dict[str, bytes]]],
+    loopback: Callable[..., Loopback], seed_file: Path, tmp_path: Path, kills: int, changes: dict[str, Any]
 ) -> None:
     concurrency, folder = 16, tmp_path / "killed"
     server = loopback(latency_s=0.02)
     config, log = tmp_path / "config.yaml", tmp_path / "generate.log"
-    config.write_text(yaml.safe_dump(_values(server, seed_file, folder, concurrency)))
-    status, at_kills = kill_again_and_again(lambda: start(config, log), server, folder, KILLS)
+    config.write_text(yaml.safe_dump(_values(server, seed_file, folder, concurrency, **changes)))
+    status, at_kills = kill_again_and_again(lambda: start(config, log), server, folder, kills)
     assert status == 0, log.read_text()[-2000:]
-    assert len(at_kills) == KILLS, "the run is too short for this test"
+    assert len(at_kills) == kills, "the run is too short for this test"
     print(assert_paid_once(server, folder, at_kills, concurrency))
 
-    straight, rows = unbroken(32)
-    assert rows == _dataset_bytes(folder)
-    assert unbroken(1)[1] == rows
-    assert len(straight.records()) == len(Run(folder).records()) == TARGET
-    assert [record.id for record in straight.records()] == [record.id for record in Run(folder).records()]
+    killed, rows = Run(folder), _dataset_bytes(folder)
+    for other in (32, 1):
+        unbroken = tmp_path / f"straight-{other}"
+        straight = run(RunConfig.parse(_values(loopback(), seed_file, unbroken, other, **changes)))
+        assert _dataset_bytes(unbroken) == rows
+        assert len(straight.records()) == straight.config.target
+        assert straight.records() == killed.records()
 
 
 SAMPLES = 12
