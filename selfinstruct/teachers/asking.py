@@ -33,11 +33,20 @@ def askings_of(config: RunConfig, own: Mapping[str, Teacher]) -> dict[str, Askin
     return {each.label: stated.get(each.label) or asking_of(each) for each in config.all_teachers}
 
 
+_NEEDED_BY = {
+    "judge": "judge: {min_score: 3}",
+    "answer": "answers: {samples: 4}",
+    "plan": "answers: {turns: 3}",
+    "user": "answers: {turns: 3}",
+}
+"""An example of the section that makes a run ask for a purpose beside those of the strategy."""
+
+
 def check_roles(config: RunConfig, purposes: Sequence[str] | None) -> None:
     """Check the roles of the teachers against the purposes of prompts.
 
     Args:
-        config: The teachers and the judge.
+        config: The teachers, the answers, and the judge.
         purposes: The purposes of the strategy's prompts, or None if the strategy does not declare them.
 
     Raises:
@@ -46,16 +55,22 @@ def check_roles(config: RunConfig, purposes: Sequence[str] | None) -> None:
     key, teachers = ("teacher.roles", (config.teacher,)) if config.teachers is None else ("teachers", config.teachers)
     roles = [role for each in teachers for role in each.roles or ()]
     defects = []
-    # A teacher without roles answers every purpose.
-    for purpose in purposes or ("propose",):
+    answers = config.answers
+    of_answers = [] if answers is None else ["answer"] if answers.turns == 1 else ["answer", "plan", "user"]
+    # A teacher without roles answers every purpose but the judge's, which has any teacher if none has the role.
+    needed = [*(purposes or ("propose",)), *of_answers]
+    for purpose in needed:
         if all(each.roles is not None and purpose not in each.roles for each in teachers):
             defects.append(f"none has the role {purpose!r}; add it to the roles of one")
-    if config.judge is None and "judge" in roles:
-        defects.append(
-            "one has the role 'judge', which nothing needs; add a section judge, such as judge: {min_score: 3}"
-        )
+    needed += [] if config.judge is None else ["judge"]
+    for role in _NEEDED_BY:
+        if role in roles and role not in needed and purposes is not None:
+            section = _NEEDED_BY[role].partition(":")[0]
+            defects.append(
+                f"one has the role {role!r}, which nothing needs; add a section {section}, such as {_NEEDED_BY[role]}"
+            )
     # A misspelled role would leave its teacher idle.
-    known = [*(purposes or roles), "judge"]
+    known = [*(purposes or roles), *_NEEDED_BY]
     for role in dict.fromkeys(role for role in roles if role not in known):
         guess = closest(role, known)
         hint = f"did you mean {guess!r}?" if guess else f"one of {', '.join(known)}"

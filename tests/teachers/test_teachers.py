@@ -88,6 +88,19 @@ def test_a_wrong_list_is_explained(values: dict[str, Any], said: str) -> None:
             "judge: {min_score: 3}",
         ),
         (
+            {"teachers": [{}, {"name": "b", "roles": ["answer"]}]},
+            "teachers: one has the role 'answer', which nothing needs; add a section answers, such as "
+            "answers: {samples: 4}",
+        ),
+        (
+            {"teachers": [{}, {"name": "b", "roles": ["answer", "user"]}], "answers": {"samples": 2}},
+            "teachers: one has the role 'user', which nothing needs; add a section answers, such as answers: {turns",
+        ),
+        (
+            {"teacher": {"roles": ["propose", "answer"]}, "answers": {"turns": 3}},
+            "teacher.roles: none has the role 'plan'; add it to the roles of one",
+        ),
+        (
             {"teachers": [{"roles": ["judge"]}], "judge": {}},
             "teachers: none has the role 'propose'; add it to the roles",
         ),
@@ -97,7 +110,7 @@ def test_a_wrong_list_is_explained(values: dict[str, Any], said: str) -> None:
         ),
         (
             {"teacher": {"purposes": {"jugde": {"reasoning_effort": "high"}}}},
-            "teacher.purposes: 'jugde' is unknown; one of propose, judge, probe",
+            "teacher.purposes: 'jugde' is unknown; one of propose, judge, answer, plan, user, probe",
         ),
     ],
 )
