@@ -51,7 +51,8 @@ def row_text(values: Mapping[str, Any], reading: Reading) -> str:
         return value if isinstance(value, str) else ""
 
     longest = max((text(name) for name in layout.answers), key=len)
-    return "\n".join([*filter(None, map(text, layout.optional + layout.prompt)), longest])
+    before = [text(name) for name in layout.optional + layout.prompt if values.get(name)]
+    return "\n".join([*filter(None, before), longest])
 
 
 def count_answers(values: Mapping[str, Any], reading: Reading) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     """Columns that are read together."""
 
@@ -20,7 +21,7 @@ class Layout:
     label: str | None = None  # the column that says whether the answer is a good one, in a dataset for KTO
     lone: bool = False  # whether each answer is one message, not a list of messages
 
-    @property
+    @cached_property
     def columns(self) -> dict[str, type]:
         """The columns that every row must have, and what each holds."""
         kind = str if self.kind == "text" else list
