@@ -19,6 +19,7 @@ from corpora import make_corpus
 from novelty import _agreement
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "zh", "mixed"])
 def test_a_corpus_is_always_the_same_and_has_its_share_of_near_duplicates(language: str) -> None:
     texts = make_corpus(language, 4000, near_share=0.3)

@@ -82,6 +82,7 @@ def told() -> Iterator[None]:
     FIGURES.append(f"fuzz: {sum(tried.values()):,} inputs tried: {each}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_parser_raises_nothing_but_the_projects_own_errors(name: str) -> None:
     target = TARGETS[name]

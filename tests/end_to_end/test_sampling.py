@@ -98,6 +98,7 @@ def config_of(folder: Path, url: str, **changes: Any) -> si.RunConfig:
     return si.RunConfig.parse(values | changes)
 
 
+@pytest.mark.slow
 def test_until_pass_saves_nearly_every_task_with_few_questions(tmp_path: Path) -> None:
     """A fixed best of three costs three answers a task and loses one in sixteen."""
     with teacher() as (url, asked):

@@ -104,6 +104,7 @@ def test_many_identical_texts_take_no_more_than_many_others() -> None:
     assert found.work.compared < 10
 
 
+@pytest.mark.slow
 def test_texts_of_any_length() -> None:
     words = [f"w{n}" for n in range(30_000)]
     texts = [" ".join(words), " ".join(words[:14_000]), " ".join(words[:16_000]), "w1", "w1 w2 w3", " ".join(words * 2)]

@@ -27,6 +27,7 @@ def test_the_nearest_of_a_very_long_text() -> None:
     assert compiled == brute
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cutoff", [0.3, 0.7])
 def test_prefixes_longer_than_a_mark_can_say(cutoff: float) -> None:
     draw = random.Random(7)
@@ -52,6 +53,7 @@ def test_the_smallest_cutoffs(cutoff: float) -> None:
     assert compiled == brute
 
 
+@pytest.mark.slow
 def test_more_different_words_than_there_are_characters() -> None:
     assert NoveltyIndex().check(" ".join(map(str, range(0x110001)))).ok
 

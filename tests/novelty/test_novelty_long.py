@@ -44,6 +44,7 @@ def test_the_answers_are_those_without_classes(monkeypatch: pytest.MonkeyPatch, 
         assert dealt.compared <= plain.compared
 
 
+@pytest.mark.slow
 def test_unrelated_long_texts_are_never_compared_whole() -> None:
     draw = random.Random(7)
     words = [f"w{number}" for number in range(1000)]

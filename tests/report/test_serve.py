@@ -123,6 +123,7 @@ NOISE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("token", [None, TOKEN])
 def test_no_request_is_a_defect(finished: si.Run, token: str | None) -> None:
     with served(finished.path, *(["--token", token] if token else [])) as address:

@@ -211,6 +211,7 @@ def test_flattened_shipping_fee_is_unchanged(total: int) -> None:
     assert after({"total": 5, "country": "NO"}) == 79  # "express" is not read for domestic orders
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "passes"),
     [

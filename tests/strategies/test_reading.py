@@ -495,6 +495,7 @@ LINES += "|### 4!Input:|---|```|},!{|a b c d|[!"
 SLOW += [unit.replace("!", "\n") + "\n" for unit in LINES.split("|")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [100, 900, 5_000, 100_000])
 def test_deep_nesting_is_data(depth: int) -> None:
     read_all(f'{{"tasks": [{{"instruction": "a", "output": {"[" * depth}{"]" * depth}}}]}}', truncated=False)
@@ -507,6 +508,7 @@ def seconds(read: Callable[[str], object], text: str) -> float:
     return time.process_time() - begin
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", SLOW)
 @pytest.mark.parametrize("start", ["", "Instruction: a\nOutput:\n", '{"tasks": [{"instruction": "'])
 def test_time_grows_with_the_text_only(unit: str, start: str) -> None:

@@ -189,6 +189,7 @@ def test_live_and_batch_give_the_same_dataset(
 TROUBLES: list[Trouble] = ["expired", "cancelled", "errors", "missing", "doubled", "unknown", "swapped", "torn", "gone"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_whatever_a_job_brings_each_question_gets_its_own_answer(
     provider: Callable[..., Provider],

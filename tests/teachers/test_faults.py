@@ -109,6 +109,7 @@ def events(log: Path, name: str) -> list[str]:
     return [line.get("fault", line["request"]) for line in lines if line["event"] == name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("strategy", "kind"),
     [("alpaca", kind) for kind in KINDS] + [("self_instruct", kind) for kind in KINDS if kind not in AGAIN],
@@ -135,6 +136,7 @@ def test_a_run_meets_one_kind_of_fault_and_reaches_its_target(
     assert (run.path / "journal.sqlite").stat().st_size < 4_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in ROWS if kind not in ("refusal", "garbage")])
 def test_a_teacher_that_only_fails_ends_the_run_with_one_line(
     rehearse: Callable[..., tuple[Run, Counter[str], Path]], kind: str, tmp_path: Path
