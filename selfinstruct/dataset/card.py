@@ -6,7 +6,7 @@ All figures come from the run's journal. Texts from models and servers are escap
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -219,6 +219,7 @@ def _method(snapshot: Snapshot, records: Sequence[Record], trail: Trail) -> str:
         ("random seed", str(config.random_seed)),
         ("novelty", f"refused {limit} ROUGE-L F {config.max_similarity:g} to any seed or earlier task"),
         ("checks, in order", ", ".join(trail.checks)),
+        *_answers(config),
         ("configuration", ", ".join(generation.digest[:16] for generation in run.generations)),
         *[(f"generation {each.number}", _generation(each)) for each in status.by_generation if status.generations > 1],
     ]
@@ -303,6 +304,19 @@ to a file, use the same seeds (digest `{seeds}`), and run
 
 The first questions will be the same; a teacher that samples at random gives other answers. Versions of the program
 used: {programs}. Config digest: `{run.generations[-1].digest}`."""
+
+
+def _answers(config: RunConfig) -> Iterator[tuple[str, str]]:
+    """Yield how the answers were sampled, if there are several."""
+    answers, judge = config.answers, config.judge
+    if answers is not None and answers.samples > 1:
+        by = (
+            "checks" if judge is None else "checks and comparisons" if judge.compare else "checks and the judge's marks"
+        )
+        until = "until one passes" if answers.until == "pass" else "all asked"
+        yield "answers", f"up to {answers.samples} to each prompt, {until}; the best is chosen by {by}"
+    if answers is not None and answers.turns > 1:
+        yield "dialogues", f"up to {answers.turns} turns of the user, written by a model"
 
 
 def _citations(config: RunConfig) -> str:
