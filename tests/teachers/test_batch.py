@@ -170,19 +170,26 @@ def query(folder: Path, sql: str) -> list[Any]:
         return db.execute(sql).fetchall()
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"target": 20, "answers": {"samples": 4, "until": "all", "keep": "all"}}],
+    ids=["one answer", "four samples"],
+)
 def test_live_and_batch_give_the_same_dataset(
-    provider: Callable[..., Provider], values: Callable[..., dict[str, Any]], live_rows: dict[str, bytes]
+    provider: Callable[..., Provider], values: Callable[..., dict[str, Any]], changes: dict[str, Any]
 ) -> None:
+    live = run(RunConfig.parse(values(provider(), "live", teacher={"mode": "live"}, **changes)))
     server = provider()
-    done = run(RunConfig.parse(values(server)))
-    assert rows_of(done) == live_rows
+    done = run(RunConfig.parse(values(server, **changes)))
+    assert rows_of(done) == rows_of(live)
+    assert done.records() == live.records()
     assert len(server.asked()) == len(set(server.asked())), "nothing is asked twice"
     keys = {key for (key,) in query(done.path, "SELECT key FROM answers WHERE purpose != 'probe'")}
     assert keys == {key for job in server.batches.jobs.values() for key in server.inputs(job)}
     assert query(done.path, "SELECT count(*) FROM batch_questions") == [(0,)]
     assert max(len(server.inputs(job)) for job in server.batches.jobs.values()) > 12, "tasks are developed abreast"
     asked = len(server.asked())
-    assert run(RunConfig.parse(values(server))).outcome.reason == "target"
+    assert run(RunConfig.parse(values(server, **changes))).outcome.reason == "target"
     assert len(server.asked()) == asked
 
 

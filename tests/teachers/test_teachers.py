@@ -33,6 +33,7 @@ from selfinstruct.generate.expectation import check
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import Run
 from selfinstruct.journal.journal import Journal
+from selfinstruct.teachers.asking import asking_for
 from selfinstruct.teachers.fake.teacher import FakeTeacher
 
 MakeConfig = Callable[..., RunConfig]
@@ -150,6 +151,23 @@ def test_those_of_one_role_are_asked_over_one_endpoint(make_config: MakeConfig) 
     teachers = [fake("a", roles=["classify", "instances"]), fake("b", endpoint="completions", roles=["propose"])]
     done = run(make_config(teachers=teachers, teacher=None, strategy="self_instruct", target=5))
     assert done.outcome.reason == "target"
+
+
+def test_only_teachers_with_a_role_decide_its_endpoint() -> None:
+    teachers = [
+        fake("base", endpoint="completions", roles=["propose"]),
+        fake("strong", endpoint="chat", roles=["instances", "judge"]),
+        fake("student", endpoint="completions", roles=["answer"]),
+    ]
+    asking = asking_for(RunConfig.parse({"seeds": "s", "run_dir": "r", "teachers": teachers}))
+    endpoints = {role: asking.endpoint(role) for role in ("propose", "classify", "instances", "answer", "judge")}
+    assert endpoints == {
+        "propose": "completions",
+        "classify": "chat",
+        "instances": "chat",
+        "answer": "completions",
+        "judge": "chat",
+    }
 
 
 # --- whose turn it is ---------------------------------------------------------------------------
