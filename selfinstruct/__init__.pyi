@@ -55,7 +55,7 @@ from .core.tokens import tokenize as tokenize
 from .core.version import __version__ as __version__
 from .dataset import Upload as Upload, plan_upload as plan_upload, push_to_hub as push_to_hub, to_dataset as to_dataset
 from .dataset.export import export as export
-from .dataset.formats import Format as Format
+from .dataset.rows import Format as Format
 from .dedup import Deduplicated as Deduplicated, deduplicate as deduplicate
 from .dedup.merge import Merged as Merged, merge_datasets as merge_datasets
 from .filters import AnswerCheck as AnswerCheck, Filter as Filter

@@ -111,7 +111,8 @@ class DatasetConfig(Section):
         default=("messages", "prompt_completion", "alpaca"),
         validate_default=True,
         description="One dataset config per format; the first is the default: messages | prompt_completion | "
-        "prompt_completion_chat | alpaca | sharegpt | openai | text | package.module:Name, "
+        "prompt_completion_chat | alpaca | sharegpt | openai | text | preference | preference_flat | kto | reward | "
+        "package.module:Name, "
         "or {kind: NAME, OPTION: VALUE}.",
     )
     system_prompt: Name | None = Field(default=None, description="The system message of every row; null: none.")

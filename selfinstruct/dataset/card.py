@@ -6,8 +6,8 @@ All figures come from the run's journal. Texts from models and servers are escap
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class WrittenSplit:
         sha256: Hash of all files together.
         content: SHA-256 of the rows, independent of the file format.
         features: The `datasets.Features` of the rows.
+        shares: The shares of the rows, 0 to 1, for which a statement is true.
     """
 
     format: str
@@ -52,6 +53,7 @@ class WrittenSplit:
     sha256: str
     content: str
     features: Any
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 def write_card(
@@ -206,7 +208,12 @@ def _sizes(parts: Sequence[WrittenSplit]) -> str:
     for name in dict.fromkeys(part.format for part in parts):
         rows = {part.split: f"{part.rows:,}" for part in parts if part.format == name}
         lines.append(f"| `{name}` | {' | '.join(rows.get(split, '0') for split in splits)} |")
-    return "\n".join(lines) + "\n"
+    shares = [
+        f"In `{part.format}`, split `{part.split}`, {label} in {share:.0%} of the rows."
+        for part in parts
+        for label, share in part.shares.items()
+    ]
+    return "\n".join([*lines, *([""] if shares else []), *shares]) + "\n"
 
 
 def _method(snapshot: Snapshot, records: Sequence[Record], trail: Trail) -> str:

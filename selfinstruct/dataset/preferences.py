@@ -7,16 +7,21 @@ it, and everything that is known about the two says that `chosen` is better. Whe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean, pstdev
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from ..config.options import FormatOptions
+from ..config.run_config import RunConfig
 from ..core.choice import choose, difference, net_wins, normalized
-from ..core.records import Example, Response
+from ..core.errors import ConfigError
+from ..core.records import Example, Record, Response
+from .provenance_columns import RowDict
+from .rows import CHAT, Format, Selected, Wording, message, prompt_messages, prompt_text, row_id, select_examples
 
 LONGER_PERCENT = 55
 """`length_control` keeps the pairs whose chosen text is the longer one to this share."""
@@ -179,11 +184,6 @@ def control_length(pairs: Sequence[tuple[Preference, Preference | None]]) -> lis
     return kept
 
 
-def longer_share(pairs: Sequence[Preference]) -> float:
-    """Return the share of the pairs with a longer chosen text, 0 to 1; 0 without pairs."""
-    return sum(pair.longer for pair in pairs) / len(pairs) if pairs else 0.0
-
-
 def labels_of(example: Example, options: KtoOptions) -> list[tuple[Response, bool]]:
     """Return the responses of an example of which it is known whether they are good, in order, each text once.
 
@@ -194,11 +194,10 @@ def labels_of(example: Example, options: KtoOptions) -> list[tuple[Response, boo
 
     If one text is good in one place and bad in another, it is left out.
     """
-    beaten = {loser for each in example.responses for loser in each.beats}
     labels: dict[str, set[bool]] = {}
     found: dict[str, tuple[Response, bool]] = {}
     for response in example.responses:
-        label = _label(response, response.sample in beaten, _compared(example), options)
+        label = _label(response, example, options)
         if label is not None:
             text = normalized(response.text)
             labels.setdefault(text, set()).add(label)
@@ -206,7 +205,7 @@ def labels_of(example: Example, options: KtoOptions) -> list[tuple[Response, boo
     return [each for text, each in found.items() if len(labels[text]) == 1]
 
 
-def _label(response: Response, beaten: bool, compared: bool, options: KtoOptions) -> bool | None:
+def _label(response: Response, example: Example, options: KtoOptions) -> bool | None:
     reasons = {verdict.reason for verdict in response.verdicts.values()}
     if not response.text.strip() or reasons & _UNUSABLE:
         return None
@@ -214,6 +213,166 @@ def _label(response: Response, beaten: bool, compared: bool, options: KtoOptions
         return False
     if response.mark is not None:
         return response.mark >= options.threshold
-    if compared:
+    if _compared(example):
+        beaten = any(response.sample in each.beats for each in example.responses)
         return not beaten if beaten != bool(response.beats) else None
     return True if response.verdicts else None
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
+def _select_pairs(records: Sequence[Record], wording: Wording) -> list[Selected]:
+    options = PreferenceOptions.of(wording.options or "preference")
+    found: list[Selected] = []
+    pairs: list[tuple[Preference, Preference | None]] = []
+    for each in select_examples(records, wording):
+        draw = draw_of(wording.random_seed, each.id)
+        if pair := pair_of(each.example, options, draw):
+            found.append(each)
+            pairs.append((pair, pair_of(each.example, options, draw, not_longer=True)))
+    kept = control_length(pairs) if options.length_control else [pair for pair, _ in pairs]
+    chosen = ((each, pair) for each, pair in zip(found, kept, strict=True) if pair)
+    return _sharing(_with_first(each, pair.chosen, pair.rejected) for each, pair in chosen)
+
+
+def _select_labeled(records: Sequence[Record], wording: Wording) -> list[Selected]:
+    options = KtoOptions.of(wording.options or "kto")
+    rows = [
+        _with_first(each, response)
+        for each in select_examples(records, wording)
+        for response, _ in labels_of(each.example, options)
+    ]
+    number: Counter[str] = Counter()
+    for place, each in enumerate(rows):
+        rows[place] = replace(each, id=row_id(each.record, number[each.record.id]))
+        number[each.record.id] += 1
+    return _sharing(rows)
+
+
+def _select_scored(records: Sequence[Record], wording: Wording) -> list[Selected]:
+    def scores(each: Selected) -> set[float]:
+        return {score for _, score in _scored(each.example)}
+
+    return _sharing(each for each in select_examples(records, wording) if len(scores(each)) > 1)
+
+
+def _scored(example: Example) -> list[tuple[Response, float]]:
+    """Return the usable responses with their scores, best first."""
+    scores = scores_of(example)
+    return [(each, scores[each.sample]) for each in _usable(example) if each.sample in scores]
+
+
+def _with_first(selected: Selected, *first: Response) -> Selected:
+    """Return what becomes a row, with these responses first."""
+    example = selected.example
+    rest = tuple(each for each in example.responses if each not in first)
+    return replace(selected, example=replace(example, responses=first + rest))
+
+
+def _sharing(selected: Iterable[Selected]) -> list[Selected]:
+    """Share the cost of each record by its rows."""
+    rows = list(selected)
+    count = Counter(each.record.id for each in rows)
+    return [replace(each, rows=count[each.record.id]) for each in rows]
+
+
+def _preference(record: Record, example: Example, wording: Wording) -> RowDict:
+    chosen, rejected = ([message("assistant", each.text)] for each in example.responses[:2])
+    return {"prompt": prompt_messages(example, wording), "chosen": chosen, "rejected": rejected} | _marks(
+        example, wording
+    )
+
+
+def _preference_flat(record: Record, example: Example, wording: Wording) -> RowDict:
+    chosen, rejected = (each.text for each in example.responses[:2])
+    return {"prompt": prompt_text(record, example, wording), "chosen": chosen, "rejected": rejected} | _marks(
+        example, wording
+    )
+
+
+def _marks(example: Example, wording: Wording) -> RowDict:
+    chosen, rejected = (each.mark for each in example.responses[:2])
+    values = {"score_chosen": chosen, "score_rejected": rejected, "margin": difference(chosen, rejected)}
+    return {name: values[name] for name in _mark_columns(wording)}
+
+
+def _mark_columns(wording: Wording) -> dict[str, Any]:
+    # An answer that failed a check may have no marks, so these rows don't have the columns.
+    failed = isinstance(wording.options, PreferenceOptions) and wording.options.failed_as_rejected
+    marked = wording.marked and not failed
+    return dict.fromkeys(("score_chosen", "score_rejected", "margin"), "float64") if marked else {}
+
+
+def _kto(record: Record, example: Example, wording: Wording) -> RowDict:
+    response = example.responses[0]
+    label = _label(response, example, KtoOptions.of(wording.options or "kto"))
+    completion = [message("assistant", response.text)]
+    return {"prompt": prompt_messages(example, wording), "completion": completion, "label": label}
+
+
+def _reward(record: Record, example: Example, wording: Wording) -> RowDict:
+    scored = _scored(example)
+    completions = [[message("assistant", response.text)] for response, _ in scored]
+    return {
+        "prompt": prompt_messages(example, wording),
+        "completions": completions,
+        "scores": [score for _, score in scored],
+    }
+
+
+def _is_longer(row: RowDict) -> bool:
+    chosen, rejected = (
+        row[name] if isinstance(row[name], str) else row[name][0]["content"] for name in ("chosen", "rejected")
+    )
+    return len(chosen) > len(rejected)
+
+
+_LONGER = {"the chosen text is longer": _is_longer}
+
+PREFERENCE_FORMATS = {
+    "preference": Format(
+        _preference,
+        {"prompt": CHAT, "chosen": CHAT, "rejected": CHAT},
+        more=_mark_columns,
+        Options=PreferenceOptions,
+        select=_select_pairs,
+        shares=_LONGER,
+    ),
+    "preference_flat": Format(
+        _preference_flat,
+        {"prompt": "string", "chosen": "string", "rejected": "string"},
+        more=_mark_columns,
+        Options=PreferenceFlatOptions,
+        select=_select_pairs,
+        shares=_LONGER,
+    ),
+    "kto": Format(
+        _kto,
+        {"prompt": CHAT, "completion": CHAT, "label": "bool"},
+        Options=KtoOptions,
+        select=_select_labeled,
+        shares={"the label is true": lambda row: bool(row["label"])},
+    ),
+    "reward": Format(_reward, {"prompt": CHAT, "completions": [CHAT], "scores": ["float64"]}, select=_select_scored),
+}
+
+
+def check_evidence(config: RunConfig, kind: str, options: FormatOptions) -> None:
+    """Raise ConfigError if a format of this module would have no rows, or refusals as good answers."""
+    if kind not in PREFERENCE_FORMATS:
+        return
+    where = f"dataset.formats: {kind}"
+    if not config.filters.model_dump()["answer_refusal"]:  # a model of `filters`, which this package doesn't import
+        raise ConfigError(f"{where} must not praise refusals; set filters.answer_refusal to true")
+    # Your own strategy may return several responses, and your own check may decide.
+    if config.strategy_kind not in ("alpaca", "self_instruct") or config.filters.custom:
+        return
+    answers, by_checks = config.answers, isinstance(options, PreferenceOptions) and options.failed_as_rejected
+    several = answers is not None and answers.samples > 1 and answers.keep == "all"
+    if not several and (kind != "kto" or config.judge is None):
+        raise ConfigError(
+            f"{where} needs several answers to a prompt; set answers: {{samples: 4, until: all, keep: all}}"
+        )
+    if config.judge is None and not by_checks and kind != "kto":
+        raise ConfigError(f"{where} needs to know which answer is better; set judge: {{}} or judge: {{compare: true}}")

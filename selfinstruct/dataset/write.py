@@ -11,8 +11,9 @@ import contextlib
 import hashlib
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +26,10 @@ from ..journal.provenance import Lineage, Trail
 from ..journal.snapshot import Snapshot, read
 from ..tables.replace_folder import beside, replace_folder, same_folders
 from .card import WrittenSplit, write_card
-from .formats import FORMATS, Format, Wording, columns_of, formats_of, rows_of
+from .formats import FORMATS, formats_of
 from .provenance_columns import PROVENANCE_CONFIG, REQUEST_COLUMNS, ProvenanceColumns, RowDict, request_row
 from .revisions import hash_rows, read_revisions, revisions_after
+from .rows import Format, Wording, columns_of, rows_of
 
 if TYPE_CHECKING:
     import datasets
@@ -164,13 +166,22 @@ def _features_of(columns: Mapping[str, Any]) -> datasets.Features:
 def _write_format(folder: Path, records: Sequence[Record], source: _RowSource, name: str) -> Iterator[WrittenSplit]:
     """Write the splits of one format in shards, and yield each split that has rows."""
     for split, chosen in source.splits(records):
-        rows, features = source.rows(chosen, name), source.features(name)
+        true: Counter[str] = Counter()
+        rows, features = _count(source.rows(chosen, name), source.formats[name][0], true), source.features(name)
         part = _write_split(folder, name, split, rows, features, source.config.dataset.shard_rows)
         if part.rows:
-            yield part
+            shares = {label: true[label] / part.rows for label in source.formats[name][0].shares}
+            yield replace(part, shares=shares)
             # Fine-tuning services take JSON Lines instead of Parquet.
             if source.formats[name][0].lines:
                 _write_lines(folder / name / f"{split}.jsonl", source.rows(chosen, name))
+
+
+def _count(rows: Iterable[RowDict], format: Format, true: Counter[str]) -> Iterator[RowDict]:
+    """Yield the rows, and count those for which each of the format's shares is true."""
+    for row in rows:
+        true.update(label for label, is_true in format.shares.items() if is_true(row))
+        yield row
 
 
 def _write_provenance(folder: Path, records: Sequence[Record], source: _RowSource) -> Iterator[WrittenSplit]:

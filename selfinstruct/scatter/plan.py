@@ -13,6 +13,7 @@ from typing import Any
 from ..config.run_config import RunConfig
 from ..core.errors import UsageError
 from ..dataset.formats import FORMATS
+from ..dataset.rows import select_examples
 from ..journal.folder import JOURNAL, has_journal
 from ..journal.journal import Journal
 
@@ -32,12 +33,12 @@ def check_scatterable(config: RunConfig, shards: int) -> None:
         raise UsageError("teacher.kind: local would load the model in each stream; name a server for all machines")
     if has_journal(Path(config.run_dir)):
         raise UsageError(f"run_dir: {config.run_dir} holds a run; name another folder for the streams")
-    # The merge counts records, so the rows of the first format must say which record they belong to.
+    # The merge counts records, so the first format must have a row for each, and its rows must name the record.
     first = next(iter(config.dataset.format_options))
-    if config.dataset.instances == "all" and first in FORMATS and not FORMATS[first].traced:
+    format = FORMATS.get(first)
+    if format and (format.select is not select_examples or (config.dataset.instances == "all" and not format.traced)):
         raise UsageError(
-            f"dataset.formats: rows of {first!r} don't name their task, so tasks can't be counted; "
-            "put another format first, or set dataset.instances to first"
+            f"dataset.formats: rows of {first!r} don't tell how many tasks there are; put another format first"
         )
     if "-" in config.seed_sources:
         raise UsageError("seeds: streams can't share standard input; name a file that all machines can read")

@@ -21,8 +21,8 @@ from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling
 from selfinstruct.core.records import Development, Example, Response
 from selfinstruct.core.tasks import Candidate, Material
 from selfinstruct.dataset import FORMATS, to_dataset, write_dataset
-from selfinstruct.dataset.formats import Wording, rows_of
 from selfinstruct.dataset.provenance_columns import ProvenanceColumns
+from selfinstruct.dataset.rows import Wording, rows_of
 from selfinstruct.dataset.write import split_of
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import Run

@@ -14,21 +14,21 @@ import datasets
 import pandas as pd
 import pytest
 
-from conftest import RECORD, cli
+from conftest import ANSWER_FORMATS, RECORD, cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.records import Response
 from selfinstruct.dataset import FORMATS, to_dataset, write_dataset
 from selfinstruct.dataset.chat_template import TEMPLATES, load_chat_template
-from selfinstruct.dataset.formats import Wording, rows_of
 from selfinstruct.dataset.provenance_columns import ProvenanceColumns
+from selfinstruct.dataset.rows import Wording, rows_of
 from selfinstruct.dataset.wordings import WITH_INPUT, WITHOUT_INPUT, published_prompt
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import Run
 
 SYSTEM = Wording(system_prompt="Be brief.")
 ASKED = "Name the capital.\n\nFrance"
-ALL = tuple(FORMATS)
+ALL = ANSWER_FORMATS
 
 
 def row(format: str, wording: Wording = SYSTEM) -> dict[str, Any]:

@@ -6,16 +6,25 @@ SELFINSTRUCT_PROOF=full tries 10,000 tables for each rule.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import combinations, product
 from statistics import fmean, pstdev
 from typing import Any
 
+import datasets
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from conftest import RECORD
+from selfinstruct.config.run_config import RunConfig
+from selfinstruct.core.choice import normalized
+from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.records import Example, Response
 from selfinstruct.core.tasks import Verdict
+from selfinstruct.dataset import FORMATS
+from selfinstruct.dataset.formats import formats_of
 from selfinstruct.dataset.preferences import (
     KtoOptions,
     Preference,
@@ -23,12 +32,14 @@ from selfinstruct.dataset.preferences import (
     control_length,
     draw_of,
     labels_of,
-    longer_share,
     pair_of,
     scores_of,
 )
+from selfinstruct.dataset.provenance_columns import ProvenanceColumns
+from selfinstruct.dataset.rows import Wording, rows_of
 from selfinstruct.filters.judge import CRITERIA
 from selfinstruct.filters.judge.read_marks import read_marks
+from selfinstruct.generate.start import run
 
 EXAMPLES = 10_000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 500
 proof = settings(max_examples=EXAMPLES, deadline=None)
@@ -45,37 +56,30 @@ SAYINGS = (
 MEANING = {text: number for number, texts in enumerate(SAYINGS) for text in texts}
 INCOMPLETE = ("truncated", "cut_off", "empty_output", "scaffolding", "personal_data", "unjudged")
 COMPLETE = ("repetition", "answer_refusal", "low_score", "wrong_arithmetic", "of_my_own")
-verdicts = st.one_of(
-    st.just({}),
-    st.just({"runs": Verdict()}),
-    st.sampled_from((*INCOMPLETE, *COMPLETE)).map(lambda reason: {reason: Verdict(reason)}),
-)
-marks = st.one_of(
-    st.just({}),
-    st.integers(1, 5).map(lambda mark: {"quality": float(mark)}),
-    st.lists(st.integers(1, 5), min_size=3, max_size=3).map(
-        lambda each: dict(zip("abc", map(float, each), strict=True))
-    ),
-)
+VERDICTS: list[dict[str, Verdict]] = [{}] * 12 + [{"runs": Verdict()}] * 2
+VERDICTS += [{reason: Verdict(reason)} for reason in (*INCOMPLETE, *COMPLETE)]
+MARKS = [{}] * 10 + [{"quality": float(mark)} for mark in (1, 2, 3, 4, 5)] * 3
+MARKS += [dict(zip("abc", map(float, each), strict=True)) for each in product((1, 3, 4, 5), repeat=3)]
+ANSWERS = list(product(MEANING, VERDICTS, MARKS))
+"""Every combination of a text, verdicts, and marks, so that one number draws an answer: many draws would be slow."""
 
 
 @st.composite
-def tables(draw: st.DrawFn, *, compared: bool | None = None) -> Example:
+def tables(draw: st.DrawFn, *, compared: bool = True) -> Example:
     """A prompt with up to seven responses: random texts, verdicts, marks, and wins that no two have over each other."""
-    count = draw(st.integers(0, 7))
-    with_wins = draw(st.booleans()) if compared is None else compared
-    beats: list[set[int]] = [set() for _ in range(count)]
-    for one in range(count if with_wins else 0):
-        for other in range(one):
-            winner, loser = draw(st.sampled_from(((one, other), (other, one), (one, one))))
-            beats[winner] |= {loser} - {winner}
-    texts = st.sampled_from(tuple(MEANING))
+    answers = [ANSWERS[number] for number in draw(st.lists(st.integers(0, len(ANSWERS) - 1), max_size=7))]
+    wins = draw(st.integers(0, 3**21 - 1)) if compared and draw(st.booleans()) else 0
+    beats: list[set[int]] = [set() for _ in answers]
+    for one, other in combinations(range(len(answers)), 2):
+        wins, winner = divmod(wins, 3)  # 0: a tie
+        if winner:
+            beats[one if winner == 1 else other].add(other if winner == 1 else one)
     return Example.of(
         "Name it.",
         "",
         *(
-            Response(draw(texts), None, sample, None, "", draw(verdicts), draw(marks), tuple(sorted(beats[sample])))
-            for sample in range(count)
+            Response(text, None, sample, None, "", verdicts, marks, tuple(sorted(beats[sample])))
+            for sample, (text, verdicts, marks) in enumerate(answers)
         ),
     )
 
@@ -316,7 +320,7 @@ def test_the_share_of_longer_chosen_texts_is_bounded(
     result = control_length(pairs)
     kept = [each for each in result if each is not None]
     assert len(result) == len(pairs)
-    assert longer_share(kept) <= 0.55
+    assert 100 * sum(each.longer for each in kept) <= 55 * len(kept)
     for (first, second), each in zip(pairs, result, strict=True):
         assert each in (first, second, None)
         # Nothing is done to a pair that isn't longer, and no pair is dropped that has an alternative.
@@ -392,6 +396,146 @@ def test_scores_are_marks_or_net_wins() -> None:
     table = (Response("a", beats=(1,)), Response("b", sample=1), Response("c", sample=2))
     assert scores_of(Example.of("?", "", *table)) == {0: 1.0, 1: -1.0, 2: 0.0}
     assert scores_of(responses(None, None)) == {}
+
+
+# --- rows ------------------------------------------------------------------------------------------
+
+USER = [{"role": "user", "content": "Name it."}]
+
+
+def said(text: str) -> list[dict[str, str]]:
+    return [{"role": "assistant", "content": text}]
+
+
+PLAIN = Wording()
+
+
+def rows(format: str, *examples: Example, wording: Wording = PLAIN, **options: Any) -> list[dict[str, Any]]:
+    """The rows of one record for each example: the id and the format's own columns."""
+    chosen = FORMATS[format]
+    wording = replace(wording, options=chosen.Options(kind=format, **options))
+    records = [replace(RECORD, id=f"r{n}", instruction="Name it.", examples=(e,)) for n, e in enumerate(examples)]
+    columns = ("id", *chosen.columns(wording))
+    return [{name: row[name] for name in columns} for row in rows_of(records, chosen, wording=wording)]
+
+
+def test_a_row_of_each_format() -> None:
+    example, marked = responses(3, 5, None, 4), Wording(marked=True)
+    marks = {"score_chosen": 5.0, "score_rejected": 3.0, "margin": 2.0}
+    assert rows("preference", example, wording=marked) == [
+        {"id": "r0", "prompt": USER, "chosen": said("b"), "rejected": said("a"), **marks}
+    ]
+    assert rows("preference_flat", example, wording=marked) == [
+        {"id": "r0", "prompt": "Name it.\n\n", "chosen": "b", "rejected": "a", **marks}
+    ]
+    assert rows("kto", example) == [
+        {"id": "r0", "prompt": USER, "completion": said("a"), "label": False},
+        {"id": "r0.1", "prompt": USER, "completion": said("b"), "label": True},
+        {"id": "r0.2", "prompt": USER, "completion": said("d"), "label": True},
+    ]
+    assert rows("reward", example) == [
+        {"id": "r0", "prompt": USER, "completions": [said("b"), said("d"), said("a")], "scores": [5.0, 4.0, 3.0]}
+    ]
+
+
+def test_the_system_prompt_is_part_of_the_prompt() -> None:
+    wording = Wording(system_prompt="Be brief.")
+    (row,) = rows("preference", responses(5, 1), wording=wording)
+    assert row["prompt"] == [{"role": "system", "content": "Be brief."}, *USER]
+    (row,) = rows("preference_flat", responses(5, 1), wording=wording)
+    assert row["prompt"] == "Be brief.\n\nName it.\n\n"
+
+
+def test_an_example_without_a_pair_has_no_row() -> None:
+    assert [row["id"] for row in rows("preference", responses(3, 3), responses(5, 1), responses(4))] == ["r1"]
+    assert rows("reward", responses(3, 3), responses(4), responses(None, None)) == []
+    assert rows("kto", responses(None, None)) == []
+
+
+def test_there_are_columns_of_marks_only_if_every_row_has_marks() -> None:
+    scores = {"score_chosen", "score_rejected", "margin"}
+    (row,) = rows("preference", responses(5, 1), wording=Wording(marked=True))
+    assert scores <= row.keys()
+    for marked, options in ((False, {}), (True, {"failed_as_rejected": True})):
+        (row,) = rows("preference", responses(5, 1), wording=Wording(marked=marked), **options)
+        assert not scores & row.keys()
+
+
+def test_a_row_names_the_teacher_and_the_sample_of_its_own_answer() -> None:
+    answers = (Response("a", "model a", 0, marks={"m": 1}), Response("b", "model b", 1, marks={"m": 5}))
+    example = Example.of("Name it.", "", *answers)
+    record, columns = replace(RECORD, examples=(example,)), ProvenanceColumns(sampled=True)
+    for format, expected in (("preference", ["model b"]), ("kto", ["model a", "model b"])):
+        found = list(rows_of([record], FORMATS[format], columns))
+        assert [row["output_teacher"] for row in found] == expected
+        assert [row["samples"] for row in found] == [2] * len(expected)
+
+
+def test_the_rows_of_a_record_share_its_cost() -> None:
+    found = FORMATS["kto"].select([replace(RECORD, examples=(responses(5, 1),))], Wording())
+    assert [each.rows for each in found] == [2, 2]
+
+
+def test_length_control_prefers_another_rejected_answer_to_no_pair() -> None:
+    def example(*texts: tuple[str, float]) -> Example:
+        return Example.of("?", "", *(Response(t, sample=n, marks={"m": m}) for n, (t, m) in enumerate(texts)))
+
+    longer = example(("a long answer", 5), ("short", 1), ("a longer bad answer", 2))
+    only_longer = example(("a long answer", 5), ("short", 1))
+    assert [row["rejected"] for row in rows("preference", longer, longer)] == [said("short")] * 2
+    controlled = rows("preference", longer, longer, only_longer, length_control=True)
+    # Of three pairs, one may have a longer chosen answer: 1 of 3 is below 55%, 2 of 3 is above.
+    assert [row["rejected"] for row in controlled] == [said("a longer bad answer")] * 2 + [said("short")]
+    assert [row["id"] for row in rows("preference", longer, only_longer, length_control=True)] == ["r0", "r1"]
+    assert rows("preference", only_longer, length_control=True) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"answers": None}, "preference needs several answers to a prompt; set answers: {samples: 4, until: all"),
+        ({"answers": {"samples": 4}}, "needs several answers to a prompt"),
+        ({"judge": None}, "preference needs to know which answer is better; set judge: {} or judge: {compare: true}"),
+        ({"filters": {"answer_refusal": False}}, "must not praise refusals; set filters.answer_refusal to true"),
+    ],
+)
+def test_a_run_without_preferences_is_refused_before_it_asks(
+    make_config: Callable[..., RunConfig], changes: dict[str, Any], message: str
+) -> None:
+    values = {"answers": KEEP_ALL, "judge": {}, "dataset": {"formats": ["preference"]}}
+    formats_of(make_config(**values))
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        formats_of(make_config(**values | changes))
+
+
+def test_checks_alone_make_pairs_if_failed_answers_may_be_rejected(make_config: Callable[..., RunConfig]) -> None:
+    formats_of(make_config(answers=KEEP_ALL, dataset={"formats": [{"kind": "preference", "failed_as_rejected": True}]}))
+
+
+KEEP_ALL = {"samples": 4, "until": "all", "keep": "all"}
+NAMES = ("preference", "preference_flat", "kto", "reward")
+
+
+@pytest.mark.parametrize("judge", [{}, {"compare": True}])
+def test_a_run_with_the_fake_teacher_has_preferences(
+    make_config: Callable[..., RunConfig], judge: dict[str, Any]
+) -> None:
+    formats = ["messages", {"kind": "preference", "length_control": True}, *NAMES[1:]]
+    made = run(make_config(target=30, answers=KEEP_ALL, judge=judge, dataset={"formats": formats}))
+    loaded = {name: datasets.load_dataset(str(made.dataset_path), name, split="train") for name in NAMES}
+    assert all(len(found) > 10 for found in loaded.values())
+    pairs = loaded["preference"]
+    for row in pairs:
+        chosen, rejected = row["chosen"][0]["content"], row["rejected"][0]["content"]
+        assert normalized(chosen) != normalized(rejected)
+        assert judge or row["score_chosen"] - row["score_rejected"] == row["margin"] >= 0.5
+    assert not any(None in pairs[name] for name in pairs.column_names if name.startswith("score") or name == "margin")
+    longer = sum(len(row["chosen"][0]["content"]) > len(row["rejected"][0]["content"]) for row in pairs) / len(pairs)
+    assert longer <= 0.55
+    card = (made.dataset_path / "README.md").read_text(encoding="utf-8")
+    assert f"In `preference`, split `train`, the chosen text is longer in {longer:.0%} of the rows." in card
+    assert len(set(loaded["kto"]["id"])) == len(loaded["kto"])
+    assert set(loaded["kto"]["label"]) == {True, False}
 
 
 # --- marks -----------------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ def test_a_runs_own_folder_stays_one(make_config: Callable[..., RunConfig]) -> N
 
 def test_rows_that_do_not_say_which_task_they_are_of_can_not_be_counted(make_config: Callable[..., RunConfig]) -> None:
     uncountable = {"formats": ["openai", "messages"], "instances": "all"}
-    with pytest.raises(UsageError, match=r"dataset\.formats: rows of 'openai' don't name their task"):
+    with pytest.raises(UsageError, match=r"dataset\.formats: rows of 'openai' don't tell how many tasks there are"):
         check_scatterable(make_config(dataset=uncountable), 2)
     check_scatterable(make_config(dataset=uncountable | {"formats": ["messages", "openai"]}), 2)
     check_scatterable(make_config(dataset=uncountable | {"instances": "first"}), 2)

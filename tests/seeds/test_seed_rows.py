@@ -14,11 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import selfinstruct as si
+from conftest import ANSWER_FORMATS
 from selfinstruct.core.errors import SeedError
 from selfinstruct.core.records import Example, Origin, Record, Response
 from selfinstruct.core.tasks import SeedTask
 from selfinstruct.dataset.chat_template import load_chat_template
-from selfinstruct.dataset.formats import FORMATS, Wording
+from selfinstruct.dataset.formats import FORMATS
+from selfinstruct.dataset.rows import Wording
 from selfinstruct.generate.expectation import check
 from selfinstruct.seeds.load import load_seeds, unread_notes
 
@@ -359,7 +361,7 @@ def test_a_deleted_message_is_not_used(tmp_path: Path, flaw: Row) -> None:
 # --- our own exports ---------------------------------------------------------------------------------
 
 INSTRUCTION, GIVEN, OUTPUT = "Translate into French.", "Good morning,\n\nyou [two]!", "Bonjour,\n\nvous deux !"
-EXPORTS = [(format, "chatml", False) for format in sorted(FORMATS)]
+EXPORTS = [(format, "chatml", False) for format in sorted(ANSWER_FORMATS)]
 EXPORTS += [("text", name, False) for name in ("llama3", "gemma", "mistral", "zephyr")]
 EXPORTS.append(("prompt_completion", "chatml", True))
 
