@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -16,19 +17,14 @@ from selfinstruct.core.tasks import Verdict
 EXAMPLES = 10_000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 200
 FAILED = {"repetition": Verdict("repetition")}
 
-tables = st.integers(1, 6).flatmap(
-    lambda count: st.tuples(
-        *(
-            st.builds(
-                Response,
-                st.sampled_from("abc"),
-                sample=st.just(number),
-                verdicts=st.sampled_from(({}, {}, {"runs": Verdict()}, FAILED)),
-                marks=st.dictionaries(st.sampled_from(("clarity", "safety")), st.integers(1, 5), max_size=2),
-                beats=st.lists(st.integers(0, count), max_size=3).map(tuple),
-            )
-            for number in range(count)
-        )
+MARKS = [{}, {}] + [{"clarity": one, "safety": two} for one, two in product((1, 4, 5), repeat=2)]
+ANSWERS = list(product("abc", ({}, {}, {"runs": Verdict()}, FAILED), MARKS, ((), (0,), (1, 2), (0, 1, 3, 3))))
+"""Every combination of a text, verdicts, marks, and wins, so that one number draws a response."""
+
+tables = st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=6).map(
+    lambda answers: tuple(
+        Response(text, sample=number, verdicts=verdicts, marks=marks, beats=beats)
+        for number, (text, verdicts, marks, beats) in enumerate(answers)
     )
 )
 
