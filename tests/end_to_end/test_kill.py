@@ -128,10 +128,15 @@ SAMPLED: dict[str, Any] = {
     "answers": {"samples": 4, "until": "all", "keep": "all"},
     "judge": {"compare": True},
 }
+DIALOGUES: dict[str, Any] = {"target": 90, "answers": {"turns": 3, "samples": 3}}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kills", "changes"), [(20, {}), (6, SAMPLED)], ids=["one answer", "four samples"])
+@pytest.mark.parametrize(
+    ("kills", "changes"),
+    [(20, {}), (6, SAMPLED), (6, DIALOGUES)],
+    ids=["one answer", "four samples", "dialogues"],
+)
 def test_same_dataset_killed_or_not_at_any_concurrency(
     loopback: Callable[..., Loopback], seed_file: Path, tmp_path: Path, kills: int, changes: dict[str, Any]
 ) -> None:
