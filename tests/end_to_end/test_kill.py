@@ -162,6 +162,7 @@ SAMPLES = 12
 PROGRAM = Path(__file__).with_name("ask_samples.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kills", [5, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.skipif(not FULL, reason="full proof")])]
 )
