@@ -23,6 +23,7 @@ from ..journal.snapshot import Snapshot
 from ..journal.status import GenerationStatus
 from . import card_figures as figures
 from .card_words import CITATIONS, METHODS, RISKS, TERMS
+from .formats import config_name
 from .licensing import Licensing, UsedTeacher, licensing, used_teachers
 from .linguistics import LANGUAGES_OF
 from .provenance_columns import PROVENANCE_CONFIG
@@ -141,9 +142,10 @@ def _text(
 ) -> str:
     run, status = snapshot.run, snapshot.status
     config = run.config
-    default = parts[0].format
+    default, written = parts[0].format, {part.format for part in parts}
+    empty = [name for name in map(config_name, settings.format_options) if name not in written]
     sections = [
-        _head(settings.title or run.name, len(records), default, parts, revisions[-1].number),
+        _head(settings.title or run.name, len(records), default, parts, empty, revisions[-1].number),
         f"## Changelog\n\n{_changelog(revisions)}",
         f"## How it was made\n\n{_method(snapshot, records, trail)}",
         f"## Counts by stage\n\n{figures.counts(snapshot)}",
@@ -177,7 +179,9 @@ def _not_checked(config: RunConfig) -> str:
     return "\n".join(f"- {line}" for line in lines) + "\n\nNo person has read all of the records." + judge
 
 
-def _head(title: str, records: int, default: str, parts: Sequence[WrittenSplit], revision: int) -> str:
+def _head(
+    title: str, records: int, default: str, parts: Sequence[WrittenSplit], empty: Sequence[str], revision: int
+) -> str:
     return f"""# {_escape_cell(title)}
 
 {records:,} instruction records, written by a language model and not checked by people. Revision {revision}.
@@ -185,7 +189,7 @@ def _head(title: str, records: int, default: str, parts: Sequence[WrittenSplit],
     from datasets import load_dataset
     rows = load_dataset("path/to/this/folder", "{default}", split="train")
 
-{_sizes(parts)}
+{_sizes(parts, empty)}
 Each row names the question and the demonstrations that it comes from. The config `{PROVENANCE_CONFIG}` has the time,
 the server, and the share of the cost of each record."""
 
@@ -201,19 +205,20 @@ def _changelog(revisions: Sequence[Revision]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _sizes(parts: Sequence[WrittenSplit]) -> str:
-    """Tabulate the number of rows by config and split."""
+def _sizes(parts: Sequence[WrittenSplit], empty: Sequence[str]) -> str:
+    """Tabulate the number of rows by config and split, name the configs without rows, and state shares of rows."""
     splits = list(dict.fromkeys(part.split for part in parts))
     lines = [f"| config | {' | '.join(splits)} |", f"|---|{'---|' * len(splits)}"]
     for name in dict.fromkeys(part.format for part in parts):
         rows = {part.split: f"{part.rows:,}" for part in parts if part.format == name}
         lines.append(f"| `{name}` | {' | '.join(rows.get(split, '0') for split in splits)} |")
-    shares = [
+    notes = [f"The config `{name}` has no rows, because no record fits its options." for name in empty]
+    notes += [
         f"In `{part.format}`, split `{part.split}`, {label} in {share:.0%} of the rows."
         for part in parts
         for label, share in part.shares.items()
     ]
-    return "\n".join([*lines, *([""] if shares else []), *shares]) + "\n"
+    return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 
 
 def _method(snapshot: Snapshot, records: Sequence[Record], trail: Trail) -> str:

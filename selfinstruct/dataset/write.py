@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,6 +35,7 @@ from .rows import Format, Wording, columns_of, rows_of
 if TYPE_CHECKING:
     import datasets
 
+_log = logging.getLogger(__name__)
 # Rows to convert to Arrow at once, because Python dicts take ten times as much memory as Arrow.
 _BATCH_ROWS = 4096
 
@@ -82,6 +84,10 @@ def _write_snapshot(snapshot: Snapshot, target: Path, settings: DatasetConfig) -
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
         parts = [part for name in source.formats for part in _write_format(fresh, records, source, name)]
+        written = {part.format for part in parts}
+        for name in source.formats:
+            if records and name not in written:
+                _log.warning("selfinstruct: warning: dataset: %s has no rows, because no record fits its options", name)
         parts += _write_provenance(fresh, records, source)
         contents = {f"{part.format}/{part.split}": part.content for part in parts}
         revisions = revisions_after(target, records, contents, source.lineages, source.trail.last_at)

@@ -15,7 +15,7 @@ from ..config.options import teachers_for
 from ..config.run_config import RunConfig
 from ..core.prompts import Asking, Prompt, Usage
 from ..core.records import Example, Response
-from ..filters.judge import Judge
+from ..filters.judge import Judge, PairwiseJudge
 from ..journal.status import Status
 from ..strategies.material import View, build_source, demonstration
 from ..strategies.protocol import preview_prompts, task_tokens
@@ -137,13 +137,20 @@ def _expected(parts: Assembly, records: int) -> Iterator[tuple[str, int, Usage]]
         usage = Usage(math.ceil(asked * per_record), math.ceil(answered * per_record))
         yield purpose, math.ceil(len(own) * per_record), usage
 
-    # The judge reads every answer once.
-    if config.judge is not None and not config.judge.compare:
-        example = Example.of(seeds[0].instruction, "", Response("x" * 4 * TOKENS_AN_ANSWER))
-        sample = Judge(config, by_schema=False).prompt(seeds[0].instruction, example)
+    # The judge reads every answer once, or each two answers in both orders.
+    if config.judge is not None:
+        answer = Response("x" * 4 * TOKENS_AN_ANSWER)
+        example = Example.of(seeds[0].instruction, "", answer)
         several = config.answers is not None and config.answers.until == "all"
-        answers = records * (config.answers.samples if several and config.answers else 1)
-        yield "judge", answers, Usage(answers * tokens_of(sample), answers * TOKENS_A_JUDGEMENT)
+        answers = config.answers.samples if several and config.answers else 1
+        if config.judge.compare:
+            sample = PairwiseJudge(config, by_schema=False).prompt(example, answer, answer)
+            judged = records * answers * (answers - 1)
+        else:
+            sample = Judge(config, by_schema=False).prompt(seeds[0].instruction, example)
+            judged = records * answers
+        if judged:
+            yield "judge", judged, Usage(judged * tokens_of(sample), judged * TOKENS_A_JUDGEMENT)
 
 
 def tokens_of(prompt: Prompt) -> int:

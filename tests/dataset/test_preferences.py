@@ -21,6 +21,7 @@ from conftest import RECORD
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.choice import normalized
 from selfinstruct.core.errors import ConfigError
+from selfinstruct.core.prompts import Completion, Prompt
 from selfinstruct.core.records import Example, Response
 from selfinstruct.core.tasks import Verdict
 from selfinstruct.dataset import FORMATS
@@ -40,6 +41,7 @@ from selfinstruct.dataset.rows import Wording, rows_of
 from selfinstruct.filters.judge import CRITERIA
 from selfinstruct.filters.judge.read_marks import read_marks
 from selfinstruct.generate.start import run
+from selfinstruct.teachers.fake.teacher import FakeTeacher
 
 EXAMPLES = 10_000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 500
 proof = settings(max_examples=EXAMPLES, deadline=None)
@@ -536,6 +538,46 @@ def test_a_run_with_the_fake_teacher_has_preferences(
     assert f"In `preference`, split `train`, the chosen text is longer in {longer:.0%} of the rows." in card
     assert len(set(loaded["kto"]["id"])) == len(loaded["kto"])
     assert set(loaded["kto"]["label"]) == {True, False}
+
+
+def test_a_run_without_any_pair_says_so(
+    make_config: Callable[..., RunConfig], caplog: pytest.LogCaptureFixture
+) -> None:
+    formats = ["messages", {"kind": "preference", "margin": 4}]
+    made = run(make_config(target=10, answers=KEEP_ALL, judge={}, dataset={"formats": formats}))
+    assert "warning: dataset: preference has no rows, because no record fits its options" in caplog.text
+    card = (made.dataset_path / "README.md").read_text(encoding="utf-8")
+    assert "The config `preference` has no rows, because no record fits its options." in card
+    assert len(datasets.load_dataset(str(made.dataset_path), split="train")) == 10
+
+
+class Named(FakeTeacher):
+    """A fake teacher whose answers name it."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__()
+        self.model = model
+
+    async def complete(self, prompt: Prompt) -> Completion:
+        said = await super().complete(prompt)
+        return replace(said, text=f"{self.model}: {said.text}") if prompt.purpose == "answer" else said
+
+
+def test_answers_of_several_teachers_are_mixed(make_config: Callable[..., RunConfig]) -> None:
+    roles = {"large": ["propose", "answer"], "student": ["answer"], "critic": ["judge"]}
+    teachers = [{"kind": "fake", "model": name, "roles": each} for name, each in roles.items()]
+    values = {"teacher": None, "teachers": teachers, "dataset": {"formats": ["kto", "preference"]}}
+    config = make_config(target=30, answers=KEEP_ALL, judge={}, **values)
+    made = run(config, teacher={name: Named(name) for name in roles})
+    labeled = datasets.load_dataset(str(made.dataset_path), "kto", split="train")
+    assert {row["output_teacher"] for row in labeled} == {"large", "student"}
+    for row in labeled:
+        # The first answer came with the task.
+        named = row["completion"][0]["content"].startswith(f"{row['output_teacher']}: ")
+        assert named == (row["sample"] > 0)
+        assert row["judge"] == "critic"
+    pairs = datasets.load_dataset(str(made.dataset_path), "preference", split="train")
+    assert {row["output_teacher"] for row in pairs} == {"large", "student"}
 
 
 # --- marks -----------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from selfinstruct.core.prompts import Completion, Message, Prompt
 from selfinstruct.core.records import Example, Response
 from selfinstruct.core.tasks import Verdict
 from selfinstruct.filters.judge.compare import SCHEMA, PairwiseJudge, read_comparison
+from selfinstruct.generate.expectation import check
 
 MakeConfig = Callable[..., RunConfig]
 
@@ -125,6 +126,16 @@ def test_the_winner_of_the_comparisons_is_chosen(judge: PairwiseJudge) -> None:
     choice = choose(responses)
     assert [each.text for each in choice.order] == ["Copenhagen", "London", "Rome"]
     assert (choice.by, choice.margin) == ("comparisons", 2.0)
+
+
+def test_check_expects_every_pair_in_both_orders(make_config: MakeConfig) -> None:
+    def judged(**answers: object) -> int:
+        expected = check(make_config(target=10, judge={"compare": True}, answers=answers)).estimate
+        return sum(share.requests for share in expected.shares if share.purpose == "judge")
+
+    assert judged(samples=4, until="all") == 10 * 4 * 3
+    # One answer is left to compare.
+    assert judged(samples=4) == 0
 
 
 # --- the prompt ----------------------------------------------------------------------------------
