@@ -194,9 +194,11 @@ def answer_checks(config: RunConfig) -> list[AnswerCheck]:
     return [*chosen, AnswerLanguage(settings.answer_languages)] if settings.answer_languages else chosen
 
 
-def describe_filters(config: RunConfig, sets: EvaluationSets) -> dict[str, str]:
-    """What is on, in words, for people."""
-    settings = rules_of(config)
+def describe_filters(config: RunConfig, sets: EvaluationSets, checks: Checks) -> dict[str, str]:
+    """What is on, in words, for people; the checks of answers in the order of trial."""
+    settings, package = rules_of(config), __package__.partition(".")[0]
+    own = [each for each in checks.answers if type(each).__module__.partition(".")[0] != package]
+    judge = [] if config.judge is None else ["comparisons" if config.judge.compare else "judge"]
     published = "min_words max_words keywords prefixes punctuation_start".split()
     on = [name for name in published if getattr(settings, name) not in (None, False, ())]
     if settings.ascii_start if settings.ascii_start is not None else config.language == "en":
@@ -204,10 +206,11 @@ def describe_filters(config: RunConfig, sets: EvaluationSets) -> dict[str, str]:
     on += [f"languages {', '.join(settings.languages)}"] if settings.languages else []
     answers = [name for name in ANSWER_CHECKS if getattr(settings, name)]
     answers += [f"answer_languages {', '.join(settings.answer_languages)}"] if settings.answer_languages else []
+    answers += [name_of(each) for each in own]
     sizes = [f"{name} ({rows:,} rows)" for name, rows in (sets.sizes or {}).items()]
     return {
         "instruction filters": ", ".join([*on, *(each.kind for each in settings.custom_options)]) or "none",
-        "answer checks": ", ".join(answers) or "none",
+        "answer checks": ", ".join([*answers, *judge]) or "none",
         "personal data": {"redact": "redacted", "refuse": "refused", "keep": "kept"}[settings.personal_data],
         "decontaminated": ", ".join(sizes) or "no evaluation set is named (filters.decontaminate)",
     }

@@ -20,6 +20,7 @@ from ..filters.evaluation_sets import EvaluationSets, load_sets
 from ..filters.judge import comparison_digest, rubric_digest
 from ..seeds.load import load_seeds, seeds_digest, unread_notes
 from ..strategies.factory import build_strategy, factory_of, name_of, options_for
+from ..strategies.material import build_source
 from ..strategies.protocol import Strategy, purposes_of
 from ..teachers import asked_together, askings_of, check_roles, find_kind
 from ..teachers.counting import bound_of
@@ -103,6 +104,7 @@ def assemble(
         bound_of(each)  # raises where a tokenizer file can't be read
     built = build(config, asked_together(listed, askings))
     check_roles(config, purposes_of(built))
+    build_source(config, built)  # raises
     build_checks(config)  # before a large evaluation set is read
 
     seeds = load_seeds(config.seed_sources)

@@ -59,7 +59,7 @@ def check(
         "seeds": f"{len(parts.seeds):,} tasks, {classes:,} of them classifications{new_seeds}",
         "strategy": f"{parts.strategy.name}, prompts {parts.strategy.digest}",
         **({"teacher": f"{', '.join(parts.own)} (passed in)"} if parts.own else _teachers(config)),
-        **describe_filters(config, parts.sets),
+        **describe_filters(config, parts.sets, parts.checks),
         "run": f"{folder}" + (f" (has {past.records:,} records)" if past else " (new)"),
         "target": aim.words,
         "expected requests": f"{expected.requests:,}" + (f" for {aim.target - there:,} records" if there else ""),
@@ -114,7 +114,8 @@ def _judge(config: RunConfig) -> dict[str, str]:
         return {}
     names = ", ".join(each.label for each in teachers_for("judge", config.all_teachers))
     least = config.judge.min_score
-    return {"judge": f"{names}, " + ("all kept" if least is None else f"kept from {least:g}")}
+    kept = "all kept" if least is None else f"kept from {least:g}"
+    return {"judge": f"{names}, " + ("compares answers in both orders" if config.judge.compare else kept)}
 
 
 def _share(share: PurposeEstimate) -> str:

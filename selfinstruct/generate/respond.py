@@ -121,11 +121,10 @@ class Responder:
         # The choice. A comparison takes the place of marks.
         if self._comparer is not None:
             responses = list(await self._comparer.compare(replace(example, responses=tuple(responses)), ask))
-        best, *rest = choose(responses).order
-        if settings.keep == "all":
-            return replace(example, responses=(best, *rest))
-        others = tuple(replace(each, text="", reasoning="") for each in rest)
-        return replace(example, responses=(best,), others=others)
+        best, *rest = choose(responses).order if len(responses) > 1 else responses
+        kept = (best, *rest) if settings.keep == "all" else (best,)
+        others = () if settings.keep == "all" else tuple(replace(each, text="", reasoning="") for each in rest)
+        return Example(example.messages, kept, example.input, example.evidence, others)
 
     async def _sample(self, candidate: Candidate, example: Example, number: int, ask: Ask) -> Response:
         """Ask for one more answer to the example's messages, and check it."""
@@ -145,7 +144,7 @@ class Responder:
         """Return the response with its verdicts and marks. One that has failed already is not checked."""
         if not response.passed:
             return response
-        one = replace(example, responses=(response,))
+        one = Example(example.messages, (response,), example.input, example.evidence)
         verdicts = await self._checks.verdicts(candidate, one, ask)
         marks: dict[str, float] = {}
         if self._judge is not None and all(verdict.ok for verdict in verdicts.values()):
@@ -154,7 +153,7 @@ class Responder:
             if judged != PASS:
                 # A judge can spell out characters in JSON that no file can keep.
                 verdicts["judge"] = replace(judged, detail=storable(judged.detail), marks={})
-        return replace(response, verdicts=verdicts, marks=marks)
+        return replace(response, verdicts=verdicts, marks=marks) if verdicts or marks else response
 
     def _prompt(self, messages: tuple[Message, ...]) -> Prompt:
         """Return the prompt that asks for an answer to a conversation, as the teacher wants it."""

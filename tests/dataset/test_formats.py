@@ -20,6 +20,7 @@ from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.records import Response
 from selfinstruct.dataset import FORMATS, to_dataset, write_dataset
 from selfinstruct.dataset.chat_template import TEMPLATES, load_chat_template
+from selfinstruct.dataset.formats import formats_of
 from selfinstruct.dataset.provenance_columns import ProvenanceColumns
 from selfinstruct.dataset.rows import Wording, rows_of
 from selfinstruct.dataset.wordings import WITH_INPUT, WITHOUT_INPUT, published_prompt
@@ -350,3 +351,19 @@ def test_an_export_can_change_the_wording_and_nothing_else(made: Run, tmp_path: 
     assert all(text.startswith("<|system|>\nThink first.</s>\n<|user|>\n") for text in rows["text"])
     done = export("--set", "max_similarity=0.5")
     assert (done.returncode, "can only change keys of the dataset" in done.stderr) == (2, True)
+
+
+# --- reasoning -------------------------------------------------------------------------------------
+
+THOUGHT = replace(RECORD.examples[0], responses=(Response("Paris", reasoning="It is on the Seine."),))
+
+
+@pytest.mark.parametrize("kind", ["messages", "openai", "sharegpt", "prompt_completion_chat", "text"])
+def test_reasoning_is_in_a_row_only_if_the_format_asks_for_it(make_config: Callable[..., RunConfig], kind: str) -> None:
+    for wanted in (False, True):
+        options = {"kind": kind, "reasoning": True} if wanted else kind
+        [(chosen, wording)] = formats_of(make_config(dataset={"formats": [options]})).values()
+        text = json.dumps(chosen.row(RECORD, THOUGHT, wording))
+        assert "Paris" in text
+        assert ("<think>\\nIt is on the Seine.\\n</think>\\n\\nParis" in text) is wanted
+        assert "<think>" not in json.dumps(chosen.row(RECORD, RECORD.examples[0], wording))  # there is none

@@ -16,7 +16,9 @@ import pytest
 import yaml
 
 from selfinstruct.config.run_config import RunConfig
+from selfinstruct.core.errors import UsageError
 from selfinstruct.core.prompts import Completion, Prompt
+from selfinstruct.dataset.export import export
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import JOURNAL
 
@@ -50,3 +52,20 @@ def test_an_old_journal_gives_the_same_rows(name: str, tmp_path: Path, monkeypat
         assert [{key: row.get(key) for key in was} for row, was in zip(rows, made[format], strict=True)] == made[format]
     with contextlib.closing(sqlite3.connect(folder / JOURNAL)) as journal:
         assert journal.execute("SELECT key, text FROM answers ORDER BY key").fetchall() == answers
+
+
+def test_records_of_an_earlier_version_are_written_again_by_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(DATA / "seeds.jsonl", tmp_path)
+    config = RunConfig.parse(yaml.safe_load((DATA / "alpaca.yaml").read_text()))
+    folder = Path(config.run_dir)
+    folder.mkdir()
+    with contextlib.closing(sqlite3.connect(folder / JOURNAL)) as journal:
+        journal.executescript((DATA / "alpaca.sql").read_text())
+
+    with pytest.raises(UsageError, match="another version wrote these records; run `selfinstruct generate` again"):
+        export(folder, tmp_path / "out")
+    run(config, teacher=Silent())
+    assert export(folder, tmp_path / "out").is_dir()
