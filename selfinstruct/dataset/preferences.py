@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from statistics import fmean, pstdev
 from typing import Annotated, Any, Literal
 
@@ -247,7 +248,22 @@ def _select_labeled(records: Sequence[Record], wording: Wording) -> list[Selecte
     for place, each in enumerate(rows):
         rows[place] = replace(each, id=row_id(each.record, number[each.record.id]))
         number[each.record.id] += 1
-    return _sharing(rows)
+    return _sharing(_apart(rows))
+
+
+def _apart(rows: Iterable[Selected]) -> list[Selected]:
+    """Put the rows of a record apart: first one of each record, then a second one of each that has it ...
+
+    Trainers pair each prompt with the answer of the row before, to estimate the KL term, and learn from the labels of a
+    batch. So neighbors answer different prompts, and each record begins with another of its answers.
+    """
+    groups = [list(group) for _, group in groupby(rows, key=lambda each: each.record.id)]
+    return [
+        group[(place + turn) % len(group)]
+        for turn in range(max(map(len, groups), default=0))
+        for place, group in enumerate(groups)
+        if turn < len(group)
+    ]
 
 
 def _select_scored(records: Sequence[Record], wording: Wording) -> list[Selected]:

@@ -478,6 +478,17 @@ def test_the_rows_of_a_record_share_its_cost() -> None:
     assert [each.rows for each in found] == [2, 2]
 
 
+def test_rows_of_kto_that_follow_each_other_answer_different_prompts() -> None:
+    """Trainers pair each prompt with the answer of the row before, and learn from the labels of a batch."""
+    records = [replace(RECORD, id=f"q{number}.0", examples=(responses(5, 1, 4, 2),)) for number in range(8)]
+    found = FORMATS["kto"].select(records, Wording())
+    assert [each.record.id for each in found] == [record.id for record in records] * 4
+    assert len({each.id for each in found}) == 32
+    for start in range(0, 32, 8):
+        marks = [each.example.responses[0].mark for each in found[start : start + 8]]
+        assert sorted(marks) == [1, 1, 2, 2, 4, 4, 5, 5], "each batch has good and bad answers"
+
+
 def test_length_control_prefers_another_rejected_answer_to_no_pair() -> None:
     def example(*texts: tuple[str, float]) -> Example:
         return Example.of("?", "", *(Response(t, sample=n, marks={"m": m}) for n, (t, m) in enumerate(texts)))

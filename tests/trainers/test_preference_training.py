@@ -1,12 +1,13 @@
-"""Real DPOTrainer, KTOTrainer, and RewardTrainer runs of TRL, offline and on the CPU, on preferences.
+"""Real DPOTrainer, KTOTrainer, and RewardTrainer runs of TRL, offline and on the CPU, on the folder of a run.
 
-The rows have a planted preference: the better answer ends with a summary. A trainer that reads the columns as intended
-learns it from a few dozen pairs. What `selfinstruct/trainers` claims of these trainers is held against them here.
+The run has a planted preference: the better answers end with a summary. A trainer that reads the columns as intended
+learns it from about a hundred pairs. What `selfinstruct/trainers` claims of these trainers is held against them here.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import random
 import re
@@ -19,7 +20,12 @@ import datasets
 import pytest
 from tiny_models import EOS, tiny_llama, tiny_tokenizer
 
-from conftest import FIGURES
+from conftest import FIGURES, ROOT
+from selfinstruct.config.run_config import RunConfig
+from selfinstruct.core.prompts import Completion, Prompt, Usage
+from selfinstruct.filters.judge.read_marks import CRITERIA
+from selfinstruct.generate.start import run
+from selfinstruct.teachers.fake.teacher import FakeTeacher, count_tokens
 from selfinstruct.trainers import config_stub, validate_dataset
 
 pytestmark = [
@@ -27,44 +33,31 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="needs the extra 'trainer': `make trainer`"),
 ]
 STEPS = 30
-TRAIN, HELD_OUT = 96, 32
+RECORDS = 128
 WORDS = "river stone cloud apple train window music paper garden copper yellow quiet early round simple".split()
+GOOD, BAD = "In short", "And so on"
 
 Rows = list[dict[str, Any]]
 
 
+class Planted(FakeTeacher):
+    """Ends every other sample with a summary, and marks answers by that alone; tasks are those of the fake teacher."""
+
+    async def complete(self, prompt: Prompt) -> Completion:
+        if prompt.purpose == "answer":
+            draw = random.Random(f"{prompt.text}{prompt.sample}")
+            words = " ".join(draw.choices(WORDS, k=draw.randint(5, 9)))
+            text = f"It is {words}. {(GOOD, BAD)[prompt.sample % 2]}: {draw.choice(WORDS)}."
+        elif prompt.purpose == "judge":
+            mark = 5 if GOOD in prompt.text else 1 if BAD in prompt.text else 3
+            text = json.dumps({"reason": "How it ends."} | dict.fromkeys(CRITERIA, mark))
+        else:
+            return await super().complete(prompt)
+        return Completion(text, usage=Usage(count_tokens(prompt.text), count_tokens(text)), model=self.model)
+
+
 def message(role: str, content: str) -> list[dict[str, str]]:
     return [{"role": role, "content": content}]
-
-
-def planted(count: int) -> Rows:
-    """Pairs in the format `preference`: the chosen answer ends with a summary, the rejected one trails off."""
-    draw = random.Random(0)
-
-    def words(least: int, most: int) -> str:
-        return " ".join(draw.choices(WORDS, k=draw.randint(least, most)))
-
-    return [
-        {
-            "prompt": message("user", f"Describe the {words(1, 2)}, number {number}."),
-            "chosen": message("assistant", f"It is {words(5, 9)}. In short: {words(1, 1)}."),
-            "rejected": message("assistant", f"It is {words(5, 9)}. And so on: {words(1, 1)}."),
-            "score_chosen": 4.5,
-            "score_rejected": 2.0,
-            "margin": 2.5,
-        }
-        for number in range(count)
-    ]
-
-
-def labeled(pairs: Rows) -> Rows:
-    """The same answers in the format `kto`: labels take turns, and the rows of a prompt don't follow each other."""
-    others = pairs[2:] + pairs[:2]
-    return [
-        {"prompt": pair["prompt"], "completion": pair[name], "label": name == "chosen"}
-        for two in zip(pairs, others, strict=True)
-        for pair, name in zip(two, ("chosen", "rejected"), strict=True)
-    ]
 
 
 def talk(*texts: str) -> list[dict[str, str]]:
@@ -73,17 +66,17 @@ def talk(*texts: str) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A dataset's folder with the configs `preference` and `kto`, each with a split to hold out."""
-    folder, card = tmp_path_factory.mktemp("preferences"), ["---", "configs:"]
-    pairs = planted(TRAIN + HELD_OUT)
-    for config, rows in (("preference", list), ("kto", labeled)):
-        (folder / config).mkdir()
-        card += [f"- config_name: {config}", "  data_files:"]
-        for split, part in (("train", pairs[:TRAIN]), ("test", pairs[TRAIN:])):
-            datasets.Dataset.from_list(rows(part)).to_parquet(folder / config / f"{split}-00000.parquet")
-            card += [f"  - split: {split}", f"    path: {config}/{split}-*.parquet"]
-    (folder / "README.md").write_text("\n".join([*card, "---", ""]))
-    return folder
+    """The dataset's folder of a run with three answers to each task, a quarter of the records held out."""
+    values = {
+        "run_dir": str(tmp_path_factory.mktemp("planted") / "run"),
+        "seeds": str(ROOT / "seeds" / "demo.jsonl"),
+        "target": RECORDS,
+        "teacher": {"kind": "fake", "model": "fake"},
+        "answers": {"samples": 3, "until": "all", "keep": "all"},
+        "judge": {},
+        "dataset": {"formats": ["preference", "kto"], "test_share": 0.25},
+    }
+    return run(RunConfig.parse(values), teacher=Planted()).dataset_path
 
 
 def loaded(folder: Path, config: str, split: str) -> Any:
@@ -144,7 +137,7 @@ def test_a_planted_preference_is_learned(
     folder: Path, trainer_of: Any, kind: str, trainer: str, config: str, accuracy: str
 ) -> None:
     """The loss falls, and most pairs that the trainer has not seen are told apart."""
-    assert not validate_dataset(folder, trainer, config=config).findings
+    assert validate_dataset(folder, trainer, config=config).ok
     train, test = (loaded(folder, config, split) for split in ("train", "test"))
     made = trainer_of(kind, train, test)
     made.train()
@@ -152,10 +145,10 @@ def test_a_planted_preference_is_learned(
     assert len(seen) == STEPS
     assert sum(seen[-3:]) / 3 < 0.8 * seen[0]
     assert after["eval_loss"] < 0.8 * seen[0]
-    figure = f"trainer: {kind} on {config}: loss {seen[0]:.2f} to {seen[-1]:.2f} in {STEPS} steps"
+    figure = f"trainer: {kind} on {len(train)} rows of {config}: loss {seen[0]:.2f} to {seen[-1]:.2f} in {STEPS} steps"
     if accuracy:
         assert after[accuracy] > 0.7
-        figure += f", accuracy {after[accuracy]:.2f} on {len(test)} held-out pairs"
+        figure += f", accuracy {after[accuracy]:.2f} on {len(test)} held-out rows"
     else:
         assert after["eval_rewards/chosen"] > after["eval_rewards/rejected"]
     FIGURES.append(figure)
@@ -225,26 +218,23 @@ def test_demonstrations_are_refused(trainer_of: Any) -> None:
 
 
 def test_a_row_without_a_margin_stops_the_reward_trainer(trainer_of: Any) -> None:
-    rows = planted(8)
-    rows[3]["margin"] = None
+    rows = [LAYOUTS["conversation"] | {"margin": 1.0}] * 7 + [LAYOUTS["conversation"] | {"margin": None}]
     with pytest.raises((TypeError, ValueError)):
         trainer_of("Reward", rows, max_steps=1).train()
     assert trainer_of("DPO", rows, max_steps=1).train().global_step == 1
 
 
-def test_the_kl_term_pairs_a_prompt_with_the_answer_of_the_row_before(trainer_of: Any) -> None:
-    rows = labeled(planted(4))
-    made = trainer_of("KTO", rows, max_steps=1)
+def test_the_kl_term_pairs_a_prompt_with_the_answer_of_the_row_before(folder: Path, trainer_of: Any) -> None:
+    made = trainer_of("KTO", loaded(folder, "kto", "train").select(range(4)), max_steps=1)
     completions, mismatched = decoded(made, "completion_ids"), decoded(made, "KL_completion_ids")
     assert mismatched == [completions[-1], *completions[:-1]]
 
 
-def test_rows_that_are_sorted_by_label_teach_less(trainer_of: Any) -> None:
-    pairs = planted(TRAIN + HELD_OUT)
-    rows, held_out = labeled(pairs[:TRAIN]), labeled(pairs[TRAIN:])
+def test_rows_that_are_sorted_by_label_teach_less(folder: Path, trainer_of: Any) -> None:
+    rows, held_out = (loaded(folder, "kto", split) for split in ("train", "test"))
     margins = []
-    for order in (rows, sorted(rows, key=lambda row: not row["label"])):
-        made = trainer_of("KTO", order, held_out, max_steps=2 * TRAIN // 8)  # every row once
+    for order in (rows, rows.sort("label", reverse=True)):
+        made = trainer_of("KTO", order, held_out, max_steps=len(rows) // 8)  # every row once
         made.train()
         margins.append(made.evaluate()["eval_rewards/margins"])
     assert margins[1] < 0.7 * margins[0]
@@ -255,8 +245,7 @@ def test_the_weights_are_those_that_trl_recommends(
     tmp_path: Path, trainer_of: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     for good, bad in ((2, 6), (6, 2), (4, 4), (4, 3), (6, 4)):
-        rows = labeled(planted(max(good, bad)))
-        rows = [row for row in rows if row["label"]][:good] + [row for row in rows if not row["label"]][:bad]
+        rows = [{"prompt": f"{n}", "completion": "river", "label": n < good} for n in range(good + bad)]
         datasets.Dataset.from_list(rows).to_json(tmp_path / "rows.jsonl")
         found = [f for f in validate_dataset(tmp_path / "rows.jsonl", "trl-kto").findings if f.code == "label_weights"]
         caplog.clear()

@@ -22,9 +22,8 @@ import datasets
 import pytest
 from tiny_models import EOS, tiny_llama, tiny_tokenizer
 
-from conftest import FIGURES, ROOT
+from conftest import ANSWER_FORMATS, FIGURES, ROOT
 from selfinstruct.config.run_config import RunConfig
-from selfinstruct.dataset import FORMATS
 from selfinstruct.dataset.chat_template import TEMPLATES, load_chat_template
 from selfinstruct.generate.start import run
 from selfinstruct.trainers import config_stub, validate_dataset
@@ -38,11 +37,10 @@ STEPS = 20
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The dataset's folder of a run in every format of demonstrations: 40 records of the fake teacher."""
+    """The dataset's folder of a run in every format of one answer per row: 40 records of the fake teacher."""
     values = {"run_dir": str(tmp_path_factory.mktemp("trainer") / "run"), "seeds": str(ROOT / "seeds" / "demo.jsonl")}
     published = {"kind": "prompt_completion", "prompt_style": "published"}
-    graded = {"preference", "preference_flat", "kto", "reward"}
-    dataset = {"formats": [published if n == published["kind"] else n for n in FORMATS if n not in graded]}
+    dataset = {"formats": [published if name == published["kind"] else name for name in ANSWER_FORMATS]}
     config = RunConfig.parse({**values, "target": 40, "teacher": {"kind": "fake", "model": "fake"}, "dataset": dataset})
     return run(config).dataset_path
 

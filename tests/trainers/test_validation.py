@@ -15,30 +15,27 @@ import datasets
 import pytest
 import yaml
 
-from conftest import ROOT, cli
+from conftest import ANSWER_FORMATS, ROOT, cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import UsageError
-from selfinstruct.dataset import FORMATS
+from selfinstruct.dataset.preferences import PREFERENCE_FORMATS
 from selfinstruct.generate.start import run
 from selfinstruct.trainers import TRAINERS, Report, config_stub, validate_dataset
 from selfinstruct.trainers.layouts import layout_of
 from selfinstruct.trainers.lengths import estimate_tokens
 
 Rows = list[dict[str, Any]]
-# Formats of rows with several answers, which need a run with several.
-GRADED = {"preference", "preference_flat", "kto", "reward"}
-DEMONSTRATIONS = [name for name in FORMATS if name not in GRADED]
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The dataset's folder of a run in every format of demonstrations, 40 records in two splits."""
+    """The dataset's folder of a run in every format of one answer per row, 40 records in two splits."""
     values: dict[str, Any] = {
         "seeds": str(ROOT / "seeds" / "en.jsonl"),
         "run_dir": str(tmp_path_factory.mktemp("exported") / "run"),
         "target": 40,
         "teacher": {"kind": "fake", "model": "fake"},
-        "dataset": {"formats": DEMONSTRATIONS, "test_share": 0.25},
+        "dataset": {"formats": list(ANSWER_FORMATS), "test_share": 0.25},
     }
     return run(RunConfig.parse(values)).dataset_path
 
@@ -469,15 +466,52 @@ READS = {
 @pytest.mark.parametrize("trainer", READS)
 def test_every_trainer_takes_the_configs_that_are_made_for_it(folder: Path, trainer: str) -> None:
     best, others = READS[trainer]
-    accepted = {config for config in DEMONSTRATIONS if validate_dataset(folder, trainer, config=config).ok}
+    accepted = {config for config in ANSWER_FORMATS if validate_dataset(folder, trainer, config=config).ok}
     assert accepted == {best} | others
-    for config in DEMONSTRATIONS:
+    for config in ANSWER_FORMATS:
         report = validate_dataset(folder, trainer, config=config)
         assert set(report.suited) == accepted - {config}
         if config != best:
             assert report.suited[0] == best, "the one that it prefers stands first"
         if report.layout is None:
             assert f"use --config {best}" in report.findings[0].change
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dataset's folder of a run with several answers to each task, in every format that grades them."""
+    values: dict[str, Any] = {
+        "seeds": str(ROOT / "seeds" / "en.jsonl"),
+        "run_dir": str(tmp_path_factory.mktemp("graded") / "run"),
+        "target": 40,
+        "teacher": {"kind": "fake", "model": "fake"},
+        "answers": {"samples": 4, "until": "all", "keep": "all"},
+        "judge": {},
+        "dataset": {"formats": list(PREFERENCE_FORMATS)},
+    }
+    return run(RunConfig.parse(values)).dataset_path
+
+
+READS_GRADED = {
+    "trl-dpo": {"preference", "preference_flat"},
+    "trl-reward": {"preference", "preference_flat"},
+    "trl-kto": {"preference", "preference_flat", "kto"},
+    "axolotl": {"preference", "preference_flat"},
+    "llama-factory": {"preference_flat"},
+    "trl-sft": set(),
+    "torchtune": set(),
+    "mlx-lm": set(),
+    "openai": set(),
+}
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_trainers_take_graded_answers_only_if_they_learn_from_grades(graded: Path, trainer: str) -> None:
+    reports = {config: validate_dataset(graded, trainer, config=config) for config in PREFERENCE_FORMATS}
+    assert {config for config, report in reports.items() if report.ok} == READS_GRADED[trainer]
+    assert all(report.rows > 20 for report in reports.values() if report.ok)
+    found = {finding.code for report in reports.values() if report.ok for finding in report.findings}
+    assert found <= {"label_weights", "longer_chosen"}
 
 
 def test_the_default_config_is_read_unless_another_is_named(folder: Path) -> None:
@@ -786,7 +820,7 @@ def test_a_configuration_that_cannot_be_written_says_why(tmp_path: Path, trainer
 
 
 def test_layouts_of_the_formats_are_told_apart(folder: Path) -> None:
-    for name in DEMONSTRATIONS:
+    for name in ANSWER_FORMATS:
         row = next(iter(datasets.load_dataset(str(folder), name, split="train")))
         layout = layout_of(row)
         assert layout is not None
