@@ -67,8 +67,11 @@ def configured(made: Run) -> RunConfig:
 
 
 @both
-def test_records_and_everything_refused_cost_what_all_answers_cost(make_config: MakeConfig, strategy: str) -> None:
-    made = run(make_config(strategy=strategy, teacher=PRICED, max_similarity=0.6), export=False)
+@pytest.mark.parametrize("answers", [None, {"samples": 3, "until": "all"}, {"turns": 3}], ids=str)
+def test_records_and_everything_refused_cost_what_all_answers_cost(
+    make_config: MakeConfig, strategy: str, answers: dict[str, Any] | None
+) -> None:
+    made = run(make_config(strategy=strategy, teacher=PRICED, max_similarity=0.6, answers=answers), export=False)
     spent = trail_of(made).spent(made.records())
     prompt, generated, dollars = query(
         made, "SELECT sum(prompt_tokens), sum(completion_tokens), sum(cost_usd) FROM answers"
