@@ -190,11 +190,16 @@ class Question:
     tries: int = 0
 
 
+ENDPOINT_PURPOSES = ("propose", "classify", "instances", "answer", "plan", "user")
+"""The purposes with an endpoint of their own in `Asking`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asking:
     """How to ask a teacher: the endpoint for each purpose, and whether to use JSON schemas.
 
-    answer: the endpoint for further samples of an answer, which the task's own messages ask for.
+    answer: the endpoint for further samples of an answer, which the task's own messages ask for. plan, user: those for
+    the user's side of a dialogue.
     structured: the purposes to use schemas for, or True for all; None if not yet probed.
     direct: whether to send the instruction itself to the chat model and use the answer as the only instance.
     """
@@ -205,16 +210,19 @@ class Asking:
     structured: bool | frozenset[str] | None = None
     direct: bool = False
     answer: Endpoint = "chat"
+    plan: Endpoint = "chat"
+    user: Endpoint = "chat"
 
     @classmethod
     def over(cls, endpoint: Endpoint) -> Asking:
         """Use one endpoint for every purpose."""
-        return cls(endpoint, endpoint, endpoint, answer=endpoint)
+        endpoints: dict[str, Any] = dict.fromkeys(ENDPOINT_PURPOSES, endpoint)
+        return cls(**endpoints)
 
     def endpoint(self, purpose: str) -> Endpoint:
         """Return the endpoint for `purpose`; 'chat' for one without a setting of its own, such as 'judge'."""
-        own = {"propose": self.propose, "classify": self.classify, "instances": self.instances, "answer": self.answer}
-        return own.get(purpose, "chat")
+        found: Endpoint = getattr(self, purpose) if purpose in ENDPOINT_PURPOSES else "chat"
+        return found
 
     def by_schema(self, purpose: str) -> bool:
         """Return whether to request answers for `purpose` by a JSON schema; completions endpoints don't support one."""

@@ -6,7 +6,8 @@ name a `Format` of your own in the configuration as `package.module:Name`.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -29,6 +30,15 @@ class ChatOptions(FormatOptions):
     reasoning: bool = Field(
         default=False,
         description="Put what the model thought before the answer, where the run has it: '<think>...</think>'.",
+    )
+
+
+class DialogueOptions(ChatOptions):
+    """formats `messages`, `sharegpt`, and `openai`."""
+
+    loss: Literal["all", "last"] = Field(
+        default="all",
+        description="all: trainers learn from every answer of a dialogue; last: mark the last one as the only one.",
     )
 
 
@@ -60,12 +70,33 @@ def _answer(example: Example, wording: Wording) -> RowDict:
     return message("assistant", best.text)
 
 
+def _conversation(example: Example, wording: Wording) -> list[RowDict]:
+    return [*prompt_messages(example, wording), _answer(example, wording)]
+
+
+def _last_only(wording: Wording) -> bool:
+    return isinstance(wording.options, DialogueOptions) and wording.options.loss == "last"
+
+
 def _messages(record: Record, example: Example, wording: Wording) -> RowDict:
-    return {"messages": [*prompt_messages(example, wording), _answer(example, wording)]}
+    *before, answer = _conversation(example, wording)
+    # Axolotl's `message_field_training` reads whether to learn from a message.
+    if _last_only(wording):
+        return {"messages": [*(each | {"train": False} for each in before), answer | {"train": True}]}
+    return {"messages": [*before, answer]}
+
+
+def _openai(record: Record, example: Example, wording: Wording) -> RowDict:
+    *before, answer = _conversation(example, wording)
+    # OpenAI learns from every answer, unless its weight is 0; only answers may have one.
+    if _last_only(wording):
+        before = [each | ({"weight": 0} if each["role"] == "assistant" else {}) for each in before]
+        answer["weight"] = 1
+    return {"messages": [*before, answer]}
 
 
 def _prompt_completion(record: Record, example: Example, wording: Wording) -> RowDict:
-    if not wording.published_prompts:
+    if wording.dialogues or not wording.published_prompts:
         return {"prompt": prompt_text(record, example, wording), "completion": example.output}
     id = row_id(record, record.examples.index(example))
     pair = published_prompt(id, wording.random_seed, record.instruction, example.given, example.output)
@@ -77,12 +108,19 @@ def _prompt_completion_chat(record: Record, example: Example, wording: Wording) 
     return {"prompt": prompt_messages(example, wording), "completion": [_answer(example, wording)]}
 
 
-def _system_column(wording: Wording) -> RowDict:
-    return {"system": "string"} if wording.system_prompt else {}
+def _alpaca_columns(wording: Wording) -> RowDict:
+    history = {"history": [["string"]]} if wording.dialogues else {}
+    return history | ({"system": "string"} if wording.system_prompt else {})
 
 
 def _alpaca(record: Record, example: Example, wording: Wording) -> RowDict:
-    row = {"instruction": record.instruction, "input": example.given, "output": example.output}
+    row: RowDict = {"instruction": record.instruction, "input": example.given, "output": example.output}
+    if len(example.messages) > 1:
+        row |= {"instruction": example.messages[-1].content, "input": ""}
+    # LLaMA-Factory reads the turns before the last one in pairs.
+    if wording.dialogues:
+        said = [each.content for each in example.messages[:-1]]
+        row["history"] = [list(pair) for pair in zip(said[::2], said[1::2], strict=True)]
     return row | ({"system": wording.system_prompt} if wording.system_prompt else {})
 
 
@@ -91,38 +129,62 @@ _SHAREGPT_ROLES = {"system": "system", "user": "human", "assistant": "gpt"}
 
 def _sharegpt(record: Record, example: Example, wording: Wording) -> RowDict:
     messages = _messages(record, example, wording)["messages"]
-    return {"conversations": [{"from": _SHAREGPT_ROLES[m["role"]], "value": m["content"]} for m in messages]}
+    return {
+        "conversations": [{"from": _SHAREGPT_ROLES[m.pop("role")], "value": m.pop("content"), **m} for m in messages]
+    }
 
 
 def _text(record: Record, example: Example, wording: Wording) -> RowDict:
     template = wording.template or load_chat_template("chatml")
-    return {"text": template.render(_messages(record, example, wording)["messages"])}
+    return {"text": template.render(_conversation(example, wording))}
+
+
+def _marked(name: str, *keys: str, mark: str = "train", kind: str = "bool") -> Callable[[Wording], Mapping[str, Any]]:
+    """Return the column of the messages if each says whether to learn from it."""
+    marked = {**dict.fromkeys(keys, "string"), mark: kind}
+    return lambda wording: {name: [marked]} if _last_only(wording) else {}
 
 
 FORMATS: dict[str, Format] = {
-    "messages": Format(_messages, {"messages": CHAT}, Options=ChatOptions),
+    "messages": Format(_messages, {"messages": CHAT}, _marked("messages", "role", "content"), Options=DialogueOptions),
     "prompt_completion": Format(
         _prompt_completion, {"prompt": "string", "completion": "string"}, Options=PromptCompletionOptions
     ),
     "prompt_completion_chat": Format(
         _prompt_completion_chat, {"prompt": CHAT, "completion": CHAT}, Options=ChatOptions
     ),
-    "alpaca": Format(_alpaca, {"instruction": "string", "input": "string", "output": "string"}, more=_system_column),
-    "sharegpt": Format(_sharegpt, {"conversations": [{"from": "string", "value": "string"}]}, Options=ChatOptions),
-    "openai": Format(_messages, {"messages": CHAT}, traced=False, lines=True, Options=ChatOptions),
+    "alpaca": Format(_alpaca, {"instruction": "string", "input": "string", "output": "string"}, more=_alpaca_columns),
+    "sharegpt": Format(
+        _sharegpt,
+        {"conversations": [{"from": "string", "value": "string"}]},
+        _marked("conversations", "from", "value"),
+        Options=DialogueOptions,
+    ),
+    "openai": Format(
+        _openai,
+        {"messages": CHAT},
+        _marked("messages", "role", "content", mark="weight", kind="int64"),
+        traced=False,
+        lines=True,
+        Options=DialogueOptions,
+    ),
     "text": Format(_text, {"text": "string"}, Options=TextOptions),
     **PREFERENCE_FORMATS,
 }
 
 
-def formats_of(config: RunConfig) -> dict[str, tuple[Format, Wording]]:
+def formats_of(config: RunConfig, records: Iterable[Record] = ()) -> dict[str, tuple[Format, Wording]]:
     """Return the configured formats by the names of their dataset configs, each with its wording, in order.
+
+    records: what the rows are made of; a strategy may write dialogues, too.
 
     Raises:
         ConfigError: An unknown format, one of your own that can't be imported, a chat template that can't be used, or
             a format of preferences in a run that has none.
     """
     found: dict[str, tuple[Format, Wording]] = {}
+    dialogues = config.answers is not None and config.answers.turns > 1
+    dialogues = dialogues or any(len(each.messages) > 1 for record in records for each in record.examples)
     for kind, given in config.dataset.format_options.items():
         chosen = load_named(kind, FORMATS, "dataset.formats")
         if not isinstance(chosen, Format):
@@ -134,7 +196,7 @@ def formats_of(config: RunConfig) -> dict[str, tuple[Format, Wording]]:
             )
         options = chosen.Options.of(given)
         check_evidence(config, kind, options)
-        found[name] = (chosen, _wording_of(config, options))
+        found[name] = (chosen, _wording_of(config, options, dialogues))
     return found
 
 
@@ -143,9 +205,9 @@ def config_name(kind: str) -> str:
     return kind.rpartition(":")[2]
 
 
-def _wording_of(config: RunConfig, options: FormatOptions) -> Wording:
+def _wording_of(config: RunConfig, options: FormatOptions, dialogues: bool) -> Wording:
     published = isinstance(options, PromptCompletionOptions) and options.prompt_style == "published"
     system, every = config.dataset.system_prompt, config.dataset.instances == "all"
     template = load_chat_template(options.chat_template, system) if isinstance(options, TextOptions) else None
     marked = config.judge is not None and not config.judge.compare
-    return Wording(system, published, config.random_seed, template, options, every, marked)
+    return Wording(system, published, config.random_seed, template, options, every, marked, dialogues)

@@ -24,7 +24,8 @@ class Wording:
 
     system_prompt: begins every row. published_prompts: draw the prompt from the published variety, by `random_seed` and
     the row's id. template: renders a conversation as one text. options: those of a format of your own. all_examples:
-    whether each example of a record is a row, not only the first. marked: whether a judge gave marks.
+    whether each example of a record is a row, not only the first. marked: whether a judge gave marks. dialogues:
+    whether rows may have several turns.
     """
 
     system_prompt: str | None = None
@@ -34,6 +35,7 @@ class Wording:
     options: FormatOptions | None = None
     all_examples: bool = False
     marked: bool = False
+    dialogues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,14 @@ def prompt_messages(example: Example, wording: Wording) -> list[RowDict]:
 
 
 def prompt_text(record: Record, example: Example, wording: Wording) -> str:
-    """Return the prompt as one text, which ends in a blank line: system prompt, instruction, input."""
+    """Return the prompt as one text, which ends in a line break: system prompt, instruction, input.
+
+    In a dataset with dialogues, each turn has its speaker above it, and 'Assistant:' is the last line.
+    """
     system = f"{wording.system_prompt}\n\n" if wording.system_prompt else ""
+    if wording.dialogues:
+        turns = (f"{each.role.capitalize()}:\n{each.content}\n\n" for each in example.messages)
+        return f"{system}{''.join(turns)}Assistant:\n"
     return system + plain_prompt(record.instruction, example.given, "").prompt
 
 

@@ -137,7 +137,7 @@ class _RowSource:
         config, trail = snapshot.run.config.model_copy(update={"dataset": settings}), Trail(snapshot)
         records = snapshot.records
         columns, lineages = ProvenanceColumns.of(config, records), {record.id: trail.of(record) for record in records}
-        return cls(config, columns, formats_of(config), trail, lineages)
+        return cls(config, columns, formats_of(config, records), trail, lineages)
 
     def rows(self, records: Sequence[Record], format: str) -> Iterator[RowDict]:
         chosen, wording = self.formats[format]

@@ -20,10 +20,10 @@ from typing import Any
 import regex
 
 from ..core.chat_markers import find_markers, trim_markers
-from ..core.prompts import Completion, Endpoint, Message, Prompt, Sampling
+from ..core.prompts import Asking, Completion, Message, Prompt, Sampling
 from ..core.records import Example
 from ..core.shipped import shipped_text, shipped_yaml
-from ..core.tasks import storable
+from ..core.tasks import Verdict, storable
 from ..core.tokens import tokenize
 from ..strategies.reading.lists import read_list, without_quotes
 
@@ -32,8 +32,9 @@ SAMPLING = Sampling(temperature=1.0, max_tokens=400)
 PURPOSES = ("plan", "user")
 
 Ask = Callable[[Prompt], Awaitable[Completion]]
-Respond = Callable[[tuple[Message, ...]], Awaitable[Example | None]]
+Respond = Callable[[tuple[Message, ...]], Awaitable[Example | Verdict]]
 
+_BY_CHAT = Asking()
 _RECENT = 3
 """An intent doesn't return within this number of turns."""
 _LONGEST_FAREWELL, _EDGE = 300, 400  # characters
@@ -56,12 +57,12 @@ class UserSimulator:
 
     Args:
         language: Language of the wording; the user's messages are in the language of the conversation.
-        endpoint: Where the plan and the user's messages are requested.
+        asking: How to ask the teachers for the plan and for the user's messages.
     """
 
-    def __init__(self, language: str = "en", endpoint: Endpoint = "chat", sampling: Sampling = SAMPLING) -> None:
+    def __init__(self, language: str = "en", asking: Asking = _BY_CHAT) -> None:
         self._words: dict[str, Any] = _shipped()["zh" if language == "zh" else "en"]
-        self._endpoint, self._sampling = endpoint, sampling
+        self._asking = asking
 
     @cached_property
     def intents(self) -> tuple[str, ...]:
@@ -88,14 +89,14 @@ class UserSimulator:
 
     def read_plan(self, completion: Completion, count: int) -> list[str]:
         """Return at most `count` notes in order."""
-        return read_list(completion.text, continues=self._endpoint == "completions").items[:count]
+        return read_list(completion.text, continues=self._asking.plan == "completions").items[:count]
 
     def ask_turn(self, conversation: Sequence[Message], intent: str, note: str) -> Prompt:
         """Return the prompt for the user's next message. note: what the plan says about it; may be empty."""
         about = self._about(intent)
         # '\nAssistant:' ends a text that goes on with the answer.
         stop = tuple(f"\n{self._words[role]}" for role in ("assistant", "user"))
-        return self._prompt("turn", conversation, stop, plan=f"{about} ({note})" if note else about)
+        return self._prompt("user", conversation, stop, plan=f"{about} ({note})" if note else about)
 
     def read_turn(self, completion: Completion, conversation: Sequence[Message]) -> tuple[str, str | None]:
         """Read a user's message.
@@ -145,16 +146,15 @@ class UserSimulator:
 
     def _prompt(self, step: str, conversation: Sequence[Message], stop: tuple[str, ...], **values: str) -> Prompt:
         values["conversation"] = self.transcript(conversation)
-        messages: tuple[Message, ...] = (Message("system", self._words[step]),)
-        sampling = self._sampling
-        if self._endpoint == "completions":
+        messages: tuple[Message, ...] = (Message("system", self._words[f"{step}_system"]),)
+        sampling, endpoint = SAMPLING, self._asking.endpoint(step)
+        if endpoint == "completions":
             # A model continues a text better if no blank stands at its end.
             messages = (Message("user", self._fill(f"{step}_text", **values).rstrip()),)
             sampling = replace(sampling, stop=stop)
         else:
             messages += (Message("user", self._fill(f"{step}_ask", **values)),)
-        purpose = "user" if step == "turn" else step
-        return Prompt(purpose, messages, sampling, self._endpoint, version=dialogue_digest())
+        return Prompt(step, messages, sampling, endpoint, version=dialogue_digest())
 
     def _fill(self, key: str, **values: str) -> str:
         # All at once, because a message may itself contain '{conversation}'.
@@ -176,7 +176,7 @@ async def converse(
         turns: Wanted number of user turns; at least 2.
         draw: Chooses the intents; seeded by the run's seed and the task's place.
         ask: Sends a prompt of the user side.
-        respond: Answers a conversation, which ends with the user's message; None if no answer passed the checks.
+        respond: Answers a conversation, which ends with the user's message, or says why no answer passed the checks.
         simulator: The user side.
 
     Returns:
@@ -196,8 +196,8 @@ async def converse(
         if ended is not None:
             return Dialogue(example, ended)
         longer = await respond((*conversation, Message("user", text)))
-        if longer is None:
-            return Dialogue(example, f"turn_unanswered: {' '.join(text.split())[:80]}")
+        if isinstance(longer, Verdict):
+            return Dialogue(example, f"{longer.reason}: {longer.detail}".removesuffix(": "))
         # The input field belongs to the first turn, which the messages contain.
         example = replace(longer, input=None)
         conversation = (*example.messages, Message("assistant", example.output))

@@ -50,7 +50,7 @@ class Responder:
         self._judge = judge if isinstance(judge, Judge) else None
         self._comparer = judge if isinstance(judge, PairwiseJudge) else None
         self._sampling, self._random_seed = settings.over(SAMPLING), config.random_seed
-        self._simulator = UserSimulator(config.language, asking.endpoint("user"))
+        self._simulator = UserSimulator(config.language, asking)
 
     @property
     def asks_at_once(self) -> bool:
@@ -77,20 +77,19 @@ class Responder:
         if self._settings.turns == 1 or not kept:
             return Settled(kept, refused)
 
-        # Dialogues.
-        dialogues = [await self._continued(each, f"{place}:{at}", ask) for at, each in enumerate(kept)]
-        first = dialogues[0]
-        labels: dict[str, Label] = {"turns": len(first.example.messages) // 2 + 1}
-        if first.ended is not None:
-            labels["ended"] = first.ended.partition(":")[0]
-        return Settled(tuple(each.example for each in dialogues), refused, labels)
+        # A record is one dialogue, which continues the first example.
+        dialogue = await self._continued(kept[0], place, ask)
+        ended = (dialogue.ended or "complete").partition(":")[0]
+        labels: dict[str, Label] = {"turns": len(dialogue.example.messages) // 2 + 1, "ended": ended}
+        return Settled((dialogue.example,), refused, labels)
 
     async def _continued(self, example: Example, place: str, ask: Ask) -> Dialogue:
         """Continue a first exchange to a dialogue."""
 
-        async def respond(messages: tuple[Message, ...]) -> Example | None:
+        async def respond(messages: tuple[Message, ...]) -> Example | Verdict:
             answered = await self.respond(Candidate(messages[-1].content), Example(messages, ()), ask)
-            return answered if answered.responses[0].passed else None
+            verdict = _objection(answered)
+            return answered if verdict.ok else verdict
 
         draw = random.Random(f"{self._random_seed}:dialogue:{place}")
         return await converse(example, self._settings.turns, draw, ask, respond, self._simulator)

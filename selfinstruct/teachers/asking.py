@@ -6,11 +6,12 @@ Also checks the roles of several teachers. `generate` uses this when a run start
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..config.options import TeacherOptions, teachers_for
 from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
-from ..core.prompts import Asking, Endpoint
+from ..core.prompts import ENDPOINT_PURPOSES, Asking
 from ..core.suggest import closest
 from .openai.options import OpenAIOptions
 from .protocol import Teacher, full
@@ -100,8 +101,8 @@ def asked_together(teachers: Sequence[TeacherOptions], askings: Mapping[str, Ask
     """
     if len(teachers) == 1:
         return askings[teachers[0].label]
-    endpoints: dict[str, Endpoint] = {}
-    for role in ("propose", "classify", "instances", "answer"):
+    endpoints: dict[str, Any] = {}
+    for role in ENDPOINT_PURPOSES:
         # One prompt has one endpoint, and any teacher with the role may get the prompt.
         able = [each for each in teachers if each.roles is None or role in each.roles]
         having = {each.label: askings[each.label].endpoint(role) for each in able}
@@ -114,13 +115,7 @@ def asked_together(teachers: Sequence[TeacherOptions], askings: Mapping[str, Ask
         endpoints[role] = next(iter(having.values()), "chat")
     # A direct prompt has no examples, which a teacher that did not ask for it may need.
     direct = all(askings[each.label].direct for each in teachers_for("instances", teachers))
-    return Asking(
-        endpoints["propose"],
-        endpoints["classify"],
-        endpoints["instances"],
-        direct=direct,
-        answer=endpoints["answer"],
-    )
+    return Asking(**endpoints, direct=direct)
 
 
 def asking_for(config: RunConfig) -> Asking:

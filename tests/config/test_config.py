@@ -29,7 +29,7 @@ from selfinstruct.config.run_config import (
 )
 from selfinstruct.core.errors import ConfigError, SelfInstructError
 from selfinstruct.core.prompts import Sampling
-from selfinstruct.dataset.formats import ChatOptions
+from selfinstruct.dataset.formats import DialogueOptions
 from selfinstruct.filters import instruction_filters
 from selfinstruct.seeds.load import load_seeds
 from selfinstruct.strategies.self_instruct import SelfInstructOptions
@@ -406,7 +406,7 @@ def test_a_strict_type_checker_accepts_user_code(tmp_path: Path) -> None:
         (
             "dataset.formats=[alpaca, messages]",
             "dataset.formats",
-            (FormatOptions(kind="alpaca"), ChatOptions(kind="messages")),
+            (FormatOptions(kind="alpaca"), DialogueOptions(kind="messages")),
         ),
         ("dataset.title=a=b", "dataset.title", "a=b"),
         ("dataset.title=50% of [it", "dataset.title", "50% of [it"),

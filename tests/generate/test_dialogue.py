@@ -11,11 +11,13 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from selfinstruct.core.prompts import Completion, Endpoint, Message, Prompt
+from selfinstruct.core.prompts import Asking, Completion, Endpoint, Message, Prompt
 from selfinstruct.core.records import Example, Response
+from selfinstruct.core.tasks import Verdict
 from selfinstruct.generate.dialogue import Dialogue, UserSimulator, converse, is_farewell
 
 FIRST = Example.of("How do I keep basil alive indoors?", "", Response("Give it light and water it from below."))
+REFUSED = Verdict("cut_off", "ends in 'the'")
 PLAN = "1. asks how much light\n2. says that the plant is mint\n3. asks for a schedule\n4. asks about a cat"
 TURNS = ("How many hours of light?", "Sorry, it is mint.", "Can you write me a plan?", "My cat sleeps all day; why?")
 
@@ -45,11 +47,11 @@ class Script:
         said = self._plan if prompt.purpose == "plan" else self._users[min(turn, len(self._users) - 1)]
         return said if isinstance(said, Completion) else Completion(said)
 
-    async def respond(self, messages: tuple[Message, ...]) -> Example | None:
+    async def respond(self, messages: tuple[Message, ...]) -> Example | Verdict:
         at = len(self.responded)
         self.responded.append(messages)
         text = self._answers[at] if at < len(self._answers) else f"Answer number {at + 1}."
-        return None if text is None else Example(messages, (Response(text),), "")
+        return REFUSED if text is None else Example(messages, (Response(text),), "")
 
 
 def talk(script: Script, turns: int = 4, seed: str = "0", simulator: UserSimulator | None = None) -> Dialogue:
@@ -126,7 +128,7 @@ def test_a_turn_that_no_answer_passes_is_left_out() -> None:
     dialogue = talk(Script(answers=["Six hours.", None]))
     assert said_by_user(dialogue)[1:] == [TURNS[0]]
     assert dialogue.example.output == "Six hours."
-    assert dialogue.ended == "turn_unanswered: Sorry, it is mint."
+    assert dialogue.ended == "cut_off: ends in 'the'"
 
 
 # --- intents ------------------------------------------------------------------------------------
@@ -285,7 +287,7 @@ def test_whatever_the_models_write_roles_alternate_and_no_turn_is_empty_or_repea
     dialogues = []
     for _ in range(2):
         script = Script(users, plan, answers)
-        dialogues.append(talk(script, turns, simulator=UserSimulator(language, endpoint)))
+        dialogues.append(talk(script, turns, simulator=UserSimulator(language, Asking.over(endpoint))))
         assert all(messages[-1].role == "user" for messages in script.responded)
     assert dialogues[0] == dialogues[1]  # the same answers give the same dialogue
     messages = dialogues[0].example.messages
@@ -316,7 +318,7 @@ def test_both_languages_have_the_same_texts_and_intents() -> None:
 
 def test_a_completions_endpoint_gets_a_text_that_it_continues() -> None:
     script = Script([" How many hours of light?\nAssistant: Six."], plan=" asks how much light\n2. says it is mint")
-    dialogue = talk(script, turns=3, simulator=UserSimulator("en", "completions"))
+    dialogue = talk(script, turns=3, simulator=UserSimulator("en", Asking.over("completions")))
     assert said_by_user(dialogue)[1:] == ["How many hours of light?"]
     plan, turn, _ = script.asked
     assert plan.endpoint == turn.endpoint == "completions"

@@ -65,6 +65,9 @@ def _task_story(story: Story, width: int, bold: bool, full: bool) -> Iterator[st
     for key in story.waiting:
         yield f"not answered yet: {key}"
     if story.record is not None:
+        if story.record.labels:
+            labels = story.record.labels.items()
+            yield "labels  " + ", ".join(f"{_flatten(name)} {_flatten(str(label))}" for name, label in labels)
         for number, example in enumerate(story.record.examples, 1):
             yield from _example(number, example)
     yield f"cost  {_share(story.share)}"

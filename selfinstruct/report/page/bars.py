@@ -102,6 +102,14 @@ def classification(figures: Figures) -> BarTable:
     return BarTable(title, columns, _count_bars(counts, yes + no + unknown))
 
 
+def dialogues(figures: Figures) -> BarTable:
+    """Tabulate how dialogues ended."""
+    counts = [(ending.name, ending.count) for ending in figures.endings]
+    title = "No dialogues" if figures.turns is None else f"{figures.turns:.1f} turns per dialogue"
+    bars = _count_bars(counts, sum(count for _, count in counts))
+    return BarTable(title, ("ended", "dialogues", "share"), bars, monospace=True)
+
+
 def purposes(figures: Figures) -> BarTable:
     """Tabulate requests, tokens and dollars by purpose."""
     now = figures.status
@@ -167,4 +175,4 @@ def _shorten(text: str, most: int = 160) -> str:
 
 def tables_of(figures: Figures) -> dict[str, BarTable]:
     """Return all tables by name."""
-    return {make.__name__: make(figures) for make in (reasons, languages, classification, purposes, seeds)}
+    return {make.__name__: make(figures) for make in (reasons, languages, classification, dialogues, purposes, seeds)}

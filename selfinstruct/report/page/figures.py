@@ -111,6 +111,8 @@ class Figures:
         stretches: Yield by question.
         moments: Totals by time of work, without pauses of more than `PAUSE_S`.
         classification: Number of records by label: (yes, no, not labeled).
+        turns: Mean number of the user's turns in a dialogue; None without dialogues.
+        endings: How many dialogues are complete, and how many ended early, by the reason.
         seeds: Seeds that were shown often enough, highest yield first.
         inherited: Number of answers reused from another run at no cost.
     """
@@ -125,6 +127,8 @@ class Figures:
     lengths: tuple[TextLengths, ...]
     pairs: VerbNouns
     classification: tuple[int, int, int]
+    turns: float | None
+    endings: tuple[Count, ...]
     languages: tuple[Count, ...]
     seeds: tuple[SeedYield, ...]
     inherited: int

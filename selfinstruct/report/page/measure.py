@@ -22,6 +22,8 @@ def measure(snapshot: Snapshot, finder: Finder) -> Figures:
     """Compute the figures of a run. finder: finds verbs and their objects."""
     records, by_question = snapshot.records, snapshot.yields()
     labels = Counter(record.labels.get("is_classification") for record in records)
+    turns = [float(label) for record in records if isinstance(label := record.labels.get("turns"), int)]
+    endings = Counter(str(label) for record in records if (label := record.labels.get("ended")))
     return Figures(
         name=snapshot.run.name,
         measured_at=time.time(),
@@ -33,6 +35,8 @@ def measure(snapshot: Snapshot, finder: Finder) -> Figures:
         lengths=lengths(records),
         pairs=verb_nouns([record.instruction for record in records], finder),
         classification=(labels[True], labels[False], labels[None]),
+        turns=statistics.fmean(turns) if turns else None,
+        endings=tuple(Count(*counted) for counted in endings.most_common()),
         languages=tuple(Count(*counted) for counted in languages(records)),
         seeds=_seed_yields(snapshot, by_question),
         inherited=snapshot.status.taken_over,

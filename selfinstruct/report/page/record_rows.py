@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ...core.records import Example, Record
+from ...dataset.rows import Wording, prompt_text
 from ...journal.snapshot import Snapshot
 
 Kind = Literal["record", "refused", "seed", "waiting"]
@@ -101,13 +103,18 @@ def _all_rows(snapshot: Snapshot) -> Iterator[ReportRow]:
             id,
             question,
             text,
-            tuple((each.given, each.output) for each in record.examples) if record else (),
+            tuple((_shown(record, each), each.output) for each in record.examples) if record else (),
             reason or (instances[-1].split()[0] if instances and not record else None),
             detail,
             score,
             nearest,
             bool(label) if record and (label := record.labels.get("is_classification")) is not None else None,
         )
+
+
+def _shown(record: Record, example: Example) -> str:
+    """Return the input of an example; of a dialogue, all that was said before the last answer."""
+    return prompt_text(record, example, Wording(dialogues=True)) if len(example.messages) > 1 else example.given
 
 
 def blocks(rows: Sequence[ReportRow]) -> list[str]:
