@@ -127,7 +127,7 @@ def _check_chat(prompt: list[Any], answers: list[Any], reading: Reading, contrac
         for key in _TURN_KEYS if part == "assistant" else ():
             # null, as Parquet fills in, says nothing
             if message.get(key) is not None and not message[key] and key not in contract.turn_keys:
-                rule = Rule("warning", "the trainer learns from it all the same", reading.loss)
+                rule = Rule("warning", "the trainer doesn't read it", f"choose what it learns: {reading.loss}")
                 yield "ignored_turn_key", rule, f"message {number} has {key}: {message[key]}"
         calls = message.get("tool_calls") or message.get("function_call")
         if calls and contract.tool_calls:

@@ -478,6 +478,40 @@ def test_every_trainer_takes_the_configs_that_are_made_for_it(folder: Path, trai
 
 
 @pytest.fixture(scope="module")
+def dialogues(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dataset's folder of a run of dialogues, of which only the last answers are to be learned."""
+    kinds = [{"kind": name, "loss": "last"} if name in LOSS_OF_TURNS else name for name in ANSWER_FORMATS]
+    values: dict[str, Any] = {
+        "seeds": str(ROOT / "seeds" / "en.jsonl"),
+        "run_dir": str(tmp_path_factory.mktemp("dialogues") / "run"),
+        "target": 40,
+        "teacher": {"kind": "fake", "model": "fake"},
+        "answers": {"turns": 3},
+        "dataset": {"formats": kinds},
+    }
+    return run(RunConfig.parse(values)).dataset_path
+
+
+LOSS_OF_TURNS = {"messages", "sharegpt", "openai"}
+
+
+@pytest.mark.parametrize("trainer", READS)
+def test_every_trainer_takes_dialogues(dialogues: Path, trainer: str) -> None:
+    best, others = READS[trainer]
+    # Only LLaMA-Factory reads the earlier turns of an Alpaca row.
+    lost = set() if trainer == "llama-factory" else {"alpaca"}
+    reports = {config: validate_dataset(dialogues, trainer, config=config) for config in ANSWER_FORMATS}
+    assert {config for config, report in reports.items() if report.ok} == {best, *others} - lost
+    for config, report in reports.items():
+        if not report.ok or config in ("text", "prompt_completion"):
+            continue
+        assert 0 < report.dialogues < report.rows
+        assert report.longest > 60
+        ignored = config in LOSS_OF_TURNS and trainer not in ("axolotl", "openai")
+        assert ("ignored_turn_key" in codes(report, "warning")) == ignored
+
+
+@pytest.fixture(scope="module")
 def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The dataset's folder of a run with several answers to each task, in every format that grades them."""
     values: dict[str, Any] = {
