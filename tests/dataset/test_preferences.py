@@ -5,11 +5,14 @@ SELFINSTRUCT_PROOF=full tries 10,000 tables for each rule.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations, product
+from pathlib import Path
+from random import Random
 from statistics import fmean, pstdev
 from typing import Any
 
@@ -560,6 +563,31 @@ def test_a_run_without_any_pair_says_so(
     card = (made.dataset_path / "README.md").read_text(encoding="utf-8")
     assert "The config `preference` has no rows, because no record fits its options." in card
     assert len(datasets.load_dataset(str(made.dataset_path), split="train")) == 10
+
+
+class Unsteady(FakeTeacher):
+    """A fake teacher that needs a random time for each answer."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._draw = Random(seed)
+
+    async def complete(self, prompt: Prompt) -> Completion:
+        await asyncio.sleep(self._draw.random() / 100)
+        return await super().complete(prompt)
+
+
+@pytest.mark.parametrize("judge", [{}, {"compare": True}])
+def test_preferences_do_not_depend_on_timing(
+    make_config: Callable[..., RunConfig], tmp_path: Path, judge: dict[str, Any]
+) -> None:
+    def rows(concurrency: int) -> list[list[dict[str, Any]]]:
+        values = {"run_dir": str(tmp_path / f"run-{concurrency}"), "dataset": {"formats": list(NAMES)}}
+        config = make_config(target=15, concurrency=concurrency, answers=KEEP_ALL, judge=judge, **values)
+        folder = run(config, teacher=Unsteady(concurrency)).dataset_path
+        return [datasets.load_dataset(str(folder), name, split="train").to_list() for name in NAMES]
+
+    assert rows(1) == rows(16)
 
 
 class Named(FakeTeacher):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,18 @@ def test_all_instances_of_a_task_stay_together(tmp_path: Path, make_run: Callabl
     (tmp_path / "copy").mkdir()
     pq.write_table(datasets.load_dataset(str(one / "dataset"), split="train").data.table, tmp_path / "copy/x.parquet")
     merged = merge_datasets([one, tmp_path / "copy"], tmp_path / "twice")
+    assert [(count.admitted, count.refused) for count in merged.sources] == [(len(rows), 0), (0, len(rows))]
+
+
+def test_rows_of_a_task_may_be_apart(tmp_path: Path, make_run: Callable[..., Path]) -> None:
+    """The format kto has a row for each answer, and neighbors answer different prompts."""
+    answers = {"samples": 4, "until": "all", "keep": "all"}
+    one = make_run("one", answers=answers, judge={}, dataset={"formats": ["kto"]})
+    rows = load(one / "dataset")
+    assert rows[1]["prompt"] != rows[0]["prompt"]
+    shutil.copytree(one, tmp_path / "two")
+    merged = merge_datasets([one, tmp_path / "two"], tmp_path / "merged")
+    assert [row["id"] for row in load(tmp_path / "merged")] == [row["id"] for row in rows]
     assert [(count.admitted, count.refused) for count in merged.sources] == [(len(rows), 0), (0, len(rows))]
 
 

@@ -41,7 +41,7 @@ class MergeInput(Input):
             self.columns = parse_columns(paths)
         self._traced = {"id", "run_id"} if {"id", "run_id"} <= self.head.keys() else set()
         self._seen = 0
-        self._leader = "", 0
+        self._leaders: dict[str, tuple[str, int]] = {}  # first row of each task, with its id
 
     @property
     def compared(self) -> tuple[str, ...]:
@@ -90,13 +90,15 @@ class MergeInput(Input):
         return self._instructions.get(record) or super().text(values)
 
     def _text_of_task(self, row: int, id: str, text: str | None) -> str | None:
-        # The rows of a task are consecutive, so one leader is enough.
+        # Rows of other tasks may be in between, and the row without a number needn't be the first: see the format kto.
         found = _INSTANCE.fullmatch(id)
-        if found and found["record"] == self._leader[0]:
-            self.followers.append((row, self._leader[1]))
+        record = found["record"] if found else id
+        first, leader = self._leaders.setdefault(record, (id, row))
+        if first != id:
+            self.followers.append((row, leader))
             return ""
-        self._leader = id, row
-        return self._instructions.get(id, text)
+        self._leaders[record] = id, row  # the same id again is the same task again, to be compared
+        return self._instructions.get(record, text)
 
 
 def labels_of(sources: Sequence[str]) -> list[str]:
