@@ -56,7 +56,7 @@ def plain_errors(debug: bool) -> Iterator[None]:
             said = " ".join(f"{type(error).__name__}: {error}".split())[:500]
             first, more = f"{what}: {said}{'' if debug else f'; {hint}'}", []
         _say_error(first, more)
-        raise typer.Exit(known.exit_code if known is not None else 1) from None
+        raise typer.Exit(known.exit_code if known is not None else 1 if place is None else 2) from None
 
 
 def _say_error(first: str, more: list[str]) -> None:

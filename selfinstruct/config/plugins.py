@@ -7,6 +7,7 @@ code, and the documentation says so.
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 import traceback
@@ -18,12 +19,16 @@ from ..core.suggest import closest
 
 T = TypeVar("T")
 
+FOLDERS: list[str] = []
+"""The folders of the configuration files that were read; your own modules may be next to them."""
+
 
 def load_named(name: str, known: Mapping[str, Any], key: str) -> Any:
     """Return the entry of `known` called `name`, or the object at `package.module:Name`.
 
     Args:
-        name: The configured name. A module may also be in the working directory; installed modules take precedence.
+        name: The configured name. A module may also be in the working directory or next to the configuration file;
+            installed modules take precedence.
         known: The built-in objects by name.
         key: The configuration key, which begins the error message.
 
@@ -40,13 +45,18 @@ def load_named(name: str, known: Mapping[str, Any], key: str) -> Any:
         raise ConfigError(f"{key}: {name!r} is unknown; {hint(name, known)}")
 
     # Import the module. The `selfinstruct` script, unlike `python -m`, leaves the working directory out of sys.path.
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.append(os.getcwd())
+    working = [] if "" in sys.path else [os.getcwd()]
+    sys.path += [folder for folder in dict.fromkeys([*working, *FOLDERS]) if folder not in sys.path]
     try:
         module = importlib.import_module(path)
     except Exception as error:  # the user's own code may raise anything
         what = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
-        raise ConfigError(f"{key}: {name!r} can't be imported: {' '.join(what.split())}") from error
+        # The module itself is missing, or one that it imports: then say where.
+        if isinstance(error, ModuleNotFoundError) and error.name == path.partition(".")[0]:
+            where = "; put the file into the working directory or next to the configuration file"
+        else:
+            where = _last_place(error)
+        raise ConfigError(f"{key}: {name!r} can't be imported: {' '.join(what.split())}{where}") from error
 
     # Find the name in the module.
     try:
@@ -75,10 +85,27 @@ def call_own_code(key: str, name: str, build: Callable[..., Any], *arguments: An
         raise
     except Exception as error:  # the user's own code may raise anything
         what = " ".join(f"{type(error).__name__}: {error}".split())
-        # The last frame is the failing line, unless the call itself failed for wrong arguments.
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        where = "" if frame.filename == __file__ else f" ({frame.filename}:{frame.lineno})"
-        raise ConfigError(f"{key}: {name} can't be built: {what}{where}") from error
+        raise ConfigError(f"{key}: {name} can't be built: {what}{_last_place(error)}") from error
+
+
+def _last_place(error: Exception) -> str:
+    """Return the file and line where the user's code failed; '' if the call itself failed for wrong arguments."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    if isinstance(error, SyntaxError):
+        return f" ({error.filename}:{error.lineno})"
+    return "" if frame.filename == __file__ or frame.filename.startswith("<") else f" ({frame.filename}:{frame.lineno})"
+
+
+def check_accepts(key: str, name: str, owner: object, method: str, *parameters: str) -> None:
+    """Raise ConfigError unless a method of the user's code can be called with these parameters, by position."""
+    try:
+        signature = inspect.signature(getattr(owner, method))
+        signature.bind(*parameters)
+    except TypeError:
+        expected = ", ".join(parameters)
+        raise ConfigError(f"{key}: {name}.{method}{signature} must accept ({expected})") from None
+    except ValueError:
+        return  # a builtin, without a signature
 
 
 def check_returned(value: Any, expected: type[T], owner: object, method: str) -> T:

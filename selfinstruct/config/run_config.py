@@ -37,6 +37,7 @@ from ..core.tokens import TOKENIZER_VERSION
 from .defects import explain, sections_of, unusable_texts
 from .fields import Dollars, Free, MayChange, Name, Names, PerGeneration, Refilterable, Section, Share, Target
 from .options import ByKind, OwnedBy, SourceOptions, StrategyOptions, TeacherOptions
+from .plugins import FOLDERS
 from .sections import AnswersConfig, DatasetConfig, FilterSection, JudgeConfig, SamplingConfig
 from .yaml_file import find_tables, overridden, read_yaml
 
@@ -170,6 +171,7 @@ class RunConfig(Section):
         if isinstance(values.get("run_dir"), str):
             values["run_dir"] = expand(values["run_dir"])
         find_tables(values, path.resolve().parent)
+        FOLDERS.append(str(path.resolve().parent))  # for names such as 'my_module:Strategy'
         return cls.parse(values, str(path), [item.partition("=")[0].strip() for item in overrides or []])
 
     @classmethod
@@ -220,6 +222,14 @@ class RunConfig(Section):
 
     def _conflicts(self) -> dict[str, str]:
         """Cross-field validation: keys that contradict each other, each with the problem."""
+        judge, answers = self.judge, self.answers or AnswersConfig()
+        if judge is not None and judge.compare:
+            if judge.min_score is not None:
+                return {"judge.min_score": "a comparison gives no marks; remove this key, or judge.compare"}
+            if answers.samples == 1 or answers.until != "all":
+                return {
+                    "judge.compare": "compares several answers; set answers.samples above 1 and answers.until to all"
+                }
         if self.teachers is None:
             return {}
         if "teacher" in self.model_fields_set:

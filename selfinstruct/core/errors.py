@@ -26,7 +26,7 @@ from collections.abc import Iterable
 EXIT_CODES: dict[int, str] = {
     0: "the target is met",
     1: "a defect in the program",
-    2: "usage, configuration or seeds",
+    2: "usage, configuration, seeds, or an error in your own code",
     3: "ended early and can be resumed (budget, interrupted, out of time, exhausted, detached, not finished)",
     4: "the run is locked by another process",
     5: "the teacher refuses (key, quota, model)",

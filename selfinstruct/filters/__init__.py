@@ -7,12 +7,12 @@ name your own in the configuration under `filters.custom` as `package.module:Nam
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol
 
-from ..config.plugins import call_own_code, check_returned, load_named
+from ..config.plugins import call_own_code, check_accepts, check_returned, load_named
 from ..config.run_config import RunConfig
 from ..config.sections import FilterOptions, FilterSection
 from ..core.chat_markers import trim_markers
@@ -55,6 +55,10 @@ ANSWER_CHECKS: dict[str, Callable[[], AnswerCheck]] = {
     "wrong_arithmetic": WrongArithmetic,
 }
 """In the order in which they are tried. The names are their reasons, and the keys of `filters` that turn them off."""
+
+
+_REASON = re.compile("[a-z][a-z0-9_]*")
+_METHODS = {"check": ("candidate",), "check_answer": ("candidate", "example", "ask")}
 
 
 class FilterRules(
@@ -122,7 +126,9 @@ class Checks:
             return {"instances": verdict}
         found: dict[str, Verdict] = {}
         for check in self.answers:
-            verdict = check_returned(await check.check_answer(candidate, example, ask), Verdict, check, "check_answer")
+            given: object = check.check_answer(candidate, example, ask)
+            awaitable = check_returned(given, Awaitable, check, "check_answer")  # type: ignore[type-abstract]
+            verdict = verdict_of(check, "check_answer", await awaitable)
             if verdict != PASS:
                 found[name_of(check)] = verdict
             if not verdict.ok:
@@ -177,6 +183,17 @@ def instruction_filters(config: RunConfig) -> list[Filter]:
     return filters
 
 
+def verdict_of(check: object, method: str, returned: object) -> Verdict:
+    """Return what a check returned. Raises ConfigError if it is no verdict, or if its reason isn't in snake_case."""
+    verdict = check_returned(returned, Verdict, check, method)
+    if verdict.reason is not None and not (isinstance(verdict.reason, str) and _REASON.fullmatch(verdict.reason)):
+        name = f"{type(check).__module__}:{type(check).__qualname__}.{method}"
+        raise ConfigError(
+            f"your code, {name}: a reason is None or a name such as 'too_short' (it is {verdict.reason!r})"
+        )
+    return verdict
+
+
 def name_of(check: object) -> str:
     """What a filter is called where it is listed: its class in snake_case, 'punctuation_start'."""
     return _snake_case(type(check).__name__)
@@ -197,7 +214,10 @@ def answer_checks(config: RunConfig) -> list[AnswerCheck]:
 def describe_filters(config: RunConfig, sets: EvaluationSets, checks: Checks) -> dict[str, str]:
     """What is on, in words, for people; the checks of answers in the order of trial."""
     settings, package = rules_of(config), __package__.partition(".")[0]
-    own = [each for each in checks.answers if type(each).__module__.partition(".")[0] != package]
+    own, own_answers = (
+        [name_of(each) for each in part if type(each).__module__.partition(".")[0] != package]
+        for part in (checks.instructions, checks.answers)
+    )
     judge = [] if config.judge is None else ["comparisons" if config.judge.compare else "judge"]
     published = "min_words max_words keywords prefixes punctuation_start".split()
     on = [name for name in published if getattr(settings, name) not in (None, False, ())]
@@ -206,10 +226,10 @@ def describe_filters(config: RunConfig, sets: EvaluationSets, checks: Checks) ->
     on += [f"languages {', '.join(settings.languages)}"] if settings.languages else []
     answers = [name for name in ANSWER_CHECKS if getattr(settings, name)]
     answers += [f"answer_languages {', '.join(settings.answer_languages)}"] if settings.answer_languages else []
-    answers += [name_of(each) for each in own]
+    answers += own_answers
     sizes = [f"{name} ({rows:,} rows)" for name, rows in (sets.sizes or {}).items()]
     return {
-        "instruction filters": ", ".join([*on, *(each.kind for each in settings.custom_options)]) or "none",
+        "instruction filters": ", ".join([*on, *own]) or "none",
         "answer checks": ", ".join([*answers, *judge]) or "none",
         "personal data": {"redact": "redacted", "refuse": "refused", "keep": "kept"}[settings.personal_data],
         "decontaminated": ", ".join(sizes) or "no evaluation set is named (filters.decontaminate)",
@@ -232,9 +252,12 @@ def _custom(given: FilterOptions, config: RunConfig) -> Any:
     if not options:
         FilterOptions.of(given)  # raises where options are set that nothing reads
     made = call_own_code("filters.custom", name, build, config, *options)
-    if not any(callable(getattr(made, method, None)) for method in ("check", "check_answer")):
+    if not any(callable(getattr(made, method, None)) for method in _METHODS):
         raise ConfigError(
             f"filters.custom: {name!r} gives no object with a method check(candidate) or "
             "check_answer(candidate, example, ask)"
         )
+    for method, parameters in _METHODS.items():
+        if hasattr(made, method):
+            check_accepts("filters.custom", name, made, method, *parameters)
     return made

@@ -15,7 +15,7 @@ from ..config.plugins import check_returned
 from ..core.prompts import ending_of
 from ..core.records import Neighbour, Novelty, Record
 from ..core.tasks import Arrival, Candidate, Demonstration, Material, Verdict, storable
-from ..filters import Checks
+from ..filters import Checks, verdict_of
 from ..journal.folder import OpenRun
 from ..journal.journal import Answer
 from ..novelty import NoveltyIndex
@@ -170,7 +170,7 @@ class Pool:
         self.proposed += 1
         text = candidate.instruction
         for check in self.checks.instructions:
-            verdict = check_returned(check.check(candidate), Verdict, check, "check")
+            verdict = verdict_of(check, "check", check.check(candidate))
             if not verdict.ok:
                 ending = answer.completion.finish_reason
                 if verdict.reason == "truncated" and ending_of(ending) != "length":

@@ -29,7 +29,9 @@ _CAUSES = {
     "low_score": ("got marks below judge.min_score", "lower judge.min_score, or use another teacher or judge"),
     "unjudged": ("got no readable marks", "use another judge, or set judge.min_score to null"),
 }
-_OTHER_REMEDY = "change the option that docs/reference/reasons.md names, or use another teacher"
+_OTHER_REMEDY = (
+    "change the option that docs/reference/reasons.md names, or your own check that gives this reason, or the teacher"
+)
 
 
 class YieldWatch:

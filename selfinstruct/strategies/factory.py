@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..config.options import StrategyOptions
-from ..config.plugins import call_own_code, load_named
+from ..config.plugins import call_own_code, check_accepts, load_named
 from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
 from ..core.prompts import Asking
@@ -19,7 +19,7 @@ from .self_instruct import SelfInstruct
 
 STRATEGIES: dict[str, type[Alpaca] | type[SelfInstruct]] = {"alpaca": Alpaca, "self_instruct": SelfInstruct}
 """The built-in strategies; each class declares its options as `Options`."""
-_METHODS = ("propose", "parse", "develop")
+_METHODS = {"propose": ("material",), "parse": ("completion", "material"), "develop": ("candidate", "ask")}
 _ATTRIBUTES = {"name": str, "digest": str, "seed_demos": int, "machine_demos": int, "tasks_per_question": int}
 
 
@@ -50,8 +50,12 @@ def factory_of(given: Any, name: str) -> Callable[[RunConfig, Asking], Strategy]
         if missing := [method for method in _METHODS if not callable(getattr(built, method, None))]:
             raise ConfigError(f"strategy: {name} has no method {', '.join(missing)}; see `selfinstruct.Strategy`")
         for attribute, kind in _ATTRIBUTES.items():
-            if not isinstance(getattr(built, attribute, None), kind):
-                raise ConfigError(f"strategy: {name}.{attribute} must be {kind.__name__}; see `selfinstruct.Strategy`")
+            value = getattr(built, attribute, None)
+            if not isinstance(value, kind) or (isinstance(value, int) and value < 0):
+                kind_of = "a number of 0 or more" if kind is int else kind.__name__
+                raise ConfigError(f"strategy: {name}.{attribute} must be {kind_of}; see `selfinstruct.Strategy`")
+        for method, parameters in _METHODS.items():
+            check_accepts("strategy", name, built, method, *parameters)
         strategy: Strategy = built
         return strategy
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from pydantic import Field
 
 from ..config.options import SourceOptions
-from ..config.plugins import call_own_code, load_named
+from ..config.plugins import call_own_code, check_accepts, load_named
 from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
 from ..core.tasks import Demonstration, Material, SeedTask
@@ -81,6 +81,7 @@ def build_source(config: RunConfig, strategy: Strategy) -> Source:
     source: Source = call_own_code("source", kind, build, config, strategy, *(options if declared else ()))
     if not callable(getattr(source, "draw", None)):
         raise ConfigError(f"source: {kind} gives no object with a method draw(number, view)")
+    check_accepts("source", kind, source, "draw", "number", "view")
     return source
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from ..config.plugins import check_returned
 from ..core.prompts import Ask, Completion, Prompt
-from ..core.records import Development
+from ..core.records import Development, Example, Response
 from ..core.tasks import Candidate, Material
 
 
@@ -75,7 +75,12 @@ async def developed(strategy: Strategy, candidate: Candidate, ask: Ask) -> Devel
     """Return what the strategy's `develop` makes of a candidate. Raises ConfigError if that is no Development."""
     given: object = strategy.develop(candidate, ask)
     awaitable = check_returned(given, Awaitable, strategy, "develop")  # type: ignore[type-abstract]
-    return check_returned(await awaitable, Development, strategy, "develop")
+    made = check_returned(await awaitable, Development, strategy, "develop")
+    for example in check_returned(made.examples, tuple, strategy, "develop: Development.examples"):
+        check_returned(example, Example, strategy, "develop: Development.examples")
+        for response in check_returned(example.responses, tuple, strategy, "develop: Example.responses"):
+            check_returned(response, Response, strategy, "develop: Example.responses")
+    return made
 
 
 def purposes_of(strategy: Strategy) -> Sequence[str] | None:

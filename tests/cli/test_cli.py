@@ -258,7 +258,7 @@ def test_an_error_in_a_plugin_names_the_plugin(config_file: Path, tmp_path: Path
     lines = ["class Boom:", "    def __init__(self, config): ...", "    def check(self, task):", "        1 / 0"]
     (tmp_path / "mine.py").write_text("\n".join(lines))
     done = cli_process("generate", config_file, "--set", "filters.custom=[mine:Boom]", cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "mine.py:4: ZeroDivisionError" in done.stderr
     assert "bug in selfinstruct" not in done.stderr
 

@@ -65,9 +65,9 @@ def _task_story(story: Story, width: int, bold: bool, full: bool) -> Iterator[st
     for key in story.waiting:
         yield f"not answered yet: {key}"
     if story.record is not None:
-        if story.record.labels:
-            labels = story.record.labels.items()
-            yield "labels  " + ", ".join(f"{_flatten(name)} {_flatten(str(label))}" for name, label in labels)
+        labels = {**story.record.facets, **story.record.labels}
+        if labels:
+            yield "labels  " + ", ".join(f"{_flatten(name)} {_flatten(str(label))}" for name, label in labels.items())
         for number, example in enumerate(story.record.examples, 1):
             yield from _example(number, example)
     yield f"cost  {_share(story.share)}"
@@ -149,7 +149,8 @@ def _answered(title: str, answered: Answered, full: bool) -> Iterator[str]:
     yield f"  teacher {model}{configured}{host}; {answered.latency_s:.2f} s, {answered.requests} request(s){reused}"
     tokens = f"{answered.prompt_tokens:,} prompt + {answered.completion_tokens:,} generated tokens{cost}"
     yield f"  {tokens}; finish reason: {_flatten(answered.finish_reason)}"
-    versions = f"wording {answered.prompt_version}, configuration {answered.config_digest[:16]}"
+    wording = f"wording {answered.prompt_version}, " if answered.prompt_version else ""
+    versions = f"{wording}configuration {answered.config_digest[:16]}"
     yield f"  {versions}, generation {answered.generation}"
     if answered.error:
         yield f"  error {_flatten(answered.error)}"
