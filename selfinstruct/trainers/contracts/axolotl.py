@@ -92,7 +92,9 @@ AXOLOTL = Contract(
         "kto": Rule("error", "Axolotl's types for `rl: kto` read text", "write prompt and completion as text"),
     },
     turn_keys=("train", "training", "weight"),
-    untrimmed=Rule("warning", "templates that strip white space leave only its last character", "strip the answers"),
+    untrimmed=Rule(
+        "warning", "a template that strips white space, as Llama 3's, loses the answer", "strip the answers"
+    ),
     weights=("kto_desirable_weight", "kto_undesirable_weight"),
     foreign_role=Rule(
         "error",
