@@ -137,3 +137,18 @@ def test_a_model_that_only_continues_text_gets_every_prompt_as_text(make_config:
             (purpose, "completions") for purpose in ("propose", "plan", "user", "answer")
         }
         assert max(len(record.examples[0].messages) for record in snapshot.records) == 5
+
+
+def test_every_trainer_takes_the_dialogues_of_a_run(make_config: MakeConfig) -> None:
+    formats = ["messages", "sharegpt", "alpaca", "openai", "prompt_completion_chat"]
+    made = run(make_config(target=12, answers={"turns": 3}, dataset={"formats": formats}))
+    for trainer, name in (
+        ("trl-sft", "messages"), ("trl-sft", "prompt_completion_chat"), ("axolotl", "messages"),
+        ("axolotl", "sharegpt"), ("llama-factory", "sharegpt"), ("llama-factory", "alpaca"),
+        ("torchtune", "messages"), ("mlx-lm", "messages"), ("openai", "openai"),
+    ):  # fmt: skip
+        folder = made.dataset_path / "openai" / "train.jsonl" if name == "openai" else made.dataset_path
+        config = [] if name == "openai" else ["--config", name]
+        done = cli("validate", folder, "--for", trainer, *config)
+        assert done.returncode == 0, done.stdout
+        assert "rows with several answers\n" in done.stdout
