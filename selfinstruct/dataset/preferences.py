@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ..config.options import FormatOptions
-from ..config.run_config import RunConfig
+from ..config.run_config import AnswersConfig, RunConfig
 from ..core.choice import choose, difference, net_wins, normalized
 from ..core.errors import ConfigError
 from ..core.records import Example, Record, Response
@@ -384,11 +384,14 @@ def check_evidence(config: RunConfig, kind: str, options: FormatOptions) -> None
     # Your own strategy may return several responses, and your own check may decide.
     if config.strategy_kind not in ("alpaca", "self_instruct") or config.filters.custom:
         return
-    answers, by_checks = config.answers, isinstance(options, PreferenceOptions) and options.failed_as_rejected
-    several = answers is not None and answers.samples > 1 and answers.keep == "all"
-    if not several and (kind != "kto" or config.judge is None):
+    answers, judge = config.answers or AnswersConfig(), config.judge
+    by_checks = isinstance(options, PreferenceOptions) and options.failed_as_rejected
+    # With `until: pass`, every answer but the last has failed: a check, or by its marks.
+    failed = by_checks or (judge is not None and judge.min_score is not None)
+    several = answers.samples > 1 and answers.keep == "all" and (answers.until == "all" or failed)
+    if not several and (kind != "kto" or judge is None):
         raise ConfigError(
             f"{where} needs several answers to a prompt; set answers: {{samples: 4, until: all, keep: all}}"
         )
-    if config.judge is None and not by_checks and kind != "kto":
+    if judge is None and not by_checks and kind != "kto":
         raise ConfigError(f"{where} needs to know which answer is better; set judge: {{}} or judge: {{compare: true}}")

@@ -511,6 +511,7 @@ def test_length_control_prefers_another_rejected_answer_to_no_pair() -> None:
     [
         ({"answers": None}, "preference needs several answers to a prompt; set answers: {samples: 4, until: all"),
         ({"answers": {"samples": 4}}, "needs several answers to a prompt"),
+        ({"answers": {"samples": 4, "keep": "all"}}, "needs several answers to a prompt"),
         ({"judge": None}, "preference needs to know which answer is better; set judge: {} or judge: {compare: true}"),
         ({"filters": {"answer_refusal": False}}, "must not praise refusals; set filters.answer_refusal to true"),
     ],
@@ -522,6 +523,11 @@ def test_a_run_without_preferences_is_refused_before_it_asks(
     formats_of(make_config(**values))
     with pytest.raises(ConfigError, match=re.escape(message)):
         formats_of(make_config(**values | changes))
+
+
+def test_answers_that_failed_by_their_marks_make_pairs(make_config: Callable[..., RunConfig]) -> None:
+    until_pass = {"samples": 4, "keep": "all"}
+    formats_of(make_config(answers=until_pass, judge={"min_score": 3}, dataset={"formats": ["preference"]}))
 
 
 def test_checks_alone_make_pairs_if_failed_answers_may_be_rejected(make_config: Callable[..., RunConfig]) -> None:
