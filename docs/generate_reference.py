@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -116,6 +117,15 @@ def cli() -> str:
     return "\n".join(parts)
 
 
+def signature_of(name: str, value: Any) -> str:
+    """Return the signature of a function, a method, or a dataclass, in one line."""
+    # A function or an object as a default prints its address, which differs between two runs.
+    signature = re.sub(r"<[\w.]+ (?:object |\S+ )?at 0x[0-9a-f]+>|<factory>", "...", str(inspect.signature(value)))
+    signature = re.sub(r"(: |-> )'([^']*)'", r"\1\2", signature)  # annotations are strings
+    signature = signature.replace("(self, ", "(").replace("(self)", "()")
+    return ("async " if inspect.iscoroutinefunction(value) else "") + name + signature.removesuffix(" -> None")
+
+
 def python() -> str:
     """Return the page of public names, each with its signature and docstring."""
     parts = [NOTE, "# Python\n", "The public names of `import selfinstruct`.\n"]
@@ -124,11 +134,17 @@ def python() -> str:
         if not (inspect.isclass(value) or inspect.isfunction(value)):
             continue
         parts.append(f"## `{name}`\n")
-        if inspect.isfunction(value):
-            # A function as a default prints its address, which differs between two runs.
-            signature = re.sub(r"<function (\S+) at 0x[0-9a-f]+>", r"...", str(inspect.signature(value)))
-            prefix = "async " if inspect.iscoroutinefunction(value) else ""
-            parts.append(f"```text\n{prefix}{name}{signature}\n```\n")
+        lines = [signature_of(name, value)] if inspect.isfunction(value) or is_dataclass(value) else []
+        # The methods of classes and protocols; the keys of a configuration section are on a page of their own.
+        if inspect.isclass(value) and not issubclass(value, BaseModel | BaseException):
+            members = {key: getattr(value, key) for key in vars(value) if not key.startswith("_") or key == "__call__"}
+            lines += [
+                signature_of(f"{name}.{key}".removesuffix(".__call__"), each)
+                for key, each in members.items()
+                if inspect.isroutine(each)
+            ]
+        if lines:
+            parts.append("```text\n" + "\n".join(lines) + "\n```\n")
         doc = inspect.getdoc(value) if value.__doc__ else None
         parts.append(f"```text\n{doc}\n```\n" if doc else "")
     return "\n".join(parts)

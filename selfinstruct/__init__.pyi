@@ -72,7 +72,7 @@ from .report.signals.reporting import reporting as reporting
 from .scatter import Scattered as Scattered, run_scattered as run_scattered
 from .seeds.load import load_seeds as load_seeds
 from .strategies.material import Source as Source, View as View
-from .strategies.protocol import Strategy as Strategy
+from .strategies.protocol import PreviewPrompt as PreviewPrompt, Strategy as Strategy
 from .teachers.fake.teacher import FakeTeacher as FakeTeacher
 from .teachers.protocol import Teacher as Teacher
 from .trainers import Finding as Finding, Report as Report, validate_dataset as validate_dataset
