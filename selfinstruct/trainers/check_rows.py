@@ -67,8 +67,10 @@ def count_answers(values: Mapping[str, Any], reading: Reading) -> int:
 
 def turn_key_of(values: Mapping[str, Any], reading: Reading, contract: Contract) -> str | None:
     """Return the key that says, in each message of a row, whether to learn from it, if the trainer reads one."""
-    messages = values[reading.layout.answers[0]] if reading.layout.kind == "chat" else []
-    return next((key for key in contract.turn_keys if any(key in message for message in messages)), None)
+    layout = reading.layout
+    messages = layout.messages(values, layout.answers[0]) if layout.kind == "chat" else []
+    given = {key for message in messages if isinstance(message, dict) for key in message}
+    return next((key for key in contract.turn_keys if key in given), None)
 
 
 def _check_row(values: Mapping[str, Any], reading: Reading, contract: Contract) -> Iterator[Defect]:

@@ -8,12 +8,14 @@ import shlex
 import shutil
 import subprocess
 import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from conftest import ANSWER_FORMATS, ROOT, cli
 from selfinstruct.config.run_config import RunConfig
@@ -436,6 +438,34 @@ def test_what_is_found(tmp_path: Path, name: str) -> None:
     assert (codes(report), codes(report, "warning")) == (errors, warnings)
     assert report.ok == (not errors)
     assert all(finding.what and finding.change for finding in report.findings)
+
+
+CELLS = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 9)
+    | st.floats(allow_nan=False)
+    | st.sampled_from(["", "A", " B\n", "user"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["role", "content", "from", "value", "train", "weight", "tool_calls"]), inner)
+    ),
+    max_leaves=8,
+)
+COLUMNS = """messages conversations prompt completion chosen rejected label kto_tag instruction output history margin
+    score_chosen score_rejected tools system text""".split()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(list(DEFECTS)), st.dictionaries(st.sampled_from(COLUMNS), CELLS, max_size=4))
+def test_any_row_has_findings_and_no_exception(tmp_path: Path, name: str, changed: dict[str, Any]) -> None:
+    """A row of any layout with any values in some of its columns, or in all of its messages."""
+    trainer, rows, _, _ = DEFECTS[name]
+    path = written(tmp_path / "rows.jsonl", [*rows, rows[0] | changed, changed])
+    assert validate_dataset(path, trainer).rows in (0, len(rows) + 2)
+    for each in ("axolotl", "llama-factory"):
+        with suppress(UsageError):
+            config_stub(path, each)
 
 
 def test_a_finding_is_counted_and_names_its_first_row(tmp_path: Path) -> None:

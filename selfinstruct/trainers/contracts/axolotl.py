@@ -15,6 +15,7 @@ from ..findings import Rule
 _ROLES = {
     "system": "system", "user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "tool": "tool",
 }  # fmt: skip
+_CHATS = layouts.MESSAGES, layouts.SHAREGPT, layouts.CONVERSATIONS
 _LOSS = "every answer; other roles: roles_to_train; chosen answers: message_field_training"
 # The dataset type for each layout of preferences.
 _PREFERENCES: dict[layouts.Layout, dict[str, Any]] = {
@@ -74,10 +75,7 @@ AXOLOTL = Contract(
     version="0.19",
     docs="https://docs.axolotl.ai/docs/dataset-formats/conversation.html",
     readings=(
-        *(
-            Reading(layout, _ROLES, loss=_LOSS)
-            for layout in (layouts.MESSAGES, layouts.SHAREGPT, layouts.CONVERSATIONS)
-        ),
+        *(Reading(layout, _ROLES, loss=_LOSS) for layout in _CHATS),
         Reading(layouts.ALPACA, ignored=("history",)),
         *(Reading(layout, loss=PAIR_LOSS) for layout in _PREFERENCES if layout != layouts.KTO),
         Reading(layouts.KTO),

@@ -23,14 +23,9 @@ _CHAT_ROLES = ("user", "assistant", "tool", "function_call", "system")
 _IN_PAIRS = "after at most one system message, alternate user or tool's result with answer or call"
 _CALL = 'write the call as the message\'s text, {"name": ..., "arguments": ...}, with the role function_call'
 _CHATS = (
-    layouts.SHAREGPT_PREFERENCE,
-    layouts.MESSAGES_PREFERENCE,
-    layouts.SHAREGPT_KTO,
-    layouts.MESSAGES_KTO,
-    layouts.SHAREGPT,
-    layouts.MESSAGES,
-    layouts.CONVERSATIONS,
-)
+    layouts.SHAREGPT_PREFERENCE, layouts.MESSAGES_PREFERENCE, layouts.SHAREGPT_KTO, layouts.MESSAGES_KTO,
+    layouts.SHAREGPT, layouts.MESSAGES, layouts.CONVERSATIONS,
+)  # fmt: skip
 _LOSS = "every answer; the last answer: mask_history: true; prompts too: train_on_prompt: true"
 _FLAT = "use the format preference_flat, or one message in 'chosen' and one in 'rejected'"
 _DROPPED = "LLaMA-Factory drops such a row, with a line in the log"
