@@ -87,7 +87,9 @@ class Responder:
         """Continue a first exchange to a dialogue."""
 
         async def respond(messages: tuple[Message, ...]) -> Example | Verdict:
-            answered = await self.respond(Candidate(messages[-1].content), Example(messages, ()), ask)
+            *before, said = messages
+            said = replace(said, content=self._checks.rewritten(said.content))
+            answered = await self.respond(Candidate(said.content), Example((*before, said), ()), ask)
             verdict = _objection(answered)
             return answered if verdict.ok else verdict
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,30 @@ class Recording(FakeTeacher):
 def rows_of(made: Run) -> Rows:
     with read(made) as snapshot:
         return [(each.id.partition("-")[2], each.examples, dict(each.labels)) for each in snapshot.records]
+
+
+class Telling(Recording):
+    """Its user tells an address."""
+
+    async def complete(self, prompt: Prompt) -> Completion:
+        completion = await super().complete(prompt)
+        return (
+            replace(completion, text="May I write to jane.doe@mailbox.org?") if prompt.purpose == "user" else completion
+        )
+
+
+@pytest.mark.parametrize(("personal_data", "turns"), [("redact", 2), ("refuse", 1)])
+def test_the_messages_of_the_user_are_filtered_like_tasks(
+    make_config: MakeConfig, personal_data: str, turns: int
+) -> None:
+    config = make_config(target=6, answers={"turns": 2}, filters={"personal_data": personal_data})
+    with read(run(config, teacher=Telling())) as snapshot:
+        records = snapshot.records
+    assert max(int(record.labels["turns"]) for record in records) == turns
+    assert {record.labels["ended"] for record in records if record.labels["turns"] == 1} & {"personal_data"} == (
+        {"personal_data"} if turns == 1 else set()
+    )
+    assert "jane.doe" not in repr(records)
 
 
 @pytest.mark.parametrize("strategy", ["alpaca", "self_instruct"])
