@@ -231,7 +231,8 @@ def _select_pairs(records: Sequence[Record], wording: Wording) -> list[Selected]
         draw = draw_of(wording.random_seed, each.id)
         if pair := pair_of(each.example, options, draw):
             found.append(each)
-            pairs.append((pair, pair_of(each.example, options, draw, not_longer=True)))
+            other = pair_of(each.example, options, draw, not_longer=True) if options.length_control else None
+            pairs.append((pair, other))
     kept = control_length(pairs) if options.length_control else [pair for pair, _ in pairs]
     chosen = ((each, pair) for each, pair in zip(found, kept, strict=True) if pair)
     return _sharing(_with_first(each, pair.chosen, pair.rejected) for each, pair in chosen)
@@ -295,22 +296,22 @@ def _sharing(selected: Iterable[Selected]) -> list[Selected]:
 
 def _preference(record: Record, example: Example, wording: Wording) -> RowDict:
     chosen, rejected = ([message("assistant", each.text)] for each in example.responses[:2])
-    return {"prompt": prompt_messages(example, wording), "chosen": chosen, "rejected": rejected} | _marks(
-        example, wording
-    )
+    return {
+        "prompt": prompt_messages(example, wording),
+        "chosen": chosen,
+        "rejected": rejected,
+        **_marks(example, wording),
+    }
 
 
 def _preference_flat(record: Record, example: Example, wording: Wording) -> RowDict:
-    chosen, rejected = (each.text for each in example.responses[:2])
-    return {"prompt": prompt_text(record, example, wording), "chosen": chosen, "rejected": rejected} | _marks(
-        example, wording
-    )
+    texts = {name: each.text for name, each in zip(_PAIR, example.responses, strict=False)}
+    return {"prompt": prompt_text(record, example, wording), **texts, **_marks(example, wording)}
 
 
 def _marks(example: Example, wording: Wording) -> RowDict:
     chosen, rejected = (each.mark for each in example.responses[:2])
-    values = {"score_chosen": chosen, "score_rejected": rejected, "margin": difference(chosen, rejected)}
-    return {name: values[name] for name in _mark_columns(wording)}
+    return dict(zip(_mark_columns(wording), (chosen, rejected, difference(chosen, rejected)), strict=False))
 
 
 def _mark_columns(wording: Wording) -> dict[str, Any]:
@@ -328,22 +329,17 @@ def _kto(record: Record, example: Example, wording: Wording) -> RowDict:
 
 
 def _reward(record: Record, example: Example, wording: Wording) -> RowDict:
-    scored = _scored(example)
-    completions = [[message("assistant", response.text)] for response, _ in scored]
-    return {
-        "prompt": prompt_messages(example, wording),
-        "completions": completions,
-        "scores": [score for _, score in scored],
-    }
+    responses, scores = zip(*_scored(example), strict=True)
+    completions = [[message("assistant", each.text)] for each in responses]
+    return {"prompt": prompt_messages(example, wording), "completions": completions, "scores": list(scores)}
 
 
 def _is_longer(row: RowDict) -> bool:
-    chosen, rejected = (
-        row[name] if isinstance(row[name], str) else row[name][0]["content"] for name in ("chosen", "rejected")
-    )
+    chosen, rejected = (row[name] if isinstance(row[name], str) else row[name][0]["content"] for name in _PAIR)
     return len(chosen) > len(rejected)
 
 
+_PAIR = ("chosen", "rejected")
 _LONGER = {"the chosen text is longer": _is_longer}
 
 PREFERENCE_FORMATS = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import combinations
@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from ...config.run_config import RunConfig
 from ...core.choice import normalized
-from ...core.prompts import Completion, Message, Prompt, Sampling
+from ...core.prompts import Ask, Completion, Message, Prompt, Sampling
 from ...core.reasoning import split_reasoning
 from ...core.records import Example, Response
 from ...core.shipped import shipped_text, shipped_yaml
@@ -51,8 +51,6 @@ _STATED = re.compile(
     re.IGNORECASE,
 )
 _QUOTED = re.compile(rf"[\"']better[\"']\s*+:\s*+[\"']{_VALUE}$", re.IGNORECASE)
-
-Ask = Callable[[Prompt], Awaitable[Completion]]
 
 
 class PairwiseJudge:
