@@ -571,6 +571,23 @@ def test_a_run_without_any_pair_says_so(
     assert len(datasets.load_dataset(str(made.dataset_path), split="train")) == 10
 
 
+class FirstIsBetter(FakeTeacher):
+    """A judge that looks at nothing but the position."""
+
+    async def complete(self, prompt: Prompt) -> Completion:
+        said = await super().complete(prompt)
+        return replace(said, text='{"better": "A"}') if prompt.purpose == "judge" else said
+
+
+def test_a_judge_that_prefers_a_position_makes_no_pair(make_config: Callable[..., RunConfig]) -> None:
+    config = make_config(target=8, answers=KEEP_ALL, judge={"compare": True}, dataset={"formats": ["messages", *NAMES]})
+    made = run(config, teacher=FirstIsBetter())
+    # All that kto says is which answers failed a check.
+    assert {path.name for path in made.dataset_path.iterdir()} - {"kto"} == {"README.md", "messages", "provenance"}
+    if (made.dataset_path / "kto").exists():
+        assert not any(datasets.load_dataset(str(made.dataset_path), "kto", split="train")["label"])
+
+
 class Unsteady(FakeTeacher):
     """A fake teacher that needs a random time for each answer."""
 
