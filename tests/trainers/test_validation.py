@@ -808,6 +808,12 @@ def test_axolotl_is_told_the_key_that_says_which_answers_to_learn(tmp_path: Path
     assert entry["message_field_training"] == key
 
 
+def test_a_message_that_is_null_does_not_stop_the_configuration(tmp_path: Path) -> None:
+    path = written(tmp_path / "r.jsonl", [{"messages": [*GOOD["messages"], None]}])
+    assert "message_field_training" not in config_stub(path, "axolotl")
+    assert codes(validate_dataset(path, "axolotl")) == ["unreadable"]
+
+
 DIALOGUES: dict[str, tuple[str, dict[str, Any]]] = {
     "messages": ("trl-sft", chat(*TALK)),
     "sharegpt": ("axolotl", chat("human: A", "gpt: B", "human: C", "gpt: D", **SHAREGPT)),
