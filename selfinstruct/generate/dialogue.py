@@ -14,13 +14,13 @@ import hashlib
 import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import regex
 
 from ..core.chat_markers import find_markers, trim_markers
-from ..core.prompts import Asking, Completion, Message, Prompt, Sampling
+from ..core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling
 from ..core.records import Example
 from ..core.shipped import shipped_text, shipped_yaml
 from ..core.tasks import Verdict, storable
@@ -29,9 +29,7 @@ from ..strategies.reading.lists import read_list, without_quotes
 
 SAMPLING = Sampling(temperature=1.0, max_tokens=400)
 """Decoding parameters of the plan and of the user's messages."""
-PURPOSES = ("plan", "user")
 
-Ask = Callable[[Prompt], Awaitable[Completion]]
 Respond = Callable[[tuple[Message, ...]], Awaitable[Example | Verdict]]
 
 _BY_CHAT = Asking()
@@ -62,27 +60,19 @@ class UserSimulator:
 
     def __init__(self, language: str = "en", asking: Asking = _BY_CHAT) -> None:
         self._words: dict[str, Any] = _shipped()["zh" if language == "zh" else "en"]
-        self._asking = asking
-
-    @cached_property
-    def intents(self) -> tuple[str, ...]:
-        """The names of the intents that a user's turn may have."""
-        return tuple(self._words["intents"])
+        self._asking, self._intents = asking, self._words["intents"]
 
     def draw_intents(self, count: int, draw: random.Random) -> list[str]:
         """Return an intent for each user turn after the first; only later ones have something to refer back to."""
         drawn: list[str] = []
         for _ in range(count):
-            drawn.append(
-                draw.choice(
-                    [each for each in self.intents if each not in drawn[-_RECENT:] and (drawn or each != "refer_back")]
-                )
-            )
+            others = [each for each in self._intents if each not in (drawn[-_RECENT:] or ["refer_back"])]
+            drawn.append(draw.choice(others))
         return drawn
 
     def plan(self, conversation: Sequence[Message], intents: Sequence[str]) -> Prompt:
         """Return the prompt for a note about each of the next user turns."""
-        lines = (self._fill("item", number=str(at), intent=self._about(each)) for at, each in enumerate(intents, 1))
+        lines = (self._fill("item", number=str(at), intent=self._intents[each]) for at, each in enumerate(intents, 1))
         # A text ends in '1.' and stops at the number after the last turn.
         stop = (f"\n{len(intents) + 1}.", "\n\n")
         return self._prompt("plan", conversation, stop, intents="".join(lines))
@@ -93,7 +83,7 @@ class UserSimulator:
 
     def ask_turn(self, conversation: Sequence[Message], intent: str, note: str) -> Prompt:
         """Return the prompt for the user's next message. note: what the plan says about it; may be empty."""
-        about = self._about(intent)
+        about = self._intents[intent]
         # '\nAssistant:' ends a text that goes on with the answer.
         stop = tuple(f"\n{self._words[role]}" for role in ("assistant", "user"))
         return self._prompt("user", conversation, stop, plan=f"{about} ({note})" if note else about)
@@ -140,9 +130,6 @@ class UserSimulator:
         """Return a conversation as a text that ends in 'Assistant:', and the stop sequence after the answer."""
         text = self._fill("answer_text", conversation=self.transcript(conversation)).rstrip()
         return text, f"\n{self._words['user']}"
-
-    def _about(self, intent: str) -> str:
-        return str(self._words["intents"][intent])
 
     def _prompt(self, step: str, conversation: Sequence[Message], stop: tuple[str, ...], **values: str) -> Prompt:
         values["conversation"] = self.transcript(conversation)
