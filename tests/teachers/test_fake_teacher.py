@@ -9,7 +9,7 @@ from graphlib import TopologicalSorter
 import pytest
 
 from selfinstruct.config.run_config import RunConfig
-from selfinstruct.core.prompts import Completion, Endpoint, Message, Prompt, Sampling
+from selfinstruct.core.prompts import Asking, Completion, Endpoint, Message, Prompt, Sampling
 from selfinstruct.core.records import Example, Response
 from selfinstruct.filters.judge.compare import PairwiseJudge
 from selfinstruct.generate.dialogue import UserSimulator
@@ -42,7 +42,7 @@ def test_samples_differ_and_one_in_eight_is_bad(language: str) -> None:
 @languages
 @pytest.mark.parametrize("endpoint", ["chat", "completions"])
 def test_it_plays_the_user_of_a_dialogue(language: str, endpoint: Endpoint) -> None:
-    simulator, draw = UserSimulator(language, endpoint), random.Random(1)
+    simulator, draw = UserSimulator(language, Asking.over(endpoint)), random.Random(1)
     ended = 0
     for number in range(40):
         conversation = (*task(language, number).messages, Message("assistant", ask(task(language, number))))
