@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from ..ask.asker import Asker
 from ..ask.slots import AskClosed
+from ..core.errors import ConfigError
 from ..core.prompts import Ask, Completion, Message, Prompt
 from ..core.records import Development, Example, Label, Origin, Record, Response
 from ..core.tasks import storable
@@ -112,13 +113,16 @@ class Developer:
     def _author(self, admitted: Admitted, development: Development, answers: Mapping[str, Answer]) -> str | None:
         """Return the key of the answer that counts as the author of a response that names none; None if unknown.
 
-        Raises ValueError if a response names an answer that the strategy can't have.
+        Raises ConfigError if a response names an answer that the strategy can't have.
         """
         own = str(admitted.answer.completion.key)
         for key in (response.key for example in development.examples for response in example.responses):
             if key is not None and key != own and key not in answers:
                 name = self._generations.of(admitted.answer).name
-                raise ValueError(f"strategy {name}: key {key!r} is neither the proposal nor an answer to `ask`")
+                raise ConfigError(
+                    f"your code, strategy {name}: key {key!r} is neither the proposal nor an answer to `ask`; pass "
+                    "candidate.key, or the key of a completion"
+                )
         # Of several answers, any may be the author: a strategy may ask a critic last.
         return next(iter(answers), own) if len(answers) <= 1 else None
 

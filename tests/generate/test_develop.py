@@ -13,6 +13,7 @@ from test_loop import Ask, Chain, Counting, grow
 
 from conftest import Loopback
 from selfinstruct.config.run_config import RunConfig
+from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
 from selfinstruct.core.records import Development, Example, Response
 from selfinstruct.core.tasks import Candidate
@@ -127,7 +128,7 @@ def test_a_record_names_the_author_that_the_strategy_states(
 
 
 def test_an_answer_of_another_task_is_no_author(make_config: MakeConfig) -> None:
-    with pytest.raises(ValueError, match="strategy chain: key 'd:of another task' is neither the proposal nor"):
+    with pytest.raises(ConfigError, match="strategy chain: key 'd:of another task' is neither the proposal nor"):
         run_with(make_config, Misstated)
 
 
