@@ -88,6 +88,11 @@ class RunConfig(Section):
         default=None,
         description="What questions are made from: demonstrations | package.module:Name; null: demonstrations.",
     )
+    task: PerGeneration[Name | None] = Field(
+        default=None,
+        description="What the tasks are for: who asks, for what, what is out of bounds; part of every request for new "
+        "tasks. null: anything.",
+    )
     language: Literal["en", "zh", "any"] = Field(default="en", description="Language of prompts and filters.")
     random_seed: int = Field(default=0, description="Random seed of the demonstrations and of the test split.")
     teacher: PerGeneration[Annotated[TeacherOptions, _TEACHER]] = Field(

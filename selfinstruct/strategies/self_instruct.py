@@ -111,7 +111,9 @@ class SelfInstruct:
         return Prompt(
             purpose="propose",
             messages=(
-                Message("system", wording["propose_text" if completions else "propose_chat"]),
+                Message(
+                    "system", wording.rules("propose_text" if completions else "propose_chat", self._asking.propose)
+                ),
                 Message("user", user),
             ),
             sampling=self._sampling("propose", self._asking.propose, "\n\n", f"\n{past_last}"),

@@ -1,6 +1,7 @@
 """Load the wording of prompts from one YAML file per language; a hash of the wording is part of every record.
 
-Your own file (`strategy.prompts` in the configuration) needs the same keys with the same `{placeholders}`.
+Your own file (`strategy.prompts` in the configuration) needs the same keys with the same `{placeholders}`. The section
+`task` introduces the configuration's `task`; it counts only if there is one, so a run without it keeps its version.
 Placeholders are filled literally: no template language runs over text that a model wrote.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -18,7 +20,7 @@ from ..config.options import StrategyOptions
 from ..config.run_config import RunConfig
 from ..config.yaml_file import read_yaml
 from ..core.errors import ConfigError
-from ..core.prompts import Sampling
+from ..core.prompts import Endpoint, Sampling
 from ..core.shipped import shipped_yaml
 
 SHIPPED = {"en": "en.yaml", "zh": "zh.yaml", "any": "en.yaml"}
@@ -33,16 +35,18 @@ _FIELD_KEYS = ("demo", "input", "output", "label")
 class PromptWording:
     """The wording of one strategy in one language: `wording["key"]` is a text, `digest` the version of all texts."""
 
-    def __init__(self, texts: dict[str, Any], source: str, published: dict[str, Sampling]) -> None:
+    def __init__(self, texts: dict[str, Any], source: str, published: dict[str, Sampling], task: str | None) -> None:
         """Hash the wording together with the published sampling parameters.
 
         Args:
-            texts: The strategy's section of the YAML file.
+            texts: The strategy's section of the YAML file, and the section `task` if there is a task.
             source: The file's name, for error messages.
             published: The published sampling parameters by purpose.
+            task: The configuration's task: what every proposal is about; None: anything.
         """
         self._texts = texts
         self._source = source
+        self._task = task
         # Both decide what a teacher writes, so a change of either is a new version.
         content = [texts, {name: asdict(value) for name, value in published.items()}]
         whole = json.dumps(content, sort_keys=True, ensure_ascii=False)
@@ -57,6 +61,17 @@ class PromptWording:
     def fill(self, key: str, **values: str) -> str:
         """Return the text at `key` with every {name} of `values` replaced, in one pass; other braces stay unchanged."""
         return _PLACEHOLDER.sub(lambda place: values.get(place[1], place[0]), self[key])
+
+    def rules(self, key: str, endpoint: Endpoint) -> str:
+        """Return the text at `key`, which opens a proposal, and below it the configuration's task if there is one.
+
+        The blank lines that end the text end the result, too.
+        """
+        rules = self[key]
+        if self._task is None:
+            return rules
+        body, task = rules.rstrip("\n"), self.fill(f"task_{endpoint}", task=self._task.strip())
+        return f"{body}\n\n{task.strip()}{rules[len(body) :]}"
 
     def before(self, key: str) -> str:
         """Return what precedes the first placeholder of the text at `key`: 'Task:' for 'Task: {instruction}'."""
@@ -93,17 +108,26 @@ def load_wording(config: RunConfig, strategy: str, published: dict[str, Sampling
     options = config.strategy
     own = options.prompts if isinstance(options, StrategyOptions) else None
     source = own or SHIPPED[config.language]
-    texts = _load_shipped(source) if own is None else _read(source)
-    section = texts.get(strategy) if isinstance(texts, dict) else None
-    if not isinstance(section, dict):
-        raise ConfigError(
-            f"strategy.prompts: {source}: has no section '{strategy}'; write one as in the shipped en.yaml"
-        )
-    wording = PromptWording(section, source, published)
+    names = [strategy] if config.task is None else [strategy, "task"]
+    texts = _sections(_load_shipped(source) if own is None else _read(source), names, source)
+    wording = PromptWording(texts, source, published, config.task)
     # The English file is the reference for a user's file in any language.
     if own is not None:
-        _compare(wording, _load_shipped("en.yaml")[strategy], source)
+        _compare(wording, _sections(_load_shipped("en.yaml"), names, "en.yaml"), source)
     return wording
+
+
+def _sections(texts: Any, names: Sequence[str], source: str) -> dict[str, Any]:
+    """Return the keys of the named sections of a prompt file together. Raises ConfigError if one is missing."""
+    found: dict[str, Any] = {}
+    for name in names:
+        section = texts.get(name) if isinstance(texts, dict) else None
+        if not isinstance(section, dict):
+            raise ConfigError(
+                f"strategy.prompts: {source}: has no section '{name}'; write one as in the shipped en.yaml"
+            )
+        found |= section
+    return found
 
 
 def _read(source: str) -> Any:

@@ -547,6 +547,7 @@ MEANT: dict[str, Any] = {
     "strategy.machine_demos": 7,
     "strategy.tasks_per_question": 7,
     "language": "zh",
+    "task": "Questions of students before a law exam.",
     "random_seed": 7,
     "lookahead": 7,
     "max_similarity": 0.77,
@@ -629,7 +630,7 @@ def test_every_key_declares_when_it_may_change(key: str) -> None:
     section = key.partition(".")[0]
     if key in FREE:
         expected = MayChange.AT_ANY_START
-    elif section in ("seeds", "strategy", "source", "teacher", "teachers"):
+    elif section in ("seeds", "strategy", "source", "task", "teacher", "teachers"):
         expected = MayChange.WITH_A_GENERATION
     elif key in REFILTER or section == "filters":
         expected = MayChange.WITH_A_REFILTER

@@ -36,7 +36,12 @@ DEMOS = [
 
 
 def build(name: str, asking: Asking | str = "chat", structured: bool = False, **changes: Any) -> Strategy:
-    values = {"seeds": "x", "run_dir": "y", "language": changes.pop("language", "en")}
+    values = {
+        "seeds": "x",
+        "run_dir": "y",
+        "language": changes.pop("language", "en"),
+        "task": changes.pop("task", None),
+    }
     config = RunConfig.parse(values | {"strategy": {"kind": name, **changes}})
     if isinstance(asking, str):
         asking = Asking(asking, asking, asking, structured)  # type: ignore[arg-type]
@@ -235,6 +240,59 @@ def test_the_chinese_wording_can_be_copied_as_ones_own(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(shipped("zh"), allow_unicode=True), encoding="utf-8")
     for name in NAMES:
         assert build(name, prompts=str(path)).digest == build(name, language="zh").digest
+
+
+# --- the task ------------------------------------------------------------------------------------
+
+LAW = "Students who prepare for a law exam ask.\nNo advice on {input} cases that are pending.\n"
+
+
+@COMBINATION
+def test_the_task_is_in_every_proposal_and_nowhere_else(
+    name: str, language: str, endpoint: str, structured: bool
+) -> None:
+    with_task = prompts_of(build(name, endpoint, structured, language=language, task=LAW))
+    without = prompts_of(build(name, endpoint, structured, language=language))
+    proposal, plain = with_task[0], without[0]
+    # Below the opening text: without it, the prompt is what it is without a task, to the last blank line.
+    introduced = shipped(language)["task"][f"task_{endpoint}"].replace("{task}", LAW.strip()).strip()
+    opening, _, rest = proposal.messages[0].content.partition(f"\n\n{introduced}")
+    assert opening + rest == plain.messages[0].content != opening
+    assert proposal.messages[0].content.count(LAW.strip()) == 1
+    assert opening
+    assert proposal.messages[1:] == plain.messages[1:]
+    assert (proposal.sampling, proposal.schema) == (plain.sampling, plain.schema)
+    for one, other in zip(with_task[1:], without[1:], strict=True):
+        assert one.messages == other.messages
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "digest"),
+    [
+        ("alpaca", "en", "ed0be8f57b05"),
+        ("self_instruct", "en", "7a042a23c271"),
+    ],
+)
+def test_prompts_keep_their_version_unless_there_is_a_task(name: str, language: str, digest: str) -> None:
+    assert build(name, language=language).digest == digest
+    assert build(name, language=language, task=LAW).digest != digest
+
+
+def test_a_wording_of_your_own_introduces_the_task(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    own = own_wording(path, {"task_chat": "Für wen: {task}\n"}, "task")
+    for name in NAMES:
+        assert "Für wen: Students" in build(name, prompts=own, task=LAW).propose(Material(tuple(DEMOS))).text
+    with pytest.raises(ConfigError, match=r"own\.yaml: 'task_chat' lacks \{task\}"):
+        build("alpaca", prompts=own_wording(path, {"task_chat": "For law exams.\n"}, "task"), task=LAW)
+
+
+def test_a_prompt_file_without_the_section_task_serves_until_there_is_a_task(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump({"alpaca": shipped("en")["alpaca"]}))
+    assert build("alpaca", prompts=str(path)).digest == build("alpaca").digest
+    with pytest.raises(ConfigError, match=r"own\.yaml: has no section 'task'; write one as in the shipped en\.yaml"):
+        build("alpaca", prompts=str(path), task=LAW)
 
 
 # --- the prompts ----------------------------------------------------------------------------------
