@@ -22,16 +22,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     Field,
     ModelWrapValidatorHandler,
     Strict,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     model_validator,
 )
 
 from ..core.errors import ConfigError
+from ..core.language_tags import TAG, canonical_tag
 from ..core.paths import expand
 from ..core.tokens import TOKENIZER_VERSION
 from .defects import explain, sections_of, unusable_texts
@@ -93,7 +96,9 @@ class RunConfig(Section):
         description="What the tasks are for: who asks, for what, what is out of bounds; part of every request for new "
         "tasks. null: anything.",
     )
-    language: Literal["en", "zh", "any"] = Field(default="en", description="Language of prompts and filters.")
+    language: Annotated[
+        str, AfterValidator(canonical_tag), WithJsonSchema({"type": "string", "pattern": f"^({TAG}|any)$"})
+    ] = Field(default="en", description="Language of prompts and filters: a tag such as en, de, fr-CA, zh-Hans; any.")
     random_seed: int = Field(default=0, description="Random seed of the demonstrations and of the test split.")
     teacher: PerGeneration[Annotated[TeacherOptions, _TEACHER]] = Field(
         default_factory=lambda: _TEACHER.parse({}), description="The model that answers."

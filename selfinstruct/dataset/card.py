@@ -15,6 +15,7 @@ import yaml
 
 from ..config.run_config import DatasetConfig, RunConfig
 from ..core import version as _version
+from ..core.language_tags import primary
 from ..core.paths import without_home
 from ..core.records import Record
 from ..journal.folder import Run
@@ -95,7 +96,7 @@ def _metadata(
     if settings.license is not None:
         metadata["license"] = settings.license
     if run.config.language != "any":
-        metadata["language"] = [run.config.language]
+        metadata["language"] = [primary(run.config.language)]
     names = list(dict.fromkeys(part.format for part in parts))
     metadata |= {
         "pretty_name": settings.title or run.name,

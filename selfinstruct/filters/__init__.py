@@ -17,6 +17,7 @@ from ..config.run_config import RunConfig
 from ..config.sections import FilterOptions, FilterSection
 from ..core.chat_markers import trim_markers
 from ..core.errors import ConfigError
+from ..core.language_tags import primary
 from ..core.prompts import Ask
 from ..core.records import Example
 from ..core.tasks import PASS, Candidate, Verdict
@@ -176,7 +177,7 @@ def instruction_filters(config: RunConfig) -> list[Filter]:
         filters.append(Prefixes(language, _listed(settings.prefixes)))
     if settings.punctuation_start:
         filters.append(PunctuationStart())
-    if settings.ascii_start if settings.ascii_start is not None else language == "en":
+    if _ascii_start(config):
         filters.append(AsciiStart())
     if settings.languages:
         filters.append(Language(settings.languages))
@@ -221,7 +222,7 @@ def describe_filters(config: RunConfig, sets: EvaluationSets, checks: Checks) ->
     judge = [] if config.judge is None else ["comparisons" if config.judge.compare else "judge"]
     published = "min_words max_words keywords prefixes punctuation_start".split()
     on = [name for name in published if getattr(settings, name) not in (None, False, ())]
-    if settings.ascii_start if settings.ascii_start is not None else config.language == "en":
+    if _ascii_start(config):
         on.append("ascii_start")
     on += [f"languages {', '.join(settings.languages)}"] if settings.languages else []
     answers = [name for name in ANSWER_CHECKS if getattr(settings, name)]
@@ -234,6 +235,11 @@ def describe_filters(config: RunConfig, sets: EvaluationSets, checks: Checks) ->
         "personal data": {"redact": "redacted", "refuse": "refused", "keep": "kept"}[settings.personal_data],
         "decontaminated": ", ".join(sizes) or "no evaluation set is named (filters.decontaminate)",
     }
+
+
+def _ascii_start(config: RunConfig) -> bool:
+    settings = rules_of(config)
+    return primary(config.language) == "en" if settings.ascii_start is None else settings.ascii_start
 
 
 def _listed(setting: bool | Sequence[str]) -> Sequence[str] | None:

@@ -16,6 +16,7 @@ import regex
 from pydantic import Field, ValidationInfo, field_validator
 
 from ..config.fields import Names, Section
+from ..core.language_tags import primary
 from ..core.shipped import shipped_yaml
 from ..core.tasks import PASS, Candidate, Verdict
 from ..core.tokens import tokenize
@@ -68,7 +69,7 @@ class Length:
 
     def check(self, candidate: Candidate) -> Verdict:
         text = candidate.instruction
-        count = len(text.split()) if self._language == "en" else len(tokenize(text))
+        count = len(text.split()) if primary(self._language) == "en" else len(tokenize(text))
         if count < self._least:
             return Verdict("too_short", f"{count} words, at least {self._least}")
         if self._most is not None and count > self._most:
@@ -146,9 +147,9 @@ def _any_of(words: Sequence[str]) -> regex.Pattern[str] | None:
 
 
 def _shipped(language: str, kind: str) -> list[str]:
-    lists = _lists()
-    languages = ["en", "zh"] if language == "any" else [language]
-    return [word for name in languages for word in lists[name][kind]]
+    # A language without lists has none: 'Image' and 'Plot' are harmless words in German.
+    languages = ["en", "zh"] if language == "any" else [primary(language)]
+    return [word for name in languages for word in _lists().get(name, {}).get(kind, ())]
 
 
 @lru_cache

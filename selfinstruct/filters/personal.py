@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from ..config.fields import Section
+from ..core.language_tags import primary, region_of
 from ..core.prompts import Ask
 from ..core.records import Example
 from ..core.shipped import shipped_yaml
@@ -28,8 +29,8 @@ NAMES: dict[Kind, str] = {
     "iban": "an IBAN",
     "key": "a key or password",
 }
-REGIONS = {"en": "US", "zh": "CN", "any": None}
-"""Region of national phone numbers, by the configuration's language; international ones (+1 ...) are always found."""
+_REGIONS = dict(item.split(":") for item in "en:US zh:CN ja:JP ko:KR cs:CZ da:DK el:GR he:IL sv:SE uk:UA vi:VN".split())
+_REGIONS |= {code: code.upper() for code in "de es fi fr hu it nl no pl pt ro ru th tr".split()}
 MOST_WARNINGS = 10
 LEAST_VARIETY = 10
 """A key with fewer distinct characters is a placeholder."""
@@ -72,6 +73,14 @@ class PersonalSpan(NamedTuple):
     kind: Kind
 
 
+def region_of_numbers(language: str) -> str | None:
+    """Return the region of national phone numbers: the tag's, or a country of the language, or None.
+
+    International numbers (+1 ...) are found in any language.
+    """
+    return region_of(language) or _REGIONS.get(primary(language))
+
+
 def find_personal(text: str, region: str | None = None) -> list[PersonalSpan]:
     """Find personal data, in order and without overlaps. region: ISO 3166 code for national phone numbers."""
     found: list[PersonalSpan] = []
@@ -86,7 +95,7 @@ class PersonalData:
     """'personal_data': instruction, input or output contains personal data; the detail names the part and the kinds."""
 
     def __init__(self, language: str) -> None:
-        self._region = REGIONS[language]
+        self._region = region_of_numbers(language)
 
     def check(self, candidate: Candidate) -> Verdict:
         texts = {"instruction": candidate.instruction, "input": candidate.input, "output": candidate.output}
@@ -108,7 +117,7 @@ class Redactor:
     """Replaces personal data by [EMAIL], [PHONE], [CARD], [IBAN], [KEY]."""
 
     def __init__(self, language: str) -> None:
-        self._region = REGIONS[language]
+        self._region = region_of_numbers(language)
 
     def text(self, text: str) -> str:
         """Redact a text; redacting the result again changes nothing."""
@@ -127,7 +136,7 @@ def warnings_about(seeds: Sequence[SeedTask], language: str) -> list[str]:
         for number, instance in enumerate(seed.instances, 1):
             parts += [(f"input {number}", instance.input), (f"output {number}", instance.output)]
         for part, text in parts:
-            kinds = sorted({one.kind for one in find_personal(text, REGIONS[language])})
+            kinds = sorted({one.kind for one in find_personal(text, region_of_numbers(language))})
             if kinds:
                 what = " and ".join(NAMES[kind] for kind in kinds)
                 lines.append(f"seed {seed.id!r}: {part} holds {what}; the teacher is shown it and may repeat it")

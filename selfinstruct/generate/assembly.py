@@ -12,9 +12,12 @@ from typing import Any
 
 from ..ask.prices import Price, prices_of
 from ..config.run_config import RunConfig
+from ..core.counted import counted
 from ..core.errors import ConfigError
+from ..core.language_tags import language_name, primary
 from ..core.prompts import Asking
 from ..core.tasks import SeedTask
+from ..dataset.linguistics import alike, most_frequent
 from ..filters import AnswerCheck, Checks, Filter, build_checks, rules_of, warnings_about
 from ..filters.evaluation_sets import EvaluationSets, load_sets
 from ..filters.judge import comparison_digest, rubric_digest
@@ -52,11 +55,23 @@ class Assembly:
     def meaning(self) -> dict[str, Any]:
         """The values that decide what the answers are; see `RunConfig.meaning`."""
         wording, judge, answers = self.strategy.digest, self.config.judge, self.config.answers
+        language = self.config.language
         if judge is not None:
-            wording += f", judge {comparison_digest() if judge.compare else rubric_digest()}"
+            wording += f", judge {(comparison_digest if judge.compare else rubric_digest)(language)}"
         if answers is not None and answers.turns > 1:
-            wording += f", dialogue {dialogue_digest()}"
+            wording += f", dialogue {dialogue_digest(language)}"
         return self.config.meaning(seeds_digest(self.seeds), wording, self.sets.digest)
+
+    @property
+    def language_warnings(self) -> list[str]:
+        """One line if the seeds are clearly in another language than the configured one."""
+        config, most = self.config, most_frequent([seed.instruction for seed in self.seeds])
+        if most is None or config.language == "any" or alike(most.code, primary(config.language)):
+            return []
+        return [
+            f"{most.texts} of {counted(most.of, 'seed')} seem to be in {language_name(most.code)}, but the language is "
+            f"{config.language}; set language: {most.code}, or language: any"
+        ]
 
     @property
     def seed_warnings(self) -> list[str]:

@@ -10,7 +10,6 @@ result depends on the answers and on `draw` only. A dialogue ends early, at its 
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,9 +19,10 @@ from typing import Any
 import regex
 
 from ..core.chat_markers import find_markers, trim_markers
+from ..core.language_tags import load_wording_file
 from ..core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling
 from ..core.records import Example
-from ..core.shipped import shipped_text, shipped_yaml
+from ..core.shipped import shipped_yaml
 from ..core.tasks import Verdict, storable
 from ..core.tokens import tokenize
 from ..strategies.reading.lists import read_list, without_quotes
@@ -59,7 +59,7 @@ class UserSimulator:
     """
 
     def __init__(self, language: str = "en", asking: Asking = _BY_CHAT) -> None:
-        self._words: dict[str, Any] = _shipped()["zh" if language == "zh" else "en"]
+        self._words, self._version = load_wording_file(__package__, "dialogue.yaml", language)
         self._asking, self._intents = asking, self._words["intents"]
 
     def draw_intents(self, count: int, draw: random.Random) -> list[str]:
@@ -141,7 +141,7 @@ class UserSimulator:
             sampling = replace(sampling, stop=stop)
         else:
             messages += (Message("user", self._fill(f"{step}_ask", **values)),)
-        return Prompt(step, messages, sampling, endpoint, version=dialogue_digest())
+        return Prompt(step, messages, sampling, endpoint, version=self._version)
 
     def _fill(self, key: str, **values: str) -> str:
         # All at once, because a message may itself contain '{conversation}'.
@@ -232,7 +232,6 @@ def _shipped() -> Any:
     return shipped_yaml(__package__, "dialogue.yaml")
 
 
-@lru_cache
-def dialogue_digest() -> str:
+def dialogue_digest(language: str) -> str:
     """Return the version of the wording, which is part of every prompt of the user side and of the config digest."""
-    return hashlib.sha256(shipped_text(__package__, "dialogue.yaml").encode()).hexdigest()[:12]
+    return load_wording_file(__package__, "dialogue.yaml", language).digest

@@ -86,7 +86,7 @@ def clear_text_warnings(config: RunConfig) -> list[str]:
 
 def _notes(parts: Assembly, cost_usd: float | None) -> tuple[str, ...]:
     config = parts.config
-    notes = [f"warning: {line}" for line in parts.seed_warnings]
+    notes = [f"warning: {line}" for line in [*parts.seed_warnings, *parts.language_warnings]]
     if config.concurrency > config.lookahead:
         notes.append(f"note: concurrency {config.concurrency} is above lookahead {config.lookahead}; raise lookahead")
     if cost_usd is not None and config.max_cost_usd is not None and cost_usd > config.max_cost_usd:

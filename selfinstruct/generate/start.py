@@ -109,6 +109,10 @@ async def arun(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
     if fork_of is None and not recall_only and is_sealed(config, seal):
         return Run(config.run_dir, idle=True)
 
+    # Only now, because the classifier takes a second to load.
+    for line in [] if recall_only else parts.language_warnings:
+        _log.warning("selfinstruct: warning: %s", line)
+
     teachers = _teachers(parts, options)
     source = Path(fork_of) if fork_of else None
     new_generation = options.get("new_generation", False)

@@ -1,5 +1,7 @@
 """Load the wording of prompts from one YAML file per language; a hash of the wording is part of every record.
 
+A language without a file of its own gets the English one, which then asks for it by name (`core/language_tags.py`).
+
 Your own file (`strategy.prompts` in the configuration) needs the same keys with the same `{placeholders}`. The section
 `task` introduces the configuration's `task`; it counts only if there is one, so a run without it keeps its version.
 Placeholders are filled literally: no template language runs over text that a model wrote.
@@ -20,10 +22,9 @@ from ..config.options import StrategyOptions
 from ..config.run_config import RunConfig
 from ..config.yaml_file import read_yaml
 from ..core.errors import ConfigError
+from ..core.language_tags import in_language, wording_language
 from ..core.prompts import Endpoint, Sampling
 from ..core.shipped import shipped_yaml
-
-SHIPPED = {"en": "en.yaml", "zh": "zh.yaml", "any": "en.yaml"}
 
 # '{instruction}'
 _PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
@@ -107,11 +108,13 @@ def load_wording(config: RunConfig, strategy: str, published: dict[str, Sampling
     """
     options = config.strategy
     own = options.prompts if isinstance(options, StrategyOptions) else None
-    source = own or SHIPPED[config.language]
+    source = own or f"{wording_language(config.language)}.yaml"
     names = [strategy] if config.task is None else [strategy, "task"]
     texts = _sections(_load_shipped(source) if own is None else _read(source), names, source)
+    if own is None:
+        texts = in_language(texts, strategy, config.language)
     wording = PromptWording(texts, source, published, config.task)
-    # The English file is the reference for a user's file in any language.
+    # The English file is the reference for a user's file in any language. Which language it asks for is up to the user.
     if own is not None:
         _compare(wording, _sections(_load_shipped("en.yaml"), names, "en.yaml"), source)
     return wording

@@ -142,7 +142,10 @@ TARGET = "target: must be a number of records such as 500, or +500 for 500 more 
         ({"max_similarity": 1.5}, "max_similarity: must be at most 1 (it is 1.5)"),
         ({"max_cost_usd": float("inf")}, "max_cost_usd: must be a finite number (it is Infinity)"),
         ({"max_cost_usd": True}, "max_cost_usd: must be a number (it is true)"),
-        ({"language": "eng"}, "language: must be 'en', 'zh' or 'any'; did you mean 'en'?"),
+        ({"language": "eng"}, "language: must be a language tag; write en"),
+        ({"language": "german"}, "language: must be a language tag; write de"),
+        ({"language": "tlhingan"}, "language: must be a language tag (BCP 47) such as de, fr-CA, or zh-Hans, or 'any'"),
+        ({"language": 5}, "language: must be text (it is 5); put it in quotes"),
         (
             {"judge": "gpt-4o"},
             "judge: must be a section; indent its keys below it, or set judge.KEY=VALUE",

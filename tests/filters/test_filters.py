@@ -102,6 +102,19 @@ def test_a_task_that_the_token_limit_cut() -> None:
         ("any", "¿Qué significa este refrán tan viejo?", None),
         ("any", "Écris un poème très court.", None),
         ("any", "👍 explain this to me", "punctuation_start"),
+        ("de", "Überprüfe den Vertrag auf Fehler.", None),
+        ("de", "Beschreibe das Image der Firma.", None),
+        ("de", "Prüfe ihn.", "too_short"),
+        ("fr-CA", "Écris un poème très court.", None),
+        ("ru", "Напиши короткое стихотворение о весне.", None),
+        ("ja", "春について詩を書いてください", None),
+        ("th", "เขียนกลอนเกี่ยวกับฤดูใบไม้ผลิ", None),
+        ("ar", "اكتب قصيدة قصيرة عن الربيع", None),
+        ("zh-Hans", "描述这张图片的内容", "keyword"),
+        ("zh-Hant", "写一首诗", None),
+        ("en-GB", "Describe the image in words.", "keyword"),
+        ("en-GB", "Écris un poème très court.", "not_ascii_start"),
+        ("en-GB", "Write a program that counts.", "prefix"),
     ],
 )
 def test_other_languages(language: str, instruction: str, reason: str | None) -> None:
@@ -162,7 +175,7 @@ def test_a_verdict_says_what_it_found() -> None:
 
 @given(st.text())
 def test_no_text_breaks_a_filter(text: str) -> None:
-    for language in ("en", "zh", "any"):
+    for language in ("en", "zh", "any", "de", "th"):
         judge(text, language)
 
 

@@ -133,6 +133,54 @@ def test_both_languages_have_the_same_keys_and_places() -> None:
     assert all(isinstance(key, str) for language in LANGUAGES for key in shipped(language)["self_instruct"])
 
 
+@pytest.mark.parametrize(
+    ("name", "language", "digest"),
+    [
+        ("alpaca", "en", "ed0be8f57b05"),
+        ("alpaca", "zh", "1cda85f2b8f3"),
+        ("alpaca", "any", "ed0be8f57b05"),
+        ("self_instruct", "en", "7a042a23c271"),
+        ("self_instruct", "zh", "e43e8423f2cb"),
+        ("self_instruct", "any", "7a042a23c271"),
+    ],
+)
+def test_the_shipped_wording_is_that_of_earlier_runs(name: str, language: str, digest: str) -> None:
+    """An existing run refuses to continue with another wording."""
+    assert build(name, language=language).digest == digest
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("language", "asked"),
+    [("de", "German"), ("pt-BR", "Brazilian Portuguese"), ("zh-Hant", "繁体中文"), ("haw", "haw")],
+)
+def test_a_language_without_wording_is_asked_for_by_name(name: str, endpoint: str, language: str, asked: str) -> None:
+    strategy = build(name, endpoint, language=language)
+    shown = {
+        prompt.purpose: prompt.messages[0].content for prompt in prompts_of(strategy) if prompt.purpose != "classify"
+    }
+    assert [purpose for purpose, text in shown.items() if asked not in text] == []
+    assert not re.search(r"\{language\}|English|简体", " ".join(shown.values()).replace("are in English. Every", ""))
+    assert strategy.digest not in {build(name, language=other).digest for other in LANGUAGES}
+
+
+@pytest.mark.parametrize("language", ["de", "zh-Hant"])
+@pytest.mark.parametrize(("name", "endpoint"), list(itertools.product(NAMES, ENDPOINTS)))
+def test_another_language_changes_nothing_but_the_rules(name: str, endpoint: str, language: str) -> None:
+    base = build(name, endpoint, language="zh" if language == "zh-Hant" else "en")
+    for prompt, other in zip(prompts_of(build(name, endpoint, language=language)), prompts_of(base), strict=True):
+        assert prompt.messages[1:] == other.messages[1:]
+        assert prompt.sampling == other.sampling
+        assert prompt.messages[0].content.count("\n\n") == other.messages[0].content.count("\n\n")
+
+
+def test_your_own_prompt_file_is_used_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.yaml"
+    path.write_text(yaml.safe_dump(shipped("en")), encoding="utf-8")
+    assert build("alpaca", prompts=str(path), language="de").digest == build("alpaca").digest
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_few_shot_answers_are_balanced(language: str) -> None:
     wording = shipped(language)["self_instruct"]

@@ -7,20 +7,18 @@ position, so a judge that looks at nothing but the position orders nothing.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from itertools import combinations
 from typing import Any, Literal
 
 from ...config.run_config import RunConfig
 from ...core.choice import normalized
+from ...core.language_tags import load_wording_file
 from ...core.prompts import Ask, Completion, Message, Prompt, Sampling
 from ...core.reasoning import split_reasoning
 from ...core.records import Example, Response
-from ...core.shipped import shipped_text, shipped_yaml
 from .read_marks import json_items, json_objects
 
 Better = Literal["A", "B", "tie"]
@@ -60,7 +58,7 @@ class PairwiseJudge:
     """
 
     def __init__(self, config: RunConfig, *, by_schema: bool) -> None:
-        self._words = _wording("zh" if config.language == "zh" else "en")
+        self._words, self._version = load_wording_file(__package__, "compare.yaml", config.language)
         self.by_schema = by_schema
         self._sampling = SAMPLING if config.judge is None else config.judge.over(SAMPLING)
 
@@ -77,7 +75,7 @@ class PairwiseJudge:
             purpose="judge",
             messages=(Message("system", words["system"]), Message("user", task)),
             sampling=self._sampling,
-            version=comparison_digest(),
+            version=self._version,
             schema=SCHEMA if self.by_schema else None,
         )
 
@@ -141,13 +139,6 @@ def _better(match: re.Match[str] | None) -> Better | None:
     return "tie" if match["tie"] else "A" if match["one"] in "aA" else "B"
 
 
-@lru_cache
-def comparison_digest() -> str:
+def comparison_digest(language: str) -> str:
     """Return the version of the wording, which is part of every prompt and of the config digest."""
-    return hashlib.sha256(shipped_text(__package__, "compare.yaml").encode()).hexdigest()[:12]
-
-
-@lru_cache
-def _wording(language: str) -> dict[str, str]:
-    words: dict[str, str] = shipped_yaml(__package__, "compare.yaml")[language]
-    return words
+    return load_wording_file(__package__, "compare.yaml", language).digest

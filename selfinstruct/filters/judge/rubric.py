@@ -6,18 +6,16 @@ The judge grades each answer on its own, on an absolute scale, so there is no po
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import replace
-from functools import lru_cache
 from statistics import fmean
 from typing import Any
 
 from ...config.run_config import RunConfig
+from ...core.language_tags import load_wording_file
 from ...core.prompts import Ask, Completion, Message, Prompt, Sampling
 from ...core.reasoning import split_reasoning
 from ...core.records import Example
-from ...core.shipped import shipped_text, shipped_yaml
 from ...core.tasks import PASS, Candidate, Verdict
 from .read_marks import CRITERIA, read_marks
 
@@ -43,7 +41,7 @@ class Judge:
 
     def __init__(self, config: RunConfig, *, by_schema: bool) -> None:
         settings = config.judge
-        self._words = _wording("zh" if config.language == "zh" else "en")
+        self._words, self._version = load_wording_file(__package__, "rubric.yaml", config.language)
         self.by_schema = by_schema
         self._sampling = SAMPLING if settings is None else settings.over(SAMPLING)
         self._min_score = None if settings is None else settings.min_score
@@ -67,7 +65,7 @@ class Judge:
             purpose="judge",
             messages=(Message("system", words["system"]), Message("user", task)),
             sampling=self._sampling,
-            version=rubric_digest(),
+            version=self._version,
             schema=SCHEMA if self.by_schema else None,
         )
 
@@ -105,13 +103,6 @@ def read_scores(completion: Completion) -> Verdict | None:
     return Verdict(None, reason[:_REASON_CHARS], fmean(named.values()), by=completion.model, marks=named)
 
 
-@lru_cache
-def rubric_digest() -> str:
+def rubric_digest(language: str) -> str:
     """Return the version of the rubric, which is part of every prompt to a judge and of the config digest."""
-    return hashlib.sha256(shipped_text(__package__, "rubric.yaml").encode()).hexdigest()[:12]
-
-
-@lru_cache
-def _wording(language: str) -> dict[str, str]:
-    words: dict[str, str] = shipped_yaml(__package__, "rubric.yaml")[language]
-    return words
+    return load_wording_file(__package__, "rubric.yaml", language).digest

@@ -1,0 +1,124 @@
+"""Language tags (BCP 47), and the shipped wording of prompts for any of them.
+
+Wording is shipped in English and Chinese. `en`, `zh`, and `any` use it as it is. For any other tag, the English wording
+(for varieties of Chinese the Chinese one) asks for the language by name; see `language_tags.yaml`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from .shipped import shipped_text, shipped_yaml
+
+SHIPPED = ("en", "zh", "any")
+"""The values of `language` whose wording is complete. `any` leaves the language open."""
+
+# 'de', 'fr-CA', 'zh-Hans', 'zh-Hant-TW', 'es-419', 'ca-valencia': language, script, region, variants.
+TAG = r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?(-([A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*"
+
+
+class LanguageWording(NamedTuple):
+    """The texts of a wording file in a language, and their version."""
+
+    texts: dict[str, Any]
+    digest: str
+
+
+def canonical_tag(tag: str) -> str:
+    """Return a tag in the case that BCP 47 recommends: 'zh-hant-tw' -> 'zh-Hant-TW'.
+
+    Raises:
+        ValueError: It is no tag; the message doesn't repeat the value.
+    """
+    if tag == "any":
+        return tag
+    known, first = _known(), tag.partition("-")[0].lower()
+    named = {name.lower(): code for code, name in known["names"]["en"].items()}
+    # 'german', 'deu', 'jp': the tag is known, but written otherwise.
+    if meant := named.get(tag.lower()) or known["instead"].get(first):
+        raise ValueError(f"must be a language tag; write {meant}")
+    if not re.fullmatch(TAG, tag) or (len(first) == 2 and first not in known["codes"].split()):
+        raise ValueError("must be a language tag (BCP 47) such as de, fr-CA, or zh-Hans, or 'any'")
+    form = {2: str.upper, 4: str.title}
+    return "-".join([first, *(form.get(len(part), str.lower)(part) for part in tag.split("-")[1:])])
+
+
+def primary(tag: str) -> str:
+    """Return the language of a tag without script and region: 'en-GB' -> 'en'."""
+    return tag.partition("-")[0]
+
+
+def region_of(tag: str) -> str | None:
+    """Return the country of a tag: 'zh-Hant-TW' -> 'TW'."""
+    return next((part for part in tag.split("-")[1:] if len(part) == 2), None)
+
+
+def wording_language(tag: str) -> str:
+    """Return the language of the wording that is shipped for a tag: 'en' or 'zh'."""
+    return "zh" if primary(tag) == "zh" else "en"
+
+
+def language_name(tag: str, within: str = "en") -> str:
+    """Return the name of a language for a prompt: 'fr-BE' -> 'French (fr-BE)'; else a description with the tag.
+
+    Args:
+        tag: A canonical tag, or 'any', which prompts call English.
+        within: The language of the wording.
+    """
+    tag = "en" if tag == "any" else tag
+    names: Mapping[str, str] = _known()["names"][within]
+    if tag in names:
+        return names[tag]
+    # 'zh-Hant-TW' is looked up as 'zh-Hant'. The rest of the tag still says which variety is wanted.
+    parts = tag.split("-")
+    shorter = next((short for end in range(len(parts) - 1, 0, -1) if (short := "-".join(parts[:end])) in names), None)
+    return f"{names[shorter]} ({tag})" if shorter else f"the language with the tag {tag}"
+
+
+def in_language(texts: Mapping[str, Any], name: str, tag: str) -> dict[str, Any]:
+    """Return a shipped wording for a language: as it is for `SHIPPED`, otherwise with the language's name.
+
+    Args:
+        texts: Texts by key; values that aren't text stay unchanged.
+        name: The strategy or the file, a key of `added` in language_tags.yaml.
+        tag: The configured language.
+    """
+    if tag in SHIPPED:
+        return dict(texts)
+    shipped, added = wording_language(tag), _added(name, tag)
+    own, language = language_name(shipped, shipped), language_name(tag, shipped)
+    worded = dict(texts)
+    for key, text in texts.items():
+        if isinstance(text, str):
+            # 'all in English:' -> 'all in German:'; then the sentence, before the line ends that close the text.
+            body = text.replace(own, language).rstrip("\n")
+            sentence = "\n" + added[key].replace("{language}", language) if key in added else ""
+            worded[key] = body + sentence + text[len(text.rstrip("\n")) :]
+    return worded
+
+
+@lru_cache
+def load_wording_file(package: str | None, name: str, tag: str) -> LanguageWording:
+    """Load a file that holds a wording by language, `en` and `zh`.
+
+    The digest of `en`, `zh`, and `any` is that of the file.
+    """
+    texts: dict[str, Any] = shipped_yaml(package, name)[wording_language(tag)]
+    added = _added(name, tag)
+    version = shipped_text(package, name) + (json.dumps(added, sort_keys=True) if added else "")
+    return LanguageWording(in_language(texts, name, tag), hashlib.sha256(version.encode()).hexdigest()[:12])
+
+
+def _added(name: str, tag: str) -> dict[str, str]:
+    return {} if tag in SHIPPED else _known()["added"][wording_language(tag)].get(name, {})
+
+
+@lru_cache
+def _known() -> dict[str, Any]:
+    known: dict[str, Any] = shipped_yaml(__package__, "language_tags.yaml")
+    return known

@@ -1,0 +1,96 @@
+"""Language tags, their names in prompts, and the wording that is shipped for any of them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from selfinstruct.core.language_tags import canonical_tag, in_language, language_name, load_wording_file, region_of
+from selfinstruct.core.shipped import shipped_yaml
+
+KNOWN = shipped_yaml("selfinstruct.core", "language_tags.yaml")
+
+
+@pytest.mark.parametrize(
+    ("tag", "canonical", "name", "region"),
+    [
+        ("en", "en", "English", None),
+        ("DE", "de", "German", None),
+        ("fr-ca", "fr-CA", "Canadian French", "CA"),
+        ("fr-be", "fr-BE", "French (fr-BE)", "BE"),
+        ("ZH-hans", "zh-Hans", "Chinese (zh-Hans)", None),
+        ("zh-hant-tw", "zh-Hant-TW", "Chinese (zh-Hant-TW)", "TW"),
+        ("es-419", "es-419", "Spanish (es-419)", None),
+        ("ca-valencia", "ca-valencia", "Catalan (ca-valencia)", None),
+        ("haw", "haw", "the language with the tag haw", None),
+        ("no", "no", "Norwegian", None),
+        ("any", "any", "English", None),
+    ],
+)
+def test_a_tag_its_name_and_its_country(tag: str, canonical: str, name: str, region: str | None) -> None:
+    assert canonical_tag(tag) == canonical
+    assert language_name(canonical) == name
+    assert region_of(canonical) == region
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("german", "de"), ("German", "de"), ("deu", "de"), ("eng-GB", "en"), ("jp", "ja"), ("british english", "en-GB")],
+)
+def test_the_right_tag_is_suggested(written: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"must be a language tag; write {meant}") + "$"):
+        canonical_tag(written)
+
+
+@pytest.mark.parametrize("written", ["", "x", "xx", "deutsch", "de-", "pt_BR", "de DE", "de-DEDE1-x", "sk-a-b"])
+def test_nonsense_is_no_tag(written: str) -> None:
+    with pytest.raises(ValueError, match="such as de, fr-CA, or zh-Hans") as error:
+        canonical_tag(written)
+    assert not written or f"{written!r}" not in str(error.value)
+
+
+def test_the_table_of_names_is_consistent() -> None:
+    assert all(canonical_tag(tag) == tag for names in KNOWN["names"].values() for tag in names)
+    assert {canonical_tag(tag) for tag in KNOWN["instead"].values()} == set(KNOWN["instead"].values())
+    assert len(set(KNOWN["names"]["en"].values())) == len(KNOWN["names"]["en"]) > 60
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "digest"),
+    [
+        ("selfinstruct.filters.judge", "rubric.yaml", "ad7e8153e7a0"),
+        ("selfinstruct.filters.judge", "compare.yaml", "a86bb74f70a3"),
+        ("selfinstruct.generate", "dialogue.yaml", "64240949a7ba"),
+    ],
+)
+def test_the_wording_of_judge_and_user_is_that_of_earlier_runs(package: str, name: str, digest: str) -> None:
+    """An existing run refuses to continue with another wording."""
+    for language in ("en", "zh", "any"):
+        wording = load_wording_file(package, name, language)
+        assert wording.digest == digest
+        assert wording.texts == shipped_yaml(package, name)["zh" if language == "zh" else "en"]
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "key"),
+    [
+        ("selfinstruct.filters.judge", "rubric.yaml", "system"),
+        ("selfinstruct.filters.judge", "compare.yaml", "system"),
+        ("selfinstruct.generate", "dialogue.yaml", "user_system"),
+    ],
+)
+def test_judge_and_user_learn_the_language(package: str, name: str, key: str) -> None:
+    german, english = (load_wording_file(package, name, language) for language in ("de", "en"))
+    assert german.texts[key].startswith(english.texts[key].rstrip("\n"))
+    assert "in German" in german.texts[key]
+    assert {each: text for each, text in german.texts.items() if each != key} == {
+        each: text for each, text in english.texts.items() if each != key
+    }
+    assert german.digest != english.digest
+    assert "繁体中文" in load_wording_file(package, name, "zh-Hant").texts[key]
+
+
+def test_the_sentence_comes_before_the_closing_lines() -> None:
+    texts = in_language({"heading": "Tasks.\n\n", "rules": "All in English:\n", "list": [1]}, "alpaca", "de")
+    assert texts == {"heading": "Tasks.\nAll of them are in German.\n\n", "rules": "All in German:\n", "list": [1]}
