@@ -164,8 +164,8 @@ class RunConfig(Section):
     def load(cls, path: str | Path, overrides: list[str] | None = None, **changes: Any) -> RunConfig:
         """Read a YAML file.
 
-        A relative path of seeds or evaluation sets that doesn't exist from the working directory is searched next to
-        the file, then in the folder above. `~` is the home folder.
+        A relative path of seeds, evaluation sets, or the prompt file that doesn't exist from the working directory is
+        searched next to the file, then in the folder above. `~` is the home folder.
 
         Args:
             path: The YAML file.

@@ -9,6 +9,7 @@ import copy
 import glob
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def _no_section(key: str, problem: str) -> ConfigError:
 
 
 def find_tables(values: Values, beside: Path) -> None:
-    """Resolve relative paths of seeds and evaluation sets.
+    """Resolve relative paths of seeds, evaluation sets, and the prompt file.
 
     A path that doesn't exist from the working directory is searched next to the configuration file, then in the
     folder above. A path that exists nowhere stays as it is, for a later error message.
@@ -149,11 +150,11 @@ def find_tables(values: Values, beside: Path) -> None:
         beside: The folder of the configuration file.
     """
 
-    def find(source: Any) -> Any:
+    def find(source: Any, below: Callable[[str | Path, str], str] = pattern_below) -> Any:
         if not isinstance(source, str) or source == "-":
             return source
         source = expand(source)
-        places = (pattern_below(base, source) for base in ("", beside, beside.parent))
+        places = (below(base, source) for base in ("", beside, beside.parent))
         return next((place for place in places if os.path.exists(place) or glob.glob(place)), source)
 
     seeds = values.get("seeds")
@@ -162,3 +163,6 @@ def find_tables(values: Values, beside: Path) -> None:
     filters = values.get("filters")
     if isinstance(filters, dict) and isinstance(filters.get("decontaminate"), list):
         values["filters"] = filters | {"decontaminate": [find(s) for s in filters["decontaminate"]]}
+    strategy = values.get("strategy")
+    if isinstance(strategy, dict) and "prompts" in strategy:
+        values["strategy"] = strategy | {"prompts": find(strategy["prompts"], os.path.join)}

@@ -1,17 +1,31 @@
-"""Write the files of `init`: a starting configuration and its seed file, both shipped with the package."""
+"""Write the files of `init`: a starting configuration, its seeds, and its prompts, all shipped with the package."""
 
 from __future__ import annotations
 
 import contextlib
+import glob
+import json
+import os
 import re
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
 from ..core.errors import UsageError
+from ..core.shipped import shipped_text
+from .load import load_seeds
 
 STARTERS = {"openai": "openai.yaml", "local": "demo.yaml", "self_instruct": "self_instruct.yaml",
             "several": "several.yaml", "vllm": "vllm.yaml", "ollama": "ollama.yaml", "zh": "zh.yaml"}  # fmt: skip
 _RUN_DIR = re.compile(r"^(run_dir: data/)\S+", re.MULTILINE)
+_TARGET = re.compile(r"^target: .*\n", re.MULTILINE)
+_TAUGHT = {
+    "task": """
+# What the tasks are for: part of every request for new tasks, as `selfinstruct preview` shows. Say who asks, for what,
+# and what is out of bounds, such as: Students before their final exam ask; no advice on real cases.
+"""
+}
+"""Comments above a key that the shipped configuration lacks."""
 # Folder names that need no quoting, neither in YAML nor in a shell.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
 
@@ -25,33 +39,89 @@ def shipped(kind: str, name: str) -> str:
     return (Path(__file__).parents[2] / kind / name).read_text(encoding="utf-8")
 
 
-def write_starter(folder: Path, kind: str, force: bool = False) -> list[Path]:
-    """Write `selfinstruct.yaml` and its seed file.
+def write_starter(
+    folder: Path,
+    kind: str,
+    force: bool = False,
+    *,
+    seeds: str | None = None,
+    values: Mapping[str, str | int] | None = None,
+    prompts: bool = False,
+) -> list[Path]:
+    """Write `selfinstruct.yaml`, and next to it the files that it names.
 
     Args:
         folder: Target folder; created if necessary.
         kind: A key of `STARTERS`.
         force: Whether to overwrite existing files.
+        seeds: The user's seeds, which stay where they are; None: write the shipped ones.
+        values: Valid values of `task`, `target`, and `language`.
+        prompts: Whether to write the prompt file.
 
     Returns:
-        The paths of both files.
+        The paths of the files.
 
     Raises:
         UsageError: The kind is unknown, a file exists, or the folder can't be written.
+        SeedError: The user's seeds have defects.
     """
     if kind not in STARTERS:
         raise UsageError(f"init: {kind!r} is unknown; one of {', '.join(STARTERS)}")
     config = shipped("configs", STARTERS[kind])
+    files: dict[Path, str] = {}
     # Replace repository paths in the configuration by those of the new folder: 'seeds: seeds/seed_tasks.jsonl'.
-    seeds = next(line.split("seeds/")[1].split()[0] for line in config.splitlines() if line.startswith("seeds: "))
-    config = config.replace(f"seeds/{seeds}", seeds)
+    name = next(line.split("seeds/")[1].split()[0] for line in config.splitlines() if line.startswith("seeds: "))
+    if seeds is None:
+        config = config.replace(f"seeds/{name}", name)
+        files[folder / name] = shipped("seeds", name)
+    else:
+        load_seeds(seeds)
+        local = not os.path.isabs(seeds) and (os.path.exists(seeds) or glob.has_magic(seeds))
+        config = _set(config, "seeds", os.path.relpath(seeds, folder) if local else seeds)
     config = config.replace("# yaml-language-server: $schema=schema.json\n", "")
     config = config.replace(f"configs/{STARTERS[kind]}", (folder / "selfinstruct.yaml").as_posix())
     name = folder.resolve().name
     if _PLAIN_NAME.fullmatch(name):  # two starters in one working directory need two run folders
         config = _RUN_DIR.sub(lambda match: f"{match[1]}{name}", config, count=1)
-    # Write both files, or neither.
-    files = {folder / "selfinstruct.yaml": config, folder / seeds: shipped("seeds", seeds)}
+    for key, value in (values or {}).items():
+        config = _set(config, key, value)
+    if prompts:
+        language = re.findall(r"^language: \"?(\w+)", config, re.MULTILINE)
+        config = _with_prompts(config)
+        files[folder / "prompts.yaml"] = _shipped_prompts(*language)
+    return _write(folder, {folder / "selfinstruct.yaml": config} | files, force)
+
+
+def _set(config: str, key: str, value: str | int) -> str:
+    """Set a top-level key: in its line, before the comment, or else in new lines below `target`."""
+    # Quotes, because YAML reads the language `no` as false.
+    text = f"|\n  {value}\n" if key == "task" else json.dumps(value, ensure_ascii=False)
+    line = f"{key}: {text}"
+    old = re.compile(rf"^{key}: \S+( +(?=#))?", re.MULTILINE)
+    if old.search(config):
+        return old.sub(lambda match: f"{line} ".ljust(len(match[0])) if match[1] else line, config, count=1)
+    return _TARGET.sub(lambda match: f"{match[0]}{_TAUGHT.get(key, '')}{line}\n", config, count=1)
+
+
+def _with_prompts(config: str) -> str:
+    """Name the prompt file in the section `strategy`, which may be missing or only the name of a strategy."""
+    if "\nstrategy:" not in config:
+        config = _TARGET.sub(r"\g<0>strategy: alpaca\n", config, count=1)
+    config = config.replace("\nstrategy: ", "\nstrategy:\n  kind: ")
+    line = "\n  prompts: prompts.yaml      # the wording of every request; edit it before the first start"
+    return re.sub(r"\nstrategy:\n  kind: .*", rf"\g<0>{line}", config, count=1)
+
+
+def _shipped_prompts(language: str = "en") -> str:
+    """Return the prompt file of a language, or else the English one."""
+    try:
+        return shipped_text("selfinstruct.strategies", "prompts", f"{language}.yaml")
+    except FileNotFoundError:
+        return shipped_text("selfinstruct.strategies", "prompts", "en.yaml")
+
+
+def _write(folder: Path, files: Mapping[Path, str], force: bool) -> list[Path]:
+    """Write all of the files, or none. Raises UsageError."""
     existing = [path for path in files if path.exists()]
     if existing and not force:
         raise UsageError(f"init: {existing[0]} exists; choose another folder, or --force to overwrite it")

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, Loopback, cli, cli_process
+from selfinstruct.journal.folder import Run
 from selfinstruct.seeds.starter import STARTERS
 
 HEAVY = {"aiohttp", "asyncio", "datasets", "numba", "numpy", "openai", "pyarrow", "pydantic", "rapidfuzz", "yaml"}
@@ -184,6 +185,23 @@ def test_fork_takes_the_answers_over(config_file: Path, tmp_path: Path) -> None:
     assert json.loads(cli("status", tmp_path / "forked", "--json").stdout)["records"] == 45
 
 
+def test_another_task_begins_a_new_generation(config_file: Path, tmp_path: Path) -> None:
+    def records() -> list[Any]:
+        return list(Run(tmp_path / "run").records())
+
+    cli("generate", config_file)
+    before = records()
+    changed = ("--set", "task=Students before a law exam ask.", "--set", "target=45")
+    refused = cli("generate", config_file, *changed)
+    assert refused.returncode == 2
+    assert 'task: was null, now "Students before a law exam ask."' in refused.stderr
+    done = cli("generate", config_file, *changed, "--new-generation")
+    assert done.returncode == 0, done.stderr
+    after = records()
+    assert after[:30] == before
+    assert len(after) == 45
+
+
 def test_init_into_a_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("mine")
     refused = cli("init", tmp_path / "notes")
@@ -200,6 +218,52 @@ def test_init_writes_what_check_accepts(start: str, tmp_path: Path) -> None:
     assert "run_dir: data/new" in written, "two of them, started in one place, are two runs"
     assert "configs/" not in written
     assert cli("init", tmp_path / "new").returncode == 2, "nothing is overwritten"
+
+
+LAW = "instruction,output\nName the elements of a contract.,Offer and acceptance.\nDefine a tort.,A civil wrong.\n"
+
+
+@pytest.mark.parametrize("start", STARTERS)
+@pytest.mark.parametrize("prompts", [(), ("--prompts",)])
+def test_init_for_a_domain_with_seeds_of_ones_own(start: str, prompts: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text(LAW)
+    domain = "law exams:  'hard' #1"
+    given = ("--teacher", start, "--domain", domain, "--seeds", "mine.csv", "--target", "500", "--language", "zh")
+    done = cli("init", "law", *given, *prompts, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["law/selfinstruct.yaml", *["law/prompts.yaml"] * len(prompts)]
+    written = yaml.safe_load((tmp_path / "law" / "selfinstruct.yaml").read_text())
+    assert (written["task"], written["target"], written["language"]) == ("law exams: 'hard' #1\n", 500, "zh")
+    # The files are found from either folder.
+    for folder, config in ((tmp_path, "law/selfinstruct.yaml"), (tmp_path / "law", "selfinstruct.yaml")):
+        checked = cli("check", config, cwd=folder)
+        assert checked.returncode == 0, checked.stderr
+        assert checked.stdout.startswith("seeds                2 tasks")
+        shown = cli("preview", config, "-n", "1", "--set", "teacher={kind: fake}", "--set", "teachers=null", cwd=folder)
+        assert "law exams: 'hard' #1" in shown.stdout
+    if prompts:
+        assert written["strategy"]["prompts"] == "prompts.yaml"
+        assert "中文提示词" in (tmp_path / "law" / "prompts.yaml").read_text()
+
+
+def test_init_that_is_given_something_wrong_writes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_text(LAW + "No output.,\n")
+    for option, value, message in (
+        ("--seeds", "nowhere.csv", "nowhere.csv: no such file"),
+        ("--seeds", "bad.csv", "bad.csv:4: "),
+        ("--domain", " ", "init: task: must not be empty"),
+        ("--domain", "law\x1b[31m", "init: --domain: contains a character that can't be printed"),
+        ("--language", "klingon!", "init: language: "),
+    ):
+        refused = cli("init", "law", option, value, cwd=tmp_path)
+        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
+        assert message in refused.stderr
+        assert not (tmp_path / "law").exists()
+
+
+def test_init_with_a_domain_and_shipped_seeds_says_so(tmp_path: Path) -> None:
+    done = cli("init", tmp_path / "law", "--domain", "law exams")
+    assert "the seeds are of all kinds; replace them with 10 to 20 tasks of your domain" in done.stderr
 
 
 def _changed(path: Path, **changes: Any) -> Path:

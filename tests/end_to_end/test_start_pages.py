@@ -1,4 +1,4 @@
-"""The commands of docs/start/ print what the pages show.
+"""The commands of docs/start/ and of the guide to prompts print what the pages show.
 
 Each ```console block is a session: lines that begin with `$ ` are run, the lines below them are their output (standard
 output and standard error). A page's blocks run in order in one empty folder. A comment `<!-- file: NAME -->` saves the
@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted((ROOT / "docs" / "start").glob("*.md"))
+PAGES = [*sorted((ROOT / "docs" / "start").glob("*.md")), ROOT / "docs" / "guide" / "prompts.md"]
 BLOCK = re.compile(r"(?:^<!-- (?P<note>[^\n]+) -->\n)?^```(?P<kind>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 VARIES = [
     (re.compile(r"(\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\dZ?"), "TIME"),
