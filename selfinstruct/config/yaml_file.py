@@ -41,14 +41,14 @@ class _Loader(BoundedLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_yaml(path: Path) -> Values:
-    """Return the mapping in a YAML file. Raises ConfigError with the line."""
+def read_yaml(path: Path, starter: str = "selfinstruct init") -> Values:
+    """Return the mapping in a YAML file, which `starter` writes. Raises ConfigError with the line."""
     # Read the text.
     try:
         with path.open(encoding="utf-8-sig") as file:
             text = file.read(MAX_CHARS + 1)
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; `selfinstruct init` writes one to start from") from None
+        raise ConfigError(f"{path}: no such file; `{starter}` writes one to start from") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a directory; name the YAML file in it") from None
     except UnicodeDecodeError:

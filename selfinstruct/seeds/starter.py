@@ -10,9 +10,11 @@ import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from textwrap import indent
 
 from ..core.errors import UsageError
-from ..core.shipped import shipped_text
+from ..core.language_tags import canonical_tag, in_language, wording_language
+from ..core.shipped import shipped_text, shipped_yaml
 from .load import load_seeds
 
 STARTERS = {"openai": "openai.yaml", "local": "demo.yaml", "self_instruct": "self_instruct.yaml",
@@ -86,9 +88,9 @@ def write_starter(
     for key, value in (values or {}).items():
         config = _set(config, key, value)
     if prompts:
-        language = re.findall(r"^language: \"?(\w+)", config, re.MULTILINE)
+        language = re.search(r"^language: \"?([\w-]+)", config, re.MULTILINE)
         config = _with_prompts(config)
-        files[folder / "prompts.yaml"] = _shipped_prompts(*language)
+        files[folder / "prompts.yaml"] = _shipped_prompts(canonical_tag(language[1]) if language else "en")
     return _write(folder, {folder / "selfinstruct.yaml": config} | files, force)
 
 
@@ -112,12 +114,18 @@ def _with_prompts(config: str) -> str:
     return re.sub(r"\nstrategy:\n  kind: .*", rf"\g<0>{line}", config, count=1)
 
 
-def _shipped_prompts(language: str = "en") -> str:
-    """Return the prompt file of a language, or else the English one."""
-    try:
-        return shipped_text("selfinstruct.strategies", "prompts", f"{language}.yaml")
-    except FileNotFoundError:
-        return shipped_text("selfinstruct.strategies", "prompts", "en.yaml")
+def _shipped_prompts(tag: str) -> str:
+    """Return the shipped prompt file for a language. Where it has none of its own, the texts ask for it by name."""
+    where = ("selfinstruct.strategies", "prompts", f"{wording_language(tag)}.yaml")
+    text = shipped_text(*where)
+    for name, section in shipped_yaml(*where).items():
+        for key, worded in in_language(section, name, tag).items():
+            old = section[key]
+            # In the text, so that the comments stay. A value is an indented block, or in quotes.
+            if worded != old:
+                text = text.replace(indent(old, "    "), indent(worded, "    "))
+                text = text.replace(json.dumps(old, ensure_ascii=False), json.dumps(worded, ensure_ascii=False))
+    return text
 
 
 def _write(folder: Path, files: Mapping[Path, str], force: bool) -> list[Path]:

@@ -135,7 +135,7 @@ def _sections(texts: Any, names: Sequence[str], source: str) -> dict[str, Any]:
 
 def _read(source: str) -> Any:
     try:
-        return read_yaml(Path(source))
+        return read_yaml(Path(source), "selfinstruct init --prompts")
     except ConfigError as error:
         raise ConfigError(f"strategy.prompts: {error}") from None
 

@@ -246,6 +246,25 @@ def test_init_for_a_domain_with_seeds_of_ones_own(start: str, prompts: tuple[str
         assert "中文提示词" in (tmp_path / "law" / "prompts.yaml").read_text()
 
 
+@pytest.mark.parametrize("language", ["en", "de", "no", "fr-CA", "zh", "zh-hant-tw"])
+@pytest.mark.parametrize("strategy", ["alpaca", "self_instruct"])
+def test_init_writes_prompts_that_ask_as_the_built_in_ones_do(language: str, strategy: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text(LAW)
+    given = ("--language", language, "--domain", "law exams", "--seeds", "mine.csv", "--prompts")
+    assert cli("init", "law", *given, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "law" / "prompts.yaml").read_text().startswith("# ")
+
+    def preview(endpoint: str, *changes: str) -> str:
+        teacher = f"teacher={{kind: fake, endpoint: {endpoint}}}"
+        set_ = ("--set", teacher, "--set", f"strategy.kind={strategy}", *changes)
+        shown = cli("preview", "law/selfinstruct.yaml", "-n", "1", *set_, cwd=tmp_path)
+        assert shown.returncode == 0, shown.stderr
+        return shown.stdout
+
+    for endpoint in ("chat", "completions"):
+        assert preview(endpoint) == preview(endpoint, "--set", "strategy.prompts=null")
+
+
 def test_init_that_is_given_something_wrong_writes_nothing(tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text(LAW + "No output.,\n")
     for option, value, message in (
