@@ -81,7 +81,7 @@ def language_name(tag: str, within: str = "en") -> str:
 
 
 def in_language(texts: Mapping[str, Any], name: str, tag: str) -> dict[str, Any]:
-    """Return a shipped wording for a language: as it is for `SHIPPED`, otherwise with the language's name.
+    """Return a wording for a language: as it is for `SHIPPED`, otherwise with the language's name.
 
     Args:
         texts: Texts by key; values that aren't text stay unchanged.

@@ -27,7 +27,16 @@ from .code import BadCode
 from .contamination import Contaminated, ContaminationOptions
 from .evaluation_sets import EvaluationSets, Overlap
 from .examples import check_published, keep_examples
-from .instruction import AsciiStart, InstructionOptions, Keywords, Length, Prefixes, PunctuationStart, Truncated
+from .instruction import (
+    AsciiStart,
+    InstructionOptions,
+    Keywords,
+    Length,
+    Prefixes,
+    PunctuationStart,
+    Truncated,
+    shipped_words,
+)
 from .language import AnswerLanguage, Language, LanguageOptions
 from .personal import PersonalData, PersonalDataOptions, Redactor, warnings_about
 from .repetition import Repetition
@@ -222,6 +231,10 @@ def describe_filters(config: RunConfig, sets: EvaluationSets, checks: Checks) ->
     judge = [] if config.judge is None else ["comparisons" if config.judge.compare else "judge"]
     published = "min_words max_words keywords prefixes punctuation_start".split()
     on = [name for name in published if getattr(settings, name) not in (None, False, ())]
+    # True is the list of the language, which may have none.
+    lists = ("keywords", "prefixes")
+    empty = [name for name in lists if getattr(settings, name) is True and not shipped_words(config.language, name)]
+    on = [name for name in on if name not in empty]
     if _ascii_start(config):
         on.append("ascii_start")
     on += [f"languages {', '.join(settings.languages)}"] if settings.languages else []

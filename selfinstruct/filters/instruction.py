@@ -84,7 +84,7 @@ class Keywords:
     """
 
     def __init__(self, language: str, words: Sequence[str] | None = None) -> None:
-        words = words if words is not None else _shipped(language, "keywords")
+        words = words if words is not None else shipped_words(language, "keywords")
         self._lower = [word.lower() for word in words if word.isascii()]
         self._plain = all(word.isascii() or word.lower() == word.upper() for word in words)
         self._pattern = _any_of(words)
@@ -104,7 +104,7 @@ class Prefixes:
     """'prefix': an opening that is known to give poor tasks, in any case."""
 
     def __init__(self, language: str, prefixes: Sequence[str] | None = None) -> None:
-        found = prefixes if prefixes is not None else _shipped(language, "prefixes")
+        found = prefixes if prefixes is not None else shipped_words(language, "prefixes")
         self._prefixes = tuple(found)
 
     def check(self, candidate: Candidate) -> Verdict:
@@ -146,7 +146,8 @@ def _any_of(words: Sequence[str]) -> regex.Pattern[str] | None:
     return regex.compile("|".join(parts), regex.IGNORECASE | regex.V1)
 
 
-def _shipped(language: str, kind: str) -> list[str]:
+def shipped_words(language: str, kind: str) -> list[str]:
+    """Return the shipped list of a language; kind: 'keywords' or 'prefixes'."""
     # A language without lists has none: 'Image' and 'Plot' are harmless words in German.
     languages = ["en", "zh"] if language == "any" else [primary(language)]
     return [word for name in languages for word in _lists().get(name, {}).get(kind, ())]

@@ -1,0 +1,71 @@
+"""A run with German seeds and a teacher that answers in German, as docs/guide/languages.md shows it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import selfinstruct as si
+from conftest import ROOT
+
+PAGE = (ROOT / "docs/guide/languages.md").read_text(encoding="utf-8")
+VERBS = ["Überprüfe", "Erkläre", "Übersetze", "Ändere", "Ordne"]
+THINGS = ["den Mietvertrag", "die Satzung", "das Gutachten", "die Vollmacht", "den Bescheid", "die Rechnung"]
+
+
+class GermanTeacher:
+    """Proposes German tasks; a third of them begin with a letter outside ASCII."""
+
+    asking = si.Asking()
+    model = "deutsch"
+
+    def __init__(self) -> None:
+        self.asked: list[si.Prompt] = []
+
+    async def complete(self, prompt: si.Prompt) -> si.Completion:
+        self.asked.append(prompt)
+        at = len(self.asked)
+        tasks = []
+        for place, verb in enumerate(VERBS):
+            what = f"{THINGS[(at + place) % 6]} Nummer {at * 7 + place}"
+            answer = f"Abschnitt {at}: Die Angaben zu Nummer {at * 7 + place} sind vollständig und richtig."
+            tasks.append({"instruction": f"{verb} {what} in Abschnitt {at}.", "input": "", "output": answer})
+        return si.Completion(json.dumps({"tasks": tasks}, ensure_ascii=False), model=self.model)
+
+
+def seeds_of_the_page(folder: Path) -> Path:
+    rows = re.findall(r"^    (\{\"instruction\".*)$", PAGE, re.MULTILINE)
+    assert len(rows) == 5
+    (folder / "recht.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    return folder / "recht.jsonl"
+
+
+def run_in(language: str, folder: Path) -> tuple[si.Run, GermanTeacher]:
+    teacher = GermanTeacher()
+    values: dict[str, Any] = {"seeds": str(seeds_of_the_page(folder)), "run_dir": str(folder / "run"), "target": 12}
+    config = si.RunConfig.parse(values | {"language": language, "max_requests": 12, "max_similarity": 1.0})
+    return si.run(config, teacher=teacher), teacher
+
+
+@pytest.mark.parametrize("language", ["de", "de-AT"])
+def test_german_tasks_are_kept(language: str, tmp_path: Path) -> None:
+    run, teacher = run_in(language, tmp_path)
+    records = list(run.records())
+    assert len(records) == 12
+    assert {"Überprüfe", "Übersetze", "Ändere"} <= {record.instruction.split()[0] for record in records}
+    proposals = [prompt for prompt in teacher.asked if prompt.purpose == "propose"]
+    named = "German" if language == "de" else r"German \(de-AT\)"
+    assert all(re.search(rf"all in {named}:", prompt.messages[0].content) for prompt in proposals)
+
+
+def test_the_page_shows_what_the_commands_print(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    config = si.RunConfig.parse({"seeds": str(seeds_of_the_page(tmp_path)), "run_dir": "r", "language": "de"})
+    prompt = next(iter(si.preview(config, 1)))[1]
+    lines = [line for line in prompt.messages[0].content.splitlines() if "German" in line]
+    assert "\n".join(f"    {line}" for line in lines) in PAGE
+    english = si.check(config.model_copy(update={"language": "en"}))
+    assert next(note for note in english.notes if "German" in note) in PAGE
