@@ -26,7 +26,7 @@ def init(
     ] = None,
     target: Annotated[int | None, typer.Option(metavar="N", min=1, help="Number of records in the dataset.")] = None,
     language: Annotated[
-        str | None, typer.Option(metavar="TAG", help="Language of prompts and filters, such as zh.")
+        str | None, typer.Option(metavar="TAG", help="Language of prompts and filters, such as de or zh-Hans.")
     ] = None,
     prompts: Annotated[
         bool, typer.Option("--prompts", help="Also write the prompts, to change their wording.")
