@@ -111,8 +111,9 @@ def load_wording(config: RunConfig, strategy: str, published: dict[str, Sampling
     source = own or f"{wording_language(config.language)}.yaml"
     names = [strategy] if config.task is None else [strategy, "task"]
     texts = _sections(_load_shipped(source) if own is None else _read(source), names, source)
-    # A user's file often is a copy of a shipped one, with 'all in English'.
-    texts = in_language(texts, strategy, config.language)
+    # A user's file says itself which language it asks for; `init --prompts` writes one that does.
+    if own is None:
+        texts = in_language(texts, strategy, config.language)
     wording = PromptWording(texts, source, published, config.task)
     # The English file is the reference for a user's file in any language.
     if own is not None:
