@@ -136,7 +136,7 @@ class UserSimulator:
         messages: tuple[Message, ...] = (Message("system", self._words[f"{step}_system"]),)
         sampling, endpoint = SAMPLING, self._asking.endpoint(step)
         if endpoint == "completions":
-            # A model continues a text better if no blank stands at its end.
+            # A model continues a text better if it doesn't end in a blank.
             messages = (Message("user", self._fill(f"{step}_text", **values).rstrip()),)
             sampling = replace(sampling, stop=stop)
         else:
@@ -204,12 +204,20 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _own_words(text: str) -> str:
-    """Return a user's message without the label before it, the turns after it, and the quotes around it."""
+    """Return a user's message without the label before it, the turns after it, and the quotes around it.
+
+    A pasted chat stays: its first label follows a colon ('Shorten this:'), or is the user's, before the assistant's.
+    """
     label = _pattern("user_label").match(text)
     text = text[label.end() :] if label else text
     # 'How long?\n\nAssistant: Ten minutes.': the prompt writes turns like that, so the model went on with the next one.
-    following = _pattern("any_label").search(text)
-    return without_quotes((text[: following.start()] if following else text).strip())
+    labels = list(_pattern("any_label").finditer(text))
+    if labels:
+        before = text[: labels[0].start()].rstrip()
+        # 'Can you rewrite this?\nUser: Hi\nAssistant: Hello': the next turn would be the assistant's.
+        pasted = labels[0]["user"] and not all(each["user"] for each in labels)
+        text = text if pasted or before.endswith((":", "：")) else before
+    return without_quotes(text.strip())
 
 
 @lru_cache
