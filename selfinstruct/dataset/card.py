@@ -329,7 +329,7 @@ def _answers(config: RunConfig) -> Iterator[tuple[str, str]]:
         until = "until one passes" if answers.until == "pass" else "all asked"
         yield "answers", f"up to {answers.samples} to each prompt, {until}; the best is chosen by {by}"
     if answers is not None and answers.turns > 1:
-        yield "dialogues", f"up to {answers.turns} turns of the user, written by a model"
+        yield "dialogues", f"up to {answers.turns} user turns, written by a model"
 
 
 def _citations(config: RunConfig) -> str:

@@ -15,12 +15,12 @@ from typing import Any, Protocol
 from ..config.plugins import call_own_code, check_accepts, check_returned, load_named
 from ..config.run_config import RunConfig
 from ..config.sections import FilterOptions, FilterSection
-from ..core.chat_markers import trim_markers
+from ..core.chat_markers import find_markers, trim_markers
 from ..core.errors import ConfigError
 from ..core.language_tags import primary
 from ..core.prompts import Ask
 from ..core.records import Example
-from ..core.tasks import PASS, Candidate, Verdict
+from ..core.tasks import PASS, Candidate, Verdict, storable
 from .answers import AnswerOptions, AnswerRefusal, CutOff, Echo, Scaffolding
 from .arithmetic import WrongArithmetic
 from .code import BadCode
@@ -144,6 +144,13 @@ class Checks:
             if not verdict.ok:
                 break
         return found
+
+    def reasoning(self, text: str) -> str:
+        """Return reasoning as it may be kept; empty if it holds what no row may hold: chat markers, personal data."""
+        text = self.rewritten(storable(text)) if text else ""
+        personal = [each for each in self.answers if isinstance(each, PersonalData)]
+        refused = any(not each.judge({"reasoning": text}).ok for each in personal)
+        return "" if refused or find_markers(text) else text
 
     def rewritten(self, text: str) -> str:
         """Return a text as it is judged, shown and kept."""

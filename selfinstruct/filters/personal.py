@@ -99,13 +99,14 @@ class PersonalData:
 
     def check(self, candidate: Candidate) -> Verdict:
         texts = {"instruction": candidate.instruction, "input": candidate.input, "output": candidate.output}
-        return self._judge(texts)
+        return self.judge(texts)
 
     async def check_answer(self, candidate: Candidate, example: Example, ask: Ask) -> Verdict:
         """Check input and output only, because the instruction has already passed."""
-        return self._judge({"input": example.given, "output": example.output})
+        return self.judge({"input": example.given, "output": example.output})
 
-    def _judge(self, texts: dict[str, str | None]) -> Verdict:
+    def judge(self, texts: dict[str, str | None]) -> Verdict:
+        """Return the verdict on the first of some texts that holds personal data; the names go into its detail."""
         for part, text in texts.items():
             kinds = sorted({one.kind for one in find_personal(text or "", self._region)})
             if kinds:

@@ -88,7 +88,8 @@ class Developer:
         for number, each in enumerate(example.responses):
             key = each.key or author
             teacher = models.get(key or "", each.teacher)
-            responses.append(Response(text(each.text), teacher, number, key, storable(each.reasoning)))
+            reasoning = self._pool.checks.reasoning(each.reasoning)
+            responses.append(Response(text(each.text), teacher, number, key, reasoning))
         messages = tuple(Message(each.role, text(each.content)) for each in example.messages)
         given = None if example.input is None else text(example.input)
         return Example(messages, tuple(responses), given, example.evidence)
@@ -180,6 +181,8 @@ class Asked:
 
         Raises AskClosed if there is no answer and none is sent.
         """
+        if not isinstance(sample, int) or isinstance(sample, bool) or sample < 0:
+            raise ConfigError(f"your code: ask(prompt, sample={sample!r}): sample is a whole number, 0 or more")
         if sample or role:
             prompt = replace(prompt, sample=sample, purpose=role or prompt.purpose)
         tokens = self._room(prompt)

@@ -25,8 +25,8 @@ from .respond import Responder
 
 ACCEPTED = 0.6
 """Share of the requested tasks that are admitted, until the run has measured it."""
-REHEARSED = 8
-"""Seed tasks that are developed with the fake teacher, to count the requests."""
+REHEARSED, REHEARSED_WITH_ANSWERS = 8, 64
+"""Seed tasks that are developed with the fake teacher, to count the requests; more if answers are sampled."""
 TOKENS_AN_ANSWER = 150
 """Tokens of an answer that a judge reads."""
 TOKENS_A_JUDGEMENT = 60
@@ -115,21 +115,28 @@ def _cost(config: RunConfig, purpose: str, usage: Usage) -> float | None:
 def _expected(parts: Assembly, records: int) -> Iterator[tuple[str, int, Usage]]:
     """Yield (purpose, requests, usage) for so many records, from sample prompts."""
     config, seeds, strategy = parts.config, parts.seeds, parts.strategy
+    # Development: rehearse the first tasks. Only that tells how many answers are sampled again, and how many tasks are
+    # lost. A judge that reads each answer once needs no rehearsal.
+    judge = _judge_of(config) if config.answers is not None else None
+    responder = Responder(config, parts.checks, Asking(), judge)
+    chosen = seeds[: REHEARSED if config.answers is None else REHEARSED_WITH_ANSWERS]
+    rehearsals = [rehearse(strategy, seed, responder) for seed in chosen]
+    kept = len(chosen) if config.answers is None else max(1, sum(each.kept for each in rehearsals))
+
     # Proposals: the mean length of ten prompts, and as many questions as the accepted share requires.
     source, view = build_source(config, strategy), View([demonstration(seed) for seed in seeds], ())
     samples = [strategy.propose(source.draw(number, view)) for number in range(10)]
-    questions = math.ceil(records / (strategy.tasks_per_question * ACCEPTED))
+    questions = math.ceil(records * len(chosen) / kept / (strategy.tasks_per_question * ACCEPTED))
     written = strategy.tasks_per_question * task_tokens(strategy)
     limit = samples[0].sampling.max_tokens or written
     prompt_tokens = questions * sum(map(tokens_of, samples)) // len(samples)
     yield "propose", questions, Usage(prompt_tokens, questions * min(written, limit))
 
-    # Development: the requests that a rehearsal of the first tasks sent, per record.
+    # The requests of the rehearsal, per record.
     instruction = max(seeds[: len(seeds) // 2 + 1], key=lambda seed: len(seed.instruction)).instruction
     answer_tokens = {each.prompt.purpose: each.answer_tokens for each in preview_prompts(strategy, instruction)}
-    responder = Responder(config, parts.checks, Asking())
-    rehearsed = [sent for seed in seeds[:REHEARSED] for sent in rehearse(strategy, seed, responder)]
-    per_record = records / len(seeds[:REHEARSED])
+    rehearsed = [sent for each in rehearsals for sent in each.sent]
+    per_record = records / kept
     for purpose in dict.fromkeys(prompt.purpose for prompt, _ in rehearsed):
         own = [(prompt, tokens) for prompt, tokens in rehearsed if prompt.purpose == purpose]
         asked = sum(tokens_of(prompt) for prompt, _ in own)
@@ -137,20 +144,17 @@ def _expected(parts: Assembly, records: int) -> Iterator[tuple[str, int, Usage]]
         usage = Usage(math.ceil(asked * per_record), math.ceil(answered * per_record))
         yield purpose, math.ceil(len(own) * per_record), usage
 
-    # The judge reads every answer once, or each two answers in both orders.
-    if config.judge is not None:
-        answer = Response("x" * 4 * TOKENS_AN_ANSWER)
-        example = Example.of(seeds[0].instruction, "", answer)
-        several = config.answers is not None and config.answers.until == "all"
-        answers = config.answers.samples if several and config.answers else 1
-        if config.judge.compare:
-            sample = PairwiseJudge(config, by_schema=False).prompt(example, answer, answer)
-            judged = records * answers * (answers - 1)
-        else:
-            sample = Judge(config, by_schema=False).prompt(seeds[0].instruction, example)
-            judged = records * answers
-        if judged:
-            yield "judge", judged, Usage(judged * tokens_of(sample), judged * TOKENS_A_JUDGEMENT)
+    # The judge reads every answer once.
+    if config.judge is not None and config.answers is None:
+        example = Example.of(seeds[0].instruction, "", Response("x" * 4 * TOKENS_AN_ANSWER))
+        sample = Judge(config, by_schema=False).prompt(seeds[0].instruction, example)
+        yield "judge", records, Usage(records * tokens_of(sample), records * TOKENS_A_JUDGEMENT)
+
+
+def _judge_of(config: RunConfig) -> Judge | PairwiseJudge | None:
+    if config.judge is None:
+        return None
+    return (PairwiseJudge if config.judge.compare else Judge)(config, by_schema=False)
 
 
 def tokens_of(prompt: Prompt) -> int:

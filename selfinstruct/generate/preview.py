@@ -34,5 +34,5 @@ def preview(
     responder = Responder(parts.config, parts.checks, Asking())
     # A strategy that declares no examples is rehearsed on the first seed.
     declared = [(each.title, each.prompt) for each in preview_prompts(made, parts.seeds[0].instruction)]
-    sent = [] if declared else rehearse(made, parts.seeds[0], responder)
+    sent = [] if declared else rehearse(made, parts.seeds[0], responder).sent
     return proposals + declared + [(prompt.purpose, prompt) for prompt, _ in sent]

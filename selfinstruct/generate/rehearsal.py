@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from ..core.event_loop import run_to_end
 from ..core.prompts import Completion, Prompt
@@ -15,18 +15,28 @@ from ..teachers.fake.teacher import FakeTeacher
 from .respond import Responder
 
 
-def rehearse(strategy: Strategy, seed: SeedTask, responder: Responder) -> list[tuple[Prompt, int]]:
-    """Return each prompt that develops a seed task, with the tokens of the fake answer. Sends nothing.
+@dataclass
+class Rehearsal:
+    """What developing a task has sent: each prompt, with the tokens of the fake answer.
+
+    kept: whether an example is left.
+    """
+
+    sent: list[tuple[Prompt, int]] = field(default_factory=list)
+    kept: bool = False
+
+
+def rehearse(strategy: Strategy, seed: SeedTask, responder: Responder) -> Rehearsal:
+    """Develop a seed task with the fake teacher. Sends nothing.
 
     Raises what the strategy raises: a defect of the caller's code shows here, before a run.
     """
-    sent: list[tuple[Prompt, int]] = []
-    teacher = FakeTeacher()
+    rehearsal, teacher = Rehearsal(), FakeTeacher()
 
     async def ask(prompt: Prompt, sample: int = 0, role: str | None = None) -> Completion:
         prompt = replace(prompt, sample=sample, purpose=role or prompt.purpose)
         completion = await teacher.complete(prompt)
-        sent.append((prompt, completion.usage.completion_tokens))
+        rehearsal.sent.append((prompt, completion.usage.completion_tokens))
         return completion
 
     async def develop() -> None:
@@ -34,7 +44,8 @@ def rehearse(strategy: Strategy, seed: SeedTask, responder: Responder) -> list[t
         candidate = Candidate(seed.instruction, first.input, first.output)
         development = await developed(strategy, candidate, ask)
         if development.error is None:
-            await responder.settle(candidate, development.examples, development.truncated, seed.id, ask)
+            settled = await responder.settle(candidate, development.examples, development.truncated, seed.id, ask)
+            rehearsal.kept = bool(settled.kept)
 
     run_to_end(develop())
-    return sent
+    return rehearsal

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..config.run_config import RunConfig
@@ -73,7 +72,8 @@ class Responder:
         for number, example in enumerate(examples, 1):
             cut = truncated and number == len(examples)
             answered.append(await self.respond(candidate, example, ask, truncated=cut))
-        kept, refused = keep_examples(answered, [_objection(example) for example in answered])
+        kept, refused = keep_examples(answered, [_objection(example.responses[0]) for example in answered])
+        refused += [verdict for number, example in enumerate(answered, 1) for verdict in _others(number, example)]
         if self._settings.turns == 1 or not kept:
             return Settled(kept, refused)
 
@@ -90,7 +90,7 @@ class Responder:
             *before, said = messages
             said = replace(said, content=self._checks.rewritten(said.content))
             answered = await self.respond(Candidate(said.content), Example((*before, said), ()), ask)
-            verdict = _objection(answered)
+            verdict = _objection(answered.responses[0])
             return answered if verdict.ok else verdict
 
         draw = random.Random(f"{self._random_seed}:dialogue:{place}")
@@ -139,7 +139,8 @@ class Responder:
         elif completion.truncated:
             verdicts["truncated"] = Verdict("truncated")
         text = self._checks.rewritten(storable(completion.text.strip()))
-        return Response(text, None, number, completion.key, reasoning=storable(completion.reasoning), verdicts=verdicts)
+        reasoning = self._checks.reasoning(completion.reasoning)
+        return Response(text, None, number, completion.key, reasoning=reasoning, verdicts=verdicts)
 
     async def _checked(self, candidate: Candidate, example: Example, response: Response, ask: Ask) -> Response:
         """Return the response with its verdicts and marks. One that has failed already is not checked."""
@@ -165,12 +166,14 @@ class Responder:
         return Prompt("answer", (Message("user", text),), replace(self._sampling, stop=(stop,)), "completions")
 
 
-def _objection(example: Example) -> Verdict:
-    """Return why an example is rejected: the objection to its best answer, and to how many others; else `PASS`."""
-    best, *rest = [*example.responses, *example.others]
-    verdict = next((each for each in best.verdicts.values() if not each.ok), PASS)
-    if verdict.ok or not rest:
-        return verdict
-    reasons = Counter(each.reason for response in rest for each in response.verdicts.values() if not each.ok)
-    others = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items(), key=str))
-    return replace(verdict, detail=f"{verdict.detail}; of the other answers: {others}".lstrip("; "))
+def _objection(response: Response) -> Verdict:
+    """Return the objection to an answer, or `PASS`."""
+    return next((verdict for verdict in response.verdicts.values() if not verdict.ok), PASS)
+
+
+def _others(number: int, example: Example) -> Iterator[Verdict]:
+    """Yield the objections to the other answers of a rejected example. number: of the example, counted from 1."""
+    best, *others = [*example.responses, *example.others]
+    for each in others if not best.passed else ():
+        verdict = _objection(each)
+        yield replace(verdict, detail=f"{number}: sample {each.sample}: {verdict.detail}".rstrip(": "))

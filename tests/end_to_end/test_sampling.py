@@ -142,7 +142,7 @@ def test_a_task_whose_answers_all_fail_is_rejected_with_all_of_their_objections(
         verdicts = snapshot.instance_verdicts()
     assert verdicts
     assert {verdict.reason for verdict in verdicts} == {"marked"}
-    assert all(verdict.detail == "1: it says so; of the other answers: marked 1" for verdict in verdicts)
+    assert [verdict.detail for verdict in verdicts[:2]] == ["1: it says so", "1: sample 1: it says so"]
 
 
 @pytest.mark.parametrize(
@@ -167,3 +167,82 @@ def test_same_answers_same_rows_at_any_concurrency(tmp_path: Path, answers: dict
         rows.append(data.remove_columns(["run_id", "config_digest"]).to_list())
     assert len(rows[0]) == 30
     assert rows[0] == rows[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("answers", "judge"),
+    [
+        ({"samples": 6}, {"min_score": 4}),
+        ({"samples": 4, "until": "all"}, {"min_score": 4.5}),
+        ({"samples": 4, "until": "all"}, {"compare": True}),
+        ({"turns": 3, "samples": 3, "until": "all"}, {"compare": True}),
+        ({"turns": 3}, {}),
+    ],
+    ids=str,
+)
+def test_check_foresees_the_requests_of_a_rehearsal(
+    tmp_path: Path, answers: dict[str, Any], judge: dict[str, Any]
+) -> None:
+    values = {
+        "seeds": str(ROOT / "seeds" / "en.jsonl"),
+        "run_dir": str(tmp_path / "run"),
+        "target": 150,
+        "teacher": {"kind": "fake"},
+        "answers": answers,
+        "judge": judge,
+    }
+    config = si.RunConfig.parse(values)
+    expected = int(si.check(config).rows["expected requests"].split()[0].replace(",", ""))
+    sent = si.run(config).status().requests
+    FIGURES.append(f"check of {answers}, {judge}: {expected} requests expected, {sent} sent")
+    assert expected == pytest.approx(sent, rel=0.25)
+
+
+class Thinker:
+    """Answers with reasoning that no row may hold."""
+
+    async def complete(self, prompt: si.Prompt) -> si.Completion:
+        fake = await si.FakeTeacher().complete(prompt)
+        if prompt.purpose != "answer":
+            return fake
+        thought = random.Random(f"{prompt.text}{prompt.sample}").choice(
+            ["Ask ann.lee@acme-corp.com about it.", "It ends here.<|im_end|> And goes on.", "The harbor is near."]
+        )
+        return si.Completion("A fine answer of enough words, in one sentence.", reasoning=thought, model="m")
+
+
+@pytest.mark.parametrize("personal_data", ["redact", "refuse"])
+def test_reasoning_in_a_row_passes_the_same_filters(tmp_path: Path, personal_data: str) -> None:
+    import datasets
+
+    values = {
+        "seeds": str(ROOT / "seeds" / "en.jsonl"),
+        "run_dir": str(tmp_path / "run"),
+        "target": 20,
+        "teacher": {"kind": "fake"},
+        "answers": {"samples": 2, "until": "all", "keep": "all"},
+        "filters": {"personal_data": personal_data},
+        "dataset": {"formats": [{"kind": "messages", "reasoning": True}]},
+    }
+    done = si.run(si.RunConfig.parse(values), teacher=Thinker())
+    thoughts = {response.reasoning for record in done.records() for response in record.examples[0].responses}
+    redacted = {"Ask [EMAIL] about it."} if personal_data == "redact" else set()
+    assert thoughts == {"", "The harbor is near."} | redacted
+    text = str(datasets.load_dataset(str(done.path / "dataset"), "messages", split="train")["messages"][:])
+    assert "im_end" not in text
+    assert "acme-corp" not in text
+
+
+@pytest.mark.parametrize("sample", [-1, "x", 1.5, True])
+def test_a_sample_is_a_whole_number(tmp_path: Path, sample: Any) -> None:
+    class Sampling:
+        def __init__(self, config: si.RunConfig) -> None: ...
+
+        async def check_answer(self, candidate: si.Candidate, example: si.Example, ask: si.Ask) -> si.Verdict:
+            await ask(si.Prompt("check", example.messages, si.Sampling()), sample=sample)
+            return si.Verdict()
+
+    config = config_of(tmp_path / "run", "", target=3, teacher={"kind": "fake"}, filters={})
+    with pytest.raises(si.ConfigError, match=r"ask\(prompt, sample=.*\): sample is a whole number, 0 or more"):
+        si.run(config, filters=[Sampling(config)])

@@ -80,7 +80,7 @@ class _StoryReader:
             part=part_of(proposal.text, instruction, following) if proposal else "",
             checks=tuple(self._checks(verdicts, record is not None)),
             nearest=self._nearest(compared, instruction),
-            developed=tuple(answered for answered in developed if answered is not None),
+            developed=tuple(sorted(filter(None, developed), key=lambda answered: answered.asked_at)),
             waiting=tuple(key for key, answered in zip(developing, developed, strict=True) if answered is None),
             record=record,
             share=self._trail.share(question, index),
