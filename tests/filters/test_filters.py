@@ -12,7 +12,9 @@ from worked import Pair, keep
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.tasks import Candidate, Verdict
-from selfinstruct.filters import build_checks, instruction_filters
+from selfinstruct.filters import build_checks, describe_filters, instruction_filters
+from selfinstruct.filters.evaluation_sets import EvaluationSets
+from selfinstruct.filters.personal import region_of_numbers
 
 Texts = tuple[tuple[str, str], ...]
 
@@ -296,3 +298,36 @@ def test_every_verdict_has_a_reason_and_names_its_instance(given_: list[Pair]) -
     for verdict in keep(given_, truncated=False)[1]:
         assert not verdict.ok
         assert verdict == Verdict("no_instance") or 1 <= int(verdict.detail.partition(":")[0]) <= len(given_)
+
+
+@pytest.mark.parametrize(
+    ("language", "own", "listed"),
+    [
+        ("en", {}, True),
+        ("zh-Hans", {}, True),
+        ("any", {}, True),
+        ("de", {}, False),
+        ("de", {"keywords": ["Bild"]}, True),
+    ],
+)
+def test_a_word_list_without_words_is_not_named(language: str, own: dict[str, Any], listed: bool) -> None:
+    made = config(language, **own)
+    named = describe_filters(made, EvaluationSets(), build_checks(made))["instruction filters"]
+    assert ("keywords" in named) is listed
+
+
+@pytest.mark.parametrize(
+    ("language", "region"),
+    [
+        ("en", "US"),
+        ("zh", "CN"),
+        ("any", None),
+        ("de", "DE"),
+        ("de-AT", "AT"),
+        ("en-GB", "GB"),
+        ("es-419", "ES"),
+        ("eu", None),
+    ],
+)
+def test_the_region_of_phone_numbers_follows_the_tag(language: str, region: str | None) -> None:
+    assert region_of_numbers(language) == region
