@@ -57,7 +57,7 @@ def without_code(text: str) -> str:
 
 
 class AnswerRefusal:
-    """'answer_refusal': the output begins like a model's refusal, in English or Chinese."""
+    """'answer_refusal': the output begins like a model's refusal, in one of nine languages."""
 
     def __init__(self) -> None:
         self._pattern = _compile("refusals")
