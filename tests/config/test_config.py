@@ -733,7 +733,7 @@ def test_a_shipped_configuration(path: Path) -> None:
     assert path.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=schema.json\n")
     assert config.run_dir.startswith("data/")
     written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    own = {"zh": "seeds/zh.jsonl", "demo": "seeds/demo.jsonl"}
+    own = {"zh": "seeds/zh.jsonl", "demo": "seeds/demo.jsonl", "law": "seeds/law.jsonl"}
     assert written["seeds"] == own.get(path.stem, "seeds/en.jsonl")
 
 
