@@ -6,6 +6,7 @@ Standard input and pipes are first copied to a file. Other files must not change
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -23,13 +24,17 @@ from ..tables.chats import content_key, turns_of
 _MOST_DEFECTS = 10
 # Columns with chats, to compare the first user message of.
 _CHATS = ("messages", "conversations", "conversation", "prompt")
+# The columns of a generated dataset that tell which rows belong to one task.
+_TRACED = frozenset(("id", "run_id"))
+# The id of a record's second or later row: 'a1b2c3d4-17-0.1' is the second row of record 'a1b2c3d4-17-0'.
+_INSTANCE = re.compile(r"(?P<record>.+)\.[1-9]\d*")
 
 
 class Input:
     """One source and the columns to compare."""
 
     def __init__(self, source: str, columns: Sequence[Column], scratch: Path, stack: ExitStack) -> None:
-        """Find the source; if `columns` is empty, compare the instruction column.
+        """Find the source; if `columns` is empty, compare the instruction column, once for all rows of a task.
 
         A source that can be read only once is copied to a file in `scratch`, which `stack` deletes.
         """
@@ -42,6 +47,9 @@ class Input:
         self.followers: list[tuple[int, int]] = []
         self._stamps = self._stat_files()
         self.columns: Sequence[Column] = columns or parse_columns([usual_column(self.head)])
+        self._traced = _TRACED if not columns and self.head.keys() >= _TRACED else frozenset[str]()
+        self._seen = 0
+        self._leaders: dict[str, tuple[str, int]] = {}  # first row of each task, with its id
 
     @property
     def name(self) -> str:
@@ -56,8 +64,27 @@ class Input:
         return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
 
     def texts(self, objects: Sequence[Mapping[str, Any] | None]) -> list[str | None]:
-        """Return the text to compare for each row of a chunk of the first pass; None for a row without a text."""
-        return texts_of(objects, self.columns)
+        """Return the text to compare for each row of a chunk of the first pass; None for a row without a text.
+
+        A further row of a task gets an empty text, which is similar to nothing.
+        """
+        texts = texts_of(objects, self.columns)
+        if self._traced:
+            for row, values in enumerate(objects, self._seen):
+                if values is not None and isinstance(values.get("id"), str) and self._follows(row, values["id"]):
+                    texts[row - self._seen] = ""
+        self._seen += len(objects)
+        return texts
+
+    def _follows(self, row: int, id: str) -> bool:
+        # Rows of other tasks may be in between, and the row without a number needn't be the first: see the format kto.
+        record = record_of(id)
+        first, leader = self._leaders.setdefault(record, (id, row))
+        if first != id:
+            self.followers.append((row, leader))
+            return True
+        self._leaders[record] = id, row  # the same id again is the same task again, to be compared
+        return False
 
     def text(self, values: Mapping[str, Any]) -> str | None:
         """Return the text to compare for one row."""
@@ -66,7 +93,7 @@ class Input:
     @property
     def needed(self) -> set[str]:
         """The columns that the first pass needs; if empty, all of them."""
-        return {column.top for column in self.columns}
+        return {column.top for column in self.columns} | self._traced
 
     @cached_property
     def head(self) -> Mapping[str, Any]:
@@ -109,6 +136,12 @@ class Input:
 
     def _raise_changed(self) -> None:
         raise StorageError(f"{self.name}: changed while it was read; nothing was written, run the command again")
+
+
+def record_of(id: str) -> str:
+    """Return the id of the record that a row belongs to."""
+    found = _INSTANCE.fullmatch(id)
+    return found["record"] if found else id
 
 
 def usual_column(head: Mapping[str, Any]) -> str:

@@ -186,6 +186,24 @@ def test_rows_of_a_task_may_be_apart(tmp_path: Path, make_run: Callable[..., Pat
     assert [(count.admitted, count.refused) for count in merged.sources] == [(len(rows), 0), (0, len(rows))]
 
 
+def test_rows_of_a_task_are_no_duplicates_of_each_other(tmp_path: Path, make_run: Callable[..., Path]) -> None:
+    """As in a merge, the first row of a task decides about all of them, unless you name the columns."""
+    answers = {"samples": 4, "until": "all", "keep": "all"}
+    made = make_run("one", answers=answers, judge={}, dataset={"formats": ["kto"]})
+    rows = load(made / "dataset")
+    tasks = len({str(row["prompt"]) for row in rows})
+    assert tasks < len(rows)
+    done = deduplicate(made / "dataset", tmp_path / "out")
+    assert [row["id"] for row in load(tmp_path / "out")] == [row["id"] for row in rows]
+    assert (done.rows, done.refused) == (len(rows), 0)
+    again = deduplicate(
+        made / "dataset", tmp_path / "none.jsonl", against=made / "dataset", explain=tmp_path / "why.jsonl"
+    )
+    assert (again.admitted, again.refused, len(read(tmp_path / "why.jsonl"))) == (0, len(rows), len(rows))
+    named = deduplicate(made / "dataset", tmp_path / "named.jsonl", columns=["prompt[user].content"])
+    assert named.admitted == tasks
+
+
 def test_so_many_tasks_and_no_more(tmp_path: Path, make_run: Callable[..., Path]) -> None:
     """The first ones that stay, each with all its instances; the counts of every input add up."""
     shape = {"strategy": "self_instruct", "dataset": {"instances": "all", "formats": ["alpaca"]}}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path, PurePath
@@ -12,10 +11,7 @@ from typing import Any
 from ...core.errors import UsageError
 from ...journal.folder import Run, has_journal
 from ...tables import ArrowChunk, Chunk, has_column, parse_columns, with_column
-from ..inputs import Input
-
-# The id of a record's second or later row: 'a1b2c3d4-17-0.1' is the second row of record 'a1b2c3d4-17-0'.
-_INSTANCE = re.compile(r"(?P<record>.+)\.[1-9]\d*")
+from ..inputs import Input, record_of
 
 
 class MergeInput(Input):
@@ -39,19 +35,11 @@ class MergeInput(Input):
         super().__init__(source, (), scratch, stack)
         if paths:
             self.columns = parse_columns(paths)
-        self._traced = {"id", "run_id"} if {"id", "run_id"} <= self.head.keys() else set()
-        self._seen = 0
-        self._leaders: dict[str, tuple[str, int]] = {}  # first row of each task, with its id
 
     @property
     def compared(self) -> tuple[str, ...]:
         """The columns compared, for the card."""
         return ("instruction (of the run)",) if self._instructions else tuple(column.path for column in self.columns)
-
-    @property
-    def needed(self) -> set[str]:
-        """The columns to compare, and the ids that tell which rows belong to one task."""
-        return super().needed | self._traced
 
     def first_pass(self) -> Iterator[Chunk]:
         """See `Input.first_pass`; adds the label. Raises UsageError if a row already has a column of that name."""
@@ -71,34 +59,19 @@ class MergeInput(Input):
             yield with_column(chunk, self._column, self.label)
 
     def texts(self, objects: Sequence[Mapping[str, Any] | None]) -> list[str | None]:
-        """See `Input.texts`; a further instance of a task gets an empty text, which is similar to nothing."""
+        """See `Input.texts`; for a run's rows, the instruction in the journal."""
         texts = super().texts(objects)
         for position, values in enumerate(objects):
-            if values is None:
-                continue
-            self.names.update(dict.fromkeys(name for name in values if name != self._column))
-            if self._traced:
-                texts[position] = self._text_of_task(self._seen + position, str(values["id"]), texts[position])
-        self._seen += len(objects)
+            if values is not None:
+                self.names.update(dict.fromkeys(name for name in values if name != self._column))
+                if self._instructions and texts[position] != "":
+                    texts[position] = self.text(values)
         return texts
 
     def text(self, values: Mapping[str, Any]) -> str | None:
         """See `Input.text`; for a run's rows, the instruction in the journal."""
         id = str(values.get("id"))
-        found = _INSTANCE.fullmatch(id)
-        record = found["record"] if found and id not in self._instructions else id
-        return self._instructions.get(record) or super().text(values)
-
-    def _text_of_task(self, row: int, id: str, text: str | None) -> str | None:
-        # Rows of other tasks may be in between, and the row without a number needn't be the first: see the format kto.
-        found = _INSTANCE.fullmatch(id)
-        record = found["record"] if found else id
-        first, leader = self._leaders.setdefault(record, (id, row))
-        if first != id:
-            self.followers.append((row, leader))
-            return ""
-        self._leaders[record] = id, row  # the same id again is the same task again, to be compared
-        return self._instructions.get(record, text)
+        return self._instructions.get(id) or self._instructions.get(record_of(id)) or super().text(values)
 
 
 def labels_of(sources: Sequence[str]) -> list[str]:
