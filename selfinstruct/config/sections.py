@@ -76,7 +76,8 @@ class JudgeConfig(SamplingConfig):
     )
     compare: bool = Field(
         default=False,
-        description="Instead of marks: show each two answers to a prompt in both orders, and count who wins in both.",
+        description="Instead of marks: show the judge every pair of answers to a prompt in both orders, and count who "
+        "wins in both.",
     )
 
 

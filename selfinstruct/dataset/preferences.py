@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
 from itertools import groupby
 from statistics import fmean, pstdev
 from typing import Annotated, Any, Literal
@@ -253,18 +254,24 @@ def _select_labeled(records: Sequence[Record], wording: Wording) -> list[Selecte
 
 
 def _apart(rows: Iterable[Selected]) -> list[Selected]:
-    """Put the rows of a record apart: first one of each record, then a second one of each that has it ...
+    """Put the rows of a record apart: next comes the record with the most rows left, except for the last one used.
 
-    Trainers pair each prompt with the answer of the row before, to estimate the KL term, and learn from the labels of a
-    batch. So neighbors answer different prompts, and each record begins with another of its answers.
+    Trainers pair each prompt with the answer of the row before, to estimate the KL term, so neighbors answer different
+    prompts, unless one record has more than half of the rows. Each record begins with another of its answers.
     """
     groups = [list(group) for _, group in groupby(rows, key=lambda each: each.record.id)]
-    return [
-        group[(place + turn) % len(group)]
-        for turn in range(max(map(len, groups), default=0))
-        for place, group in enumerate(groups)
-        if turn < len(group)
-    ]
+    heap = [(-len(group), place) for place, group in enumerate(groups)]
+    heapify(heap)
+    order: list[Selected] = []
+    waiting: list[tuple[int, int]] = []  # the record that was used last, if it has rows left
+    while heap or waiting:
+        # If no other record is left, the rows of the last one are neighbors.
+        left, place = heappop(heap) if heap else waiting.pop()
+        for each in waiting:
+            heappush(heap, each)
+        order.append(groups[place][(place + left) % len(groups[place])])
+        waiting = [(left + 1, place)] if left < -1 else []
+    return order
 
 
 def _select_scored(records: Sequence[Record], wording: Wording) -> list[Selected]:

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from pathlib import Path
 from random import Random
 from statistics import fmean, pstdev
@@ -490,6 +490,18 @@ def test_rows_of_kto_that_follow_each_other_answer_different_prompts() -> None:
     for start in range(0, 32, 8):
         marks = [each.example.responses[0].mark for each in found[start : start + 8]]
         assert sorted(marks) == [1, 1, 2, 2, 4, 4, 5, 5], "each batch has good and bad answers"
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 4, 2), (5, 1, 1, 1, 1), (1, 2, 3), (2, 5, 2, 2), (4,)])
+def test_a_record_with_many_rows_of_kto_has_no_neighbors_either(sizes: tuple[int, ...]) -> None:
+    records = [
+        replace(RECORD, id=f"q{number}.0", examples=(responses(*[5, 1, 4, 2, 3][:size]),))
+        for number, size in enumerate(sizes)
+    ]
+    ids = [each.record.id for each in FORMATS["kto"].select(records, Wording())]
+    assert [ids.count(record.id) for record in records] == list(sizes)
+    neighbors = sum(one == other for one, other in pairwise(ids))
+    assert neighbors == max(0, 2 * max(sizes) - sum(sizes) - 1)
 
 
 def test_length_control_prefers_another_rejected_answer_to_no_pair() -> None:
