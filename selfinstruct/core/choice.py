@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,10 +13,14 @@ from .records import Response
 
 Reason = Literal["checks", "comparisons", "marks"]
 
-# Soft hyphen, zero-width space, word joiner, and byte order mark: nobody sees a difference.
-_INVISIBLE = dict.fromkeys((0xAD, 0x200B, 0x2060, 0xFEFF))
-# Not brackets or signs: '-5' and '5' are different answers.
-_EDGES = " .,:;!?\"'`*_“”„‘’‚«»‹›。、「」『』"
+# Characters that nobody sees: soft hyphen, joiners, marks of direction, variation selectors, byte order mark ...
+_INVISIBLE = re.compile(r"[\xad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+# Besides most punctuation: quotes that Unicode counts as brackets, bullets, and dashes that are no signs.
+_EDGES = frozenset(" `“”„‚«»‹›《》〈〉「」『』•▪●—―")
+_NOT_EDGES = frozenset("#%&@/\\٪§†‡‰‱")  # '#5' or '5%' is another answer than '5'
+# '- Paris' or '# Paris', but neither '- 5' nor '- x'.
+_LIST_MARK = re.compile(r"\A(?:[-–+]\s(?=[^\W\d_]{2})|#+\s)")
+_WORDS = re.compile(r"\(([^\W\d_]{2}(?:[^\W\d_]|[ '’.-])*)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +78,29 @@ def difference(mark: float | None, other: float | None) -> float:
 def normalized(text: str) -> str:
     """Return a text without what makes no difference between two answers.
 
-    Ignores case, Unicode compatibility forms, white space, invisible characters, and punctuation at the edges.
+    Ignores case, Unicode compatibility forms, white space, invisible characters, and at the edges punctuation, the mark
+    of a list or heading, and parentheses around nothing but words. Signs and formulas stay: '-5', '(a, b)', '.5'.
 
     >>> normalized('“ＰＡＲＩＳ.” ') == normalized("Paris")
     True
     """
-    folded = unicodedata.normalize("NFKC", text).translate(_INVISIBLE).casefold()
-    return " ".join(unicodedata.normalize("NFKC", folded).split()).strip(_EDGES)
+    folded = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).casefold()
+    rest, text = " ".join(unicodedata.normalize("NFKC", folded).split()), ""
+    while text != rest:
+        text = rest
+        start = next((n for n in range(len(text)) if not _is_edge(text, n)), len(text))
+        end = next((n for n in range(len(text), start, -1) if not _is_edge(text, n - 1) and text[n - 1] != "~"), start)
+        rest = _LIST_MARK.sub("", text[start:end])
+        if words := _WORDS.fullmatch(rest):
+            rest = words[1]
+    return text
+
+
+def _is_edge(text: str, place: int) -> bool:
+    char = text[place]
+    if char == "." and text[place + 1 : place + 2].isdigit():
+        return False
+    return char in _EDGES or (char not in _NOT_EDGES and unicodedata.category(char) in ("Po", "Pi", "Pf", "Pc"))
 
 
 def _key(response: Response, wins: dict[int, int]) -> tuple[bool, int, float, int, str, str]:

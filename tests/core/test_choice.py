@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import unicodedata
 from dataclasses import replace
 from itertools import product
@@ -111,6 +112,20 @@ def test_net_wins_sum_to_zero(table: tuple[Response, ...]) -> None:
         "Pa\u00adris",
         "\ufeffParis",
         "'Paris!'",
+        "¿Paris?",
+        "¡Paris!",
+        "Paris؟",
+        "Paris।",
+        "Paris —",
+        "# Paris",
+        "- Paris",
+        "**- Paris**",
+        "• Paris",
+        "Paris~",
+        "《Paris》",
+        "(Paris)",
+        "(Paris.).",
+        *(f"Pa{char}ris{char}" for char in "\u200c\u200d\u200e\u2063\u180e\ufe0f"),
     ],
 )
 def test_texts_that_differ_in_nothing_a_reader_would_mind_are_equal(text: str) -> None:
@@ -120,6 +135,18 @@ def test_texts_that_differ_in_nothing_a_reader_would_mind_are_equal(text: str) -
 @pytest.mark.parametrize("other", ["5", "-5.1", "(-5)", "- 5", "-5 m"])
 def test_signs_numbers_and_words_make_a_difference(other: str) -> None:
     assert normalized("-5") != normalized(other)
+
+
+@pytest.mark.parametrize("text", ["(a, b)", "(x + 1)", "(5)", "f(x)", ".5", "#5", "5%", "~5", "- x", "c#", "$5", "[a]"])
+def test_formulas_and_units_stay(text: str) -> None:
+    assert normalized(f" {text}. ") == text
+
+
+@pytest.mark.parametrize("text", ["!" * 50_000, "(" + "a " * 50_000, "(" * 2_000 + "a" + ")" * 2_000, "- # " * 2_000])
+def test_normalizing_long_texts_takes_no_time(text: str) -> None:
+    started = time.perf_counter()
+    normalized(text)
+    assert time.perf_counter() - started < 2
 
 
 def test_composed_and_decomposed_letters_are_equal() -> None:
