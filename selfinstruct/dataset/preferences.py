@@ -40,7 +40,7 @@ class PreferenceOptions(FormatOptions):
     """format `preference`."""
 
     kind: str = Field(default="preference", description="preference")
-    margin: Annotated[float, Field(ge=0)] = Field(
+    margin: Annotated[float, Field(ge=0, le=4)] = Field(
         default=0.5, description="Least difference of the mean marks of chosen and rejected; a tie is never a pair."
     )
     rejected: Literal["lowest", "random", "mean-2sigma"] = Field(
@@ -66,7 +66,9 @@ class KtoOptions(FormatOptions):
     """format `kto`."""
 
     kind: str = Field(default="kto", description="kto")
-    threshold: float = Field(default=3.5, description="Least mean mark of an answer with the label true.")
+    threshold: Annotated[float, Field(ge=1, le=5)] = Field(
+        default=3.5, description="Least mean mark of an answer with the label true."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,10 +393,14 @@ def check_evidence(config: RunConfig, kind: str, options: FormatOptions) -> None
     by_checks = isinstance(options, PreferenceOptions) and options.failed_as_rejected
     # With `until: pass`, every answer but the last has failed: a check, or by its marks.
     failed = by_checks or (judge is not None and judge.min_score is not None)
-    several = answers.samples > 1 and answers.keep == "all" and (answers.until == "all" or failed)
-    if not several and (kind != "kto" or judge is None):
-        raise ConfigError(
-            f"{where} needs several answers to a prompt; set answers: {{samples: 4, until: all, keep: all}}"
-        )
-    if judge is None and not by_checks and kind != "kto":
+    needed = {
+        "samples: 4": answers.samples > 1,
+        "until: all": answers.until == "all" or failed,
+        "keep: all": answers.keep == "all",
+    }
+    missing = [key for key, given in needed.items() if not given]
+    if missing and kind != "kto":
+        reason = " (pass stops at the first good one)" if missing == ["until: all"] else ""
+        raise ConfigError(f"{where} needs several answers to a prompt; set answers: {{{', '.join(missing)}}}{reason}")
+    if judge is None and not by_checks:
         raise ConfigError(f"{where} needs to know which answer is better; set judge: {{}} or judge: {{compare: true}}")

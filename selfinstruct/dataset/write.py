@@ -85,9 +85,12 @@ def _write_snapshot(snapshot: Snapshot, target: Path, settings: DatasetConfig) -
         fresh.mkdir(parents=True)
         parts = [part for name in source.formats for part in _write_format(fresh, records, source, name)]
         written = {part.format for part in parts}
-        for name in source.formats:
+        for name, (_, wording) in source.formats.items():
             if records and name not in written:
-                _log.warning("selfinstruct: warning: dataset: %s has no rows, because no record fits its options", name)
+                given = wording.options.model_dump(exclude_unset=True, exclude={"kind"}) if wording.options else {}
+                options = ", ".join(f"{key}: {json.dumps(value)}" for key, value in given.items())
+                what = f"{name} has no rows, because no record fits its options{f' ({options})' if options else ''}"
+                _log.warning("selfinstruct: warning: dataset: %s", what)
         parts += _write_provenance(fresh, records, source)
         contents = {f"{part.format}/{part.split}": part.content for part in parts}
         revisions = revisions_after(target, records, contents, source.lineages, source.trail.last_at)

@@ -524,6 +524,11 @@ def test_length_control_prefers_another_rejected_answer_to_no_pair() -> None:
         ({"answers": None}, "preference needs several answers to a prompt; set answers: {samples: 4, until: all"),
         ({"answers": {"samples": 4}}, "needs several answers to a prompt"),
         ({"answers": {"samples": 4, "keep": "all"}}, "needs several answers to a prompt"),
+        ({"answers": {"samples": 4, "keep": "all"}}, "set answers: {until: all} (pass stops at the first good one)"),
+        ({"judge": None, "dataset": {"formats": ["kto"]}}, "kto needs to know which answer is better; set judge: {}"),
+        ({"dataset": {"formats": [{"kind": "preference", "margin": 4.5}]}}, "margin: must be at most 4"),
+        ({"dataset": {"formats": [{"kind": "kto", "threshold": 9}]}}, "threshold: must be at most 5"),
+        ({"dataset": {"formats": [{"kind": "kto", "threshold": 0}]}}, "threshold: must be at least 1"),
         ({"judge": None}, "preference needs to know which answer is better; set judge: {} or judge: {compare: true}"),
         ({"filters": {"answer_refusal": False}}, "must not praise refusals; set filters.answer_refusal to true"),
     ],
@@ -577,7 +582,7 @@ def test_a_run_without_any_pair_says_so(
 ) -> None:
     formats = ["messages", {"kind": "preference", "margin": 4}]
     made = run(make_config(target=10, answers=KEEP_ALL, judge={}, dataset={"formats": formats}))
-    assert "warning: dataset: preference has no rows, because no record fits its options" in caplog.text
+    assert "warning: dataset: preference has no rows, because no record fits its options (margin: 4.0)" in caplog.text
     card = (made.dataset_path / "README.md").read_text(encoding="utf-8")
     assert "The config `preference` has no rows, because no record fits its options." in card
     assert len(datasets.load_dataset(str(made.dataset_path), split="train")) == 10
