@@ -41,7 +41,7 @@ lint: $(BIN)/.dev
 	$(BIN)/ruff format --check .
 
 types: $(BIN)/.dev
-	$(BIN)/mypy --strict selfinstruct
+	$(BIN)/mypy --strict selfinstruct examples
 
 check: lint types test
 
