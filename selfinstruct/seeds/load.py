@@ -22,7 +22,7 @@ from ..core.reasoning import split_reasoning
 from ..core.suggest import closest
 from ..core.tasks import Instance, SeedTask
 from ..tables import Row, plain_files, read_rows
-from .seed_rows import is_nothing, join_trees, split_row
+from .seed_rows import find_tasks, is_nothing, split_row
 
 # Defects to report before giving up.
 _MOST_DEFECTS = 50
@@ -48,7 +48,7 @@ def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
     for source in seed_files(sources):
         count = 0
         try:
-            for row in join_trees(read_rows(os.fspath(source))):
+            for row in find_tasks(read_rows(os.fspath(source))):
                 count += 1
                 if len(defects) > _MOST_DEFECTS:
                     raise UsageError(f"{source}: stopped after {len(defects)} errors; the rest was not checked")

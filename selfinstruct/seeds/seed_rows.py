@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..core.errors import UsageError
 from ..tables import Row
 from ..tables.chats import ChatTurn, turns_of
 
@@ -43,6 +44,11 @@ _END = re.compile(
 _MARKS = {"inst": "user", "/inst": "assistant"}
 _LLAMA_2_SYSTEM = re.compile(r"\s*<<SYS>>(.*?)<</SYS>>\s*", re.DOTALL)
 
+# A dialogue as text: 'User:\nHi\n\nAssistant:\nHello\n\nUser:\nBye\n\nAssistant:\n'.
+_SPEAKER = re.compile(r"(?:\A|(?<=\n\n))(System|User|Assistant):(?:[ \n]|\Z)")
+_LABELS = {"true": True, "false": False}
+_BAD_ANSWERS = "answers with the label false, and further answers to a prompt, are not read"
+
 
 def split_row(
     values: Mapping[str, Any], problems: list[str], notes: list[str]
@@ -56,6 +62,9 @@ def split_row(
         problems: Receives what makes a chat unusable.
         notes: Receives what of a chat is left out.
     """
+    if _label_of(values) is not None:
+        notes.append(_BAD_ANSWERS)
+    values = _parse_transcript(values)
     row = {name: value for name, value in values.items() if not _is_missing(value)}
     task = {name: row.pop(name) for name in _OWN if name in row}
     if "instances" in task:
@@ -97,6 +106,26 @@ def split_row(
     return task, {name: value for name, value in row.items() if not is_nothing(value)}
 
 
+def _label_of(values: Mapping[str, Any]) -> bool | None:
+    """Return the label of a row for KTO: whether its answer is a good one. Cells of a CSV file are texts."""
+    return _LABELS.get(str(values.get("label")).lower()) if {"prompt", "completion"} <= values.keys() else None
+
+
+def _parse_transcript(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a row with a list of messages in place of a prompt that holds a dialogue as text; others unchanged."""
+    prompt, name = values.get("prompt"), next((each for each in ("completion", "chosen") if values.get(each)), "")
+    if not isinstance(prompt, str) or not isinstance(answer := values.get(name), str):
+        return values
+    lead, *pieces = _SPEAKER.split(prompt)
+    roles = ["system", *(role.lower() for role in pieces[::2])]
+    spoken = [role for role in roles if role != "system"]
+    if not spoken or spoken != ["user", "assistant"] * (len(spoken) // 2) or pieces[-1].strip():
+        return values
+    texts = [lead, *pieces[1:-1:2], answer]
+    turns = [{"role": role, "content": text.strip()} for role, text in zip(roles, texts, strict=True) if text.strip()]
+    return {**values, "prompt": turns[:-1], name: turns[-1:]}
+
+
 def _without_marks(prompt: str, completion: str, notes: list[str]) -> dict[str, str]:
     """Return the task in a row for completions, without the marks of Self-Instruct's published prompts.
 
@@ -124,7 +153,26 @@ def is_nothing(value: object) -> bool:
     return _is_missing(value) or (isinstance(value, list | Mapping) and not value)
 
 
-def join_trees(rows: Iterable[Row]) -> Iterator[Row]:
+def find_tasks(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield the rows that are tasks: trees of messages joined, and of labeled answers the first good one of a prompt.
+
+    Raises UsageError for rows with several answers.
+    """
+    prompts: set[str] = set()
+    for row in _join_trees(rows):
+        if {"completions", "scores"} <= row.values.keys():
+            what = "'completions' has several answers to a prompt, as the format reward does"
+            raise UsageError(f"{row.where}: {what}; a seed has one, so export the run in the format messages")
+        label = _label_of(row.values)
+        prompt = json.dumps(row.values["prompt"], default=str) if label is not None else ""
+        if label is False or prompt in prompts:
+            continue
+        if label:
+            prompts.add(prompt)
+        yield row
+
+
+def _join_trees(rows: Iterable[Row]) -> Iterator[Row]:
     """Replace messages that name their parents, one per row, by one conversation per tree; pass on other rows."""
     messages: dict[str, Row] = {}
     replies: dict[str, list[dict[str, Any]]] = {}

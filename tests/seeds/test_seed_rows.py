@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import selfinstruct as si
 from conftest import ANSWER_FORMATS
 from selfinstruct.core.errors import SeedError
+from selfinstruct.core.prompts import Message
 from selfinstruct.core.records import Example, Origin, Record, Response
 from selfinstruct.core.tasks import SeedTask
 from selfinstruct.dataset.chat_template import load_chat_template
@@ -386,6 +387,49 @@ def test_each_format_of_a_dataset_written_here_is_read_whole(
         else:
             joined = "\n\n".join(each for each in (INSTRUCTION, asked) if each)
             assert (instruction.split(), given) == ((lead + joined).split(), "")
+
+
+@pytest.mark.parametrize(
+    "format", ["prompt_completion", "prompt_completion_chat", "preference", "preference_flat", "kto"]
+)
+@pytest.mark.parametrize("turns", [1, 3])
+@pytest.mark.parametrize("system", [None, "Be brief."])
+def test_of_a_dialogue_in_each_format_the_first_exchange_is_the_seed(
+    tmp_path: Path, format: str, turns: int, system: str | None
+) -> None:
+    answers = Response("Bonjour.", verdicts={"check": si.Verdict()}), Response("Non.", sample=1)
+    earlier = [Message("user", "Translate:\n\nGood morning"), Message("assistant", "Bonjour."), Message("user", "Why?")]
+    messages = earlier[:1] if turns == 1 else [*earlier, Message("assistant", "So."), earlier[2]]
+    example = Example(tuple(messages), answers)
+    record = Record("r", 0, 0, "Translate:\n\nGood morning", (example,), Origin("alpaca", "fake", "v1"))
+    [task] = read(tmp_path, FORMATS[format].row(record, example, Wording(system, dialogues=True)))
+    assert parts(task) == ("Be brief.\n\n" * bool(system) + "Translate:\n\nGood morning", "", "Bonjour.")
+    assert (LATER in task.notes) == (turns > 1)
+
+
+@pytest.mark.parametrize("prompt", ["User: Hi", "Name the roles.\n\nUser:\n", "User:\nHi\n\nAssistant:\nHello"])
+def test_what_is_no_dialogue_as_text(tmp_path: Path, prompt: str) -> None:
+    [task] = read(tmp_path, {"prompt": prompt, "completion": "Hello"})
+    assert parts(task) == (prompt.strip(), "", "Hello")
+
+
+@pytest.mark.parametrize("name", ["s.jsonl", "s.csv"])
+def test_of_labeled_answers_the_first_good_one_is_a_seed(tmp_path: Path, name: str) -> None:
+    rows = [("Hi", "Go away.", False), ("Hi", "Hello.", True), ("Bye", "Ciao.", True), ("Hi", "Hey.", True)]
+    rows += [("Why?", "No.", False)]
+    table = pandas.DataFrame(rows, columns=["prompt", "completion", "label"])
+    path = tmp_path / name
+    table.to_csv(path, index=False) if name == "s.csv" else table.to_json(path, orient="records", lines=True)
+    tasks = load_seeds(path)
+    assert [parts(task) for task in tasks] == [("Hi", "", "Hello."), ("Bye", "", "Ciao.")]
+    said = "seeds: answers with the label false, and further answers to a prompt, are not read"
+    assert unread_notes(tasks)[0] == f"{said} (2 seeds, the first is 'seed_0')"
+
+
+def test_several_scored_answers_are_one_defect_that_says_what_they_are(tmp_path: Path) -> None:
+    row = {"prompt": chat(("user", "Hi")), "completions": [chat(("assistant", "Hello"))] * 2, "scores": [5.0, 1.0]}
+    [defect] = defects(tmp_path, row, row)
+    assert defect.startswith("1: 'completions' has several answers to a prompt, as the format reward does; ")
 
 
 @pytest.mark.parametrize("as_text", [False, True])
