@@ -87,7 +87,7 @@ def _write_snapshot(snapshot: Snapshot, target: Path, settings: DatasetConfig) -
         written = {part.format for part in parts}
         for name, (_, wording) in source.formats.items():
             if records and name not in written:
-                given = wording.options.model_dump(exclude_unset=True, exclude={"kind"}) if wording.options else {}
+                given = wording.options.model_dump(exclude_defaults=True, exclude={"kind"}) if wording.options else {}
                 options = ", ".join(f"{key}: {json.dumps(value)}" for key, value in given.items())
                 what = f"{name} has no rows, because no record fits its options{f' ({options})' if options else ''}"
                 _log.warning("selfinstruct: warning: dataset: %s", what)

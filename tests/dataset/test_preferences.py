@@ -580,9 +580,10 @@ def test_a_run_with_the_fake_teacher_has_preferences(
 def test_a_run_without_any_pair_says_so(
     make_config: Callable[..., RunConfig], caplog: pytest.LogCaptureFixture
 ) -> None:
-    formats = ["messages", {"kind": "preference", "margin": 4}]
+    formats = ["messages", {"kind": "preference", "margin": 4, "rejected": "lowest", "length_control": True}]
     made = run(make_config(target=10, answers=KEEP_ALL, judge={}, dataset={"formats": formats}))
-    assert "warning: dataset: preference has no rows, because no record fits its options (margin: 4.0)" in caplog.text
+    options = "margin: 4.0, length_control: true"
+    assert f"dataset: preference has no rows, because no record fits its options ({options})" in caplog.text
     card = (made.dataset_path / "README.md").read_text(encoding="utf-8")
     assert "The config `preference` has no rows, because no record fits its options." in card
     assert len(datasets.load_dataset(str(made.dataset_path), split="train")) == 10
