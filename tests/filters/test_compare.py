@@ -128,13 +128,14 @@ def test_the_winner_of_the_comparisons_is_chosen(judge: PairwiseJudge) -> None:
     assert (choice.by, choice.margin) == ("comparisons", 2.0)
 
 
-def test_check_expects_every_pair_in_both_orders(make_config: MakeConfig) -> None:
+def test_check_expects_each_pair_once_or_in_both_orders(make_config: MakeConfig) -> None:
     def judged(**answers: object) -> int:
         expected = check(make_config(target=10, judge={"compare": True}, answers=answers)).estimate
         return sum(share.requests for share in expected.shares if share.purpose == "judge")
 
-    assert judged(samples=2, until="all") == 10 * 2
-    assert judged(samples=4, until="all") == 10 * 4 * 3
+    # The second order is asked only if the first has a winner; answers that fail a check are not compared.
+    assert 10 < judged(samples=2, until="all") <= 10 * 2
+    assert 10 * 6 < judged(samples=4, until="all") <= 10 * 12
 
 
 # --- the prompt ----------------------------------------------------------------------------------
