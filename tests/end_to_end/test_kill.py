@@ -134,8 +134,11 @@ DIALOGUES: dict[str, Any] = {"target": 90, "answers": {"turns": 3, "samples": 3}
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kills", "changes"),
-    [(20, {}), (6, SAMPLED), (6, DIALOGUES)],
-    ids=["one answer", "four samples", "dialogues"],
+    [
+        pytest.param(20, {}, id="one answer"),
+        pytest.param(6, SAMPLED, id="four samples", marks=pytest.mark.skipif(not FULL, reason="full proof")),
+        pytest.param(6, DIALOGUES, id="dialogues", marks=pytest.mark.skipif(not FULL, reason="full proof")),
+    ],
 )
 def test_same_dataset_killed_or_not_at_any_concurrency(
     loopback: Callable[..., Loopback], seed_file: Path, tmp_path: Path, kills: int, changes: dict[str, Any]
