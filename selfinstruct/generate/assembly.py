@@ -65,8 +65,14 @@ class Assembly:
     @property
     def language_warnings(self) -> list[str]:
         """One line if the seeds are clearly in another language than the configured one."""
-        config, most = self.config, most_frequent([seed.instruction for seed in self.seeds])
-        if most is None or config.language == "any" or alike(most.code, primary(config.language)):
+        config = self.config
+        if config.language == "any":
+            return []
+        try:
+            most = most_frequent([seed.instruction for seed in self.seeds])
+        except OSError:  # the classifier unpacks its model into a file; a full disk must not end a run here
+            return []
+        if most is None or alike(most.code, primary(config.language)):
             return []
         return [
             f"{most.texts} of {counted(most.of, 'seed')} seem to be in {language_name(most.code)}, but the language is "
