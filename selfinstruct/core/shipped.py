@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
@@ -9,6 +11,7 @@ import yaml
 
 # Ten times as fast as SafeLoader, but missing if PyYAML was built without libyaml.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
 
 
 def shipped_text(package: str | None, *path: str) -> str:
@@ -16,6 +19,11 @@ def shipped_text(package: str | None, *path: str) -> str:
     assert package is not None
     # `resources` also reads packages that are imported from a zip file.
     return resources.files(package).joinpath(*path).read_text(encoding="utf-8")
+
+
+def fill_in(text: str, values: Mapping[str, str]) -> str:
+    """Replace every {name} of `values`, in one pass, because a value may itself contain '{name}'; keep other braces."""
+    return PLACEHOLDER.sub(lambda place: values.get(place[1], place[0]), text)
 
 
 def shipped_yaml(package: str | None, *path: str) -> Any:

@@ -22,7 +22,7 @@ from ..core.chat_markers import find_markers, trim_markers
 from ..core.language_tags import load_wording_file
 from ..core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling
 from ..core.records import Example
-from ..core.shipped import shipped_yaml
+from ..core.shipped import fill_in, shipped_yaml
 from ..core.tasks import Verdict, storable
 from ..core.tokens import tokenize
 from ..strategies.reading.lists import read_list, without_quotes
@@ -36,7 +36,6 @@ _BY_CHAT = Asking()
 _RECENT = 3
 """An intent doesn't return within this number of turns."""
 _LONGEST_FAREWELL, _EDGE = 300, 400  # characters
-_PLACEHOLDER = regex.compile(r"\{([a-z]+)\}")
 # What separates the parts of a farewell: 'That's all, bye' -> 'That's all', 'bye'. Symbols include emoji.
 _BETWEEN = regex.compile(r"[^\w'’ ]++")
 _QUESTION = regex.compile("[?？؟]")
@@ -144,8 +143,7 @@ class UserSimulator:
         return Prompt(step, messages, sampling, endpoint, version=self._version)
 
     def _fill(self, key: str, **values: str) -> str:
-        # All at once, because a message may itself contain '{conversation}'.
-        return _PLACEHOLDER.sub(lambda place: values.get(place[1], place[0]), self._words[key])
+        return fill_in(self._words[key], values)
 
 
 async def converse(

@@ -24,10 +24,9 @@ from ..config.yaml_file import read_yaml
 from ..core.errors import ConfigError
 from ..core.language_tags import in_language, wording_language
 from ..core.prompts import Endpoint, Sampling
-from ..core.shipped import shipped_yaml
+from ..core.shipped import PLACEHOLDER, fill_in, shipped_yaml
 
 # '{instruction}'
-_PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
 # 'Input: {input}', '指令：{instruction}': a line that names a field
 _FIELD_LINE = re.compile(r"^([^\n{}]*?)[ \t]*[:：][ \t]*\{(instruction|input|output|label)\}", re.MULTILINE)
 _FIELD_KEYS = ("demo", "input", "output", "label")
@@ -61,7 +60,7 @@ class PromptWording:
 
     def fill(self, key: str, **values: str) -> str:
         """Return the text at `key` with every {name} of `values` replaced, in one pass; other braces stay unchanged."""
-        return _PLACEHOLDER.sub(lambda place: values.get(place[1], place[0]), self[key])
+        return fill_in(self[key], values)
 
     def rules(self, key: str, endpoint: Endpoint) -> str:
         """Return the text at `key`, which opens a proposal, and below it the configuration's task if there is one.
@@ -76,7 +75,7 @@ class PromptWording:
 
     def before(self, key: str) -> str:
         """Return what precedes the first placeholder of the text at `key`: 'Task:' for 'Task: {instruction}'."""
-        return _PLACEHOLDER.split(self[key], maxsplit=1)[0].strip()
+        return PLACEHOLDER.split(self[key], maxsplit=1)[0].strip()
 
     def examples(self, key: str) -> list[dict[str, Any]]:
         """Return the few-shot examples at `key`."""
@@ -152,7 +151,7 @@ def _compare(wording: PromptWording, shipped: dict[str, Any], source: str) -> No
     for key, reference in shipped.items():
         # A text needs every placeholder of the reference: '{number}. {instruction}'.
         if isinstance(reference, str):
-            missing = sorted(set(_PLACEHOLDER.findall(reference)) - set(_PLACEHOLDER.findall(wording[key])))
+            missing = sorted(set(PLACEHOLDER.findall(reference)) - set(PLACEHOLDER.findall(wording[key])))
             if missing:
                 raise ConfigError(
                     f"strategy.prompts: {source}: '{key}' lacks {{{missing[0]}}}; add it where it belongs"

@@ -19,6 +19,7 @@ from ...core.language_tags import load_wording_file
 from ...core.prompts import Ask, Completion, Message, Prompt, Sampling
 from ...core.reasoning import split_reasoning
 from ...core.records import Example, Response
+from ...core.shipped import fill_in
 from .read_marks import json_items, json_objects
 
 Better = Literal["A", "B", "tie"]
@@ -69,11 +70,9 @@ class PairwiseJudge:
         if len(example.messages) > 1:
             question = "\n\n".join(words[each.role] + each.content.strip() for each in example.messages)
         texts = {"question": question, "first": first.text.strip(), "second": second.text.strip()}
-        # Fill in all texts at once, because an answer may itself contain '{second}'.
-        task = re.sub(r"\{(question|first|second)\}", lambda match: texts[match[1]], words["task"])
         return Prompt(
             purpose="judge",
-            messages=(Message("system", words["system"]), Message("user", task)),
+            messages=(Message("system", words["system"]), Message("user", fill_in(words["task"], texts))),
             sampling=self._sampling,
             version=self._version,
             schema=SCHEMA if self.by_schema else None,

@@ -16,6 +16,7 @@ from ...core.language_tags import load_wording_file
 from ...core.prompts import Ask, Completion, Message, Prompt, Sampling
 from ...core.reasoning import split_reasoning
 from ...core.records import Example
+from ...core.shipped import fill_in
 from ...core.tasks import PASS, Candidate, Verdict
 from .read_marks import CRITERIA, read_marks
 
@@ -59,11 +60,9 @@ class Judge:
             "input": given.strip() or words["none"].strip(),
             "output": example.output.strip(),
         }
-        # Fill in all texts at once, because an instruction may itself contain '{input}'.
-        task = re.sub(r"\{(instruction|input|output)\}", lambda match: texts[match[1]], words["task"])
         return Prompt(
             purpose="judge",
-            messages=(Message("system", words["system"]), Message("user", task)),
+            messages=(Message("system", words["system"]), Message("user", fill_in(words["task"], texts))),
             sampling=self._sampling,
             version=self._version,
             schema=SCHEMA if self.by_schema else None,
