@@ -22,7 +22,7 @@ from selfinstruct.cli.app import app
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.records import Example, Neighbour, Novelty, Origin, Record, Response
 from selfinstruct.dataset import FORMATS
-from selfinstruct.dataset.preferences import PREFERENCE_FORMATS
+from selfinstruct.dataset.preference_formats import PREFERENCE_FORMATS
 
 # No test may fail because the machine is busy.
 hypothesis.settings.register_profile("untimed", deadline=None)

@@ -23,8 +23,9 @@ from selfinstruct.core.reasoning import split_reasoning
 from selfinstruct.core.tasks import Arrival, Instance, Material, SeedTask, storable
 from selfinstruct.filters import build_checks
 from selfinstruct.generate.pool import Pool
+from selfinstruct.journal.answer_values import Answer
 from selfinstruct.journal.folder import OpenRun
-from selfinstruct.journal.journal import Answer, Journal
+from selfinstruct.journal.journal import Journal
 from selfinstruct.seeds.load import load_seeds
 from selfinstruct.strategies import build_strategy
 from selfinstruct.strategies.reading import lines as reading

@@ -17,7 +17,8 @@ from ..core.errors import SelfInstructError, StorageError, TeacherDown, TeacherE
 from ..core.events import Exchange
 from ..core.prompts import Completion, Prompt, Question
 from ..core.tasks import storable
-from ..journal.journal import Answer, Journal, Receipt, aside
+from ..journal.answer_values import Answer, Receipt, aside
+from ..journal.journal import Journal
 from ..teachers.meter import METER
 from ..teachers.protocol import Teacher, full
 from .budget import Budget, BudgetSpent, Reservation

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
 from ..core.prompts import Completion, Prompt, Usage
-from ..journal.journal import Totals
+from ..journal.answer_values import Totals
 from ..journal.reserved import Amounts, Reserved
 from ..teachers.counting import Bound, bytes_bound, charge
 from .prices import Price, check_prices

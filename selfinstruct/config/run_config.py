@@ -11,13 +11,11 @@ at any start.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -39,6 +37,7 @@ from ..core.paths import expand
 from ..core.tokens import TOKENIZER_VERSION
 from .defects import explain, sections_of, unusable_texts
 from .fields import Dollars, Free, MayChange, Name, Names, PerGeneration, Refilterable, Section, Share, Target
+from .meaning import PUBLISHED, declared, digest_of, meant_values
 from .options import ByKind, OwnedBy, SourceOptions, StrategyOptions, TeacherOptions
 from .plugins import FOLDERS
 from .sections import AnswersConfig, DatasetConfig, FilterSection, JudgeConfig, SamplingConfig
@@ -57,8 +56,6 @@ __all__ = [
     "overridden",
 ]
 
-_PUBLISHED = "published"
-"""The value in `RunConfig.meaning` of a sampling key that is not set."""
 _STRATEGY = ByKind(StrategyOptions, "selfinstruct.strategies.factory:STRATEGIES", "alpaca")
 _SOURCE = ByKind(SourceOptions, "selfinstruct.strategies.material:SOURCES", "demonstrations")
 _TEACHER = ByKind(TeacherOptions, "selfinstruct.teachers:TEACHERS", "openai")
@@ -295,12 +292,12 @@ class RunConfig(Section):
 
         # Top-level keys and sections.
         unused = {"teachers"} if self.teachers is None else {"teacher", "teachers"}
-        for key, value in _meant_values(self, exclude=values.keys() | unused):
+        for key, value in meant_values(self, exclude=values.keys() | unused):
             values.setdefault(key, value)
 
         # Each listed teacher under its label: 'teachers.gpt-4o.endpoint'.
         for teacher in self.teachers or ():
-            values |= {f"teachers.{teacher.label}.{key}": value for key, value in _meant_values(teacher)}
+            values |= {f"teachers.{teacher.label}.{key}": value for key, value in meant_values(teacher)}
         return values
 
 
@@ -315,8 +312,8 @@ def may_change(key: str) -> MayChange:
     if section not in RunConfig.model_fields:  # the tokenizer's version
         return MayChange.WITH_A_NEW_RUN
     # A key without a declaration of its own inherits the declaration of its section.
-    own = _declared(model, name) if model else None
-    return own or _declared(RunConfig, section) or MayChange.WITH_A_NEW_RUN
+    own = declared(model, name) if model else None
+    return own or declared(RunConfig, section) or MayChange.WITH_A_NEW_RUN
 
 
 def default_of(key: str) -> Any:
@@ -325,7 +322,7 @@ def default_of(key: str) -> Any:
     if model is None:
         model, name = RunConfig, section
     if issubclass(model, SamplingConfig):
-        return _PUBLISHED
+        return PUBLISHED
     return model.model_fields[name].get_default() if name in model.model_fields else None
 
 
@@ -338,39 +335,6 @@ def _home_of(key: str) -> tuple[type[BaseModel] | None, str, str]:
     name = name.rpartition(".")[2]  # the label of a listed teacher may contain dots: 'teachers.gpt-4.1.model'
     models = sections_of(RunConfig).get(section, [])
     return next((model for model in models if name in model.model_fields), None), section, name
-
-
-def _declared(model: type[BaseModel], name: str) -> MayChange | None:
-    """Return the declaration in the annotation of a key, such as `Free[int]`."""
-    return next((item for item in model.model_fields[name].metadata if isinstance(item, MayChange)), None)
-
-
-@cache
-def _meant(model: type[BaseModel]) -> tuple[str, ...]:
-    """Return the keys of `model` that are part of the digest."""
-    return tuple(name for name in model.model_fields if _declared(model, name) is not MayChange.AT_ANY_START)
-
-
-def _meant_values(section: Section, exclude: Collection[str] = ()) -> Iterator[tuple[str, Any]]:
-    """Yield the dotted key and the JSON value of everything in `section` that is part of the digest.
-
-    The value of a sampling key that is not set is `_PUBLISHED`.
-    """
-    # `model_extra` holds the options of a user's own kind.
-    names = [*_meant(type(section)), *(section.model_extra or ())]
-    values = section.model_dump(mode="json", include=set(names))
-    for name in [name for name in names if name not in exclude]:
-        value = getattr(section, name)
-        if isinstance(value, Section):
-            yield from ((f"{name}.{key}", inner) for key, inner in _meant_values(value))
-        else:
-            yield name, values.get(name, _PUBLISHED)
-
-
-def digest_of(meaning: dict[str, Any]) -> str:
-    """Return the config digest: 64 hex digits over the values that determine the answers."""
-    text = json.dumps(meaning, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def json_schema() -> str:

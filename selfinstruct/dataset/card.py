@@ -6,7 +6,7 @@ All figures come from the run's journal. Texts from models and servers are escap
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,16 @@ from typing import Any
 import yaml
 
 from ..config.run_config import DatasetConfig, RunConfig
-from ..core import version as _version
 from ..core.language_tags import primary
-from ..core.paths import without_home
 from ..core.records import Record
 from ..journal.folder import Run
-from ..journal.provenance import Trail, iso
+from ..journal.provenance import Trail
 from ..journal.snapshot import Snapshot
-from ..journal.status import GenerationStatus
 from . import card_figures as figures
-from .card_words import CITATIONS, METHODS, RISKS, TERMS
+from .card_method import method, reproduce
+from .card_words import CITATIONS, RISKS, TERMS, escape, escape_cell, indented_code
 from .formats import config_name
-from .licensing import Licensing, UsedTeacher, licensing, used_teachers
+from .licensing import Licensing, licensing
 from .linguistics import LANGUAGES_OF
 from .provenance_columns import PROVENANCE_CONFIG
 from .revisions import Revision
@@ -148,7 +146,7 @@ def _text(
     sections = [
         _head(settings.title or run.name, len(records), default, parts, empty, revisions[-1].number),
         f"## Changelog\n\n{_changelog(revisions)}",
-        f"## How it was made\n\n{_method(snapshot, records, trail)}",
+        f"## How it was made\n\n{method(snapshot, records, trail)}",
         f"## Counts by stage\n\n{figures.counts(snapshot)}",
         f"## Distributions\n\n{figures.distributions(records, config.max_similarity)}",
         f"### Languages\n\n{_languages(config, records)}",
@@ -157,7 +155,7 @@ def _text(
         f"## License\n\n{_license(licensing(snapshot, settings.license))}",
         f"## Limits and risks of the teacher\n\n{RISKS}",
         f"## Not checked\n\n{_not_checked(config)}",
-        f"## How to reproduce it\n\n{_reproduce(run, trail)}",
+        f"## How to reproduce it\n\n{reproduce(run, trail)}",
         f"## Sample rows\n\n{_samples(records)}",
         f"## Citations\n\n{_citations(config)}",
     ]
@@ -183,7 +181,7 @@ def _not_checked(config: RunConfig) -> str:
 def _head(
     title: str, records: int, default: str, parts: Sequence[WrittenSplit], empty: Sequence[str], revision: int
 ) -> str:
-    return f"""# {_escape_cell(title)}
+    return f"""# {escape_cell(title)}
 
 {records:,} instruction records, written by a language model and not checked by people. Revision {revision}.
 
@@ -199,10 +197,10 @@ def _changelog(revisions: Sequence[Revision]) -> str:
     """Tabulate the revisions, newest first."""
     lines = ["| revision | last answer | records | added | removed | source |", "|---|---|---|---|---|---|"]
     for revision in reversed(revisions):
-        sources = (f"generation {s.generation}, {_escape_cell(s.teacher)}: {s.records:,}" for s in revision.by)
+        sources = (f"generation {s.generation}, {escape_cell(s.teacher)}: {s.records:,}" for s in revision.by)
         source = "; ".join(sources) or "same records, different rows"
         figures = f"{revision.records:,} | {revision.added:,} | {revision.removed:,}"
-        lines.append(f"| {revision.number} | {_escape_cell(revision.at)} | {figures} | {source} |")
+        lines.append(f"| {revision.number} | {escape_cell(revision.at)} | {figures} | {source} |")
     return "\n".join(lines) + "\n"
 
 
@@ -222,63 +220,6 @@ def _sizes(parts: Sequence[WrittenSplit], empty: Sequence[str]) -> str:
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 
 
-def _method(snapshot: Snapshot, records: Sequence[Record], trail: Trail) -> str:
-    run, status = snapshot.run, snapshot.status
-    config, limit = run.config, "at or above" if run.config.refuse_equal else "above"
-    rows = [
-        *[("teacher", _teacher(used)) for used in used_teachers(snapshot)],
-        ("seed tasks", f"{status.seed_tasks:,}"),
-        ("prompt wording", ", ".join(sorted({record.origin.version for record in records}))),
-        ("random seed", str(config.random_seed)),
-        ("novelty", f"refused {limit} ROUGE-L F {config.max_similarity:g} to any seed or earlier task"),
-        ("checks, in order", ", ".join(trail.checks)),
-        *_answers(config),
-        ("configuration", ", ".join(generation.digest[:16] for generation in run.generations)),
-        *[(f"generation {each.number}", _generation(each)) for each in status.by_generation if status.generations > 1],
-    ]
-    if status.outcome.reason != "target":
-        rows.append(("ended early", f"{status.outcome.reason}: {_escape_cell(status.outcome.detail)}"))
-    table = "".join(f"| {name} | {value} |\n" for name, value in rows)
-    newest = "" if len(run.generations) == 1 else " of the newest generation (earlier ones had others)"
-    return f"""{METHODS.get(config.strategy_kind, f"Strategy `{_escape_cell(config.strategy_kind)}`.")}
-Program: selfinstruct {_version.__version__}, run {run.id}.
-
-| | |
-|---|---|
-{table}
-The full configuration{newest}:
-
-{_indented_code(_full_config(config))}
-
-Decoding parameters by purpose, without stop sequences:
-
-{figures.sampling(snapshot)}"""
-
-
-def _generation(each: GenerationStatus) -> str:
-    seeds = f"; {each.new_seeds:,} {'new ' if each.number > 1 else ''}seeds" if each.new_seeds else ""
-    strategy, teacher = _escape_cell(each.strategy), _escape_cell(each.teacher)
-    return f"from question {each.first_question} on, `{strategy}` with `{teacher}`{seeds}; {each.records:,} records"
-
-
-def _teacher(used: UsedTeacher) -> str:
-    host = f" at {used.host}" if used.host else ""
-    kind = "an object in the creator's code" if used.own else used.config.kind
-    # A server may name another model than the one requested: 'gpt-4o' -> 'gpt-4o-2024-08-06'.
-    alias = "" if used.model == used.config.model or used.own else f", answering as `{_escape_cell(used.model)}`"
-    model = used.model if used.own else used.config.model
-    return (
-        f"`{_escape_cell(model)}` ({_escape_cell(kind)}){_escape_cell(host)}{alias}: "
-        f"{used.answers:,} answers ({', '.join(used.purposes)}) from {iso(used.first_at)} to {iso(used.last_at)}"
-    )
-
-
-def _full_config(config: RunConfig) -> str:
-    """Format the configuration with all defaults, and without the creator's home folder."""
-    values = config.model_dump(mode="json", exclude={"teacher"} if config.teachers else None)
-    return without_home(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100))
-
-
 def _languages(config: RunConfig, records: Sequence[Record]) -> str:
     language = "any language" if config.language == "any" else f"`{config.language}`"
     sample = f" in a sample of {LANGUAGES_OF:,}" if len(records) > LANGUAGES_OF else ""
@@ -294,48 +235,22 @@ Records by the script of most of their letters:
 def _license(found: Licensing) -> str:
     stated = "The creator of this dataset states no license."
     if found.stated:
-        stated = f"License stated by the creator of this dataset: `{_escape_cell(found.stated)}`."
+        stated = f"License stated by the creator of this dataset: `{escape_cell(found.stated)}`."
     text = f"{stated} {TERMS}\n\n"
     # Several statements may have the same source; give its summary once.
     sources: set[str] = set()
     for statement in found.statements:
-        detail = "" if not statement.detail or statement.source in sources else f" {_escape_cell(statement.detail)}"
-        source = f" ({_escape_cell(statement.source)})" if statement.source else ""
-        text += f"- **{statement.kind}** {_escape_cell(statement.text)}{detail}{source}\n"
+        detail = "" if not statement.detail or statement.source in sources else f" {escape_cell(statement.detail)}"
+        source = f" ({escape_cell(statement.source)})" if statement.source else ""
+        text += f"- **{statement.kind}** {escape_cell(statement.text)}{detail}{source}\n"
         sources.add(statement.source)
     return text
-
-
-def _reproduce(run: Run, trail: Trail) -> str:
-    seeds = str(run.generations[-1].meaning.get("seeds", ""))
-    programs = ", ".join(dict.fromkeys(start.program for start in trail.starts)) or _version.__version__
-    return f"""In the run's folder, `selfinstruct export` writes the same rows again, byte for byte, without requests.
-`selfinstruct explain` shows the history of any record or refused task. Without the folder, save the configuration above
-to a file, use the same seeds (digest `{seeds}`), and run
-
-    selfinstruct generate config.yaml
-
-The first questions will be the same; a teacher that samples at random gives other answers. Versions of the program
-used: {programs}. Config digest: `{run.generations[-1].digest}`."""
-
-
-def _answers(config: RunConfig) -> Iterator[tuple[str, str]]:
-    """Yield how the answers were sampled, if there are several."""
-    answers, judge = config.answers, config.judge
-    if answers is not None and answers.samples > 1:
-        by = (
-            "checks" if judge is None else "checks and comparisons" if judge.compare else "checks and the judge's marks"
-        )
-        until = "until one passes" if answers.until == "pass" else "all asked"
-        yield "answers", f"up to {answers.samples} to each prompt, {until}; the best is chosen by {by}"
-    if answers is not None and answers.turns > 1:
-        yield "dialogues", f"up to {answers.turns} user turns, written by a model"
 
 
 def _citations(config: RunConfig) -> str:
     # Alpaca builds on Self-Instruct, so it cites both.
     names = [name for name in ("self_instruct", "alpaca") if config.strategy_kind in (name, "alpaca")]
-    return "\n\n".join(_indented_code(CITATIONS[name]) for name in [*names, "rouge"])
+    return "\n\n".join(indented_code(CITATIONS[name]) for name in [*names, "rouge"])
 
 
 def _samples(records: Sequence[Record]) -> str:
@@ -346,20 +261,5 @@ def _samples(records: Sequence[Record]) -> str:
         first = record.examples[0]
         row = {"instruction": record.instruction, "input": first.given, "output": first.output}
         text = json.dumps({k: v if len(v) <= 600 else v[:600] + " ..." for k, v in row.items()}, ensure_ascii=False)
-        lines.append("    " + _escape(text))
+        lines.append("    " + escape(text))
     return "\n".join(lines) + "\n"
-
-
-def _indented_code(text: str) -> str:
-    """Format a text as indented code, in which nothing acts as markup."""
-    return "\n".join(f"    {_escape(line)}" if line else "" for line in text.split("\n")).rstrip()
-
-
-def _escape_cell(text: str) -> str:
-    """Escape a text for a cell of a table, where nothing in it can act as markup."""
-    return _escape(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "&#124;").replace("`", "'")
-
-
-def _escape(text: str) -> str:
-    """Escape line breaks and unprintable characters like JSON does, so that JSON still decodes to the same text."""
-    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)

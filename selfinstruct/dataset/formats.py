@@ -18,7 +18,7 @@ from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
 from ..core.records import Example, Record
 from .chat_template import load_chat_template
-from .preferences import PREFERENCE_FORMATS, check_evidence
+from .preference_formats import PREFERENCE_FORMATS, check_evidence
 from .provenance_columns import PROVENANCE_CONFIG, RowDict
 from .rows import CHAT, Format, Wording, message, prompt_messages, prompt_text, row_id
 from .wordings import published_prompt

@@ -14,7 +14,8 @@ from ..core.errors import ConfigError
 from ..core.prompts import Ask, Completion, Message, Prompt
 from ..core.records import Development, Example, Label, Origin, Record, Response
 from ..core.tasks import storable
-from ..journal.journal import Answer, Journal
+from ..journal.answer_values import Answer
+from ..journal.journal import Journal
 from ..strategies.protocol import developed
 from .generations import Generations
 from .pool import Admitted, Pool, as_verdict

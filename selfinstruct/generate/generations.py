@@ -19,7 +19,8 @@ from ..config.run_config import RunConfig
 from ..core.prompts import Asking, Prompt
 from ..filters import Checks
 from ..filters.judge import Judge, PairwiseJudge
-from ..journal.journal import Answer, Journal
+from ..journal.answer_values import Answer
+from ..journal.journal import Journal
 from ..strategies.material import Source, build_source
 from ..strategies.protocol import Strategy
 from ..teachers import asked_together, asking_of

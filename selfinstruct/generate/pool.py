@@ -16,8 +16,8 @@ from ..core.prompts import ending_of
 from ..core.records import Neighbour, Novelty, Record
 from ..core.tasks import Arrival, Candidate, Demonstration, Material, Verdict, storable
 from ..filters import Checks, verdict_of
+from ..journal.answer_values import Answer
 from ..journal.folder import OpenRun
-from ..journal.journal import Answer
 from ..novelty import NoveltyIndex
 from ..strategies.material import View, demonstration
 from ..strategies.protocol import Strategy

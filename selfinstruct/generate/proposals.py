@@ -12,8 +12,8 @@ from ..ask.slots import AskClosed
 from ..config.plugins import check_returned
 from ..core.prompts import Prompt
 from ..core.tasks import Material
+from ..journal.answer_values import Answer
 from ..journal.folder import OpenRun
-from ..journal.journal import Answer
 from .generations import Generations
 from .pool import Pool
 from .reasoning_evidence import AHEAD, NOTHING, Evidence, with_room

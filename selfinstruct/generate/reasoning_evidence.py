@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from ..core.prompts import Completion, Prompt, ending_of
 from ..core.reasoning import split_reasoning
-from ..journal.journal import Answer
+from ..journal.answer_values import Answer
 
 ROOM, SMALL = 2_048, 1_024
 """Tokens added for a teacher that reasons, unless `teacher.reasoning_tokens` is set, and the largest limit that they

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..core.prompts import Completion, Prompt, Sampling, Usage
-from ..core.reasoning import begins_inside, split_reasoning
 from ..core.records import Record
 from . import batch_jobs, history, ledger
+from .answer_values import Answer, Receipt, Totals, answer_of, aside, read_material
 from .batch_jobs import Jobs
 from .history import SET_META, History, NewGeneration
 from .ledger import Ledger
@@ -58,62 +58,6 @@ _RECALL = (
 _FORGET = "UPDATE answers SET key = 'failed:' || rowid || ':' || key, question = NULL WHERE key = ? AND failed = 1"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answered question.
-
-    completion: what the teacher returned, with the reasoning separated from the text. demos, facets: what the question
-    was made from, see `Prompt`. version: the hash of the prompt's wording. generation: the number of the generation
-    that asked the question. teacher: the name of the teacher that answered. begins_inside: whether the text closed
-    reasoning that it did not open, because the chat template opens it.
-    """
-
-    completion: Completion
-    demos: tuple[str, ...]
-    version: str
-    generation: int = 1
-    teacher: str = ""
-    begins_inside: bool = False
-    facets: Mapping[str, str] = field(default_factory=dict, hash=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """Who answered a question, when, and at what cost.
-
-    Attributes:
-        teacher: The name of the teacher.
-        asked_at: When the question was sent, in seconds of the epoch.
-        latency_s: How long the answer took, in seconds.
-        cost_usd: The cost in dollars; None if the price is unknown.
-        requests: How many requests were sent for it, including retries.
-        assumed: How many of them count with their worst case, because the teacher didn't say what they took.
-    """
-
-    teacher: str = ""
-    asked_at: float = 0.0
-    latency_s: float = 0.0
-    cost_usd: float | None = None
-    requests: int = 1
-    assumed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What a run has spent itself; answers copied from another run do not count.
-
-    unpriced: the part that each teacher used while its price was unknown. assumed: how many of the requests count by
-    assumption.
-    """
-
-    requests: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost_usd: float = 0.0
-    unpriced: Mapping[str, Usage] = field(default_factory=dict)
-    assumed: int = 0
-
-
 class Journal:
     """One open journal. Only `commit` needs a running event loop.
 
@@ -143,7 +87,7 @@ class Journal:
         probabilities = json.loads(logprobs) if logprobs else None
         usage = replace(Usage(*tokens), partial=True) if assumed else Usage(*tokens)
         stored = Completion(text, finish, usage, model, error, bool(failed), probabilities, reasoning, key)
-        return _answer(stored, read_material(demos), version, generation, teacher)
+        return answer_of(stored, read_material(demos), version, generation, teacher)
 
     async def commit(
         self, key: str, question: int | None, prompt: Prompt, completion: Completion, receipt: Receipt
@@ -163,7 +107,7 @@ class Journal:
         await self._store.commit(self._row(key, question, prompt, completion, receipt))
         generation = self.history.generation_of(key)
         material = (prompt.demos, prompt.facets)
-        return _answer(replace(completion, key=key), material, prompt.version, generation, receipt.teacher)
+        return answer_of(replace(completion, key=key), material, prompt.version, generation, receipt.teacher)
 
     def note_failure(self, key: str, prompt: Prompt, completion: Completion, receipt: Receipt) -> None:
         """Write what a question has cost that got no answer, with the next commit. The arguments are as in `commit`."""
@@ -309,32 +253,3 @@ class Journal:
     def close(self) -> None:
         """Write everything that waits for the next commit, and close the file."""
         self._store.close()
-
-
-def read_material(stored: str) -> tuple[tuple[str, ...], Mapping[str, str]]:
-    """Return the ids of the demonstrations, and the facets, from the column `demos`."""
-    values = json.loads(stored)
-    facets = values.pop() if values and isinstance(values[-1], dict) else {}
-    return tuple(values), facets
-
-
-def _answer(
-    stored: Completion,
-    material: tuple[tuple[str, ...], Mapping[str, str]],
-    version: str,
-    generation: int,
-    teacher: str,
-) -> Answer:
-    """The answer as its readers get it: the row keeps the text as it came, with any reasoning in it."""
-    demos, facets = material
-    reasoning, text = split_reasoning(stored.text)
-    if text == stored.text:
-        return Answer(stored, demos, version, generation, teacher, facets=facets)
-    every = "\n".join(part for part in (stored.reasoning, reasoning) if part)
-    completion = replace(stored, text=text, reasoning=every)
-    return Answer(completion, demos, version, generation, teacher, begins_inside(stored.text), facets)
-
-
-def aside(key: str) -> str:
-    """Return a key for a failed attempt at question `key`: its cost counts, but it is no answer to the question."""
-    return f"failed:{time.time_ns()}:{key}"

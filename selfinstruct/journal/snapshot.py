@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 from ..core.records import Record
 from ..core.tasks import SeedTask
+from .answer_values import read_material
 from .folder import Run, check_folder, reading
-from .journal import Journal, read_material
+from .journal import Journal
 from .status import Status
 
 # `max` ignores the null reasons of checks that passed.

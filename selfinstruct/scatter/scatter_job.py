@@ -12,8 +12,9 @@ from ..config.run_config import RunConfig
 from ..core.errors import StorageError, UsageError
 from ..core.prompts import Prompt, Usage
 from ..dedup.merge import Merged, merge_datasets
+from ..journal.answer_values import Totals
 from ..journal.folder import JOURNAL, streams_of
-from ..journal.journal import Journal, Totals
+from ..journal.journal import Journal
 from .cluster import ray_connection
 from .plan import check_scatterable, folder_of, split_target, stream_targets, stream_values
 from .shared_budget import Permit, SharedBudget

@@ -14,7 +14,7 @@ from ..ask.budget import Budget, BudgetSpent, Reservation
 from ..ask.prices import price_of
 from ..config.run_config import RunConfig
 from ..core.prompts import Completion, Prompt, Usage
-from ..journal.journal import Totals
+from ..journal.answer_values import Totals
 from ..teachers.counting import bound_of
 from ..teachers.limits import Allowance, Limits, Turn
 from ..teachers.openai.options import OpenAIOptions

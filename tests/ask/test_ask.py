@@ -19,7 +19,8 @@ from selfinstruct.ask.slots import AskClosed
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import TeacherDown, TeacherRefused
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
-from selfinstruct.journal.journal import Answer, Journal
+from selfinstruct.journal.answer_values import Answer
+from selfinstruct.journal.journal import Journal
 
 NAME = "gpt-4o-mini"
 """The name of the teacher in a configuration that sets none."""

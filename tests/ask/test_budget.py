@@ -15,7 +15,7 @@ from selfinstruct.config.options import TeacherOptions
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
-from selfinstruct.journal.journal import Totals
+from selfinstruct.journal.answer_values import Totals
 from selfinstruct.teachers.fake.options import FakeOptions
 from selfinstruct.teachers.local.options import LocalOptions
 from selfinstruct.teachers.openai.options import OpenAIOptions

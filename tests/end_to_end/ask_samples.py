@@ -16,8 +16,9 @@ from selfinstruct.ask.slots import AskClosed
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.prompts import Message, Prompt, Sampling
 from selfinstruct.generate.opening import enter, make_asker
+from selfinstruct.journal.answer_values import Answer, Totals
 from selfinstruct.journal.folder import JOURNAL
-from selfinstruct.journal.journal import Answer, Journal, Totals
+from selfinstruct.journal.journal import Journal
 from selfinstruct.teachers import build_teachers
 
 

@@ -23,8 +23,9 @@ from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigChanged, ConfigError, SeedError, StorageError, UsageError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Question, Sampling
 from selfinstruct.core.tasks import SeedTask
+from selfinstruct.journal.answer_values import Receipt
 from selfinstruct.journal.folder import Run
-from selfinstruct.journal.journal import ANSWER_COLUMNS, Journal, Receipt
+from selfinstruct.journal.journal import ANSWER_COLUMNS, Journal
 from selfinstruct.journal.provenance import Trail
 from selfinstruct.journal.snapshot import read
 from selfinstruct.report.explain import SeedStory, explain

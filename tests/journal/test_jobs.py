@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from selfinstruct.core.prompts import Completion, Message, Prompt, Question, Sampling
+from selfinstruct.journal.answer_values import Receipt
 from selfinstruct.journal.history import NewGeneration
-from selfinstruct.journal.journal import Journal, Receipt
+from selfinstruct.journal.journal import Journal
 
 PROMPTS = (
     Prompt(

@@ -25,8 +25,9 @@ from selfinstruct.core.errors import JournalDamaged, StorageError, UsageError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
 from selfinstruct.core.records import Example, Neighbour, Novelty, Origin, Quote, Record, Response
 from selfinstruct.core.tasks import Verdict
+from selfinstruct.journal.answer_values import Answer, Receipt, Totals
 from selfinstruct.journal.history import NewGeneration
-from selfinstruct.journal.journal import FORMAT, Answer, Journal, Receipt, Totals
+from selfinstruct.journal.journal import FORMAT, Journal
 
 PROMPT = Prompt(
     "propose",

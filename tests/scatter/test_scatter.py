@@ -19,8 +19,8 @@ from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import UsageError
 from selfinstruct.core.prompts import Message, Prompt, Sampling, Usage
 from selfinstruct.generate.start import arun
+from selfinstruct.journal.answer_values import Totals
 from selfinstruct.journal.folder import JOURNAL, Run
-from selfinstruct.journal.journal import Totals
 from selfinstruct.scatter.plan import SURPLUS, check_scatterable, folder_of, split_target, stream_targets, stream_values
 from selfinstruct.scatter.scatter_job import spent_so_far
 from selfinstruct.scatter.shared_budget import Permit, SharedBudget

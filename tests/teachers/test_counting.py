@@ -14,7 +14,7 @@ from selfinstruct.ask.prices import Price
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.prompts import Message, Prompt, Sampling
-from selfinstruct.journal.journal import Totals
+from selfinstruct.journal.answer_values import Totals
 from selfinstruct.teachers.counting import TOKENS_A_MESSAGE, TOKENS_A_REQUEST, bound_of, bytes_bound
 from selfinstruct.teachers.openai.options import OpenAIOptions
 

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from conftest import ANSWER_FORMATS, ROOT, cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import UsageError
-from selfinstruct.dataset.preferences import PREFERENCE_FORMATS
+from selfinstruct.dataset.preference_formats import PREFERENCE_FORMATS
 from selfinstruct.generate.start import run
 from selfinstruct.trainers import TRAINERS, Report, config_stub, validate_dataset
 from selfinstruct.trainers.layouts import layout_of

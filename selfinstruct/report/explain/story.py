@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ...config.run_config import RunConfig
 from ...dataset.licensing import licensing
+from ...journal.answer_values import read_material
 from ...journal.folder import Run
-from ...journal.journal import read_material
 from ...journal.provenance import Trail, teacher_of
 from ...journal.snapshot import Snapshot, VerdictRow, read
 from .alignment import align

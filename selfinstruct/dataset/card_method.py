@@ -1,0 +1,104 @@
+"""How a dataset was made and how to make it again, as sections of its card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import yaml
+
+from ..config.run_config import RunConfig
+from ..core import version as _version
+from ..core.paths import without_home
+from ..core.records import Record
+from ..journal.folder import Run
+from ..journal.provenance import Trail, iso
+from ..journal.snapshot import Snapshot
+from ..journal.status import GenerationStatus
+from . import card_figures as figures
+from .card_words import METHODS, escape_cell, indented_code
+from .licensing import UsedTeacher, used_teachers
+
+
+def method(snapshot: Snapshot, records: Sequence[Record], trail: Trail) -> str:
+    """Return the section 'How it was made'."""
+    run, status = snapshot.run, snapshot.status
+    config, limit = run.config, "at or above" if run.config.refuse_equal else "above"
+    rows = [
+        *[("teacher", _teacher(used)) for used in used_teachers(snapshot)],
+        ("seed tasks", f"{status.seed_tasks:,}"),
+        ("prompt wording", ", ".join(sorted({record.origin.version for record in records}))),
+        ("random seed", str(config.random_seed)),
+        ("novelty", f"refused {limit} ROUGE-L F {config.max_similarity:g} to any seed or earlier task"),
+        ("checks, in order", ", ".join(trail.checks)),
+        *_answers(config),
+        ("configuration", ", ".join(generation.digest[:16] for generation in run.generations)),
+        *[(f"generation {each.number}", _generation(each)) for each in status.by_generation if status.generations > 1],
+    ]
+    if status.outcome.reason != "target":
+        rows.append(("ended early", f"{status.outcome.reason}: {escape_cell(status.outcome.detail)}"))
+    table = "".join(f"| {name} | {value} |\n" for name, value in rows)
+    newest = "" if len(run.generations) == 1 else " of the newest generation (earlier ones had others)"
+    return f"""{METHODS.get(config.strategy_kind, f"Strategy `{escape_cell(config.strategy_kind)}`.")}
+Program: selfinstruct {_version.__version__}, run {run.id}.
+
+| | |
+|---|---|
+{table}
+The full configuration{newest}:
+
+{indented_code(_full_config(config))}
+
+Decoding parameters by purpose, without stop sequences:
+
+{figures.sampling(snapshot)}"""
+
+
+def _generation(each: GenerationStatus) -> str:
+    seeds = f"; {each.new_seeds:,} {'new ' if each.number > 1 else ''}seeds" if each.new_seeds else ""
+    strategy, teacher = escape_cell(each.strategy), escape_cell(each.teacher)
+    return f"from question {each.first_question} on, `{strategy}` with `{teacher}`{seeds}; {each.records:,} records"
+
+
+def _teacher(used: UsedTeacher) -> str:
+    host = f" at {used.host}" if used.host else ""
+    kind = "an object in the creator's code" if used.own else used.config.kind
+    # A server may name another model than the one requested: 'gpt-4o' -> 'gpt-4o-2024-08-06'.
+    alias = "" if used.model == used.config.model or used.own else f", answering as `{escape_cell(used.model)}`"
+    model = used.model if used.own else used.config.model
+    return (
+        f"`{escape_cell(model)}` ({escape_cell(kind)}){escape_cell(host)}{alias}: "
+        f"{used.answers:,} answers ({', '.join(used.purposes)}) from {iso(used.first_at)} to {iso(used.last_at)}"
+    )
+
+
+def _full_config(config: RunConfig) -> str:
+    """Format the configuration with all defaults, and without the creator's home folder."""
+    values = config.model_dump(mode="json", exclude={"teacher"} if config.teachers else None)
+    return without_home(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100))
+
+
+def _answers(config: RunConfig) -> Iterator[tuple[str, str]]:
+    """Yield how the answers were sampled, if there are several."""
+    answers, judge = config.answers, config.judge
+    if answers is not None and answers.samples > 1:
+        by = (
+            "checks" if judge is None else "checks and comparisons" if judge.compare else "checks and the judge's marks"
+        )
+        until = "until one passes" if answers.until == "pass" else "all asked"
+        yield "answers", f"up to {answers.samples} to each prompt, {until}; the best is chosen by {by}"
+    if answers is not None and answers.turns > 1:
+        yield "dialogues", f"up to {answers.turns} user turns, written by a model"
+
+
+def reproduce(run: Run, trail: Trail) -> str:
+    """Return the section 'How to reproduce it'."""
+    seeds = str(run.generations[-1].meaning.get("seeds", ""))
+    programs = ", ".join(dict.fromkeys(start.program for start in trail.starts)) or _version.__version__
+    return f"""In the run's folder, `selfinstruct export` writes the same rows again, byte for byte, without requests.
+`selfinstruct explain` shows the history of any record or refused task. Without the folder, save the configuration above
+to a file, use the same seeds (digest `{seeds}`), and run
+
+    selfinstruct generate config.yaml
+
+The first questions will be the same; a teacher that samples at random gives other answers. Versions of the program
+used: {programs}. Config digest: `{run.generations[-1].digest}`."""
