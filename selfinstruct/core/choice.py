@@ -13,7 +13,7 @@ from .records import Response
 
 Reason = Literal["checks", "comparisons", "marks"]
 
-# Characters that nobody sees: soft hyphen, joiners, marks of direction, variation selectors, byte order mark ...
+# Invisible characters: soft hyphen, joiners, marks of direction, variation selectors, byte order mark ...
 _INVISIBLE = re.compile(r"[\xad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 # Besides most punctuation: quotes that Unicode counts as brackets, bullets, and dashes that are no signs.
 _EDGES = frozenset(" `“”„‚«»‹›《》〈〉「」『』•▪●—―")

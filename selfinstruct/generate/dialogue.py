@@ -83,7 +83,7 @@ class UserSimulator:
     def ask_turn(self, conversation: Sequence[Message], intent: str, note: str) -> Prompt:
         """Return the prompt for the user's next message. note: what the plan says about it; may be empty."""
         about = self._intents[intent]
-        # '\nAssistant:' ends a text that goes on with the answer.
+        # '\nAssistant:' ends a text that continues with the answer.
         stop = tuple(f"\n{self._words[role]}" for role in ("assistant", "user"))
         return self._prompt("user", conversation, stop, plan=f"{about} ({note})" if note else about)
 

@@ -73,7 +73,7 @@ def estimate(parts: Assembly, past: Status | None = None, *, records: int) -> Es
     """Estimate the requests, tokens and dollars of a start.
 
     Args:
-        parts: What the configuration stands for.
+        parts: The assembled parts of the configuration.
         past: The run so far, if it exists. Its own rates are used once it has 20 records of its own.
         records: How many records to estimate for.
     """

@@ -123,7 +123,7 @@ class Ledger:
         except ValidationError:
             raise UsageError(
                 f"{self._store.path}: another version wrote these records; run `selfinstruct generate` again, which "
-                "writes them anew from the answers and asks nothing twice"
+                "rewrites them from the answers and asks nothing twice"
             ) from None
 
     def finished(self) -> int:

@@ -60,8 +60,8 @@ def test_the_table_of_names_is_consistent() -> None:
     ("package", "name", "digest"),
     [
         ("selfinstruct.filters.judge", "rubric.yaml", "ad7e8153e7a0"),
-        ("selfinstruct.filters.judge", "compare.yaml", "a86bb74f70a3"),
-        ("selfinstruct.generate", "dialogue.yaml", "6973538ef3fa"),
+        ("selfinstruct.filters.judge", "compare.yaml", "81cbd6d08bc4"),
+        ("selfinstruct.generate", "dialogue.yaml", "5c5129baec30"),
     ],
 )
 def test_the_wording_of_judge_and_user_is_that_of_earlier_runs(package: str, name: str, digest: str) -> None:

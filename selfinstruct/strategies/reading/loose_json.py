@@ -99,7 +99,7 @@ def read_json(text: str, key: str, truncated: bool = False) -> Extract[Any] | No
 def read_fields(
     text: str, key: str, names: Collection[str], truncated: bool, texts: bool = False
 ) -> Extract[dict[str, str | None]]:
-    """Return the fields of the items that `read_json` returns; an item that has none of them is lost.
+    """Return the fields of the items that `read_json` returns; an item without any of them is lost.
 
     Args:
         text: A teacher's response.

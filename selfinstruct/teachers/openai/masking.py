@@ -99,7 +99,7 @@ class SecretMask:
             cleaned: Any = self._joined([self._value(item) for item in value], value)
         else:
             cleaned = {self._value(name): self._value(item) for name, item in value.items()}
-        # Tokens with their log-probabilities may spell a secret, too. Then none of them is kept.
+        # Tokens with their log-probabilities may spell a secret, too. Then all of them are dropped.
         tokens = _joined_tokens(cleaned)
         return cleaned if self.text(tokens) == tokens else type(value)()
 
