@@ -1,0 +1,75 @@
+"""Passages: the parts of documents that questions are asked about. Every package uses these values."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .records import Quote
+
+_HYPHENS = "-\u00ad\u2010\u2011\u2012\u2013\u2212"
+_BREAK = rf"[\s{_HYPHENS}]*"
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A part of a document, short enough for a prompt.
+
+    Attributes:
+        id: The document and the range of characters: 'guide.md:120-980'.
+        document: The document's path within the folder that was given.
+        start, end: The first character in the text of the document, and the one after the last.
+        text: These characters.
+        title: The title of the document; empty if it has none.
+        headings: The headings above the passage, the outermost first.
+        pages: The page breaks that matter: from character `offset` of the document on, it is page `number`, counted
+            from 1. Empty for a document without pages.
+    """
+
+    id: str
+    document: str
+    start: int
+    end: int
+    text: str
+    title: str = ""
+    headings: tuple[str, ...] = ()
+    pages: tuple[tuple[int, int], ...] = ()
+
+    def quote(self, start: int, end: int) -> Quote:
+        """Return characters `start` to `end` of the document. Raises ValueError if they are not in the passage."""
+        if not self.start <= start <= end <= self.end:
+            raise ValueError(f"characters {start}-{end} are not in {self.id}")
+        text = self.text[start - self.start : end - self.start]
+        return Quote(self.document, start, end, text, self.page_of(start))
+
+    def page_of(self, offset: int) -> int | None:
+        """Return the page of a character of the document; None for a document without pages."""
+        index = bisect_right(self.pages, offset, key=lambda each: each[0])
+        return self.pages[max(index - 1, 0)][1] if self.pages else None
+
+    def find(self, text: str) -> Quote | None:
+        """Return where a text stands in the passage: as it is, else with white space and hyphens folded; or None."""
+        at = self.text.find(text)
+        if text and at >= 0:
+            return self.quote(self.start + at, self.start + at + len(text))
+        found = _folded(text).search(self.text) if text.strip() else None
+        return self.quote(self.start + found.start(), self.start + found.end()) if found else None
+
+
+@lru_cache(1024)
+def _folded(text: str) -> re.Pattern[str]:
+    """Return a pattern that finds a text whatever white space and hyphens stand between its letters.
+
+    A line break inside a word, with or without a hyphen, is how PDF files hold most long words.
+    """
+    letters = [re.escape(char) for char in re.sub(_BREAK, "", text)]
+    return re.compile(_BREAK.join(letters) or r"(?!)")
+
+
+def holds(passage: Passage, quote: Quote) -> bool:
+    """Return whether a quote is from the passage, and its text stands at its place there."""
+    if quote.document != passage.document or not passage.start <= quote.start < quote.end <= passage.end:
+        return False
+    return passage.text[quote.start - passage.start : quote.end - passage.start] == quote.text
