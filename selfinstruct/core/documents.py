@@ -9,8 +9,9 @@ from functools import lru_cache
 
 from .records import Quote
 
-_HYPHENS = "-\u00ad\u2010\u2011\u2012\u2013\u2212"
-_BREAK = rf"[\s{_HYPHENS}]*"
+_HYPHENS = "[-\u2010\u2011\u2012\u2013\u2212]"
+# A word as PDF files hold it may be broken at the end of a line: 'documen-\ntation'.
+_BREAK = r"(?:\u00ad|[-\u2010]\s*\n\s*)?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +52,23 @@ class Passage:
 
     def find(self, text: str) -> Quote | None:
         """Return where a text stands in the passage: as it is, else with white space and hyphens folded; or None."""
+        if not text.strip():
+            return None
         at = self.text.find(text)
-        if text and at >= 0:
+        if at >= 0:
             return self.quote(self.start + at, self.start + at + len(text))
-        found = _folded(text).search(self.text) if text.strip() else None
+        found = _folded(text).search(self.text)
         return self.quote(self.start + found.start(), self.start + found.end()) if found else None
 
 
 @lru_cache(1024)
 def _folded(text: str) -> re.Pattern[str]:
-    """Return a pattern that finds a text whatever white space and hyphens stand between its letters.
+    """Return a pattern that finds a text whatever white space and line breaks it stands with."""
 
-    A line break inside a word, with or without a hyphen, is how PDF files hold most long words.
-    """
-    letters = [re.escape(char) for char in re.sub(_BREAK, "", text)]
-    return re.compile(_BREAK.join(letters) or r"(?!)")
+    def word(letters: str) -> str:
+        return _BREAK.join(_HYPHENS + r"\s*" if re.fullmatch(_HYPHENS, each) else re.escape(each) for each in letters)
+
+    return re.compile(r"\s+".join(map(word, text.replace("\u00ad", "").split())))
 
 
 def holds(passage: Passage, quote: Quote) -> bool:
