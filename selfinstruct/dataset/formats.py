@@ -15,9 +15,9 @@ from ..config.fields import Name
 from ..config.options import FormatOptions
 from ..config.plugins import load_named
 from ..config.run_config import RunConfig
+from ..core.chat_template import load_chat_template
 from ..core.errors import ConfigError
 from ..core.records import Example, Record
-from .chat_template import load_chat_template
 from .preference_formats import PREFERENCE_FORMATS, check_evidence
 from .provenance_columns import PROVENANCE_CONFIG, RowDict
 from .rows import CHAT, Format, Wording, message, prompt_messages, prompt_text, row_id
@@ -58,7 +58,7 @@ class TextOptions(ChatOptions):
     kind: str = Field(default="text", description="text")
     chat_template: Name = Field(
         default="chatml",
-        description="chatml | gemma | llama3 | mistral | zephyr | a .jinja file | a tokenizer_config.json.",
+        description="chatml | gemma | llama3 | mistral | qwen2.5 | zephyr | a .jinja file | a tokenizer_config.json.",
     )
 
 

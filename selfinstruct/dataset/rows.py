@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..config.options import FormatOptions
+from ..core.chat_template import ChatTemplate
 from ..core.errors import ConfigError
 from ..core.records import Example, Record
 from ..journal.provenance import Lineage
-from .chat_template import ChatTemplate
 from .provenance_columns import ProvenanceColumns, RowDict
 from .wordings import plain_prompt
 

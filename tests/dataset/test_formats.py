@@ -16,10 +16,10 @@ import pytest
 
 from conftest import ANSWER_FORMATS, RECORD, cli
 from selfinstruct.config.run_config import RunConfig
+from selfinstruct.core.chat_template import TEMPLATES, load_chat_template
 from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.records import Response
 from selfinstruct.dataset import FORMATS, to_dataset, write_dataset
-from selfinstruct.dataset.chat_template import TEMPLATES, load_chat_template
 from selfinstruct.dataset.formats import formats_of
 from selfinstruct.dataset.provenance_columns import ProvenanceColumns
 from selfinstruct.dataset.rows import Wording, rows_of
@@ -193,6 +193,8 @@ CHAT = [
 EXPECTED = {
     "chatml": "<|im_start|>system\nBe <brief>.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
     "<|im_start|>assistant\n{{ 7 * 7 }} {% raw %}<|im_end|>\n",
+    "qwen2.5": "<|im_start|>system\nBe <brief>.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
+    "<|im_start|>assistant\n{{ 7 * 7 }} {% raw %}<|im_end|>\n",
     "llama3": "<|start_header_id|>system<|end_header_id|>\n\nBe <brief>.<|eot_id|>"
     "<|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
     "<|start_header_id|>assistant<|end_header_id|>\n\n{{ 7 * 7 }} {% raw %}<|eot_id|>",
@@ -206,6 +208,9 @@ EXPECTED = {
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_the_shipped_templates_and_that_a_text_is_never_a_template(name: str) -> None:
     assert load_chat_template(name).render(CHAT) == EXPECTED[name]
+    # What a model is asked with ends where its answer begins.
+    asked = load_chat_template(name).render(CHAT[:2], generation_prompt=True)
+    assert EXPECTED[name].startswith(asked.rstrip(" "))
 
 
 def test_a_template_of_a_file_and_of_a_tokenizer(tmp_path: Path) -> None:
@@ -273,7 +278,7 @@ def test_a_template_that_breaks_out_or_fails_is_one_line(tmp_path: Path, source:
 def test_a_template_is_bounded_and_its_error_has_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, said: str
 ) -> None:
-    monkeypatch.setattr("selfinstruct.dataset.template_sandbox.MAX_SECONDS", 2)
+    monkeypatch.setattr("selfinstruct.core.template_sandbox.MAX_SECONDS", 2)
     path = tmp_path / "bad.jinja"
     path.write_text(source)
     with pytest.raises(ConfigError, match=rf"^dataset\.formats: chat_template: {path}.*({said})") as caught:
@@ -311,7 +316,7 @@ def test_a_template_that_refuses_the_system_message_is_found_before_anything_is_
     [
         ("chatmal", "did you mean 'chatml'"),
         ("no/such.jinja", "can't be read"),
-        ("vicuna", "one of chatml, gemma, llama3, mistral, zephyr, or a file"),
+        ("vicuna", "one of chatml, gemma, llama3, mistral, qwen2.5, zephyr, or a file"),
     ],
 )
 def test_an_unknown_template_says_which_there_are(name: str, said: str) -> None:

@@ -46,7 +46,7 @@ OWNERS = {
     "spacy": {"dataset"},
     "py3langid": {"dataset"},
     "tokenizers": {"teachers", "trainers"},
-    "jinja2": {"dataset", "report"},
+    "jinja2": {"core", "report"},
     "huggingface_hub": {"dataset", "tables", "teachers"},
     "opentelemetry": {"report"},
     "prometheus_client": {"report"},

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 import selfinstruct as si
 from conftest import ANSWER_FORMATS
+from selfinstruct.core.chat_template import load_chat_template
 from selfinstruct.core.errors import SeedError
 from selfinstruct.core.prompts import Message
 from selfinstruct.core.records import Example, Origin, Record, Response
 from selfinstruct.core.tasks import SeedTask
-from selfinstruct.dataset.chat_template import load_chat_template
 from selfinstruct.dataset.formats import FORMATS
 from selfinstruct.dataset.rows import Wording
 from selfinstruct.generate.expectation import check

@@ -24,7 +24,7 @@ from tiny_models import EOS, tiny_llama, tiny_tokenizer
 
 from conftest import ANSWER_FORMATS, FIGURES, ROOT
 from selfinstruct.config.run_config import RunConfig
-from selfinstruct.dataset.chat_template import TEMPLATES, load_chat_template
+from selfinstruct.core.chat_template import TEMPLATES, load_chat_template
 from selfinstruct.generate.start import run
 from selfinstruct.trainers import config_stub, validate_dataset
 

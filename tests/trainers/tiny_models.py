@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from selfinstruct.dataset.chat_template import load_chat_template
+from selfinstruct.core.chat_template import load_chat_template
 
 EOS = "<|im_end|>"
 
