@@ -182,6 +182,7 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
         "The whole response. No task could be read from it. The run asks the next question instead.",
         [
             Reason("unparsable", "", "The response has none of the forms that the strategy can read."),
+            Reason("passage_gone", "documents", "The passage that was shown is not in the documents of a fork."),
             Reason("refusal", "", "The provider marked the response as a refusal of the model."),
             Reason("content_filter", "", "The provider's content filter rejected the prompt or stopped the response."),
             Reason("empty_answer", "", "The response contains no text."),
@@ -281,6 +282,7 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
                 "The response ended early inside the last answer.",
                 worked("Bun, Loaf,", truncated=True),
             ),
+            Reason("evidence_not_found", "", "The evidence does not stand at its place in the passage that was shown."),
             Reason("empty_output", "", "The output is empty.", worked(" ")),
             Reason("output_equals_input", "", "The output only repeats the input.", worked("bread", "bread")),
             Reason("ends_in_colon", "", "Input or output ends in a colon, so the rest is missing.", worked("Names:")),

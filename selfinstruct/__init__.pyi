@@ -14,6 +14,7 @@ from .config.sections import (
     JudgeConfig as JudgeConfig,
     SamplingConfig as SamplingConfig,
 )
+from .core.documents import Passage as Passage, Quote as Quote
 from .core.errors import (
     ConfigChanged as ConfigChanged,
     ConfigError as ConfigError,
@@ -39,7 +40,6 @@ from .core.prompts import (
 from .core.records import (
     Development as Development,
     Example as Example,
-    Quote as Quote,
     Record as Record,
     Response as Response,
 )

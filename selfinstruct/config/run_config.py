@@ -69,8 +69,14 @@ class RunConfig(Section):
     `RunConfig.model_validate({...})`, which is the same otherwise. Both raise ConfigError.
     """
 
-    seeds: PerGeneration[Name | Annotated[Names, Field(min_length=1)]] = Field(
-        description="Seeds: JSONL, JSON, CSV, Parquet; a folder, a pattern such as seeds/*.jsonl, a hub name, or '-'."
+    seeds: PerGeneration[Name | Annotated[Names, Field(min_length=1)] | None] = Field(
+        default=None,
+        description="Seeds: JSONL, JSON, CSV, Parquet; a folder, a pattern such as seeds/*.jsonl, a hub name, or '-'. "
+        "Needed unless there are documents.",
+    )
+    documents: PerGeneration[Name | Annotated[Names, Field(min_length=1)] | None] = Field(
+        default=None,
+        description="Documents to ask about: PDF, HTML, DOCX, EPUB, Markdown, text; files, folders, patterns.",
     )
     seeds_license: Free[str | None] = Field(
         default=None, description="The seeds' license, as an SPDX id; null: known for the built-in seeds."
@@ -86,7 +92,8 @@ class RunConfig(Section):
     )
     source: PerGeneration[Annotated[Name | SourceOptions, _SOURCE] | None] = Field(
         default=None,
-        description="What questions are made from: demonstrations | package.module:Name; null: demonstrations.",
+        description="What questions are made from: demonstrations | documents | package.module:Name; null: "
+        "documents if there are any, else demonstrations.",
     )
     task: PerGeneration[Name | None] = Field(
         default=None,
@@ -208,6 +215,8 @@ class RunConfig(Section):
             values = {key: os.fspath(v) if isinstance(v, os.PathLike) else v for key, v in values.items()}
         texts = dict(unusable_texts(values))
         defects: dict[str, str] = {}
+        if isinstance(values, dict) and "seeds" not in values and values.get("documents") is None:
+            defects["seeds"] = "is missing; name a file of seed tasks, or `documents`"
         try:
             config = validate(values)
         except ValidationError as error:
@@ -218,7 +227,7 @@ class RunConfig(Section):
                 key, problem = explain(item, cls, from_file=info.context is not None)
                 defects.setdefault(key, problem if item["type"] == "extra_forbidden" else texts.get(key, problem))
         else:
-            defects = config._conflicts()
+            defects = defects or config._conflicts()
 
         # Report all of them, each with its place: --set, the file, or the call of `RunConfig`.
         if defects := texts | defects:
@@ -229,6 +238,8 @@ class RunConfig(Section):
 
     def _conflicts(self) -> dict[str, str]:
         """Cross-field validation: keys that contradict each other, each with the problem."""
+        if self.seeds is None and self.documents is None:
+            return {"seeds": "must be a path, or a list of paths"}
         judge, answers = self.judge, self.answers or AnswersConfig()
         if judge is not None and judge.compare:
             if judge.min_score is not None:
@@ -268,14 +279,19 @@ class RunConfig(Section):
 
     @property
     def seed_sources(self) -> tuple[str, ...]:
-        """The seed sources, one or several."""
-        return (self.seeds,) if isinstance(self.seeds, str) else tuple(self.seeds)
+        """The seed sources, one or several; none if there are only documents."""
+        return (self.seeds,) if isinstance(self.seeds, str) else tuple(self.seeds or ())
+
+    @property
+    def document_sources(self) -> tuple[str, ...]:
+        """The files, folders, and patterns of documents; usually none."""
+        return (self.documents,) if isinstance(self.documents, str) else tuple(self.documents or ())
 
     def meaning(self, seeds_digest: str, prompts_digest: str, questions_digest: str = "") -> dict[str, Any]:
         """Return every value that determines the answers as a flat mapping, such as {'teacher.model': 'gpt-4o-mini'}.
 
         Args:
-            seeds_digest: Digest of the seeds' content; replaces their path.
+            seeds_digest: Digest of the seeds' content; replaces their path. `Inputs.meaning` also has the documents'.
             prompts_digest: Digest of the prompts' wording; replaces the path of the prompt file.
             questions_digest: Digest of the evaluation sets' questions; '' if there are none.
 
@@ -286,6 +302,7 @@ class RunConfig(Section):
         values: dict[str, Any] = {
             "tokenizer": TOKENIZER_VERSION,
             "seeds": seeds_digest,
+            "documents": None,
             "strategy.prompts": prompts_digest,
             "filters.decontaminate": questions_digest,
         }

@@ -1,17 +1,29 @@
-"""Passages: the parts of documents that questions are asked about. Every package uses these values."""
+"""Passages: the parts of documents that questions are asked about, and quotes from them. Every package uses these."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-
-from .records import Quote
 
 _HYPHENS = "[-\u2010\u2011\u2012\u2013\u2212]"
 # A word as PDF files hold it may be broken at the end of a line: 'documen-\ntation'.
 _BREAK = r"(?:\u00ad|[-\u2010]\s*\n\s*)?"
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A passage that supports an answer: characters `start` to `end` of a document. page: counted from 1, or None."""
+
+    document: str
+    start: int
+    end: int
+    text: str
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,16 @@ def _folded(text: str) -> re.Pattern[str]:
         return _BREAK.join(_HYPHENS + r"\s*" if re.fullmatch(_HYPHENS, each) else re.escape(each) for each in letters)
 
     return re.compile(r"\s+".join(map(word, text.replace("\u00ad", "").split())))
+
+
+def passages_digest(passages: Sequence[Passage]) -> str | None:
+    """Return a hash of the passages' content, wherever their folder is: 32 hex digits. None without passages."""
+    if not passages:
+        return None
+    sha = hashlib.sha256()
+    for each in passages:
+        sha.update(json.dumps([each.id, each.text]).encode() + b"\n")
+    return sha.hexdigest()[:32]
 
 
 def holds(passage: Passage, quote: Quote) -> bool:

@@ -39,12 +39,25 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeOf:
+    """What a proposal was made from, by ids: demonstrations in order, facets, and passages of documents.
+
+    unit: which of the questions that the passages support.
+    """
+
+    demos: tuple[str, ...] = ()
+    facets: Mapping[str, str] = field(default_factory=dict, hash=False)
+    passages: tuple[str, ...] = ()
+    unit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """One complete request to a teacher; this value alone determines what is sent.
 
     Attributes:
         purpose: 'propose', 'answer', 'judge', or another step that the strategy names. Teachers have such roles.
-        demos, facets: What a proposal was made from: ids of the demonstrations in order, and facets. The run sets them.
+        made_of: What a proposal was made from; the run sets it.
         version: Hash of the wording that the prompt was rendered from.
         schema: JSON schema for the answer, or None for text.
         top_logprobs: Number of first-token alternatives to request, or None.
@@ -55,8 +68,7 @@ class Prompt:
     messages: tuple[Message, ...]
     sampling: Sampling
     endpoint: Endpoint = "chat"
-    demos: tuple[str, ...] = ()
-    facets: Mapping[str, str] = field(default_factory=dict, hash=False)
+    made_of: MadeOf = MadeOf()
     version: str = ""
     schema: Mapping[str, Any] | None = field(default=None, hash=False)
     top_logprobs: int | None = None

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from .documents import Quote
 from .prompts import Message
 from .tasks import Verdict
 
@@ -47,17 +48,6 @@ class Response:
     def mark(self) -> float | None:
         """The mean of the marks; None without any."""
         return fmean(self.marks.values()) if self.marks else None
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """A passage that supports an answer: characters `start` to `end` of a document. page: counted from 1, or None."""
-
-    document: str
-    start: int
-    end: int
-    text: str
-    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

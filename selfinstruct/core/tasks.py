@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .documents import Passage
+from .prompts import MadeOf
+
 
 def storable(text: str) -> str:
     """Replace lone surrogates and remove NUL characters, which JSON allows but SQLite and Parquet can't store."""
@@ -44,21 +47,13 @@ class SeedTask:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """Seeds added to a run with one generation; used in prompts and comparisons from `first_question` on."""
-
-    generation: int
-    first_question: int
-    tasks: tuple[SeedTask, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Candidate:
     """A task proposed by a teacher. Strategies that ask once per task also fill in input and output.
 
     truncated: whether the token limit cut the answer off inside this task.
     error: why this part of the answer is no task, as 'reason: detail', or None; the run stores it as a verdict.
-    key: the journal key of the proposal's answer; filled in after `Strategy.parse`.
+    key, material: the journal key of the proposal's answer, and what the proposal was made from; filled in after
+    `Strategy.parse`.
     """
 
     instruction: str
@@ -67,6 +62,7 @@ class Candidate:
     truncated: bool = False
     error: str | None = None
     key: str | None = field(default=None, compare=False)
+    material: Material | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +80,33 @@ class Material:
     """What a question is made from.
 
     demos: the demonstrations to show, in order. facets: what to ask for, by facet, such as {"topic": "tax law"}.
+    passages: the parts of documents to ask about. unit: which of the questions that the passages support, from 0.
     """
 
     demos: tuple[Demonstration, ...] = ()
     facets: Mapping[str, str] = field(default_factory=dict, hash=False)
+    passages: tuple[Passage, ...] = ()
+    unit: int = 0
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The ids of the demonstrations."""
         return tuple(demo.id for demo in self.demos)
+
+    @property
+    def made_of(self) -> MadeOf:
+        """The same by ids, as the journal keeps it."""
+        return MadeOf(self.ids, self.facets, tuple(each.id for each in self.passages), self.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What was added to a run with one generation: seeds and passages, which count from `first_question` on."""
+
+    generation: int
+    first_question: int
+    tasks: tuple[SeedTask, ...] = ()
+    passages: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

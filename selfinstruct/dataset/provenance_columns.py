@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..config.run_config import RunConfig
@@ -69,6 +69,11 @@ SCORES: dict[str, Any] = {
 SAMPLES: dict[str, Any] = {"sample": "int64", "samples": "int64"}
 """Additional columns if there are several answers to a prompt: the number of the chosen one, and how many there are."""
 
+EVIDENCE: dict[str, Any] = {
+    "evidence": [{"document": "string", "page": "int64", "start": "int64", "end": "int64", "text": "string"}]
+}
+"""Additional column if answers have evidence: where in which document it stands; see `Quote`."""
+
 _TYPES = {bool: "bool", int: "int64", float: "float64", str: "string"}
 
 
@@ -77,7 +82,8 @@ class ProvenanceColumns:
     """The columns of a run's rows: those of `PROVENANCE`, and others as far as the run has values for them.
 
     labels: the type of each label of the records, by its name. facets: the names of their facets. sampled: whether a
-    prompt has several answers. neighbours, judged: whether there are most similar tasks and a judge's marks.
+    prompt has several answers. neighbours, judged, evidence: whether there are most similar tasks, a judge's marks, and
+    passages that support answers.
     """
 
     neighbours: bool = False
@@ -85,27 +91,31 @@ class ProvenanceColumns:
     sampled: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     facets: tuple[str, ...] = ()
+    evidence: bool = False
 
     @classmethod
     def of(cls, config: RunConfig, records: Iterable[Record] = ()) -> ProvenanceColumns:
         """Return the columns for a run with this configuration and these records."""
         labels: dict[str, str] = {}
         facets: dict[str, None] = {}
+        evidence = False
         for record in records:
             for name, value in record.labels.items():
                 kind = _TYPES[type(value)]
                 labels[name] = kind if labels.get(name, kind) == kind else "string"
             facets |= dict.fromkeys(record.facets)
+            evidence = evidence or any(example.evidence for example in record.examples)
         sampled = config.answers is not None and config.answers.samples > 1
         judged = config.judge is not None and not config.judge.compare
-        return cls(config.neighbours > 0, judged, sampled, labels, tuple(facets))
+        return cls(config.neighbours > 0, judged, sampled, labels, tuple(facets), evidence)
 
     @property
     def features(self) -> dict[str, Any]:
         """Maps each column to the name of its `datasets.Value` type, in order."""
         facets = {f"facet_{name}": "string" for name in self.facets}
-        optional = (NEIGHBOURS if self.neighbours else {}) | (SAMPLES if self.sampled else {})
-        return {**self.labels, **PROVENANCE, **facets, **optional, **(SCORES if self.judged else {})}
+        optional = (EVIDENCE if self.evidence else {}) | (NEIGHBOURS if self.neighbours else {})
+        optional |= (SAMPLES if self.sampled else {}) | (SCORES if self.judged else {})
+        return {**self.labels, **PROVENANCE, **facets, **optional}
 
     def row(self, record: Record, example: Example, rows: int = 1, lineage: Lineage | None = None) -> RowDict:
         """Return the values for one row.
@@ -138,6 +148,8 @@ class ProvenanceColumns:
             "completion_tokens": share.completion_tokens if share else None,
             **{f"facet_{name}": record.facets.get(name) for name in self.facets},
         }
+        if self.evidence:
+            row["evidence"] = [asdict(quote) for quote in example.evidence]
         if self.neighbours:
             row["most_similar"] = [{"id": n.id, "score": n.score} for n in record.novelty.neighbours]
             row["mean_similarity"] = record.novelty.mean_similarity

@@ -13,17 +13,19 @@ from typing import Any
 from ..ask.prices import Price, prices_of
 from ..config.run_config import RunConfig
 from ..core.counted import counted
+from ..core.documents import Passage
 from ..core.errors import ConfigError
 from ..core.language_tags import language_name, primary
 from ..core.prompts import Asking
-from ..core.tasks import SeedTask
+from ..core.tasks import Arrival, SeedTask
 from ..dataset.linguistics import alike, most_frequent
 from ..filters import AnswerCheck, Checks, Filter, build_checks, rules_of, warnings_about
 from ..filters.evaluation_sets import EvaluationSets, load_sets
 from ..filters.judge import comparison_digest, rubric_digest
-from ..seeds.load import load_seeds, seeds_digest, unread_notes
+from ..journal.changes import Inputs
+from ..seeds.load import load_seeds, unread_notes
 from ..strategies.factory import build_strategy, factory_of, name_of, options_for
-from ..strategies.material import build_source
+from ..strategies.material import View, build_source, demonstration
 from ..strategies.protocol import Strategy, purposes_of
 from ..teachers import asked_together, askings_of, check_roles, find_kind
 from ..teachers.counting import bound_of
@@ -35,7 +37,8 @@ from .dialogue import dialogue_digest
 class Assembly:
     """The parts of one configuration.
 
-    config: with the name of a strategy that was passed in as an object. seeds: all seed tasks, in file order.
+    config: with the name of a strategy that was passed in as an object. seeds, passages: what questions are made from,
+    in the order of the files.
     sets: the evaluation sets to keep out. askings: how each teacher is asked, by its name. own: the caller's teachers
     by name, empty for the configured ones. prices: USD per token of each teacher, None where unknown.
     build: makes the strategy of any generation.
@@ -43,6 +46,7 @@ class Assembly:
 
     config: RunConfig
     seeds: list[SeedTask]
+    passages: list[Passage]
     sets: EvaluationSets
     askings: Mapping[str, Asking]
     own: Mapping[str, Any]
@@ -60,7 +64,18 @@ class Assembly:
             wording += f", judge {(comparison_digest if judge.compare else rubric_digest)(language)}"
         if answers is not None and answers.turns > 1:
             wording += f", dialogue {dialogue_digest(language)}"
-        return self.config.meaning(seeds_digest(self.seeds), wording, self.sets.digest)
+        return self.config.meaning("", wording, self.sets.digest) | self.inputs.meaning
+
+    @property
+    def inputs(self) -> Inputs:
+        """Everything that questions are made from."""
+        return Inputs(self.seeds, self.passages)
+
+    @property
+    def view(self) -> View:
+        """What the first question sees."""
+        arrival = Arrival(1, 0, tuple(self.seeds), tuple(self.passages))
+        return View([demonstration(seed) for seed in self.seeds], (), (arrival,))
 
     @property
     def language_warnings(self) -> list[str]:
@@ -102,6 +117,7 @@ def assemble(
     Raises:
         ConfigError: A wrong name, price, or language, or a plug-in that can't be built.
         SeedError: Seeds that can't be read.
+        UsageError: Documents that can't be read, or none in which a passage was found.
     """
     if not isinstance(config, RunConfig):
         raise ConfigError("config: pass a RunConfig; RunConfig.load reads a file, RunConfig.parse a mapping")
@@ -128,7 +144,8 @@ def assemble(
     build_source(config, built)  # raises
     build_checks(config)  # before a large evaluation set is read
 
-    seeds = load_seeds(config.seed_sources)
+    seeds = load_seeds(config.seed_sources) if config.seed_sources else []
+    passages = load_passages(config.document_sources) if config.document_sources else []
     rules = rules_of(config)
     sets = load_sets(rules.decontaminate, rules.eval_columns)
     checks = build_checks(config, sets)
@@ -136,7 +153,11 @@ def assemble(
         further: list[Any] = [each for each in filters if hasattr(each, "check_answer")]
         instructions: list[Any] = [each for each in filters if hasattr(each, "check")]
         checks = replace(checks, instructions=instructions, answers=[*checks.answers, *further])
-    return Assembly(config, seeds, sets, askings, own, prices, build, built, checks)
+    return Assembly(config, seeds, passages, sets, askings, own, prices, build, built, checks)
+
+
+def load_passages(sources: Sequence[str]) -> list[Passage]:
+    raise ConfigError("documents: can't be read yet")
 
 
 def own_teachers(given: Any, config: RunConfig) -> dict[str, Any]:

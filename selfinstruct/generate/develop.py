@@ -10,10 +10,11 @@ from typing import TypeVar
 
 from ..ask.asker import Asker
 from ..ask.slots import AskClosed
+from ..core.documents import Passage, holds
 from ..core.errors import ConfigError
 from ..core.prompts import Ask, Completion, Message, Prompt
 from ..core.records import Development, Example, Label, Origin, Record, Response
-from ..core.tasks import storable
+from ..core.tasks import PASS, Verdict, storable
 from ..journal.answer_values import Answer
 from ..journal.journal import Journal
 from ..strategies.protocol import developed
@@ -52,13 +53,19 @@ class Developer:
         else:
             author = self._author(admitted, development, asked.answers)
             models = _models(admitted.answer, answers)
-            examples = [self._prepared(example, author, models) for example in development.examples]
+            passages = candidate.material.passages if candidate.material else ()
+            unproven = [_unproven(example, passages) for example in development.examples]
+            examples = [
+                self._prepared(example, author, models)
+                for example, verdict in zip(development.examples, unproven, strict=True)
+                if verdict.ok
+            ]
             responders = self._generations.responders(self._pool.checks)
             place = f"{admitted.question}:{admitted.index}"
             settle = [partial(each.settle, candidate, examples, development.truncated, place) for each in responders]
             further = [(way, room) for room in rooms for way in settle]
             settled, asked = await self._ask_once(further, evidence)
-            kept, rejections = settled.kept, settled.refused
+            kept, rejections = settled.kept, [*(verdict for verdict in unproven if not verdict.ok), *settled.refused]
             labels |= settled.labels
             # The order of concurrent questions is a matter of timing, so they are sorted.
             keys = [*keys, *(sorted(asked.keys) if responders[-1].asks_at_once else asked.keys)]
@@ -157,10 +164,10 @@ class Developer:
                 strategy=self._generations.of(proposal).name,
                 teacher=_model_of(proposal),
                 version=proposal.version,
-                demos=proposal.demos,
+                demos=(*proposal.made_of.demos, *proposal.made_of.passages),
             ),
             novelty=admitted.novelty,
-            facets=proposal.facets,
+            facets=proposal.made_of.facets,
             labels=labels,
         )
 
@@ -200,6 +207,14 @@ class Asked:
         if answer is None:
             raise AskClosed
         return answer, self._evidence.read(answer)
+
+
+def _unproven(example: Example, passages: Sequence[Passage]) -> Verdict:
+    """Return an objection to an example whose evidence does not stand where it says in the passages that were shown."""
+    for quote in example.evidence:
+        if not any(holds(passage, quote) for passage in passages):
+            return Verdict("evidence_not_found", f"{quote.document}:{quote.start}-{quote.end}: {quote.text[:80]}")
+    return PASS
 
 
 def _models(proposal: Answer, answers: Mapping[str, Answer]) -> dict[str, str]:

@@ -17,10 +17,10 @@ from ..core.prompts import Asking, Prompt, Usage
 from ..core.records import Example, Response
 from ..filters.judge import Judge, PairwiseJudge
 from ..journal.status import Status
-from ..strategies.material import View, build_source, demonstration
+from ..strategies.material import build_source
 from ..strategies.protocol import preview_prompts, task_tokens
 from .assembly import Assembly
-from .rehearsal import rehearse
+from .rehearsal import rehearse, sample_tasks
 from .respond import Responder
 
 ACCEPTED = 0.6
@@ -114,26 +114,31 @@ def _cost(config: RunConfig, purpose: str, usage: Usage) -> float | None:
 
 def _expected(parts: Assembly, records: int) -> Iterator[tuple[str, int, Usage]]:
     """Yield (purpose, requests, usage) for so many records, from sample prompts."""
-    config, seeds, strategy = parts.config, parts.seeds, parts.strategy
+    config, strategy = parts.config, parts.strategy
     # Development: rehearse the first tasks. Only that tells how many answers are sampled again, and how many tasks are
     # lost. A judge that reads each answer once needs no rehearsal.
     judge = _judge_of(config) if config.answers is not None else None
     responder = Responder(config, parts.checks, Asking(), judge)
-    chosen = seeds[: REHEARSED if config.answers is None else REHEARSED_WITH_ANSWERS]
-    rehearsals = [rehearse(strategy, seed, responder) for seed in chosen]
-    kept = len(chosen) if config.answers is None else max(1, sum(each.kept for each in rehearsals))
+    tasks = sample_tasks(parts, REHEARSED if config.answers is None else REHEARSED_WITH_ANSWERS)
+    rehearsals = [rehearse(strategy, task, place, responder) for place, task in tasks.items()]
+    developed = max(1, len(tasks))
+    kept = developed if config.answers is None else max(1, sum(each.kept for each in rehearsals))
 
     # Proposals: the mean length of ten prompts, and as many questions as the accepted share requires.
-    source, view = build_source(config, strategy), View([demonstration(seed) for seed in seeds], ())
-    samples = [strategy.propose(source.draw(number, view)) for number in range(10)]
-    questions = math.ceil(records * len(chosen) / kept / (strategy.tasks_per_question * ACCEPTED))
+    source = build_source(config, strategy)
+    drawn = [material for number in range(10) if (material := source.draw(number, parts.view)) is not None]
+    if not drawn:
+        return
+    samples = [strategy.propose(material) for material in drawn]
+    questions = math.ceil(records * developed / kept / (strategy.tasks_per_question * ACCEPTED))
     written = strategy.tasks_per_question * task_tokens(strategy)
     limit = samples[0].sampling.max_tokens or written
     prompt_tokens = questions * sum(map(tokens_of, samples)) // len(samples)
     yield "propose", questions, Usage(prompt_tokens, questions * min(written, limit))
 
     # The requests of the rehearsal, per record.
-    instruction = max(seeds[: len(seeds) // 2 + 1], key=lambda seed: len(seed.instruction)).instruction
+    texts = [seed.instruction for seed in parts.seeds] or [task.instruction for task in tasks.values()] or [""]
+    instruction = max(texts[: len(texts) // 2 + 1], key=len)
     answer_tokens = {each.prompt.purpose: each.answer_tokens for each in preview_prompts(strategy, instruction)}
     rehearsed = [sent for each in rehearsals for sent in each.sent]
     per_record = records / kept
@@ -146,8 +151,8 @@ def _expected(parts: Assembly, records: int) -> Iterator[tuple[str, int, Usage]]
 
     # The judge reads every answer once.
     if config.judge is not None and config.answers is None:
-        example = Example.of(seeds[0].instruction, "", Response("x" * 4 * TOKENS_AN_ANSWER))
-        sample = Judge(config, by_schema=False).prompt(seeds[0].instruction, example)
+        example = Example.of(texts[0], "", Response("x" * 4 * TOKENS_AN_ANSWER))
+        sample = Judge(config, by_schema=False).prompt(texts[0], example)
         yield "judge", records, Usage(records * tokens_of(sample), records * TOKENS_A_JUDGEMENT)
 
 

@@ -48,15 +48,14 @@ def check(
     config = parts.config
     folder = Path(config.run_dir)
     past = Run(folder).status() if has_journal(folder) else None
-    aim, new_seeds = foresee_start(config, parts.seeds)
+    aim, changed = foresee_start(config, parts.inputs)
 
     # A target of +500 counts from what is there; a plain target from the records that would be kept.
     there = 0 if past is None else past.records if aim.more is not None else past.records_free
     expected = estimate(parts, past, records=aim.target - there)
     usage, cost_usd = expected.usage, expected.cost_usd
-    classes = sum(bool(seed.is_classification) for seed in parts.seeds)
     rows = {
-        "seeds": f"{len(parts.seeds):,} tasks, {classes:,} of them classifications{new_seeds}",
+        **_inputs(parts, changed),
         "strategy": f"{parts.strategy.name}, prompts {parts.strategy.digest}",
         **({"teacher": f"{', '.join(parts.own)} (passed in)"} if parts.own else _teachers(config)),
         **describe_filters(config, parts.sets, parts.checks),
@@ -95,6 +94,18 @@ def _notes(parts: Assembly, cost_usd: float | None) -> tuple[str, ...]:
         if each.missing_key is not None and not parts.own:
             notes.append(f"note: ${each.missing_key} is not set; `generate` needs the key in it")
     return tuple(dict.fromkeys([*notes, *clear_text_warnings(config)]))
+
+
+def _inputs(parts: Assembly, changed: str) -> dict[str, str]:
+    """What questions are made from, and how that differs from the run's. changed: '; 3 new seeds: ...'."""
+    rows, kinds = {}, sum(bool(seed.is_classification) for seed in parts.seeds)
+    if parts.seeds:
+        rows["seeds"] = f"{len(parts.seeds):,} tasks, {kinds:,} of them classifications"
+    if parts.passages:
+        documents = len({each.document for each in parts.passages})
+        rows["documents"] = f"{counted(documents, 'document')}, {counted(len(parts.passages), 'passage')}"
+    last = next(reversed(rows))
+    return rows | {last: rows[last] + changed}
 
 
 def _teachers(config: RunConfig) -> dict[str, str]:

@@ -18,6 +18,7 @@ from ..config.run_config import RunConfig, digest_of
 from ..core.errors import ConfigError, UsageError
 from ..core.tasks import Verdict
 from ..filters.judge import Agreement, GoldenPair, Judge, agreement, rubric_digest
+from ..journal.changes import Inputs
 from ..journal.folder import open_run
 from ..journal.status import Outcome, note_outcome
 from ..strategies import build_strategy
@@ -71,7 +72,7 @@ async def _marks(
     askings = askings_of(config, own)
 
     # Ask about all answers at once. A question that can't be sent any more raises AskClosed; the others still arrive.
-    with open_run(config, meaning, ()) as opened:
+    with open_run(config, meaning, Inputs()) as opened:
         asker, _ = make_asker(config, opened.journal, teachers, prices)
         generations = Generations(opened.configs, build_strategy, askings)
         async with contextlib.AsyncExitStack() as stack:

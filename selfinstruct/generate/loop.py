@@ -87,7 +87,7 @@ class Loop:
             # First the replay, then the same with open teachers, if there is anything left to do.
             await self._generations.prepare(self._asker, self._journal)
             await self._advance()
-            if not self._met() and await self._open():
+            if not self._met() and self._may_get_further() and await self._open():
                 await self._generations.prepare(self._asker, self._journal)
                 await self._advance()
         finally:
@@ -135,6 +135,11 @@ class Loop:
             self._asker.close(reason_of(error), str(error), error)
         self._next_developed = self._promising = self._unanswered = 0
         return self._asker.asks
+
+    def _may_get_further(self) -> bool:
+        """Whether there is a question to ask, or a task to develop."""
+        self._proposals.look_ahead()
+        return self._proposals.exhausted is None or not all(task.resolved for task in self._pool.admitted)
 
     def _met(self) -> bool:
         """Whether the first `target` records are finished, and every task before them is resolved.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..config.plugins import check_returned
@@ -19,7 +20,7 @@ from ..filters import Checks, verdict_of
 from ..journal.answer_values import Answer
 from ..journal.folder import OpenRun
 from ..novelty import NoveltyIndex
-from ..strategies.material import View, demonstration
+from ..strategies.material import Drawn, View, demonstration
 from ..strategies.protocol import Strategy
 from .reasoning_evidence import NOTHING, Evidence
 
@@ -73,10 +74,12 @@ class Pool:
         # The last start's admissions save the search for nearest texts; only the same program finds the same ones.
         ledger = opened.journal.ledger
         self._before = ledger.admissions() if ledger.trusted else iter(())
-        self._coming = list(opened.arrivals)
+        self._arrivals, self._coming = opened.arrivals, list(opened.arrivals)
+        self._passages = {each.id: each for arrival in opened.arrivals for each in arrival.passages}
         self._arrive(0)
         self._shown: list[Demonstration] = []
         self._sizes: list[int] = []
+        self._drawn: list[Drawn] = []
         self._by_id = {seed.id: seed for seed in self._seeds}
 
     @property
@@ -84,18 +87,24 @@ class Pool:
         """How many questions were consumed; also the number of the next one."""
         return len(self._sizes)
 
-    def seen_by(self, question: int, lookahead: int) -> View:
+    def seen_by(self, question: int, lookahead: int, asked: Sequence[Mapping[str, str]] = ()) -> View:
         """Return what `question` may be made from.
 
         That is the seeds of its generation and of earlier ones, and the tasks as of `lookahead` questions before.
+        asked: the facets of all questions before it.
         """
         there, before = bisect_right(self._from, question), question - lookahead
         seeds = self._seeds if there == len(self._seeds) else self._seeds[:there]
-        return View(seeds, self._shown[: self._sizes[before]] if before >= 0 else ())
+        drawn = self._drawn[: before + 1] if before >= 0 else []
+        drawn = [*drawn, *(Drawn(facets) for facets in asked[len(drawn) : question])]
+        return View(seeds, self._shown[: self._sizes[before]] if before >= 0 else (), self._arrivals, drawn)
 
     def material(self, answer: Answer) -> Material:
-        """Return the material of an answered question. A text that is gone from the seeds is empty."""
-        return Material(tuple(self._by_id.get(id) or Demonstration(id, "") for id in answer.demos), answer.facets)
+        """Return the material of an answered question. The text of a seed that is gone is empty."""
+        made_of = answer.made_of
+        demos = tuple(self._by_id.get(id) or Demonstration(id, "") for id in made_of.demos)
+        passages = tuple(self._passages[id] for id in made_of.passages if id in self._passages)
+        return Material(demos, made_of.facets, passages, made_of.unit)
 
     def _arrive(self, question: int) -> None:
         """Add the seeds that count from `question`."""
@@ -134,10 +143,13 @@ class Pool:
         before = len(self.admitted)
         # An error or an unreadable answer is one rejection; otherwise each task gets its verdict.
         completion = answer.completion
+        material = self.material(answer)
         if completion.error is not None:
             self.refuse(question, -1, "answer", "", as_verdict(completion.error))
+        elif len(material.passages) < len(answer.made_of.passages):
+            gone = next(id for id in answer.made_of.passages if id not in self._passages)
+            self.refuse(question, -1, "answer", "", Verdict("passage_gone", gone))
         else:
-            material = self.material(answer)
             parsed = check_returned(strategy.parse(completion, material), list, strategy, "parse")
             found = [check_returned(each, Candidate, strategy, "parse") for each in parsed]
             candidates = [candidate for candidate in found if candidate.error is None]
@@ -151,10 +163,12 @@ class Pool:
             for part, error in enumerate(lost):
                 self.refuse(question, -1, "reading", "", as_verdict(error), part)
             for index, candidate in enumerate(candidates[:most]):
-                self._judge(question, index, self.checks.prepared(_stored(candidate, completion.key)), answer, evidence)
+                prepared = self.checks.prepared(_stored(candidate, completion.key, material))
+                self._judge(question, index, prepared, answer, evidence)
 
         # Later questions may see what this one admitted; see `seen_by`.
         self._sizes.append(len(self._shown))
+        self._drawn.append(Drawn(answer.made_of.facets, len(self.admitted) - before))
         if not completion.failed:
             self.answered.append((question, before))
 
@@ -208,11 +222,12 @@ class Pool:
         return self._index.nearest(text)
 
 
-def _stored(candidate: Candidate, key: str | None) -> Candidate:
-    """Name the answer that a candidate comes from, and remove characters that JSON can spell but no file can keep."""
+def _stored(candidate: Candidate, key: str | None, material: Material) -> Candidate:
+    """Say what a candidate comes from, and remove characters that JSON can spell but no file can keep."""
     return replace(
         candidate,
         key=key,
+        material=material,
         instruction=storable(candidate.instruction),
         input=None if candidate.input is None else storable(candidate.input),
         output=None if candidate.output is None else storable(candidate.output),

@@ -7,11 +7,12 @@ from typing import Any
 
 from ..config.run_config import RunConfig
 from ..core.prompts import Asking, Prompt
+from ..core.tasks import Candidate
 from ..filters import AnswerCheck, Filter
-from ..strategies.material import View, build_source, demonstration
+from ..strategies.material import build_source
 from ..strategies.protocol import preview_prompts
 from .assembly import assemble
-from .rehearsal import rehearse
+from .rehearsal import rehearse, sample_tasks
 from .respond import Responder
 
 
@@ -29,10 +30,12 @@ def preview(
     """
     parts = assemble(config, teacher=teacher, strategy=strategy, filters=filters)
     made = parts.strategy
-    source, view = build_source(parts.config, made), View([demonstration(seed) for seed in parts.seeds], ())
-    proposals = [(f"proposal {number}", made.propose(source.draw(number, view))) for number in range(count)]
+    source = build_source(parts.config, made)
+    drawn = [source.draw(number, parts.view) for number in range(count)]
+    proposals = [(f"proposal {n}", made.propose(material)) for n, material in enumerate(drawn) if material is not None]
     responder = Responder(parts.config, parts.checks, Asking())
-    # A strategy that declares no examples is rehearsed on the first seed.
-    declared = [(each.title, each.prompt) for each in preview_prompts(made, parts.seeds[0].instruction)]
-    sent = [] if declared else rehearse(made, parts.seeds[0], responder).sent
+    # A strategy that declares no examples is rehearsed on the first task.
+    [(place, task), *_] = [*sample_tasks(parts, 1).items(), ("", Candidate(""))]
+    declared = [(each.title, each.prompt) for each in preview_prompts(made, task.instruction)]
+    sent = [] if declared or not place else rehearse(made, task, place, responder).sent
     return proposals + declared + [(prompt.purpose, prompt) for prompt, _ in sent]

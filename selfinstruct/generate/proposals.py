@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..ask.asker import Asker
@@ -49,12 +49,21 @@ class Proposals:
         self._answers: dict[int, asyncio.Task[Answer] | Answer] = {}
         self._next_question = 0
         self._needed = 0  # questions to ask because an earlier answer can't be read without them
+        self._facets: list[Mapping[str, str]] = []  # of each question so far
+        self._all_asked = False  # whether the source has nothing left
         self._evidence: list[Evidence] = []  # after each consumed question
         self.stuck = False
 
     @property
     def exhausted(self) -> str | None:
+        if self._all_asked and self._pool.consumed == self._next_question:
+            return "everything that there is to ask about has been asked"
         return self._watch.exhausted
+
+    def look_ahead(self) -> None:
+        """Find out whether there is a next question, before a teacher is started for it."""
+        if self._asker.recall(f"p:{self._next_question}") is None:
+            self._all_asked = self._draw(self._next_question) is None
 
     @property
     def head(self) -> asyncio.Task[Answer] | Answer | None:
@@ -83,20 +92,28 @@ class Proposals:
             answer = self._asker.recall(f"p:{number}")
             if answer is not None:
                 self._answers[number] = answer
+                self._facets.append(answer.made_of.facets)
             elif not self._asker.asks:
                 return False
+            elif (material := self._draw(number)) is None:
+                self._all_asked = True
+                return False
             else:
-                self._answers[number] = self._ask(number)
+                self._answers[number] = self._ask(number, material)
+                self._facets.append(material.facets)
             self._next_question += 1
         return True
 
-    def _ask(self, number: int) -> asyncio.Task[Answer]:
+    def _draw(self, number: int) -> Material | None:
         # The material depends on the number and on the pool `lookahead` questions before, never on timing.
-        strategy, source = self._generations.current, self._generations.source
-        material = source.draw(number, self._pool.seen_by(number, self._config.lookahead))
-        material = check_returned(material, Material, source, "draw")
+        source = self._generations.source
+        material = source.draw(number, self._pool.seen_by(number, self._config.lookahead, self._facets))
+        return None if material is None else check_returned(material, Material, source, "draw")
+
+    def _ask(self, number: int, material: Material) -> asyncio.Task[Answer]:
+        strategy = self._generations.current
         prompt = check_returned(strategy.propose(material), Prompt, strategy, "propose")
-        prompt = replace(prompt, demos=material.ids, facets=material.facets)
+        prompt = replace(prompt, made_of=material.made_of)
         room = self._generations.rooms_since(1, self._known(number - self._config.lookahead))[-1]
         prompt = with_room(prompt, room(prompt))
         task = asyncio.create_task(self._asker.ask(f"p:{number}", prompt, question=number))

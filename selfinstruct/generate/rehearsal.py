@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 
 from ..core.event_loop import run_to_end
 from ..core.prompts import Completion, Prompt
-from ..core.tasks import Candidate, SeedTask
+from ..core.tasks import Candidate
+from ..strategies.material import build_source
 from ..strategies.protocol import Strategy, developed
 from ..teachers.fake.teacher import FakeTeacher
+from .assembly import Assembly
 from .respond import Responder
 
 
@@ -26,8 +28,25 @@ class Rehearsal:
     kept: bool = False
 
 
-def rehearse(strategy: Strategy, seed: SeedTask, responder: Responder) -> Rehearsal:
-    """Develop a seed task with the fake teacher. Sends nothing.
+def sample_tasks(parts: Assembly, count: int) -> dict[str, Candidate]:
+    """Return tasks to rehearse, by a name: the first seed tasks, or without seeds what the fake teacher proposes."""
+    if parts.seeds:
+        firsts = [(seed, seed.instances[0]) for seed in parts.seeds[:count]]
+        return {seed.id: Candidate(seed.instruction, first.input, first.output) for seed, first in firsts}
+    found = dict[str, Candidate]()
+    source, strategy, teacher = build_source(parts.config, parts.strategy), parts.strategy, FakeTeacher()
+    for number in range(count):
+        material = source.draw(number, parts.view)
+        if material is None:
+            break
+        completion = run_to_end(teacher.complete(strategy.propose(material)))
+        tasks = [each for each in strategy.parse(completion, material) if each.error is None]
+        found |= {f"{number}:{index}": replace(each, material=material) for index, each in enumerate(tasks)}
+    return found
+
+
+def rehearse(strategy: Strategy, candidate: Candidate, place: str, responder: Responder) -> Rehearsal:
+    """Develop a task with the fake teacher. Sends nothing. place: as in `Responder.settle`.
 
     Raises what the strategy raises: a defect of the caller's code shows here, before a run.
     """
@@ -40,11 +59,9 @@ def rehearse(strategy: Strategy, seed: SeedTask, responder: Responder) -> Rehear
         return completion
 
     async def develop() -> None:
-        first = seed.instances[0]
-        candidate = Candidate(seed.instruction, first.input, first.output)
         development = await developed(strategy, candidate, ask)
         if development.error is None:
-            settled = await responder.settle(candidate, development.examples, development.truncated, seed.id, ask)
+            settled = await responder.settle(candidate, development.examples, development.truncated, place, ask)
             rehearsal.kept = bool(settled.kept)
 
     run_to_end(develop())

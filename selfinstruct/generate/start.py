@@ -116,7 +116,7 @@ async def arun(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
     teachers = _teachers(parts, options)
     source = Path(fork_of) if fork_of else None
     new_generation = options.get("new_generation", False)
-    with open_run(config, parts.meaning, parts.seeds, source, new_generation=new_generation) as opened:
+    with open_run(config, parts.meaning, parts.inputs, source, new_generation=new_generation) as opened:
         for line in opened.messages:
             _log.warning("selfinstruct: %s", line)
         opened.journal.history.note_start(__version__, None if parts.own else hosts_of(config), parts.checks.names)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ..core.prompts import Completion, Usage
+from ..core.prompts import Completion, MadeOf, Usage
 from ..core.reasoning import begins_inside, split_reasoning
 
 
@@ -15,19 +15,18 @@ from ..core.reasoning import begins_inside, split_reasoning
 class Answer:
     """An answered question.
 
-    completion: what the teacher returned, with the reasoning separated from the text. demos, facets: what the question
-    was made from, see `Prompt`. version: the hash of the prompt's wording. generation: the number of the generation
+    completion: what the teacher returned, with the reasoning separated from the text. made_of: what the question was
+    made from. version: the hash of the prompt's wording. generation: the number of the generation
     that asked the question. teacher: the name of the teacher that answered. begins_inside: whether the text closed
     reasoning that it did not open, because the chat template opens it.
     """
 
     completion: Completion
-    demos: tuple[str, ...]
+    made_of: MadeOf
     version: str
     generation: int = 1
     teacher: str = ""
     begins_inside: bool = False
-    facets: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +66,32 @@ class Totals:
     assumed: int = 0
 
 
-def read_material(stored: str) -> tuple[tuple[str, ...], Mapping[str, str]]:
-    """Return the ids of the demonstrations, and the facets, from the column `demos`."""
+def written(made_of: MadeOf) -> str:
+    """Return what the column `demos` holds: the ids of the demonstrations, then objects with the rest, if there is any.
+
+    ["seed_1", "ab12-0-3", {"topic": "law"}, {"passages": ["guide.md:120-980"], "unit": 3}]
+    """
+    about = {"passages": made_of.passages, "unit": made_of.unit} if made_of.passages else {}
+    facets = dict(made_of.facets)
+    return json.dumps([*made_of.demos, *([facets] if facets or about else []), *([about] if about else [])])
+
+
+def read_back(stored: str) -> MadeOf:
+    """Return what `written` wrote."""
     values = json.loads(stored)
-    facets = values.pop() if values and isinstance(values[-1], dict) else {}
-    return tuple(values), facets
+    demos = tuple(each for each in values if isinstance(each, str))
+    facets, about = [*values[len(demos) :], {}, {}][:2]
+    return MadeOf(demos, facets, tuple(about.get("passages", ())), about.get("unit", 0))
 
 
-def answer_of(
-    stored: Completion,
-    material: tuple[tuple[str, ...], Mapping[str, str]],
-    version: str,
-    generation: int,
-    teacher: str,
-) -> Answer:
+def answer_of(stored: Completion, made_of: MadeOf, version: str, generation: int, teacher: str) -> Answer:
     """The answer as its readers get it: the row keeps the text as it came, with any reasoning in it."""
-    demos, facets = material
     reasoning, text = split_reasoning(stored.text)
     if text == stored.text:
-        return Answer(stored, demos, version, generation, teacher, facets=facets)
+        return Answer(stored, made_of, version, generation, teacher)
     every = "\n".join(part for part in (stored.reasoning, reasoning) if part)
     completion = replace(stored, text=text, reasoning=every)
-    return Answer(completion, demos, version, generation, teacher, begins_inside(stored.text), facets)
+    return Answer(completion, made_of, version, generation, teacher, begins_inside(stored.text))
 
 
 def aside(key: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ..core.prompts import BatchJob, Message, Prompt, Question, Sampling
+from ..core.prompts import BatchJob, MadeOf, Message, Prompt, Question, Sampling
 from .store import Statement, Store
 
 TABLES = (
@@ -107,13 +107,13 @@ class Jobs:
 
 def _prompt(values: dict[str, Any]) -> Prompt:
     """Build a prompt from the values that `asdict` and JSON return: lists become tuples again."""
-    sampling = values["sampling"]
+    sampling, made_of = values["sampling"], values["made_of"]
     stop = sampling["stop"]
     return Prompt(
         **values
         | {
             "messages": tuple(Message(**message) for message in values["messages"]),
             "sampling": Sampling(**sampling | {"stop": None if stop is None else tuple(stop)}),
-            "demos": tuple(values["demos"]),
+            "made_of": MadeOf(**made_of | {name: tuple(made_of[name]) for name in ("demos", "passages")}),
         }
     )

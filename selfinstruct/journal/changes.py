@@ -1,21 +1,22 @@
 """What a start would change in its run, and whether it may.
 
-New seeds begin a generation automatically. Another teacher, other prompts or other sampling begin one on request.
-Everything else needs a new run: removed or edited seeds, and settings that existing tasks would be judged by again
-(filters, similarity, the judge).
+New seeds and documents begin a generation automatically. Another teacher, other prompts or other sampling begin one on
+request. Everything else needs a new run: removed or edited seeds and documents, and settings that existing tasks would
+be judged by again (filters, similarity, the judge).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..config.fields import MayChange
 from ..config.run_config import default_of, digest_of, may_change
 from ..core.counted import counted
+from ..core.documents import Passage, passages_digest
 from ..core.errors import ConfigChanged, UsageError
 from ..core.tasks import SeedTask
 from ..seeds.load import SeedChange, compare_seeds, seeds_digest
@@ -26,18 +27,78 @@ _MOST_IDS = 5
 
 
 @dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the questions of a run are made from: seeds, and passages of documents."""
+
+    seeds: Sequence[SeedTask] = ()
+    passages: Sequence[Passage] = ()
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """The hashes of the content, which are part of what the configuration means."""
+        return {"seeds": seeds_digest(self.seeds), "documents": passages_digest(self.passages)}
+
+
+@dataclass(frozen=True, slots=True)
+class InputChange:
+    """The difference between the given inputs and those of a run.
+
+    given: those of the run that are still given, in the run's order, then the new ones. added: the new ones. seeds: how
+    the seeds differ. gone, edited: documents that are no longer there, and those whose text has changed.
+    """
+
+    given: Inputs
+    added: Inputs
+    seeds: SeedChange
+    gone: Sequence[str]
+    edited: Sequence[str]
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether everything that the run was made from is still there."""
+        return not (self.seeds.removed or self.seeds.edited or self.gone or self.edited)
+
+    @property
+    def kinds(self) -> list[tuple[str, str, Sequence[str]]]:
+        """What has changed besides additions: ('seeds', 'gone', their ids), for each kind that has any."""
+        found = [("seeds", "gone", self.seeds.removed), ("seeds", "edited", self.seeds.edited)]
+        return [
+            each for each in [*found, ("documents", "gone", self.gone), ("documents", "edited", self.edited)] if each[2]
+        ]
+
+
+def compare_inputs(known: Inputs, now: Inputs) -> InputChange:
+    """Return how the given seeds and passages differ from those that a run knows."""
+    seeds = compare_seeds(known.seeds, now.seeds)
+    there = {(each.id, each.text) for each in now.passages}
+    had = {(each.id, each.text) for each in known.passages}
+    kept = [each for each in known.passages if (each.id, each.text) in there]
+    new = [each for each in now.passages if (each.id, each.text) not in had]
+    # Another text of a known document would give questions that contradict those that were asked.
+    before, after = ({each.document for each in inputs.passages} for inputs in (known, now))
+    changed = {each.document for each in [*known.passages, *new] if each not in kept} & before
+    return InputChange(
+        given=Inputs(seeds.tasks, [*kept, *new]),
+        added=Inputs(seeds.added, new),
+        seeds=seeds,
+        gone=sorted(changed - after),
+        edited=sorted(changed & after),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What a start changes in its run.
 
-    meaning: the values of the configuration that decide what the answers are. added: the new seeds. begins: whether a
-    generation begins. replace_seeds: whether the new seeds replace the run's seeds. messages: what to tell the user,
-    one line each.
+    meaning: the values of the configuration that decide what the answers are. added: the new seeds and passages.
+    begins: whether a generation begins. replaces: whether what is added replaces the run's seeds and passages.
+    messages: what to tell the user, one line each.
     """
 
     meaning: dict[str, Any]
-    added: list[SeedTask] = field(default_factory=list)
+    added: Inputs = Inputs()
     begins: bool = True
-    replace_seeds: bool = False
+    replaces: bool = False
     messages: tuple[str, ...] = ()
 
     @property
@@ -46,16 +107,20 @@ class Change:
         return digest_of(self.meaning)
 
 
-def change_of(
-    path: Path, journal: Journal, meaning: dict[str, Any], seeds: Sequence[SeedTask], *, new_generation: bool
-) -> Change:
+def known_inputs(journal: Journal) -> Inputs:
+    """Return what the questions of a run are made from so far."""
+    arrivals = journal.arrivals.all()
+    return Inputs([task for each in arrivals for task in each.tasks], [p for each in arrivals for p in each.passages])
+
+
+def change_of(path: Path, journal: Journal, meaning: dict[str, Any], inputs: Inputs, *, new_generation: bool) -> Change:
     """Return what a start changes in an existing run.
 
     Args:
         path: The run's folder.
         journal: The run's journal.
         meaning: The values of the new configuration that decide what the answers are.
-        seeds: All seeds of the new configuration.
+        inputs: All seeds and passages of the new configuration.
         new_generation: Whether another teacher, other prompts or other sampling may begin a generation.
 
     Raises:
@@ -64,67 +129,79 @@ def change_of(
     """
     generations = journal.history.generations()
     if not generations:
-        return Change(meaning, list(seeds))
+        return Change(meaning, inputs)
 
     # What differs from the newest generation, and whether that may begin a generation.
-    last, messages, seed_change = generations[-1], list[str](), compare_seeds(journal.arrivals.known(), seeds)
-    meaning = meaning | {"seeds": seeds_digest(seed_change.tasks)}
+    last, messages, change = generations[-1], list[str](), compare_inputs(known_inputs(journal), inputs)
+    meaning = meaning | change.given.meaning
     before = {key: default_of(key) for key in meaning} | last.meaning  # the run may be older than a key
     changed = [key for key in sorted(before.keys() | meaning.keys()) if before.get(key) != meaning.get(key)]
-    only_seeds = set(changed) <= {"seeds"}
-    possible = all(may_change(key) is MayChange.WITH_A_GENERATION for key in changed)
-    possible = possible and not (seed_change.removed or seed_change.edited)
-    if not possible or not (only_seeds or new_generation):
-        raise _config_changed(path, _differences(changed, before, meaning, seed_change), seed_change, possible)
+    only_inputs = set(changed) <= {"seeds", "documents"}
+    possible = change.keeps_all and all(may_change(key) is MayChange.WITH_A_GENERATION for key in changed)
+    if not possible or not (only_inputs or new_generation):
+        raise _config_changed(path, _differences(changed, before, meaning, change), change, possible)
 
-    # Open batch jobs can only be collected with the configuration that made them; new seeds don't affect that.
+    # Open batch jobs can only be collected with the configuration that made them; new inputs don't affect that.
     waiting = journal.jobs.standing()
-    if waiting and not only_seeds:
+    if waiting and not only_inputs:
         raise UsageError(
             f"{path}: {len(waiting)} batch jobs are under way; start with the configuration that asked them until they"
             " are collected, then --new-generation"
         )
 
-    added = seed_change.added
-    if added:
-        messages.append(f"{counted(len(added), 'new seed')}, {_some([task.id for task in added])}: a new generation")
-    messages += [_line(key, before, meaning) + ": a new generation" for key in changed if key != "seeds"]
-    return Change(meaning, added, begins=bool(changed), messages=tuple(messages))
+    seeds, passages = change.added.seeds, change.added.passages
+    if seeds:
+        messages.append(f"{counted(len(seeds), 'new seed')}, {_some([task.id for task in seeds])}: a new generation")
+    if passages:
+        new = list(dict.fromkeys(each.document for each in passages))
+        messages.append(
+            f"{counted(len(passages), 'new passage')} of {counted(len(new), 'document')}, {_some(new)}: a new "
+            "generation"
+        )
+    others = [key for key in changed if key not in ("seeds", "documents")]
+    messages += [_line(key, before, meaning) + ": a new generation" for key in others]
+    return Change(meaning, change.added, begins=bool(changed), messages=tuple(messages))
 
 
-def change_of_fork(source: Journal, meaning: dict[str, Any], seeds: Sequence[SeedTask]) -> Change:
-    """Return what a fork changes. If the source's seeds are unchanged, each keeps the question from which it counts.
+def change_of_fork(source: Journal, meaning: dict[str, Any], inputs: Inputs) -> Change:
+    """Return what a fork changes. If nothing is gone or edited, each input keeps the question from which it counts.
 
     Args:
         source: The journal that is forked.
         meaning: The values of the new configuration that decide what the answers are.
-        seeds: All seeds of the new configuration.
+        inputs: All seeds and passages of the new configuration.
     """
-    seed_change = compare_seeds(source.arrivals.known(), seeds)
-    if seed_change.removed or seed_change.edited:
-        return Change(meaning, list(seeds), replace_seeds=True)
-    return Change(meaning | {"seeds": seeds_digest(seed_change.tasks)}, seed_change.added)
+    change = compare_inputs(known_inputs(source), inputs)
+    if not change.keeps_all:
+        return Change(meaning, inputs, replaces=True)
+    return Change(meaning | change.given.meaning, change.added)
 
 
-def seeds_in_words(journal: Journal, seeds: Sequence[SeedTask]) -> str:
-    """Describe new, missing and edited seeds of a run, for `check`; empty if there are none."""
-    change = compare_seeds(journal.arrivals.known() or seeds, seeds)
-    kinds = ("new", [task.id for task in change.added]), ("gone", change.removed), ("edited", change.edited)
-    return "".join(f"; {len(ids):,} {kind}: {_some(ids)}" for kind, ids in kinds if ids)
+def inputs_in_words(journal: Journal, inputs: Inputs) -> str:
+    """Describe new, missing and edited seeds and documents of a run, for `check`; empty if there are none."""
+    known = known_inputs(journal)
+    if not known.seeds and not known.passages:
+        return ""
+    change = compare_inputs(known, inputs)
+    new = list(dict.fromkeys(each.document for each in change.added.passages))
+    kinds = [("seeds", "new", [task.id for task in change.added.seeds]), ("documents", "new", new), *change.kinds]
+    return "".join(f"; {len(ids):,} {kind} {what}: {_some(ids)}" for what, kind, ids in kinds if ids)
 
 
-def _differences(changed: list[str], before: dict[str, Any], now: dict[str, Any], seeds: SeedChange) -> list[str]:
-    """Describe what differs, one line each: every changed key, and the ids of removed and edited seeds."""
-    lines = [_line(key, before, now) for key in changed if key != "seeds" or not (seeds.removed or seeds.edited)]
-    kinds = (seeds.removed, "gone"), (seeds.edited, "edited")
-    return lines + [f"seeds: {_some(ids)} {kind}" for ids, kind in kinds if ids]
+def _differences(changed: list[str], before: dict[str, Any], now: dict[str, Any], change: InputChange) -> list[str]:
+    """Describe what differs, one line each: every changed key, and the ids of what is gone or edited."""
+    named = {what for what, _, _ in change.kinds}
+    lines = [_line(key, before, now) for key in changed if key not in named]
+    return lines + [f"{what}: {_some(ids)} {kind}" for what, kind, ids in change.kinds]
 
 
-def _config_changed(path: Path, lines: list[str], seeds: SeedChange, possible: bool) -> ConfigChanged:
+def _config_changed(path: Path, lines: list[str], change: InputChange, possible: bool) -> ConfigChanged:
     """Build the error that says what differs and what to do. possible: whether a new generation could begin."""
     ways = ["start a new run (another run_dir)"]
-    if seeds.removed or seeds.edited:
+    if change.seeds.removed or change.seeds.edited:
         ways.insert(0, "put the seeds back as they were (add an edited seed under a new id)")
+    if change.gone or change.edited:
+        ways.insert(0, "put the documents back as they were (add an edited document under a new name)")
     if possible:
         ways.append("`generate --new-generation` to continue this run with it: existing records stay as they are")
     fork = "`generate --fork NEW_DIR` to copy its answers and continue there"

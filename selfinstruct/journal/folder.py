@@ -12,7 +12,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from ..config.run_config import RunConfig
 from ..core import version as _version
 from ..core.errors import RunLocked, SelfInstructError, UsageError, cannot_write
 from ..core.records import Record
-from ..core.tasks import Arrival, SeedTask
-from .changes import Change, change_of, change_of_fork, seeds_in_words
+from ..core.tasks import Arrival
+from .changes import Change, Inputs, change_of, change_of_fork, inputs_in_words
 from .history import NewGeneration
 from .journal import Journal
 from .status import Outcome, Status, outcome_of, status_of, target_of
@@ -146,9 +146,9 @@ class OpenRun:
     """A run that this process works on.
 
     path: the run's folder. journal: the run's journal, open for writing. id: the run's id; see `Run`. configs: the
-    configuration of every generation, in order; the last is the current one. arrivals: the run's seeds, with the
-    question from which each of them counts. first_question: the first question of the current generation. target: how
-    many records this start works toward. messages: what this start has changed in the run, one line each.
+    configuration of every generation, in order; the last is the current one. arrivals: the run's seeds and passages,
+    with the question from which each of them counts. first_question: the first question of the current generation.
+    target: how many records this start works toward. messages: what this start has changed in the run, one line each.
     """
 
     path: Path
@@ -165,7 +165,7 @@ class OpenRun:
 def open_run(
     config: RunConfig,
     meaning: dict[str, Any],
-    seeds: Sequence[SeedTask],
+    inputs: Inputs,
     fork_of: Path | None = None,
     *,
     new_generation: bool = False,
@@ -175,7 +175,7 @@ def open_run(
     Args:
         config: The run's configuration.
         meaning: Its values that decide what the answers are.
-        seeds: All seeds of the configuration.
+        inputs: All seeds and passages of the configuration.
         fork_of: Another run whose answers are copied first, at no cost.
         new_generation: Let another teacher, other prompts or other sampling begin a generation.
 
@@ -195,10 +195,10 @@ def open_run(
             )
         if fork_of is not None:
             _check_fork(fork_of, path)
-            _fork(fork_of, config, meaning, seeds)
+            _fork(fork_of, config, meaning, inputs)
         with contextlib.closing(Journal(path / JOURNAL)) as journal:
             # The configuration: begin a generation, or keep the newest values of the keys that may change freely.
-            change = change_of(path, journal, meaning, seeds, new_generation=new_generation)
+            change = change_of(path, journal, meaning, inputs, new_generation=new_generation)
             if change.begins:
                 journal.begin_generation(_new_generation(change, values))
             generations = journal.history.generations()
@@ -221,31 +221,33 @@ def open_run(
             )
 
 
-def _fork(source: Path, config: RunConfig, meaning: dict[str, Any], seeds: Sequence[SeedTask]) -> None:
+def _fork(source: Path, config: RunConfig, meaning: dict[str, Any], inputs: Inputs) -> None:
     """Copy the journal of the run in `source`, and begin the generation of the new configuration in the copy."""
     values = config.model_dump(mode="json", exclude_unset=True)
     with contextlib.closing(Journal(source / JOURNAL, read_only=True)) as journal:  # the source may be running
         journal.check()  # before a damaged copy takes the new folder
-        change = change_of_fork(journal, meaning, seeds)
+        change = change_of_fork(journal, meaning, inputs)
         # The copy states its target from the start, so that a start that is killed doesn't count twice.
         aim = next_aim(config, None)
         if aim.more is not None:
             aim = Aim(made(journal) + aim.more, aim.more)
         new = _new_generation(change, values)
-        journal.copy_to(Path(config.run_dir) / JOURNAL, new, replace_seeds=change.replace_seeds, notes=aim.notes)
+        journal.copy_to(Path(config.run_dir) / JOURNAL, new, replaced=change.replaces, notes=aim.notes)
 
 
 def _new_generation(change: Change, values: dict[str, Any]) -> NewGeneration:
-    return NewGeneration(change.digest, change.meaning, values, _version.__version__, change.added)
+    return NewGeneration(
+        change.digest, change.meaning, values, _version.__version__, change.added.seeds, change.added.passages
+    )
 
 
-def foresee_start(config: RunConfig, seeds: Sequence[SeedTask]) -> tuple[Aim, str]:
-    """Return what the next start with `config` would work toward, and how `seeds` differ from the run's, in words."""
+def foresee_start(config: RunConfig, inputs: Inputs) -> tuple[Aim, str]:
+    """Return what the next start with `config` would work toward, and how `inputs` differ from the run's, in words."""
     path = Path(config.run_dir)
     if not has_journal(path):
         return next_aim(config, None), ""
     with contextlib.closing(Journal(path / JOURNAL, read_only=True)) as journal:
-        return next_aim(config, journal), seeds_in_words(journal, seeds)
+        return next_aim(config, journal), inputs_in_words(journal, inputs)
 
 
 def is_locked(path: Path) -> bool:

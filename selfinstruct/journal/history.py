@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.documents import Passage
 from ..core.tasks import SeedTask
 from .seeds_on_disk import coming
 from .store import Statement, Store
@@ -48,7 +49,7 @@ class NewGeneration:
     """A generation that is about to begin.
 
     digest: the digest of `meaning`. meaning: the values that decide what the answers are. config: all values that the
-    configuration sets. program: the version of this package. seeds: the seeds that it adds to the run.
+    configuration sets. program: the version of this package. seeds, passages: what it adds to the run.
     """
 
     digest: str
@@ -56,6 +57,7 @@ class NewGeneration:
     config: dict[str, Any]
     program: str
     seeds: Sequence[SeedTask] = ()
+    passages: Sequence[Passage] = ()
 
     def statement(self, after: int = 0) -> Statement:
         """Return the statement that begins it at question `after`, or at the first question without an answer."""
@@ -96,7 +98,7 @@ class History:
             self._asked_under.setdefault(key, self._latest)  # a batch job may outlive several generations
         after = max((number + 1 for number in in_batch_jobs.values() if number is not None), default=0)
         note: Statement = (SET_META, (_ASKED_UNDER, json.dumps(self._asked_under)))  # for later starts
-        self._store.at_once([new.statement(after), *coming(new.seeds), note])
+        self._store.at_once([new.statement(after), *coming(new.seeds, new.passages), note])
         self._latest = self._latest_number()
 
     def refresh_config(self, config: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from ..core.prompts import Completion, Prompt, Sampling, Usage
 from ..core.records import Record
 from . import batch_jobs, history, ledger
-from .answer_values import Answer, Receipt, Totals, answer_of, aside, read_material
+from .answer_values import Answer, Receipt, Totals, answer_of, aside, read_back, written
 from .batch_jobs import Jobs
 from .history import SET_META, History, NewGeneration
 from .ledger import Ledger
@@ -87,7 +87,7 @@ class Journal:
         probabilities = json.loads(logprobs) if logprobs else None
         usage = replace(Usage(*tokens), partial=True) if assumed else Usage(*tokens)
         stored = Completion(text, finish, usage, model, error, bool(failed), probabilities, reasoning, key)
-        return answer_of(stored, read_material(demos), version, generation, teacher)
+        return answer_of(stored, read_back(demos), version, generation, teacher)
 
     async def commit(
         self, key: str, question: int | None, prompt: Prompt, completion: Completion, receipt: Receipt
@@ -106,8 +106,7 @@ class Journal:
         """
         await self._store.commit(self._row(key, question, prompt, completion, receipt))
         generation = self.history.generation_of(key)
-        material = (prompt.demos, prompt.facets)
-        return answer_of(replace(completion, key=key), material, prompt.version, generation, receipt.teacher)
+        return answer_of(replace(completion, key=key), prompt.made_of, prompt.version, generation, receipt.teacher)
 
     def note_failure(self, key: str, prompt: Prompt, completion: Completion, receipt: Receipt) -> None:
         """Write what a question has cost that got no answer, with the next commit. The arguments are as in `commit`."""
@@ -118,9 +117,7 @@ class Journal:
     ) -> Statement:
         # In the order of `ANSWER_COLUMNS`.
         generation, usage, logprobs = self.history.generation_of(key), completion.usage, completion.logprobs
-        # ["seed_1", "ab12-0-3", {"topic": "law"}]: the ids of the demonstrations, and the facets if there are any
-        material = json.dumps([*prompt.demos, *([dict(prompt.facets)] if prompt.facets else [])])
-        sent = (prompt.purpose, self.sent.json_of(prompt), material, prompt.version)
+        sent = (prompt.purpose, self.sent.json_of(prompt), written(prompt.made_of), prompt.version)
         returned = (completion.text, completion.finish_reason, completion.error, int(completion.failed))
         probabilities = json.dumps(dict(logprobs)) if logprobs else None
         tokens = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
@@ -219,26 +216,26 @@ class Journal:
         self.history.begin(new, self.jobs.under_way())
 
     def copy_to(
-        self, path: Path, new: NewGeneration, *, replace_seeds: bool = False, notes: Mapping[str, str] | None = None
+        self, path: Path, new: NewGeneration, *, replaced: bool = False, notes: Mapping[str, str] | None = None
     ) -> None:
         """Copy the journal to a new file, mark its answers as inherited, and begin a generation there.
 
         Args:
             path: The new file. It appears complete or not at all.
             new: The generation to begin.
-            replace_seeds: Whether the generation's seeds replace the run's, from the first question on.
+            replaced: Whether the generation's seeds and passages replace the run's, from the first question on.
             notes: The first notes of the new run.
         """
         changes: list[Statement] = [
             ("UPDATE answers SET inherited = 1", ()),
             # How each earlier generation asks must not change, so what was found out about schemas is kept.
-            ("DELETE FROM meta WHERE key NOT LIKE 'schemas:%'", ()),
+            ("DELETE FROM meta WHERE key NOT LIKE 'schemas:%' AND key NOT LIKE 'passages:%'", ()),
             *((SET_META, note) for note in (notes or {}).items()),
             # The copy computes its own ledger, and must not collect the batch jobs of another run.
             *((f"DELETE FROM {table}", ()) for table in (*ledger.NAMES, *batch_jobs.NAMES)),
             new.statement(),
-            *([("DELETE FROM seeds", ())] if replace_seeds else []),
-            *coming(new.seeds, at_first=replace_seeds),
+            *([("DELETE FROM seeds", ()), ("DELETE FROM meta WHERE key LIKE 'passages:%'", ())] if replaced else []),
+            *coming(new.seeds, new.passages, at_first=replaced),
         ]
         self._store.backup(path, changes)
 

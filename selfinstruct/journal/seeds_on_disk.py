@@ -1,15 +1,17 @@
-"""The run's seeds, as rows of its journal: each with the generation that added it, so that a replay adds it there too.
+"""The run's seeds and passages in its journal, by the generation that added them, so that a replay adds them there too.
 
-A stored seed never changes.
+A seed is a row. The passages of a generation are one note, because they are always read together. Neither ever changes.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from ..core.documents import Passage
 from ..core.tasks import Arrival, Instance, SeedTask
 from .store import Statement, Store
 
@@ -20,31 +22,44 @@ TABLE = """CREATE TABLE seeds (
 _INSERT = (
     "INSERT INTO seeds SELECT coalesce(max(position) + 1, 0), (SELECT {} FROM generations), ?, ?, ?, ?, ? FROM seeds"
 )
-_SELECT = (
-    "SELECT g.first_question, s.generation, s.id, s.instruction, s.instances, s.is_classification, s.name"
-    " FROM seeds s JOIN generations g ON g.number = s.generation ORDER BY s.position"
-)
+_SELECT = "SELECT generation, id, instruction, instances, is_classification, name FROM seeds ORDER BY position"
+_INSERT_PASSAGES = "INSERT OR REPLACE INTO meta SELECT 'passages:' || {}, ? FROM generations"
+_SELECT_PASSAGES = "SELECT key, value FROM meta WHERE key LIKE 'passages:%'"
+_PASSAGES = TypeAdapter(tuple[Passage, ...])
 
 
 class Arrivals:
-    """The seeds of a run, in order of arrival."""
+    """The seeds and passages of a run, in order of arrival."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def all(self) -> list[Arrival]:
-        """Return the seeds by the generation that added them, oldest first."""
-        by_generation = groupby(self._store.rows(_SELECT), key=lambda row: (row[1], row[0]))  # rows are in order
-        return [Arrival(*when, tuple(_task(row[2:]) for row in rows)) for when, rows in by_generation]
+        """Return them by the generation that added them, oldest first."""
+        tasks: dict[int, list[SeedTask]] = {}
+        for generation, *row in self._store.rows(_SELECT):
+            tasks.setdefault(generation, []).append(_task(row))
+        notes = dict(self._store.rows(_SELECT_PASSAGES))
+        return [
+            Arrival(number, first, tuple(tasks.get(number, ())), _passages(notes.get(f"passages:{number}")))
+            for number, first in self._store.rows("SELECT number, first_question FROM generations ORDER BY number")
+            if number in tasks or f"passages:{number}" in notes
+        ]
 
     def known(self) -> list[SeedTask]:
         """Return all seeds."""
         return [task for arrival in self.all() for task in arrival.tasks]
 
 
-def coming(tasks: Sequence[SeedTask], *, at_first: bool = False) -> list[Statement]:
-    """Return the statements that add seeds to the newest generation; at_first: to the first one, from question 0."""
-    return list(_inserts(tasks, "min(number)" if at_first else "max(number)"))
+def coming(tasks: Sequence[SeedTask], passages: Sequence[Passage], *, at_first: bool = False) -> list[Statement]:
+    """Return the statements that add these to the newest generation; at_first: to the first one, from question 0."""
+    generation = "min(number)" if at_first else "max(number)"
+    note = (_INSERT_PASSAGES.format(generation), (_PASSAGES.dump_json(tuple(passages)).decode(),))
+    return [*_inserts(tasks, generation), *([note] if passages else [])]
+
+
+def _passages(note: str | None) -> tuple[Passage, ...]:
+    return () if note is None else _PASSAGES.validate_json(note)
 
 
 def _inserts(tasks: Sequence[SeedTask], generation: str) -> Iterator[Statement]:

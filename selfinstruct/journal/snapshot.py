@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ..core.records import Record
 from ..core.tasks import SeedTask
-from .answer_values import read_material
+from .answer_values import read_back
 from .folder import Run, check_folder, reading
 from .journal import Journal
 from .status import Status
@@ -227,7 +227,7 @@ class Snapshot:
     def demonstrations(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         """Yield each successfully answered question and the ids of its demonstrations."""
         rows = self._rows("SELECT question, demos FROM answers WHERE question IS NOT NULL AND failed = 0")
-        return ((question, read_material(demos)[0]) for question, demos in rows)
+        return ((question, read_back(demos).demos) for question, demos in rows)
 
     def questions_showing(self, id: str) -> list[int]:
         """Return the questions that showed a text as a demonstration, in order."""
@@ -241,7 +241,7 @@ class Snapshot:
     def used_ids(self) -> set[str]:
         """Return the ids of all texts that were demonstrations or nearest texts."""
         rows = self._rows(
-            "SELECT DISTINCT value FROM answers, json_each(answers.demos)"
+            "SELECT DISTINCT value FROM answers, json_each(answers.demos) WHERE json_each.type = 'text'"
             " UNION SELECT DISTINCT nearest FROM verdicts WHERE nearest IS NOT NULL"
         )
         return {str(row[0]) for row in rows}

@@ -7,7 +7,7 @@ configuration under `source` as `package.module:Name`.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,17 +16,33 @@ from pydantic import Field
 from ..config.options import SourceOptions
 from ..config.plugins import call_own_code, check_accepts, load_named
 from ..config.run_config import RunConfig
+from ..core.documents import Passage
 from ..core.errors import ConfigError
-from ..core.tasks import Demonstration, Material, SeedTask
+from ..core.tasks import Arrival, Demonstration, Material, SeedTask
 from .protocol import Strategy
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """An earlier question. facets: what it asks for. admitted: how many tasks it brought; None while unknown."""
+
+    facets: Mapping[str, str]
+    admitted: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class View:
-    """The pool as a question may see it: the seed tasks, and the tasks generated so far, in order."""
+    """What a question may be made from, whatever the timing of the answers.
+
+    seeds: the seed tasks. tasks: the tasks generated so far, in order. arrivals: the seeds and passages by the
+    generation that added them, oldest first; those of later generations than the question's may be among them.
+    questions: the earlier questions in order; what the last `lookahead` of them bring is unknown.
+    """
 
     seeds: Sequence[Demonstration]
     tasks: Sequence[Demonstration]
+    arrivals: Sequence[Arrival] = ()
+    questions: Sequence[Drawn] = ()
 
 
 class Source(Protocol):
@@ -36,8 +52,11 @@ class Source(Protocol):
     `SourceOptions`.
     """
 
-    def draw(self, number: int, view: View) -> Material:
-        """Return the material of question `number`: a pure function of the number and the view."""
+    def draw(self, number: int, view: View) -> Material | None:
+        """Return the material of question `number`, or None if nothing is left to ask.
+
+        A pure function of the number and the view.
+        """
 
 
 class DemonstrationOptions(SourceOptions):
@@ -65,15 +84,68 @@ class Demonstrations:
         return Material(tuple(demos))
 
 
-SOURCES: dict[str, type[Demonstrations]] = {"demonstrations": Demonstrations}
+class DocumentOptions(SourceOptions):
+    """kind `documents`."""
+
+    kind: str = Field(default="documents", description="documents")
+
+
+class Documents:
+    """Asks about each passage of the documents as often as the strategy finds something to ask about it.
+
+    First one question about each passage, in an order drawn by chance, then a second one, and so on. Passages that
+    arrive later are asked about along with what is left of the earlier ones.
+    """
+
+    Options = DocumentOptions
+
+    def __init__(self, config: RunConfig, strategy: Strategy) -> None:
+        units = getattr(strategy, "units", None)
+        if units is None:
+            raise ConfigError(
+                f"documents: strategy {strategy.name} asks nothing about documents; set strategy: grounded"
+            )
+        self._units: Callable[[Passage], int] = units
+        self._random_seed = config.random_seed
+        self._orders: list[tuple[int, list[tuple[Passage, int]]]] = []  # what is asked from a question on, in order
+
+    def draw(self, number: int, view: View) -> Material | None:
+        for arrival in view.arrivals[len(self._orders) :]:
+            self._orders.append((arrival.first_question, self._following(arrival)))
+        first, order = next(each for each in reversed(self._orders) if each[0] <= number)
+        if number - first >= len(order):
+            return None
+        passage, unit = order[number - first]
+        return Material(passages=(passage,), unit=unit)
+
+    def _following(self, arrival: Arrival) -> list[tuple[Passage, int]]:
+        """Return what is left of the last order, and what an arrival adds."""
+        left: list[tuple[Passage, int]] = []
+        if self._orders:
+            first, order = self._orders[-1]
+            left = order[arrival.first_question - first :]
+        passages = list(arrival.passages)
+        random.Random(f"{self._random_seed}:{arrival.generation}").shuffle(passages)
+        new = [(passage, unit) for passage in passages for unit in range(self._units(passage))]
+        return sorted([*left, *new], key=lambda each: each[1])
+
+
+SOURCES: dict[str, type[Demonstrations] | type[Documents]] = {
+    "demonstrations": Demonstrations,
+    "documents": Documents,
+}
 """The built-in sources; each class declares its options as `Options`."""
 
 
 def build_source(config: RunConfig, strategy: Strategy) -> Source:
     """Build the source that `config.source` names. Raises ConfigError for an unknown or defective source."""
-    given = config.source or "demonstrations"
+    given = config.source or ("documents" if config.documents else "demonstrations")
     kind = given if isinstance(given, str) else given.kind
     build: Callable[..., Any] = load_named(kind, SOURCES, "source")
+    if kind == "demonstrations" and config.seeds is None:
+        raise ConfigError("seeds: is missing; the source `demonstrations` shows seed tasks")
+    if kind == "documents" and config.documents is None:
+        raise ConfigError("documents: is missing; name the folder of the documents that the source asks about")
     if kind in SOURCES:
         return SOURCES[kind](config, strategy)
     declared: type[SourceOptions] | None = getattr(build, "Options", None)

@@ -18,7 +18,7 @@ from selfinstruct.ask.router import Router
 from selfinstruct.ask.slots import AskClosed
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import TeacherDown, TeacherRefused
-from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
+from selfinstruct.core.prompts import Completion, MadeOf, Message, Prompt, Sampling, Usage
 from selfinstruct.journal.answer_values import Answer
 from selfinstruct.journal.journal import Journal
 
@@ -54,7 +54,7 @@ class Teacher:
 
 
 def prompt(text: str) -> Prompt:
-    return Prompt("propose", (Message("user", text),), Sampling(max_tokens=20), demos=("s1",), version="v1")
+    return Prompt("propose", (Message("user", text),), Sampling(max_tokens=20), made_of=MadeOf(("s1",)), version="v1")
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_an_answer_is_recalled_before_it_is_asked(journal: Journal) -> None:
         asker = asker_for(journal, teacher)
         first = await asker.ask("k", prompt("one"))
         assert first == await asker.ask("k", prompt("one")) == journal.recall("k")
-        assert (first.completion.text, first.demos, first.version) == ("one", ("s1",), "v1")
+        assert (first.completion.text, first.made_of.demos, first.version) == ("one", ("s1",), "v1")
         assert teacher.asked == ["one"]
 
     within(course)

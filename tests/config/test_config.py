@@ -348,8 +348,11 @@ def test_paths_may_be_objects(tmp_path: Path) -> None:
 
 
 def test_the_constructor_says_what_is_needed_without_the_command_line() -> None:
-    with pytest.raises(ConfigError, match=r"^RunConfig: seeds: is missing; pass it$"):
-        RunConfig(run_dir="run")  # type: ignore[call-arg]
+    with pytest.raises(ConfigError, match=r"^RunConfig: run_dir: is missing; pass it$"):
+        RunConfig(seeds="s.jsonl")  # type: ignore[call-arg]
+    with pytest.raises(ConfigError, match=r"^RunConfig: seeds: is missing; name a file of seed tasks, or `documents`$"):
+        RunConfig(run_dir="run")
+    assert RunConfig(documents="manuals", run_dir="run").document_sources == ("manuals",)
 
 
 def test_a_config_can_be_built_copied_and_validated_again() -> None:
@@ -674,7 +677,7 @@ def test_every_key_is_either_free_or_meant() -> None:
             nested = isinstance(below, BaseModel)
             keys |= {f"{name}.{inner}.{key}" for key in type(below).model_fields} if nested else {f"{name}.{inner}"}
     content = {f"filters.{name}" for name in CONTENT["filters"]}
-    assert keys == FREE.keys() | MEANT.keys() | {"seeds", "strategy.prompts"} | content
+    assert keys == FREE.keys() | MEANT.keys() | {"seeds", "documents", "strategy.prompts"} | content
 
 
 def test_a_stored_configuration_reads_as_the_same() -> None:
@@ -705,7 +708,7 @@ def test_the_schema_is_valid_json_and_knows_every_key() -> None:
     schema = json.loads(json_schema())
     assert schema["properties"].keys() == RunConfig.model_fields.keys()
     assert schema["$defs"]["DatasetConfig"]["properties"].keys() == DatasetConfig.model_fields.keys()
-    assert schema["required"] == ["seeds", "run_dir"]
+    assert schema["required"] == ["run_dir"]  # and seeds, unless there are documents
     assert all(part["additionalProperties"] is False for part in (schema, *schema["$defs"].values()))
     assert all("description" in value or "$ref" in value for value in schema["properties"].values())
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from selfinstruct.core.documents import Passage, holds
-from selfinstruct.core.records import Quote
+from selfinstruct.core.documents import Passage, Quote, holds
 
 TEXT = "The documen-\ntation is on\n page two. A non\u2011breaking hyphen, a so\u00adft one. It is notable."
 PASSAGE = Passage("a.pdf:10-100", "a.pdf", 10, 10 + len(TEXT), TEXT, pages=((0, 1), (30, 2)))

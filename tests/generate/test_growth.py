@@ -525,7 +525,7 @@ def test_the_command_line(make_config: MakeConfig, folder: Path, tmp_path: Path)
     assert cli("generate", config).returncode == 0
     (folder / "n.jsonl").write_text(lines(*map(seed, range(20, 22))))
     checked = cli("check", config).stdout
-    assert '10 tasks, 0 of them classifications; 2 new: "more_20", "more_21"' in checked
+    assert '10 tasks, 0 of them classifications; 2 new seeds: "more_20", "more_21"' in checked
     assert "30 records (+15: from 15 on)" in checked
     done = cli("generate", config)
     assert (done.returncode, '2 new seeds, "more_20", "more_21": a new generation' in done.stderr) == (0, True)

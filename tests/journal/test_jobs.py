@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from selfinstruct.core.prompts import Completion, Message, Prompt, Question, Sampling
+from selfinstruct.core.prompts import Completion, MadeOf, Message, Prompt, Question, Sampling
 from selfinstruct.journal.answer_values import Receipt
 from selfinstruct.journal.history import NewGeneration
 from selfinstruct.journal.journal import Journal
@@ -20,7 +20,7 @@ PROMPTS = (
         (Message("system", "Rules.\ud800"), Message("user", "任务：写一首诗。")),
         Sampling(0.7, 0.5, 1, 0, 300, ("\n\n", "Task")),
         "completions",
-        ("s1", "m2"),
+        MadeOf(("s1", "m2"), {"topic": "law"}, ("a.md:0-9",), 4),
         "v1",
         {"title": "tasks", "properties": {"tasks": {"type": "array"}}},
         5,

@@ -21,9 +21,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from selfinstruct.core.documents import Quote
 from selfinstruct.core.errors import JournalDamaged, StorageError, UsageError
-from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
-from selfinstruct.core.records import Example, Neighbour, Novelty, Origin, Quote, Record, Response
+from selfinstruct.core.prompts import Completion, MadeOf, Message, Prompt, Sampling, Usage
+from selfinstruct.core.records import Example, Neighbour, Novelty, Origin, Record, Response
 from selfinstruct.core.tasks import Verdict
 from selfinstruct.journal.answer_values import Answer, Receipt, Totals
 from selfinstruct.journal.history import NewGeneration
@@ -33,8 +34,7 @@ PROMPT = Prompt(
     "propose",
     (Message("system", "The fixed part. 固定的部分。"), Message("user", "Go on. 😀")),
     Sampling(0.7, None, 2.0, None, 100, ("\n\n",)),
-    demos=("seed_task_1", "ab12-0-3"),
-    facets={"topic": "税法", "level": "hard"},
+    made_of=MadeOf(("seed_task_1", "ab12-0-3"), {"topic": "税法", "level": "hard"}, ("a.md:0-9",), 2),
     version="0123456789ab",
     schema={"title": "tasks", "type": "object"},
 )
@@ -110,7 +110,7 @@ def test_every_field_comes_back_as_it_went_in(tmp_path_factory: pytest.TempPathF
     async def course() -> None:
         journal = Journal(path)
         answer = await put(journal, "p:7", completion)
-        expected = Answer(completion, PROMPT.demos, PROMPT.version, 1, facets=PROMPT.facets)
+        expected = Answer(completion, PROMPT.made_of, PROMPT.version, 1)
         assert journal.recall("p:7") == answer == expected
         assert journal.recall("p:8") is None
         journal.close()

@@ -18,7 +18,7 @@ from worked import Pair, examples_of, keep, pairs_of
 
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError
-from selfinstruct.core.prompts import Ask, Asking, Completion, Prompt
+from selfinstruct.core.prompts import Ask, Asking, Completion, MadeOf, Prompt
 from selfinstruct.core.records import Development, Label
 from selfinstruct.core.tasks import Candidate, Demonstration, Material
 from selfinstruct.strategies import Alpaca, SelfInstruct, build_strategy
@@ -366,7 +366,7 @@ def test_prompts_are_deterministic_and_begin_alike(name: str, language: str, end
 def test_what_is_sent_where(name: str, language: str, endpoint: str, structured: bool) -> None:
     strategy = build(name, endpoint, structured, language=language)
     proposal, *others = prompts_of(strategy)
-    assert proposal.demos == ()  # the run sets them
+    assert proposal.made_of == MadeOf()  # the run sets them
     places = [proposal.text.find(demo.instruction.split("\n")[0]) for demo in DEMOS]
     assert places == sorted(places)
     assert places[0] > len(proposal.messages[0].content)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...config.run_config import RunConfig
 from ...dataset.licensing import licensing
-from ...journal.answer_values import read_material
+from ...journal.answer_values import read_back
 from ...journal.folder import Run
 from ...journal.provenance import Trail, teacher_of
 from ...journal.snapshot import Snapshot, VerdictRow, read
@@ -184,7 +184,7 @@ class _StoryReader:
             text=row.text,
             inherited=bool(row.inherited),
         )
-        return answered, read_material(row.demos)[0]
+        return answered, read_back(row.demos).demos
 
     def _demonstrations(self, demos: tuple[str, ...]) -> tuple[ShownTask, ...]:
         return tuple(ShownTask(id, self._instruction_of(id)) for id in demos)

@@ -1,0 +1,156 @@
+"""Questions about documents: their order, the end of a run, growth, forks, and evidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import selfinstruct as si
+from selfinstruct.core.documents import Passage
+from selfinstruct.core.errors import ConfigChanged, ConfigError
+from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling
+
+WORDS = "amber birch cedar delta ember fjord grove heron inlet jetty kelp ledge".split()
+
+
+def passage(document: str, number: int, page: int = 1) -> Passage:
+    text = f"{WORDS[number]} weighs {number + 3} grams. It is {WORDS[number]}."
+    start = 100 * number
+    end = start + len(text)
+    return Passage(f"{document}:{start}-{end}", document, start, end, text, "Weights", pages=((0, page),))
+
+
+FIRST = [passage("a.pdf", 0), passage("a.pdf", 1, page=2), passage("b.md", 2)]
+LATER = [passage("c.md", 3), passage("c.md", 4)]
+
+
+class Weights:
+    """Asks one or two questions about each passage, and answers with the first word of its text."""
+
+    name, digest = "weights", "weights-1"
+    seed_demos, machine_demos, tasks_per_question = 0, 0, 1
+
+    def __init__(self, config: si.RunConfig, asking: si.Asking) -> None: ...
+
+    def units(self, passage: Passage) -> int:
+        return 2 if "amber" in passage.text else 1
+
+    def propose(self, material: si.Material) -> Prompt:
+        [about] = material.passages
+        return Prompt("propose", (Message("user", f"{about.text} Question {material.unit}."),), Sampling(max_tokens=50))
+
+    def parse(self, completion: Completion, material: si.Material) -> list[si.Candidate]:
+        [about] = material.passages
+        kind = ("What is the weight of", "Which material is described as")[material.unit]
+        return [si.Candidate(f"{kind} {about.text.split()[0]} {completion.text}?")]
+
+    async def develop(self, candidate: si.Candidate, ask: si.Ask) -> si.Development:
+        assert candidate.material is not None
+        [about] = candidate.material.passages
+        quote = about.find(about.text.split()[0])
+        assert quote is not None
+        answer = si.Response(f"The passage says that it is {about.text.split()[2]} grams.", key=candidate.key)
+        return si.Development((replace(si.Example.of(candidate.instruction, "", answer), evidence=(quote,)),))
+
+
+class Misquotes(Weights):
+    async def develop(self, candidate: si.Candidate, ask: si.Ask) -> si.Development:
+        made = await super().develop(candidate, ask)
+        [example] = made.examples
+        [quote] = example.evidence
+        return si.Development((replace(example, evidence=(replace(quote, start=quote.start + 1),)),))
+
+
+class Counts:
+    """Answers with the number of the request; counts the requests."""
+
+    def __init__(self) -> None:
+        self.prompts: list[str] = []
+
+    async def complete(self, prompt: Prompt) -> Completion:
+        if "Question" in prompt.text:  # not a probe
+            self.prompts.append(prompt.text)
+        return Completion("in the north")
+
+
+def config_of(folder: Path, **changes: object) -> si.RunConfig:
+    values = {"documents": "manuals", "run_dir": str(folder), "target": 100, "strategy": f"{__name__}:Weights"}
+    return si.RunConfig.parse(values | {"teacher": {"kind": "fake"}, "concurrency": 3, "max_similarity": 1.0} | changes)
+
+
+@pytest.fixture
+def shelf(monkeypatch: pytest.MonkeyPatch) -> list[Passage]:
+    """The passages that are found; a test may change them."""
+    found = list(FIRST)
+    monkeypatch.setattr("selfinstruct.generate.assembly.load_passages", lambda sources: list(found))
+    return found
+
+
+def test_each_passage_is_asked_about_until_nothing_is_left(shelf: list[Passage], tmp_path: Path) -> None:
+    teacher = Counts()
+    run = si.run(config_of(tmp_path / "run"), teacher=teacher, progress=None)
+    assert run.outcome.reason == "exhausted"
+    assert "everything that there is to ask about has been asked" in run.outcome.detail
+    units = [prompt[-2] for prompt in teacher.prompts]
+    assert units == ["0", "0", "0", "1"]  # first each passage once
+    shown = [record.origin.demos for record in run.records()]
+    assert sorted(set(shown)) == sorted((each.id,) for each in FIRST)
+
+    # The same again asks nothing, and gives the same.
+    again = si.run(config_of(tmp_path / "run"), teacher=Counts(), progress=None)
+    assert again.records() == run.records()
+    assert again.outcome == run.outcome
+
+
+def test_rows_name_document_page_and_place(shelf: list[Passage], tmp_path: Path) -> None:
+    run = si.run(config_of(tmp_path / "run", dataset={"formats": ["messages"]}), teacher=Counts(), progress=None)
+    rows = pq.read_table(run.dataset_path / "messages").to_pylist()
+    found = {row["evidence"][0]["text"]: row["evidence"][0] for row in rows}
+    assert found["birch"] == {"document": "a.pdf", "page": 2, "start": 100, "end": 105, "text": "birch"}
+    for row in rows:
+        assert all(FIRST[WORDS.index(each["text"])].find(each["text"]) for each in row["evidence"])
+
+
+def test_new_documents_are_the_only_new_work(shelf: list[Passage], tmp_path: Path) -> None:
+    config = config_of(tmp_path / "run", target=2, lookahead=2)
+    before = si.run(config, teacher=Counts(), progress=None).records()
+    shelf.extend(LATER)
+    teacher = Counts()
+    run = si.run(config.model_copy(update={"target": 100}), teacher=teacher, progress=None)
+    assert run.records()[:2] == before
+    assert len(run.generations) == 2
+    asked = {demo for record in run.records() for demo in record.origin.demos}
+    assert asked == {each.id for each in [*FIRST, *LATER]}
+    assert len(run.records()) == 6
+    assert len(teacher.prompts) == 4
+
+
+def test_an_edited_document_needs_a_fork_which_drops_its_records(shelf: list[Passage], tmp_path: Path) -> None:
+    config = config_of(tmp_path / "run")
+    before = si.run(config, teacher=Counts(), progress=None).records()
+    shelf[2] = replace(shelf[2], text=shelf[2].text.replace("grams", "ounces"), id="b.md:200-229")
+    with pytest.raises(ConfigChanged, match=r'documents: "b\.md" edited'):
+        si.run(config, teacher=Counts(), progress=None)
+
+    teacher = Counts()
+    config = config.model_copy(update={"run_dir": str(tmp_path / "fork")})
+    forked = si.run(config, teacher=teacher, progress=None, fork_of=tmp_path / "run").records()
+    kept = [record.instruction for record in before if "cedar" not in record.instruction]
+    assert [record.instruction for record in forked if "cedar" not in record.instruction] == kept
+    assert all("ounces" in prompt for prompt in teacher.prompts)
+
+
+def test_an_answer_with_evidence_from_elsewhere_is_rejected(shelf: list[Passage], tmp_path: Path) -> None:
+    run = si.run(config_of(tmp_path / "run", strategy=f"{__name__}:Misquotes"), teacher=Counts(), progress=None)
+    assert run.records() == []
+    assert run.status().refused["evidence_not_found"] == 4
+
+
+def test_a_strategy_that_knows_no_documents_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="strategy alpaca asks nothing about documents; set strategy: grounded"):
+        si.run(config_of(tmp_path / "run", strategy="alpaca"), teacher=Counts(), progress=None)
+    with pytest.raises(ConfigError, match="the source `demonstrations` shows seed tasks"):
+        si.run(config_of(tmp_path / "run", source="demonstrations"), teacher=Counts(), progress=None)
