@@ -81,6 +81,10 @@ class RunConfig(Section):
     seeds_license: Free[str | None] = Field(
         default=None, description="The seeds' license, as an SPDX id; null: known for the built-in seeds."
     )
+    documents_license: Free[str | Annotated[dict[Name, str], Field(min_length=1)] | None] = Field(
+        default=None,
+        description="The documents' license, as an SPDX id, or by document: {'guides/*': cc-by-4.0, '*': mit}.",
+    )
     run_dir: Free[Name] = Field(description="The run's folder: journal, log, dataset/.")
     target: Free[Target] = Field(
         default=100, description="Number of records in the dataset; +500: 500 more at each start."

@@ -8,7 +8,7 @@ from ..config.options import TeacherOptions
 from ..config.run_config import RunConfig
 from ..journal.provenance import starts_of, teacher_of
 from ..journal.snapshot import Snapshot
-from .terms import SeedTerms, Statement, TeacherTerms, consequences, seed_terms, terms_of
+from .terms import SourceTerms, Statement, TeacherTerms, consequences, document_terms, seed_terms, terms_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class UsedTeacher:
 
 @dataclass(frozen=True, slots=True)
 class Licensing:
-    """The terms of seeds and outputs, the license stated for the dataset (or None), and the resulting statements."""
+    """The terms of sources and outputs, the license stated for the dataset (or None), and the resulting statements."""
 
-    seeds: SeedTerms
+    sources: tuple[SourceTerms, ...]
     teachers: tuple[TeacherTerms, ...]
     stated: str | None
     statements: tuple[Statement, ...]
@@ -69,10 +69,14 @@ def licensing(snapshot: Snapshot, stated: str | None = None) -> Licensing:
     config = snapshot.run.config
     # Bundled seeds are recognized by their digest, if no generation changed them.
     digests = {str(generation.meaning.get("seeds")) for generation in snapshot.run.generations}
-    seeds = seed_terms(config.seeds_license, digests.pop() if len(digests) == 1 else None)
+    arrivals = snapshot.journal.arrivals.all()
+    documents = list(dict.fromkeys(passage.document for each in arrivals for passage in each.passages))
+    sources = document_terms(config.documents_license, documents)
+    if any(each.tasks for each in arrivals):
+        sources.insert(0, seed_terms(config.seeds_license, digests.pop() if len(digests) == 1 else None))
     teachers = tuple(dict.fromkeys(_terms(used) for used in used_teachers(snapshot)))
     stated = config.dataset.license if stated is None else stated
-    return Licensing(seeds, teachers, stated, tuple(consequences(seeds, teachers, stated)))
+    return Licensing(tuple(sources), teachers, stated, tuple(consequences(sources, teachers, stated)))
 
 
 def _merge(one: UsedTeacher, other: UsedTeacher) -> UsedTeacher:

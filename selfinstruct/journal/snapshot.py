@@ -230,10 +230,10 @@ class Snapshot:
         return ((question, read_back(demos).demos) for question, demos in rows)
 
     def questions_showing(self, id: str) -> list[int]:
-        """Return the questions that showed a text as a demonstration, in order."""
+        """Return the questions that showed a seed, a task, or a passage, in order."""
         rows = self._rows(
-            "SELECT question FROM answers, json_each(answers.demos)"
-            " WHERE value = ? AND question IS NOT NULL ORDER BY question",
+            "SELECT DISTINCT question FROM answers, json_tree(answers.demos)"
+            " WHERE atom = ? AND question IS NOT NULL ORDER BY question",
             id,
         )
         return [row[0] for row in rows]

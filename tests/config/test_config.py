@@ -518,6 +518,7 @@ FREE: dict[str, Any] = {
     "neighbours": 7,
     "egress": "local-only",
     "seeds_license": "MIT",
+    "documents_license": "MIT",
     "teacher.license": "MIT",
     "teacher.base_url": "http://other/v1",
     "teacher.api_key_env": "OTHER",

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import ROOT
 from selfinstruct.dataset.terms import (
-    SeedTerms,
+    SourceTerms,
     Statement,
     TeacherTerms,
     consequences,
@@ -32,8 +32,8 @@ def terms(**teacher: Any) -> TeacherTerms:
     return terms_of(options.model_validate(teacher))
 
 
-def said(seeds: SeedTerms | None = None, stated: str | None = None, **teacher: Any) -> list[Statement]:
-    return consequences(seeds or SeedTerms("Apache-2.0"), [terms(**teacher)], stated)
+def said(seeds: SourceTerms | None = None, stated: str | None = None, **teacher: Any) -> list[Statement]:
+    return consequences([seeds or SourceTerms("Apache-2.0")], [terms(**teacher)], stated)
 
 
 def kinds(statements: list[Statement]) -> list[str]:
@@ -72,13 +72,13 @@ def test_the_embedded_models_have_terms_with_the_license_of_the_catalog(name: st
 def test_the_shipped_seeds_are_known_by_their_content(path: Path) -> None:
     digest = seeds_digest(load_seeds(path))
     assert TABLE.seeds.get(digest) == f"seeds/{path.name}", f"put into terms.yaml, seeds: {digest}: seeds/{path.name}"
-    assert seed_terms(None, digest) == SeedTerms("Apache-2.0", f"seeds/{path.name}")
+    assert seed_terms(None, digest) == SourceTerms("Apache-2.0", f"seeds/{path.name}")
     assert seed_terms("cc-by-4.0", digest).license == "cc-by-4.0"
 
 
 def test_seeds_of_ones_own_have_the_license_that_is_stated_or_none() -> None:
-    assert seed_terms(None, "0" * 32) == SeedTerms(None)
-    assert seed_terms("cc-by-4.0", None) == SeedTerms("cc-by-4.0")
+    assert seed_terms(None, "0" * 32) == SourceTerms(None)
+    assert seed_terms("cc-by-4.0", None) == SourceTerms("cc-by-4.0")
 
 
 # --- which terms apply ----------------------------------------------------------------------------
@@ -184,9 +184,9 @@ def test_naming_duties_are_stated() -> None:
 
 
 def test_unknown_stays_unknown() -> None:
-    found = said(SeedTerms(None), model="my-own-model", base_url="https://llm.example.org/v1")
+    found = said(SourceTerms(None), model="my-own-model", base_url="https://llm.example.org/v1")
     assert kinds(found) == ["unknown"] * 3
-    assert "seed tasks is not stated" in found[0].text
+    assert found[0].text == "Seed tasks: the license is not stated (seeds_license)."
     assert "my-own-model" in found[1].text
     assert "llm.example.org" in found[2].text
 
@@ -208,9 +208,9 @@ def test_what_the_maker_states_of_a_teacher_stands_beside_the_table() -> None:
 
 def test_seeds_restrict_too() -> None:
     nothing = {"kind": "local", "model": "smollm2-135m"}
-    assert kinds(said(SeedTerms("cc-by-nc-4.0"), "apache-2.0", **nothing))[:2] == ["restriction", "conflict"]
-    assert "conflict" in kinds(said(SeedTerms("cc-by-sa-4.0"), "cc-by-4.0", **nothing))
-    assert "conflict" not in kinds(said(SeedTerms("cc-by-sa-4.0"), "cc-by-sa-4.0", **nothing))
+    assert kinds(said(SourceTerms("cc-by-nc-4.0"), "apache-2.0", **nothing))[:2] == ["restriction", "conflict"]
+    assert "conflict" in kinds(said(SourceTerms("cc-by-sa-4.0"), "cc-by-4.0", **nothing))
+    assert "conflict" not in kinds(said(SourceTerms("cc-by-sa-4.0"), "cc-by-sa-4.0", **nothing))
 
 
 def test_the_page_shows_the_table_as_it_is() -> None:

@@ -12,6 +12,11 @@ import selfinstruct as si
 from selfinstruct.core.documents import Passage
 from selfinstruct.core.errors import ConfigChanged, ConfigError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling
+from selfinstruct.dataset.licensing import licensing
+from selfinstruct.journal.snapshot import read
+from selfinstruct.report.explain.describe import describe
+from selfinstruct.report.explain.story import explain
+from selfinstruct.report.explain.values import SeedStory
 
 WORDS = "amber birch cedar delta ember fjord grove heron inlet jetty kelp ledge".split()
 
@@ -154,3 +159,39 @@ def test_a_strategy_that_knows_no_documents_is_an_error(tmp_path: Path) -> None:
         si.run(config_of(tmp_path / "run", strategy="alpaca"), teacher=Counts(), progress=None)
     with pytest.raises(ConfigError, match="the source `demonstrations` shows seed tasks"):
         si.run(config_of(tmp_path / "run", source="demonstrations"), teacher=Counts(), progress=None)
+
+
+def test_explain_shows_the_passage_and_the_evidence(shelf: list[Passage], tmp_path: Path) -> None:
+    run = si.run(config_of(tmp_path / "run"), teacher=Counts(), progress=None)
+    record = next(record for record in run.records() if "birch" in record.instruction)
+    story = "\n".join(describe(explain(run, record.id), full=True))
+    assert "a.pdf:100-134" in story
+    assert "birch weighs 4 grams. It is birch." in story
+    assert "evidence in a.pdf, page 2, characters 100-105" in story
+    passage = explain(run, "a.pdf:100-134")
+    assert isinstance(passage, SeedStory)
+    assert (passage.shown_in, passage.instruction) == (1, FIRST[1].text)
+
+
+@pytest.mark.parametrize(
+    ("license", "statements"),
+    [
+        (None, ["unknown: Documents (a.pdf, b.md): the license is not stated (documents_license)."]),
+        ("mit", ["note: Documents (a.pdf, b.md): mit, as stated by the dataset's creator."]),
+        (
+            {"*.pdf": "cc-by-nc-4.0"},
+            [
+                "restriction: Documents (a.pdf): cc-by-nc-4.0 allows non-commercial use only.",
+                "unknown: Documents (b.md): the license is not stated (documents_license).",
+            ],
+        ),
+    ],
+)
+def test_licenses_are_those_of_the_documents(
+    license: object, statements: list[str], shelf: list[Passage], tmp_path: Path
+) -> None:
+    run = si.run(config_of(tmp_path / "run", documents_license=license), teacher=Counts(), progress=None)
+    with read(run) as snapshot:
+        found = [statement.line for statement in licensing(snapshot).statements]
+    assert [line for line in found if "Documents" in line] == statements
+    assert not any("Seed tasks" in line for line in found)

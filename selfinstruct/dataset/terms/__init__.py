@@ -7,14 +7,16 @@ table are reported as unknown; a license is never guessed.
 from __future__ import annotations
 
 from .consequences import Statement, consequences
-from .table import SeedTerms, TeacherTerms, Terms, load_table, seed_terms, terms_of
+from .table import SEEDS, SourceTerms, TeacherTerms, Terms, document_terms, load_table, seed_terms, terms_of
 
 __all__ = [
-    "SeedTerms",
+    "SEEDS",
+    "SourceTerms",
     "Statement",
     "TeacherTerms",
     "Terms",
     "consequences",
+    "document_terms",
     "load_table",
     "seed_terms",
     "terms_of",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .table import SeedTerms, TeacherTerms, Terms
+from .table import SEEDS, SourceTerms, TeacherTerms, Terms
 
 _RESTRICTIONS = {
     "no_competing": "forbid using outputs to develop competing models or services",
@@ -45,35 +45,43 @@ class Statement:
         return f"{self.kind}: {self.text}" + (f" ({self.source})" if self.source else "")
 
 
-def consequences(seeds: SeedTerms, teachers: Sequence[TeacherTerms], stated: str | None) -> list[Statement]:
+def consequences(
+    sources: Sequence[SourceTerms], teachers: Sequence[TeacherTerms], stated: str | None
+) -> list[Statement]:
     """Return every statement about a dataset's license, most serious first.
 
     Args:
-        seeds: License of the seed tasks.
+        sources: Licenses of the seed tasks and of the documents.
         teachers: Terms of each teacher that answered.
         stated: The value of `dataset.license`, or None.
     """
-    statements = [*_seed_statements(seeds), *(each for teacher in teachers for each in _teacher_statements(teacher))]
+    statements = [
+        *map(_source_statement, sources),
+        *(each for teacher in teachers for each in _teacher_statements(teacher)),
+    ]
     # A permissive license does not pass on the limits that the terms set.
     limits = [each for each in statements if each.kind in ("restriction", "condition")]
     if stated is not None and stated.lower().startswith(_OPEN) and limits:
         text = f"The stated license, {stated}, does not pass on these restrictions and conditions."
         statements.append(Statement("conflict", text))
-    # Share-alike seeds require the same license for the dataset.
-    if stated is not None and _is_share_alike(seeds.license) and stated.lower() != (seeds.license or "").lower():
-        text = f"The license of the seeds, {seeds.license}, is share-alike, but the stated license is {stated}."
-        statements.append(Statement("conflict", text))
+    # Share-alike sources require the same license for the dataset.
+    for each in sources:
+        if stated is not None and _is_share_alike(each.license) and stated.lower() != (each.license or "").lower():
+            text = f"{each.what}: {each.license} is share-alike, but the stated license is {stated}."
+            statements.append(Statement("conflict", text))
     order = ("restriction", "conflict", "condition", "unknown", "note")
     return sorted(dict.fromkeys(statements), key=lambda statement: order.index(statement.kind))
 
 
-def _seed_statements(seeds: SeedTerms) -> list[Statement]:
-    if seeds.license is None:
-        return [Statement("unknown", "The license of the seed tasks is not stated (seeds_license).")]
-    if _noncommercial(seeds.license):
-        return [Statement("restriction", f"Seed tasks: {seeds.license} allows non-commercial use only.")]
-    basis = f"as shipped with selfinstruct ({seeds.shipped})" if seeds.shipped else "as stated by the dataset's creator"
-    return [Statement("note", f"Seed tasks: {seeds.license}, {basis}.")]
+def _source_statement(source: SourceTerms) -> Statement:
+    if source.license is None:
+        key = "seeds_license" if source.what == SEEDS else "documents_license"
+        return Statement("unknown", f"{source.what}: the license is not stated ({key}).")
+    if _noncommercial(source.license):
+        return Statement("restriction", f"{source.what}: {source.license} allows non-commercial use only.")
+    shipped = source.shipped
+    basis = f"as shipped with selfinstruct ({shipped})" if shipped else "as stated by the dataset's creator"
+    return Statement("note", f"{source.what}: {source.license}, {basis}.")
 
 
 def _teacher_statements(teacher: TeacherTerms) -> list[Statement]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from ...config.options import TeacherOptions
 from ...core.shipped import shipped_yaml
+
+_MOST_NAMES = 3
+"""Documents that a statement names."""
 
 Training = Literal[
     "allowed", "silent", "conditions", "no_competing", "no_other_models", "no_training", "as_model", "unknown"
@@ -71,12 +75,19 @@ class TeacherTerms:
         return tuple(terms for terms in (self.provider, self.model) if terms is not None)
 
 
+SEEDS = "Seed tasks"
+
+
 @dataclass(frozen=True, slots=True)
-class SeedTerms:
-    """License of the seeds: as stated, or that of a bundled seed file (named in `shipped`), otherwise None."""
+class SourceTerms:
+    """License of what questions were made from: as stated, or that of a bundled seed file, otherwise None.
+
+    shipped: the name of the bundled seed file. what: 'Seed tasks', or the documents that have this license.
+    """
 
     license: str | None = None
     shipped: str | None = None
+    what: str = SEEDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +137,28 @@ def terms_of(teacher: TeacherOptions, host: str | None = None) -> TeacherTerms:
     return TeacherTerms(teacher.model, host, provider, model, stated)
 
 
-def seed_terms(stated: str | None, digest: str | None) -> SeedTerms:
+def seed_terms(stated: str | None, digest: str | None) -> SourceTerms:
     """Return the license of the seeds with this digest: as stated, otherwise that of the matching bundled file."""
     shipped = load_table().seeds.get(digest or "")
-    return SeedTerms(stated or (SEEDS_LICENSE if shipped else None), shipped)
+    return SourceTerms(stated or (SEEDS_LICENSE if shipped else None), shipped)
+
+
+def document_terms(stated: str | Mapping[str, str] | None, documents: Sequence[str]) -> list[SourceTerms]:
+    """Return the licenses of documents; those with the same one are listed together.
+
+    stated: one license for all of them, or licenses by pattern; the first pattern that matches a document counts.
+    """
+    by_license: dict[str | None, list[str]] = {}
+    patterns = {"*": stated} if isinstance(stated, str) else stated or {}
+    for document in documents:
+        license = next((license for pattern, license in patterns.items() if fnmatchcase(document, pattern)), None)
+        by_license.setdefault(license, []).append(document)
+    return [SourceTerms(license, what=f"Documents ({_some(names)})") for license, names in by_license.items()]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more
 
 
 def _is_under(host: str, hosts: tuple[str, ...]) -> bool:

@@ -86,6 +86,10 @@ def _example(number: int, example: Example) -> Iterator[str]:
     yield from _block(f"example {number}, output", best.text)
     if best.key is not None:
         yield f"example {number}, written by {_flatten(best.teacher or '')}, in {best.key}"
+    for quote in example.evidence:
+        page = "" if quote.page is None else f", page {quote.page}"
+        place = f"{_flatten(quote.document)}{page}, characters {quote.start}-{quote.end}"
+        yield from _block(f"example {number}, evidence in {place}", quote.text)
     judged = best.verdicts.get("judge")
     if judged is not None:
         yield f"example {number}, judged by {_flatten(judged.by)}: {_marks(best)}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...config.run_config import RunConfig
 from ...dataset.licensing import licensing
+from ...dataset.terms import SEEDS
 from ...journal.answer_values import read_back
 from ...journal.folder import Run
 from ...journal.provenance import Trail, teacher_of
@@ -44,8 +45,11 @@ class _StoryReader:
         self._snapshot, self._run = snapshot, snapshot.run
         self._trail = Trail(snapshot)
         arrivals = snapshot.journal.arrivals.all()
+        # Seed tasks, and passages of documents.
         self._arrivals = {task.id: arrival for arrival in arrivals for task in arrival.tasks}
+        self._arrivals |= {passage.id: arrival for arrival in arrivals for passage in arrival.passages}
         self._seeds = {task.id: task.instruction for arrival in arrivals for task in arrival.tasks}
+        self._seeds |= {passage.id: passage.text for arrival in arrivals for passage in arrival.passages}
         self._configs = {g.number: RunConfig.parse(g.config) for g in self._run.generations}
         self._digests = {g.number: g.digest for g in self._run.generations}
 
@@ -150,8 +154,7 @@ class _StoryReader:
                 FoundTask(f"q{v.question}.{v.idx}", v.question, v.idx, v.instruction, v.reason or "admitted")
                 for v in near[:10]
             ),
-            # Statements on seeds: 'Seed tasks: Apache-2.0, ...', 'The license of the seed tasks is not stated ...'.
-            license=tuple(s for s in licensing(self._snapshot).statements if "eed" in s.text.partition(":")[0]),
+            license=tuple(s for s in licensing(self._snapshot).statements if s.text.startswith(SEEDS)),
         )
 
     def _read_answer(self, key: str) -> tuple[Answered | None, tuple[str, ...]]:
@@ -184,7 +187,8 @@ class _StoryReader:
             text=row.text,
             inherited=bool(row.inherited),
         )
-        return answered, read_back(row.demos).demos
+        made_of = read_back(row.demos)
+        return answered, (*made_of.demos, *made_of.passages)
 
     def _demonstrations(self, demos: tuple[str, ...]) -> tuple[ShownTask, ...]:
         return tuple(ShownTask(id, self._instruction_of(id)) for id in demos)
