@@ -1,7 +1,7 @@
 """Language tags (BCP 47), and the shipped wording of prompts for any of them.
 
-Wording is shipped in English and Chinese. `en`, `zh`, and `any` use it as it is. For any other tag, the English wording
-(for varieties of Chinese the Chinese one) asks for the language by name; see `language_tags.yaml`.
+Wording is shipped in the languages of `OWN`, which use it as it is. A variety such as de-AT uses the wording of its
+language, and any other tag the English one; both then ask for the language by name, see `language_tags.yaml`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 
 from .shipped import shipped_text, shipped_yaml
 
-SHIPPED = ("en", "zh", "any")
+OWN = ("en", "zh", "de", "fr", "es", "ja")
+"""The languages with a wording of their own."""
+SHIPPED = (*OWN, "any")
 """The values of `language` whose wording is complete. `any` leaves the language open."""
 
 # 'de', 'fr-CA', 'zh-Hans', 'zh-Hant-TW', 'es-419', 'ca-valencia': language, script, region, variants.
@@ -59,8 +61,8 @@ def region_of(tag: str) -> str | None:
 
 
 def wording_language(tag: str) -> str:
-    """Return the language of the wording that is shipped for a tag: 'en' or 'zh'."""
-    return "zh" if primary(tag) == "zh" else "en"
+    """Return the language of the wording that is shipped for a tag: 'de-AT' -> 'de', 'it' -> 'en'."""
+    return primary(tag) if primary(tag) in OWN else "en"
 
 
 def language_name(tag: str, within: str = "en") -> str:
@@ -104,14 +106,22 @@ def in_language(texts: Mapping[str, Any], name: str, tag: str) -> dict[str, Any]
 
 @lru_cache
 def load_wording_file(package: str | None, name: str, tag: str) -> LanguageWording:
-    """Load a file that holds a wording by language, `en` and `zh`.
+    """Load a wording: of 'rubric.yaml' in English and Chinese, and of 'rubric.de.yaml' in German.
 
-    The digest of `en`, `zh`, and `any` is that of the file.
+    Where the wording is used as it is, its digest is that of the file.
     """
-    texts: dict[str, Any] = shipped_yaml(package, name)[wording_language(tag)]
-    added = _added(name, tag)
-    version = shipped_text(package, name) + (json.dumps(added, sort_keys=True) if added else "")
+    source = wording_file(name, tag)
+    texts: dict[str, Any] = shipped_yaml(package, source)[wording_language(tag)]
+    version = shipped_text(package, source)
+    if tag not in SHIPPED:
+        version += json.dumps([tag, _added(name, tag)], sort_keys=True)
     return LanguageWording(in_language(texts, name, tag), hashlib.sha256(version.encode()).hexdigest()[:12])
+
+
+def wording_file(name: str, tag: str) -> str:
+    """Return the file that holds the wording for a tag; a change of one language must not change the others' digest."""
+    language = wording_language(tag)
+    return name if language in ("en", "zh") else name.replace(".yaml", f".{language}.yaml")
 
 
 def _added(name: str, tag: str) -> dict[str, str]:

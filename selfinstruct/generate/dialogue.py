@@ -14,12 +14,11 @@ import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import regex
 
 from ..core.chat_markers import find_markers, trim_markers
-from ..core.language_tags import load_wording_file
+from ..core.language_tags import load_wording_file, wording_file
 from ..core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling
 from ..core.records import Example
 from ..core.shipped import fill_in, shipped_yaml
@@ -32,6 +31,7 @@ SAMPLING = Sampling(temperature=1.0, max_tokens=400)
 
 Respond = Callable[[tuple[Message, ...]], Awaitable[Example | Verdict]]
 
+_FILE = "dialogue.yaml"
 _BY_CHAT = Asking()
 _RECENT = 3
 """An intent doesn't return within this number of turns."""
@@ -58,7 +58,8 @@ class UserSimulator:
     """
 
     def __init__(self, language: str = "en", asking: Asking = _BY_CHAT) -> None:
-        self._words, self._version = load_wording_file(__package__, "dialogue.yaml", language)
+        self._words, self._version = load_wording_file(__package__, _FILE, language)
+        self._source = wording_file(_FILE, language)
         self._asking, self._intents = asking, self._words["intents"]
 
     def draw_intents(self, count: int, draw: random.Random) -> list[str]:
@@ -99,7 +100,7 @@ class UserSimulator:
         """
         if completion.error is not None:
             return "", completion.error
-        text = _own_words(storable(trim_markers(completion.text)))
+        text = _own_words(storable(trim_markers(completion.text)), self._source)
         reason = self._objection(text, completion.truncated, conversation)
         return ("", f"{reason}: {' '.join(text.split())[:80]}".strip(": ")) if reason else (text, None)
 
@@ -114,7 +115,7 @@ class UserSimulator:
             return "empty_turn"
         if truncated:
             return "turn_cut_off"
-        if find_markers(text) or _pattern("assistant_voice").search(edges):
+        if find_markers(text) or _pattern("assistant_voice", self._source).search(edges):
             return "not_the_user"
         if any(said == tokenize(message.content) for message in conversation):
             return "repeated_turn"
@@ -201,15 +202,15 @@ def _parts(text: str) -> Iterator[str]:
     return filter(str.strip, _BETWEEN.split(text.replace("’", "'")))
 
 
-def _own_words(text: str) -> str:
+def _own_words(text: str, source: str) -> str:
     """Return a user's message without the label before it, the turns after it, and the quotes around it.
 
     A pasted chat stays: its first label follows a colon ('Shorten this:'), or is the user's, before the assistant's.
     """
-    label = _pattern("user_label").match(text)
+    label = _pattern("user_label", source).match(text)
     text = text[label.end() :] if label else text
     # 'How long?\n\nAssistant: Ten minutes.': the prompt writes turns like that, so the model went on with the next one.
-    labels = list(_pattern("any_label").finditer(text))
+    labels = list(_pattern("any_label", source).finditer(text))
     if labels:
         before = text[: labels[0].start()].rstrip()
         # 'Can you rewrite this?\nUser: Hi\nAssistant: Hello': the next turn would be the assistant's.
@@ -219,12 +220,12 @@ def _own_words(text: str) -> str:
 
 
 @lru_cache
-def _pattern(name: str) -> regex.Pattern[str]:
-    """Compile a pattern of the wording file; a list is an alternation."""
-    patterns = _shipped()["patterns"]
+def _pattern(name: str, source: str = _FILE) -> regex.Pattern[str]:
+    """Compile a pattern of the wording file and of `source`, the language's own file; a list is an alternation."""
+    files = [shipped_yaml(__package__, file)["patterns"] for file in dict.fromkeys((_FILE, source))]
 
     def joined(key: str) -> str:
-        given = patterns[key] if isinstance(patterns[key], list) else [patterns[key]]
+        given = [block for patterns in files for block in _listed(patterns.get(key, []))]
         return "|".join("".join(map(str.lstrip, block.split("\n"))) for block in given)
 
     whole = joined(name)
@@ -233,11 +234,10 @@ def _pattern(name: str) -> regex.Pattern[str]:
     return regex.compile(whole, regex.IGNORECASE)
 
 
-@lru_cache
-def _shipped() -> Any:
-    return shipped_yaml(__package__, "dialogue.yaml")
+def _listed(given: str | list[str]) -> list[str]:
+    return given if isinstance(given, list) else [given]
 
 
 def dialogue_digest(language: str) -> str:
     """Return the version of the wording, which is part of every prompt of the user side and of the config digest."""
-    return load_wording_file(__package__, "dialogue.yaml", language).digest
+    return load_wording_file(__package__, _FILE, language).digest

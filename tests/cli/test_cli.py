@@ -246,7 +246,7 @@ def test_init_for_a_domain_with_seeds_of_ones_own(start: str, prompts: tuple[str
         assert "中文提示词" in (tmp_path / "law" / "prompts.yaml").read_text()
 
 
-@pytest.mark.parametrize("language", ["en", "de", "no", "fr-CA", "zh", "zh-hant-tw"])
+@pytest.mark.parametrize("language", ["en", "de-AT", "no", "fr-CA", "zh", "zh-hant-tw"])
 @pytest.mark.parametrize("strategy", ["alpaca", "self_instruct"])
 def test_init_writes_prompts_that_ask_as_the_built_in_ones_do(language: str, strategy: str, tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text(LAW)

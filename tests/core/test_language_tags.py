@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
-from selfinstruct.core.language_tags import canonical_tag, in_language, language_name, load_wording_file, region_of
+from selfinstruct.core.language_tags import OWN, canonical_tag, in_language, language_name, load_wording_file, region_of
 from selfinstruct.core.shipped import shipped_yaml
 
 KNOWN = shipped_yaml("selfinstruct.core", "language_tags.yaml")
@@ -51,6 +52,7 @@ def test_nonsense_is_no_tag(written: str) -> None:
 
 
 def test_the_table_of_names_is_consistent() -> None:
+    assert set(OWN) == set(KNOWN["names"]) == set(KNOWN["added"])
     assert all(canonical_tag(tag) == tag for names in KNOWN["names"].values() for tag in names)
     assert {canonical_tag(tag) for tag in KNOWN["instead"].values()} == set(KNOWN["instead"].values())
     assert len(set(KNOWN["names"]["en"].values())) == len(KNOWN["names"]["en"]) > 60
@@ -72,7 +74,7 @@ def test_the_wording_of_judge_and_user_is_that_of_earlier_runs(package: str, nam
         assert wording.texts == shipped_yaml(package, name)["zh" if language == "zh" else "en"]
 
 
-@pytest.mark.parametrize(
+FILES = pytest.mark.parametrize(
     ("package", "name", "key"),
     [
         ("selfinstruct.filters.judge", "rubric.yaml", "system"),
@@ -80,17 +82,40 @@ def test_the_wording_of_judge_and_user_is_that_of_earlier_runs(package: str, nam
         ("selfinstruct.generate", "dialogue.yaml", "user_system"),
     ],
 )
+
+
+@FILES
 def test_judge_and_user_learn_the_language(package: str, name: str, key: str) -> None:
-    german, english = (load_wording_file(package, name, language) for language in ("de", "en"))
-    assert german.texts[key].startswith(english.texts[key].rstrip("\n"))
-    assert "in German" in german.texts[key]
-    assert {each: text for each, text in german.texts.items() if each != key} == {
+    italian, english = (load_wording_file(package, name, language) for language in ("it", "en"))
+    assert italian.texts[key].startswith(english.texts[key].rstrip("\n"))
+    assert "in Italian" in italian.texts[key]
+    assert {each: text for each, text in italian.texts.items() if each != key} == {
         each: text for each, text in english.texts.items() if each != key
     }
-    assert german.digest != english.digest
+    assert italian.digest != english.digest
     assert "繁体中文" in load_wording_file(package, name, "zh-Hant").texts[key]
 
 
+@FILES
+def test_the_wordings_in_all_languages_have_the_same_keys_and_places(package: str, name: str, key: str) -> None:
+    english = load_wording_file(package, name, "en").texts
+    names = {"de": "Deutsch", "fr": "français", "es": "español", "ja": "日本語"}
+    for language in OWN:
+        wording = load_wording_file(package, name, language)
+        assert places_of(wording.texts) == places_of(english)
+        assert wording.texts[key].count("...") + wording.texts[key].count("……") == english[key].count("...")
+        assert names.get(language, "") in wording.texts[key]
+    variety = load_wording_file(package, name, "de-AT")
+    assert "Deutsch (Österreich)" in variety.texts[key]
+    assert len({load_wording_file(package, name, tag).digest for tag in [*OWN, "de-AT", "de-CH", "it"]}) == len(OWN) + 2
+
+
+def places_of(texts: Any) -> Any:
+    if isinstance(texts, dict):
+        return {key: places_of(text) for key, text in texts.items()}
+    return sorted(re.findall(r"\{[a-z]+\}|={5}|[\"`]\w+[\"`]|\[END\]|\n\n|\n$", texts))
+
+
 def test_the_sentence_comes_before_the_closing_lines() -> None:
-    texts = in_language({"heading": "Tasks.\n\n", "rules": "All in English:\n", "list": [1]}, "alpaca", "de")
-    assert texts == {"heading": "Tasks.\nAll of them are in German.\n\n", "rules": "All in German:\n", "list": [1]}
+    texts = in_language({"heading": "Tasks.\n\n", "rules": "All in English:\n", "list": [1]}, "alpaca", "it")
+    assert texts == {"heading": "Tasks.\nAll of them are in Italian.\n\n", "rules": "All in Italian:\n", "list": [1]}

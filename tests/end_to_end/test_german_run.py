@@ -58,14 +58,14 @@ def test_german_tasks_are_kept(language: str, tmp_path: Path) -> None:
     assert len(records) == 12
     assert {"Überprüfe", "Übersetze", "Ändere"} <= {record.instruction.split()[0] for record in records}
     proposals = [prompt for prompt in teacher.asked if prompt.purpose == "propose"]
-    named = "German" if language == "de" else r"German \(de-AT\)"
-    assert all(re.search(rf"all in {named}:", prompt.messages[0].content) for prompt in proposals)
+    named = "Deutsch" if language == "de" else r"Deutsch \(Österreich\)"
+    assert all(re.search(rf"alle auf {named}:", prompt.messages[0].content) for prompt in proposals)
 
 
 def test_the_page_shows_what_the_commands_print(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     config = si.RunConfig.parse({"seeds": str(seeds_of_the_page(tmp_path)), "run_dir": "r", "language": "de"})
     prompt = next(iter(si.preview(config, 1)))[1]
-    lines = [line for line in prompt.messages[0].content.splitlines() if "German" in line]
+    lines = re.findall(r"^### Nummer(?:\n.+){3}", prompt.messages[0].content, re.MULTILINE)[0].splitlines()
     assert "\n".join(f"    {line}" for line in lines) in PAGE
     english = si.check(config.model_copy(update={"language": "en"}))
     assert next(note for note in english.notes if "German" in note) in PAGE

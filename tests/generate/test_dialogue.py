@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
+from selfinstruct.core.language_tags import OWN
 from selfinstruct.core.prompts import Asking, Completion, Endpoint, Message, Prompt
 from selfinstruct.core.records import Example, Response
 from selfinstruct.core.tasks import Verdict
@@ -334,7 +335,7 @@ COMPLETIONS = st.builds(lambda text, finish, error: Completion(text, finish, err
     plan=COMPLETIONS,
     answers=st.lists(st.none() | GARBAGE.filter(str.strip), max_size=5),
     turns=st.integers(2, 7),
-    language=st.sampled_from(["en", "zh", "any"]),
+    language=st.sampled_from([*OWN, "any"]),
     endpoint=st.sampled_from(["chat", "completions"]),
 )
 @example([Completion("[END]")], Completion(""), [], 2, "en", "completions")
@@ -372,10 +373,44 @@ def test_a_hostile_message_is_read_in_time(piece: str) -> None:
 # --- wording ------------------------------------------------------------------------------------
 
 
-def test_both_languages_have_the_same_texts_and_intents() -> None:
-    en, zh = (UserSimulator(language)._words for language in ("en", "zh"))
-    assert en.keys() == zh.keys()
-    assert en["intents"].keys() == zh["intents"].keys()
+@pytest.mark.parametrize("language", OWN)
+def test_labels_and_assistant_voice_are_recognized_in_the_language(language: str) -> None:
+    simulator = UserSimulator(language)
+    user, assistant = (simulator._words[role] for role in ("user", "assistant"))
+    blank = "\u00a0" if language == "fr" else " "
+    for text in (f"{user}: Basil?\n\n{assistant}: Yes.", f"**{user}**{blank}：Basil?\n{assistant}{blank}: Yes."):
+        assert simulator.read_turn(Completion(text), FIRST.messages) == ("Basil?", None)
+    for text in VOICES[language]:
+        assert simulator.read_turn(Completion(text), FIRST.messages)[1] == f"not_the_user: {text[:80]}"
+    for text in USERS[language]:
+        assert simulator.read_turn(Completion(text), FIRST.messages) == (text, None)
+
+
+VOICES = {
+    "en": ["Sure! Here is how you water it.", "How can I help you today?"],
+    "zh": ["当然，以下是浇水的方法。", "还有什么可以帮您的吗？"],
+    "de": ["Gerne! Hier sind drei Tipps.", "Als KI-Modell habe ich keine Pflanzen.", "Wie kann ich Ihnen weiterhelfen?",
+           "Leider kann ich dir dabei nicht helfen.", "Ich hoffe, das hilft."],
+    "fr": ["Bien sûr, voici trois conseils.", "En tant qu'IA, je n'ai pas de plantes.", "Comment puis-je vous aider ?",
+           "Désolé, je ne peux pas répondre à cette question.", "N'hésitez pas si vous avez d'autres questions."],
+    "es": ["¡Claro! Aquí tienes tres consejos.", "Como modelo de lenguaje, no tengo plantas.",
+           "Espero que esto te ayude.", "Lo siento, no puedo ayudar con eso.", "¿En qué puedo ayudarte?"],
+    "ja": ["もちろんです。以下に三つ挙げます。", "AIアシスタントなので、植物は持っていません。",
+           "ほかにご質問はありますか？", "申し訳ありませんが、その件にはお答えできません。",
+           "お役に立てれば幸いです。"],
+}  # fmt: skip
+USERS: dict[str, list[str]] = {
+    "en": ["Sure, but here's my problem: it has no light."],
+    "zh": ["当然可以，不过我的阳台朝北，怎么办？"],
+    "de": ["Gerne, aber mein Balkon liegt im Norden. Was dann?",
+           "Leider kann ich nicht jeden Tag gießen. Geht das auch?",
+           "Als Anfänger habe ich nur ein Fensterbrett. Reicht das?"],
+    "fr": ["Bien sûr, mais mon balcon est au nord. Que faire ?",
+           "Malheureusement, je ne peux pas arroser tous les jours."],
+    "es": ["Claro, pero mi balcón da al norte. ¿Qué hago?", "Lo siento, no puedo regarla cada día. ¿Pasa algo?"],
+    "ja": ["もちろん水はやっていますが、葉が黄色いです。なぜですか。",
+           "すみませんが、北向きの窓しかありません。大丈夫でしょうか。"],
+}  # fmt: skip
 
 
 def test_a_completions_endpoint_gets_a_text_that_it_continues() -> None:

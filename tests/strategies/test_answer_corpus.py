@@ -15,6 +15,7 @@ from selfinstruct.core.prompts import Asking, Completion
 from selfinstruct.core.tasks import Material
 from selfinstruct.strategies import build_strategy
 from selfinstruct.strategies.protocol import Strategy
+from selfinstruct.strategies.reading.lines import WORDS
 
 FOLDER = Path(__file__).parent
 ADVERSARIAL: list[dict[str, Any]] = yaml.safe_load((FOLDER / "adversarial.yaml").read_text(encoding="utf-8"))
@@ -44,16 +45,28 @@ def test_content_that_looks_like_structure(case: dict[str, Any]) -> None:
 Task = list[str]
 TASKS: dict[str, list[Task]] = yaml.safe_load((FOLDER / "tasks.yaml").read_text(encoding="utf-8"))
 GROUPS = [(language, tasks[at : at + 3]) for language, tasks in TASKS.items() for at in range(0, len(tasks), 3)]
-LABELS = {"en": ("Instruction", "Input", "Output", ": "), "zh": ("指令", "输入", "输出", "：")}
+LABELS = {
+    "en": ("Instruction", "Input", "Output", ": "),
+    "zh": ("指令", "输入", "输出", "："),
+    "de": ("Anweisung", "Eingabe", "Ausgabe", ": "),
+    "fr": ("Consigne", "Entrée", "Sortie", "\u202f: "),
+    "es": ("Instrucción", "Entrada", "Salida", ": "),
+    "ja": ("指示", "入力", "出力", "："),
+}
+NOTHING = dict(zip(LABELS, ("<none>", "<none>", "<keine>", "<aucune>", "ninguna entrada", "入力なし"), strict=True))
 
 
-def blocks(language: str, tasks: list[Task], shape: str, between: str = "\n\n", nothing: str = "<none>") -> str:
+def blocks(language: str, tasks: list[Task], shape: str, between: str = "\n\n", nothing: str | None = None) -> str:
     """Write tasks as labeled blocks; '{i}', '{x}' and '{o}' are the labels, '{n}' the number, and | a line's end."""
     *names, colon = LABELS[language]
     filled = []
     for number, (instruction, given, output) in enumerate(tasks, 4):
         lines = shape.replace(": ", colon).replace("|", "\n").format(n=number, **dict(zip("ixo", names, strict=True)))
-        for mark, text in (("@I", instruction), ("@X", given or nothing), ("@O", output)):
+        for mark, text in (
+            ("@I", instruction),
+            ("@X", given or (NOTHING[language] if nothing is None else nothing)),
+            ("@O", output),
+        ):
             lines = lines.replace(mark, text)
         filled.append(lines)
     return between.join(filled)
@@ -127,7 +140,18 @@ def test_every_group_of_tasks_is_read_back_exactly_in_every_style(style: str) ->
         assert [c.error for c in found if c.error is not None] == (["left_out: Sure:"] if "Sure:" in answer else [])
 
 
-LISTS = ["{n}. @", "{n}) @", "({n}) @", "Task {n}: @", "**Task {n}:** @", "- @", "**{n}. @**", "#{n}: @", '{n}. "@"']
+LISTS = [
+    "{n}. @",
+    "{n}) @",
+    "({n}) @",
+    "Task {n}: @",
+    "**Task {n}:** @",
+    "{task} {n}: @",
+    "- @",
+    "**{n}. @**",
+    "#{n}: @",
+    '{n}. "@"',
+]
 LISTS += ["{a}. @", "{f}．@", "{h}- @", "{r}. @", "**{r})** @", "第{n}题：@", "{c} @"]
 
 
@@ -140,6 +164,10 @@ def test_every_group_of_instructions_is_read_back_exactly_in_every_style(style: 
                 digits = {"f": "０", "a": "٠", "h": "०"}
                 forms = {k: "".join(chr(ord(zero) + int(d)) for d in str(number)) for k, zero in digits.items()}
                 roman = ["", *"I II III IV V VI VII VIII IX X XI XII".split()][number]
-                lines.append(style.format(n=number, r=roman, c=chr(0x245F + number), **forms).replace("@", task[0]))
+                lines.append(
+                    style.format(
+                        n=number, r=roman, task=WORDS["task"][-1 - number % 7], c=chr(0x245F + number), **forms
+                    ).replace("@", task[0])
+                )
             found = build("self_instruct", language).parse(Completion("\n".join(lines)), Material())
             assert [(c.instruction, c.error) for c in found] == [(task[0], None) for task in tasks], lines

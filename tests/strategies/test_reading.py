@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from selfinstruct.config.run_config import RunConfig
+from selfinstruct.core.language_tags import OWN
 from selfinstruct.core.prompts import Asking, Completion
 from selfinstruct.core.tasks import Material
 from selfinstruct.strategies import Alpaca, SelfInstruct
@@ -155,14 +157,14 @@ def as_blocks(language: str, tasks: list[tuple[str, str, str]], first: int = 4) 
     )
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("language", OWN)
 @given(tasks=st.lists(st.tuples(instructions, inputs, outputs), min_size=1, max_size=5), chat=st.booleans())
 def test_blocks_in_the_demonstration_wording_are_read_back_exactly(
     language: str, tasks: list[tuple[str, str, str]], chat: bool
 ) -> None:
     answer = as_blocks(language, tasks)
     if not chat:  # the prompt has already written the number and 'Instruction:'
-        answer = answer.split("Instruction:" if language == "en" else "指令：", 1)[1]
+        answer = re.split("[:：]", answer, maxsplit=1)[1]
     found = strategy(Alpaca, language, "chat" if chat else "completions").parse(Completion(answer), Material())
     assert [(c.instruction, c.input, c.output) for c in found] == tasks
     assert not any(c.truncated for c in found)
@@ -197,6 +199,10 @@ BLOCKS = {  # | stands for a line's end
     "full width": ("### ４|指令：Add.|输入：1, 2|输出：3|### ５|【指令】Sing.|【输入】-|【输出】：La.", TWO),
     "fenced": (f"Sure!|```|{HEADED.format('')}|```", TWO),
     "a farewell": ("Instruction: Add.|Input: 1, 2|Output: 3|---|Instruction: Sing.|Output: La.|---|Enjoy!", [ADD, LA]),
+    "a German farewell": (f"{HEADED.format('')}||Ich hoffe, diese Aufgaben helfen dir weiter!", TWO),
+    "a French farewell": (f"{HEADED.format('')}||N'hésite pas à demander d'autres tâches.", TWO),
+    "a Spanish farewell": (f"{HEADED.format('')}||¿Necesitas más tareas?", TWO),
+    "a Japanese farewell": (f"{HEADED.format('')}||以上のタスクがお役に立てば幸いです。", TWO),
     "a Chinese farewell": (f"{HEADED.format('')}||以上任务希望对您有帮助！", TWO),
     "a block quote": ("> **Instruction:** Sing.|> **Output:** It grew.|> It|>|> > stayed.", [QUOTED]),
     "a farewell to the tasks": (f"{HEADED.format('')}||I hope these tasks help.", TWO),
@@ -417,7 +423,10 @@ def test_instances_use_the_fields_of_their_kind_and_lose_the_others_with_a_verdi
 
 NOTHING = ["", " \n", "<none>", "<noinput>", "No input", "(no input required)", "N/A", "n.a.", "[None]", "(none)."]
 NOTHING += ["Not applicable", "None needed", "<无>", "（无）", "无需输入", "不需要输入", "没有输入", "【空】"]
+NOTHING += ["Keine Eingabe erforderlich.", "(keine)", "entfällt", "Aucune entrée", "<aucune>", "sans objet"]
+NOTHING += ["no aplica", "Sin entrada.", "入力なし", "該当なし", "<なし>"]
 WORDS_FOR_NOTHING = ["None.", "*none*", "null", '""', "-", "Empty", "nil", "无", "无。", "空", "—"]
+WORDS_FOR_NOTHING += ["Keine", "néant", "Nada.", "なし"]
 
 
 @pytest.mark.parametrize("text", NOTHING)
@@ -435,7 +444,23 @@ def test_a_word_for_nothing_is_an_input_unless_it_is_how_the_answer_marks_tasks_
 
 
 @pytest.mark.parametrize(
-    "text", ["0", "[]", ".", "?", "none of these", "No, thanks", "nan", "无人驾驶", "空气", "n" * 99]
+    "text",
+    [
+        "keine Ahnung",
+        "aucune idée",
+        "nada mal",
+        "なしとりんご",
+        "0",
+        "[]",
+        ".",
+        "?",
+        "none of these",
+        "No, thanks",
+        "nan",
+        "无人驾驶",
+        "空气",
+        "n" * 99,
+    ],
 )
 def test_a_field_that_says_something(text: str) -> None:
     assert not is_nothing(text)
@@ -451,7 +476,7 @@ anything = st.text(st.characters(exclude_categories=())) | st.lists(
     st.sampled_from(FRAGMENTS) | st.text(max_size=3)
 ).map("".join)
 READERS = [
-    strategy(kind, language, endpoint) for kind in (Alpaca, SelfInstruct) for language in ("en", "zh")
+    strategy(kind, language, endpoint) for kind in (Alpaca, SelfInstruct) for language in ("en", "zh", "fr")
     for endpoint in ("chat", "completions")
 ]  # fmt: skip
 
@@ -514,7 +539,7 @@ def seconds(read: Callable[[str], object], text: str) -> float:
 def test_time_grows_with_the_text_only(unit: str, start: str) -> None:
     def read(text: str) -> None:
         READERS[0].parse(Completion(text), Material())
-        READERS[4].parse(Completion(text), Material())
+        READERS[6].parse(Completion(text), Material())
         read_blocks(text, LABEL_FIRST)
 
     small = seconds(read, start + unit * (20_000 // len(unit)) + "x")
@@ -530,4 +555,4 @@ def test_a_megabyte_of_tasks_is_read_within_seconds() -> None:
     assert seconds(lambda text: READERS[0].parse(Completion(text), Material()), answer) < 5.0
     assert len(READERS[0].parse(Completion(answer), Material())) == 5000
     items = "".join(f"{number}. {task[0]} {'And so on. ' * 10}\n" for number, task in enumerate(tasks, 1))
-    assert seconds(lambda text: READERS[4].parse(Completion(text), Material()), items + items) < 5.0
+    assert seconds(lambda text: READERS[6].parse(Completion(text), Material()), items + items) < 5.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -18,14 +19,17 @@ from worked import Pair, examples_of, keep, pairs_of
 
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError
+from selfinstruct.core.language_tags import OWN
 from selfinstruct.core.prompts import Ask, Asking, Completion, MadeOf, Prompt
 from selfinstruct.core.records import Development, Label
 from selfinstruct.core.tasks import Candidate, Demonstration, Material
 from selfinstruct.strategies import Alpaca, SelfInstruct, build_strategy
 from selfinstruct.strategies.protocol import Strategy, preview_prompts, task_tokens
+from selfinstruct.strategies.reading.lines import WORDS
+from selfinstruct.strategies.wording import load_wording
 from selfinstruct.teachers.fake.teacher import FakeTeacher
 
-NAMES, LANGUAGES, ENDPOINTS = ("alpaca", "self_instruct"), ("en", "zh"), ("chat", "completions")
+NAMES, LANGUAGES, ENDPOINTS = ("alpaca", "self_instruct"), OWN, ("chat", "completions")
 COMBINATIONS = list(itertools.product(NAMES, LANGUAGES, ENDPOINTS, (True, False)))
 COMBINATION = pytest.mark.parametrize(("name", "language", "endpoint", "structured"), COMBINATIONS)
 DEMOS = [
@@ -128,9 +132,29 @@ def keys_of(value: Any) -> Any:
     return sorted(set(re.findall(r"\{([a-z]+)\}", value)))
 
 
-def test_both_languages_have_the_same_keys_and_places() -> None:
-    assert keys_of(shipped("en")) == keys_of(shipped("zh"))
-    assert all(isinstance(key, str) for language in LANGUAGES for key in shipped(language)["self_instruct"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_all_languages_have_the_same_keys_and_places(language: str) -> None:
+    english, wording = shipped("en"), shipped(language)
+    assert keys_of(english) == keys_of(wording)
+    assert all(isinstance(key, str) for key in wording["self_instruct"])
+    for section in english:
+        for key, value in english[section].items():
+            if isinstance(value, list):  # as many examples
+                assert len(wording[section][key]) == len(value)
+            else:  # and paragraphs
+                assert [text.count("\n\n") for text in (wording[section][key], value)] == [value.count("\n\n")] * 2
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_readers_know_the_field_names_of_every_shipped_wording(language: str) -> None:
+    """In any run, so that JSON with translated keys is read, too."""
+    names = WORDS["fields"][language].items()
+    config = RunConfig.parse({"seeds": "x", "run_dir": "y", "language": language})
+    own = load_wording(config, "alpaca", {}).fields | load_wording(config, "self_instruct", {}).fields
+    assert own == {word: name for name, word in names}
+    items = [{word: name for name, word in names if name != "label"}]
+    found = build("alpaca").parse(Completion(json.dumps({"tasks": items})), Material())
+    assert found == [Candidate("instruction", "input", "output")]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +177,16 @@ def test_the_shipped_wording_is_that_of_earlier_runs(name: str, language: str, d
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     ("language", "asked"),
-    [("de", "German"), ("pt-BR", "Brazilian Portuguese"), ("zh-Hant", "繁体中文"), ("haw", "haw")],
+    [
+        ("it", "Italian"),
+        ("pt-BR", "Brazilian Portuguese"),
+        ("zh-Hant", "繁体中文"),
+        ("haw", "haw"),
+        ("de-AT", "Deutsch (Österreich)"),
+        ("fr-CA", "français (Canada)"),
+        ("es-419", "español (Latinoamérica)"),
+        ("ja-JP", "日本語 (ja-JP)"),
+    ],
 )
 def test_a_language_without_wording_is_asked_for_by_name(name: str, endpoint: str, language: str, asked: str) -> None:
     strategy = build(name, endpoint, language=language)
@@ -161,14 +194,17 @@ def test_a_language_without_wording_is_asked_for_by_name(name: str, endpoint: st
         prompt.purpose: prompt.messages[0].content for prompt in prompts_of(strategy) if prompt.purpose != "classify"
     }
     assert [purpose for purpose, text in shown.items() if asked not in text] == []
-    assert not re.search(r"\{language\}|English|简体", " ".join(shown.values()).replace("are in English. Every", ""))
+    assert not re.search(
+        r"\{language\}|English|简体|Deutsch[^ ]| (?:français|español)[^ ]|日本語[^ ]",
+        " ".join(shown.values()).replace("are in English. Every", ""),
+    )
     assert strategy.digest not in {build(name, language=other).digest for other in LANGUAGES}
 
 
-@pytest.mark.parametrize("language", ["de", "zh-Hant"])
+@pytest.mark.parametrize(("language", "own"), [("it", "en"), ("zh-Hant", "zh"), ("de-AT", "de"), ("ja-JP", "ja")])
 @pytest.mark.parametrize(("name", "endpoint"), list(itertools.product(NAMES, ENDPOINTS)))
-def test_another_language_changes_nothing_but_the_rules(name: str, endpoint: str, language: str) -> None:
-    base = build(name, endpoint, language="zh" if language == "zh-Hant" else "en")
+def test_another_language_changes_nothing_but_the_rules(name: str, endpoint: str, language: str, own: str) -> None:
+    base = build(name, endpoint, language=own)
     for prompt, other in zip(prompts_of(build(name, endpoint, language=language)), prompts_of(base), strict=True):
         assert prompt.messages[1:] == other.messages[1:]
         assert prompt.sampling == other.sampling
@@ -383,16 +419,7 @@ PUBLISHED = {
     ("self_instruct", "classify"): (0.0, None, 0.0, 0.0, 3),
     ("self_instruct", "instances"): (0.0, None, 1.5, 0.0, 300),
 }
-STOPS: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
-    ("alpaca", "en"): {"propose": ("\n### 21",)},
-    ("alpaca", "zh"): {"propose": ("\n### 21",)},
-    ("self_instruct", "en"): {"propose": ("\n\n", "\nTask 12:"), "classify": ("\n", "Task:"), "instances": ("Task:",)},
-    ("self_instruct", "zh"): {
-        "propose": ("\n\n", "\n任务12："),
-        "classify": ("\n", "任务："),
-        "instances": ("任务：",),
-    },
-}
+TASKS = {"en": "Task{}:", "zh": "任务{}：", "de": "Aufgabe{}:", "fr": "Tâche{} :", "es": "Tarea{}:", "ja": "タスク{}："}
 
 
 @COMBINATION
@@ -401,7 +428,10 @@ def test_sampling_is_as_published(name: str, language: str, endpoint: str, struc
         s = prompt.sampling
         values = (s.temperature, s.top_p, s.presence_penalty, s.frequency_penalty, s.max_tokens)
         assert values == PUBLISHED[name, prompt.purpose]
-        assert s.stop == (STOPS[name, language][prompt.purpose] if endpoint == "completions" else None)
+        task, twelfth = TASKS[language].format(""), TASKS[language].format("12" if language in ("zh", "ja") else " 12")
+        stops = {"propose": ("\n\n", f"\n{twelfth}"), "classify": ("\n", task), "instances": (task,)}
+        stop = ("\n### 21",) if name == "alpaca" else stops[prompt.purpose]
+        assert s.stop == (stop if endpoint == "completions" else None)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -435,12 +465,12 @@ def test_how_many_are_shown_and_asked_for(name: str, changes: dict[str, Any], nu
 @COMBINATION
 def test_every_combination_gives_tasks_and_instances(name: str, language: str, endpoint: str, structured: bool) -> None:
     strategy, teacher = build(name, endpoint, structured, language=language), FakeTeacher()
-    materials = [Material((*DEMOS, Demonstration("d", f"Say {number}."))) for number in range(4)]
+    materials = [Material((*DEMOS, Demonstration("d", f"Say {number}."))) for number in range(5)]
     questions = [strategy.propose(material) for material in materials]
     answers = [asyncio.run(teacher.complete(question)) for question in questions]
     read = [strategy.parse(answer, material) for answer, material in zip(answers, materials, strict=True)]
     found = [candidate for candidates in read for candidate in candidates]
-    assert len(found) >= 4 * min(8, strategy.tasks_per_question)
+    assert len(found) >= 5 * min(8, strategy.tasks_per_question)
     kinds = set()
     for candidate in found:
         assert re.fullmatch(
@@ -532,6 +562,13 @@ YES_OR_NO = {
            ["No", "no, it", "Classification: No", "Not a classification", "Maybe", "", "N/A"]),
     "zh": (["是", "是的。", "“是”", "是否分类：是", "**是**", "答案：是"],
            ["否", "不是", "是否分类：否", "是否", "不是分类：是一般任务"[:2], "", "“否”"]),
+    "de": (["Ja", " ja.", "Klassifikation: Ja", "**Ja**, das ist eine.", "„Ja“"],
+           ["Nein", "Nein, keine", "Klassifikation: Nein", "Vielleicht"]),
+    "fr": (["Oui", "oui.", "Classification : Oui", "« Oui »"],
+           ["Non", "Non, ce n'en est pas une", "Classification : Non", ""]),
+    "es": (["Sí", "sí.", "Si", "Clasificación: Sí", "¡Sí!"], ["No", "No lo es", "Clasificación: No", "Quizá"]),
+    "ja": (["はい", "はい。", "分類か：はい", "「はい」"],
+           ["いいえ", "いいえ、違います", "分類か：いいえ", "分類ではありません"]),
 }  # fmt: skip
 
 
@@ -616,7 +653,13 @@ def test_no_more_instances_than_asked_for_and_none_that_was_cut() -> None:
     assert re.search(r"up to 1\s+examples", strategy.request_instances("x", False).text)
 
 
-@pytest.mark.parametrize(("language", "no", "task"), [("en", "No", "Task: Another."), ("zh", "否", "任务：再来一个。")])
+@pytest.mark.parametrize(
+    ("language", "no", "task"),
+    [
+        *[("en", "No", "Task: Another."), ("zh", "否", "任务：再来一个。"), ("de", "Nein", "Aufgabe: Noch eine.")],
+        *[("fr", "Non", "Tâche : Une autre."), ("es", "No", "Tarea: Otra."), ("ja", "いいえ", "タスク：もう一つ。")],
+    ],
+)
 def test_a_continuation_that_runs_on_to_another_task_ends_there(language: str, no: str, task: str) -> None:
     strategy = self_instruct("completions", language=language)
     made = develop(strategy, no, cut(f"{DONE}\n\n{task}\nInput: x\nOutput: y"))

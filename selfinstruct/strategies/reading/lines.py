@@ -13,11 +13,16 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from ...core.shipped import shipped_yaml
 
 T = TypeVar("T")
 
-BLANK = "[ \t\u00a0\u3000\u200e\u200f]*+"
+WORDS: dict[str, Any] = shipped_yaml(__package__, "words.yaml")
+"""Words that structure responses, in several languages."""
+
+BLANK = "[ \t\u00a0\u202f\u3000\u200e\u200f]*+"  # French has narrow blanks before colons
 DIGITS = r"\d{1,4}+"  # of any script
 HANZI = "[一二三四五六七八九十百]{1,4}+"
 # A line that may separate: '###', '---', '=====', '***', '* * *'.
@@ -25,14 +30,8 @@ RULE = re.compile(rf"{BLANK}(?:#{{1,6}}+|[-=_~—]{{3,}}+|\*{{3,}}+|\*(?: \*){{2
 # '```python', '~~~~', but not '```x = 1```'
 FENCE = re.compile(r"[ \t]*+(?P<mark>`{3,}+|~{3,}+)(?P<info>[^`]*+)$")
 
-# 'No input needed', 'N/A', '无需输入': no task works on this.
-_NOTHING = re.compile(
-    r"no\s?input(?: is)?(?: needed| required)?|none (?:needed|required)|not (?:applicable|needed|required)"
-    r"|n[./]a|(?:无|没有|不)(?:需要?)?(?:额外)?的?输入(?:内容)?",
-    re.IGNORECASE,
-)
-# 'None', '-': may be the material of a task, such as 'Give the opposite of this adjective.'
-_WORD = re.compile(r"none|null|nil|na|empty(?: string)?|-+|–|—|无|空(?:字符串)?|\"\"|''|“”|``|<>", re.IGNORECASE)
+_NOTHING = re.compile("|".join(WORDS["nothing"]), re.IGNORECASE)
+_WORD = re.compile("|".join(WORDS["none"]), re.IGNORECASE)
 _MARKS = " \t\r\n\"'“”‘’*_`.。"
 _BRACKETS = "<>[]()（）【】「」《》"
 

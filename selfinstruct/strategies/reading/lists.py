@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .lines import BLANK, FENCE, RULE, Extract, code_lines, indent_of, lines_of, opens_fence
+from .lines import BLANK, FENCE, RULE, WORDS, Extract, code_lines, indent_of, lines_of, opens_fence
 from .numbers import Number, counted_of, counts_up, number_of
 
 # '- Plan ...', '• Plan ...'
@@ -12,17 +12,16 @@ _BULLET = re.compile(r"[ \t]{0,3}+[-*•·][ \t]++")
 # '## Travel'
 _HEADING = re.compile(rf"{BLANK}#{{1,6}}+[ \t]")
 # 'Task: Plan ...', '指令：写 ...', after the number is removed
-_SAYS_TASK = re.compile(rf"{BLANK}(?:task|instruction|任务|指令){BLANK}[:：]{BLANK}", re.IGNORECASE)
+_SAYS_TASK = re.compile(rf"{BLANK}(?:{'|'.join(WORDS['task'])}){BLANK}[:：]{BLANK}", re.IGNORECASE)
 # '**Input:** ...', '- Output: ...': fields that the prompt did not request
 _SAYS_MORE = re.compile(
-    rf"{BLANK}(?:[-*][ \t]++)?+[*_]{{0,3}}+(?:input|output|answer|输入|输出|答案)[*_]{{0,3}}+{BLANK}[:：]",
-    re.IGNORECASE,
+    rf"{BLANK}(?:[-*][ \t]++)?+[*_]{{0,3}}+(?:{'|'.join(WORDS['more'])})[*_]{{0,3}}+{BLANK}[:：]", re.IGNORECASE
 )
 # The sign of a YAML block, alone on the line above the text: '- instruction: |'
 _BLOCK_SIGN = re.compile(r"[|>][+-]?+\s*+$")
 _CLOSING = (RULE, FENCE, _HEADING, _SAYS_MORE)
 _FULL_STOPS = (".", "!", "?", "。", "！", "？")
-_QUOTES = {'"': '"', "“": "”", "「": "」", "『": "』", "`": "`"}
+_QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»", "»": "«", "「": "」", "『": "』", "`": "`"}
 
 
 def read_list(text: str, continues: bool = False) -> Extract[str]:

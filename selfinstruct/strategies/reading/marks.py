@@ -10,23 +10,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .lines import BLANK
+from .lines import BLANK, WORDS
 from .numbers import Number, hash_number_of, head_of, number_of, numeral_of, without_closing
 
-PROPER = {
-    "instruction": "instruction", "指令": "instruction",
-    "input": "input", "输入": "input",
-    "output": "output", "输出": "output",
-    "label": "label", "标签": "label",
-}  # fmt: skip
-LOOSE = {
-    "task": "instruction", "question": "instruction", "任务": "instruction", "问题": "instruction",
-    "answer": "output", "response": "output", "答案": "output", "回答": "output",
-    "class": "label", "class label": "label", "category": "label", "类别": "label", "分类": "label",
-}  # fmt: skip
-"""Names that count only if the response never uses the proper name: an 'Answer:' inside an output is content."""
+_SHIPPED = {word: name for names in WORDS["fields"].values() for name, word in names.items()}
+PROPER = {word: name for name in WORDS["fields"]["en"] for word in (name, WORDS["fields"]["zh"][name])}
+LOOSE = _SHIPPED | {word: name for name, words in WORDS["loose"].items() for word in words}
+"""Names that count only if the response never uses the proper name: an 'Answer:' inside an output is content. The names
+in the prompt's wording are proper ones."""
 # In a classification the model sometimes calls the label its output.
-_AS_LABEL = {"output": "label", "输出": "label", "answer": "label", "答案": "label"}
+_AS_LABEL = {word: "label" for word, name in LOOSE.items() if name == "output"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +43,7 @@ def loose_names(names: Collection[str]) -> dict[str, str]:
 
 def is_mark(line: str) -> bool:
     """Return whether a line names a field of a task."""
-    return _field(line, tuple(PROPER)) is not None
+    return _field(line, tuple(_SHIPPED)) is not None
 
 
 def find_marks(lines: list[str], names: Sequence[str], own: Mapping[str, str]) -> list[Mark]:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .lines import BLANK, DIGITS, HANZI
+from .lines import BLANK, DIGITS, HANZI, WORDS
 
-_WORDS = r"task|instruction|question|item|number|no\.?+|任务|指令|题目|问题|编号"
+_WORDS = "|".join(WORDS["task"] + WORDS["number"])
 _CIRCLED = "①-⒛⓫-⓾❶-➓㈠-㈩㉑-㉟㊀-㊉㊱-㊿🔟"
 # The number of a list item, with any decoration, up to the text. Examples, one per alternative:
 #   '- **Task 3:** Plan ...'   word: Task, Question, 任务 ... then digits and a mark

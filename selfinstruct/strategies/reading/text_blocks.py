@@ -23,7 +23,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from .lines import BLANK, FENCE, RULE, Extract, code_lines, indent_of, lines_of, opens_fence
+from .lines import BLANK, FENCE, RULE, WORDS, Extract, code_lines, indent_of, lines_of, opens_fence
 from .lists import strip_emphasis
 from .loose_json import lose_members
 from .marks import Mark, filled_above, find_marks
@@ -43,13 +43,8 @@ _TITLE = re.compile(
 # '... the end. ### 6': the number of the next block on the last line of a value, as small models write it
 _NEXT_HEAD = re.compile(r"(?<=[^\s#])[ \t]*+(#{2,6}+)[ \t]*+(\d{0,4}+)[ \t]*+$")
 _BEHIND_HASHES = re.compile(r"(?<=#)[^#].*+")
-# 'I hope these tasks help!', 'Let me know if you need more tasks.', '希望这些任务 ...', '以上任务希望对您有帮助！'
-_FAREWELL = re.compile(
-    r"(?:(?:(?:I |We )?hope|Let me know|Feel free|Would you like|If you (?:need|want|would like))\b|希望|如需|如果需要)"
-    r".*(?:\b(?:tasks|instructions)\b|(?:these|more)(?: \w+)? examples\b|任务|指令|示例)"
-    r"|(?:以上|上述|这些)(?:是|为)?[^，。！]{0,12}(?:任务|指令|示例)[^。！]{0,8}(?:希望|如需|如果需要|对您|对你)",
-    re.IGNORECASE,
-)
+# 'I hope these tasks help!', 'Let me know if you need more tasks.', '希望这些任务 ...'
+_FAREWELL = re.compile("|".join(pattern.replace("\n", "") for pattern in WORDS["farewell"]), re.IGNORECASE)
 
 
 def read_blocks(text: str, names: Sequence[str], own: Mapping[str, str] | None = None) -> Extract[dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 
 
@@ -18,8 +19,8 @@ def more_likely_yes(logprobs: Mapping[str, float], yes: str, no: str) -> bool | 
     # Add up the probabilities of all spellings and prefixes of each word.
     share = [0.0, 0.0]
     for token, value in logprobs.items():
-        word = token.strip().lower()
-        for side, name in enumerate((yes, no)):
+        word = _plain(token)
+        for side, name in enumerate((_plain(yes), _plain(no))):
             if word and name.startswith(word):
                 share[side] += math.exp(min(value, 0.0))
     return None if share[0] == share[1] else share[0] > share[1]
@@ -33,10 +34,17 @@ def says_yes(text: str, yes: str, no: str) -> bool:
         yes: The word for yes, in lower case.
         no: The word for no, in lower case.
     """
+    yes, no = _plain(yes), _plain(no)
     for part in re.split(r"[:：\n]", text):
-        word = part.strip(" \t\r*_\"'“”「」`（(").lower()
+        word = _plain(part.strip(" \t\r*_\"'“”„«»「」`（(¡\u00a0\u202f"))
         if word.startswith(yes) and not word.startswith(yes + no):  # '是否' ('whether') is neither
             return True
         if word.startswith(no):
             return False
     return False
+
+
+def _plain(text: str) -> str:
+    """Return a text in lower case and without accents: 'Sí' -> 'si'."""
+    split = unicodedata.normalize("NFD", text.strip().lower())
+    return "".join(char for char in split if not unicodedata.combining(char))

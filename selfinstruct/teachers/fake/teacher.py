@@ -12,7 +12,7 @@ import json
 import random
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...core.prompts import Asking, Completion, Prompt, Usage
 from .conforming import conforming
@@ -38,6 +38,31 @@ _ZH = (
 )
 
 
+class _Labels(NamedTuple):
+    """What precedes the parts of a task in the prompts of a language, and what an empty input says."""
+
+    instruction: str
+    input: str
+    output: str
+    label: str
+    example: str
+    task: str
+    none: str
+
+
+_LABELS_OF = {
+    "en": _Labels("Instruction: ", "Input: ", "Output: ", "Label: ", "Example ", "Task {}: ", "<none>"),
+    "zh": _Labels("指令：", "输入：", "输出：", "标签：", "示例", "任务{}：", "<无>"),
+    "de": _Labels("Anweisung: ", "Eingabe: ", "Ausgabe: ", "Bezeichnung: ", "Beispiel ", "Aufgabe {}: ", "<keine>"),
+    "fr": _Labels("Consigne : ", "Entrée : ", "Sortie : ", "Étiquette : ", "Exemple ", "Tâche {} : ", "<aucune>"),
+    "es": _Labels("Instrucción: ", "Entrada: ", "Salida: ", "Etiqueta: ", "Ejemplo ", "Tarea {}: ", "<ninguna>"),
+    "ja": _Labels("指示：", "入力：", "出力：", "ラベル：", "例", "タスク{}：", "<なし>"),
+}
+_INSTRUCTION, _, _OUTPUT, _LABEL, _, _TASK, _ = (
+    "|".join(word.partition("{")[0].rstrip(" :：") for word in each) for each in zip(*_LABELS_OF.values(), strict=True)
+)
+_USER = "User|用户|Nutzer|Utilisateur|Usuario|ユーザー"
+_SAME_NUMBERS = "same numbers|相同的编号|denselben Nummern|mêmes numéros|mismos números|同じ番号"
 # The fields of the built-in strategies' schemas.
 _FIELDS = frozenset(("instruction", "input", "output", "label"))
 
@@ -101,33 +126,35 @@ def fake_answer(prompt: str, schema: Any = None, repeat: float = 0.0, sample: in
     if schema:
         return _json_answer(str(schema.get("title", "")), schema, draw, prompt, repeat)
     # 'Task: Sort ...\nClassification:' (completions) or '...\nClassification?' (chat): answer yes or no by the verb.
-    if re.search(r"(?:Classification|是否分类)[:：]\s*$|\nClassification\?\s*$|\n是分类任务吗？\s*$", prompt):
-        sorts = re.findall(r"^(?:Task: |任务：)(?:Classify|Sort|请归类)?", prompt, re.MULTILINE)[-1:]
-        is_one = bool(sorts) and not sorts[0].endswith((" ", "："))
-        return (" 是" if is_one else " 否") if _is_zh(prompt) else (" Yes" if is_one else " No")
+    # The examples say both, yes first.
+    task, cue = prompt.rstrip().rpartition("\n")[::2]
+    words = re.findall(rf"^{re.escape(cue)}\s*(\S+)$", prompt, re.MULTILINE) if cue[-1:] in ":：?？か" else []
+    if len(words) > 8 and len(yes_no := list(dict.fromkeys(words))) == 2:
+        is_one = re.match(r".*[:：]\s*(?:Classify|Sort|请归类)", task.rpartition("\n")[2]) is not None
+        return f" {yes_no[not is_one]}"
     # '...\n### 4\nInstruction:' or '...\nTask 9:': a completions prompt that stops inside the first new item.
-    first = re.search(r"\n(?:###|Task|任务)\s*(\d+)\s*[:：]?\s*(?:Instruction[:：]|指令[:：])?\s*$", prompt)
+    first = re.search(rf"\n(?:###|{_TASK})\s*(\d+)\s*[:：]?\s*(?:(?:{_INSTRUCTION}) ?[:：])?\s*$", prompt)
     if first:
         return _continuation(int(first[1]), draw, prompt, repeat)
     # '... numbered from 9 to 16.': a chat prompt for new tasks.
-    numbers = re.search(r"(?:from |从)(\d+)(?: to |到)(\d+)[.。]\s*$", prompt)
+    numbers = re.search(r"(?:from |从|von |de |は)(\d+)(?: to |到| bis | à | a |から)(\d+)(?:まで)?[.。]\s*$", prompt)
     if numbers:
         start, stop = int(numbers[1]), int(numbers[2]) + 1
         block = _in_blocks(prompt)
         return "\n".join(_item(n, draw, prompt, repeat, block) for n in range(start, min(stop, start + 40)))
     # '...\n1. follow up: ...\n2. refer back: ...\n\nWrite the notes ... with the same numbers.': a plan for a dialogue;
     # a completions prompt ends in '\n1.'.
-    plan = re.search(r"\n((?:\d+\. .*\n)+)\n(?:.*(?:same numbers|相同的编号).*|.*\n(1\.))\s*$", prompt)
+    plan = re.search(rf"\n((?:\d+\. .*\n)+)\n(?:.*(?:{_SAME_NUMBERS}).*|.*\n(1\.))\s*$", prompt)
     if plan:
         notes = "".join(f"{n + 1}. {_question(draw, prompt)}\n" for n in range(plan[1].count("\n")))
         return notes.removeprefix(plan[2] or "")
     # '... write [END] and nothing else ...', or '...\nUser:' (completions): the user's next message in a dialogue.
-    if "[END]" in prompt or re.search(r"\n(?:User:|用户：)\s*$", prompt):
+    if "[END]" in prompt or re.search(rf"\n(?:{_USER}) ?[:：]\s*$", prompt):
         return "[END]" if draw.random() < 1 / 6 else _question(draw, prompt)
     # Examples with 'Label: ' or 'Output: ' are a prompt for instances.
-    if re.search(r"^(?:Label: |标签：)", prompt, re.MULTILINE):
+    if re.search(rf"^(?:{_LABEL}) ?[:：]", prompt, re.MULTILINE):
         return _label_first_examples(draw, prompt)
-    if re.search(r"^(?:Output: |输出：)", prompt, re.MULTILINE):
+    if re.search(rf"^(?:{_OUTPUT}) ?[:：]", prompt, re.MULTILINE):
         return _input_first_example(draw, prompt)
     # '... as a numbered list ...': the words of a user's own strategy that asks for new tasks.
     if re.search(r"numbered list|编号列表", prompt[-500:]):
@@ -148,27 +175,27 @@ def _continuation(start: int, draw: random.Random, prompt: str, repeat: float) -
     # ' Plan ...\nInput: ...\nOutput: ...\n\n### 5\nInstruction: ...'
     if _in_blocks(prompt):
         text = "\n".join(_item(n, draw, prompt, repeat, True) for n in range(start, start + 8))
-        return " " + text.partition(":" if not _is_zh(prompt) else "：")[2].lstrip()
+        return " " + text.partition(_labels(prompt).instruction)[2]
     # 'Plan ...\nTask 10: Write ...'
-    opening = "任务{}：" if _is_zh(prompt) else "Task {}: "
+    opening = _labels(prompt).task
     lines = [opening.format(n) + _instruction(draw, prompt, repeat) for n in range(start, start + 8)]
     return lines[0].removeprefix(opening.format(start)) + "\n" + "\n".join(lines[1:])
 
 
 def _label_first_examples(draw: random.Random, prompt: str) -> str:
     """Write two examples, label first; a completions prompt already ends in 'Example 1'."""
-    example, label, given = ("示例", "标签：", "输入：") if _is_zh(prompt) else ("Example ", "Label: ", "Input: ")
-    text = "" if prompt.endswith(f"{example}1\n") else f"{example}1\n"
+    of = _labels(prompt)
+    text = "" if prompt.endswith(f"{of.example}1\n") else f"{of.example}1\n"
     one, two = draw.sample(draw.choice(_LABELS), 2)
-    text += f"{label}{one}\n{given}{_sentence(draw, prompt)}\n{example}2\n"
-    return text + f"{label}{two}\n{given}{_sentence(draw, prompt)}\n"
+    text += f"{of.label}{one}\n{of.input}{_sentence(draw, prompt)}\n{of.example}2\n"
+    return text + f"{of.label}{two}\n{of.input}{_sentence(draw, prompt)}\n"
 
 
 def _input_first_example(draw: random.Random, prompt: str) -> str:
     """Write an output alone, or an example with an input."""
-    example, given, output = ("示例1", "输入：", "输出：") if _is_zh(prompt) else ("Example 1", "Input: ", "Output: ")
-    opening = "" if draw.random() < 0.5 else f"{example}\n{given}{_sentence(draw, prompt)}\n"
-    return f"{opening}{output}{_sentence(draw, prompt)}\n"
+    of = _labels(prompt)
+    opening = "" if draw.random() < 0.5 else f"{of.example}1\n{of.input}{_sentence(draw, prompt)}\n"
+    return f"{opening}{of.output}{_sentence(draw, prompt)}\n"
 
 
 def _answer(draw: random.Random, prompt: str) -> str:
@@ -207,10 +234,10 @@ def _item(number: int, draw: random.Random, prompt: str, repeat: float, block: b
     instruction = _instruction(draw, prompt, repeat)
     if not block:
         return f"{number}. {instruction}"
-    words = ("指令：", "输入：", "输出：") if _is_zh(prompt) else ("Instruction: ", "Input: ", "Output: ")
+    of = _labels(prompt)
     return (
-        f"### {number}\n{words[0]}{instruction}\n{words[1]}{_material(draw, prompt)}\n"
-        f"{words[2]}{_sentence(draw, prompt)}\n"
+        f"### {number}\n{of.instruction}{instruction}\n{of.input}{_material(draw, prompt)}\n"
+        f"{of.output}{_sentence(draw, prompt)}\n"
     )
 
 
@@ -269,10 +296,19 @@ def _sentence(draw: random.Random, prompt: str) -> str:
 
 def _material(draw: random.Random, prompt: str) -> str:
     if draw.random() < 0.5:
-        return "<无>" if _is_zh(prompt) else "<none>"
+        return _labels(prompt).none
     return _sentence(draw, prompt)
+
+
+def _labels(prompt: str) -> _Labels:
+    """Return the labels of the prompt's language, which are those in its examples."""
+    if _is_zh(prompt):
+        return _LABELS_OF["zh"]
+    begins = {name: (of.output, of.task.format(1)) for name, of in _LABELS_OF.items()}
+    shown = (name for name, words in begins.items() if any(f"\n{word}" in prompt for word in words))
+    return _LABELS_OF[next(shown, "en")]
 
 
 def _is_zh(prompt: str) -> bool:
     """Return whether the wording is Chinese; the demonstrations further down may be in any language."""
-    return re.search(r"[\u4e00-\u9fff]", prompt[:60]) is not None
+    return re.search(r"^[^\u3040-\u30ff]*[\u4e00-\u9fff][^\u3040-\u30ff]*$", prompt[:60]) is not None
