@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from .chunk import Chunks, SkippedPart, chunk
-from .compare import PassageChange, compare_passages
+from .document import Document, Heading, ParseLimits, Read, SkippedFile
+from .passage_changes import PassageChange, compare_passages
 from .read import read_documents
-from .values import Document, Heading, Limits, Read, SkippedFile
 
 __all__ = [
     "Chunks",
     "Document",
     "Heading",
-    "Limits",
+    "ParseLimits",
     "PassageChange",
     "Read",
     "SkippedFile",

@@ -16,8 +16,8 @@ from ..core.documents import Passage
 from ..core.errors import UsageError
 from ..core.sentences import split_sentences
 from ..core.tokens import tokenize
-from .blocks import Section, Unit, sections
-from .values import Document
+from .document import Document
+from .units import TextSection, Unit, sections
 
 MAX_WORDS = 300
 """About 400 tokens of English."""
@@ -149,7 +149,7 @@ def _pages_of(document: Document, start: int, end: int) -> tuple[tuple[int, int]
     return (*before[-1:], *(each for each in document.pages if start < each[0] < end))
 
 
-def _parts(document: Document, max_words: int) -> Iterator[tuple[Section, int, int]]:
+def _parts(document: Document, max_words: int) -> Iterator[tuple[TextSection, int, int]]:
     """Yield the section, start and end of each part of a document."""
     text = document.text
     for section in _joined(text, sections(document), max_words):
@@ -157,9 +157,9 @@ def _parts(document: Document, max_words: int) -> Iterator[tuple[Section, int, i
             yield section, start, end
 
 
-def _joined(text: str, found: Iterable[Section], max_words: int) -> Iterator[Section]:
+def _joined(text: str, found: Iterable[TextSection], max_words: int) -> Iterator[TextSection]:
     """Join a short section with the next ones, as long as they have the same heading above."""
-    last: Section | None = None
+    last: TextSection | None = None
     size = 0
     for section in found:
         words = _words(text[section.start : section.end])
@@ -179,13 +179,13 @@ def _joined(text: str, found: Iterable[Section], max_words: int) -> Iterator[Sec
         yield last
 
 
-def _join(first: Section, second: Section) -> Section:
+def _join(first: TextSection, second: TextSection) -> TextSection:
     """Join two sections; a heading that isn't above both becomes part of the text."""
     same = takewhile(lambda pair: pair[0] == pair[1], zip(first.path, second.path, strict=False))
     path = tuple(heading for heading, _ in same)
     head = Unit(first.start, first.body, "sentence", -1)
     units = first.units if path == first.path else (head, *first.units)
-    return Section(
+    return TextSection(
         first.start,
         first.body,
         second.end,
@@ -247,7 +247,7 @@ def _words(text: str) -> int:
     return max(len(tokenize(text)), len(text) // _CHARS_PER_WORD)
 
 
-def _reason(text: str, section: Section) -> str | None:
+def _reason(text: str, section: TextSection) -> str | None:
     """Return why a part is no passage, or None."""
     heads = [_NUMBER.sub("", heading).strip() for heading in section.path]
     lines = [line for line in text.splitlines() if line.strip()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .values import Heading
+from .document import Heading
 
 FENCE = re.compile(r" {0,3}(`{3,}|~{3,}|-{4,}\s*$|\.{4,}\s*$)")
 """The line around code: '```' and '~~~' of Markdown, '----' and '....' of AsciiDoc."""

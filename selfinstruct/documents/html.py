@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from html import unescape
 from typing import Any
 
-from .values import Heading, Parsed, Unreadable
+from .document import Heading, Parsed, Unreadable
 
 _DROPPED = (
     "script style noscript template svg nav form button select textarea dialog iframe object audio video canvas head"
@@ -38,7 +38,7 @@ def read_html(raw: bytes, *, xml: bool = False) -> Parsed:
     titles = [_words(each) for each in root.iter("title")]
     first = [_words(each) for each in root.iter("h1")]
     content, links = _content(root)
-    writer = _Writer()
+    writer = _MarkdownWriter()
     _write(content, writer)
     title = _PERMALINK.sub("", first[0]) if len(first) == 1 else next(filter(None, titles), "")
     notes = (f"{links} lists of links",) if links else ()
@@ -124,7 +124,7 @@ def _words(element: Any) -> str:
     return " ".join("".join(element.itertext()).split())
 
 
-def _write(content: Any, writer: _Writer) -> None:
+def _write(content: Any, writer: _MarkdownWriter) -> None:
     from lxml import etree
 
     walker = etree.iterwalk(content, events=("start", "end"))
@@ -151,7 +151,7 @@ def _write(content: Any, writer: _Writer) -> None:
             writer.text(element.tail or "")
 
 
-def _start(element: Any, tag: str, writer: _Writer, lists: list[Iterator[str]]) -> bool:
+def _start(element: Any, tag: str, writer: _MarkdownWriter, lists: list[Iterator[str]]) -> bool:
     """Write what stands before an element's content. Return False if the whole element is written."""
     if tag == "br":
         writer.break_lines(1)
@@ -181,7 +181,7 @@ def _start(element: Any, tag: str, writer: _Writer, lists: list[Iterator[str]]) 
     return True
 
 
-class _Writer:
+class _MarkdownWriter:
     """Collects Markdown and the headings in it. White space is written only before the next words."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from .values import Heading, Parsed, Unreadable
+from .document import Heading, Parsed, Unreadable
 
 _HYPHEN = "\ufffe"  # PDFium's sign for a hyphen at the end of a line; the next line follows at once
 _BROKEN = re.compile(rf"([\w-]*\w)[{_HYPHEN}\x02](?:\r?\n)?(\w+)")

@@ -11,9 +11,9 @@ from pathlib import Path, PurePath
 
 from ..core.errors import UsageError
 from ..core.paths import expand
-from .formats import FORMATS, SUFFIXES
+from .document import Document, ParseLimits, Read, SkippedFile, Unreadable
+from .parsers import FORMATS, SUFFIXES
 from .sandbox import Sandbox
-from .values import Document, Limits, Read, SkippedFile, Unreadable
 
 _READABLE = "PDF, HTML, DOCX, EPUB, Markdown, text"
 
@@ -22,7 +22,7 @@ def read_documents(
     sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,
     readers: Mapping[str, str] | None = None,
-    limits: Limits | None = None,
+    limits: ParseLimits | None = None,
 ) -> Read:
     """Read files, folders with their subfolders, and patterns such as 'manuals/**/*.pdf'.
 
@@ -40,7 +40,7 @@ def read_documents(
     documents, skipped = list[Document](), list[SkippedFile]()
     names, seen = set[str](), dict[tuple[int, int], str]()
     given = [sources] if isinstance(sources, str | os.PathLike) else sources
-    with Sandbox(limits or Limits()) as sandbox:
+    with Sandbox(limits or ParseLimits()) as sandbox:
         for folder, path in (found for source in given for found in _files(expand(os.fspath(source)))):
             name = _name(path, folder, names)
             suffix = path.suffix.lower()

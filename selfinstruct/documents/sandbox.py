@@ -21,9 +21,9 @@ from typing import Any
 
 from ..config.plugins import load_named
 from ..core.errors import ConfigError, UsageError
-from .formats import FORMATS, check_content, cleaned
+from .document import Heading, Parsed, ParseLimits, Unreadable
 from .headings import find_headings
-from .values import Heading, Limits, Parsed, Unreadable
+from .parsers import FORMATS, check_content, cleaned
 
 _READER = "reader"
 """The configuration key in messages about a reader of the user's own."""
@@ -32,7 +32,7 @@ _READER = "reader"
 class Sandbox:
     """Parses documents, one after the other. A context manager: the process ends with it."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ParseLimits) -> None:
         self._limits = limits
         self._process: subprocess.Popen[str] | None = None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from made_files import bomb, epub_of, zip_of
-from selfinstruct.documents import Limits, read_documents
+from selfinstruct.documents import ParseLimits, read_documents
 
 HOSTILE = {
     "hang": "import time; time.sleep(60)",
@@ -38,7 +38,7 @@ def test_a_reader_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, na
     for file in ("a.x", "b.md"):
         (tmp_path / file).write_text("Text.")
     sources = [tmp_path / "a.x", tmp_path / "b.md"]
-    read = read_documents(sources, readers={"x": f"hostile:{name}"}, limits=Limits(wall_s=1))
+    read = read_documents(sources, readers={"x": f"hostile:{name}"}, limits=ParseLimits(wall_s=1))
     assert [each.reason for each in read.skipped] == ([reason] if reason else [])
     assert [each.name for each in read.documents][-1:] == ["b.md"]
 
@@ -54,7 +54,7 @@ def test_a_document_that_takes_too_much_memory_or_time(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text("<p>word</p>" * 3_000_000)
     (tmp_path / "b.md").write_text("Text.")
     start = time.monotonic()
-    for limits, words in ((Limits(memory_mb=300), "memory"), (Limits(cpu_s=1), "CPU time")):
+    for limits, words in ((ParseLimits(memory_mb=300), "memory"), (ParseLimits(cpu_s=1), "CPU time")):
         read = read_documents(tmp_path, limits=limits)
         assert [each.name for each in read.documents] == ["b.md"]
         assert words in read.skipped[0].reason
@@ -67,7 +67,7 @@ def test_archives_that_unpack_to_too_much(tmp_path: Path) -> None:
     nested = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10 if n else "lol"}">' for n in range(10))
     zip_of(tmp_path / "laughs.epub", {"META-INF/container.xml": f"<!DOCTYPE l [{nested}]><l>&l9;</l>"})
     epub_of(tmp_path / "outside.epub", {"../../../etc/passwd": "<p>x</p>", "a.xhtml": "<p>Text.</p>"})
-    read = read_documents(tmp_path, limits=Limits(memory_mb=400))
+    read = read_documents(tmp_path, limits=ParseLimits(memory_mb=400))
     assert {each.name: each.reason for each in read.skipped} == {
         "large.epub": "takes more than 400 MB of memory",
         "bomb.epub": "unpacks to 1,100 MB, more than 1,024 MB",

@@ -16,19 +16,7 @@ import pytest
 from conftest import ROOT
 
 PACKAGE = ROOT / "selfinstruct"
-FIRST = {
-    "core",
-    "config",
-    "tables",
-    "novelty",
-    "seeds",
-    "documents",
-    "strategies",
-    "filters",
-    "teachers",
-    "journal",
-    "ask",
-}
+FIRST = set("core config tables novelty seeds documents strategies filters teachers journal ask".split())
 ALLOWED: dict[str, set[str]] = {
     "core": set(),
     "config": {"core"},

@@ -62,7 +62,7 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ParseLimits:
     """What one document may use: memory (address space) in MB, CPU time and time in seconds, characters of text."""
 
     memory_mb: int = 2048

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from .document import Heading, Parsed, Unreadable
 from .headings import FRONT_MATTER, find_headings
 from .html import read_html
 from .pdf import read_pdf
-from .values import Heading, Parsed, Unreadable
 
 MAX_UNPACKED = 1024**3
 """The most bytes that a DOCX or EPUB file may unpack to."""
@@ -26,7 +26,7 @@ _REMOVED = dict.fromkeys([*range(9), *range(14, 32), 127, 0xAD, 0xFEFF])
 _LINE_ENDS = re.compile(r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
-class Format(NamedTuple):
+class DocumentFormat(NamedTuple):
     """A format: its name, its parser, and the libraries that it needs."""
 
     name: str
@@ -123,15 +123,15 @@ def _texts(raw: bytes, tag: str) -> str:
     return " ".join((_xml(raw).findtext(f".//{{*}}{tag}") or "").split())
 
 
-FORMATS: dict[str, Format] = {
-    "pdf": Format("PDF", read_pdf, ("pypdfium2",)),
-    "html": Format("HTML", _html, ("lxml",)),
-    "docx": Format("DOCX", _docx, ("mammoth", "lxml")),
-    "epub": Format("EPUB", _epub, ("lxml",)),
-    "md": Format("Markdown", _markdown),
-    "rst": Format("reStructuredText", lambda path: _marked(path, "reStructuredText")),
-    "adoc": Format("AsciiDoc", lambda path: _marked(path, "AsciiDoc")),
-    "txt": Format("text", lambda path: _marked(path, "text")),
+FORMATS: dict[str, DocumentFormat] = {
+    "pdf": DocumentFormat("PDF", read_pdf, ("pypdfium2",)),
+    "html": DocumentFormat("HTML", _html, ("lxml",)),
+    "docx": DocumentFormat("DOCX", _docx, ("mammoth", "lxml")),
+    "epub": DocumentFormat("EPUB", _epub, ("lxml",)),
+    "md": DocumentFormat("Markdown", _markdown),
+    "rst": DocumentFormat("reStructuredText", lambda path: _marked(path, "reStructuredText")),
+    "adoc": DocumentFormat("AsciiDoc", lambda path: _marked(path, "AsciiDoc")),
+    "txt": DocumentFormat("text", lambda path: _marked(path, "text")),
 }
 SUFFIXES = {f".{key}": key for key in FORMATS}
 SUFFIXES |= {".htm": "html", ".xhtml": "html", ".markdown": "md", ".text": "txt", ".asciidoc": "adoc"}

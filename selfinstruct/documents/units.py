@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..core.sentences import split_sentences
+from .document import Document
 from .headings import FENCE, FRONT_MATTER
-from .values import Document
 
 ITEM = re.compile(r"\s*(?:[-*+•‣◦▪●○■∙·–]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|#\.)\s+\S")
 
@@ -24,7 +24,7 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class TextSection:
     """The text below a heading, up to the next one. path: the headings above, the outermost first."""
 
     start: int  # of the heading
@@ -34,7 +34,7 @@ class Section:
     units: tuple[Unit, ...]
 
 
-def sections(document: Document) -> list[Section]:
+def sections(document: Document) -> list[TextSection]:
     """Return the sections of a document in order; the text above the first heading is one without a path."""
     text, path = document.text, list[tuple[int, str]]()
     front = FRONT_MATTER.match(text) if document.format == "Markdown" else None
@@ -47,7 +47,7 @@ def sections(document: Document) -> list[Section]:
             path = [each for each in path if each[0] < heading.level] + [(heading.level, heading.text)]
         if end > body:
             names = tuple(name for _, name in path if name != document.title)
-            found.append(Section(start, body, end, names, tuple(_units(text, body, end, document.format))))
+            found.append(TextSection(start, body, end, names, tuple(_units(text, body, end, document.format))))
     return found
 
 
