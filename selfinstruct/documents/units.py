@@ -72,8 +72,7 @@ def _units(text: str, start: int, end: int, format: str) -> Iterator[Unit]:
         depth = first - at
         mark = FENCE.match(line.lstrip()) if format != "text" else None
         if fence:
-            # The end of a block of code.
-            open_end = at + len(line)
+            open_end = at + len(line) if line else open_end
             if line.strip().startswith(fence):
                 yield from close()
                 open_kind, fence = "", ""
