@@ -255,6 +255,14 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
                 task("Reply to jane.doe@mailbox.org and accept the invitation."),
                 {"personal_data": "refuse"},
             ),
+            Reason("copied_prompt", "", "Strategy `evolve`: the task has words of the prompt, such as 'given prompt'."),
+            Reason(
+                "only_longer", "", "Strategy `evolve`: longer than the task that it was made of, but says hardly more."
+            ),
+            Reason("nothing_new", "", "Strategy `evolve`: says no more than the task that it was made of."),
+            Reason("fragment", "", "Strategy `magpie`: begins or ends in the middle of something."),
+            Reason("assistant_voice", "", "Strategy `magpie`: an answer instead of a task: 'Sure, here is ...'."),
+            Reason("ran_on", "", "Strategy `magpie`: the text goes on into another turn."),
             Reason("contaminated", "filters.decontaminate", "The task overlaps with a question of an evaluation set."),
         ],
     ),
@@ -273,6 +281,10 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
         "An answer to an admitted task. A task without any accepted answer becomes no record.",
         [
             Reason("no_instance", "", "No answer could be read."),
+            Reason(
+                "not_evolved", "", "Strategy `evolve`: the teacher says that the task is not harder, or has no answer."
+            ),
+            Reason("no_content", "", "Strategy `evolve`: the answer has neither words with content nor numbers."),
             Reason("left_out", "", "A part of the response that is in no instance; the instances count."),
             Reason("unreadable_item", "", "An item of a JSON response that is broken; the other instances count."),
             Reason("too_many_instances", "", "More instances than requested."),

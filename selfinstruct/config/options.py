@@ -96,7 +96,8 @@ class TeacherOptions(Options):
     roles: Annotated[tuple[Name, ...], Strict(False), Field(min_length=1)] | None = Field(
         default=None,
         description="Purposes that this teacher answers: propose (new tasks), the strategy's other purposes "
-        "(self_instruct: classify, instances), answer (further answers), plan and user (the user's side of dialogues), "
+        "(self_instruct: classify, instances; evolve: classify), answer (further answers), plan and user (the user's "
+        "side of dialogues), "
         "judge; null: all except judge.",
     )
     endpoint: Endpoint | None = Field(

@@ -92,12 +92,13 @@ class RunConfig(Section):
     strategy: PerGeneration[Annotated[Name | StrategyOptions, _STRATEGY]] = Field(
         default="alpaca",
         validate_default=True,
-        description="alpaca | self_instruct | package.module:Name, or {kind: NAME, OPTION: VALUE}.",
+        description="alpaca | self_instruct | evolve | plan | magpie | package.module:Name, or "
+        "{kind: NAME, OPTION: VALUE}.",
     )
     source: PerGeneration[Annotated[Name | SourceOptions, _SOURCE] | None] = Field(
         default=None,
-        description="What questions are made from: demonstrations | documents | package.module:Name; null: "
-        "documents if there are any, else demonstrations.",
+        description="What questions are made from: demonstrations | documents | parents | nothing | "
+        "package.module:Name; null: documents if there are any, else what suits the strategy.",
     )
     task: PerGeneration[Name | None] = Field(
         default=None,

@@ -51,7 +51,8 @@ class Candidate:
     """A task proposed by a teacher. Strategies that ask once per task also fill in input and output.
 
     truncated: whether the token limit cut the answer off inside this task.
-    error: why this part of the answer is no task, as 'reason: detail', or None; the run stores it as a verdict.
+    error: why the strategy rejects this task, as 'reason: detail', or None; the run stores it as a verdict. Without an
+    instruction: why a part of the answer is no task.
     key, material: the journal key of the proposal's answer, and what the proposal was made from; filled in after
     `Strategy.parse`.
     """

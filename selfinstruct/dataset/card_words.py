@@ -8,6 +8,9 @@ METHODS = {
     "alpaca": "The method of Stanford Alpaca (Taori et al. 2023): each answer contains complete tasks.",
     "self_instruct": "Self-Instruct (Wang et al. 2022, arXiv 2212.10560): first instructions, then for each whether it "
     "is a classification task, then its instances.",
+    "evolve": "Evol-Instruct (Xu et al. 2023, arXiv 2304.12244): tasks are rewritten to harder and to rarer ones.",
+    "plan": "After CoT-Self-Instruct (Yu et al. 2025, arXiv 2507.23751): each task follows an analysis and a plan.",
+    "magpie": "Magpie (Xu et al. 2024, arXiv 2406.08464): the model continues its chat template with what a user says.",
 }
 CITATIONS = {
     "self_instruct": """@article{wang2022selfinstruct,

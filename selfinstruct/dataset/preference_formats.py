@@ -192,7 +192,7 @@ def check_evidence(config: RunConfig, kind: str, options: FormatOptions) -> None
     if not config.filters.model_dump()["answer_refusal"]:  # a model of `filters`, which this package doesn't import
         raise ConfigError(f"{where} must not praise refusals; set filters.answer_refusal to true")
     # Your own strategy may return several responses, and your own check may decide.
-    if config.strategy_kind not in ("alpaca", "self_instruct") or config.filters.custom:
+    if ":" in config.strategy_kind or config.filters.custom:
         return
     answers, judge = config.answers or AnswersConfig(), config.judge
     by_checks = isinstance(options, PreferenceOptions) and options.failed_as_rejected

@@ -152,8 +152,9 @@ class Pool:
         else:
             parsed = check_returned(strategy.parse(completion, material), list, strategy, "parse")
             found = [check_returned(each, Candidate, strategy, "parse") for each in parsed]
-            candidates = [candidate for candidate in found if candidate.error is None]
-            lost = [candidate.error for candidate in found if candidate.error is not None]
+            # An error with a task rejects the task; one without says what is in none.
+            candidates = [candidate for candidate in found if candidate.error is None or candidate.instruction]
+            lost = [candidate.error for candidate in found if candidate.error is not None and not candidate.instruction]
             most = strategy.tasks_per_question
             if len(candidates) > most:
                 lost.append(f"too_many_tasks: {len(candidates) - most:,} beyond the {most:,} requested")
@@ -179,10 +180,13 @@ class Pool:
         self._journal.ledger.note(question, index, stage, part, text, verdict)
 
     def _judge(self, question: int, index: int, candidate: Candidate, answer: Answer, evidence: Evidence) -> None:
-        """Apply the filters, then novelty; admit a candidate that passes."""
+        """Apply the strategy's own objection, the filters, then novelty; admit a candidate that passes."""
         # Filters: the first objection decides.
         self.proposed += 1
         text = candidate.instruction
+        if candidate.error is not None:
+            self.refuse(question, index, "filter", text, as_verdict(candidate.error))
+            return
         for check in self.checks.instructions:
             verdict = verdict_of(check, "check", check.check(candidate))
             if not verdict.ok:

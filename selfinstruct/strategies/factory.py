@@ -14,10 +14,19 @@ from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
 from ..core.prompts import Asking
 from .alpaca import Alpaca
+from .evolve import Evolve
+from .magpie import Magpie
+from .planning import Plan
 from .protocol import Strategy
 from .self_instruct import SelfInstruct
 
-STRATEGIES: dict[str, type[Alpaca] | type[SelfInstruct]] = {"alpaca": Alpaca, "self_instruct": SelfInstruct}
+STRATEGIES: dict[str, type[Alpaca | SelfInstruct | Evolve | Plan | Magpie]] = {
+    "alpaca": Alpaca,
+    "self_instruct": SelfInstruct,
+    "evolve": Evolve,
+    "plan": Plan,
+    "magpie": Magpie,
+}
 """The built-in strategies; each class declares its options as `Options`."""
 _METHODS = {"propose": ("material",), "parse": ("completion", "material"), "develop": ("candidate", "ask")}
 _ATTRIBUTES = {"name": str, "digest": str, "seed_demos": int, "machine_demos": int, "tasks_per_question": int}

@@ -19,7 +19,9 @@ from ..config.run_config import RunConfig
 from ..core.documents import Passage
 from ..core.errors import ConfigError
 from ..core.tasks import Arrival, Demonstration, Material, SeedTask
-from .protocol import Strategy
+from .magpie import Nothing
+from .parents import Parents
+from .protocol import Strategy, source_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,20 +132,22 @@ class Documents:
         return sorted([*left, *new], key=lambda each: each[1])
 
 
-SOURCES: dict[str, type[Demonstrations] | type[Documents]] = {
+SOURCES: dict[str, type[Demonstrations | Documents | Parents | Nothing]] = {
     "demonstrations": Demonstrations,
     "documents": Documents,
+    "parents": Parents,
+    "nothing": Nothing,
 }
 """The built-in sources; each class declares its options as `Options`."""
 
 
 def build_source(config: RunConfig, strategy: Strategy) -> Source:
     """Build the source that `config.source` names. Raises ConfigError for an unknown or defective source."""
-    given = config.source or ("documents" if config.documents else "demonstrations")
+    given = config.source or ("documents" if config.documents else source_of(strategy))
     kind = given if isinstance(given, str) else given.kind
     build: Callable[..., Any] = load_named(kind, SOURCES, "source")
-    if kind == "demonstrations" and config.seeds is None:
-        raise ConfigError("seeds: is missing; the source `demonstrations` shows seed tasks")
+    if kind in ("demonstrations", "parents") and config.seeds is None:
+        raise ConfigError(f"seeds: is missing; the source `{kind}` shows seed tasks")
     if kind == "documents" and config.documents is None:
         raise ConfigError("documents: is missing; name the folder of the documents that the source asks about")
     if kind in SOURCES:

@@ -33,11 +33,13 @@ class PreviewPrompt:
 class Strategy(Protocol):
     """A way to request tasks. Every method is a pure function of its arguments and keeps no state between calls.
 
-    Four more members are optional:
+    More members are optional:
 
     - `Options`: the model of the strategy's options, a subclass of `StrategyOptions`; the strategy reads them as
       `Options.of(config.strategy)`.
     - `purposes`: the purposes of the strategy's prompts, which the roles of teachers refer to.
+    - `source`: the kind of source that the strategy is for, where the configuration names none.
+    - `for_strong_teachers`: whether `check` warns of small local models.
     - `task_tokens`: the expected length of one proposed task. The commands `check` and `preview` use it.
     - `preview(instruction)`: returns a `PreviewPrompt` for every prompt that `develop` may send, for the same commands.
     """
@@ -57,7 +59,8 @@ class Strategy(Protocol):
 
         `material` is what the question was made from, also when an earlier start asked it.
 
-        A candidate with an `error` is no task: it names a part of the response that is in none, for a verdict.
+        A candidate with an `error` is rejected for it. Without an instruction it is no task: the error names a part of
+        the response that is in none.
         """
 
     async def develop(self, candidate: Candidate, ask: Ask) -> Development:
@@ -87,6 +90,11 @@ def purposes_of(strategy: Strategy) -> Sequence[str] | None:
     """Return the purposes of a strategy's prompts, or None if the strategy does not declare them."""
     purposes: Sequence[str] | None = getattr(strategy, "purposes", None)
     return purposes
+
+
+def source_of(strategy: Strategy) -> str:
+    """Return the kind of source that a strategy is for: demonstrations if it declares none."""
+    return str(getattr(strategy, "source", "demonstrations"))
 
 
 def task_tokens(strategy: Strategy) -> int:

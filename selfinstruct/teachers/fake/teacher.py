@@ -151,6 +151,19 @@ def fake_answer(prompt: str, schema: Any = None, repeat: float = 0.0, sample: in
     # '... write [END] and nothing else ...', or '...\nUser:' (completions): the user's next message in a dialogue.
     if "[END]" in prompt or re.search(rf"\n(?:{_USER}) ?[:：]\s*$", prompt):
         return "[END]" if draw.random() < 1 / 6 else _question(draw, prompt)
+    # '... Yes or no:': a question about a task; one in eight is answered by no.
+    if re.search(r"(?:Yes or no|是或否)[:：]\s*$", prompt):
+        yes, no = ("是", "否") if _is_zh(prompt) else ("Yes", "No")
+        return no if draw.random() < 1 / 8 else yes
+    # '...\nNew task:', or '...\nAnalysis:' and rules that ask for a new task below it: one task, two sentences long.
+    one = re.search(r"\n(?:(New task|新任务)|Analysis|分析)[:：]\s*$", prompt)
+    if one:
+        task = f"{_instruction(draw, prompt, repeat)} {_sentence(draw, prompt)}"
+        mark = "新任务：" if _is_zh(prompt) else "New task: "
+        return task if one[1] else f"{_sentence(draw, prompt)}\n\n{mark}{task}"
+    # '<|im_start|>user\n', '[INST] ': a chat template up to where the user speaks.
+    if re.search(r"(?:\buser(?:<\|end_header_id\|>|\|>)?|\[INST\])\s*$", prompt):
+        return _instruction(draw, prompt, repeat)
     # Examples with 'Label: ' or 'Output: ' are a prompt for instances.
     if re.search(rf"^(?:{_LABEL}) ?[:：]", prompt, re.MULTILINE):
         return _label_first_examples(draw, prompt)

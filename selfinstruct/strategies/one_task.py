@@ -1,0 +1,74 @@
+"""What `evolve`, `plan` and `magpie` share: each request brings one task, and a second request its answer."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from pydantic import Field
+
+from ..config.fields import PerGeneration
+from ..config.options import StrategyOptions
+from ..config.sections import SamplingConfig
+from ..core.prompts import Asking, Completion, Message, Prompt, Sampling
+from ..core.records import Development, Example, Response
+from ..core.tasks import Candidate
+from .reading.lists import strip_emphasis, without_quotes
+from .wording import PromptWording
+
+DEFAULTS = {"propose": Sampling(temperature=1.0, max_tokens=1024), "answer": Sampling(temperature=0.7, max_tokens=1024)}
+"""The decoding parameters of both requests. On a completions endpoint, a stop sequence is added."""
+
+
+class OneTaskOptions(StrategyOptions):
+    """Options of the strategies that request one task at a time."""
+
+    propose: PerGeneration[SamplingConfig] = Field(
+        default=SamplingConfig(), description="Sampling of requests for a new task."
+    )
+    answer: PerGeneration[SamplingConfig] = Field(
+        default=SamplingConfig(), description="Sampling of requests for the answer."
+    )
+
+
+def task_after(mark: str, text: str) -> str | None:
+    """Return what follows the last line that opens with `mark`, such as 'New task:'; None without such a line."""
+    # '**New task:** Plan ...', '## New task', '新任务：写 ...'
+    name = re.escape(mark.rstrip(" :："))
+    found = [*re.finditer(rf"^[\s#*_>-]*{name}[\s*_]*(?:[:：]|$)[\s*_]*", text, re.IGNORECASE | re.MULTILINE)]
+    return _bare(text[found[-1].end() :]) if found else None
+
+
+def _bare(text: str) -> str:
+    return without_quotes(strip_emphasis(text.strip()).strip())
+
+
+def task_before(opening: str, text: str) -> str:
+    """Return the task that an answer consists of, up to where a continuation opens another one."""
+    return _bare(re.split(rf"^{re.escape(opening)}", text, maxsplit=1, flags=re.MULTILINE)[0])
+
+
+def prompt_for_task(wording: PromptWording, asking: Asking, shown: str, configured: SamplingConfig) -> Prompt:
+    """Return the request for a task: the rules, then what is shown, whose last line the answer continues."""
+    endpoint, sampling = asking.propose, DEFAULTS["propose"]
+    if endpoint == "completions":
+        sampling = replace(sampling, stop=("\n" + wording.before("answer"),))
+    messages = Message("system", wording.rules("rules", endpoint) + "\n"), Message("user", shown)
+    return Prompt("propose", messages, configured.over(sampling), endpoint, version=wording.digest)
+
+
+def prompt_for_answer(wording: PromptWording, asking: Asking, task: str, configured: SamplingConfig) -> Prompt:
+    """Return the request for the answer: by chat the task itself, as a user would send it."""
+    endpoint, sampling = asking.endpoint("answer"), DEFAULTS["answer"]
+    if endpoint == "completions":
+        sampling = replace(sampling, stop=("\n" + wording.before("answer"),))
+        task = wording.fill("answer", instruction=task)
+    return Prompt("answer", (Message("user", task),), configured.over(sampling), endpoint, version=wording.digest)
+
+
+def with_answer(candidate: Candidate, answer: Completion) -> Development:
+    """Return the example that a task and its answer make."""
+    if answer.error:
+        return Development((), error=answer.error)
+    response = Response(answer.text.strip(), key=answer.key, reasoning=answer.reasoning)
+    return Development((Example.of(candidate.instruction, "", response),), truncated=answer.truncated)
