@@ -24,7 +24,7 @@ from collections.abc import Iterable
 
 # The CLI prints this table in its help, and docs/guide/nightly.md explains it for schedulers.
 EXIT_CODES: dict[int, str] = {
-    0: "the target is met",
+    0: "the target is met, or everything has been asked",
     1: "a defect in the program",
     2: "usage, configuration, seeds, or an error in your own code",
     3: "ended early and can be resumed (budget, interrupted, out of time, exhausted, detached, not finished)",

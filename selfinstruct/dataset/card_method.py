@@ -34,7 +34,7 @@ def method(snapshot: Snapshot, records: Sequence[Record], trail: Trail) -> str:
         ("configuration", ", ".join(generation.digest[:16] for generation in run.generations)),
         *[(f"generation {each.number}", _generation(each)) for each in status.by_generation if status.generations > 1],
     ]
-    if status.outcome.reason != "target":
+    if status.outcome.reason not in ("target", "all_asked"):
         rows.append(("ended early", f"{status.outcome.reason}: {escape_cell(status.outcome.detail)}"))
     table = "".join(f"| {name} | {value} |\n" for name, value in rows)
     newest = "" if len(run.generations) == 1 else " of the newest generation (earlier ones had others)"

@@ -139,7 +139,7 @@ class Loop:
     def _may_get_further(self) -> bool:
         """Whether there is a question to ask, or a task to develop."""
         self._proposals.look_ahead()
-        return self._proposals.exhausted is None or not all(task.resolved for task in self._pool.admitted)
+        return not self._proposals.all_asked or not all(task.resolved for task in self._pool.admitted)
 
     def _met(self) -> bool:
         """Whether the first `target` records are finished, and every task before them is resolved.
@@ -157,12 +157,14 @@ class Loop:
         if self._met():
             return Outcome("target", f"{target:,} records", 0)
         reason, detail = self._asker.reason or "", self._asker.detail
+        finished = min(target, self._journal.ledger.finished())
+        if self._proposals.all_asked and not self._unanswered and reason in ("", "finished"):
+            return Outcome("all_asked", f"{finished:,} of {target:,} records: everything has been asked", 0)
         if self._proposals.exhausted is not None and reason in ("", "finished"):
             reason, detail = "exhausted", self._proposals.exhausted
         if reason == "recall_only":
             detail = f"the journal holds no more answers ({self._unanswered:,} tasks wait for their instances)"
         code = self._asker.error.exit_code if self._asker.error else 3
-        finished = min(target, self._journal.ledger.finished())
         return Outcome(reason, f"{finished:,} of {target:,} records: {detail}", code)
 
     async def _leave(self) -> None:

@@ -56,9 +56,12 @@ class Proposals:
 
     @property
     def exhausted(self) -> str | None:
-        if self._all_asked and self._pool.consumed == self._next_question:
-            return "everything that there is to ask about has been asked"
         return self._watch.exhausted
+
+    @property
+    def all_asked(self) -> bool:
+        """Whether the source has nothing left, and every question is consumed."""
+        return self._all_asked and self._pool.consumed == self._next_question
 
     def look_ahead(self) -> None:
         """Find out whether there is a next question, before a teacher is started for it."""

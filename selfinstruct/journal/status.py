@@ -25,6 +25,7 @@ _RECORDS_BY_GENERATION = (
 
 _WORDS = {
     "target": "target met",
+    "all_asked": "everything has been asked",
     "max_runtime": "max_runtime is over",
     "teacher_down": "the teacher was down",
     "teacher_refused": "the teacher refused",
@@ -38,9 +39,10 @@ _WORDS = {
 class Outcome:
     """How a run's last start ended.
 
-    reason: 'target', 'budget', 'exhausted', 'interrupted', 'max_runtime', 'teacher_down', 'teacher_refused', 'storage',
-    'detached' (questions wait in batch jobs), 'recall_only' (a refilter), 'running' or 'killed'. detail: the reason in
-    one line. exit_code: the exit code of the command.
+    reason: 'target', 'all_asked' (there is nothing left to ask about), 'budget', 'exhausted', 'interrupted',
+    'max_runtime', 'teacher_down', 'teacher_refused', 'storage', 'detached' (questions wait in batch jobs),
+    'recall_only' (a refilter), 'running' or 'killed'. detail: the reason in one line. exit_code: the exit code of the
+    command.
     """
 
     reason: str

@@ -40,6 +40,8 @@ def check_scatterable(config: RunConfig, shards: int) -> None:
         raise UsageError(
             f"dataset.formats: rows of {first!r} don't tell how many tasks there are; put another format first"
         )
+    if config.documents is not None:
+        raise UsageError("documents: each stream would ask about all of them; use `selfinstruct generate`")
     if "-" in config.seed_sources:
         raise UsageError("seeds: streams can't share standard input; name a file that all machines can read")
 

@@ -14,6 +14,7 @@ from selfinstruct.core.errors import ConfigChanged, ConfigError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling
 from selfinstruct.dataset.licensing import licensing
 from selfinstruct.journal.snapshot import read
+from selfinstruct.journal.status import Outcome
 from selfinstruct.report.explain.describe import describe
 from selfinstruct.report.explain.story import explain
 from selfinstruct.report.explain.values import SeedStory
@@ -97,8 +98,7 @@ def shelf(monkeypatch: pytest.MonkeyPatch) -> list[Passage]:
 def test_each_passage_is_asked_about_until_nothing_is_left(shelf: list[Passage], tmp_path: Path) -> None:
     teacher = Counts()
     run = si.run(config_of(tmp_path / "run"), teacher=teacher, progress=None)
-    assert run.outcome.reason == "exhausted"
-    assert "everything that there is to ask about has been asked" in run.outcome.detail
+    assert run.outcome == Outcome("all_asked", "4 of 100 records: everything has been asked", 0)
     units = [prompt[-2] for prompt in teacher.prompts]
     assert units == ["0", "0", "0", "1"]  # first each passage once
     shown = [record.origin.demos for record in run.records()]
