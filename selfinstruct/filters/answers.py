@@ -27,9 +27,11 @@ _CODE = regex.compile(
 # Quotes and Markdown before the first word: '**As an AI**, ...'.
 _LEADING = regex.compile(r"""^[\s"'“‘«「*_>#-]+""")
 _SENTENCE_END = regex.compile(r"""[.!?…。！？][)"'”’»」』）]*""")
-# Words that don't end an English sentence.
+# Words that don't end a sentence: in English; in German, French, and Spanish those with no other use; in Japanese,
+# whose tokens are characters, a particle.
 _NEVER_LAST = frozenset(
-    "the a an and or but because if my your our their its nor unless whereas although while than whose every".split()
+    "the a an and or but because if my your our their its nor unless whereas although while than whose every"
+    " und oder weil dass sondern obwohl sowie des les cette parce pero porque cuyo cuya を".split()
 )
 # Characters that don't end a text: opening brackets, commas, dashes.
 _OPEN = tuple("([{（【《“「『、，,;；–—")
@@ -118,7 +120,7 @@ class CutOff:
         # The line ends in an opening bracket, a comma, a dash, or a word such as 'the' or 'because'.
         if last.endswith(_OPEN):
             return Verdict("cut_off", f"ends in {last[-1]!r}")
-        if words[-1] in _NEVER_LAST and last.split()[-1].islower():
+        if words[-1] in _NEVER_LAST and last.split()[-1] == last.split()[-1].lower():
             return Verdict("cut_off", f"ends in {words[-1]!r}")
         # Two sentences of the line end in punctuation, and the third doesn't. A signature or a tag may follow them.
         *sentences, rest = _SENTENCE_END.split(last)
