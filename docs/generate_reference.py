@@ -31,6 +31,25 @@ from selfinstruct.novelty import NoveltyIndex
 
 FOLDER = Path(__file__).parent / "reference"
 NOTE = "<!-- Generated from the code by docs/generate_reference.py; do not edit. -->\n"
+PATHS = """## Paths
+
+A relative path in a configuration file begins in the folder of that file, as you name it, wherever the command is
+started: `run_dir: ../data/law` in `configs/law.yaml` is `data/law`. This holds for every key that names a file, a
+folder, or a pattern, and for the modules of your own code. Absolute paths and `~` work too; names of models,
+templates, and datasets on the hub (`owner/name`, unless there is such a folder), URLs, and `-` are no paths. `./name`
+is always a path.
+
+On the command line (`--set run_dir=...`, `--fork`, `--output`) and in Python (`RunConfig(...)`, `RunConfig.parse`,
+the keyword arguments of `RunConfig.load`) a relative path begins in the working directory. Options of your own
+strategies, teachers, and formats are passed on as they are.
+
+A run stores where its files are relative to its own folder. Move the folder that holds the configuration, the seeds,
+and the run, and the same command continues. A path is no part of what a run is compared by, but the content of the
+seeds, prompts, and evaluation sets is, and the file name of a local model.
+
+Earlier versions began at the working directory. Where a path leads nowhere now, but did then, the command ends with
+code 2, before anything is paid for, and says what to write.
+"""
 
 
 def cell(text: object) -> str:
@@ -66,7 +85,7 @@ def sections(model: type[BaseModel], path: str = "") -> list[tuple[str, type[Bas
 def configuration() -> str:
     """Return the page of configuration keys, a table for each section."""
     intro = "Each key of a configuration file. A nested key is written `section.key` in `--set`.\n"
-    parts, shown = [NOTE, "# Configuration\n", intro], dict[type[BaseModel], str]()
+    parts, shown = [NOTE, "# Configuration\n", intro, PATHS], dict[type[BaseModel], str]()
     for key, model in [("", RunConfig), *[item for item in sections(RunConfig) if not item[0].startswith("teachers")]]:
         parts.append(f"## {f'`{key}`' if key else 'Top level'}\n")
         if model in shown:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Collection, Iterator
 from functools import cache
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from .fields import MayChange, Section
+from .path_keys import map_paths
 
 PUBLISHED = "published"
 """The value in `RunConfig.meaning` of a sampling key that is not set."""
@@ -35,6 +37,8 @@ def meant_values(section: Section, exclude: Collection[str] = ()) -> Iterator[tu
     # `model_extra` holds the options of a user's own kind.
     names = [*_meant(type(section)), *(section.model_extra or ())]
     values = section.model_dump(mode="json", include=set(names))
+    # Of a file, only the name: the run stays the same where the file is moved.
+    values = map_paths(values, type(section), os.path.basename)
     for name in [name for name in names if name not in exclude]:
         value = getattr(section, name)
         if isinstance(value, Section):

@@ -20,7 +20,7 @@ from pydantic_core import CoreSchema, core_schema
 from ..core.errors import ConfigError
 from ..core.prompts import Endpoint
 from ..core.suggest import closest
-from .fields import Dollars, Free, Name, PerGeneration, Section
+from .fields import Dollars, Free, Name, PathName, PerGeneration, Section
 from .plugins import hint
 from .secrets import safe_key
 
@@ -68,7 +68,7 @@ class StrategyOptions(Options):
 
     key = "strategy"
 
-    prompts: PerGeneration[Name | None] = Field(
+    prompts: PerGeneration[PathName | None] = Field(
         default=None, description="Your own prompt file; null: the built-in prompts for `language`."
     )
 
@@ -124,15 +124,20 @@ class TeacherOptions(Options):
         default=None,
         description="What the model's terms say about outputs, in your words or as an SPDX id; shown on the card.",
     )
-    tokenizer: Free[Name | None] = Field(
+    tokenizer: Free[PathName | None] = Field(
         default=None,
         description="The model's tokenizer.json, to count prompt tokens; null: the hub's cache, else an upper bound.",
     )
 
     @property
+    def model_name(self) -> str:
+        """The model's name; of a model in a file, the name of the file."""
+        return self.model
+
+    @property
     def label(self) -> str:
         """The teacher's name in status and records."""
-        return self.name or self.model
+        return self.name or self.model_name
 
     @property
     def in_batches(self) -> bool:
@@ -191,6 +196,11 @@ class ByKind:
         """Return the options models of the built-in kinds."""
         return {kind: entry.Options for kind, entry in _load(self.table).items()} if self.table else {}
 
+    def model_of(self, values: Mapping[str, Any]) -> type[Options]:
+        """Return the model of a section's values, right or wrong; of a kind that isn't built in, `base`."""
+        kind = values.get("kind", self.default)
+        return self.models().get(kind, self.base) if isinstance(kind, str) else self.base
+
     def parse(self, value: Any) -> Any:
         """Return the options in a name, a mapping, or an object; anything else unchanged, so that pydantic rejects it.
 
@@ -246,6 +256,10 @@ class OwnedBy:
     def models(self) -> Mapping[str, type[Section]]:
         """Return the model, under an empty name."""
         return {"": _load(self.model)}
+
+    def model_of(self, values: Mapping[str, Any]) -> type[Section]:
+        """Return the model of the section."""
+        return self.models()[""]
 
     def parse(self, value: Any) -> Any:
         """Return the section in a mapping; anything else unchanged, so that pydantic rejects it."""

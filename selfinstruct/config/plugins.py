@@ -27,7 +27,7 @@ def load_named(name: str, known: Mapping[str, Any], key: str) -> Any:
     """Return the entry of `known` called `name`, or the object at `package.module:Name`.
 
     Args:
-        name: The configured name. A module may also be in the working directory or next to the configuration file;
+        name: The configured name. A module may also be next to the configuration file or in the working directory;
             installed modules take precedence.
         known: The built-in objects by name.
         key: The configuration key, which begins the error message.
@@ -46,14 +46,14 @@ def load_named(name: str, known: Mapping[str, Any], key: str) -> Any:
 
     # Import the module. The `selfinstruct` script, unlike `python -m`, leaves the working directory out of sys.path.
     working = [] if "" in sys.path else [os.getcwd()]
-    sys.path += [folder for folder in dict.fromkeys([*working, *FOLDERS]) if folder not in sys.path]
+    sys.path += [folder for folder in dict.fromkeys([*FOLDERS, *working]) if folder not in sys.path]
     try:
         module = importlib.import_module(path)
     except Exception as error:  # the user's own code may raise anything
         what = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
         # The module itself is missing, or one that it imports: then say where.
         if isinstance(error, ModuleNotFoundError) and error.name == path.partition(".")[0]:
-            where = "; put the file into the working directory or next to the configuration file"
+            where = "; put the file next to the configuration file"
         else:
             where = _last_place(error)
         raise ConfigError(f"{key}: {name!r} can't be imported: {' '.join(what.split())}{where}") from error

@@ -16,6 +16,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,15 +34,32 @@ from pydantic import (
 
 from ..core.errors import ConfigError
 from ..core.language_tags import TAG, canonical_tag
-from ..core.paths import expand
+from ..core.paths import expand, seen_from
 from ..core.tokens import TOKENIZER_VERSION
 from .defects import explain, sections_of, unusable_texts
-from .fields import Dollars, Free, MayChange, Name, Names, PerGeneration, Refilterable, Section, Share, Target
+from .fields import (
+    Dollars,
+    Free,
+    IsPath,
+    MayChange,
+    Name,
+    Names,
+    PatternName,
+    PatternNames,
+    PerGeneration,
+    Refilterable,
+    Section,
+    Share,
+    SourceName,
+    SourceNames,
+    Target,
+)
 from .meaning import PUBLISHED, declared, digest_of, meant_values
 from .options import ByKind, OwnedBy, SourceOptions, StrategyOptions, TeacherOptions
+from .path_keys import map_paths, paths_of_file
 from .plugins import FOLDERS
 from .sections import AnswersConfig, DatasetConfig, FilterSection, JudgeConfig, SamplingConfig
-from .yaml_file import find_tables, overridden, read_yaml
+from .yaml_file import overridden, read_yaml
 
 __all__ = [
     "AnswersConfig",
@@ -69,12 +87,12 @@ class RunConfig(Section):
     `RunConfig.model_validate({...})`, which is the same otherwise. Both raise ConfigError.
     """
 
-    seeds: PerGeneration[Name | Annotated[Names, Field(min_length=1)] | None] = Field(
+    seeds: PerGeneration[SourceName | Annotated[SourceNames, Field(min_length=1)] | None] = Field(
         default=None,
         description="Seeds: JSONL, JSON, CSV, Parquet; a folder, a pattern such as seeds/*.jsonl, a hub name, or '-'. "
         "Needed unless there are documents.",
     )
-    documents: PerGeneration[Name | Annotated[Names, Field(min_length=1)] | None] = Field(
+    documents: PerGeneration[PatternName | Annotated[PatternNames, Field(min_length=1)] | None] = Field(
         default=None,
         description="Documents to ask about: PDF, HTML, DOCX, EPUB, Markdown, text; files, folders, patterns.",
     )
@@ -85,7 +103,9 @@ class RunConfig(Section):
         default=None,
         description="The documents' license, as an SPDX id, or by document: {'guides/*': cc-by-4.0, '*': mit}.",
     )
-    run_dir: Free[Name] = Field(description="The run's folder: journal, log, dataset/.")
+    run_dir: Free[Annotated[Name, IsPath(contents=("journal.sqlite", "shards/*/journal.sqlite"))]] = Field(
+        description="The run's folder: journal, log, dataset/."
+    )
     target: Free[Target] = Field(
         default=100, description="Number of records in the dataset; +500: 500 more at each start."
     )
@@ -173,8 +193,8 @@ class RunConfig(Section):
     def load(cls, path: str | Path, overrides: list[str] | None = None, **changes: Any) -> RunConfig:
         """Read a YAML file.
 
-        A relative path of seeds, evaluation sets, or the prompt file that doesn't exist from the working directory is
-        searched next to the file, then in the folder above. `~` is the home folder.
+        Every relative path in the file begins in the folder of the file; `~` is the home folder. Paths in `overrides`
+        and `changes` begin in the working directory, as those of `RunConfig(...)` and `RunConfig.parse` do.
 
         Args:
             path: The YAML file.
@@ -185,17 +205,19 @@ class RunConfig(Section):
             ConfigError: One line per defect: an unreadable file, an unknown key, or a wrong value.
         """
         path = Path(path)
-        values = overridden(read_yaml(path), overrides or [])
+        values, problems = paths_of_file(read_yaml(path), cls, os.path.dirname(path))
+        values = overridden(values, overrides or [])
         values |= {key: os.fspath(v) if isinstance(v, os.PathLike) else v for key, v in changes.items()}
-        if isinstance(values.get("run_dir"), str):
-            values["run_dir"] = expand(values["run_dir"])
-        find_tables(values, path.resolve().parent)
-        FOLDERS.append(str(path.resolve().parent))  # for names such as 'my_module:Strategy'
-        return cls.parse(values, str(path), [item.partition("=")[0].strip() for item in overrides or []])
+        set_ = [item.partition("=")[0].strip() for item in overrides or []]
+        lines = [f"{path}: {key}: {what}" for key, what in problems.items() if not _overlaps(key, [*set_, *changes])]
+        if lines:
+            raise ConfigError("\n".join(lines))
+        FOLDERS.append(os.path.dirname(os.path.abspath(path)))  # for names such as 'my_module:Strategy'
+        return cls.parse(map_paths(values, cls, expand), str(path), set_)
 
     @classmethod
     def parse(cls, values: dict[str, Any], source: str = "config", set_: Sequence[str] = ()) -> RunConfig:
-        """Validate plain values, such as those of a YAML file.
+        """Validate plain values, such as those of a YAML file. Relative paths begin in the working directory.
 
         Args:
             values: Keys and values. A section that is null, such as a section without keys in YAML, gets its defaults.
@@ -262,6 +284,22 @@ class RunConfig(Section):
             f"two teachers are called {label!r}; give each its own name" for label, count in counts.items() if count > 1
         ]
         return {"teachers": "; ".join(twice)} if twice else {}
+
+    @classmethod
+    def of_run(cls, values: dict[str, Any], folder: Path, source: str) -> RunConfig:
+        """Return a configuration from the values in the journal of the run in `folder`; see `for_run`."""
+        # Earlier versions stored paths that begin in the working directory, also that of the run's folder.
+        if values.get("run_dir") == ".":
+            values, _ = paths_of_file(values, cls, folder)
+        return cls.parse(values, source)
+
+    def for_run(self, *, defaults: bool = False) -> dict[str, Any]:
+        """Return the values that are set, with paths as a file in the run's folder would state them.
+
+        A run that is moved together with its files thus finds them. defaults: also return the values that aren't set.
+        """
+        values = self.model_dump(mode="json", exclude_unset=not defaults)
+        return map_paths(values, RunConfig, partial(seen_from, self.run_dir))
 
     @property
     def strategy_kind(self) -> str:

@@ -6,10 +6,7 @@ No message repeats a text value, because the text might be an API key.
 from __future__ import annotations
 
 import copy
-import glob
-import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,6 @@ import yaml
 
 from ..core.bounded_yaml import MAX_CHARS, BoundedLoader, OutOfBounds
 from ..core.errors import ConfigError
-from ..core.paths import expand, pattern_below
 from .secrets import safe_key
 
 Values = dict[str, Any]
@@ -137,32 +133,3 @@ def _section(values: Any, section: str, key: str) -> Any:
 
 def _no_section(key: str, problem: str) -> ConfigError:
     return ConfigError(f"--set {'.'.join(map(safe_key, key.split('.')))}: {problem}")
-
-
-def find_tables(values: Values, beside: Path) -> None:
-    """Resolve relative paths of seeds, evaluation sets, and the prompt file.
-
-    A path that doesn't exist from the working directory is searched next to the configuration file, then in the
-    folder above. A path that exists nowhere stays as it is, for a later error message.
-
-    Args:
-        values: The values of the configuration; changed in place.
-        beside: The folder of the configuration file.
-    """
-
-    def find(source: Any, below: Callable[[str | Path, str], str] = pattern_below) -> Any:
-        if not isinstance(source, str) or source == "-":
-            return source
-        source = expand(source)
-        places = (below(base, source) for base in ("", beside, beside.parent))
-        return next((place for place in places if os.path.exists(place) or glob.glob(place)), source)
-
-    seeds = values.get("seeds")
-    if seeds is not None:
-        values["seeds"] = [find(s) for s in seeds] if isinstance(seeds, list | tuple) else find(seeds)
-    filters = values.get("filters")
-    if isinstance(filters, dict) and isinstance(filters.get("decontaminate"), list):
-        values["filters"] = filters | {"decontaminate": [find(s) for s in filters["decontaminate"]]}
-    strategy = values.get("strategy")
-    if isinstance(strategy, dict) and "prompts" in strategy:
-        values["strategy"] = strategy | {"prompts": find(strategy["prompts"], os.path.join)}

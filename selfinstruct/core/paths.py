@@ -10,6 +10,10 @@ from pathlib import Path
 
 from .errors import UsageError
 
+DATA_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+# A name on the hub: 'owner/name'.
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
+
 
 def home_folder() -> Path | None:
     """Return the user's home folder; None without $HOME and an entry for the user, as in containers, and for '/'."""
@@ -44,6 +48,44 @@ def pattern_below(folder: str | Path, pattern: str) -> str:
     if not glob.has_magic(pattern) or os.path.exists(plain):
         return plain
     return os.path.join(glob.escape(str(folder)), pattern) if folder else pattern
+
+
+def is_there(path: str) -> bool:
+    """Return whether a path exists, or a pattern has a match."""
+    return os.path.exists(path) or bool(glob.glob(path))
+
+
+def is_hub_name(text: str) -> bool:
+    """Return whether a text can be the name of a dataset on the hub, such as 'owner/name'."""
+    return _HUB_NAME.fullmatch(text) is not None and not text.lower().endswith(DATA_SUFFIXES)
+
+
+def beside(folder: str | Path, text: str, *, pattern: bool = False) -> str:
+    """Return what a path in a file of this folder names, as seen from the working directory.
+
+    pattern: whether the path may be a pattern.
+    """
+    path = (pattern_below if pattern else os.path.join)(folder, expand(text))
+    # 'configs/../data' -> 'data', unless 'configs' is a link to a folder elsewhere.
+    short = os.path.normpath(path)
+    return short if os.path.realpath(short) == os.path.realpath(path) else path
+
+
+def seen_from(folder: str | Path, path: str) -> str:
+    """Return a path as a file in this folder would name it, './x' or '../x'; absolute if they share no folder but '/'.
+
+    The inverse of `beside`.
+    """
+    base = os.path.realpath(folder)
+    if os.path.realpath(path) == base:
+        return "."
+    # Links to folders are followed, because '..' follows them, too; a file that is a link keeps its name.
+    above, name = os.path.split(path)
+    target = os.path.realpath(path) if name in ("", ".", "..") else os.path.join(os.path.realpath(above), name)
+    if os.path.commonpath([target, base]) == os.path.sep:
+        return target
+    relative = os.path.relpath(target, base)
+    return relative if relative.startswith(".") else f"./{relative}"
 
 
 def quoted(path: str | Path) -> str:

@@ -63,8 +63,9 @@ def _teacher(used: UsedTeacher) -> str:
     host = f" at {used.host}" if used.host else ""
     kind = "an object in the creator's code" if used.own else used.config.kind
     # A server may name another model than the one requested: 'gpt-4o' -> 'gpt-4o-2024-08-06'.
-    alias = "" if used.model == used.config.model or used.own else f", answering as `{escape_cell(used.model)}`"
-    model = used.model if used.own else used.config.model
+    requested = used.config.model_name
+    alias = "" if used.model == requested or used.own else f", answering as `{escape_cell(used.model)}`"
+    model = used.model if used.own else requested
     return (
         f"`{escape_cell(model)}` ({escape_cell(kind)}){escape_cell(host)}{alias}: "
         f"{used.answers:,} answers ({', '.join(used.purposes)}) from {iso(used.first_at)} to {iso(used.last_at)}"
@@ -72,8 +73,10 @@ def _teacher(used: UsedTeacher) -> str:
 
 
 def _full_config(config: RunConfig) -> str:
-    """Format the configuration with all defaults, and without the creator's home folder."""
-    values = config.model_dump(mode="json", exclude={"teacher"} if config.teachers else None)
+    """Format the configuration with all defaults, as a file in the run's folder, and without the home folder's name."""
+    values = config.for_run(defaults=True)
+    if config.teachers:
+        del values["teacher"]
     return without_home(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100))
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ..config.fields import Name
+from ..config.fields import TemplateName
 from ..config.options import FormatOptions
 from ..config.plugins import load_named
 from ..config.run_config import RunConfig
@@ -56,7 +56,7 @@ class TextOptions(ChatOptions):
     """format `text`."""
 
     kind: str = Field(default="text", description="text")
-    chat_template: Name = Field(
+    chat_template: TemplateName = Field(
         default="chatml",
         description="chatml | gemma | llama3 | mistral | qwen2.5 | zephyr | a .jinja file | a tokenizer_config.json.",
     )

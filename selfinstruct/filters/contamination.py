@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ..config.fields import Free, Names, Section, Share
+from ..config.fields import Free, Names, Section, Share, SourceNames
 from ..core.prompts import Ask
 from ..core.records import Example
 from ..core.tasks import PASS, Candidate, Verdict
@@ -21,7 +21,7 @@ from .evaluation_sets import Hit, Overlap
 class ContaminationOptions(Section):
     """Evaluation sets that the dataset must not overlap with."""
 
-    decontaminate: Names = Field(
+    decontaminate: SourceNames = Field(
         default=(), description="'contaminated': evaluation sets to keep out: files, folders, hub names."
     )
     # Free, because the digest of the evaluation sets covers the text of these columns.

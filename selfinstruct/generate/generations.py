@@ -138,7 +138,7 @@ class Generations:
             if each.label == teacher.label
         ]
         first = named[0][0]
-        same = next(n for n, each in named if (each.kind, each.model) == (teacher.kind, teacher.model))
+        same = next(n for n, each in named if (each.kind, each.model_name) == (teacher.kind, teacher.model_name))
         return f"probe:{teacher.label}" if same == first else f"probe:{teacher.label}:{same}"
 
 

@@ -40,7 +40,7 @@ def refilter(
 
     # The replay, and a configuration file that continues the new run.
     done = run(config, fork_of=source, recall_only=True, strategy=strategy, progress=None)
-    text = yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(config.for_run(), sort_keys=False, allow_unicode=True)
     (Path(new_run) / "config.yaml").write_text(text, encoding="utf-8")
     return done
 

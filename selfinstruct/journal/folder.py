@@ -23,7 +23,7 @@ from ..core.errors import RunLocked, SelfInstructError, UsageError, cannot_write
 from ..core.records import Record
 from ..core.tasks import Arrival
 from .changes import Change, Inputs, change_of, change_of_fork, inputs_in_words
-from .history import NewGeneration
+from .history import NewGeneration, RunGeneration
 from .journal import Journal
 from .status import Outcome, Status, outcome_of, status_of, target_of
 from .target import Aim, made, next_aim
@@ -52,7 +52,7 @@ class Run:
         if not generations:
             raise UsageError(f"{self.path}: the run was never started; start it with `selfinstruct generate`")
         self.id = generations[0].digest[:8]
-        self.config = RunConfig.parse(generations[-1].config, str(self.path / JOURNAL))
+        self.config = _config_of(generations[-1], self.path)
         self.generations = generations
 
     def __repr__(self) -> str:
@@ -186,7 +186,7 @@ def open_run(
         StorageError: The folder or the journal can't be written.
     """
     path = Path(config.run_dir)
-    values = config.model_dump(mode="json", exclude_unset=True)
+    values = config.for_run()
     _make_folder(path)
     with _lock(path):
         if not has_journal(path) and (path / "dataset" / "README.md").exists():
@@ -213,7 +213,7 @@ def open_run(
                 path=path,
                 journal=journal,
                 id=generations[0].digest[:8],
-                configs=[*(RunConfig.parse(g.config, str(path / JOURNAL)) for g in generations[:-1]), config],
+                configs=[*(_config_of(each, path) for each in generations[:-1]), config],
                 arrivals=arrivals,
                 first_question=generations[-1].first_question,
                 target=aim.target,
@@ -223,7 +223,7 @@ def open_run(
 
 def _fork(source: Path, config: RunConfig, meaning: dict[str, Any], inputs: Inputs) -> None:
     """Copy the journal of the run in `source`, and begin the generation of the new configuration in the copy."""
-    values = config.model_dump(mode="json", exclude_unset=True)
+    path = Path(config.run_dir)
     with contextlib.closing(Journal(source / JOURNAL, read_only=True)) as journal:  # the source may be running
         journal.check()  # before a damaged copy takes the new folder
         change = change_of_fork(journal, meaning, inputs)
@@ -231,8 +231,17 @@ def _fork(source: Path, config: RunConfig, meaning: dict[str, Any], inputs: Inpu
         aim = next_aim(config, None)
         if aim.more is not None:
             aim = Aim(made(journal) + aim.more, aim.more)
-        new = _new_generation(change, values)
-        journal.copy_to(Path(config.run_dir) / JOURNAL, new, replaced=change.replaces, notes=aim.notes)
+        new = _new_generation(change, config.for_run())
+        moved = (
+            _config_of(each, source).model_copy(update={"run_dir": str(path)}) for each in journal.history.generations()
+        )
+        earlier = [each.for_run() for each in moved]
+        journal.copy_to(path / JOURNAL, new, earlier=earlier, replaced=change.replaces, notes=aim.notes)
+
+
+def _config_of(generation: RunGeneration, path: Path) -> RunConfig:
+    """Return the configuration of a generation of the run in `path`."""
+    return RunConfig.of_run(generation.config, path, str(path / JOURNAL))
 
 
 def _new_generation(change: Change, values: dict[str, Any]) -> NewGeneration:

@@ -65,6 +65,11 @@ class NewGeneration:
         return _INSERT_GENERATION, (after, *values)
 
 
+def config_statement(number: int, config: dict[str, Any]) -> Statement:
+    """Return the statement that replaces the configuration of a generation."""
+    return "UPDATE generations SET config = ? WHERE number = ?", (json.dumps(config), number)
+
+
 class History:
     """The generations of one run, and the starts that were made on it."""
 
@@ -103,8 +108,7 @@ class History:
 
     def refresh_config(self, config: dict[str, Any]) -> None:
         """Store the newest values of the keys that may change within a generation."""
-        statement = "UPDATE generations SET config = ? WHERE number = (SELECT max(number) FROM generations)"
-        self._store.at_once([(statement, (json.dumps(config),))])
+        self._store.at_once([config_statement(self._latest, config)])
 
     def note_start(self, program: str, hosts: Mapping[str, str] | None, checks: Sequence[str]) -> None:
         """Store that a start begins now. An answer belongs to the last start before it.

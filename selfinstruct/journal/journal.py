@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ..core.records import Record
 from . import batch_jobs, history, ledger
 from .answer_values import Answer, Receipt, Totals, answer_of, aside, read_back, written
 from .batch_jobs import Jobs
-from .history import SET_META, History, NewGeneration
+from .history import SET_META, History, NewGeneration, config_statement
 from .ledger import Ledger
 from .reserved import AND_RESERVED, SPENT, Reserved, delete
 from .seeds_on_disk import TABLE, Arrivals, coming
@@ -216,13 +216,20 @@ class Journal:
         self.history.begin(new, self.jobs.under_way())
 
     def copy_to(
-        self, path: Path, new: NewGeneration, *, replaced: bool = False, notes: Mapping[str, str] | None = None
+        self,
+        path: Path,
+        new: NewGeneration,
+        *,
+        earlier: Sequence[dict[str, Any]] = (),
+        replaced: bool = False,
+        notes: Mapping[str, str] | None = None,
     ) -> None:
         """Copy the journal to a new file, mark its answers as inherited, and begin a generation there.
 
         Args:
             path: The new file. It appears complete or not at all.
             new: The generation to begin.
+            earlier: The configurations of the earlier generations, with paths as seen from the new folder.
             replaced: Whether the generation's seeds and passages replace the run's, from the first question on.
             notes: The first notes of the new run.
         """
@@ -233,6 +240,7 @@ class Journal:
             *((SET_META, note) for note in (notes or {}).items()),
             # The copy computes its own ledger, and must not collect the batch jobs of another run.
             *((f"DELETE FROM {table}", ()) for table in (*ledger.NAMES, *batch_jobs.NAMES)),
+            *(config_statement(number, config) for number, config in enumerate(earlier, 1)),
             new.statement(),
             *([("DELETE FROM seeds", ()), ("DELETE FROM meta WHERE key LIKE 'passages:%'", ())] if replaced else []),
             *coming(new.seeds, new.passages, at_first=replaced),

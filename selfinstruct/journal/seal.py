@@ -31,7 +31,7 @@ def seal_of(config: RunConfig, meaning: dict[str, Any]) -> str | None:
         digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in named if path.is_file()]
     except OSError:  # writing the dataset reports it
         return None
-    values = config.model_dump(mode="json", exclude_unset=True)
+    values = config.for_run()
     return digest_of({"program": __version__, "config": values, "meaning": meaning, "files": digests})
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Sequence
-from glob import glob
 from pathlib import Path
 from typing import Any
 
+from ..config.path_keys import map_paths
 from ..config.run_config import RunConfig
 from ..core.errors import UsageError
 from ..dataset.formats import FORMATS
@@ -54,16 +53,15 @@ def folder_of(config: RunConfig, stream: int) -> Path:
 def stream_values(config: RunConfig, stream: int, target: int) -> dict[str, Any]:
     """Return the stream's configuration as plain values, which Ray can send to another machine.
 
-    Seed paths become absolute. Caps are left out, since the shared budget enforces them. There is no test split:
+    Paths become absolute. Caps are left out, since the shared budget enforces them. There is no test split:
     the merge would leave its rows out.
     """
-    values = config.model_dump(mode="json", exclude_unset=True)
+    values = map_paths(config.model_dump(mode="json", exclude_unset=True), RunConfig, os.path.realpath)
     for cap in ("max_cost_usd", "max_requests", "max_tokens"):
         values.pop(cap, None)
     values["run_dir"] = str(folder_of(config, stream))
     values["random_seed"] = seed_of(config.random_seed, stream)
     values["target"] = target
-    values["seeds"] = _absolute_paths(config.seed_sources)
     values["dataset"] = values.get("dataset", {}) | {"test_share": 0.0}
     return values
 
@@ -92,8 +90,3 @@ def _earlier_target(folder: Path) -> int:
         return 0
     with contextlib.closing(Journal(folder / JOURNAL, read_only=True)) as journal:
         return int(journal.meta("target") or 0)
-
-
-def _absolute_paths(sources: Sequence[str]) -> list[str]:
-    """Make the paths of files and of matching patterns absolute; keep names on the hub."""
-    return [os.path.abspath(source) if os.path.exists(source) or glob(source) else source for source in sources]

@@ -19,7 +19,6 @@ from .load import load_seeds
 
 STARTERS = {"openai": "openai.yaml", "local": "demo.yaml", "self_instruct": "self_instruct.yaml",
             "several": "several.yaml", "vllm": "vllm.yaml", "ollama": "ollama.yaml", "zh": "zh.yaml"}  # fmt: skip
-_RUN_DIR = re.compile(r"^(run_dir: data/)\S+", re.MULTILINE)
 _TARGET = re.compile(r"^target: .*\n", re.MULTILINE)
 _TAUGHT = {
     "task": """
@@ -28,8 +27,9 @@ _TAUGHT = {
 """
 }
 """Comments above a key that the shipped configuration lacks."""
-# Folder names that need no quoting, neither in YAML nor in a shell.
+# Names and paths that need no quoting, neither in YAML nor in a shell.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
+_PLAIN_PATH = re.compile(r"(?:\.\./)*[A-Za-z][\w/-]*\.?\w*", re.ASCII)
 
 
 def shipped(kind: str, name: str) -> str:
@@ -71,10 +71,10 @@ def write_starter(
         raise UsageError(f"init: {kind!r} is unknown; one of {', '.join(STARTERS)}")
     config = shipped("configs", STARTERS[kind])
     files: dict[Path, str] = {}
-    # Replace repository paths in the configuration by those of the new folder: 'seeds: seeds/seed_tasks.jsonl'.
+    # Replace repository paths in the configuration by those of the new folder: 'seeds: ../seeds/en.jsonl'.
     name = next(line.split("seeds/")[1].split()[0] for line in config.splitlines() if line.startswith("seeds: "))
     if seeds is None:
-        config = config.replace(f"seeds/{name}", name)
+        config = _set(config, "seeds", name)
         files[folder / name] = shipped("seeds", name)
     else:
         load_seeds(seeds)
@@ -83,8 +83,8 @@ def write_starter(
     config = config.replace("# yaml-language-server: $schema=schema.json\n", "")
     config = config.replace(f"configs/{STARTERS[kind]}", (folder / "selfinstruct.yaml").as_posix())
     name = folder.resolve().name
-    if _PLAIN_NAME.fullmatch(name):  # two starters in one working directory need two run folders
-        config = _RUN_DIR.sub(lambda match: f"{match[1]}{name}", config, count=1)
+    # The run's folder gives the dataset its name.
+    config = _set(config, "run_dir", f"data/{name if _PLAIN_NAME.fullmatch(name) else kind}")
     for key, value in (values or {}).items():
         config = _set(config, key, value)
     if prompts:
@@ -96,8 +96,9 @@ def write_starter(
 
 def _set(config: str, key: str, value: str | int) -> str:
     """Set a top-level key: in its line, before the comment, or else in new lines below `target`."""
-    # Quotes, because YAML reads the language `no` as false.
     text = f"|\n  {value}\n" if key == "task" else json.dumps(value, ensure_ascii=False)
+    # Quotes, because YAML reads the language `no` as false; a plain path needs none.
+    text = text.strip('"') if key in ("seeds", "run_dir") and _PLAIN_PATH.fullmatch(str(value)) else text
     line = f"{key}: {text}"
     old = re.compile(rf"^{key}: \S+( +(?=#))?", re.MULTILINE)
     if old.search(config):

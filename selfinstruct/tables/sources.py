@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Literal
 
 from ..core.errors import UsageError
+from ..core.paths import DATA_SUFFIXES, is_hub_name
 from .chunks import Chunk, Row, first_line
 from .csv_rows import csv_chunks
 from .hub import folder_chunks, hub_chunks
 from .json_lines import json_chunks
 from .parquet import parquet_chunks
 
-DATA_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
-# A name on the hub: 'owner/name'.
-_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _DATASET_FILES = frozenset(("README.md", "dataset_info.json", "dataset_dict.json"))
 # File names that name a split, such as 'train-00000.parquet' or 'validation.jsonl', but not 'trainer.jsonl'.
 _SPLIT = re.compile(r"(train|test|validation|valid|dev)(?![a-z])", re.IGNORECASE)
@@ -42,7 +40,7 @@ def find_source(source: str) -> TableSource:
         return TableSource(source, source, "folder")
     if os.path.exists(source):
         return TableSource(source, source, "file")
-    if _HUB_NAME.fullmatch(source) and not source.lower().endswith(DATA_SUFFIXES):
+    if is_hub_name(source):
         return TableSource(source, source, "hub")
     raise UsageError(f"{source}: no such file or folder; check the path ('-' reads standard input)")
 

@@ -57,7 +57,7 @@ def test_the_python_examples_run(number: int, tmp_path: Path, seed_file: Path) -
     (tmp_path / "configs").mkdir()
     (tmp_path / "seeds").mkdir()
     shutil.copy(seed_file, tmp_path / "seeds" / "en.jsonl")
-    values = {"seeds": "seeds/en.jsonl", "run_dir": "data/openai", "teacher": {"kind": "fake", "model": "fake"}}
+    values = {"seeds": "../seeds/en.jsonl", "run_dir": "../data/openai", "teacher": {"kind": "fake", "model": "fake"}}
     (tmp_path / "configs" / "openai.yaml").write_text(yaml.safe_dump(values))
     code = PYTHON[number].replace("target=500", "target=20")
     env = os.environ | {"PYTHONPATH": str(ROOT)}

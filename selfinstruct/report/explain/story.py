@@ -169,7 +169,7 @@ class _StoryReader:
             purpose=row.purpose,
             model=row.model,
             teacher=row.teacher,
-            configured=teacher.model,
+            configured=teacher.model_name,
             host=self._trail.host(row.asked_at, row.teacher),
             asked_at=row.asked_at,
             latency_s=row.latency_s,

@@ -15,6 +15,7 @@ from ...core.paths import expand
 from ...core.prompts import Asking
 from ...core.shipped import shipped_yaml
 from ...core.suggest import closest
+from .options import is_model_file
 
 # 'hf://Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf'
 _HUB = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)/(?P<file>[\w./ -]+\.gguf)")
@@ -100,7 +101,7 @@ def resolve(model: str) -> LocalModel | Path:
     if model in known:
         return known[model]
     # 'models/my.gguf', '~/my.gguf', 'C:\\models\\my.gguf'
-    if model.endswith(".gguf") or "/" in model or "\\" in model:
+    if is_model_file(model):
         return _check_file(model)
     guess = closest(model.lower(), known)
     hint = f"did you mean {guess!r}?" if guess else "or give /path/to.gguf or hf://owner/repo/file.gguf"

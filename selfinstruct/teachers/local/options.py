@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 from pydantic import Field
 
-from ...config.fields import Free
+from ...config.fields import Free, IsPath
 from ...config.options import TeacherOptions
+
+
+def is_model_file(model: str) -> bool:
+    """Return whether a model is a file, such as 'models/my.gguf', and neither hf:// nor a name in the catalog."""
+    return not model.startswith("hf://") and (model.endswith(".gguf") or "/" in model or "\\" in model)
 
 
 class LocalOptions(TeacherOptions):
@@ -16,7 +22,9 @@ class LocalOptions(TeacherOptions):
     runs_model = True
 
     kind: str = Field(default="local", description="local")
-    model: str = Field(pattern=r"\S", description="A name from `selfinstruct teacher list`, or a GGUF file.")
+    model: Annotated[str, IsPath(lambda text, path: not is_model_file(text))] = Field(
+        pattern=r"\S", description="A name from `selfinstruct teacher list`, or a GGUF file."
+    )
     context: Annotated[int, Field(ge=256)] = Field(
         default=4096, description="Tokens for one request, prompt and answer together."
     )
@@ -25,3 +33,8 @@ class LocalOptions(TeacherOptions):
     )
     timeout_s: Free[Annotated[float, Field(gt=0)]] = Field(default=60.0, description="Seconds for one request.")
     max_retries: Free[Annotated[int, Field(ge=0)]] = Field(default=4, description="Retries of one request.")
+
+    @property
+    def model_name(self) -> str:
+        """The model's name, or the file's, so that a moved file is the same model."""
+        return os.path.basename(self.model) if is_model_file(self.model) else self.model

@@ -1,0 +1,97 @@
+"""Finds the paths among the plain values of a configuration. `RunConfig` uses it to read and to store them.
+
+A key is declared as a path by its type, such as `PathName`. The values may be those of a file, so that nothing is
+known to be valid yet.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from ..core.paths import beside, seen_from
+from .fields import IsPath
+from .options import ByKind, OwnedBy
+
+_Change = Callable[[str, str, IsPath], str]
+"""Called with the dotted key of a path, the path, and its declaration; returns the path to put in its place."""
+
+
+def _change_paths(values: Mapping[str, Any], model: type[BaseModel], change: _Change, key: str = "") -> dict[str, Any]:
+    """Return a copy of the values of a section with other paths.
+
+    Args:
+        values: Plain values, right or wrong.
+        model: The model of the section.
+        change: Returns the new paths.
+        key: The dotted key of the section, with a dot at its end; '' for the whole configuration.
+    """
+    fields = model.model_fields
+    return {
+        name: _changed(f"{key}{name}", value, fields[name].annotation, fields[name].metadata, change)
+        if name in fields
+        else value
+        for name, value in values.items()
+    }
+
+
+def _changed(key: str, value: Any, annotation: Any, notes: Iterable[Any], change: _Change) -> Any:
+    """Return a value with other paths. notes: what `Annotated` says about it beside the type `annotation`."""
+    # A path, or a section whose model depends on its kind.
+    for note in notes:
+        if isinstance(note, IsPath) and isinstance(value, str):
+            return change(key, value, note)
+        if isinstance(note, ByKind | OwnedBy) and isinstance(value, Mapping):
+            return _change_paths(value, note.model_of(value), change, f"{key}.")
+
+    # Descend: Annotated[X, ...]; X | Y; a section; tuple[X, ...]; dict[str, X].
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _changed(key, value, parts[0], parts[1:], change)
+    if origin in (Union, UnionType):
+        results = (_changed(key, value, part, (), change) for part in parts)
+        return next((result for result in results if result != value), value)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel) and isinstance(value, Mapping):
+        return _change_paths(value, annotation, change, f"{key}.")
+    if origin is tuple and isinstance(value, list | tuple):
+        return [_changed(f"{key}.{index}", each, parts[0], (), change) for index, each in enumerate(value)]
+    if origin is dict and isinstance(value, Mapping):
+        return {name: _changed(f"{key}.{name}", each, parts[1], (), change) for name, each in value.items()}
+    return value
+
+
+def paths_of_file(
+    values: Mapping[str, Any], model: type[BaseModel], folder: str | Path
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the values of a file in `folder` with paths as seen from the working directory, and problems by key.
+
+    A problem is a path that leads nowhere, but did in earlier versions, where a path could begin in the working
+    directory or in the folder above the file: following it silently would start a run anew, and pay for it again.
+    """
+    problems: dict[str, str] = {}
+
+    def change(key: str, text: str, rule: IsPath) -> str:
+        path = beside(folder, text, pattern=rule.pattern)
+        if not rule.is_there(path):
+            earlier = (text, beside(os.path.join(folder, ".."), text, pattern=rule.pattern))
+            old = next((each for each in earlier if rule.is_there(each) and not rule.is_name(text, each)), None)
+            if old is not None:
+                problems[key] = f"paths begin in the folder of this file; write {seen_from(folder, old)}"
+                if rule.contents:
+                    problems[key] = (
+                        f"paths begin in the folder of this file, and {path} holds no run; to continue the run in {old}"
+                        f", write {seen_from(folder, old)}; to start a new one, give --set {key}={path}"
+                    )
+        return text if rule.is_name(text, path) else path
+
+    return _change_paths(values, model, change), problems
+
+
+def map_paths(values: Mapping[str, Any], model: type[BaseModel], change: Callable[[str], str]) -> dict[str, Any]:
+    """Return a copy of values whose paths begin in the working directory, with other paths. Names stay as they are."""
+    return _change_paths(values, model, lambda key, text, rule: text if rule.is_name(text, text) else change(text))
