@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from ..config.fields import Name, PerGeneration
+from ..config.fields import PerGeneration, TemplateName
 from ..config.options import SourceOptions
 from ..config.run_config import RunConfig
 from ..core.chat_markers import find_markers
@@ -37,7 +37,7 @@ class MagpieOptions(OneTaskOptions):
     """kind `magpie`: the model writes what its users say."""
 
     kind: str = Field(default="magpie", description="magpie")
-    template: PerGeneration[Name] = Field(
+    template: PerGeneration[TemplateName] = Field(
         description="The model's chat template: chatml | gemma | llama3 | mistral | qwen2.5 | zephyr | a .jinja file | "
         "a tokenizer_config.json."
     )
