@@ -62,12 +62,12 @@ def test_the_prompt_ends_where_the_users_turn_begins(template: str, opening: str
 
 
 def test_the_task_and_the_facets_are_the_system_message() -> None:
-    strategy = magpie(task="exam questions", language="de")
+    strategy = magpie(task="exam questions", language="it")
     prompt = strategy.propose(Material(facets={"topic": "tenancy"}))
     system = prompt.text.removeprefix("<|im_start|>system\n").partition("<|im_end|>")[0]
     assert system.splitlines()[1:] == [
         "You help with this: exam questions",
-        "The user writes in German.",
+        "The user writes in Italian.",
         "topic of what the user asks for: tenancy",
     ]
 

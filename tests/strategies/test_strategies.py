@@ -29,6 +29,8 @@ from selfinstruct.strategies.reading.lines import WORDS
 from selfinstruct.strategies.wording import load_wording
 from selfinstruct.teachers.fake.teacher import FakeTeacher
 
+ENGLISH_ONLY: frozenset[str] = frozenset()
+"""Sections that some languages lack."""
 NAMES, LANGUAGES, ENDPOINTS = ("alpaca", "self_instruct"), OWN, ("chat", "completions")
 COMBINATIONS = list(itertools.product(NAMES, LANGUAGES, ENDPOINTS, (True, False)))
 COMBINATION = pytest.mark.parametrize(("name", "language", "endpoint", "structured"), COMBINATIONS)
@@ -135,7 +137,8 @@ def keys_of(value: Any) -> Any:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_all_languages_have_the_same_keys_and_places(language: str) -> None:
     english, wording = shipped("en"), shipped(language)
-    assert keys_of(english) == keys_of(wording)
+    english = {name: section for name, section in english.items() if name not in ENGLISH_ONLY}
+    assert keys_of(english) == keys_of({name: wording[name] for name in english})
     assert all(isinstance(key, str) for key in wording["self_instruct"])
     for section in english:
         for key, value in english[section].items():
@@ -483,6 +486,19 @@ def test_every_combination_gives_tasks_and_instances(name: str, language: str, e
         assert not refused
         kinds.add(made.labels.get("is_classification"))
     assert kinds == ({None} if name == "alpaca" else {True, False})
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("name", "endpoint"), list(itertools.product(("evolve", "plan"), ENDPOINTS)))
+def test_a_task_at_a_time_in_every_language(name: str, endpoint: str, language: str) -> None:
+    strategy, teacher = build(name, endpoint, language=language), FakeTeacher()
+    material = Material(tuple(DEMOS[:1]), {"operator": "breadth"})
+    prompt = strategy.propose(material)
+    assert not re.search(r"\{[a-z]+\}", prompt.text)
+    (task,) = strategy.parse(asyncio.run(teacher.complete(prompt)), material)
+    assert (task.error, "\n" in task.instruction, len(task.instruction) > 20) == (None, False, True)
+    made = asyncio.run(strategy.develop(replace(task, material=material), ask_of(teacher)))
+    assert made.error in (None, "not_evolved: breadth")
 
 
 # --- answers of teachers that don't ---------------------------------------------------------------------

@@ -62,6 +62,10 @@ _INSTRUCTION, _, _OUTPUT, _LABEL, _, _TASK, _ = (
     "|".join(word.partition("{")[0].rstrip(" :：") for word in each) for each in zip(*_LABELS_OF.values(), strict=True)
 )
 _USER = "User|用户|Nutzer|Utilisateur|Usuario|ユーザー"
+_NEW_TASK = "New task|新任务|Neue Aufgabe|Nouvelle tâche|Tarea nueva|新しいタスク"
+_ANALYSIS = "Analysis|分析|Betrachtung|Analyse|Análisis"
+_YES_OR_NO = {"Yes or no": ("Yes", "No"), "是或否": ("是", "否"), "Ja oder nein": ("Ja", "Nein"),
+              "Oui ou non": ("Oui", "Non"), "Sí o no": ("Sí", "No"), "はいかいいえで": ("はい", "いいえ")}  # fmt: skip
 _SAME_NUMBERS = "same numbers|相同的编号|denselben Nummern|mêmes numéros|mismos números|同じ番号"
 # The fields of the built-in strategies' schemas.
 _FIELDS = frozenset(("instruction", "input", "output", "label"))
@@ -152,15 +156,14 @@ def fake_answer(prompt: str, schema: Any = None, repeat: float = 0.0, sample: in
     if "[END]" in prompt or re.search(rf"\n(?:{_USER}) ?[:：]\s*$", prompt):
         return "[END]" if draw.random() < 1 / 6 else _question(draw, prompt)
     # '... Yes or no:': a question about a task; one in eight is answered by no.
-    if re.search(r"(?:Yes or no|是或否)[:：]\s*$", prompt):
-        yes, no = ("是", "否") if _is_zh(prompt) else ("Yes", "No")
-        return no if draw.random() < 1 / 8 else yes
+    if asked := re.search(rf"({'|'.join(_YES_OR_NO)}) ?[:：]\s*$", prompt):
+        return _YES_OR_NO[asked[1]][draw.random() < 1 / 8]
     # '...\nNew task:', or '...\nAnalysis:' and rules that ask for a new task below it: one task, two sentences long.
-    one = re.search(r"\n(?:(New task|新任务)|Analysis|分析)[:：]\s*$", prompt)
+    one = re.search(rf"\n(?:({_NEW_TASK})|{_ANALYSIS}) ?[:：]\s*$", prompt)
     if one:
         task = f"{_instruction(draw, prompt, repeat)} {_sentence(draw, prompt)}"
-        mark = "新任务：" if _is_zh(prompt) else "New task: "
-        return task if one[1] else f"{_sentence(draw, prompt)}\n\n{mark}{task}"
+        mark = re.search(rf"^(?:{_NEW_TASK}) ?(?:：|: )", prompt, re.MULTILINE)
+        return task if one[1] else f"{_sentence(draw, prompt)}\n\n{mark[0] if mark else 'New task: '}{task}"
     # '<|im_start|>user\n', '[INST] ': a chat template up to where the user speaks.
     if re.search(r"(?:\buser(?:<\|end_header_id\|>|\|>)?|\[INST\])\s*$", prompt):
         return _instruction(draw, prompt, repeat)
