@@ -58,6 +58,12 @@ from .dataset.export import export as export
 from .dataset.rows import Format as Format
 from .dedup import Deduplicated as Deduplicated, deduplicate as deduplicate
 from .dedup.merge import Merged as Merged, merge_datasets as merge_datasets
+from .documents import (
+    Chunks as Chunks,
+    Document as Document,
+    chunk_documents as chunk_documents,
+    read_documents as read_documents,
+)
 from .filters import AnswerCheck as AnswerCheck, Filter as Filter
 from .generate.expectation import Expectation as Expectation, check as check
 from .generate.preview import preview as preview

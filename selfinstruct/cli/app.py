@@ -26,6 +26,7 @@ from .reuse import export, refilter
 from .run_status import status
 from .scatter import scatter
 from .serve import serve
+from .show_documents import documents
 from .streams import safe_streams, stop_like_ctrl_c
 from .teacher_commands import serve_fake, teacher_app
 from .validate import validate
@@ -57,6 +58,10 @@ app = typer.Typer(
 
 # Make a dataset.
 app.command(epilog="Example: selfinstruct init my-dataset --teacher local")(init)
+app.command(
+    short_help="Show what is read of documents, and their passages.",
+    epilog="Example: selfinstruct documents manuals/ 'guides/**/*.pdf'",
+)(documents)
 app.command(epilog="Example: selfinstruct check configs/openai.yaml --set target=5000")(check)
 app.command(epilog="Example: selfinstruct preview configs/openai.yaml -n 1")(preview)
 app.command(epilog="Example: selfinstruct generate configs/openai.yaml. The same command resumes the run.")(generate)

@@ -103,6 +103,12 @@ class RunConfig(Section):
         default=None,
         description="The documents' license, as an SPDX id, or by document: {'guides/*': cc-by-4.0, '*': mit}.",
     )
+    document_readers: Free[dict[Name, Name]] = Field(
+        default_factory=dict, description="Your own readers of documents by ending: {pdf: package.module:function}."
+    )
+    passage_words: Free[Annotated[int, Field(ge=20, le=5000)]] = Field(
+        default=300, description="Longest passage of a document, in words; in Chinese and the like, in characters."
+    )
     run_dir: Free[Annotated[Name, IsPath(contents=("journal.sqlite", "shards/*/journal.sqlite"))]] = Field(
         description="The run's folder: journal, log, dataset/."
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .chunk import Chunks, SkippedPart, chunk
+from .chunk import Chunks, SkippedPart, chunk_documents
 from .document import Document, Heading, ParseLimits, Read, SkippedFile
 from .passage_changes import PassageChange, compare_passages
-from .read import read_documents
+from .read import load_passages, read_documents
 
 __all__ = [
     "Chunks",
@@ -16,7 +16,8 @@ __all__ = [
     "Read",
     "SkippedFile",
     "SkippedPart",
-    "chunk",
+    "chunk_documents",
     "compare_passages",
+    "load_passages",
     "read_documents",
 ]

@@ -24,6 +24,7 @@ MAX_WORDS = 300
 _SHORT = 40
 """Words of a section that is joined with the next one."""
 _LEAST_WORDS = 8
+_MOST_CHARS = 4000  # of a section, to see what it is
 _CHARS_PER_WORD = 8
 """Code and tables have few words, so characters count as well."""
 
@@ -88,7 +89,7 @@ class Chunks:
     skipped: tuple[SkippedPart, ...]
 
 
-def chunk(
+def chunk_documents(
     documents: Iterable[Document],
     *,
     max_words: int = MAX_WORDS,
@@ -160,21 +161,18 @@ def _parts(document: Document, max_words: int) -> Iterator[tuple[TextSection, in
 def _joined(text: str, found: Iterable[TextSection], max_words: int) -> Iterator[TextSection]:
     """Join a short section with the next ones, as long as they have the same heading above."""
     last: TextSection | None = None
-    size = 0
+    size = 0  # words of `last`; none may be added to a license and the like
     for section in found:
         words = _words(text[section.start : section.end])
-        if (
-            last
-            and size < _SHORT
-            and size + words <= max_words
-            and section.path[: len(last.path) - 1] == last.path[:-1]
-        ):
+        plain = _reason(text[section.body : section.end][:_MOST_CHARS], section) in (None, "too_short")
+        siblings = last is not None and section.path[: len(last.path) - 1] == last.path[:-1]
+        if last and plain and siblings and size < _SHORT and size + words <= max_words:
             last = _join(last, section)
             size += words
             continue
         if last:
             yield last
-        last, size = section, words
+        last, size = section, words if plain else _SHORT
     if last:
         yield last
 
@@ -253,9 +251,10 @@ def _reason(text: str, section: TextSection) -> str | None:
     lines = [line for line in text.splitlines() if line.strip()]
     paged = sum(_PAGE_AT_END.match(line.strip()) is not None for line in lines)
     words = tokenize(text)
-    if any(_INDEX.fullmatch(head) for head in heads):
+    head = heads[-1] if heads else ""
+    if _INDEX.fullmatch(head):
         return "index"
-    if any(_CONTENTS.fullmatch(head) for head in heads) or len(_LEADERS.findall(text)) > 2:
+    if _CONTENTS.fullmatch(head) or len(_LEADERS.findall(text)) > 2:
         return "contents"
     if len(lines) > 5 and paged > 0.7 * len(lines):
         return "contents" if _sorted_pages(lines) else "index"

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import errno
 import glob
+import logging
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
+from ..core.documents import Passage
 from ..core.errors import UsageError
-from ..core.paths import expand
+from ..core.paths import expand, quoted
+from .chunk import chunk_documents
 from .document import Document, ParseLimits, Read, SkippedFile, Unreadable
 from .parsers import FORMATS, SUFFIXES
 from .sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from ..config.run_config import RunConfig
+
+_log = logging.getLogger(__name__)
 
 _READABLE = "PDF, HTML, DOCX, EPUB, Markdown, text"
 
@@ -57,6 +66,25 @@ def read_documents(
             except Unreadable as error:
                 skipped.append(SkippedFile(name, str(error)))
     return Read(tuple(documents), tuple(skipped))
+
+
+def load_passages(config: RunConfig) -> list[Passage]:
+    """Return the passages of a run's documents; log what files were not read.
+
+    Raises:
+        UsageError: As `read_documents`, or there is no passage.
+    """
+    sources = config.document_sources
+    read = read_documents(sources, readers=config.document_readers)
+    unread = [each for each in read.skipped if PurePath(each.name).suffix.lower() in SUFFIXES]
+    if unread:
+        more = f" and {len(unread) - 1:,} more" if len(unread) > 1 else ""
+        _log.warning("selfinstruct: warning: documents: not read: %s (%s)%s", unread[0].name, unread[0].reason, more)
+    passages = list(chunk_documents(read.documents, max_words=config.passage_words).passages)
+    if not passages:
+        where = " ".join(map(quoted, sources))
+        raise UsageError(f"documents: no passage was found in {where}; `selfinstruct documents {where}` says why")
+    return passages
 
 
 def _regular_file(path: Path) -> os.stat_result:

@@ -19,6 +19,7 @@ from ..core.language_tags import language_name, primary
 from ..core.prompts import Asking
 from ..core.tasks import Arrival, SeedTask
 from ..dataset.linguistics import alike, most_frequent
+from ..documents import load_passages
 from ..filters import AnswerCheck, Checks, Filter, build_checks, rules_of, warnings_about
 from ..filters.evaluation_sets import EvaluationSets, load_sets
 from ..filters.judge import comparison_digest, rubric_digest
@@ -145,7 +146,7 @@ def assemble(
     build_checks(config)  # before a large evaluation set is read
 
     seeds = load_seeds(config.seed_sources) if config.seed_sources else []
-    passages = load_passages(config.document_sources) if config.document_sources else []
+    passages = load_passages(config) if config.document_sources else []
     rules = rules_of(config)
     sets = load_sets(rules.decontaminate, rules.eval_columns)
     checks = build_checks(config, sets)
@@ -154,10 +155,6 @@ def assemble(
         instructions: list[Any] = [each for each in filters if hasattr(each, "check")]
         checks = replace(checks, instructions=instructions, answers=[*checks.answers, *further])
     return Assembly(config, seeds, passages, sets, askings, own, prices, build, built, checks)
-
-
-def load_passages(sources: Sequence[str]) -> list[Passage]:
-    raise ConfigError("documents: can't be read yet")
 
 
 def own_teachers(given: Any, config: RunConfig) -> dict[str, Any]:

@@ -499,6 +499,8 @@ FREE: dict[str, Any] = {
     "egress": "local-only",
     "seeds_license": "MIT",
     "documents_license": "MIT",
+    "document_readers": {"pdf": "own.readers:read"},
+    "passage_words": 200,
     "teacher.license": "MIT",
     "teacher.base_url": "http://other/v1",
     "teacher.api_key_env": "OTHER",

@@ -13,7 +13,7 @@ from selfinstruct.core.documents import Passage
 from selfinstruct.core.errors import UsageError
 from selfinstruct.core.sentences import split_sentences
 from selfinstruct.core.tokens import tokenize
-from selfinstruct.documents import Chunks, Document, chunk, compare_passages
+from selfinstruct.documents import Chunks, Document, chunk_documents, compare_passages
 from selfinstruct.documents.headings import find_headings
 
 
@@ -59,7 +59,7 @@ _PIECES = st.sampled_from(
 @given(st.lists(_PIECES, max_size=40), st.integers(20, 80))
 def test_offsets_are_exact_and_passages_never_overlap(pieces: list[str], max_words: int) -> None:
     document = document_of("".join(pieces))
-    chunks = chunk([document], max_words=max_words)
+    chunks = chunk_documents([document], max_words=max_words)
     parts = sorted([*chunks.passages, *chunks.skipped], key=lambda each: each.start)
     for passage in chunks.passages:
         assert document.text[passage.start : passage.end] == passage.text == passage.text.strip()
@@ -77,14 +77,14 @@ def test_offsets_are_exact_and_passages_never_overlap(pieces: list[str], max_wor
 def test_passages_are_cut_at_headings_and_know_them() -> None:
     heads = ["# Guide", "## Pressure", "### Valve", "## Cleaning"]
     text = "\n\n".join(f"{head}\n\n{prose(60, number)}" for number, head in enumerate(heads))
-    chunks = chunk([document_of(text, title="Guide")])
+    chunks = chunk_documents([document_of(text, title="Guide")])
     assert [each.headings for each in chunks.passages] == [(), ("Pressure",), ("Pressure", "Valve"), ("Cleaning",)]
     assert [each.title for each in chunks.passages] == ["Guide"] * 4
     assert chunks.passages[2].text == prose(60, 2)
 
 
 def test_a_short_section_is_joined_with_its_neighbor() -> None:
-    chunks = chunk([document_of(GUIDE, title="Pump guide")])
+    chunks = chunk_documents([document_of(GUIDE, title="Pump guide")])
     assert [(each.headings, each.text[:10]) for each in chunks.passages] == [
         ((), "This guide"),
         (("Cleaning",), "Clean the "),
@@ -93,9 +93,9 @@ def test_a_short_section_is_joined_with_its_neighbor() -> None:
 
 def test_a_long_section_is_cut_after_paragraphs_then_sentences() -> None:
     text = "\n\n".join(prose(90, seed) for seed in range(9))
-    passages = chunk([document_of(text)], max_words=200).passages
+    passages = chunk_documents([document_of(text)], max_words=200).passages
     assert [len(tokenize(each.text)) for each in passages] == [180, 180, 180, 180, 90]
-    passages = chunk([document_of(prose(900))], max_words=200).passages
+    passages = chunk_documents([document_of(prose(900))], max_words=200).passages
     assert len(passages) == 5
     assert all(each.text.startswith("Part") and each.text.endswith(".") for each in passages)
 
@@ -110,13 +110,13 @@ def test_a_long_section_is_cut_after_paragraphs_then_sentences() -> None:
 )
 def test_items_code_and_rows_are_never_cut(whole: str) -> None:
     for words in range(9, 120, 9):
-        passages = chunk([document_of(f"{prose(words)}\n\n{whole}\n\n{prose(90, 1)}")], max_words=60).passages
+        passages = chunk_documents([document_of(f"{prose(words)}\n\n{whole}\n\n{prose(90, 1)}")], max_words=60).passages
         assert any(whole in each.text for each in passages), words
 
 
 def test_scripts_without_spaces() -> None:
     text = "".join(f"第{n}号阀门的压力是{n}巴。" for n in range(100))
-    passages = chunk([document_of(text)], max_words=200, max_similarity=1.0).passages
+    passages = chunk_documents([document_of(text)], max_words=200, max_similarity=1.0).passages
     assert all(each.text.endswith("。") and len(tokenize(each.text)) <= 200 for each in passages)
     assert "".join(each.text for each in passages) == text
 
@@ -143,7 +143,7 @@ def test_scripts_without_spaces() -> None:
     ],
 )
 def test_what_nobody_would_ask_about_is_skipped(text: str, reason: str) -> None:
-    chunks = chunk([document_of(text)])
+    chunks = chunk_documents([document_of(text)])
     assert (reasons(chunks), chunks.passages) == ([reason], ())
 
 
@@ -156,7 +156,7 @@ def test_what_nobody_would_ask_about_is_skipped(text: str, reason: str) -> None:
     ],
 )
 def test_content_that_looks_similar_is_kept(text: str) -> None:
-    assert reasons(chunk([document_of(text)])) == []
+    assert reasons(chunk_documents([document_of(text)])) == []
 
 
 def test_near_duplicates_name_the_passage_that_is_kept() -> None:
@@ -166,18 +166,18 @@ def test_near_duplicates_name_the_passage_that_is_kept() -> None:
         document_of(text.replace("plant", "factory", 2), "b.md"),
         document_of(prose(90, 5), "c.md"),
     ]
-    chunks = chunk(documents)
+    chunks = chunk_documents(documents)
     assert [each.document for each in chunks.passages] == ["a.md", "c.md"]
     assert [(each.reason, each.nearest) for each in chunks.skipped] == [("near_duplicate", chunks.passages[0].id)]
     # Of two similar passages the known one stays, although another document comes first.
-    known = chunk(documents[1:2]).passages
-    assert [each.document for each in chunk(documents, known=known).passages] == ["b.md", "c.md"]
+    known = chunk_documents(documents[1:2]).passages
+    assert [each.document for each in chunk_documents(documents, known=known).passages] == ["b.md", "c.md"]
 
 
 def test_pages_of_a_passage() -> None:
     text = f"{prose(90)}\n\n{prose(90, 1)}"
     document = Document("a.pdf", "PDF", text, pages=((0, 1), (100, 2), (len(prose(90)) + 20, 3)))
-    first = chunk([document], max_words=100).passages[0]
+    first = chunk_documents([document], max_words=100).passages[0]
     assert first.pages == ((0, 1), (100, 2))
     assert [first.page_of(first.start), first.page_of(first.end - 1)] == [1, 2]
 
@@ -185,7 +185,7 @@ def test_pages_of_a_passage() -> None:
 @pytest.mark.parametrize(("max_words", "max_similarity"), [(5, 0.8), (100, 2.0)])
 def test_bad_options_are_refused(max_words: int, max_similarity: float) -> None:
     with pytest.raises(UsageError, match="max_"):
-        chunk([document_of(GUIDE)], max_words=max_words, max_similarity=max_similarity)
+        chunk_documents([document_of(GUIDE)], max_words=max_words, max_similarity=max_similarity)
 
 
 def test_passages_are_recognized_by_their_text() -> None:

@@ -91,7 +91,7 @@ def config_of(folder: Path, **changes: object) -> si.RunConfig:
 def shelf(monkeypatch: pytest.MonkeyPatch) -> list[Passage]:
     """The passages that are found; a test may change them."""
     found = list(FIRST)
-    monkeypatch.setattr("selfinstruct.generate.assembly.load_passages", lambda sources: list(found))
+    monkeypatch.setattr("selfinstruct.generate.assembly.load_passages", lambda config: list(found))
     return found
 
 
