@@ -1,0 +1,93 @@
+"""What each strategy makes of the same seeds with the same small model on this machine.
+
+    python benchmarks/strategies.py [--only evolve,magpie] [--records 20] [--minutes 3] [--folder data/strategies]
+    python benchmarks/strategies.py --kept alpaca=12,evolve=4      # after you have read the records
+
+Runs each strategy with the demo's teacher and writes its records to FOLDER/NAME.txt, to be read. A start ends after
+--minutes; the same command goes on from there, and the seconds add up. The second command asks nothing, and prints the
+tokens and seconds per record that you kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import selfinstruct as si
+from selfinstruct.journal.snapshot import read
+
+ROOT = Path(__file__).parents[1]
+WRITTEN = {"temperature": 0.8, "top_p": 0.95, "frequency_penalty": 0.3, "max_tokens": 320}
+ANSWERED = {"temperature": 0.3, "frequency_penalty": 0.3, "max_tokens": 240}
+CHAT = {"teacher.endpoint": "chat"}  # rules, which a model that continues a list doesn't need
+ONE_TASK = {"strategy.propose": WRITTEN, "strategy.answer": ANSWERED}
+STRATEGIES: dict[str, dict[str, Any]] = {
+    "alpaca": {},  # configs/demo.yaml as it is
+    "evolve": {"strategy": {"kind": "evolve"}, **ONE_TASK, **CHAT, "max_similarity": 0.85},
+    "plan": {"strategy": {"kind": "plan"}, **ONE_TASK, **CHAT},
+    "magpie": {
+        "strategy": {"kind": "magpie", "template": "qwen2.5", "propose": {"max_tokens": 128}, "answer": ANSWERED}
+    },
+}
+
+
+def config_of(name: str, folder: Path, records: int) -> si.RunConfig:
+    """The demo's configuration with another strategy."""
+    sets = [f"{key}={json.dumps(value)}" for key, value in STRATEGIES[name].items()]
+    return si.RunConfig.load(ROOT / "configs" / "demo.yaml", sets, run_dir=folder / name, target=records, min_yield=0.0)
+
+
+def extend(name: str, folder: Path, records: int, minutes: float) -> None:
+    """Run a strategy for some minutes, and write its records to a file."""
+    config, began = config_of(name, folder, records), time.perf_counter()
+    done = si.run(config, max_runtime_s=60 * minutes)
+    spent = folder / f"{name}.seconds"
+    before = float(spent.read_text()) if spent.exists() else 0.0
+    spent.write_text(f"{before + time.perf_counter() - began:.1f}")
+    texts = [
+        f"=== {name} {number} {dict(record.facets)}\n{example.messages[0].content}\n--- answer\n{example.output}\n"
+        for number, record in enumerate(done.records(), 1)
+        for example in record.examples[:1]
+    ]
+    (folder / f"{name}.txt").write_text("\n".join(texts), encoding="utf-8")
+
+
+def figures(name: str, folder: Path, kept: int | None) -> str:
+    """One line of the table."""
+    with read(folder / name) as snapshot:
+        status, records = snapshot.status, snapshot.records
+        admitted = sum(count for _, count in snapshot.yields().values())
+    asked = status.by_purpose["propose"]
+    written = sum(each["completion_tokens"] for each in status.by_purpose.values())
+    seconds, per = float((folder / f"{name}.seconds").read_text()), kept or 0
+    cells = [len(records), int(asked["requests"]), admitted, round(asked["prompt_tokens"] / max(admitted, 1))]
+    rest = [f"{written / per:.0f}", f"{seconds / per:.0f}"] if per else ["", ""]
+    shown = ["" if kept is None else str(kept), *rest]
+    return " ".join(f"{cell!s:>10}" for cell in (name, *cells, round(written / max(len(records), 1)), *shown))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(STRATEGIES))
+    parser.add_argument("--records", type=int, default=20)
+    parser.add_argument("--minutes", type=float, default=3)
+    parser.add_argument("--folder", type=Path, default=Path("data/strategies"))
+    parser.add_argument("--kept", default="")
+    options = parser.parse_args()
+    kept = {name: int(count) for name, _, count in (item.partition("=") for item in options.kept.split(",")) if name}
+    names = options.only.split(",")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for name in names if not kept else ():
+        extend(name, options.folder, options.records, options.minutes)
+    heads = ("strategy", "records", "proposals", "admitted", "prompt t/a", "tokens/r", "kept", "tokens/k", "s/k")
+    print(" ".join(f"{head:>10}" for head in heads))
+    for name in kept or names:
+        print(figures(name, options.folder, kept.get(name)))
+    print("prompt t/a: prompt tokens of proposals per admitted task; tokens: generated, per record and per kept record")
+
+
+if __name__ == "__main__":
+    main()
