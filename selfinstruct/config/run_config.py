@@ -37,6 +37,7 @@ from ..core.language_tags import TAG, canonical_tag
 from ..core.paths import expand, seen_from
 from ..core.tokens import TOKENIZER_VERSION
 from .defects import explain, sections_of, unusable_texts
+from .facets import FacetsConfig
 from .fields import (
     Dollars,
     Free,
@@ -130,6 +131,9 @@ class RunConfig(Section):
         default=None,
         description="What the tasks are for: who asks, for what, what is out of bounds; part of every request for new "
         "tasks. null: anything.",
+    )
+    facets: PerGeneration[FacetsConfig | None] = Field(
+        default=None, description="What tasks should cover: facets such as topic and kind, each with its values."
     )
     language: Annotated[
         str, AfterValidator(canonical_tag), WithJsonSchema({"type": "string", "pattern": f"^({TAG}|any)$"})
@@ -281,6 +285,10 @@ class RunConfig(Section):
                 return {
                     "judge.compare": "compares several answers; set answers.samples above 1 and answers.until to all"
                 }
+        languages = set(self.facets.values.get("language", ()) if self.facets is not None else ())
+        if languages - {self.language} and self.language != "any":
+            other = min(languages - {self.language})
+            return {"facets.language": f"has {other}, which the filters for {self.language} reject; set language: any"}
         if self.teachers is None:
             return {}
         if "teacher" in self.model_fields_set:

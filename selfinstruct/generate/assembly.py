@@ -15,9 +15,10 @@ from ..config.run_config import RunConfig
 from ..core.counted import counted
 from ..core.documents import Passage
 from ..core.errors import ConfigError
+from ..core.facets import Drawn
 from ..core.language_tags import language_name, primary
 from ..core.prompts import Asking
-from ..core.tasks import Arrival, SeedTask
+from ..core.tasks import Arrival, Material, SeedTask
 from ..dataset.linguistics import alike, most_frequent
 from ..documents import load_passages
 from ..filters import AnswerCheck, Checks, Filter, build_checks, rules_of, warnings_about
@@ -77,6 +78,16 @@ class Assembly:
         """What the first question sees."""
         arrival = Arrival(1, 0, tuple(self.seeds), tuple(self.passages))
         return View([demonstration(seed) for seed in self.seeds], (), (arrival,))
+
+    def first_materials(self, count: int) -> list[Material]:
+        """Return what the first questions are made from, while nothing is known of the tasks that they bring."""
+        source, drawn = build_source(self.config, self.strategy), list[Material]()
+        for number in range(count):
+            view = replace(self.view, questions=[Drawn(each.facets) for each in drawn])
+            if (material := source.draw(number, view)) is None:
+                break
+            drawn.append(material)
+        return drawn
 
     @property
     def language_warnings(self) -> list[str]:

@@ -17,7 +17,6 @@ from ..core.prompts import Asking, Prompt, Usage
 from ..core.records import Example, Response
 from ..filters.judge import Judge, PairwiseJudge
 from ..journal.status import Status
-from ..strategies.material import build_source
 from ..strategies.protocol import preview_prompts, task_tokens
 from .assembly import Assembly
 from .rehearsal import rehearse, sample_tasks
@@ -125,11 +124,9 @@ def _expected(parts: Assembly, records: int) -> Iterator[tuple[str, int, Usage]]
     kept = developed if config.answers is None else max(1, sum(each.kept for each in rehearsals))
 
     # Proposals: the mean length of ten prompts, and as many questions as the accepted share requires.
-    source = build_source(config, strategy)
-    drawn = [material for number in range(10) if (material := source.draw(number, parts.view)) is not None]
-    if not drawn:
+    samples = [strategy.propose(material) for material in parts.first_materials(10)]
+    if not samples:
         return
-    samples = [strategy.propose(material) for material in drawn]
     questions = math.ceil(records * developed / kept / (strategy.tasks_per_question * ACCEPTED))
     written = strategy.tasks_per_question * task_tokens(strategy)
     limit = samples[0].sampling.max_tokens or written

@@ -11,8 +11,10 @@ import logging
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import overload
 
 from ..config.plugins import check_returned
+from ..core.facets import Drawn
 from ..core.prompts import ending_of
 from ..core.records import Neighbour, Novelty, Record
 from ..core.tasks import Arrival, Candidate, Demonstration, Material, Verdict, storable
@@ -20,7 +22,7 @@ from ..filters import Checks, verdict_of
 from ..journal.answer_values import Answer
 from ..journal.folder import OpenRun
 from ..novelty import NoveltyIndex
-from ..strategies.material import Drawn, View, demonstration
+from ..strategies.material import View, demonstration
 from ..strategies.protocol import Strategy
 from .reasoning_evidence import NOTHING, Evidence
 
@@ -95,9 +97,8 @@ class Pool:
         """
         there, before = bisect_right(self._from, question), question - lookahead
         seeds = self._seeds if there == len(self._seeds) else self._seeds[:there]
-        drawn = self._drawn[: before + 1] if before >= 0 else []
-        drawn = [*drawn, *(Drawn(facets) for facets in asked[len(drawn) : question])]
-        return View(seeds, self._shown[: self._sizes[before]] if before >= 0 else (), self._arrivals, drawn)
+        questions = _Questions(self._drawn, max(before + 1, 0), asked, question)
+        return View(seeds, self._shown[: self._sizes[before]] if before >= 0 else (), self._arrivals, questions)
 
     def material(self, answer: Answer) -> Material:
         """Return the material of an answered question. The text of a seed that is gone is empty."""
@@ -224,6 +225,31 @@ class Pool:
             return None if known[3] is None else Neighbour(known[3], known[4])
         self._before = iter(())  # from here on the pools differ
         return self._index.nearest(text)
+
+
+class _Questions(Sequence[Drawn]):
+    """The questions before one, without a copy: a run may have many. known: how many of them count as consumed."""
+
+    def __init__(self, consumed: Sequence[Drawn], known: int, asked: Sequence[Mapping[str, str]], count: int) -> None:
+        self._consumed, self._known, self._asked, self._count = (
+            consumed,
+            known,
+            asked,
+            max(min(count, len(asked)), known),
+        )
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> Drawn: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Drawn]: ...
+    def __getitem__(self, place: int | slice) -> Drawn | list[Drawn]:
+        places = range(self._count)[place]
+        if isinstance(places, range):
+            return [self[each] for each in places]
+        return self._consumed[places] if places < self._known else Drawn(self._asked[places])
 
 
 def _stored(candidate: Candidate, key: str | None, material: Material) -> Candidate:

@@ -9,7 +9,6 @@ from ..config.run_config import RunConfig
 from ..core.prompts import Asking, Prompt
 from ..core.tasks import Candidate
 from ..filters import AnswerCheck, Filter
-from ..strategies.material import build_source
 from ..strategies.protocol import preview_prompts
 from .assembly import assemble
 from .rehearsal import rehearse, sample_tasks
@@ -30,9 +29,7 @@ def preview(
     """
     parts = assemble(config, teacher=teacher, strategy=strategy, filters=filters)
     made = parts.strategy
-    source = build_source(parts.config, made)
-    drawn = [source.draw(number, parts.view) for number in range(count)]
-    proposals = [(f"proposal {n}", made.propose(material)) for n, material in enumerate(drawn) if material is not None]
+    proposals = [(f"proposal {n}", made.propose(each)) for n, each in enumerate(parts.first_materials(count))]
     responder = Responder(parts.config, parts.checks, Asking())
     # A strategy that declares no examples is rehearsed on the first task.
     [(place, task), *_] = [*sample_tasks(parts, 1).items(), ("", Candidate(""))]

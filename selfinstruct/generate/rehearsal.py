@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from ..core.event_loop import run_to_end
 from ..core.prompts import Completion, Prompt
 from ..core.tasks import Candidate
-from ..strategies.material import build_source
 from ..strategies.protocol import Strategy, developed
 from ..teachers.fake.teacher import FakeTeacher
 from .assembly import Assembly
@@ -34,11 +33,8 @@ def sample_tasks(parts: Assembly, count: int) -> dict[str, Candidate]:
         firsts = [(seed, seed.instances[0]) for seed in parts.seeds[:count]]
         return {seed.id: Candidate(seed.instruction, first.input, first.output) for seed, first in firsts}
     found = dict[str, Candidate]()
-    source, strategy, teacher = build_source(parts.config, parts.strategy), parts.strategy, FakeTeacher()
-    for number in range(count):
-        material = source.draw(number, parts.view)
-        if material is None:
-            break
+    strategy, teacher = parts.strategy, FakeTeacher()
+    for number, material in enumerate(parts.first_materials(count)):
         completion = run_to_end(teacher.complete(strategy.propose(material)))
         tasks = [each for each in strategy.parse(completion, material) if each.error is None]
         found |= {f"{number}:{index}": replace(each, material=material) for index, each in enumerate(tasks)}

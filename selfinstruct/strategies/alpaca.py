@@ -84,16 +84,20 @@ class Alpaca:
             "last": str(first + self.tasks_per_question - 1),
         }
         shown, published = self._show(demos, structured), PUBLISHED["propose"]
+        steered = wording.steer(material.facets, self._asking.propose)
         # Completions: the text ends in '### 4\nInstruction:', and the model continues it. A model that only continues
         # text follows a short heading better than a page of rules.
         if completions:
-            rules, user = wording.rules("heading", "completions") + "\n", shown + wording.fill("cue", **numbers)
+            rules, user = (
+                wording.rules("heading", "completions") + "\n",
+                shown + steered + wording.fill("cue", **numbers),
+            )
             published = replace(published, stop=(self._stop(first + self.tasks_per_question),))
         # Chat: the system message has the rules and the format of the response.
         else:
             rules = f"{wording.rules('rules', 'chat')}\n{wording['shape_json' if structured else 'shape_text']}\n"
             user = wording.fill("shown", demos=shown)
-            user += wording.fill("ask_json" if structured else "ask_text", **numbers)
+            user += wording.fill("ask_json" if structured else "ask_text", **numbers) + steered
         return Prompt(
             purpose="propose",
             messages=(Message("system", rules), Message("user", user)),

@@ -7,29 +7,22 @@ configuration under `source` as `package.module:Name`.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pydantic import Field
 
 from ..config.options import SourceOptions
-from ..config.plugins import call_own_code, check_accepts, load_named
+from ..config.plugins import call_own_code, check_accepts, check_returned, load_named
 from ..config.run_config import RunConfig
 from ..core.documents import Passage
 from ..core.errors import ConfigError
+from ..core.facets import Axis, Drawn, Tally
 from ..core.tasks import Arrival, Demonstration, Material, SeedTask
 from .magpie import Nothing
 from .parents import Parents
 from .protocol import Strategy, source_of
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """An earlier question. facets: what it asks for. admitted: how many tasks it brought; None while unknown."""
-
-    facets: Mapping[str, str]
-    admitted: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +125,23 @@ class Documents:
         return sorted([*left, *new], key=lambda each: each[1])
 
 
+class Faceted:
+    """Adds what the configuration's `facets` ask for to the material of another source, which may set some itself."""
+
+    def __init__(self, source: Source, axes: Sequence[Axis], random_seed: int) -> None:
+        self._source, self._random_seed = source, random_seed
+        self._tally = Tally(axes)  # follows from `View.questions`
+
+    def draw(self, number: int, view: View) -> Material | None:
+        material = self._source.draw(number, view)
+        if material is None:
+            return None
+        check_returned(material, Material, self._source, "draw")
+        self._tally.follow(view.questions)
+        drawn = self._tally.draw(f"{self._random_seed}:facets:{number}")
+        return replace(material, facets={**drawn, **material.facets})
+
+
 SOURCES: dict[str, type[Demonstrations | Documents | Parents | Nothing]] = {
     "demonstrations": Demonstrations,
     "documents": Documents,
@@ -142,7 +152,12 @@ SOURCES: dict[str, type[Demonstrations | Documents | Parents | Nothing]] = {
 
 
 def build_source(config: RunConfig, strategy: Strategy) -> Source:
-    """Build the source that `config.source` names. Raises ConfigError for an unknown or defective source."""
+    """Build the source that `config.source` names, with the facets. Raises ConfigError if unknown or defective."""
+    source = _named_source(config, strategy)
+    return source if config.facets is None else Faceted(source, config.facets.axes, config.random_seed)
+
+
+def _named_source(config: RunConfig, strategy: Strategy) -> Source:
     given = config.source or ("documents" if config.documents else source_of(strategy))
     kind = given if isinstance(given, str) else given.kind
     build: Callable[..., Any] = load_named(kind, SOURCES, "source")

@@ -96,8 +96,9 @@ class SelfInstruct:
         )
         # Completions: the text ends in 'Task 9:', and the model continues it. Chat: 'numbered from 9 to 16'.
         first, count = len(demos) + 1, self.tasks_per_question
+        steered = wording.steer(material.facets, self._asking.propose)
         if completions:
-            user = shown + wording.fill("propose_text_cue", number=str(first))
+            user = shown + steered + wording.fill("propose_text_cue", number=str(first))
         else:
             user = wording.fill(
                 "propose_chat_json" if structured else "propose_chat_list",
@@ -106,6 +107,7 @@ class SelfInstruct:
                 first=str(first),
                 last=str(first + count - 1),
             )
+            user += steered
         # Stop at 'Task 17:', the number after the last requested task.
         past_last = wording.fill("propose_text_cue", number=str(first + count)).strip()
         return Prompt(

@@ -3,7 +3,8 @@
 A language without a file of its own gets the English one, which then asks for it by name (`core/language_tags.py`).
 
 Your own file (`strategy.prompts` in the configuration) needs the same keys with the same `{placeholders}`. The section
-`task` introduces the configuration's `task`; it counts only if there is one, so a run without it keeps its version.
+`task` introduces the configuration's `task`, and `facets` what a question asks for; each counts only if the
+configuration has it, so a run without keeps its version.
 Placeholders are filled literally: no template language runs over text that a model wrote.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -22,7 +23,7 @@ from ..config.options import StrategyOptions
 from ..config.run_config import RunConfig
 from ..config.yaml_file import read_yaml
 from ..core.errors import ConfigError
-from ..core.language_tags import in_language, wording_language
+from ..core.language_tags import in_language, language_name, wording_language
 from ..core.prompts import Endpoint, Sampling
 from ..core.shipped import PLACEHOLDER, fill_in, shipped_yaml
 
@@ -35,15 +36,19 @@ _FIELD_KEYS = ("demo", "input", "output", "label")
 class PromptWording:
     """The wording of one strategy in one language: `wording["key"]` is a text, `digest` the version of all texts."""
 
-    def __init__(self, texts: dict[str, Any], source: str, published: dict[str, Sampling], task: str | None) -> None:
+    def __init__(
+        self, texts: dict[str, Any], source: str, published: dict[str, Sampling], task: str | None, language: str
+    ) -> None:
         """Hash the wording together with the published sampling parameters.
 
         Args:
-            texts: The strategy's section of the YAML file, and the section `task` if there is a task.
+            texts: The strategy's section of the YAML file, and the sections `task` and `facets` if there are any.
             source: The file's name, for error messages.
             published: The published sampling parameters by purpose.
             task: The configuration's task: what every proposal is about; None: anything.
+            language: The language of the texts.
         """
+        self._language = language
         self._texts = texts
         self._source = source
         self._task = task
@@ -72,6 +77,18 @@ class PromptWording:
             return rules
         body, task = rules.rstrip("\n"), self.fill(f"task_{endpoint}", task=self._task.strip())
         return f"{body}\n\n{task.strip()}{rules[len(body) :]}"
+
+    def steer(self, facets: Mapping[str, str], endpoint: Endpoint) -> str:
+        """Return the lines that say what the new tasks are to be; empty if the configuration has no facets."""
+        if not facets or f"facets_{endpoint}" not in self._texts:
+            return ""
+        lines = ""
+        for name, value in facets.items():
+            if name == "language":
+                lines += self.fill("facets_language", value=language_name(value, self._language))
+            else:
+                lines += self.fill("facets_line", name=name.replace("_", " "), value=value)
+        return self.fill(f"facets_{endpoint}", facets=lines)
 
     def before(self, key: str) -> str:
         """Return what precedes the first placeholder of the text at `key`: 'Task:' for 'Task: {instruction}'."""
@@ -108,12 +125,13 @@ def load_wording(config: RunConfig, strategy: str, published: dict[str, Sampling
     options = config.strategy
     own = options.prompts if isinstance(options, StrategyOptions) else None
     source = own or f"{wording_language(config.language)}.yaml"
-    names = [strategy] if config.task is None else [strategy, "task"]
+    named = {"task": config.task, "facets": config.facets}
+    names = [strategy, *(name for name, value in named.items() if value is not None)]
     texts = _sections(_load_shipped(source) if own is None else _read(source), names, source)
     # A user's file says itself which language it asks for; `init --prompts` writes one that does.
     if own is None:
         texts = in_language(texts, strategy, config.language)
-    wording = PromptWording(texts, source, published, config.task)
+    wording = PromptWording(texts, source, published, config.task, wording_language(config.language))
     # The English file is the reference for a user's file in any language.
     if own is not None:
         _compare(wording, _sections(_load_shipped("en.yaml"), names, "en.yaml"), source)

@@ -1,0 +1,269 @@
+"""Facets: what tasks should cover, such as topics and kinds, and how far the questions of a run have covered it.
+
+Sources draw from a `Tally`; reports show its `coverage`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+MAX_CELLS = 10_000
+"""Most combinations of facets that exclusions couple."""
+ATTEMPTS = 10
+"""Questions in a row without an admitted task after which a value is starved; more where most questions bring none."""
+
+Values = Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """An earlier question. facets: what it asks for. admitted: how many tasks it brought; None while unknown."""
+
+    facets: Mapping[str, str]
+    admitted: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Facets that are drawn together: one, or several that exclusions couple.
+
+    cells: the possible values, in the order of `names`, each with its share of the tasks; the shares add up to 1.
+    """
+
+    names: tuple[str, ...]
+    cells: Mapping[tuple[str, ...], float]
+
+    def shares(self, name: str) -> dict[str, float]:
+        """Return the share of each value of one of the facets."""
+        place, shares = self.names.index(name), dict[str, float]()
+        for cell, share in self.cells.items():
+            shares[cell[place]] = shares.get(cell[place], 0.0) + share
+        return shares
+
+
+def axes_of(values: Values, exclude: Sequence[Mapping[str, str]] = ()) -> list[Axis]:
+    """Return the axes of the facets, in their order.
+
+    Args:
+        values: The weight of each value, by facet.
+        exclude: Combinations that must not occur, such as {"difficulty": "hard", "persona": "child"}.
+
+    Raises:
+        ValueError: Everything is excluded, or too many combinations are coupled.
+    """
+    # Facets of the same exclusion are drawn together.
+    groups: list[list[str]] = [[name] for name in values]
+    for combination in exclude:
+        coupled = [group for group in groups if combination.keys() & set(group)]
+        together = [name for group in coupled for name in group]
+        groups = [together if group is coupled[0] else group for group in groups if group not in coupled[1:]]
+
+    axes = []
+    for names in groups:
+        if math.prod(len(values[name]) for name in names) > MAX_CELLS:
+            raise ValueError(f"couples more than {MAX_CELLS:,} combinations of {' and '.join(names)}; exclude less")
+        cells = {
+            cell: math.prod(values[name][value] for name, value in zip(names, cell, strict=True))
+            for cell in itertools.product(*(values[name] for name in names))
+            if not any(each.items() <= dict(zip(names, cell, strict=True)).items() for each in exclude if each)
+        }
+        total = sum(cells.values())
+        if not total:
+            raise ValueError(f"leaves no combination of {' and '.join(names)}; exclude less")
+        axes.append(Axis(tuple(names), {cell: weight / total for cell, weight in cells.items() if weight}))
+    return axes
+
+
+@dataclass(slots=True)
+class _Count:
+    """tasks: admitted ones. waiting: questions whose tasks are unknown. dry: questions in a row without a task."""
+
+    tasks: int = 0
+    waiting: int = 0
+    dry: int = 0
+
+
+_Node = dict[int, _Count]  # by the place of a cell in its axis
+
+
+class Tally:
+    """Counts what the questions so far have brought, and draws what the next one asks for.
+
+    What is drawn has the largest shortfall against its share, in admitted tasks; a question whose tasks are unknown
+    counts with the mean yield. Axes are drawn in order. On each, the shortfall among all questions and that among
+    the questions with the same values on the axes before are added. So a few combinations are each kept near their
+    share, the values of many are, and values of different axes are independent.
+
+    A value that brings nothing for `ATTEMPTS` questions in a row is starved: its share goes to the others.
+    """
+
+    def __init__(self, axes: Sequence[Axis]) -> None:
+        self.axes = axes
+        self._shares = [list(axis.cells.values()) for axis in axes]
+        self._places = [{cell: place for place, cell in enumerate(axis.cells)} for axis in axes]
+        self._clear()
+
+    def _clear(self) -> None:
+        self._own: list[_Node] = [{} for _ in self.axes]  # among all questions, by axis
+        self._joint: dict[tuple[int, ...], _Node] = {}  # by the places on the axes before
+        self._asked = self._known = self._brought = 0
+        self._any_dry = False  # whether anything may be starved
+
+    def follow(self, questions: Sequence[Drawn]) -> None:
+        """Count the questions that were not counted yet. Each costs the same, however many there are."""
+        if len(questions) < self._asked:
+            self._clear()
+        for number in range(self._asked, len(questions)):
+            for count in self._counts(questions[number].facets):
+                count.waiting += 1
+        self._asked = len(questions)
+        while self._known < self._asked and (admitted := questions[self._known].admitted) is not None:
+            for count in self._counts(questions[self._known].facets):
+                count.waiting -= 1
+                count.tasks += admitted
+                count.dry = 0 if admitted else count.dry + 1
+                self._any_dry |= count.dry >= ATTEMPTS
+            self._known += 1
+            self._brought += admitted
+
+    def draw(self, seed: str) -> dict[str, str]:
+        """Return the values that the next question asks for. seed: decides between equal shortfalls."""
+        expected = max((self._brought + 1) / (self._known + 1), 0.1)
+        chance, before, drawn = random.Random(seed), tuple[int, ...](), dict[str, str]()
+        for number, shares in enumerate(self._shares):
+            # The shares of starved values go to the others.
+            nodes = [self._own[number], *([self._joint.get(before, {})] if number else [])]
+            closed = set[int]()
+            if self._any_dry:
+                closed = {place for node in nodes for place, count in node.items() if self._is_starved(count)}
+                closed = closed if len(closed) < len(shares) else set()
+            free = 1 - sum(shares[place] for place in closed)
+
+            # The shortfalls: the share of what is there after this question, less what is there now.
+            counts = [{place: count.tasks + expected * count.waiting for place, count in n.items()} for n in nodes]
+            there = sum(expected + sum(c for place, c in each.items() if place not in closed) for each in counts)
+            shortfalls = [share * there / free for share in shares]
+            for place, count in (item for each in counts for item in each.items()):
+                shortfalls[place] -= count
+            for place in closed:
+                shortfalls[place] = -math.inf
+            largest = max(shortfalls) - 1e-9
+            place = chance.choice([place for place, each in enumerate(shortfalls) if each >= largest])
+            before = (*before, place)
+            drawn |= self._named(number, place)
+        return drawn
+
+    def starved(self) -> list[dict[str, str]]:
+        """Return the values and combinations that bring nothing."""
+        found = []
+        for number, node in enumerate(self._own):
+            found += [self._named(number, place) for place, count in node.items() if self._is_starved(count)]
+        for before, node in self._joint.items():
+            for place in (place for place, count in node.items() if self._is_starved(count)):
+                named = [self._named(number, each) for number, each in enumerate((*before, place))]
+                found.append({name: value for each in named for name, value in each.items()})
+        return found
+
+    def _is_starved(self, count: _Count) -> bool:
+        usual = self._brought / self._known if self._known else 1.0
+        return count.dry >= ATTEMPTS and count.dry * usual >= ATTEMPTS
+
+    def _counts(self, facets: Mapping[str, str]) -> Iterator[_Count]:
+        """Yield what a question counts for. One of an earlier generation may lack some of the facets."""
+        before: tuple[int, ...] | None = ()
+        for number, axis in enumerate(self.axes):
+            place = self._places[number].get(tuple(facets.get(name, "") for name in axis.names))
+            if place is not None:
+                yield self._own[number].setdefault(place, _Count())
+            if place is not None and before:
+                yield self._joint.setdefault(before, {}).setdefault(place, _Count())
+            before = None if place is None or before is None else (*before, place)
+
+    def _named(self, number: int, place: int) -> dict[str, str]:
+        axis = self.axes[number]
+        return dict(zip(axis.names, list(axis.cells)[place], strict=True))
+
+
+MAP_CELLS = 60
+"""Most combinations of all facets that `coverage` lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How far one value of a facet, or one combination of all facets, is covered.
+
+    facet: such as 'topic', or 'topic, kind'. value: such as 'tax law', or 'tax law, essay'. requested: its share of the
+    tasks; None if the configuration asks for none. obtained: its share of the records. questions, admitted, records:
+    how many there are. starved: whether its share went to others, because it brings nothing.
+    """
+
+    facet: str
+    value: str
+    requested: float | None
+    obtained: float
+    questions: int
+    admitted: int
+    records: int
+    starved: bool
+
+    @property
+    def tasks_per_question(self) -> float | None:
+        """The yield; None without a question."""
+        return self.admitted / self.questions if self.questions else None
+
+
+def coverage(axes: Sequence[Axis], questions: Sequence[Drawn], records: Sequence[Mapping[str, str]]) -> list[Coverage]:
+    """Return the coverage of each value of each facet, then that of the combinations if there are few.
+
+    Args:
+        axes: What the configuration asks for.
+        questions: What was asked, in order. A source may have drawn facets that the configuration doesn't name.
+        records: The facets of each record.
+    """
+    tally = Tally(axes)
+    tally.follow(questions)
+    starved = tally.starved()
+    requested: dict[tuple[str, ...], dict[tuple[str, ...], float]] = {
+        (name,): {(value,): share for value, share in axis.shares(name).items()} for axis in axes for name in axis.names
+    }
+    for facets in [*(each.facets for each in questions), *records]:
+        for name in facets:
+            requested.setdefault((name,), {})
+    asked = tuple(name for axis in axes for name in axis.names)
+    if len(asked) > 1 and math.prod(len(axis.cells) for axis in axes) <= MAP_CELLS:
+        whole = itertools.product(*(axis.cells.items() for axis in axes))
+        requested[asked] = {sum((c for c, _ in each), ()): math.prod(share for _, share in each) for each in whole}
+
+    rows = []
+    for names, shares in requested.items():
+        asked_for = [(cell, each.admitted or 0) for each in questions if (cell := _cell(each.facets, names))]
+        times, kept = Counter(cell for cell, _ in asked_for), Counter(_cell(facets, names) for facets in records)
+        admitted = Counter[tuple[str, ...]]()
+        for cell, count in asked_for:
+            admitted[cell] += count
+        having = max(kept.total() - kept.pop((), 0), 1)
+        for cell in dict.fromkeys([*shares, *times, *kept]):
+            counts = (kept[cell] / having, times[cell], admitted[cell], kept[cell])
+            dry = _all_in(dict(zip(names, cell, strict=True)), starved, axes)
+            rows.append(Coverage(", ".join(names), ", ".join(cell), shares.get(cell), *counts, dry))
+    return rows
+
+
+def _all_in(wanted: Mapping[str, str], starved: Sequence[Mapping[str, str]], axes: Sequence[Axis]) -> bool:
+    """Return whether everything with these values is starved."""
+    if any(each.items() <= wanted.items() for each in starved):
+        return True
+    # A value of coupled facets: each of its combinations.
+    cells = [dict(zip(axis.names, cell, strict=True)) for axis in axes for cell in axis.cells]
+    within = [cell for cell in cells if wanted.items() < cell.items()]
+    return bool(within) and all(cell in starved for cell in within)
+
+
+def _cell(facets: Mapping[str, str], names: Sequence[str]) -> tuple[str, ...]:
+    """Return the values of these facets; empty if one is missing."""
+    return tuple(facets[name] for name in names) if facets.keys() >= set(names) else ()
