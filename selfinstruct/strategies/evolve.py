@@ -57,7 +57,8 @@ class Evolve:
     def propose(self, material: Material) -> Prompt:
         """Return a prompt with the rules, the parent, and the operator's line."""
         operator = self._wording[_operator(material)]
-        shown = self._wording.fill("ask", parent=_text(material), operator=operator)
+        shown = self._wording.steer(material.facets, self._asking.propose)
+        shown += self._wording.fill("ask", parent=_text(material), operator=operator)
         return prompt_for_task(self._wording, self._asking, shown, self._options.propose)
 
     def parse(self, completion: Completion, material: Material) -> list[Candidate]:

@@ -53,7 +53,7 @@ class Plan:
         """Return a prompt with the rules, then the demonstrations."""
         texts = ["\n\n".join(filter(None, (demo.instruction, demo.input))) for demo in material.demos]
         shown = "".join(self._wording.fill("demo", instruction=text) for text in texts)
-        shown = self._wording.fill("shown", demos=shown)
+        shown = self._wording.steer(material.facets, self._asking.propose) + self._wording.fill("shown", demos=shown)
         return prompt_for_task(self._wording, self._asking, shown, self._options.propose)
 
     def parse(self, completion: Completion, material: Material) -> list[Candidate]:

@@ -36,22 +36,19 @@ _FIELD_KEYS = ("demo", "input", "output", "label")
 class PromptWording:
     """The wording of one strategy in one language: `wording["key"]` is a text, `digest` the version of all texts."""
 
-    def __init__(
-        self, texts: dict[str, Any], source: str, published: dict[str, Sampling], task: str | None, language: str
-    ) -> None:
+    def __init__(self, texts: dict[str, Any], source: str, published: dict[str, Sampling], config: RunConfig) -> None:
         """Hash the wording together with the published sampling parameters.
 
         Args:
             texts: The strategy's section of the YAML file, and the sections `task` and `facets` if there are any.
             source: The file's name, for error messages.
             published: The published sampling parameters by purpose.
-            task: The configuration's task: what every proposal is about; None: anything.
-            language: The language of the texts.
+            config: Its task is what every proposal is about; its facets, what each of them asks for.
         """
-        self._language = language
         self._texts = texts
         self._source = source
-        self._task = task
+        self._task, self._language = config.task, wording_language(config.language)
+        self._facets = tuple(config.facets.values) if config.facets is not None else ()
         # Both decide what a teacher writes, so a change of either is a new version.
         content = [texts, {name: asdict(value) for name, value in published.items()}]
         whole = json.dumps(content, sort_keys=True, ensure_ascii=False)
@@ -79,16 +76,14 @@ class PromptWording:
         return f"{body}\n\n{task.strip()}{rules[len(body) :]}"
 
     def steer(self, facets: Mapping[str, str], endpoint: Endpoint) -> str:
-        """Return the lines that say what the new tasks are to be; empty if the configuration has no facets."""
-        if not facets or f"facets_{endpoint}" not in self._texts:
-            return ""
+        """Return the lines that say what the new tasks are to be, by the facets that the configuration has."""
         lines = ""
-        for name, value in facets.items():
+        for name in (name for name in self._facets if name in facets):
+            key, value = "facets_line", facets[name]
             if name == "language":
-                lines += self.fill("facets_language", value=language_name(value, self._language))
-            else:
-                lines += self.fill("facets_line", name=name.replace("_", " "), value=value)
-        return self.fill(f"facets_{endpoint}", facets=lines)
+                key, value = "facets_language", language_name(value, self._language)
+            lines += self.fill(key, name=name.replace("_", " "), value=value)
+        return self.fill(f"facets_{endpoint}", facets=lines) if lines else ""
 
     def before(self, key: str) -> str:
         """Return what precedes the first placeholder of the text at `key`: 'Task:' for 'Task: {instruction}'."""
@@ -131,7 +126,7 @@ def load_wording(config: RunConfig, strategy: str, published: dict[str, Sampling
     # A user's file says itself which language it asks for; `init --prompts` writes one that does.
     if own is None:
         texts = in_language(texts, strategy, config.language)
-    wording = PromptWording(texts, source, published, config.task, wording_language(config.language))
+    wording = PromptWording(texts, source, published, config)
     # The English file is the reference for a user's file in any language.
     if own is not None:
         _compare(wording, _sections(_load_shipped("en.yaml"), names, "en.yaml"), source)
