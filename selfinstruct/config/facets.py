@@ -10,18 +10,19 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, ConfigDict, Field, Strict, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema, model_validator
 
 from ..core.errors import ConfigError
 from ..core.facets import Axis, axes_of
 from ..core.language_tags import canonical_tag
-from .fields import Section, Share
+from .fields import IsPath, Section, Share
 from .yaml_file import read_yaml
 
 _MOST_VALUES = 5_000
 _TREES = (".yaml", ".yml")
+_JSON = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array"}, {"type": "object"}]})
 
 
 def _values(given: Any) -> dict[str, float]:
@@ -94,7 +95,9 @@ class FacetsConfig(Section):
     """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Annotated[dict[str, float], BeforeValidator(_values)]] = Field(init=False)
+    other_keys: ClassVar = (IsPath(),)
+    """What is declared about the keys that are not listed below; see `path_keys`."""
+    __pydantic_extra__: dict[str, Annotated[dict[str, float], BeforeValidator(_values), _JSON]] = Field(init=False)
 
     exclude: Annotated[tuple[dict[str, str], ...], Strict(False)] = Field(
         default=(), description="Combinations that must not occur, such as {difficulty: hard, persona: child}."

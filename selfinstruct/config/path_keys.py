@@ -35,7 +35,7 @@ def _change_paths(values: Mapping[str, Any], model: type[BaseModel], change: _Ch
     return {
         name: _changed(f"{key}{name}", value, fields[name].annotation, fields[name].metadata, change)
         if name in fields
-        else value
+        else _changed(f"{key}{name}", value, object, getattr(model, "other_keys", ()), change)
         for name, value in values.items()
     }
 

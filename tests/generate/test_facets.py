@@ -100,6 +100,7 @@ def questions(values: dict[str, Any], count: int, lookahead: int = 64, exclude: 
 # --- drawing ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_thousand_records_cover_every_cell_the_same_at_any_concurrency(tmp_path: Path) -> None:
     def records(concurrency: int, target: int) -> list[Record]:
         config = config_of(tmp_path / str(concurrency), target=target, concurrency=concurrency)
