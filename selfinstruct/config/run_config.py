@@ -37,7 +37,7 @@ from ..core.language_tags import TAG, canonical_tag
 from ..core.paths import expand, seen_from
 from ..core.tokens import TOKENIZER_VERSION
 from .defects import explain, sections_of, unusable_texts
-from .facets import FacetsConfig
+from .facets_section import FacetsConfig
 from .fields import (
     Dollars,
     Free,
