@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema, model_validator
 
 from ..core.errors import ConfigError
-from ..core.facets import Axis, axes_of
+from ..core.facets import Dimension, dimensions_of
 from ..core.language_tags import canonical_tag
 from .fields import IsPath, Section, Share
 from .yaml_file import read_yaml
@@ -114,9 +114,9 @@ class FacetsConfig(Section):
         return self.__pydantic_extra__
 
     @cached_property
-    def axes(self) -> list[Axis]:
+    def dimensions(self) -> list[Dimension]:
         """The facets, those that exclusions couple together."""
-        return axes_of(self.values, self.exclude)
+        return dimensions_of(self.values, self.exclude)
 
     @model_validator(mode="after")
     def _check(self) -> FacetsConfig:
@@ -135,7 +135,7 @@ class FacetsConfig(Section):
             if not combination:
                 raise ValueError("exclude: an empty combination would exclude everything; name facets and values")
         try:
-            _ = self.axes
+            _ = self.dimensions
         except ValueError as error:
             raise ValueError(f"exclude: {error}") from None
         return self

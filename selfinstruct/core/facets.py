@@ -1,6 +1,6 @@
 """Facets: what tasks should cover, such as topics and kinds, and how far the questions of a run have covered it.
 
-Sources draw from a `Tally`; reports show its `coverage`.
+Sources draw from a `CellDraw`; reports show its `coverage`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class Dimension:
     """Facets that are drawn together: one, or several that exclusions couple.
 
     cells: the possible values, in the order of `names`, each with its share of the tasks; the shares add up to 1.
@@ -46,8 +46,8 @@ class Axis:
         return shares
 
 
-def axes_of(values: Values, exclude: Sequence[Mapping[str, str]] = ()) -> list[Axis]:
-    """Return the axes of the facets, in their order.
+def dimensions_of(values: Values, exclude: Sequence[Mapping[str, str]] = ()) -> list[Dimension]:
+    """Return the dimensions of the facets, in their order.
 
     Args:
         values: The weight of each value, by facet.
@@ -63,7 +63,7 @@ def axes_of(values: Values, exclude: Sequence[Mapping[str, str]] = ()) -> list[A
         together = [name for group in coupled for name in group]
         groups = [together if group is coupled[0] else group for group in groups if group not in coupled[1:]]
 
-    axes = []
+    dimensions = []
     for names in groups:
         if math.prod(len(values[name]) for name in names) > MAX_CELLS:
             raise ValueError(f"couples more than {MAX_CELLS:,} combinations of {' and '.join(names)}; exclude less")
@@ -75,8 +75,8 @@ def axes_of(values: Values, exclude: Sequence[Mapping[str, str]] = ()) -> list[A
         total = sum(cells.values())
         if not total:
             raise ValueError(f"leaves no combination of {' and '.join(names)}; exclude less")
-        axes.append(Axis(tuple(names), {cell: weight / total for cell, weight in cells.items() if weight}))
-    return axes
+        dimensions.append(Dimension(tuple(names), {cell: weight / total for cell, weight in cells.items() if weight}))
+    return dimensions
 
 
 @dataclass(slots=True)
@@ -88,29 +88,29 @@ class _Count:
     dry: int = 0
 
 
-_Node = dict[int, _Count]  # by the place of a cell in its axis
+_Node = dict[int, _Count]  # by the place of a cell in its dimension
 
 
-class Tally:
+class CellDraw:
     """Counts what the questions so far have brought, and draws what the next one asks for.
 
     What is drawn has the largest shortfall against its share, in admitted tasks; a question whose tasks are unknown
-    counts with the mean yield. Axes are drawn in order. On each, the shortfall among all questions and that among
-    the questions with the same values on the axes before are added. So a few combinations are each kept near their
-    share, the values of many are, and values of different axes are independent.
+    counts with the mean yield. Dimensions are drawn in order. On each, the shortfall among all questions and that among
+    the questions with the same values on the dimensions before are added. So a few combinations are each kept near
+    their share, the values of many are, and values of different dimensions are independent.
 
     A value that brings nothing for `ATTEMPTS` questions in a row is starved: its share goes to the others.
     """
 
-    def __init__(self, axes: Sequence[Axis]) -> None:
-        self.axes = axes
-        self._shares = [list(axis.cells.values()) for axis in axes]
-        self._places = [{cell: place for place, cell in enumerate(axis.cells)} for axis in axes]
+    def __init__(self, dimensions: Sequence[Dimension]) -> None:
+        self.dimensions = dimensions
+        self._shares = [list(dimension.cells.values()) for dimension in dimensions]
+        self._places = [{cell: place for place, cell in enumerate(dimension.cells)} for dimension in dimensions]
         self._clear()
 
     def _clear(self) -> None:
-        self._own: list[_Node] = [{} for _ in self.axes]  # among all questions, by axis
-        self._joint: dict[tuple[int, ...], _Node] = {}  # by the places on the axes before
+        self._own: list[_Node] = [{} for _ in self.dimensions]  # among all questions, by dimension
+        self._joint: dict[tuple[int, ...], _Node] = {}  # by the places on the dimensions before
         self._asked = self._known = self._brought = 0
         self._any_dry = False  # whether anything may be starved
 
@@ -176,8 +176,8 @@ class Tally:
     def _counts(self, facets: Mapping[str, str]) -> Iterator[_Count]:
         """Yield what a question counts for. One of an earlier generation may lack some of the facets."""
         before: tuple[int, ...] | None = ()
-        for number, axis in enumerate(self.axes):
-            place = self._places[number].get(tuple(facets.get(name, "") for name in axis.names))
+        for number, dimension in enumerate(self.dimensions):
+            place = self._places[number].get(tuple(facets.get(name, "") for name in dimension.names))
             if place is not None:
                 yield self._own[number].setdefault(place, _Count())
             if place is not None and before:
@@ -185,8 +185,8 @@ class Tally:
             before = None if place is None or before is None else (*before, place)
 
     def _named(self, number: int, place: int) -> dict[str, str]:
-        axis = self.axes[number]
-        return dict(zip(axis.names, list(axis.cells)[place], strict=True))
+        dimension = self.dimensions[number]
+        return dict(zip(dimension.names, list(dimension.cells)[place], strict=True))
 
 
 MAP_CELLS = 60
@@ -217,26 +217,30 @@ class Coverage:
         return self.admitted / self.questions if self.questions else None
 
 
-def coverage(axes: Sequence[Axis], questions: Sequence[Drawn], records: Sequence[Mapping[str, str]]) -> list[Coverage]:
+def coverage(
+    dimensions: Sequence[Dimension], questions: Sequence[Drawn], records: Sequence[Mapping[str, str]]
+) -> list[Coverage]:
     """Return the coverage of each value of each facet, then that of the combinations if there are few.
 
     Args:
-        axes: What the configuration asks for.
+        dimensions: What the configuration asks for.
         questions: What was asked, in order. A source may have drawn facets that the configuration doesn't name.
         records: The facets of each record.
     """
-    tally = Tally(axes)
-    tally.follow(questions)
-    starved = tally.starved()
+    draw = CellDraw(dimensions)
+    draw.follow(questions)
+    starved = draw.starved()
     requested: dict[tuple[str, ...], dict[tuple[str, ...], float]] = {
-        (name,): {(value,): share for value, share in axis.shares(name).items()} for axis in axes for name in axis.names
+        (name,): {(value,): share for value, share in dimension.shares(name).items()}
+        for dimension in dimensions
+        for name in dimension.names
     }
     for facets in [*(each.facets for each in questions), *records]:
         for name in facets:
             requested.setdefault((name,), {})
-    asked = tuple(name for axis in axes for name in axis.names)
-    if len(asked) > 1 and math.prod(len(axis.cells) for axis in axes) <= MAP_CELLS:
-        whole = itertools.product(*(axis.cells.items() for axis in axes))
+    asked = tuple(name for dimension in dimensions for name in dimension.names)
+    if len(asked) > 1 and math.prod(len(dimension.cells) for dimension in dimensions) <= MAP_CELLS:
+        whole = itertools.product(*(dimension.cells.items() for dimension in dimensions))
         requested[asked] = {sum((c for c, _ in each), ()): math.prod(share for _, share in each) for each in whole}
 
     rows = []
@@ -249,17 +253,17 @@ def coverage(axes: Sequence[Axis], questions: Sequence[Drawn], records: Sequence
         having = max(kept.total() - kept.pop((), 0), 1)
         for cell in dict.fromkeys([*shares, *times, *kept]):
             counts = (kept[cell] / having, times[cell], admitted[cell], kept[cell])
-            dry = _all_in(dict(zip(names, cell, strict=True)), starved, axes)
+            dry = _all_in(dict(zip(names, cell, strict=True)), starved, dimensions)
             rows.append(Coverage(", ".join(names), ", ".join(cell), shares.get(cell), *counts, dry))
     return rows
 
 
-def _all_in(wanted: Mapping[str, str], starved: Sequence[Mapping[str, str]], axes: Sequence[Axis]) -> bool:
+def _all_in(wanted: Mapping[str, str], starved: Sequence[Mapping[str, str]], dimensions: Sequence[Dimension]) -> bool:
     """Return whether everything with these values is starved."""
     if any(each.items() <= wanted.items() for each in starved):
         return True
     # A value of coupled facets: each of its combinations.
-    cells = [dict(zip(axis.names, cell, strict=True)) for axis in axes for cell in axis.cells]
+    cells = [dict(zip(dimension.names, cell, strict=True)) for dimension in dimensions for cell in dimension.cells]
     within = [cell for cell in cells if wanted.items() < cell.items()]
     return bool(within) and all(cell in starved for cell in within)
 

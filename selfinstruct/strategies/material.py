@@ -18,7 +18,7 @@ from ..config.plugins import call_own_code, check_accepts, check_returned, load_
 from ..config.run_config import RunConfig
 from ..core.documents import Passage
 from ..core.errors import ConfigError
-from ..core.facets import Axis, Drawn, Tally
+from ..core.facets import CellDraw, Dimension, Drawn
 from ..core.tasks import Arrival, Demonstration, Material, SeedTask
 from .magpie import Nothing
 from .parents import Parents
@@ -128,17 +128,17 @@ class Documents:
 class Faceted:
     """Adds what the configuration's `facets` ask for to the material of another source, which may set some itself."""
 
-    def __init__(self, source: Source, axes: Sequence[Axis], random_seed: int) -> None:
+    def __init__(self, source: Source, dimensions: Sequence[Dimension], random_seed: int) -> None:
         self._source, self._random_seed = source, random_seed
-        self._tally = Tally(axes)  # follows from `View.questions`
+        self._cells = CellDraw(dimensions)  # follows from `View.questions`
 
     def draw(self, number: int, view: View) -> Material | None:
         material = self._source.draw(number, view)
         if material is None:
             return None
         check_returned(material, Material, self._source, "draw")
-        self._tally.follow(view.questions)
-        drawn = self._tally.draw(f"{self._random_seed}:facets:{number}")
+        self._cells.follow(view.questions)
+        drawn = self._cells.draw(f"{self._random_seed}:facets:{number}")
         return replace(material, facets={**drawn, **material.facets})
 
 
@@ -154,7 +154,7 @@ SOURCES: dict[str, type[Demonstrations | Documents | Parents | Nothing]] = {
 def build_source(config: RunConfig, strategy: Strategy) -> Source:
     """Build the source that `config.source` names, with the facets. Raises ConfigError if unknown or defective."""
     source = _named_source(config, strategy)
-    return source if config.facets is None else Faceted(source, config.facets.axes, config.random_seed)
+    return source if config.facets is None else Faceted(source, config.facets.dimensions, config.random_seed)
 
 
 def _named_source(config: RunConfig, strategy: Strategy) -> Source:

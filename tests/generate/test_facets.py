@@ -17,7 +17,7 @@ import pytest
 import selfinstruct as si
 from conftest import FIGURES, ROOT
 from selfinstruct.core.errors import ConfigChanged
-from selfinstruct.core.facets import Drawn, Tally, axes_of, coverage
+from selfinstruct.core.facets import CellDraw, Drawn, coverage, dimensions_of
 from selfinstruct.core.prompts import Completion, Prompt, Usage
 from selfinstruct.core.records import Record
 from selfinstruct.dataset.linguistics import finder_for, verb_nouns
@@ -85,16 +85,18 @@ def shares(records: list[Record], *names: str) -> dict[tuple[str, ...], float]:
 
 
 def questions(values: dict[str, Any], count: int, lookahead: int = 64, exclude: Any = (), tasks: Any = None) -> Any:
-    """The axes, and so many questions drawn for them. tasks: how many a cell brings, by default 1."""
-    axes = axes_of({name: v if isinstance(v, dict) else dict.fromkeys(v, 1.0) for name, v in values.items()}, exclude)
-    tally, asked = Tally(axes), list[Drawn]()
+    """The dimensions, and so many questions drawn for them. tasks: how many a cell brings, by default 1."""
+    dimensions = dimensions_of(
+        {name: v if isinstance(v, dict) else dict.fromkeys(v, 1.0) for name, v in values.items()}, exclude
+    )
+    draw, asked = CellDraw(dimensions), list[Drawn]()
     for number in range(count + lookahead):
         if number >= lookahead:
             cell = asked[number - lookahead].facets
             asked[number - lookahead] = Drawn(cell, 1 if tasks is None else tasks(cell))
-        tally.follow(asked)
-        asked.append(Drawn(tally.draw(f"0:{number}")))
-    return axes, asked[:count]
+        draw.follow(asked)
+        asked.append(Drawn(draw.draw(f"0:{number}")))
+    return dimensions, asked[:count]
 
 
 # --- drawing ------------------------------------------------------------------------------------
@@ -128,20 +130,20 @@ def test_a_thousand_records_cover_every_cell_the_same_at_any_concurrency(tmp_pat
     ],
 )
 def test_each_of_many_values_is_covered_and_pairs_are_independent(values: dict[str, Any]) -> None:
-    axes, asked = questions(values, 1400)
-    rows = coverage(axes, asked, [each.facets for each in asked])
+    dimensions, asked = questions(values, 1400)
+    rows = coverage(dimensions, asked, [each.facets for each in asked])
     assert all(abs(row.obtained / row.requested - 1) < 0.1 for row in rows if row.requested)
-    *_, second, third = axes
+    *_, second, third = dimensions
     for (one, share), (other, further) in itertools.product(second.cells.items(), third.cells.items()):
         both = sum(each.facets[second.names[0]] == one[0] and each.facets[third.names[0]] == other[0] for each in asked)
         assert both == pytest.approx(1400 * share * further, rel=0.2, abs=8)
 
 
 def test_a_cell_that_brings_little_is_asked_more_often() -> None:
-    axes, asked = questions(
+    dimensions, asked = questions(
         {"topic": TOPICS}, 600, tasks=lambda cell: int(cell["topic"] != "birds" or random.random() < 0.3)
     )
-    rows = {row.value: row for row in coverage(axes, asked, [e.facets for e in asked for _ in range(e.admitted)])}
+    rows = {row.value: row for row in coverage(dimensions, asked, [e.facets for e in asked for _ in range(e.admitted)])}
     assert rows["birds"].questions > 2 * rows["clocks"].questions
     assert all(row.obtained == pytest.approx(0.2, rel=0.2) for row in rows.values())
 
@@ -161,8 +163,8 @@ def test_a_starved_cell_is_given_up_and_its_share_goes_to_the_others(tmp_path: P
 
 def test_excluded_cells_never_occur_and_the_others_keep_their_weights() -> None:
     values = {"level": {"easy": 1, "hard": 1}, "persona": ["child", "nurse", "cook"], "topic": TOPICS}
-    axes, asked = questions(values, 500, exclude=[{"level": "hard", "persona": "child"}])
-    assert [axis.names for axis in axes] == [("level", "persona"), ("topic",)]
+    dimensions, asked = questions(values, 500, exclude=[{"level": "hard", "persona": "child"}])
+    assert [dimension.names for dimension in dimensions] == [("level", "persona"), ("topic",)]
     pairs = Counter((each.facets["level"], each.facets["persona"]) for each in asked)
     assert ("hard", "child") not in pairs
     assert all(count == pytest.approx(100, rel=0.05) for count in pairs.values())
@@ -170,18 +172,18 @@ def test_excluded_cells_never_occur_and_the_others_keep_their_weights() -> None:
 
 
 def test_fifty_thousand_questions_cost_no_more_each() -> None:
-    tally, asked = Tally(axes_of({"topic": dict.fromkeys(TOPICS, 1.0)})), list[Drawn]()
+    draw, asked = CellDraw(dimensions_of({"topic": dict.fromkeys(TOPICS, 1.0)})), list[Drawn]()
 
     def seconds(count: int) -> float:
         began = time.process_time()
         for number in range(count):
-            tally.follow(asked)
-            asked.append(Drawn(tally.draw(str(number)), 1))
+            draw.follow(asked)
+            asked.append(Drawn(draw.draw(str(number)), 1))
         return time.process_time() - began
 
     first = seconds(2000)
     asked += [Drawn({"topic": TOPICS[n % 5]}, 1) for n in range(46_000)]
-    tally.follow(asked)
+    draw.follow(asked)
     assert seconds(2000) < 3 * first
 
 
