@@ -17,7 +17,7 @@ from ..core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling
 from ..core.records import Development
 from ..core.tasks import Candidate, Demonstration, Material
 from ..core.tokens import tokenize
-from .one_task import DEFAULTS, OneTaskOptions, prompt_for_answer, prompt_for_task, task_after, task_before, with_answer
+from .one_task import DEFAULTS, OneTaskOptions, prompt_for_answer, prompt_for_task, tasks_after, with_answer
 from .protocol import PreviewPrompt
 from .reading.yes_no import more_likely_yes, says_yes
 from .wording import load_wording
@@ -63,9 +63,9 @@ class Evolve:
 
     def parse(self, completion: Completion, material: Material) -> list[Candidate]:
         """Return the task, or what is wrong with it as an `error`."""
-        task = task_after(self._wording["mark"], completion.text)
-        if task is None:
-            task = task_before(self._wording.before("ask"), completion.text)
+        # 'New task: ...'; or the task without it; or 'Task: ...', as the prompt has it above the parent.
+        text = tasks_after(self._wording["mark"], completion.text)[-1]
+        task = next(filter(None, tasks_after(self._wording.before("ask"), text)), "")
         if not task:
             return []
         error = self._objection(task, _text(material), _operator(material))

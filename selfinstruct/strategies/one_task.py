@@ -31,21 +31,17 @@ class OneTaskOptions(StrategyOptions):
     )
 
 
-def task_after(mark: str, text: str) -> str | None:
-    """Return what follows the last line that opens with `mark`, such as 'New task:'; None without such a line."""
+def tasks_after(mark: str, text: str) -> list[str]:
+    """Return the text before the first line that opens with `mark`, such as 'New task:', and what follows each such
+    line.
+
+    Without quotes and emphasis around them; empty ones are left out, but for the first.
+    """
     # '**New task:** Plan ...', '## New task', '新任务：写 ...'
     name = re.escape(mark.rstrip(" :："))
-    found = [*re.finditer(rf"^[\s#*_>-]*{name}[\s*_]*(?:[:：]|$)[\s*_]*", text, re.IGNORECASE | re.MULTILINE)]
-    return _bare(text[found[-1].end() :]) if found else None
-
-
-def _bare(text: str) -> str:
-    return without_quotes(strip_emphasis(text.strip()).strip())
-
-
-def task_before(opening: str, text: str) -> str:
-    """Return the task that an answer consists of, up to where a continuation opens another one."""
-    return _bare(re.split(rf"^{re.escape(opening)}", text, maxsplit=1, flags=re.MULTILINE)[0])
+    line = re.compile(rf"^[\s#*_>-]*{name}[\s*_]*(?:[:：]|$)[\s*_]*", re.IGNORECASE | re.MULTILINE)
+    first, *rest = (without_quotes(strip_emphasis(part.strip()).strip()) for part in line.split(text))
+    return [first, *filter(None, rest)]
 
 
 def prompt_for_task(wording: PromptWording, asking: Asking, shown: str, configured: SamplingConfig) -> Prompt:

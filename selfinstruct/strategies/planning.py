@@ -16,7 +16,7 @@ from ..config.run_config import RunConfig
 from ..core.prompts import Ask, Asking, Completion, Prompt
 from ..core.records import Development
 from ..core.tasks import Candidate, Material
-from .one_task import DEFAULTS, OneTaskOptions, prompt_for_answer, prompt_for_task, task_after, with_answer
+from .one_task import DEFAULTS, OneTaskOptions, prompt_for_answer, prompt_for_task, tasks_after, with_answer
 from .protocol import PreviewPrompt
 from .wording import load_wording
 
@@ -58,8 +58,8 @@ class Plan:
 
     def parse(self, completion: Completion, material: Material) -> list[Candidate]:
         """Return the task below the last mark, or nothing without a mark."""
-        task = task_after(self._wording["mark"], completion.text)
-        return [Candidate(task, truncated=completion.truncated)] if task else []
+        _, *tasks = tasks_after(self._wording["mark"], completion.text)
+        return [Candidate(task, truncated=completion.truncated) for task in tasks[-1:]]
 
     async def develop(self, candidate: Candidate, ask: Ask) -> Development:
         """Ask for the answer."""

@@ -222,7 +222,9 @@ def test_an_answer_is_what_the_model_says_to_the_task_itself() -> None:
     assert (made.examples[0].output, made.examples[0].responses[0].key) == ("Oak and ash.", "d:2")
 
 
-@pytest.mark.parametrize("text", ["**New task:** {}", "Sure!\n\nNew task: {}", '"{}"', "{}\n\nTask: something else"])
+@pytest.mark.parametrize(
+    "text", ["**New task:** {}", "Sure!\n\nNew task: {}", '"{}"', "{}\n\nTask: something else", "Task: {}\nNew task:"]
+)
 def test_the_task_of_an_answer(text: str) -> None:
     child = CHILDREN["constraint"][0][1]
     assert [each.instruction for each in parsed(PARENTS[0], text.format(child))] == [child]

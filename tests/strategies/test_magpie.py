@@ -159,6 +159,7 @@ def test_plan_shows_tasks_without_answers_and_asks_for_the_analysis_first(endpoi
         ("**Analysis:** ...\n\n**Plan:** New task: later.\n\n**New task:** Order these.", "Order these."),
         ("## Analysis\n...\n## New Task\nOrder these.", "Order these."),
         ('New task: one idea\nNew task: "Order these."', "Order these."),
+        ("They sort.\nNew task: Order these.\n\nNew task:", "Order these."),
         ("They sort. Let me think of a new task: maybe.", None),
         ("", None),
     ],
