@@ -138,6 +138,9 @@ class RunConfig(Section):
     language: Annotated[
         str, AfterValidator(canonical_tag), WithJsonSchema({"type": "string", "pattern": f"^({TAG}|any)$"})
     ] = Field(default="en", description="Language of prompts and filters: a tag such as en, de, fr-CA, zh-Hans; any.")
+    answer_languages: Annotated[tuple[Annotated[str, AfterValidator(canonical_tag)], ...], Strict(False)] = Field(
+        default=(), description="Languages of the answers, such as [de, en], where they differ from `language`."
+    )
     random_seed: int = Field(default=0, description="Random seed of the demonstrations and of the test split.")
     teacher: PerGeneration[Annotated[TeacherOptions, _TEACHER]] = Field(
         default_factory=lambda: _TEACHER.parse({}), description="The model that answers."
@@ -277,6 +280,10 @@ class RunConfig(Section):
         """Cross-field validation: keys that contradict each other, each with the problem."""
         if self.seeds is None and self.documents is None:
             return {"seeds": "must be a path, or a list of paths"}
+        if "any" in self.answer_languages:
+            return {
+                "answer_languages": "names languages, such as [de, en]; for answers in any language, remove the key"
+            }
         judge, answers = self.judge, self.answers or AnswersConfig()
         if judge is not None and judge.compare:
             if judge.min_score is not None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from .shipped import shipped_text, shipped_yaml
+from .shipped import fill_in, shipped_text, shipped_yaml
 
 OWN = ("en", "zh", "de", "fr", "es", "ja")
 """The languages with a wording of their own."""
@@ -73,7 +73,7 @@ def language_name(tag: str, within: str = "en") -> str:
         within: The language of the wording.
     """
     tag = "en" if tag == "any" else tag
-    names: Mapping[str, str] = _known()["names"][within]
+    names: Mapping[str, str] = {**_known()["names"]["en"], **_known()["names"][within]}
     if tag in names:
         return names[tag]
     # 'zh-Hant-TW' is looked up as 'zh-Hant'. The rest of the tag still says which variety is wanted.
@@ -104,18 +104,51 @@ def in_language(texts: Mapping[str, Any], name: str, tag: str) -> dict[str, Any]
     return worded
 
 
+def with_answers(
+    texts: Mapping[str, Any], name: str, tag: str, answers: Sequence[str], shipped: str | None = None
+) -> dict[str, Any]:
+    """Return a wording that also says in which languages answers are written; without `answers`, as it is.
+
+    Args:
+        texts: Texts by key. The text `answer_rule` is new: the rule for a request for an answer alone.
+        name: The strategy or the file, a key of `answer_texts` in language_tags.yaml.
+        tag: The configured language.
+        answers: The configured languages of the answers.
+        shipped: The language of the texts; None: the one that `wording_language` names.
+    """
+    if not answers:
+        return dict(texts)
+    shipped = shipped or wording_language(tag)
+    words = _known()["answers"][shipped]
+    named = {"answers": words["or"].join(language_name(each, shipped) for each in answers)}
+    named["language"] = language_name(tag, shipped)
+    added = {key: fill_in(words[kind], named) for key, kind in _known()["answer_texts"].get(name, {}).items()}
+    return {**texts, **{key: _extended(texts[key], text) for key, text in added.items()}} | {
+        "answer_rule": fill_in(words["rule"], named)
+    }
+
+
+def _extended(text: str, sentence: str) -> str:
+    """Add a line before the line ends that close a text."""
+    body = text.rstrip("\n")
+    return f"{body}\n{sentence}{text[len(body) :]}"
+
+
 @lru_cache
-def load_wording_file(package: str | None, name: str, tag: str) -> LanguageWording:
+def load_wording_file(package: str | None, name: str, tag: str, answers: tuple[str, ...] = ()) -> LanguageWording:
     """Load a wording: of 'rubric.yaml' in English and Chinese, and of 'rubric.de.yaml' in German.
 
-    Where the wording is used as it is, its digest is that of the file.
+    Where the wording is used as it is, its digest is that of the file. answers: as in `with_answers`.
     """
     source = wording_file(name, tag)
     texts: dict[str, Any] = shipped_yaml(package, source)[wording_language(tag)]
     version = shipped_text(package, source)
     if tag not in SHIPPED:
         version += json.dumps([tag, _added(name, tag)], sort_keys=True)
-    return LanguageWording(in_language(texts, name, tag), hashlib.sha256(version.encode()).hexdigest()[:12])
+    if answers:
+        version += json.dumps(answers)
+    texts = with_answers(in_language(texts, name, tag), name, tag, answers)
+    return LanguageWording(texts, hashlib.sha256(version.encode()).hexdigest()[:12])
 
 
 def wording_file(name: str, tag: str) -> str:

@@ -38,6 +38,15 @@ class Message:
     content: str
 
 
+def with_rule(messages: tuple[Message, ...], rule: str) -> tuple[Message, ...]:
+    """Return the messages with a rule in the system message, unless it is empty."""
+    if not rule:
+        return messages
+    if messages[0].role == "system":
+        return (Message("system", f"{messages[0].content}\n\n{rule}"), *messages[1:])
+    return (Message("system", rule), *messages)
+
+
 @dataclass(frozen=True, slots=True)
 class MadeOf:
     """What a proposal was made from, by ids: demonstrations in order, facets, and passages of documents.

@@ -94,7 +94,7 @@ def _metadata(
     if settings.license is not None:
         metadata["license"] = settings.license
     if run.config.language != "any":
-        metadata["language"] = [primary(run.config.language)]
+        metadata["language"] = list(dict.fromkeys(map(primary, [run.config.language, *run.config.answer_languages])))
     names = list(dict.fromkeys(part.format for part in parts))
     metadata |= {
         "pretty_name": settings.title or run.name,
@@ -223,7 +223,9 @@ def _sizes(parts: Sequence[WrittenSplit], empty: Sequence[str]) -> str:
 def _languages(config: RunConfig, records: Sequence[Record]) -> str:
     language = "any language" if config.language == "any" else f"`{config.language}`"
     sample = f" in a sample of {LANGUAGES_OF:,}" if len(records) > LANGUAGES_OF else ""
-    return f"""Prompts and filters were for {language}. Records by language, as detected by `py3langid`{sample}:
+    answers = " or ".join(f"`{each}`" for each in config.answer_languages)
+    asked = f"{language}; answers were requested in {answers}" if answers else language
+    return f"""Prompts and filters were for {asked}. Records by language, as detected by `py3langid`{sample}:
 
 {figures.detected_languages(records)}
 

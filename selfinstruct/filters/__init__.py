@@ -225,7 +225,7 @@ def answer_checks(config: RunConfig) -> list[AnswerCheck]:
     """The built-in checks of answers that need nothing but the configuration, in the order of trial."""
     settings = rules_of(config)
     chosen = [build() for name, build in ANSWER_CHECKS.items() if getattr(settings, name)]
-    return [*chosen, AnswerLanguage(settings.answer_languages)] if settings.answer_languages else chosen
+    return [*chosen, AnswerLanguage(_answer_languages(config))] if settings.answer_languages else chosen
 
 
 def describe_filters(config: RunConfig, sets: EvaluationSets, checks: Checks) -> dict[str, str]:
@@ -246,7 +246,7 @@ def describe_filters(config: RunConfig, sets: EvaluationSets, checks: Checks) ->
         on.append("ascii_start")
     on += [f"languages {', '.join(settings.languages)}"] if settings.languages else []
     answers = [name for name in ANSWER_CHECKS if getattr(settings, name)]
-    answers += [f"answer_languages {', '.join(settings.answer_languages)}"] if settings.answer_languages else []
+    answers += [f"answer_languages {', '.join(_answer_languages(config))}"] if settings.answer_languages else []
     answers += own_answers
     sizes = [f"{name} ({rows:,} rows)" for name, rows in (sets.sizes or {}).items()]
     return {
@@ -255,6 +255,11 @@ def describe_filters(config: RunConfig, sets: EvaluationSets, checks: Checks) ->
         "personal data": {"redact": "redacted", "refuse": "refused", "keep": "kept"}[settings.personal_data],
         "decontaminated": ", ".join(sizes) or "no evaluation set is named (filters.decontaminate)",
     }
+
+
+def _answer_languages(config: RunConfig) -> Sequence[str]:
+    """The languages that the filter of answers accepts: its own, and those that answers are requested in."""
+    return list(dict.fromkeys([*rules_of(config).answer_languages, *map(primary, config.answer_languages)]))
 
 
 def _ascii_start(config: RunConfig) -> bool:

@@ -61,11 +61,10 @@ class Assembly:
     def meaning(self) -> dict[str, Any]:
         """The values that decide what the answers are; see `RunConfig.meaning`."""
         wording, judge, answers = self.strategy.digest, self.config.judge, self.config.answers
-        language = self.config.language
         if judge is not None:
-            wording += f", judge {(comparison_digest if judge.compare else rubric_digest)(language)}"
+            wording += f", judge {(comparison_digest if judge.compare else rubric_digest)(self.config)}"
         if answers is not None and answers.turns > 1:
-            wording += f", dialogue {dialogue_digest(language)}"
+            wording += f", dialogue {dialogue_digest(self.config.language)}"
         return self.config.meaning("", wording, self.sets.digest) | self.inputs.meaning
 
     @property

@@ -66,7 +66,7 @@ async def _marks(
     teachers = own or build_teachers(config)
 
     # The pairs take the place of the seeds; a changed judge or rubric gets another folder.
-    meaning = config.meaning("golden", f"judge {rubric_digest(config.language)}")
+    meaning = config.meaning("golden", f"judge {rubric_digest(config)}")
     folder = Path(config.run_dir) / "judge-eval" / digest_of(meaning)[:8]
     config = config.model_copy(update={"run_dir": str(folder), "target": 2 * len(pairs)})  # two answers per pair
     askings = askings_of(config, own)

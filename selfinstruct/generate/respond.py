@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from ..config.run_config import RunConfig
 from ..config.sections import AnswersConfig
 from ..core.choice import choose
-from ..core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling
+from ..core.language_tags import with_answers
+from ..core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling, with_rule
 from ..core.records import Example, Label, Response
 from ..core.tasks import PASS, Candidate, Verdict, storable
 from ..filters import Checks, keep_examples
@@ -50,6 +51,8 @@ class Responder:
         self._comparer = judge if isinstance(judge, PairwiseJudge) else None
         self._sampling, self._random_seed = settings.over(SAMPLING), config.random_seed
         self._simulator = UserSimulator(config.language, asking)
+        rules = with_answers({}, "", config.language, config.answer_languages)
+        self._rule: str = rules.get("answer_rule", "")
 
     @property
     def asks_at_once(self) -> bool:
@@ -160,9 +163,10 @@ class Responder:
     def _prompt(self, messages: tuple[Message, ...]) -> Prompt:
         """Return the prompt that asks for an answer to a conversation, as the teacher wants it."""
         if self._asking.endpoint("answer") == "chat":
-            return Prompt("answer", messages, self._sampling)
+            return Prompt("answer", with_rule(messages, self._rule), self._sampling)
         # A model that only continues text: 'User: ...\n\nAssistant:'
         text, stop = self._simulator.cue(messages)
+        text = f"{self._rule}\n\n{text}" if self._rule else text
         return Prompt("answer", (Message("user", text),), replace(self._sampling, stop=(stop,)), "completions")
 
 

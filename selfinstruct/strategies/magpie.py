@@ -19,7 +19,7 @@ from ..config.run_config import RunConfig
 from ..core.chat_markers import find_markers
 from ..core.chat_template import load_chat_template
 from ..core.errors import ConfigError
-from ..core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling
+from ..core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling, with_rule
 from ..core.records import Development
 from ..core.tasks import Candidate, Material
 from .one_task import OneTaskOptions, with_answer
@@ -108,9 +108,10 @@ class Magpie:
 
     def _answer(self, task: str) -> Prompt:
         if self._asking.endpoint("answer") == "completions":
-            return self._prompt("answer", self._rendered("", task, generation_prompt=True))
+            return self._prompt("answer", self._rendered(self._wording.answer_rule, task, generation_prompt=True))
         sampling = self._options.answer.over(DEFAULTS["answer"])
-        return Prompt("answer", (Message("user", task),), sampling, version=self.digest)
+        messages = with_rule((Message("user", task),), self._wording.answer_rule)
+        return Prompt("answer", messages, sampling, version=self.digest)
 
     def _rendered(self, system: str, user: str, **options: Any) -> str:
         rules = [{"role": "system", "content": system}] if system else []

@@ -10,7 +10,7 @@ from pydantic import Field
 from ..config.fields import PerGeneration
 from ..config.options import StrategyOptions
 from ..config.sections import SamplingConfig
-from ..core.prompts import Asking, Completion, Message, Prompt, Sampling
+from ..core.prompts import Asking, Completion, Message, Prompt, Sampling, with_rule
 from ..core.records import Development, Example, Response
 from ..core.tasks import Candidate
 from .reading.lists import strip_emphasis, without_quotes
@@ -59,7 +59,11 @@ def prompt_for_answer(wording: PromptWording, asking: Asking, task: str, configu
     if endpoint == "completions":
         sampling = replace(sampling, stop=("\n" + wording.before("answer"),))
         task = wording.fill("answer", instruction=task)
-    return Prompt("answer", (Message("user", task),), configured.over(sampling), endpoint, version=wording.digest)
+    rule = wording.answer_rule
+    if endpoint == "completions":
+        rule, task = "", f"{rule}\n\n{task}" if rule else task
+    messages = with_rule((Message("user", task),), rule)
+    return Prompt("answer", messages, configured.over(sampling), endpoint, version=wording.digest)
 
 
 def with_answer(candidate: Candidate, answer: Completion) -> Development:

@@ -18,7 +18,7 @@ from ..config.fields import PerGeneration
 from ..config.options import StrategyOptions
 from ..config.run_config import RunConfig
 from ..config.sections import SamplingConfig
-from ..core.prompts import Ask, Asking, Completion, Endpoint, Message, Prompt, Sampling
+from ..core.prompts import Ask, Asking, Completion, Endpoint, Message, Prompt, Sampling, with_rule
 from ..core.records import Development, Example, Response
 from ..core.tasks import Candidate, Material
 from .few_shot import INSTANCES, INSTRUCTIONS, classify_prefix, instances_prefix
@@ -287,7 +287,7 @@ class SelfInstruct:
     def _direct_prompt(self, instruction: str) -> Prompt:
         return Prompt(
             purpose="instances",
-            messages=(Message("user", instruction.strip()),),
+            messages=with_rule((Message("user", instruction.strip()),), self._wording.answer_rule),
             sampling=self._sampling("instances", "chat"),
             endpoint="chat",
             version=self.digest,

@@ -23,7 +23,7 @@ from ..config.options import StrategyOptions
 from ..config.run_config import RunConfig
 from ..config.yaml_file import read_yaml
 from ..core.errors import ConfigError
-from ..core.language_tags import in_language, language_name, wording_language
+from ..core.language_tags import in_language, language_name, with_answers, wording_language
 from ..core.prompts import Endpoint, Sampling
 from ..core.shipped import PLACEHOLDER, fill_in, shipped_yaml
 
@@ -85,6 +85,11 @@ class PromptWording:
             lines += self.fill(key, name=name.replace("_", " "), value=value)
         return self.fill(f"facets_{endpoint}", facets=lines) if lines else ""
 
+    @property
+    def answer_rule(self) -> str:
+        """The rule for a request for an answer alone: its language, if `answer_languages` names some; else ''."""
+        return str(self._texts.get("answer_rule", ""))
+
     def before(self, key: str) -> str:
         """Return what precedes the first placeholder of the text at `key`: 'Task:' for 'Task: {instruction}'."""
         return PLACEHOLDER.split(self[key], maxsplit=1)[0].strip()
@@ -126,6 +131,7 @@ def load_wording(config: RunConfig, strategy: str, published: dict[str, Sampling
     # A user's file says itself which language it asks for; `init --prompts` writes one that does.
     if own is None:
         texts = in_language(texts, strategy, config.language)
+    texts = with_answers(texts, strategy, config.language, config.answer_languages)
     wording = PromptWording(texts, source, published, config)
     # The English file is the reference for a user's file in any language.
     if own is not None:

@@ -536,6 +536,7 @@ MEANT: dict[str, Any] = {
     "strategy.machine_demos": 7,
     "strategy.tasks_per_question": 7,
     "language": "zh",
+    "answer_languages": ["de", "en"],
     "task": "Questions of students before a law exam.",
     "random_seed": 7,
     "facets": {"topic": ["rivers"]},

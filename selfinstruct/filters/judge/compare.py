@@ -59,7 +59,9 @@ class PairwiseJudge:
     """
 
     def __init__(self, config: RunConfig, *, by_schema: bool) -> None:
-        self._words, self._version = load_wording_file(__package__, "compare.yaml", config.language)
+        self._words, self._version = load_wording_file(
+            __package__, "compare.yaml", config.language, config.answer_languages
+        )
         self.by_schema = by_schema
         self._sampling = SAMPLING if config.judge is None else config.judge.over(SAMPLING)
 
@@ -138,6 +140,6 @@ def _better(match: re.Match[str] | None) -> Better | None:
     return "tie" if match["tie"] else "A" if match["one"] in "aA" else "B"
 
 
-def comparison_digest(language: str) -> str:
+def comparison_digest(config: RunConfig) -> str:
     """Return the version of the wording, which is part of every prompt and of the config digest."""
-    return load_wording_file(__package__, "compare.yaml", language).digest
+    return load_wording_file(__package__, "compare.yaml", config.language, config.answer_languages).digest

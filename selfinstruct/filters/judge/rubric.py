@@ -42,7 +42,9 @@ class Judge:
 
     def __init__(self, config: RunConfig, *, by_schema: bool) -> None:
         settings = config.judge
-        self._words, self._version = load_wording_file(__package__, "rubric.yaml", config.language)
+        self._words, self._version = load_wording_file(
+            __package__, "rubric.yaml", config.language, config.answer_languages
+        )
         self.by_schema = by_schema
         self._sampling = SAMPLING if settings is None else settings.over(SAMPLING)
         self._min_score = None if settings is None else settings.min_score
@@ -102,6 +104,6 @@ def read_scores(completion: Completion) -> Verdict | None:
     return Verdict(None, reason[:_REASON_CHARS], fmean(named.values()), by=completion.model, marks=named)
 
 
-def rubric_digest(language: str) -> str:
+def rubric_digest(config: RunConfig) -> str:
     """Return the version of the rubric, which is part of every prompt to a judge and of the config digest."""
-    return load_wording_file(__package__, "rubric.yaml", language).digest
+    return load_wording_file(__package__, "rubric.yaml", config.language, config.answer_languages).digest
