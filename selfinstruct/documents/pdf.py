@@ -18,10 +18,11 @@ from typing import Any
 
 from .document import Heading, Parsed, Unreadable
 
-_HYPHEN = "\ufffe"  # PDFium's sign for a hyphen at the end of a line; the next line follows at once
-_BROKEN = re.compile(rf"([\w-]*\w)[{_HYPHEN}\x02](?:\r?\n)?(\w+)")
+_HYPHENS = "\ufffe\x02"  # PDFium's signs for a hyphen at the end of a line
+_PRINTED = re.compile(rf"(.*?)(\r\n|[{_HYPHENS}](?:\r\n)?|\Z)", re.DOTALL)
 _MONO = re.compile(r"mono|courier|consol|cmtt|typewriter|menlo", re.IGNORECASE)
 _BOLD = re.compile(r"bold|black|heavy|cmbx|cmssbx|semibold", re.IGNORECASE)
+_BULLET = re.compile(r"[•‣◦▪●○■–∙·*-]\s")
 _ITEM = re.compile(r"[•‣◦▪●○■–∙·*-]\s+\S|\(?\d{1,2}[.)]\s+\S|\(?[a-z][.)]\s+\S")
 _END = re.compile(r"""[.!?:;。！？：…]["'”’»)\]」]*\Z""")
 _CJK = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")
@@ -41,17 +42,17 @@ class _Line:
     page: int  # from 0
     left: float  # points
     right: float
-    top: float  # bottom of its first line, where it was joined at a hyphen
     bottom: float
     size: float
     bold: bool
     mono: bool
     edge: int  # 1 at the top of the page, where heads are, -1 at the bottom, else 0
+    broken: bool  # at a hyphen, which is not in the text
     level: int = 0  # of a heading
 
     def follows(self, other: _Line) -> float:
         """The distance of two lines, in units of the font's size."""
-        return (other.bottom - self.top) / max(self.size, 1)
+        return (other.bottom - self.bottom) / max(self.size, 1)
 
 
 def read_pdf(path: Path) -> Parsed:
@@ -69,8 +70,7 @@ def read_pdf(path: Path) -> Parsed:
         raise Unreadable(f"has no text on {len(pdf)} pages; if they are scanned, recognize their text first (OCR)")
     if sum(len(_NO_CHARACTER.findall(line.text)) for line in lines) > chars / 5:
         raise Unreadable("its fonts don't say which characters they show; recognize its text first (OCR)")
-    kept = _without_edges(lines)
-    kept = _with_code(_rejoin(kept))
+    kept = _with_code(_without_edges(lines))
     levels = _levels_of_outline(pdf, kept) or _levels_of_fonts(kept)
     kept = [replace(line, level=levels.get(index, 0)) for index, line in enumerate(kept)]
     said = (pdf.get_metadata_dict().get("Title") or "").strip()
@@ -89,22 +89,23 @@ def _pages(pdf: Any) -> Iterator[list[_Line]]:
         page = pdf[number]
         height = page.get_height()
         text = page.get_textpage()
-        last, start, lines = text.count_chars() - 1, 0, []
-        for line in text.get_text_range().split("\r\n"):
-            words = line.strip().replace("\r", "")
-            if words and start <= last:
-                first = min(start + line.index(words[0]), last)
-                end, middle = min(start + len(line.rstrip()) - 1, last), min(start + len(line) // 2, last)
-                left, top, *_ = text.get_charbox(first, loose=True)
-                _, bottom, right, _ = text.get_charbox(end, loose=True)
-                raw.FPDFText_GetFontInfo(text, middle, name, 128, ctypes.byref(flags))
-                font = name.value.decode("latin-1")
-                size = raw.FPDFText_GetFontSize(text, middle)
-                bold = bool(_BOLD.search(font)) or raw.FPDFText_GetFontWeight(text, middle) >= 600
-                edge = (bottom > (1 - _EDGE) * height) - (bottom < _EDGE * height)
-                mono = bool(flags.value & 1 or _MONO.search(font))
-                lines.append(_Line(words, number, left, right, top, bottom, size, bold, mono, edge))
-            start += len(line) + 2
+        last, lines = text.count_chars() - 1, []
+        for match in _PRINTED.finditer(text.get_text_range()):
+            words = match[1].replace("\r", "").strip()
+            if not words or match.start() > last:
+                continue
+            first = match.start() + len(match[1]) - len(match[1].lstrip())
+            end, middle = (min(at, last) for at in (first + len(words) - 1, first + len(words) // 2))
+            left, bottom, _, _ = text.get_charbox(first, loose=True)
+            right = text.get_charbox(end, loose=True)[2]
+            raw.FPDFText_GetFontInfo(text, middle, name, 128, ctypes.byref(flags))
+            font = name.value.decode("latin-1")
+            size = raw.FPDFText_GetFontSize(text, middle)
+            bold = bool(_BOLD.search(font)) or raw.FPDFText_GetFontWeight(text, middle) >= 600
+            mono = bool(flags.value & 1 or _MONO.search(font))
+            edge = (bottom > (1 - _EDGE) * height) - (bottom < _EDGE * height)
+            broken = match[2] != "" and match[2] in _HYPHENS
+            lines.append(_Line(words, number, left, right, bottom, size, bold, mono, edge, broken))
         text.close()
         page.close()
         yield lines
@@ -120,37 +121,29 @@ def _without_edges(lines: list[_Line]) -> list[_Line]:
     for page in pages.values():
         page.sort(key=lambda each: -each.bottom)
         outer = [*(each for each in page[:2] if each.edge > 0), *(each for each in page[-2:] if each.edge < 0)]
+        edges += outer
+    keys = {}
+    for line in edges:
         # The title of a chapter is larger, and may begin with the number of its page: '1 Introduction'.
-        edges += [each for each in outer if each.size <= _HEADING_SIZE * body]
-    keys = {id(each): _edge_keys(each, each in (pages[each.page][0], pages[each.page][-1])) for each in edges}
+        numbered = line in (pages[line.page][0], pages[line.page][-1]) and line.size <= _HEADING_SIZE * body
+        keys[id(line)] = _edge_keys(line, numbered)
     counts = Counter(key for found in keys.values() for key in found)
     least = min(3, max(2, len(pages)))
     removed = {line for line, found in keys.items() if any(counts[key] >= least for key in found)}
     return [line for line in lines if id(line) not in removed]
 
 
-def _edge_keys(line: _Line, outermost: bool) -> set[tuple[str, int]]:
+def _edge_keys(line: _Line, numbered: bool) -> set[tuple[str, int]]:
     """What a line may have in common with the edges of other pages: its words, or the distance of number and page."""
     text = " ".join(line.text.split())
     keys = {(text, 0)} if sum(map(str.isalpha, text)) > 3 else set()
     if re.fullmatch("[ivxl]+", text):
         keys.add(("roman", 0))
-    # 'Chapter 2: Naming 3', '- 3 -', 'Page 3 of 12'
-    for pattern in (r"(\d{1,5})\W*\Z", r"\W*(\d{1,5})\b", r"\D*(\d{1,5})\D+\d+\Z"):
-        if outermost and (match := re.match(pattern, text) if pattern[0] != "(" else re.search(pattern, text)):
+    # 'Chapter 2: Naming 3', '3 Pump guide', 'Page 3 of 12', '第 3 页'
+    for pattern in (r".*?(\d{1,5})\W*", r"\W*(\d{1,5})\b.*", r"\D*(\d{1,5})\D+\d+", r"\D{0,12}(\d{1,5})\D{0,12}"):
+        if numbered and (match := re.fullmatch(pattern, text)):
             keys.add(("#", int(match[1]) - line.page))
     return keys
-
-
-def _rejoin(lines: list[_Line]) -> list[_Line]:
-    """Join words that were broken at the end of a line; a hyphen stays where the document has it elsewhere too."""
-    words = {word for line in lines for word in re.findall(r"[\w-]+", line.text)}
-
-    def join(match: re.Match[str]) -> str:
-        hyphenated, plain = f"{match[1]}-{match[2]}", match[1] + match[2]
-        return hyphenated if plain not in words and (hyphenated in words or not match[2][0].islower()) else plain
-
-    return [replace(line, text=_BROKEN.sub(join, line.text)) for line in lines]
 
 
 def _with_code(lines: list[_Line]) -> list[_Line]:
@@ -202,7 +195,7 @@ def _levels_of_fonts(lines: list[_Line]) -> dict[int, int]:
         # A bold line is a heading only if it stands apart from the paragraph before.
         apart = index == 0 or line.page != lines[index - 1].page or line.follows(lines[index - 1]) > _GAP * usual
         bold = line.bold and not body_bold and line.size >= 0.98 * body and apart and not (after and after.bold)
-        if short and not line.mono and not _ITEM.match(line.text) and (line.size > _HEADING_SIZE * body or bold):
+        if short and not line.mono and not _BULLET.match(line.text) and (line.size > _HEADING_SIZE * body or bold):
             found[index] = round(line.size, 1) if line.size > _HEADING_SIZE * body else 0.0
     if sum(len(lines[index].text) for index in found) > sum(len(line.text) for line in lines) / 3:
         return {}
@@ -239,6 +232,7 @@ def _assemble(lines: list[_Line], title: str, notes: tuple[str, ...]) -> Parsed:
     pages, headings = list[tuple[int, int]](), list[Heading]()
     before: _Line | None = None
     margin = 0.0  # of the block of code
+    words = {word for line in lines for word in re.findall(r"\w[\w-]*", line.text)}
 
     def put(text: str) -> None:
         nonlocal length
@@ -247,16 +241,11 @@ def _assemble(lines: list[_Line], title: str, notes: tuple[str, ...]) -> Parsed:
 
     for line in lines:
         gap = _gap(before, line, usual) if before else ""
-        # A word that is broken at the end of a page.
-        if (
-            gap == " "
-            and before
-            and before.page != line.page
-            and re.search(r"[a-z]-\Z", parts[-1])
-            and line.text[0].islower()
-        ):
-            length -= 1
-            parts[-1], gap = parts[-1][:-1], ""
+        if before and before.broken:
+            put("-" if gap != " " or _keeps_hyphen(before.text, line.text, words) else "")
+            gap = "" if gap == " " else gap
+        elif before and gap == " " and re.search(r"\w-\Z", before.text):
+            gap = ""
         if before and before.mono and (not line.mono or gap == "\n\n"):
             put("\n```")
         put(gap)
@@ -278,9 +267,15 @@ def _assemble(lines: list[_Line], title: str, notes: tuple[str, ...]) -> Parsed:
     return Parsed("".join(parts), title, tuple(headings), tuple(pages), notes)
 
 
+def _keeps_hyphen(before: str, after: str, words: set[str]) -> bool:
+    """Return whether a broken word has a hyphen: if it has one elsewhere, or what follows isn't the rest of a word."""
+    first, second = re.findall(r"[\w-]*\Z", before)[0], re.findall(r"\A\w*", after)[0]
+    return first + second not in words and (f"{first}-{second}" in words or not second[:1].islower())
+
+
 def _gap(before: _Line, line: _Line, usual: float) -> str:
     """Return what stands between two lines: nothing, a space, the end of a line of code, or of a paragraph."""
-    gap, turned = line.follows(before), before.page != line.page or line.top > before.bottom
+    gap, turned = line.follows(before), before.page != line.page or line.bottom > before.bottom + line.size / 2
     same = abs(before.size - line.size) < 0.15 * line.size
     if before.level or line.level:
         together = before.level == line.level and same and not turned and gap < 1.25 * max(usual, 1.2)
@@ -303,4 +298,4 @@ def _gap(before: _Line, line: _Line, usual: float) -> str:
 
 
 def _space(before: str, after: str) -> str:
-    return "" if _CJK.match(before[-1]) and _CJK.match(after[0]) else " "
+    return "" if _CJK.match(before[-1]) or _CJK.match(after[0]) else " "
