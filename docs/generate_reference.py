@@ -281,6 +281,7 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
             Reason("nothing_new", "", "Strategy `evolve`: says no more than the task that it was made of."),
             Reason("fragment", "", "Strategy `magpie`: begins or ends in the middle of something."),
             Reason("assistant_voice", "", "Strategy `magpie`: an answer instead of a task: 'Sure, here is ...'."),
+            Reason("transcript", "", "Strategy `magpie`: has names of speakers before a colon: 'Q:', 'Assistant:'."),
             Reason("ran_on", "", "Strategy `magpie`: the text goes on into another turn."),
             Reason("contaminated", "filters.decontaminate", "The task overlaps with a question of an evaluation set."),
         ],

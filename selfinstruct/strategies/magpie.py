@@ -8,6 +8,7 @@ without it, Qwen 2.5 writes fragments.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from .material import View
 
 DEFAULTS = {"propose": Sampling(temperature=1.0, top_p=0.99, max_tokens=256), "answer": Sampling(0.0, max_tokens=1024)}
+# 'Q: ...\nA: ...', 'Qwen: ...': a conversation as it is written down
+_SPEAKER = re.compile(r"^(?:Q|A|User|Human|Assistant|AI|Qwen|问|答|用户|助手)[ \t]*[:：]", re.MULTILINE)
 _USER = "the-user-says"  # takes the place of what a user says
 
 
@@ -99,6 +102,8 @@ class Magpie:
         opening = text[:80]
         if markers := find_markers(text):
             return f"ran_on: {markers[0][0]}"
+        if speaker := _SPEAKER.search(text):
+            return f"transcript: {speaker[0]}"
         if text.casefold().startswith(self._assistant):
             return f"assistant_voice: {opening}"
         # ', and then it', 'of the code below': the end of something, or 'Translate this:' without what follows.

@@ -114,6 +114,8 @@ def test_a_template_without_the_users_words(tmp_path: Path) -> None:
         ("I'm sorry, but I need more information.", "assistant_voice"),
         ("Hello! How can I assist you today?", "assistant_voice"),
         ("As an AI language model, I have no opinion.", "assistant_voice"),
+        ("Q: What is the capital of Japan?\nA: Tokyo", "transcript"),
+        ("Can you tell me about tides?\n\nAssistant: Gladly.", "transcript"),
         ("Plan a trip.<|im_end|>\n<|im_start|>assistant\nGladly.", "ran_on"),
     ],
 )
