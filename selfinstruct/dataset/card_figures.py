@@ -15,7 +15,7 @@ from ..core.tokens import tokenize
 from ..journal.provenance import Share, Spent
 from ..journal.snapshot import Snapshot
 from ..journal.status import Status
-from .linguistics import WordList, languages, verb_nouns
+from .linguistics import WordList, languages, suited, verb_nouns
 
 # Characters in the longest bar of a histogram.
 _BAR = 24
@@ -80,9 +80,11 @@ def scripts(records: Sequence[Record]) -> str:
     return _count_bars(Counter(map(_script, records)), len(records))
 
 
-def verbs(records: Sequence[Record]) -> str:
+def verbs(records: Sequence[Record], language: str) -> str:
     """Tabulate the root verbs of the instructions and their most frequent objects, found by the word list."""
-    found = verb_nouns([record.instruction for record in records], WordList())
+    found = verb_nouns([record.instruction for record in records], suited(WordList(), language))
+    if records and not found.parsed:
+        return "Verbs and objects are found in English and Chinese instructions only."
     rows = [
         (_sanitize(each.verb), f"{each.count:,}", ", ".join(_sanitize(noun) for noun, _ in each.nouns))
         for each in found.verbs

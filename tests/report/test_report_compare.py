@@ -48,6 +48,28 @@ def test_equal_texts_are_each_other_s_nearest_and_few_texts_have_no_pairs() -> N
     assert diversity_of([], WordList()).distinct_ngrams == (0, 0, 0, 0)
 
 
+def test_verbs_are_looked_for_in_english_and_chinese_runs_only(
+    make_config: Callable[..., RunConfig], tmp_path: Path
+) -> None:
+    """The finders would take words of other languages for English ones."""
+    said = "Verbs and objects are found in English and Chinese instructions only."
+    english, german = (
+        si.run(make_config(run_dir=str(tmp_path / language), target=8, language=language)) for language in ("en", "de")
+    )
+    found = compare(english, german, parser="word-list")
+    by_key = {measure.key: measure.words for measure in found.measures}
+    for key in ("distinct_pairs", "sample_distinct_pairs"):
+        assert by_key[key][0] != by_key[key][1] == "–"
+    pairs = found.b.figures.pairs
+    assert (pairs.records, pairs.parsed, pairs.with_verb) == (8, 0, 0)
+    page = write_comparison(found, tmp_path / "c.html").read_text(encoding="utf-8")
+    assert "no parser, because this works in English and Chinese only" in page
+    for run in (english, german):
+        card = (run.path / "dataset" / "README.md").read_text(encoding="utf-8")
+        page = si.write_report(run, tmp_path / "r.html", parser="word-list").read_text(encoding="utf-8")
+        assert (said in card) == (said in page) == (run is german)
+
+
 def test_both_runs_are_measured_over_equally_many_instructions(runs: tuple[Path, Path]) -> None:
     found = compare(*runs, parser="word-list")
     assert found.sampled == found.a.diversity.texts == found.b.diversity.texts == 12

@@ -29,6 +29,12 @@ CASES = [
     ("把下面的句子改写成被动句。", "改写", None),
     ("列出三个理由，说明为什么要早起。", "列出", "理由"),
     ("你好吗？", None, None),
+    ("Write a résumé for a baker.", "write", "résumé"),
+    ("Überprüfe den Vertrag auf Fehler.", None, None),
+    ("Opiši plan za izlet.", None, None),
+    ("Напиши стихотворение и compare.", None, None),
+    ("この文章を分析してください。", None, None),
+    ("시를 하나 써 주세요.", None, None),
 ]
 
 

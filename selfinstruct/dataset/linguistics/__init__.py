@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .languages import LANGUAGES_OF, alike, languages, most_frequent
-from .verb_noun import Finder, Verb, VerbNouns, finder_for, verb_nouns
+from .verb_noun import Finder, Verb, VerbNouns, finder_for, suited, verb_nouns
 from .word_list import WordList
 
 __all__ = ["LANGUAGES_OF", "Finder", "Verb", "VerbNouns", "WordList", "alike", "finder_for", "languages",
-           "most_frequent", "verb_nouns"]  # fmt: skip
+           "most_frequent", "suited", "verb_nouns"]  # fmt: skip

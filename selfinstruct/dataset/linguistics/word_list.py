@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import regex
 
@@ -18,8 +18,9 @@ from .verb_noun import VerbNoun
 
 _CHARS = 400
 # A word such as "don't" or 'role-play', a number such as '3.14', punctuation, or a line break.
-_TOKEN = re.compile(r"[a-z]+(?:['’-][a-z]+)*|\d[\w.,-]*\w|\d|[^\w\s]|\n")
-_HAN = regex.compile(r"\p{Script=Han}")
+_TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\d[\w.,-]*\w|\d|[^\w\s]|\n")
+_HAN, _LATIN = regex.compile(r"\p{Script=Han}"), regex.compile(r"\p{Script=Latin}")
+_KANA = regex.compile(r"[\p{Script=Hiragana}\p{Script=Katakana}]")
 _LONGEST_PHRASE = 8
 """Maximum number of words from a verb to the end of its object; in Chinese, three times as many characters."""
 
@@ -33,12 +34,16 @@ class WordList:
     def find(self, texts: Sequence[str]) -> Iterator[VerbNoun]:
         """Yield one result per text, in order."""
         for text in texts:
-            yield _find_chinese(text[:_CHARS]) if is_chinese(text) else _find_english(text[:_CHARS])
+            find = {"zh": _find_chinese, "en": _find_english}.get(written_in(text))
+            yield find(text[:_CHARS]) if find else VerbNoun()
 
 
-def is_chinese(text: str) -> bool:
-    """Return whether the beginning of a text contains a Chinese character."""
-    return _HAN.search(text[:_CHARS]) is not None
+def written_in(text: str) -> Literal["en", "zh", "other"]:
+    """Return the language whose finder reads a text, by its script: English for Latin letters, Chinese without kana."""
+    text = text[:_CHARS]
+    if _HAN.search(text) and not _KANA.search(text):
+        return "zh"
+    return "en" if _LATIN.search(text) and not _KANA.search(text) else "other"
 
 
 def _find_english(text: str) -> VerbNoun:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ...dataset.linguistics import Finder, finder_for
+from ...dataset.linguistics import Finder, finder_for, suited
 from ...journal.folder import Run
 from ...journal.snapshot import read
 from .charts import dollars
@@ -72,18 +72,21 @@ def compare(
         UsageError: One of them isn't a run's folder.
     """
     finder = finder_for(parser)
-    a, texts_a = _measure_run(run_a, finder)
-    b, texts_b = _measure_run(run_b, finder)
+    a, texts_a, finder_a = _measure_run(run_a, finder)
+    b, texts_b, finder_b = _measure_run(run_b, finder)
     # Self-ROUGE, n-grams and pairs depend on the number of texts, so measure them over samples of the same size.
     sampled = min(SAMPLE, len(texts_a), len(texts_b))
-    diversity_a, diversity_b = (diversity_of(draw(texts, sampled), finder) for texts in (texts_a, texts_b))
+    diversity_a, diversity_b = (
+        diversity_of(draw(texts, sampled), found) for texts, found in ((texts_a, finder_a), (texts_b, finder_b))
+    )
     return Comparison(ComparedRun(a, diversity_a), ComparedRun(b, diversity_b), sampled)
 
 
-def _measure_run(run: Run | str | Path, finder: Finder) -> tuple[Figures, list[str]]:
-    """Return a run's figures and its instructions."""
+def _measure_run(run: Run | str | Path, finder: Finder) -> tuple[Figures, list[str], Finder]:
+    """Return a run's figures, its instructions, and the finder for their language."""
     with read(run) as snapshot:
-        return measure(snapshot, finder), [record.instruction for record in snapshot.records]
+        texts = [record.instruction for record in snapshot.records]
+        return measure(snapshot, finder), texts, suited(finder, snapshot.run.config.language)
 
 
 def _tokens_per_record(run: ComparedRun) -> float | None:
@@ -108,6 +111,11 @@ def _median(part: int) -> Callable[[ComparedRun], float | None]:
 
 def _refusals(stage: str) -> Callable[[ComparedRun], float | None]:
     return lambda run: sum(reason.count for reason in run.figures.reasons if reason.stage == stage)
+
+
+def _distinct_pairs(run: ComparedRun) -> float | None:
+    pairs = run.figures.pairs
+    return pairs.distinct if pairs.parsed or not pairs.records else None
 
 
 def _distinct_ngrams(n: int) -> Callable[[ComparedRun], float | None]:
@@ -142,7 +150,7 @@ _LINES: tuple[tuple[str, tuple[_Line, ...]], ...] = (
         "diversity, of the whole run",
         (
             ("mean_novelty", "mean novelty at admission", "score", lambda s: s.figures.scores.mean_novelty),
-            ("distinct_pairs", "distinct verb-noun pairs", "count", lambda s: s.figures.pairs.distinct),
+            ("distinct_pairs", "distinct verb-noun pairs", "count", _distinct_pairs),
         ),
     ),
     (

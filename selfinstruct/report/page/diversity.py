@@ -26,7 +26,7 @@ class Diversity:
         nearest: Mean ROUGE-L F to the most similar other text.
         distinct_ngrams: Number of distinct n-grams divided by their total number, for n = 1 to 4.
         ngram_diversity: Sum of `distinct_ngrams`, 0 to 4.
-        distinct_pairs: Number of distinct verb-noun pairs.
+        distinct_pairs: Number of distinct verb-noun pairs; None in a language that the finder doesn't know.
     """
 
     texts: int
@@ -34,7 +34,7 @@ class Diversity:
     nearest: float | None
     distinct_ngrams: tuple[float, ...]
     ngram_diversity: float
-    distinct_pairs: int
+    distinct_pairs: int | None
 
 
 def draw(texts: Sequence[str], most: int) -> list[str]:
@@ -47,7 +47,9 @@ def diversity_of(texts: Sequence[str], finder: Finder) -> Diversity:
     self_rouge, nearest = _self_rouge(texts)
     shares = _distinct_ngrams(texts)
     pairs = {pair for pair in finder.find(texts) if pair.noun is not None}
-    return Diversity(len(texts), self_rouge, nearest, shares, math.fsum(shares), len(pairs))
+    return Diversity(
+        len(texts), self_rouge, nearest, shares, math.fsum(shares), None if finder.most == 0 else len(pairs)
+    )
 
 
 def _self_rouge(texts: Sequence[str]) -> tuple[float | None, float | None]:

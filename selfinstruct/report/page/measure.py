@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
-from ...dataset.linguistics import Finder, languages, verb_nouns
+from ...dataset.linguistics import Finder, languages, suited, verb_nouns
 from ...journal.snapshot import Snapshot
 from .figures import Count, Figures, Reason, SeedYield, SimilarityScores
 from .histogram import lengths
@@ -33,7 +33,7 @@ def measure(snapshot: Snapshot, finder: Finder) -> Figures:
         reasons=_reasons(snapshot),
         scores=_scores(snapshot),
         lengths=lengths(records),
-        pairs=verb_nouns([record.instruction for record in records], finder),
+        pairs=verb_nouns([record.instruction for record in records], suited(finder, snapshot.run.config.language)),
         classification=(labels[True], labels[False], labels[None]),
         turns=statistics.fmean(turns) if turns else None,
         endings=tuple(Count(*counted) for counted in endings.most_common()),
