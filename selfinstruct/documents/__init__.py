@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from .chunk import Chunks, SkippedPart, chunk_documents
 from .document import Document, Heading, ParseLimits, Read, SkippedFile
-from .passage_changes import PassageChange, compare_passages
 from .read import load_passages, read_documents
 
 __all__ = [
@@ -12,12 +11,10 @@ __all__ = [
     "Document",
     "Heading",
     "ParseLimits",
-    "PassageChange",
     "Read",
     "SkippedFile",
     "SkippedPart",
     "chunk_documents",
-    "compare_passages",
     "load_passages",
     "read_documents",
 ]

@@ -68,8 +68,8 @@ def read_documents(
     return Read(tuple(documents), tuple(skipped))
 
 
-def load_passages(config: RunConfig) -> list[Passage]:
-    """Return the passages of a run's documents; log what files were not read.
+def load_passages(config: RunConfig, known: Iterable[Passage] = ()) -> list[Passage]:
+    """Return the passages of a run's documents; log what files were not read. known: those that the run has.
 
     Raises:
         UsageError: As `read_documents`, or there is no passage.
@@ -80,7 +80,7 @@ def load_passages(config: RunConfig) -> list[Passage]:
     if unread:
         more = f" and {len(unread) - 1:,} more" if len(unread) > 1 else ""
         _log.warning("selfinstruct: warning: documents: not read: %s (%s)%s", unread[0].name, unread[0].reason, more)
-    passages = list(chunk_documents(read.documents, max_words=config.passage_words).passages)
+    passages = list(chunk_documents(read.documents, max_words=config.passage_words, known=known).passages)
     if not passages:
         where = " ".join(map(quoted, sources))
         raise UsageError(f"documents: no passage was found in {where}; `selfinstruct documents {where}` says why")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from ..ask.prices import Price, prices_of
@@ -24,7 +25,8 @@ from ..documents import load_passages
 from ..filters import AnswerCheck, Checks, Filter, build_checks, rules_of, warnings_about
 from ..filters.evaluation_sets import EvaluationSets, load_sets
 from ..filters.judge import comparison_digest, rubric_digest
-from ..journal.changes import Inputs
+from ..journal.changes import Inputs, known_inputs
+from ..journal.folder import has_journal, reading
 from ..seeds.load import load_seeds, unread_notes
 from ..strategies.factory import build_strategy, factory_of, name_of, options_for
 from ..strategies.material import View, build_source, demonstration
@@ -156,7 +158,7 @@ def assemble(
     build_checks(config)  # before a large evaluation set is read
 
     seeds = load_seeds(config.seed_sources) if config.seed_sources else []
-    passages = load_passages(config) if config.document_sources else []
+    passages = load_passages(config, _known_passages(Path(config.run_dir))) if config.document_sources else []
     rules = rules_of(config)
     sets = load_sets(rules.decontaminate, rules.eval_columns)
     checks = build_checks(config, sets)
@@ -165,6 +167,14 @@ def assemble(
         instructions: list[Any] = [each for each in filters if hasattr(each, "check")]
         checks = replace(checks, instructions=instructions, answers=[*checks.answers, *further])
     return Assembly(config, seeds, passages, sets, askings, own, prices, build, built, checks)
+
+
+def _known_passages(run: Path) -> Sequence[Passage]:
+    """Return the passages that a run asks about so far: of two that are similar, these stay."""
+    if not has_journal(run):
+        return ()
+    with reading(run) as journal:
+        return known_inputs(journal).passages
 
 
 def own_teachers(given: Any, config: RunConfig) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Chunking: exact offsets, boundaries, headings, what is skipped and why, near-duplicates, and comparing passages."""
+"""Chunking: exact offsets, boundaries, headings, what is skipped and whyand near-duplicates."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from made_files import GUIDE
-from selfinstruct.core.documents import Passage
 from selfinstruct.core.errors import UsageError
 from selfinstruct.core.sentences import split_sentences
 from selfinstruct.core.tokens import tokenize
-from selfinstruct.documents import Chunks, Document, chunk_documents, compare_passages
+from selfinstruct.documents import Chunks, Document, chunk_documents
 from selfinstruct.documents.headings import find_headings
 
 
@@ -186,29 +185,6 @@ def test_pages_of_a_passage() -> None:
 def test_bad_options_are_refused(max_words: int, max_similarity: float) -> None:
     with pytest.raises(UsageError, match="max_"):
         chunk_documents([document_of(GUIDE)], max_words=max_words, max_similarity=max_similarity)
-
-
-def test_passages_are_recognized_by_their_text() -> None:
-    def passage(document: str, start: int, text: str) -> Passage:
-        return Passage(f"{document}:{start}-{start + len(text)}", document, start, start + len(text), text)
-
-    known = [
-        passage("a.md", 0, "one"),
-        passage("a.md", 5, "two"),
-        passage("b.md", 0, "three"),
-        passage("d.md", 0, "four"),
-    ]
-    now = [
-        passage("a.md", 9, "one"),
-        passage("a.md", 20, "new"),
-        passage("sub/b.md", 0, "three"),
-        passage("c.md", 0, "five"),
-    ]
-    change = compare_passages(known, now)
-    assert [each.id for each in change.kept] == ["a.md:9-12", "sub/b.md:0-5"]
-    assert [each.text for each in change.added] == ["new", "five"]
-    assert [each.text for each in change.removed] == ["two", "four"]
-    assert (change.edited, change.moved) == (("a.md",), {"b.md": "sub/b.md"})
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def config_of(folder: Path, **changes: object) -> si.RunConfig:
 def shelf(monkeypatch: pytest.MonkeyPatch) -> list[Passage]:
     """The passages that are found; a test may change them."""
     found = list(FIRST)
-    monkeypatch.setattr("selfinstruct.generate.assembly.load_passages", lambda config: list(found))
+    monkeypatch.setattr("selfinstruct.generate.assembly.load_passages", lambda config, known: list(found))
     return found
 
 
@@ -131,6 +131,19 @@ def test_new_documents_are_the_only_new_work(shelf: list[Passage], tmp_path: Pat
     assert asked == {each.id for each in [*FIRST, *LATER]}
     assert len(run.records()) == 6
     assert len(teacher.prompts) == 4
+
+
+def test_a_run_keeps_its_passages_when_a_similar_document_comes_before(tmp_path: Path) -> None:
+    manuals, text = tmp_path / "manuals", " ".join(f"{word} weighs {len(word)} grams." for word in WORDS)
+    manuals.mkdir()
+    (manuals / "b.md").write_text(text)
+    config = config_of(tmp_path / "run", documents=str(manuals), target=1)
+    before = si.run(config, teacher=Counts(), progress=None).records()
+    (manuals / "a.md").write_text(text.replace("amber", "Amber stone", 1))
+    (manuals / "c.md").write_text("The quick brown fox jumps over the lazy dog beside the river bank.")
+    run = si.run(config.model_copy(update={"target": 9}), teacher=Counts(), progress=None)
+    assert run.records()[:1] == before
+    assert {demo.partition(":")[0] for record in run.records() for demo in record.origin.demos} == {"b.md", "c.md"}
 
 
 def test_an_edited_document_needs_a_fork_which_drops_its_records(shelf: list[Passage], tmp_path: Path) -> None:
