@@ -9,6 +9,8 @@ from .options import AsJson, RunPath
 from .scatter import print_streams
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..journal.status import Status
 
 
@@ -30,7 +32,7 @@ def status(run: RunPath, as_json: AsJson = False, debug: Debug = False) -> None:
             derived = ("acceptance", "cost_per_record_usd", "target_cost_usd")
             print(printable_json(asdict(now) | {name: getattr(now, name) for name in derived}))
         else:
-            table(_rows(now))
+            table(_rows(now) | _facets(run))
 
 
 def _rows(now: Status) -> dict[str, str]:
@@ -53,6 +55,18 @@ def _rows(now: Status) -> dict[str, str]:
     rows |= {f"  waits, {number}": line for number, line in enumerate(now.waiting, 1)}
     rows["last start"] = now.last_start
     return rows | {f"  refused, {reason}": f"{count:,}" for reason, count in now.refused.items()}
+
+
+def _facets(run: Path) -> dict[str, str]:
+    """Return a row with the coverage of the facets, and one for each value that is starved; none without facets."""
+    from ..journal.snapshot import read
+
+    with read(run) as snapshot:
+        if snapshot.run.config.facets is None:
+            return {}
+        asked = [each for each in snapshot.coverage if each.requested]
+    rows = {"facets": f"{sum(each.is_near for each in asked):,} of {len(asked):,} within 20% of their share"}
+    return rows | {f"  {each.facet}, {each.value}": each.why_starved for each in asked if each.starved}
 
 
 def _growth(now: Status) -> dict[str, str]:

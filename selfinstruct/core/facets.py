@@ -212,6 +212,17 @@ class Coverage:
     starved: bool
 
     @property
+    def is_near(self) -> bool:
+        """Whether the share obtained is within 20% of the share requested."""
+        return self.requested is not None and abs(self.obtained - self.requested) <= 0.2 * self.requested
+
+    @property
+    def why_starved(self) -> str:
+        """Why it is starved; empty if it isn't."""
+        last = f"the last {ATTEMPTS} questions or more brought no task, so its share went to the others"
+        return f"starved: {last}" if self.starved else ""
+
+    @property
     def tasks_per_question(self) -> float | None:
         """The yield; None without a question."""
         return self.admitted / self.questions if self.questions else None

@@ -162,6 +162,11 @@ class Record:
     labels: Mapping[str, Label] = field(default_factory=dict, hash=False)
 
 
+def facet_label(facet: str) -> str:
+    """Return the name of the label that says which value of a facet a judge sees in a record."""
+    return f"judged_{facet}"
+
+
 def user_text(instruction: str, given: str) -> str:
     """Return what the user says: the instruction, a blank line, and the input if there is one."""
     return f"{instruction}\n\n{given}" if given else instruction

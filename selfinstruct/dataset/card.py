@@ -150,6 +150,7 @@ def _text(
         f"## Counts by stage\n\n{figures.counts(snapshot)}",
         f"## Distributions\n\n{figures.distributions(records, config.max_similarity)}",
         f"### Languages\n\n{_languages(config, records)}",
+        *([f"### Coverage\n\n{figures.coverage(snapshot)}"] if snapshot.coverage else []),
         f"### Verbs and nouns\n\n{figures.verbs(records, config.language)}",
         f"## Cost\n\n{figures.costs(status, trail.spent(records))}",
         f"## License\n\n{_license(licensing(snapshot, settings.license))}",

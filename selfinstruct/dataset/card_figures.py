@@ -96,6 +96,22 @@ def verbs(records: Sequence[Record], language: str) -> str:
     return f"{text}\n\n{_table(('verb', 'records', 'objects'), rows)}" if rows else text
 
 
+def coverage(snapshot: Snapshot) -> str:
+    """Tabulate the share of each value of each facet, requested and obtained."""
+    rows = [
+        (
+            _sanitize(each.facet.replace(", ", " and ")),
+            _sanitize(each.value.replace(" > ", " - ").replace(", ", " and ")),
+            "" if each.requested is None else f"{each.requested:.1%}",
+            f"{each.obtained:.1%}",
+            f"{each.records:,}",
+            each.why_starved,
+        )
+        for each in snapshot.coverage
+    ]
+    return _table(("facet", "value", "requested", "obtained", "records", ""), rows)
+
+
 def detected_languages(records: Sequence[Record], most: int = 12) -> str:
     """Count records by language; only the `most` frequent ones."""
     found = languages(records)

@@ -35,6 +35,7 @@ from ..teachers import asked_together, askings_of, check_roles, find_kind
 from ..teachers.counting import bound_of
 from ..teachers.egress import check_teachers
 from .dialogue import dialogue_digest
+from .facet_check import facet_check_digest
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class Assembly:
             wording += f", judge {(comparison_digest if judge.compare else rubric_digest)(self.config)}"
         if answers is not None and answers.turns > 1:
             wording += f", dialogue {dialogue_digest(self.config.language)}"
+        if self.config.facets is not None and self.config.facets.verify:
+            wording += f", facets {facet_check_digest()}"
         return self.config.meaning("", wording, self.sets.digest) | self.inputs.meaning
 
     @property

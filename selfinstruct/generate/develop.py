@@ -71,6 +71,13 @@ class Developer:
             keys = [*keys, *(sorted(asked.keys) if responders[-1].asks_at_once else asked.keys)]
             answers |= asked.answers
 
+        # A judge says what a sample of the tasks is about, as the generation that proposed them wants it.
+        check = self._generations.facet_check(admitted.answer)
+        if kept and check.samples(admitted.question, admitted.index):
+            place = f"{admitted.question}:{admitted.index}"
+            judged, asked = await self._ask_once([(partial(check.labels, place, kept[0]), rooms[-1])], evidence)
+            labels, keys = labels | judged, [*keys, *asked.keys]
+
         # Nothing is stored before every answer is there: a task is resolved as a whole, or not at all.
         if keys:
             self._journal.ledger.developed(admitted.question, admitted.index, keys)

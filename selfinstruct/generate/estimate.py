@@ -19,6 +19,7 @@ from ..filters.judge import Judge, PairwiseJudge
 from ..journal.status import Status
 from ..strategies.protocol import preview_prompts, task_tokens
 from .assembly import Assembly
+from .facet_check import FacetCheck
 from .rehearsal import rehearse, sample_tasks
 from .respond import Responder
 
@@ -28,6 +29,8 @@ REHEARSED, REHEARSED_WITH_ANSWERS = 8, 64
 """Seed tasks that are developed with the fake teacher, to count the requests; more if answers are sampled."""
 TOKENS_AN_ANSWER = 150
 """Tokens of an answer that a judge reads."""
+TOKENS_A_CHOICE = 2
+"""Tokens of the number of a choice."""
 TOKENS_A_JUDGEMENT = 60
 """Tokens of a judge's four marks and its reason."""
 
@@ -87,7 +90,13 @@ def estimate(parts: Assembly, past: Status | None = None, *, records: int) -> Es
         rates = [(purpose, *_scaled(used, factor)) for purpose, used in past.by_purpose.items()]
         basis = f"the run's own {made:,} records"
     else:
-        rates = list(_expected(parts, records))
+        sums = dict[str, tuple[int, Usage]]()
+        for purpose, requests, usage in _expected(parts, records):
+            more, with_usage = sums.get(purpose, (0, Usage()))
+            tokens = with_usage.prompt_tokens + usage.prompt_tokens
+            generated = with_usage.completion_tokens + usage.completion_tokens
+            sums[purpose] = more + requests, Usage(tokens, generated)
+        rates = [(purpose, *needed) for purpose, needed in sums.items()]
         basis = f"{ACCEPTED:.0%} of the tasks asked for are admitted (a guess until the run has 20 records)"
     shares = (PurposeEstimate(*rate, _cost(config, rate[0], rate[2])) for rate in rates)
     return Estimate(tuple(shares), source, basis)
@@ -151,6 +160,12 @@ def _expected(parts: Assembly, records: int) -> Iterator[tuple[str, int, Usage]]
         example = Example.of(texts[0], "", Response("x" * 4 * TOKENS_AN_ANSWER))
         sample = Judge(config, by_schema=False).prompt(texts[0], example)
         yield "judge", records, Usage(records * tokens_of(sample), records * TOKENS_A_JUDGEMENT)
+
+    # A judge names the facets of a sample of the records.
+    sampled, check = math.ceil(records * (config.facets.verify if config.facets else 0)), FacetCheck(config)
+    for name, values in check.values.items() if sampled else ():
+        prompt_tokens = tokens_of(check.prompt(name, values, Example.of(instruction, "")))
+        yield "judge", sampled, Usage(sampled * prompt_tokens, sampled * TOKENS_A_CHOICE)
 
 
 def _judge_of(config: RunConfig) -> Judge | PairwiseJudge | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from ..journal.folder import Run, foresee_start, has_journal
 from ..teachers.egress import in_clear
 from .assembly import Assembly, assemble
 from .estimate import Estimate, PurposeEstimate, estimate
+
+_MOST_VALUES = 12
+"""Values of a facet that are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ def check(
     rows = {
         **_inputs(parts, changed),
         "strategy": f"{parts.strategy.name}, prompts {parts.strategy.digest}",
+        **_facets(config),
         **({"teacher": f"{', '.join(parts.own)} (passed in)"} if parts.own else _teachers(config)),
         **describe_filters(config, parts.sets, parts.checks),
         "run": f"{folder}" + (f" (has {past.records:,} records)" if past else " (new)"),
@@ -113,6 +118,20 @@ def _inputs(parts: Assembly, changed: str) -> dict[str, str]:
         rows["documents"] = f"{counted(documents, 'document')}, {counted(len(parts.passages), 'passage')}"
     last = next(reversed(rows))
     return rows | {last: rows[last] + changed}
+
+
+def _facets(config: RunConfig) -> dict[str, str]:
+    """One row for all facets, and one for each with its values."""
+    if config.facets is None:
+        return {}
+    dimensions, excluded = config.facets.dimensions, len(config.facets.exclude)
+    cells = math.prod(len(each.cells) for each in dimensions)
+    rows = {"facets": counted(cells, "combination") + (f", {counted(excluded, 'exclusion')}" if excluded else "")}
+    for name, shares in ((name, each.shares(name)) for each in dimensions for name in each.names):
+        shown = [f"{value} {share:.1%}" for value, share in list(shares.items())[:_MOST_VALUES]]
+        more = f" and {len(shares) - _MOST_VALUES:,} more" if len(shares) > _MOST_VALUES else ""
+        rows[f"  {name}"] = ", ".join(shown) + more
+    return rows
 
 
 def _teachers(config: RunConfig) -> dict[str, str]:

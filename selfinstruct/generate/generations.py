@@ -25,6 +25,7 @@ from ..strategies.material import Source, build_source
 from ..strategies.protocol import Strategy
 from ..teachers import asked_together, asking_of
 from ..teachers.probe import probe_prompt, speaks_schema
+from .facet_check import FacetCheck
 from .reasoning_evidence import Evidence, shows_reasoning, usual_room, with_room
 from .respond import Responder
 
@@ -46,6 +47,7 @@ class Generations:
     ) -> None:
         self._configs, self._build, self._askings = configs, build, askings
         self._own = {name: askings[name] for name in own}
+        self._facet_checks = [FacetCheck(config) for config in configs]
         self._strategies: list[Strategy] = []
         self._probed: list[Evidence] = []
         self.judges: list[Judge | PairwiseJudge] = []
@@ -62,6 +64,10 @@ class Generations:
     def of(self, answer: Answer) -> Strategy:
         """Return the strategy that asked for `answer`, which also parses it."""
         return self._strategies[answer.generation - 1]
+
+    def facet_check(self, answer: Answer) -> FacetCheck:
+        """Return what asks about the facets of tasks in `answer`."""
+        return self._facet_checks[answer.generation - 1]
 
     def since(self, answer: Answer) -> Sequence[Strategy]:
         """Return the strategy that asked for `answer` and all later ones; the last is the current one."""

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..core.facets import Coverage, Drawn, coverage
 from ..core.records import Record
 from ..core.tasks import SeedTask
 from .answer_values import read_back
@@ -228,6 +229,20 @@ class Snapshot:
         """Yield each successfully answered question and the ids of its demonstrations."""
         rows = self._rows("SELECT question, demos FROM answers WHERE question IS NOT NULL AND failed = 0")
         return ((question, read_back(demos).demos) for question, demos in rows)
+
+    def questions(self) -> list[Drawn]:
+        """Return what each consumed question asked for, and how many tasks it brought, in order."""
+        rows = self._rows("SELECT question, demos FROM answers WHERE question IS NOT NULL AND failed = 0 ORDER BY 1")
+        yields = self.yields()
+        return [Drawn(read_back(demos).facets, yields[number][1]) for number, demos in rows if number in yields]
+
+    @cached_property
+    def coverage(self) -> list[Coverage]:
+        """How far each value of each facet is covered; empty for a run without facets."""
+        facets, found = self.run.config.facets, [record.facets for record in self.records]
+        if facets is None and not any(found):
+            return []
+        return coverage(facets.dimensions if facets else [], self.questions(), found)
 
     def questions_showing(self, id: str) -> list[int]:
         """Return the questions that showed a seed, a task, or a passage, in order."""

@@ -63,7 +63,8 @@ def check_roles(config: RunConfig, purposes: Sequence[str] | None) -> None:
     for purpose in needed:
         if all(each.roles is not None and purpose not in each.roles for each in teachers):
             defects.append(f"none has the role {purpose!r}; add it to the roles of one")
-    needed += [] if config.judge is None else ["judge"]
+    verifies = config.facets is not None and config.facets.verify > 0
+    needed += ["judge"] if config.judge is not None or verifies else []
     for role in _NEEDED_BY:
         if role in roles and role not in needed and purposes is not None:
             section = _NEEDED_BY[role].partition(":")[0]

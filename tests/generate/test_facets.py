@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 
 import selfinstruct as si
-from conftest import FIGURES, ROOT
+from conftest import FIGURES, ROOT, cli
 from selfinstruct.core.errors import ConfigChanged
 from selfinstruct.core.facets import CellDraw, Drawn, coverage, dimensions_of
 from selfinstruct.core.prompts import Completion, Prompt, Usage
 from selfinstruct.core.records import Record
 from selfinstruct.dataset.linguistics import finder_for, verb_nouns
+from selfinstruct.report.page import figures_of
 
 TOPICS = ["rivers", "bridges", "birds", "clocks", "bread"]
 KINDS = {"question": 2, "summary": 1, "plan": 1}
@@ -160,6 +161,19 @@ def test_a_starved_cell_is_given_up_and_its_share_goes_to_the_others(tmp_path: P
     found = shares(records, "topic")
     assert all(share == pytest.approx(0.2, rel=0.2) for share in found.values())
 
+    # It is reported, and why: in the report, on the card, by `status`.
+    page = si.write_report(done).read_text()
+    rows = figures_of(done).coverage
+    [starved] = [row for row in rows if row.starved]
+    assert (starved.facet, starved.value, starved.records) == ("topic, kind", "birds, plan", 0)
+    assert starved.requested == pytest.approx(0.05)
+    assert "starved: the last 10 questions or more brought no task" in page
+    assert "topic, kind: 12 of 15 within 20% of their share" in page
+    card = (done.dataset_path / "README.md").read_text()
+    assert "| topic and kind | birds and plan | 5.0% | 0.0% | 0 | starved" in card
+    status = cli("status", done.path).stdout
+    assert re.search(r"facets +20 of 23 within 20% of their share\n +topic, kind, birds, plan +starved", status)
+
 
 def test_excluded_cells_never_occur_and_the_others_keep_their_weights() -> None:
     values = {"level": {"easy": 1, "hard": 1}, "persona": ["child", "nurse", "cook"], "topic": TOPICS}
@@ -185,6 +199,68 @@ def test_fifty_thousand_questions_cost_no_more_each() -> None:
     asked += [Drawn({"topic": TOPICS[n % 5]}, 1) for n in range(46_000)]
     draw.follow(asked)
     assert seconds(2000) < 3 * first
+
+
+def test_a_facet_that_a_source_draws_itself_is_in_the_map(tmp_path: Path) -> None:
+    config = config_of(tmp_path / "run", strategy="evolve", target=10, lookahead=4, facets=None)
+    done = si.run(config, progress=None, export=False)
+    rows = figures_of(done).coverage
+    assert {row.facet for row in rows} == {"operator"}
+    assert sum(row.records for row in rows) == len(done.records()) > 0
+    assert all(row.requested is None and row.questions for row in rows)
+
+
+# --- verification -------------------------------------------------------------------------------
+
+
+class Judging(Follower):
+    """Says which topic and kind it sees in a task; takes plans for summaries."""
+
+    async def complete(self, prompt: Prompt) -> Completion:
+        if prompt.purpose != "judge":
+            return await super().complete(prompt)
+        self.prompts.append(prompt)
+        task, _, choices = prompt.text.partition("Its ")
+        task = task.replace("plan)", "summary)")
+        fits = [
+            n
+            for n, value in re.findall(r"^(\d+)\. (.*)$", choices, re.MULTILINE)
+            if f" {value}" in task.partition("(")[2].replace(")", " ")
+        ]
+        return Completion(fits[0] if fits else "none of them")
+
+
+def test_a_judge_says_what_a_sample_of_the_records_is_about(tmp_path: Path) -> None:
+    config = config_of(tmp_path / "run", target=80, lookahead=8, facets=FACETS | {"verify": 0.25})
+    expected = si.check(config)
+    assert expected.rows["facets"] == "15 combinations"
+    assert expected.rows["  kind"] == "question 50.0%, summary 25.0%, plan 25.0%"
+    foreseen = {share.purpose: share.requests for share in expected.estimate.shares}
+    assert foreseen["judge"] == 40  # two facets of 20 records
+    teacher = Judging()
+    done = si.run(config, teacher=teacher, progress=None)
+    records = done.records()
+    sampled = [record for record in records if "judged_topic" in record.labels]
+    assert 10 <= len(sampled) <= 30
+    assert all(record.labels["judged_topic"] == record.facets["topic"] for record in sampled)
+    asked = [prompt.text for prompt in teacher.prompts if prompt.purpose == "judge"]
+    assert not any("is to be as follows" in text for text in asked)
+    assert len({text.partition("Its topic:")[2] for text in asked if "Its topic" in text}) > 3  # in another order each
+
+    # The confusions are on the report.
+    judged = {(row.facet, row.value): row for row in figures_of(done).judged}
+    plans = judged["kind", "plan"]
+    assert (plans.agree, [other.name for other in plans.others]) == (0, ["summary"])
+    assert judged["kind", "question"].agree == judged["kind", "question"].sampled
+    assert "topic: a judge sees what was asked for in 100.0%" in si.write_report(done).read_text()
+    assert "judged_topic" in done.dataset_path.joinpath("README.md").read_text()
+
+    # A replay asks nothing, and a new generation that verifies nothing leaves the labels as they are.
+    again = Judging()
+    more = config.model_copy(update={"target": 90, "facets": config_of(tmp_path).facets})
+    grown = si.run(more, teacher=again, progress=None, new_generation=True)
+    assert grown.records()[:80] == records
+    assert not any(prompt.purpose == "judge" for prompt in again.prompts)
 
 
 # --- runs ---------------------------------------------------------------------------------------

@@ -160,6 +160,51 @@ def seeds(figures: Figures) -> BarTable:
     return BarTable(title, columns, bars, note)
 
 
+def coverage_tables(figures: Figures) -> list[BarTable]:
+    """Tabulate how far each value of each facet is covered, then what a judge sees in a sample of the records."""
+    tables = []
+    for facet in dict.fromkeys(each.facet for each in figures.coverage):
+        rows = [each for each in figures.coverage if each.facet == facet]
+        longest = max(max(each.obtained, each.requested or 0) for each in rows) or 1
+        bars = tuple(
+            Bar(
+                each.value,
+                (
+                    "–" if each.requested is None else f"{each.requested:.1%}",
+                    f"{each.obtained:.1%}",
+                    f"{each.records:,}",
+                    f"{each.questions:,}",
+                    "–" if each.tasks_per_question is None else f"{each.tasks_per_question:.2f}",
+                ),
+                each.obtained / longest,
+                each.why_starved,
+            )
+            for each in rows
+        )
+        asked = [each for each in rows if each.requested]
+        near = sum(each.is_near for each in asked)
+        title = (
+            f"{facet}: {near:,} of {len(asked):,} within 20% of their share" if asked else f"{facet}: not configured"
+        )
+        tables.append(BarTable(title, ("value", "requested", "obtained", "records", "questions", "yield"), bars))
+    for facet in dict.fromkeys(each.facet for each in figures.judged):
+        seen = [each for each in figures.judged if each.facet == facet]
+        sampled, agree = sum(each.sampled for each in seen), sum(each.agree for each in seen)
+        bars = tuple(
+            Bar(
+                each.value,
+                (f"{each.sampled:,}", _share(each.agree, each.sampled)),
+                each.agree / each.sampled,
+                ", ".join(f"{other.name}: {other.count:,}" for other in each.others),
+            )
+            for each in seen
+        )
+        note = "Asked without saying what was requested. Below a value: what the judge saw instead, and how often."
+        title = f"{facet}: a judge sees what was asked for in {_share(agree, sampled)} of {sampled:,} records"
+        tables.append(BarTable(title, ("asked for", "sampled", "agrees"), bars, note))
+    return tables
+
+
 def _count_bars(counts: Sequence[tuple[str, int]], total: int) -> tuple[Bar, ...]:
     return tuple(Bar(name, (f"{n:,}", _share(n, total)), n / total if total else 0.0) for name, n in counts)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...core.facets import Coverage
 from ...dataset.linguistics import VerbNouns
 from ...journal.status import Status
 
@@ -102,6 +103,20 @@ class SeedYield:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """A row of the table of confusions: the sampled records that were to have one value of a facet.
+
+    agree: those in which the judge sees this value. others: the other values that the judge sees.
+    """
+
+    facet: str
+    value: str
+    sampled: int
+    agree: int
+    others: tuple[Count, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """All figures of a run.
 
@@ -114,6 +129,8 @@ class Figures:
         turns: Mean number of the user's turns in a dialogue; None without dialogues.
         endings: How many dialogues are complete, and how many ended early, by the reason.
         seeds: Seeds that were shown often enough, highest yield first.
+        coverage: How far each value of each facet is covered.
+        judged: What a judge sees in a sample of the records, for each value that was asked for.
         inherited: Number of answers reused from another run at no cost.
     """
 
@@ -131,4 +148,6 @@ class Figures:
     endings: tuple[Count, ...]
     languages: tuple[Count, ...]
     seeds: tuple[SeedYield, ...]
+    coverage: tuple[Coverage, ...]
+    judged: tuple[Judged, ...]
     inherited: int

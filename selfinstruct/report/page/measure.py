@@ -6,11 +6,12 @@ import re
 import statistics
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from ...core.records import Record, facet_label
 from ...dataset.linguistics import Finder, languages, suited, verb_nouns
 from ...journal.snapshot import Snapshot
-from .figures import Count, Figures, Reason, SeedYield, SimilarityScores
+from .figures import Count, Figures, Judged, Reason, SeedYield, SimilarityScores
 from .histogram import lengths
 from .timeline import moments, stretches
 
@@ -39,8 +40,24 @@ def measure(snapshot: Snapshot, finder: Finder) -> Figures:
         endings=tuple(Count(*counted) for counted in endings.most_common()),
         languages=tuple(Count(*counted) for counted in languages(records)),
         seeds=_seed_yields(snapshot, by_question),
+        coverage=tuple(snapshot.coverage),
+        judged=_judged(records),
         inherited=snapshot.status.taken_over,
     )
+
+
+def _judged(records: Sequence[Record]) -> tuple[Judged, ...]:
+    """Return what a judge sees, in the order in which the values first occur."""
+    seen: dict[tuple[str, str], Counter[str]] = {}
+    for record in records:
+        for name, value in record.facets.items():
+            if (label := record.labels.get(facet_label(name))) is not None:
+                seen.setdefault((name, value), Counter())[str(label)] += 1
+    rows = []
+    for (name, value), counts in sorted(seen.items(), key=lambda item: item[0][0]):
+        others = tuple(Count(other, count) for other, count in counts.most_common() if other != value)
+        rows.append(Judged(name, value, counts.total(), counts[value], others))
+    return tuple(rows)
 
 
 def _reasons(snapshot: Snapshot) -> tuple[Reason, ...]:

@@ -21,7 +21,7 @@ from markupsafe import Markup
 from ...core import version as _version
 from ...core.errors import cannot_write
 from ...core.visible import visible
-from .bars import key_figures, tables_of
+from .bars import coverage_tables, key_figures, tables_of
 from .charts import charts_of
 from .figures import Figures
 from .record_rows import Selection, blocks
@@ -55,6 +55,7 @@ def report_page(figures: Figures, selection: Selection | None) -> str:
         keys=key_figures(figures),
         charts=charts,
         tables=tables_of(figures),
+        coverage=coverage_tables(figures),
         selection=selection,
         selected=_selected(selection) if selection else "",
         filters=_filters(figures, selection) if selection else (),
