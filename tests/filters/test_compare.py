@@ -184,6 +184,10 @@ def test_the_sampling_of_the_judge_applies(make_config: MakeConfig) -> None:
         ("Equally good", "tie"), ("回答A更好", "A"), ("平局", "tie"), ("更好的回答是 B。", "B"), ("更好：A", "A"),
         ("B states a wrong year.\n\nBetter: A", "A"), ("The better answer is B.", "B"),
         ("Final verdict: **tie**", "tie"),
+        ("Antwort B ist besser.", "B"), ("Besser: A", "A"), ("Die bessere Antwort ist B.", "B"), ("gleich gut", "tie"),
+        ('{"better": "unentschieden"}', "tie"), ("La réponse A est meilleure.", "A"), ("Égalité", "tie"),
+        ("La meilleure réponse est B.", "B"), ("La respuesta B es mejor.", "B"), ("La mejor respuesta es A.", "A"),
+        ("Empate.", "tie"), ("答えA", "A"), ("Bのほうがよい。", "B"), ("よい答えは A", "A"), ("引き分け", "tie"),
         ("A is complete, B is not.\n[[A]]", "A"), ('{"reason": "the "odd" one", "better": "B"}', "B"),
     ],
 )  # fmt: skip

@@ -35,18 +35,22 @@ SCHEMA: dict[str, Any] = {
 }
 
 _KEYS = (re.compile("better"), re.compile("(?:better|best|preferred)[_ ](?:answer|response)|winner|preference|verdict"))
-# 'A', '"b"', '[[A]]', 'Answer A', 'B is better', 'tie', 'equally good', '回答A', '平局'
+# 'A', '"b"', '[[A]]', 'Answer A', 'B is better', 'tie', 'equally good', '回答A', '平局', 'Antwort B ist besser'
+_ANSWER = "answer|response|assistant|option|antwort|réponse|respuesta"
 _VALUE = (
-    r"\W*+(?:the\s++)?(?:(?:answer|response|assistant|option)\W++|回答\s*+)?"
-    r"(?:(?P<one>[ab])|(?P<tie>tied?|a tie|draw|equal(?:ly good)?|neither|平局|一样好|相同))"
-    r"(?:\s++(?:is|wins)(?:\s++(?:the\s++)?(?:better|best|winner)(?:\s++(?:one|answer|response))?)?|\s*+[更较]好)?\W*+"
+    rf"\W*+(?:the\s++|die\s++|la\s++)?(?:(?:{_ANSWER})\W++|(?:回答|答え)\s*+)?"
+    r"(?:(?P<one>[ab])|(?P<tie>tied?|a tie|draw|equal(?:ly good)?|neither|平局|一样好|相同"
+    r"|unentschieden|gleich(?:wertig| gut)|égalité|à égalité|empate|引き分け|同じ(?:くらい)?|同等))"
+    r"(?:\s++(?:is|wins)(?:\s++(?:the\s++)?(?:better|best|winner)(?:\s++(?:one|answer|response))?)?|\s*+[更较]好"
+    r"|\s++(?:ist|est|es)\s++(?:die\s++|la\s++)?(?:besser|bessere|meilleure|mejor)|\s*+(?:の(?:ほう|方))?がよい)?\W*+"
 )
 _WHOLE = re.compile(_VALUE, re.IGNORECASE)
 # 'Better: A', 'The winner is answer B.', '更好的是 A'; in broken JSON also '"better": "A"'
 _STATED = re.compile(
     r"\W*+(?:(?:so|final)\W++)?(?:the\s++)?"
-    r"(?:(?:better|best|winner|verdict|answer)(?:\s++(?:answer|response|one))?|[更较]好的?(?:回答)?)"
-    rf"(?:\s++is|\s*+[是为])?[\s:：*\"']++{_VALUE}",
+    r"(?:(?:better|best|winner|verdict|answer)(?:\s++(?:answer|response|one))?|[更较]好的?(?:回答)?"
+    r"|(?:(?:die )?besser(?:e antwort)?|(?:la )?meilleure(?: réponse)?|(?:la )?mejor(?: respuesta)?|よい(?:ほう|答え)))"
+    rf"(?:\s++(?:is|ist|est|es)|\s*+[是为は])?[\s:：*\"']++{_VALUE}",
     re.IGNORECASE,
 )
 _QUOTED = re.compile(rf"[\"']better[\"']\s*+:\s*+[\"']{_VALUE}$", re.IGNORECASE)

@@ -27,10 +27,25 @@ def _agreed(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 _DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_agreed)
 # Keys of the mark in {"clarity": {"score": 5}}, of the scale in {"max_score": 10}, and of texts such as "clarity_note".
-_VALUE_KEYS = ("score", "mark", "rating", "value", "points", "grade", "得分", "分数", "评分")
+_VALUE_KEYS = (
+    "score",
+    "mark",
+    "rating",
+    "value",
+    "points",
+    "grade",
+    "得分",
+    "分数",
+    "评分",
+    "punkte",
+    "puntos",
+    "点数",
+)
 _SCALE_KEYS = re.compile(r"scale|max(?:imum)?(?:[_ ]?(?:score|mark|rating|points))?|out[_ ]of", re.IGNORECASE)
-_TEXT_KEYS = r"(?!.*(?:reason|comment|expla|note|justif|rational|feedback|理由|说明))"
-_REASON_KEYS = re.compile(r"reason(?:ing)?|explanation|comment|justification|理由", re.IGNORECASE)
+_TEXT_KEYS = r"(?!.*(?:reason|comment|expla|note|justif|rational|feedback|begründ|raison|motivo|理由|说明))"
+_REASON_KEYS = re.compile(
+    r"reason(?:ing)?|explanation|comment|justification|begründung|raison|motivo|理由", re.IGNORECASE
+)
 
 _WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "一": 1, "二": 2, "三": 3, "四": 4, "五": 5}
 _RANGE = r"\s*+(?:[-–—~～]|to|or|至|到|或)\s*+"
