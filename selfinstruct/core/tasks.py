@@ -102,12 +102,16 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What was added to a run with one generation: seeds and passages, which count from `first_question` on."""
+    """What a generation added to a run: seeds and passages, which count from `first_question` on.
+
+    gone: the ids of earlier passages that are no longer there.
+    """
 
     generation: int
     first_question: int
     tasks: tuple[SeedTask, ...] = ()
     passages: tuple[Passage, ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ from ..documents import load_passages
 from ..filters import AnswerCheck, Checks, Filter, build_checks, rules_of, warnings_about
 from ..filters.evaluation_sets import EvaluationSets, load_sets
 from ..filters.judge import comparison_digest, rubric_digest
-from ..journal.changes import Inputs, known_inputs
-from ..journal.folder import has_journal, reading
+from ..journal.changes import Inputs
+from ..journal.folder import known_passages
 from ..seeds.load import load_seeds, unread_notes
 from ..strategies.factory import build_strategy, factory_of, name_of, options_for
 from ..strategies.material import View, build_source, demonstration
@@ -122,6 +122,7 @@ def assemble(
     teacher: Any = None,
     strategy: Any = None,
     filters: Sequence[Filter | AnswerCheck] | None = None,
+    fork_of: Path | None = None,
 ) -> Assembly:
     """Build the parts of `config`.
 
@@ -129,6 +130,7 @@ def assemble(
         teacher: An object that replaces the configured teacher, or a mapping of names to objects.
         strategy: A strategy, its class, or a factory called with (config, asking); replaces the configured one.
         filters: Filters of instructions, which replace the configured ones, and further checks of answers.
+        fork_of: The folder of the run to continue, if it is another one.
 
     Raises:
         ConfigError: A wrong name, price, or language, or a plug-in that can't be built.
@@ -161,7 +163,8 @@ def assemble(
     build_checks(config)  # before a large evaluation set is read
 
     seeds = load_seeds(config.seed_sources) if config.seed_sources else []
-    passages = load_passages(config, _known_passages(Path(config.run_dir))) if config.document_sources else []
+    known = known_passages(fork_of or Path(config.run_dir)) if config.document_sources else []
+    passages = load_passages(config, known) if config.document_sources else []
     rules = rules_of(config)
     sets = load_sets(rules.decontaminate, rules.eval_columns)
     checks = build_checks(config, sets)
@@ -170,14 +173,6 @@ def assemble(
         instructions: list[Any] = [each for each in filters if hasattr(each, "check")]
         checks = replace(checks, instructions=instructions, answers=[*checks.answers, *further])
     return Assembly(config, seeds, passages, sets, askings, own, prices, build, built, checks)
-
-
-def _known_passages(run: Path) -> Sequence[Passage]:
-    """Return the passages that a run asks about so far: of two that are similar, these stay."""
-    if not has_journal(run):
-        return ()
-    with reading(run) as journal:
-        return known_inputs(journal).passages
 
 
 def own_teachers(given: Any, config: RunConfig) -> dict[str, Any]:

@@ -77,7 +77,9 @@ class Pool:
         ledger = opened.journal.ledger
         self._before = ledger.admissions() if ledger.trusted else iter(())
         self._arrivals, self._coming = opened.arrivals, list(opened.arrivals)
-        self._passages = {each.id: each for arrival in opened.arrivals for each in arrival.passages}
+        gone = {id for arrival in opened.arrivals for id in arrival.gone}
+        passages = (each for arrival in opened.arrivals for each in arrival.passages)
+        self._passages = {each.id: each for each in passages if each.id not in gone}
         self._arrive(0)
         self._shown: list[Demonstration] = []
         self._sizes: list[int] = []

@@ -94,11 +94,11 @@ def run(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
 async def arun(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
     """Do what `run` does, with the same options, inside a running event loop."""
     began = asyncio.get_running_loop().time()
-    parts = assemble(
-        config, teacher=options.get("teacher"), strategy=options.get("strategy"), filters=options.get("filters")
-    )
+    source = Path(given) if (given := options.get("fork_of")) else None
+    teacher, strategy, filters = options.get("teacher"), options.get("strategy"), options.get("filters")
+    parts = assemble(config, teacher=teacher, strategy=strategy, filters=filters, fork_of=source)
     _check_options(options, config)
-    config, recall_only, fork_of = parts.config, options.get("recall_only", False), options.get("fork_of")
+    config, recall_only = parts.config, options.get("recall_only", False)
     if not recall_only:
         for line in parts.seed_warnings:
             _log.warning("selfinstruct: warning: %s", line)
@@ -106,7 +106,7 @@ async def arun(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
     # A finished run whose seal is unbroken has nothing to do; code of the caller's own can change unseen.
     own_code = options.get("filters") is not None or options.get("strategy") is not None
     seal = seal_of(config, parts.meaning) if options.get("export", True) and not own_code else None
-    if fork_of is None and not recall_only and is_sealed(config, seal):
+    if source is None and not recall_only and is_sealed(config, seal):
         return Run(config.run_dir, idle=True)
 
     # Only now, because the classifier takes a second to load.
@@ -114,7 +114,6 @@ async def arun(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
         _log.warning("selfinstruct: warning: %s", line)
 
     teachers = _teachers(parts, options)
-    source = Path(fork_of) if fork_of else None
     new_generation = options.get("new_generation", False)
     with open_run(config, parts.meaning, parts.inputs, source, new_generation=new_generation) as opened:
         for line in opened.messages:

@@ -21,6 +21,7 @@ from ..core.errors import ConfigChanged, UsageError
 from ..core.tasks import SeedTask
 from ..seeds.load import SeedChange, compare_seeds, seeds_digest
 from .journal import Journal
+from .passage_changes import compare_passages
 
 _MOST_IDS = 5
 """Ids that a message lists."""
@@ -44,12 +45,14 @@ class InputChange:
     """The difference between the given inputs and those of a run.
 
     given: those of the run that are still given, in the run's order, then the new ones. added: the new ones. seeds: how
-    the seeds differ. gone, edited: documents that are no longer there, and those whose text has changed.
+    the seeds differ. removed: the ids of passages that are gone. gone, edited: documents that are no longer there, and
+    those whose text has changed.
     """
 
     given: Inputs
     added: Inputs
     seeds: SeedChange
+    removed: Sequence[str]
     gone: Sequence[str]
     edited: Sequence[str]
 
@@ -70,19 +73,14 @@ class InputChange:
 def compare_inputs(known: Inputs, now: Inputs) -> InputChange:
     """Return how the given seeds and passages differ from those that a run knows."""
     seeds = compare_seeds(known.seeds, now.seeds)
-    there = {(each.id, each.text) for each in now.passages}
-    had = {(each.id, each.text) for each in known.passages}
-    kept = [each for each in known.passages if (each.id, each.text) in there]
-    new = [each for each in now.passages if (each.id, each.text) not in had]
-    # Another text of a known document would give questions that contradict those that were asked.
-    before, after = ({each.document for each in inputs.passages} for inputs in (known, now))
-    changed = {each.document for each in [*known.passages, *new] if each not in kept} & before
+    passages = compare_passages(known.passages, now.passages)
     return InputChange(
-        given=Inputs(seeds.tasks, [*kept, *new]),
-        added=Inputs(seeds.added, new),
+        given=Inputs(seeds.tasks, [*passages.kept, *passages.added]),
+        added=Inputs(seeds.added, passages.added),
         seeds=seeds,
-        gone=sorted(changed - after),
-        edited=sorted(changed & after),
+        removed=[each.id for each in passages.removed],
+        gone=passages.gone,
+        edited=passages.edited,
     )
 
 
@@ -91,14 +89,15 @@ class Change:
     """What a start changes in its run.
 
     meaning: the values of the configuration that decide what the answers are. added: the new seeds and passages.
-    begins: whether a generation begins. replaces: whether what is added replaces the run's seeds and passages.
-    messages: what to tell the user, one line each.
+    begins: whether a generation begins. replaces: whether the seeds that are added replace the run's. gone: the ids of
+    passages that are no longer there. messages: what to tell the user, one line each.
     """
 
     meaning: dict[str, Any]
     added: Inputs = Inputs()
     begins: bool = True
     replaces: bool = False
+    gone: Sequence[str] = ()
     messages: tuple[str, ...] = ()
 
     @property
@@ -110,7 +109,9 @@ class Change:
 def known_inputs(journal: Journal) -> Inputs:
     """Return what the questions of a run are made from so far."""
     arrivals = journal.arrivals.all()
-    return Inputs([task for each in arrivals for task in each.tasks], [p for each in arrivals for p in each.passages])
+    gone = {id for each in arrivals for id in each.gone}
+    passages = [passage for each in arrivals for passage in each.passages if passage.id not in gone]
+    return Inputs([task for each in arrivals for task in each.tasks], passages)
 
 
 def change_of(path: Path, journal: Journal, meaning: dict[str, Any], inputs: Inputs, *, new_generation: bool) -> Change:
@@ -164,7 +165,9 @@ def change_of(path: Path, journal: Journal, meaning: dict[str, Any], inputs: Inp
 
 
 def change_of_fork(source: Journal, meaning: dict[str, Any], inputs: Inputs) -> Change:
-    """Return what a fork changes. If nothing is gone or edited, each input keeps the question from which it counts.
+    """Return what a fork changes. If no seed is gone or edited, each keeps the question from which it counts.
+
+    Passages always keep it, so that nothing is asked about them twice; those that are gone lose their records.
 
     Args:
         source: The journal that is forked.
@@ -172,9 +175,10 @@ def change_of_fork(source: Journal, meaning: dict[str, Any], inputs: Inputs) -> 
         inputs: All seeds and passages of the new configuration.
     """
     change = compare_inputs(known_inputs(source), inputs)
-    if not change.keeps_all:
-        return Change(meaning, inputs, replaces=True)
-    return Change(meaning | change.given.meaning, change.added)
+    replaces = bool(change.seeds.removed or change.seeds.edited)
+    given = Inputs(inputs.seeds, change.given.passages) if replaces else change.given
+    added = Inputs(inputs.seeds, change.added.passages) if replaces else change.added
+    return Change(meaning | given.meaning, added, replaces=replaces, gone=change.removed)
 
 
 def inputs_in_words(journal: Journal, inputs: Inputs) -> str:

@@ -19,10 +19,11 @@ from typing import Any
 
 from ..config.run_config import RunConfig
 from ..core import version as _version
+from ..core.documents import Passage
 from ..core.errors import RunLocked, SelfInstructError, UsageError, cannot_write
 from ..core.records import Record
 from ..core.tasks import Arrival
-from .changes import Change, Inputs, change_of, change_of_fork, inputs_in_words
+from .changes import Change, Inputs, change_of, change_of_fork, inputs_in_words, known_inputs
 from .history import NewGeneration, RunGeneration
 from .journal import Journal
 from .status import Outcome, Status, outcome_of, status_of, target_of
@@ -245,9 +246,9 @@ def _config_of(generation: RunGeneration, path: Path) -> RunConfig:
 
 
 def _new_generation(change: Change, values: dict[str, Any]) -> NewGeneration:
-    return NewGeneration(
-        change.digest, change.meaning, values, _version.__version__, change.added.seeds, change.added.passages
-    )
+    added = change.added
+    program = _version.__version__
+    return NewGeneration(change.digest, change.meaning, values, program, added.seeds, added.passages, change.gone)
 
 
 def foresee_start(config: RunConfig, inputs: Inputs) -> tuple[Aim, str]:
@@ -257,6 +258,14 @@ def foresee_start(config: RunConfig, inputs: Inputs) -> tuple[Aim, str]:
         return next_aim(config, None), ""
     with contextlib.closing(Journal(path / JOURNAL, read_only=True)) as journal:
         return next_aim(config, journal), inputs_in_words(journal, inputs)
+
+
+def known_passages(path: Path) -> list[Passage]:
+    """Return the passages that the run in this folder asks about; none if there is no run."""
+    if not has_journal(path):
+        return []
+    with contextlib.closing(Journal(path / JOURNAL, read_only=True)) as journal:
+        return list(known_inputs(journal).passages)
 
 
 def is_locked(path: Path) -> bool:

@@ -50,6 +50,7 @@ class NewGeneration:
 
     digest: the digest of `meaning`. meaning: the values that decide what the answers are. config: all values that the
     configuration sets. program: the version of this package. seeds, passages: what it adds to the run.
+    gone: the ids of passages that are no longer there.
     """
 
     digest: str
@@ -58,6 +59,7 @@ class NewGeneration:
     program: str
     seeds: Sequence[SeedTask] = ()
     passages: Sequence[Passage] = ()
+    gone: Sequence[str] = ()
 
     def statement(self, after: int = 0) -> Statement:
         """Return the statement that begins it at question `after`, or at the first question without an answer."""
@@ -103,7 +105,7 @@ class History:
             self._asked_under.setdefault(key, self._latest)  # a batch job may outlive several generations
         after = max((number + 1 for number in in_batch_jobs.values() if number is not None), default=0)
         note: Statement = (SET_META, (_ASKED_UNDER, json.dumps(self._asked_under)))  # for later starts
-        self._store.at_once([new.statement(after), *coming(new.seeds, new.passages), note])
+        self._store.at_once([new.statement(after), *coming(new.seeds, new.passages, new.gone), note])
         self._latest = self._latest_number()
 
     def refresh_config(self, config: dict[str, Any]) -> None:

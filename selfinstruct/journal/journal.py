@@ -230,7 +230,7 @@ class Journal:
             path: The new file. It appears complete or not at all.
             new: The generation to begin.
             earlier: The configurations of the earlier generations, with paths as seen from the new folder.
-            replaced: Whether the generation's seeds and passages replace the run's, from the first question on.
+            replaced: Whether the generation's seeds replace the run's, from the first question on.
             notes: The first notes of the new run.
         """
         changes: list[Statement] = [
@@ -242,8 +242,8 @@ class Journal:
             *((f"DELETE FROM {table}", ()) for table in (*ledger.NAMES, *batch_jobs.NAMES)),
             *(config_statement(number, config) for number, config in enumerate(earlier, 1)),
             new.statement(),
-            *([("DELETE FROM seeds", ()), ("DELETE FROM meta WHERE key LIKE 'passages:%'", ())] if replaced else []),
-            *coming(new.seeds, new.passages, at_first=replaced),
+            *([("DELETE FROM seeds", ())] if replaced else []),
+            *coming(new.seeds, new.passages, new.gone, at_first=replaced),
         ]
         self._store.backup(path, changes)
 

@@ -1,6 +1,7 @@
 """The run's seeds and passages in its journal, by the generation that added them, so that a replay adds them there too.
 
-A seed is a row. The passages of a generation are one note, because they are always read together. Neither ever changes.
+A seed is a row. The passages that a generation adds, and the ids of those that are gone since, are one note, because
+they are always read together. Neither ever changes.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ _INSERT = (
     "INSERT INTO seeds SELECT coalesce(max(position) + 1, 0), (SELECT {} FROM generations), ?, ?, ?, ?, ? FROM seeds"
 )
 _SELECT = "SELECT generation, id, instruction, instances, is_classification, name FROM seeds ORDER BY position"
-_INSERT_PASSAGES = "INSERT OR REPLACE INTO meta SELECT 'passages:' || {}, ? FROM generations"
+_INSERT_PASSAGES = "INSERT OR REPLACE INTO meta SELECT 'passages:' || max(number), ? FROM generations"
 _SELECT_PASSAGES = "SELECT key, value FROM meta WHERE key LIKE 'passages:%'"
-_PASSAGES = TypeAdapter(tuple[Passage, ...])
+_PASSAGES = TypeAdapter(tuple[tuple[Passage, ...], tuple[str, ...]])
+_NO_PASSAGES = "[[], []]"
 
 
 class Arrivals:
@@ -41,7 +43,12 @@ class Arrivals:
             tasks.setdefault(generation, []).append(_task(row))
         notes = dict(self._store.rows(_SELECT_PASSAGES))
         return [
-            Arrival(number, first, tuple(tasks.get(number, ())), _passages(notes.get(f"passages:{number}")))
+            Arrival(
+                number,
+                first,
+                tuple(tasks.get(number, ())),
+                *_PASSAGES.validate_json(notes.get(f"passages:{number}", _NO_PASSAGES)),
+            )
             for number, first in self._store.rows("SELECT number, first_question FROM generations ORDER BY number")
             if number in tasks or f"passages:{number}" in notes
         ]
@@ -51,15 +58,18 @@ class Arrivals:
         return [task for arrival in self.all() for task in arrival.tasks]
 
 
-def coming(tasks: Sequence[SeedTask], passages: Sequence[Passage], *, at_first: bool = False) -> list[Statement]:
-    """Return the statements that add these to the newest generation; at_first: to the first one, from question 0."""
-    generation = "min(number)" if at_first else "max(number)"
-    note = (_INSERT_PASSAGES.format(generation), (_PASSAGES.dump_json(tuple(passages)).decode(),))
-    return [*_inserts(tasks, generation), *([note] if passages else [])]
+def coming(
+    tasks: Sequence[SeedTask], passages: Sequence[Passage], gone: Sequence[str], *, at_first: bool = False
+) -> list[Statement]:
+    """Return the statements that add these to the newest generation.
 
-
-def _passages(note: str | None) -> tuple[Passage, ...]:
-    return () if note is None else _PASSAGES.validate_json(note)
+    gone: the ids of earlier passages that are no longer there. at_first: add the seeds to the first generation, so that
+    they count from question 0.
+    """
+    seeds = [*_inserts(tasks, "min(number)" if at_first else "max(number)")]
+    if not passages and not gone:
+        return seeds
+    return [*seeds, (_INSERT_PASSAGES, (_PASSAGES.dump_json((tuple(passages), tuple(gone))).decode(),))]
 
 
 def _inserts(tasks: Sequence[SeedTask], generation: str) -> Iterator[Statement]:

@@ -118,7 +118,7 @@ class Documents:
         left: list[tuple[Passage, int]] = []
         if self._orders:
             first, order = self._orders[-1]
-            left = order[arrival.first_question - first :]
+            left = [each for each in order[arrival.first_question - first :] if each[0].id not in arrival.gone]
         passages = list(arrival.passages)
         random.Random(f"{self._random_seed}:{arrival.generation}").shuffle(passages)
         new = [(passage, unit) for passage in passages for unit in range(self._units(passage))]

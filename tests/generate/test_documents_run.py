@@ -139,6 +139,7 @@ def test_a_run_keeps_its_passages_when_a_similar_document_comes_before(tmp_path:
     (manuals / "b.md").write_text(text)
     config = config_of(tmp_path / "run", documents=str(manuals), target=1)
     before = si.run(config, teacher=Counts(), progress=None).records()
+    (manuals / "b.md").rename(manuals / "renamed.md")
     (manuals / "a.md").write_text(text.replace("amber", "Amber stone", 1))
     (manuals / "c.md").write_text("The quick brown fox jumps over the lazy dog beside the river bank.")
     run = si.run(config.model_copy(update={"target": 9}), teacher=Counts(), progress=None)
@@ -158,7 +159,8 @@ def test_an_edited_document_needs_a_fork_which_drops_its_records(shelf: list[Pas
     forked = si.run(config, teacher=teacher, progress=None, fork_of=tmp_path / "run").records()
     kept = [record.instruction for record in before if "cedar" not in record.instruction]
     assert [record.instruction for record in forked if "cedar" not in record.instruction] == kept
-    assert all("ounces" in prompt for prompt in teacher.prompts)
+    assert [prompt for prompt in teacher.prompts if "ounces" in prompt] == teacher.prompts
+    assert len(teacher.prompts) == len([record for record in forked if "cedar" in record.instruction]) == 1
 
 
 def test_an_answer_with_evidence_from_elsewhere_is_rejected(shelf: list[Passage], tmp_path: Path) -> None:
