@@ -11,13 +11,14 @@ tokens and seconds per record that you kept.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
 
 import selfinstruct as si
-from selfinstruct.journal.snapshot import read
 
 ROOT = Path(__file__).parents[1]
 WRITTEN = {"temperature": 0.8, "top_p": 0.95, "frequency_penalty": 0.3, "max_tokens": 320}
@@ -29,7 +30,8 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "evolve": {"strategy": {"kind": "evolve"}, **ONE_TASK, **CHAT, "max_similarity": 0.85},
     "plan": {"strategy": {"kind": "plan"}, **ONE_TASK, **CHAT},
     "magpie": {
-        "strategy": {"kind": "magpie", "template": "qwen2.5", "propose": {"max_tokens": 128}, "answer": ANSWERED}
+        "strategy": {"kind": "magpie", "template": "qwen2.5", "propose": {"max_tokens": 128}, "answer": ANSWERED},
+        "task": "everyday questions about cooking, travel, health, school and office work",
     },
 }
 
@@ -56,17 +58,20 @@ def extend(name: str, folder: Path, records: int, minutes: float) -> None:
 
 
 def figures(name: str, folder: Path, kept: int | None) -> str:
-    """One line of the table."""
-    with read(folder / name) as snapshot:
-        status, records = snapshot.status, snapshot.records
-        admitted = sum(count for _, count in snapshot.yields().values())
-    asked = status.by_purpose["propose"]
-    written = sum(each["completion_tokens"] for each in status.by_purpose.values())
-    seconds, per = float((folder / f"{name}.seconds").read_text()), kept or 0
-    cells = [len(records), int(asked["requests"]), admitted, round(asked["prompt_tokens"] / max(admitted, 1))]
-    rest = [f"{written / per:.0f}", f"{seconds / per:.0f}"] if per else ["", ""]
-    shown = ["" if kept is None else str(kept), *rest]
-    return " ".join(f"{cell!s:>10}" for cell in (name, *cells, round(written / max(len(records), 1)), *shown))
+    """One line of the table. Requests that a start's end broke off are left out, but for their seconds."""
+    with contextlib.closing(sqlite3.connect(folder / name / "journal.sqlite")) as journal:
+        answers = "FROM answers WHERE error IS NULL"
+        proposals, read = journal.execute(
+            f"SELECT count(*), sum(prompt_tokens) {answers} AND key LIKE 'p:%'"
+        ).fetchone()
+        [written] = journal.execute(f"SELECT sum(completion_tokens) {answers}").fetchone()
+        [admitted] = journal.execute("SELECT count(*) FROM verdicts WHERE stage = 'admission'").fetchone()
+        [records] = journal.execute("SELECT count(*) FROM records").fetchone()
+    seconds = float((folder / f"{name}.seconds").read_text())
+    cells = [name, records, proposals, admitted, f"{read / max(admitted, 1):.0f}", f"{written / max(records, 1):.0f}"]
+    if kept is not None:
+        cells += [kept, *(f"{value / kept:.0f}" if kept else "-" for value in (written, seconds))]
+    return " ".join(f"{cell!s:>10}" for cell in cells)
 
 
 def main() -> None:
@@ -82,11 +87,13 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     for name in names if not kept else ():
         extend(name, options.folder, options.records, options.minutes)
-    heads = ("strategy", "records", "proposals", "admitted", "prompt t/a", "tokens/r", "kept", "tokens/k", "s/k")
-    print(" ".join(f"{head:>10}" for head in heads))
+    heads = "strategy records proposals admitted prompt/adm tokens/rec kept tokens/kept s/kept".split()
+    print(" ".join(f"{head:>10}" for head in heads[: 9 if kept else 6]))
     for name in kept or names:
         print(figures(name, options.folder, kept.get(name)))
-    print("prompt t/a: prompt tokens of proposals per admitted task; tokens: generated, per record and per kept record")
+    print(
+        "prompt/adm: prompt tokens of proposals per admitted task; tokens: generated ones, per record and kept record"
+    )
 
 
 if __name__ == "__main__":
