@@ -60,11 +60,14 @@ def test_a_row_of_evolve_has_its_parent_and_its_operator_and_children_are_evolve
     run(config_of(tmp_path / "run", "evolve", 4, target=40), teacher=SometimesTheParent())
     with read(tmp_path / "run") as snapshot:
         records, rejections = snapshot.records, {(stage, reason) for stage, reason, _ in snapshot.rejections()}
+        yields = {each.value: each.tasks_per_question for each in snapshot.coverage}
     parents = {record.id: record.origin.demos for record in records}
     assert all(len(demos) == 1 for demos in parents.values())
     assert any(demos[0] in parents for demos in parents.values())
     rows = datasets.load_dataset(str(tmp_path / "run" / "dataset"), "alpaca", split="train")
     assert set(rows["facet_operator"]) == {"constraint", "deepen", "concretize", "reasoning", "input", "breadth"}
+    assert yields.keys() == set(rows["facet_operator"])
+    assert all(0 < (each or 0) <= 1 for each in yields.values())
     assert {("filter", "nothing_new"), ("instance", "not_evolved")} <= rejections
 
 
