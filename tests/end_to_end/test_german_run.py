@@ -11,6 +11,8 @@ import pytest
 
 import selfinstruct as si
 from conftest import ROOT
+from selfinstruct.core.language_tags import OWN
+from selfinstruct.core.shipped import shipped_yaml
 
 PAGE = (ROOT / "docs/guide/languages.md").read_text(encoding="utf-8")
 VERBS = ["Überprüfe", "Erkläre", "Übersetze", "Ändere", "Ordne"]
@@ -69,3 +71,13 @@ def test_the_page_shows_what_the_commands_print(tmp_path: Path, capfd: pytest.Ca
     assert "\n".join(f"    {line}" for line in lines) in PAGE
     english = si.check(config.model_copy(update={"language": "en"}))
     assert next(note for note in english.notes if "German" in note) in PAGE
+
+
+def test_the_page_names_the_languages_that_have_files_of_their_own() -> None:
+    row = next(line for line in PAGE.splitlines() if "written by hand" in line)
+    assert set(re.findall(r"`(\w+)`", row)) == set(OWN)
+    words = shipped_yaml("selfinstruct.filters", "words.yaml")
+    row = next(line for line in PAGE.splitlines() if line.startswith("| `keywords`"))
+    assert re.findall(r"\w+", row.split("|")[2].partition(";")[0]) == sorted(words)
+    fields = sorted(shipped_yaml("selfinstruct.strategies.reading", "words.yaml")["fields"])
+    assert f"| {', '.join(fields)}, in every run; your own" in PAGE
