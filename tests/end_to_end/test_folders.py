@@ -24,9 +24,6 @@ def project(tmp_path: Path, seed_file: Path) -> Path:
     seed_file.rename(project / "seeds" / "mine.jsonl")
     (project / "configs" / "sets" / "moons.jsonl").write_text(ROW)
     (project / "configs" / "prompts.yaml").write_text(shipped_text("selfinstruct.strategies", "prompts", "en.yaml"))
-    (project / "configs" / "chat.jinja").write_text(
-        "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
-    )
     values = {
         "seeds": "../seeds/*.jsonl",
         "run_dir": "../data/mine",
@@ -34,7 +31,7 @@ def project(tmp_path: Path, seed_file: Path) -> Path:
         "strategy": {"kind": "alpaca", "prompts": "prompts.yaml"},
         "teacher": {"kind": "fake", "model": "fake"},
         "filters": {"decontaminate": ["sets/moons.jsonl"]},
-        "dataset": {"formats": ["messages", {"kind": "text", "chat_template": "chat.jinja"}]},
+        "dataset": {"formats": ["alpaca"]},
     }
     (project / "configs" / "run.yaml").write_text(yaml.safe_dump(values))
     return project
@@ -51,7 +48,6 @@ def test_a_start_from_another_folder_finds_its_run(project: Path, tmp_path: Path
     assert generate("configs/run.yaml", cwd=project) == 0
     for config, cwd in (
         (project / "configs" / "run.yaml", Path("/")),
-        ("run.yaml", project / "configs"),
         ("../configs/run.yaml", project / "data"),
         ("project/configs/run.yaml", tmp_path),
     ):
@@ -70,8 +66,14 @@ def test_a_moved_project_goes_on(project: Path, tmp_path: Path, monkeypatch: pyt
     # A second generation, so that the first one's prompt file is found by what the journal says.
     other = project / "configs" / "other.yaml"
     other.write_text((project / "configs" / "prompts.yaml").read_text().replace("task", "assignment", 1))
+    (project / "configs" / "chat.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
     config = project / "configs" / "run.yaml"
-    config.write_text(config.read_text().replace("prompts.yaml", "other.yaml").replace("target: 10", "target: 20"))
+    values = yaml.safe_load(config.read_text()) | {
+        "target": 20,
+        "strategy": {"kind": "alpaca", "prompts": "other.yaml"},
+    }
+    values["dataset"] = {"formats": [{"kind": "text", "chat_template": "chat.jinja"}]}
+    config.write_text(yaml.safe_dump(values))
     assert generate(config, "--new-generation", cwd=tmp_path) == 0
     rows = [record.instruction for record in Run(project / "data" / "mine").records()]
 
@@ -82,7 +84,10 @@ def test_a_moved_project_goes_on(project: Path, tmp_path: Path, monkeypatch: pyt
     assert cli("status", run, cwd=tmp_path).returncode == 0
     assert "wording" in cli("explain", run, "q0", cwd=tmp_path).stdout
     assert cli("export", run, "--output", tmp_path / "out", cwd=tmp_path).returncode == 0
-    assert generate("archive/configs/run.yaml", "--set", "target=24", cwd=tmp_path) == 0
+    assert (
+        generate("archive/configs/run.yaml", "--set", "target=24", "--set", "dataset.formats=[alpaca]", cwd=tmp_path)
+        == 0
+    )
     assert [record.instruction for record in Run(run).records()][:20] == rows
     # The journal alone knows the files, also for a copy in another folder.
     strict = moved / "strict"
