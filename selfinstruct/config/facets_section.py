@@ -17,7 +17,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema,
 from ..core.errors import ConfigError
 from ..core.facets import Dimension, dimensions_of
 from ..core.language_tags import canonical_tag
-from .fields import IsPath, Section, Share
+from .fields import Section, Share
+from .path_keys import IsPath
 from .yaml_file import read_yaml
 
 _MOST_VALUES = 5_000

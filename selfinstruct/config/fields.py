@@ -6,15 +6,10 @@ The annotation of each key also declares when the key may change in an existing 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
-
-from ..core.paths import is_hub_name, is_there
 
 
 class MayChange(Enum):
@@ -39,38 +34,6 @@ PerMinute = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"\S")]
 # Not strict, because YAML has lists and no tuples.
 Names = Annotated[tuple[Name, ...], Strict(False)]
-
-
-@dataclass(frozen=True)
-class IsPath:
-    """Declares the texts of a key as paths: in a file, they are relative to the folder of the file.
-
-    is_name: called with a text and the path that it would be; returns whether the text is a name instead, which stays
-    as it is. pattern: whether a path may be a pattern. contents: for a folder that a run makes, the patterns of files
-    that show that it has been made.
-    """
-
-    is_name: Callable[[str, str], bool] = lambda text, path: False
-    pattern: bool = False
-    contents: tuple[str, ...] = ()
-
-    def is_there(self, path: str) -> bool:
-        """Return whether there is what a path names."""
-        return any(is_there(os.path.join(path, name)) for name in self.contents) if self.contents else is_there(path)
-
-
-def _is_source_name(text: str, path: str) -> bool:
-    """Return whether a text is '-', a URL, or the name of a dataset on the hub where no folder has this name."""
-    return text == "-" or "://" in text or (is_hub_name(text) and not is_there(path))
-
-
-PathName = Annotated[Name, IsPath()]  # a file or a folder
-PatternName = Annotated[Name, IsPath(pattern=True)]  # a file, a folder, or a pattern
-SourceName = Annotated[Name, IsPath(_is_source_name, pattern=True)]  # a table: one of these, '-', or a name on the hub
-# A chat template: a file, or the name of one that ships.
-TemplateName = Annotated[Name, IsPath(lambda text, path: not text.endswith((".jinja", ".jinja2", ".json")))]
-PatternNames = Annotated[tuple[PatternName, ...], Strict(False)]
-SourceNames = Annotated[tuple[SourceName, ...], Strict(False)]
 
 
 class Section(BaseModel):

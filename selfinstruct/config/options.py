@@ -20,7 +20,8 @@ from pydantic_core import CoreSchema, core_schema
 from ..core.errors import ConfigError
 from ..core.prompts import Endpoint
 from ..core.suggest import closest
-from .fields import Dollars, Free, Name, PathName, PerGeneration, Section
+from .fields import Dollars, Free, Name, PerGeneration, Section
+from .path_keys import PathName
 from .plugins import hint
 from .secrets import safe_key
 
@@ -196,11 +197,6 @@ class ByKind:
         """Return the options models of the built-in kinds."""
         return {kind: entry.Options for kind, entry in _load(self.table).items()} if self.table else {}
 
-    def model_of(self, values: Mapping[str, Any]) -> type[Options]:
-        """Return the model of a section's values, right or wrong; of a kind that isn't built in, `base`."""
-        kind = values.get("kind", self.default)
-        return self.models().get(kind, self.base) if isinstance(kind, str) else self.base
-
     def parse(self, value: Any) -> Any:
         """Return the options in a name, a mapping, or an object; anything else unchanged, so that pydantic rejects it.
 
@@ -252,14 +248,11 @@ class OwnedBy:
 
     base: type[Section]
     model: str
+    default: ClassVar = ""
 
     def models(self) -> Mapping[str, type[Section]]:
         """Return the model, under an empty name."""
         return {"": _load(self.model)}
-
-    def model_of(self, values: Mapping[str, Any]) -> type[Section]:
-        """Return the model of the section."""
-        return self.models()[""]
 
     def parse(self, value: Any) -> Any:
         """Return the section in a mapping; anything else unchanged, so that pydantic rejects it."""

@@ -1,22 +1,56 @@
-"""Finds the paths among the plain values of a configuration. `RunConfig` uses it to read and to store them.
+"""The types of keys that hold paths, and the search for such keys in plain values, by which `RunConfig` resolves them.
 
-A key is declared as a path by its type, such as `PathName`. The values may be those of a file, so that nothing is
-known to be valid yet.
+The values may be those of a file, so that nothing is known to be valid yet.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, Strict
 
-from ..core.paths import beside, seen_from
-from .fields import IsPath
-from .options import ByKind, OwnedBy
+from ..core.paths import beside, is_hub_name, is_there, seen_from
+from .fields import Name
+
+
+@dataclass(frozen=True)
+class IsPath:
+    """Declares the texts of a key as paths: in a file, they are relative to the folder of the file.
+
+    is_name: called with a text and the path that it would be; returns whether the text is a name instead, which stays
+    as it is. pattern: whether a path may be a pattern. contents: for a folder that a run makes, the patterns of files
+    that show that it has been made.
+    """
+
+    is_name: Callable[[str, str], bool] = lambda text, path: False
+    pattern: bool = False
+    contents: tuple[str, ...] = ()
+
+    def is_there(self, path: str) -> bool:
+        """Return whether there is what a path names."""
+        return any(is_there(os.path.join(path, name)) for name in self.contents) if self.contents else is_there(path)
+
+
+def _is_source_name(text: str, path: str) -> bool:
+    """Return whether a text is '-', a URL, or the name of a dataset on the hub where no folder has this name."""
+    return text == "-" or "://" in text or (is_hub_name(text) and not is_there(path))
+
+
+PathName = Annotated[Name, IsPath()]  # a file or a folder
+SourceName = Annotated[Name, IsPath(_is_source_name, pattern=True)]  # a table: one of these, '-', or a name on the hub
+# A chat template: a file, or the name of one that ships.
+TemplateName = Annotated[Name, IsPath(lambda text, path: not text.endswith((".jinja", ".jinja2", ".json")))]
+SourceNames = Annotated[tuple[SourceName, ...], Strict(False)]
+# One or several: tables; or documents, which have no names on the hub.
+Tables = SourceName | Annotated[SourceNames, Field(min_length=1)]
+_Pattern = Annotated[Name, IsPath(pattern=True)]
+Documents = _Pattern | Annotated[tuple[_Pattern, ...], Strict(False), Field(min_length=1)]
+RunFolder = Annotated[Name, IsPath(contents=("journal.sqlite", "shards/*/journal.sqlite"))]
 
 _Change = Callable[[str, str, IsPath], str]
 """Called with the dotted key of a path, the path, and its declaration; returns the path to put in its place."""
@@ -46,8 +80,9 @@ def _changed(key: str, value: Any, annotation: Any, notes: Iterable[Any], change
     for note in notes:
         if isinstance(note, IsPath) and isinstance(value, str):
             return change(key, value, note)
-        if isinstance(note, ByKind | OwnedBy) and isinstance(value, Mapping):
-            return _change_paths(value, note.model_of(value), change, f"{key}.")
+        if hasattr(note, "models") and isinstance(value, Mapping):  # ByKind, OwnedBy
+            kind = str(value.get("kind", note.default))
+            return _change_paths(value, note.models().get(kind, note.base), change, f"{key}.")
 
     # Descend: Annotated[X, ...]; X | Y; a section; tuple[X, ...]; dict[str, X].
     origin, parts = get_origin(annotation), get_args(annotation)

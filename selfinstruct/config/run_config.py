@@ -38,26 +38,10 @@ from ..core.paths import expand, seen_from
 from ..core.tokens import TOKENIZER_VERSION
 from .defects import explain, sections_of, unusable_texts
 from .facets_section import FacetsConfig
-from .fields import (
-    Dollars,
-    Free,
-    IsPath,
-    MayChange,
-    Name,
-    Names,
-    PatternName,
-    PatternNames,
-    PerGeneration,
-    Refilterable,
-    Section,
-    Share,
-    SourceName,
-    SourceNames,
-    Target,
-)
+from .fields import Dollars, Free, MayChange, Name, Names, PerGeneration, Refilterable, Section, Share, Target
 from .meaning import PUBLISHED, declared, digest_of, meant_values
 from .options import ByKind, OwnedBy, SourceOptions, StrategyOptions, TeacherOptions
-from .path_keys import map_paths, paths_of_file
+from .path_keys import Documents, RunFolder, Tables, map_paths, paths_of_file
 from .plugins import FOLDERS
 from .sections import AnswersConfig, DatasetConfig, FilterSection, JudgeConfig, SamplingConfig
 from .yaml_file import overridden, read_yaml
@@ -88,12 +72,12 @@ class RunConfig(Section):
     `RunConfig.model_validate({...})`, which is the same otherwise. Both raise ConfigError.
     """
 
-    seeds: PerGeneration[SourceName | Annotated[SourceNames, Field(min_length=1)] | None] = Field(
+    seeds: PerGeneration[Tables | None] = Field(
         default=None,
         description="Seeds: JSONL, JSON, CSV, Parquet; a folder, a pattern such as seeds/*.jsonl, a hub name, or '-'. "
         "Needed unless there are documents.",
     )
-    documents: PerGeneration[PatternName | Annotated[PatternNames, Field(min_length=1)] | None] = Field(
+    documents: PerGeneration[Documents | None] = Field(
         default=None,
         description="Documents to ask about: PDF, HTML, DOCX, EPUB, Markdown, text; files, folders, patterns.",
     )
@@ -110,9 +94,7 @@ class RunConfig(Section):
     passage_words: Free[Annotated[int, Field(ge=20, le=5000)]] = Field(
         default=300, description="Longest passage of a document, in words; in Chinese and the like, in characters."
     )
-    run_dir: Free[Annotated[Name, IsPath(contents=("journal.sqlite", "shards/*/journal.sqlite"))]] = Field(
-        description="The run's folder: journal, log, dataset/."
-    )
+    run_dir: Free[RunFolder] = Field(description="The run's folder: journal, log, dataset/.")
     target: Free[Target] = Field(
         default=100, description="Number of records in the dataset; +500: 500 more at each start."
     )

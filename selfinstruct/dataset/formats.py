@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ..config.fields import TemplateName
 from ..config.options import FormatOptions
+from ..config.path_keys import TemplateName
 from ..config.plugins import load_named
 from ..config.run_config import RunConfig
 from ..core.chat_template import load_chat_template

@@ -11,7 +11,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ..config.fields import Free, Names, Section, Share, SourceNames
+from ..config.fields import Free, Names, Section, Share
+from ..config.path_keys import SourceNames
 from ..core.prompts import Ask
 from ..core.records import Example
 from ..core.tasks import PASS, Candidate, Verdict

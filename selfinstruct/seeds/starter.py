@@ -27,9 +27,8 @@ _TAUGHT = {
 """
 }
 """Comments above a key that the shipped configuration lacks."""
-# Names and paths that need no quoting, neither in YAML nor in a shell.
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
-_PLAIN_PATH = re.compile(r"(?:\.\./)*[A-Za-z][\w/-]*\.?\w*", re.ASCII)
+# Paths that YAML takes for text without quotes: 'en.jsonl', '../data/law', but not 'no' or '1.5'.
+_PLAIN = re.compile(r"(?:\.\./)*[A-Za-z_][\w-]*[./][\w./-]*", re.ASCII)
 
 
 def shipped(kind: str, name: str) -> str:
@@ -82,9 +81,7 @@ def write_starter(
         config = _set(config, "seeds", os.path.relpath(seeds, folder) if local else seeds)
     config = config.replace("# yaml-language-server: $schema=schema.json\n", "")
     config = config.replace(f"configs/{STARTERS[kind]}", (folder / "selfinstruct.yaml").as_posix())
-    name = folder.resolve().name
-    # The run's folder gives the dataset its name.
-    config = _set(config, "run_dir", f"data/{name if _PLAIN_NAME.fullmatch(name) else kind}")
+    config = _set(config, "run_dir", f"data/{folder.resolve().name}")  # names the dataset, too
     for key, value in (values or {}).items():
         config = _set(config, key, value)
     if prompts:
@@ -96,9 +93,9 @@ def write_starter(
 
 def _set(config: str, key: str, value: str | int) -> str:
     """Set a top-level key: in its line, before the comment, or else in new lines below `target`."""
-    text = f"|\n  {value}\n" if key == "task" else json.dumps(value, ensure_ascii=False)
-    # Quotes, because YAML reads the language `no` as false; a plain path needs none.
-    text = text.strip('"') if key in ("seeds", "run_dir") and _PLAIN_PATH.fullmatch(str(value)) else text
+    # Quotes, because YAML reads the language `no` as false.
+    plain = str(value) if _PLAIN.fullmatch(str(value)) else json.dumps(value, ensure_ascii=False)
+    text = f"|\n  {value}\n" if key == "task" else plain
     line = f"{key}: {text}"
     old = re.compile(rf"^{key}: \S+( +(?=#))?", re.MULTILINE)
     if old.search(config):

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from ..config.fields import PerGeneration, TemplateName
+from ..config.fields import PerGeneration
 from ..config.options import SourceOptions
+from ..config.path_keys import TemplateName
 from ..config.run_config import RunConfig
 from ..core.chat_markers import find_markers
 from ..core.chat_template import load_chat_template

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ...config.fields import Free, IsPath
+from ...config.fields import Free
 from ...config.options import TeacherOptions
+from ...config.path_keys import IsPath
 
 
 def is_model_file(model: str) -> bool:
