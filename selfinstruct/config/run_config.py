@@ -386,7 +386,8 @@ def default_of(key: str) -> Any:
         model, name = RunConfig, section
     if issubclass(model, SamplingConfig):
         return PUBLISHED
-    return model.model_fields[name].get_default() if name in model.model_fields else None
+    value = model.model_fields[name].get_default() if name in model.model_fields else None
+    return list(value) if isinstance(value, tuple) else value  # as JSON stores it
 
 
 def _home_of(key: str) -> tuple[type[BaseModel] | None, str, str]:
