@@ -8,8 +8,8 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 MAX_CELLS = 10_000
@@ -18,6 +18,7 @@ ATTEMPTS = 10
 """Questions in a row without an admitted task after which a value is starved; more where most questions bring none."""
 
 Values = Mapping[str, Mapping[str, float]]
+_Cell = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class _Count:
 
 
 _Node = dict[int, _Count]  # by the place of a cell in its dimension
+_Key = tuple[int, tuple[int, ...] | None]
 
 
 class CellDraw:
@@ -104,13 +106,14 @@ class CellDraw:
 
     def __init__(self, dimensions: Sequence[Dimension]) -> None:
         self.dimensions = dimensions
-        self._shares = [list(dimension.cells.values()) for dimension in dimensions]
-        self._places = [{cell: place for place, cell in enumerate(dimension.cells)} for dimension in dimensions]
+        self._cells = [list(each.cells) for each in dimensions]
+        self._shares = [list(each.cells.values()) for each in dimensions]
+        self._places = [{cell: place for place, cell in enumerate(cells)} for cells in self._cells]
         self._clear()
 
     def _clear(self) -> None:
-        self._own: list[_Node] = [{} for _ in self.dimensions]  # among all questions, by dimension
-        self._joint: dict[tuple[int, ...], _Node] = {}  # by the places on the dimensions before
+        # By dimension, and by the places on the dimensions before; None: among all questions.
+        self._nodes = defaultdict[_Key, _Node](dict)
         self._asked = self._known = self._brought = 0
         self._any_dry = False  # whether anything may be starved
 
@@ -137,8 +140,7 @@ class CellDraw:
         chance, before, drawn = random.Random(seed), tuple[int, ...](), dict[str, str]()
         for number, shares in enumerate(self._shares):
             # The shares of starved values go to the others.
-            nodes = [self._own[number], *([self._joint.get(before, {})] if number else [])]
-            closed = set[int]()
+            nodes, closed = [self._nodes[number, None], self._nodes[number, before]], set[int]()
             if self._any_dry:
                 closed = {place for node in nodes for place, count in node.items() if self._is_starved(count)}
                 closed = closed if len(closed) < len(shares) else set()
@@ -155,19 +157,17 @@ class CellDraw:
             largest = max(shortfalls) - 1e-9
             place = chance.choice([place for place, each in enumerate(shortfalls) if each >= largest])
             before = (*before, place)
-            drawn |= self._named(number, place)
+            drawn |= self._named([(number, place)])
         return drawn
 
     def starved(self) -> list[dict[str, str]]:
         """Return the values and combinations that bring nothing."""
-        found = []
-        for number, node in enumerate(self._own):
-            found += [self._named(number, place) for place, count in node.items() if self._is_starved(count)]
-        for before, node in self._joint.items():
-            for place in (place for place, count in node.items() if self._is_starved(count)):
-                named = [self._named(number, each) for number, each in enumerate((*before, place))]
-                found.append({name: value for each in named for name, value in each.items()})
-        return found
+        return [
+            self._named([*enumerate(before or ()), (number, place)])
+            for (number, before), node in self._nodes.items()
+            for place, count in node.items()
+            if self._is_starved(count)
+        ]
 
     def _is_starved(self, count: _Count) -> bool:
         usual = self._brought / self._known if self._known else 1.0
@@ -179,14 +179,14 @@ class CellDraw:
         for number, dimension in enumerate(self.dimensions):
             place = self._places[number].get(tuple(facets.get(name, "") for name in dimension.names))
             if place is not None:
-                yield self._own[number].setdefault(place, _Count())
-            if place is not None and before:
-                yield self._joint.setdefault(before, {}).setdefault(place, _Count())
+                yield self._nodes[number, None].setdefault(place, _Count())
+            if place is not None and before is not None:
+                yield self._nodes[number, before].setdefault(place, _Count())
             before = None if place is None or before is None else (*before, place)
 
-    def _named(self, number: int, place: int) -> dict[str, str]:
-        dimension = self.dimensions[number]
-        return dict(zip(dimension.names, list(dimension.cells)[place], strict=True))
+    def _named(self, places: Iterable[tuple[int, int]]) -> dict[str, str]:
+        pairs = [zip(self.dimensions[n].names, self._cells[n][place], strict=True) for n, place in places]
+        return dict(itertools.chain.from_iterable(pairs))
 
 
 MAP_CELLS = 60
@@ -242,41 +242,35 @@ def coverage(
     draw.follow(questions)
     starved = draw.starved()
     requested: dict[tuple[str, ...], dict[tuple[str, ...], float]] = {
-        (name,): {(value,): share for value, share in dimension.shares(name).items()}
-        for dimension in dimensions
-        for name in dimension.names
+        (name,): {(value,): share for value, share in each.shares(name).items()}
+        for each in dimensions
+        for name in each.names
     }
     for facets in [*(each.facets for each in questions), *records]:
         for name in facets:
             requested.setdefault((name,), {})
-    asked = tuple(name for dimension in dimensions for name in dimension.names)
-    if len(asked) > 1 and math.prod(len(dimension.cells) for dimension in dimensions) <= MAP_CELLS:
-        whole = itertools.product(*(dimension.cells.items() for dimension in dimensions))
+    asked = tuple(name for each in dimensions for name in each.names)
+    if len(asked) > 1 and math.prod(len(each.cells) for each in dimensions) <= MAP_CELLS:
+        whole = itertools.product(*(each.cells.items() for each in dimensions))
         requested[asked] = {sum((c for c, _ in each), ()): math.prod(share for _, share in each) for each in whole}
 
+    cells = [dict(zip(each.names, cell, strict=True)) for each in dimensions for cell in each.cells] if starved else []
     rows = []
     for names, shares in requested.items():
-        asked_for = [(cell, each.admitted or 0) for each in questions if (cell := _cell(each.facets, names))]
-        times, kept = Counter(cell for cell, _ in asked_for), Counter(_cell(facets, names) for facets in records)
-        admitted = Counter[tuple[str, ...]]()
-        for cell, count in asked_for:
-            admitted[cell] += count
-        having = max(kept.total() - kept.pop((), 0), 1)
+        times, admitted, kept = Counter[_Cell](), Counter[_Cell](), Counter(_cell(facets, names) for facets in records)
+        for question in questions:
+            times[cell := _cell(question.facets, names)] += 1
+            admitted[cell] += question.admitted or 0
+        having = max(kept.total() - kept[()], 1)
         for cell in dict.fromkeys([*shares, *times, *kept]):
-            counts = (kept[cell] / having, times[cell], admitted[cell], kept[cell])
-            dry = _all_in(dict(zip(names, cell, strict=True)), starved, dimensions)
-            rows.append(Coverage(", ".join(names), ", ".join(cell), shares.get(cell), *counts, dry))
+            if cell:
+                wanted = dict(zip(names, cell, strict=True))
+                within = [each for each in cells if wanted.items() < each.items()]  # of coupled facets
+                dry = any(each.items() <= wanted.items() for each in starved)
+                dry = dry or (bool(within) and all(each in starved for each in within))
+                counts = (kept[cell] / having, times[cell], admitted[cell], kept[cell])
+                rows.append(Coverage(", ".join(names), ", ".join(cell), shares.get(cell), *counts, dry))
     return rows
-
-
-def _all_in(wanted: Mapping[str, str], starved: Sequence[Mapping[str, str]], dimensions: Sequence[Dimension]) -> bool:
-    """Return whether everything with these values is starved."""
-    if any(each.items() <= wanted.items() for each in starved):
-        return True
-    # A value of coupled facets: each of its combinations.
-    cells = [dict(zip(dimension.names, cell, strict=True)) for dimension in dimensions for cell in dimension.cells]
-    within = [cell for cell in cells if wanted.items() < cell.items()]
-    return bool(within) and all(cell in starved for cell in within)
 
 
 def _cell(facets: Mapping[str, str], names: Sequence[str]) -> tuple[str, ...]:

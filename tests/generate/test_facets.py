@@ -286,6 +286,19 @@ def test_other_facets_begin_a_generation_on_request(tmp_path: Path) -> None:
     assert [each.facets for each in new] == [{"topic": "storms"}] * len(new) != []
 
 
+def test_the_example_asks_for_what_many_people_would_bring(tmp_path: Path) -> None:
+    changes = {"run_dir": tmp_path / "run", "target": 86, "max_cost_usd": None, "lookahead": 16}
+    done = si.run(si.RunConfig.load(ROOT / "configs" / "personas.yaml", **changes), teacher=Judging(), progress=None)
+    records = done.records()
+    people = {record.facets["persona"] for record in records}
+    assert people <= set((ROOT / "seeds" / "personas.txt").read_text().splitlines())
+    assert len(people) > 80  # each person once before anyone comes again
+    assert not any(r.facets["kind"] == "calculation" and r.facets["difficulty"] == "everyday" for r in records)
+    found = shares(records, "kind")
+    assert found["question",] == pytest.approx(0.316, rel=0.2)
+    assert sum("judged_persona" in record.labels for record in records) > 3
+
+
 def test_steering_brings_more_pairs_of_verb_and_object_for_few_tokens(tmp_path: Path) -> None:
     measured = {}
     for name, facets in (("unsteered", None), ("steered", {"topic": [f"topic {n}" for n in range(12)], "kind": KINDS})):
