@@ -187,7 +187,8 @@ def instruction_filters(config: RunConfig) -> list[Filter]:
     filters: list[Filter] = [Truncated(), *([Scaffolding()] if settings.scaffolding else [])]
     if settings.min_words is not None or settings.max_words is not None:
         filters.append(Length(settings.min_words or 0, settings.max_words, language))
-    if settings.keywords:
+    # A question about a manual may well ask which file something is in.
+    if settings.keywords and not (settings.keywords is True and config.documents):
         filters.append(Keywords(language, _listed(settings.keywords)))
     if settings.prefixes:
         filters.append(Prefixes(language, _listed(settings.prefixes)))

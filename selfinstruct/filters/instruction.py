@@ -35,7 +35,9 @@ class InstructionOptions(Section):
         default=150, description="'too_long': more words than this; null: off."
     )
     keywords: bool | Names = Field(
-        default=True, description="'keyword': what a text model can't serve; true: the language's list, or a list."
+        default=True,
+        description="'keyword': what a text model can't serve; true: the language's list (not for questions about "
+        "documents), or a list.",
     )
     prefixes: bool | Names = Field(
         default=True, description="'prefix': openings such as 'Write a program'; true: the language's list."

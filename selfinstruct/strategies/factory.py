@@ -15,17 +15,19 @@ from ..core.errors import ConfigError
 from ..core.prompts import Asking
 from .alpaca import Alpaca
 from .evolve import Evolve
+from .grounded.grounded import Grounded
 from .magpie import Magpie
 from .planning import Plan
 from .protocol import Strategy
 from .self_instruct import SelfInstruct
 
-STRATEGIES: dict[str, type[Alpaca | SelfInstruct | Evolve | Plan | Magpie]] = {
+STRATEGIES: dict[str, type[Alpaca | SelfInstruct | Evolve | Plan | Magpie | Grounded]] = {
     "alpaca": Alpaca,
     "self_instruct": SelfInstruct,
     "evolve": Evolve,
     "plan": Plan,
     "magpie": Magpie,
+    "grounded": Grounded,
 }
 """The built-in strategies; each class declares its options as `Options`."""
 _METHODS = {"propose": ("material",), "parse": ("completion", "material"), "develop": ("candidate", "ask")}

@@ -46,7 +46,7 @@ class PromptWording:
             config: Its task is what every proposal is about; its facets, what each of them asks for.
         """
         self._texts = texts
-        self._source = source
+        self.source = source
         self._task, self._language = config.task, wording_language(config.language)
         self._facets = tuple(config.facets.values) if config.facets is not None else ()
         # Both decide what a teacher writes, so a change of either is a new version.
@@ -57,7 +57,7 @@ class PromptWording:
     def __getitem__(self, key: str) -> str:
         value = self._texts.get(key)
         if not isinstance(value, str):
-            raise ConfigError(f"strategy.prompts: {self._source}: '{key}' must be a text; put it in quotes")
+            raise ConfigError(f"strategy.prompts: {self.source}: '{key}' must be a text; put it in quotes")
         return value
 
     def fill(self, key: str, **values: str) -> str:
@@ -98,7 +98,7 @@ class PromptWording:
         """Return the few-shot examples at `key`."""
         value = self._texts.get(key)
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise ConfigError(f"strategy.prompts: {self._source}: '{key}' must be a list of examples")
+            raise ConfigError(f"strategy.prompts: {self.source}: '{key}' must be a list of examples")
         return value
 
     @cached_property
@@ -124,12 +124,14 @@ def load_wording(config: RunConfig, strategy: str, published: dict[str, Sampling
     """
     options = config.strategy
     own = options.prompts if isinstance(options, StrategyOptions) else None
-    source = own or f"{wording_language(config.language)}.yaml"
+    shipped = f"{wording_language(config.language)}.yaml"
+    # A strategy that is not worded in this language yet asks in English, and says which language it wants itself.
+    source = own or (shipped if strategy in _load_shipped(shipped) else "en.yaml")
     named = {"task": config.task, "facets": config.facets}
     names = [strategy, *(name for name, value in named.items() if value is not None)]
     texts = _sections(_load_shipped(source) if own is None else _read(source), names, source)
     # A user's file says itself which language it asks for; `init --prompts` writes one that does.
-    if own is None:
+    if own is None and source == shipped:
         texts = in_language(texts, strategy, config.language)
     texts = with_answers(texts, strategy, config.language, config.answer_languages)
     wording = PromptWording(texts, source, published, config)

@@ -1,0 +1,175 @@
+"""Check questions and answers against the fact they are made from, and give a question the name of its subject."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from ...core.documents import Passage
+from ...core.tokens import tokenize
+from .facts import Fact
+from .statements import words
+
+_NUMBERING = re.compile(
+    r"^(?:(?:chapter|section|appendix|part|kapitel|abschnitt|anhang)\s+)?(?:[A-Z]|\d+)(?:\.\d+)*\.?\s+",
+    re.IGNORECASE,
+)
+_SECTION = re.compile(r"\(\d\w*\)")  # of a manual page
+# Something in a question that has a name: code, an option, a word with capitals.
+_NAME = re.compile(r"[`\"“]|\b[a-z]+[A-Z_]\w*|(?<=[ (])[A-Z][\w-]+|(?<=[ (])--?\w")
+_MOST_TOLD = 0.6
+"""Share of the words of a clause that the question for it may have; the subject and the verb are in both."""
+_MARKS = " \t\n.,;:!?\"'`“”„«»‘’()[]。，"
+
+
+def subject_of(passage: Passage, language: str) -> str:
+    """Return the name of what a document is about, after its title: 'Borg' for 'borg prune — Borg 1.2 documentation'.
+
+    Empty if the title only names a chapter.
+    """
+    added = words(language, "titles")
+    for part in reversed(re.split(r"\s+[—–|·]\s+|\s+-\s+(?=\S+$)|\s*::\s*", passage.title)):
+        name = " ".join(_SECTION.sub("", added.sub("", part) if added else part).split()).strip(_MARKS + "-–—")
+        # 'Borg 1.2 documentation' and 'git-gc(1) Manual Page' name a subject; 'Backing up disk images' is a chapter.
+        if (
+            name
+            and len(name.split()) <= (3 if name != part.strip() else 2)
+            and not _NUMBERING.match(part.strip() + " ")
+        ):
+            return name
+    return ""
+
+
+def topic_of(passage: Passage, language: str) -> str:
+    """Return the innermost heading that names a topic, without its number; empty if none does."""
+    generic = words(language, "headings")
+    heading = passage.headings[-1] if passage.headings else ""
+    name = _NUMBERING.sub("", heading).strip(_MARKS + "¶#").replace("`", "")
+    fits = name and len(name.split()) <= 5 and "?" not in heading and not (generic and generic.fullmatch(name))
+    return name if fits else ""
+
+
+def complete(question: str, subject: str, topic: str, language: str) -> str:
+    """Return a question that names its subject: 'Which option ...?' becomes 'In Borg, which option ...?'.
+
+    A question without any name in it also gets the topic: 'In Git (interactive mode), what happens ...?'.
+    """
+    said = _stems(question)
+    where = "" if any(word in said for word in _stems(subject)) else subject
+    # A term counts in any case; a heading, where the question has no name.
+    if topic and ("`" in topic or not (_NAME.search(question) or _stems(topic) & (said | _stems(subject)))):
+        where += f" ({topic})" if where else topic
+    # English has a form for it; elsewhere 'Borg: Welche Option ...?' does.
+    if not where:
+        return question
+    return f"In {where}, {question[0].lower()}{question[1:]}" if words(language, "lead") else f"{where}: {question}"
+
+
+def objection_to(question: str, fact: Fact, passage: Passage, subject: str, language: str) -> str | None:
+    """Return why a question is not kept, as 'reason: detail'; None if nothing speaks against it."""
+    if not re.search(r"[?？]$", question):
+        return f"no_question: {question[:80]}"
+    for reason, kind in (
+        ("mentions_source", "sources"),
+        ("not_self_contained", "demonstratives"),
+    ):
+        listed = words(language, kind)
+        for found in listed.finditer(question) if listed else ():
+            # A manual of an editor may speak of paragraphs.
+            if kind != "sources" or not contains(fact.sentence.text, found.group()):
+                return f"{reason}: {found.group()}"
+    if fact.exact and contains(question, fact.answer):
+        return f"gives_answer_away: {fact.answer}"
+    if _asks_twice(question, len(fact.opening), language):
+        return f"several_questions: {question[-80:]}"
+    # What a question says must come from the fact: everything else is made up. One word may be another.
+    said = " ".join(
+        (
+            fact.sentence.text,
+            passage.title,
+            *passage.headings,
+            subject,
+            fact.noun,
+            fact.opening,
+        )
+    )
+    asked = content(question, language)
+    added = sorted(asked - content(said if fact.exact else f"{said} {passage.text}", language))
+    if len(added) > 1 and words(language, "light"):
+        return f"adds_words: {', '.join(added)}"
+    # 'What should you do?' needs an answer that says what to do.
+    advice, orders, rest = (
+        words(language, "advice"),
+        words(language, "imperatives"),
+        question[len(fact.opening) :],
+    )
+    advised = advice is None or orders is None or advice.search(fact.answer) or orders.search(fact.answer)
+    if advice and advice.search(rest) and not advised:
+        return f"adds_words: {rest.strip()}"
+    # A question that tells most of the clause leaves nothing to ask.
+    clause = content(fact.answer, language)
+    if not fact.exact and fact.kind != "entry" and len(clause & asked) > _MOST_TOLD * len(clause):
+        return f"gives_answer_away: {fact.answer[:80]}"
+    # It must say enough of the fact to have one answer.
+    own = content(fact.sentence.text, language) - content(fact.answer, language)
+    if fact.exact and len(own & asked) < max(min(3, len(own)), 0.4 * len(own)):
+        return f"too_vague: {question[:80]}"
+    return None
+
+
+def _asks_twice(question: str, opening: int, language: str) -> bool:
+    several = words(language, "several")
+    joined = rf"(?:,|;|\b(?:and|or|und|oder)\b)\s+{several.pattern}" if several else r"[?？].*[?？]"
+    second = re.search(joined, question[opening + 1 :], re.IGNORECASE)
+    # 'If you open a file, what does Vim do?' has its question word after the comma.
+    return len(re.findall("[?？]", question)) > 1 or (second is not None and not question[:opening].endswith(","))
+
+
+def agrees(answer: str, fact: Fact, language: str) -> bool:
+    """Return whether a reader's answer is that of the fact: exactly it, or for a clause a copy from it."""
+    if fact.exact:
+        return strip_noun(answer, fact.noun) == strip_noun(fact.answer, fact.noun)
+    # A small model goes on after the sentence that answers.
+    answer = re.split(r"(?<=[.!?])\s", answer)[0]
+    given, wanted = content(answer, language), content(fact.answer, language)
+    stated = content(f"{fact.sentence.text} {fact.answer} {fact.term}", language)
+    return len(given & stated) >= 0.8 * len(given) and len(given & wanted) >= max(1, min(3, 0.4 * len(wanted)))
+
+
+def fold(text: str) -> str:
+    """Return a text for comparison: NFKC, lower case, no quotes, one space between words, no commas in numbers."""
+    plain = re.sub(r"[`\"“”„«»‘’']", "", unicodedata.normalize("NFKC", text).casefold())
+    plain = re.sub(r"(?<=\d),(?=\d{3}\b)", "", re.sub(r"[\u2010-\u2015\u2212]", "-", plain))
+    return " ".join(plain.split()).strip(" \t.,;:!?")
+
+
+def strip_noun(text: str, noun: str) -> str:
+    """Return a short answer without article and noun: 'the pbuilder package' becomes 'pbuilder'."""
+    plain = re.sub(r"^(?:the|a|an|der|die|das) ", "", fold(text))
+    return re.sub(rf"^{re.escape(noun)} | {re.escape(noun)}$", "", plain) if noun else plain
+
+
+def contains(text: str, part: str) -> bool:
+    """Return whether a text contains a name or number as a whole word, compared by `fold`."""
+    return bool(re.search(rf"(?<![\w]){re.escape(fold(part))}(?![\w])", fold(text)))
+
+
+def content(text: str, language: str) -> set[str]:
+    """Return the stems of the words of a text that carry meaning."""
+    light = words(language, "light")
+    found = tokenize(fold(text))
+    return {
+        stem(word) for word in found if not (light and light.fullmatch(word)) and (len(word) > 1 or not word.isascii())
+    }
+
+
+def stem(word: str) -> str:
+    """Cut the common endings of a word, so that 'stored' and 'stores' are equal. Crude, and enough to compare."""
+    for ending in ("ies", "ing", "ed", "es", "s", "e", "y"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)]
+    return word
+
+
+def _stems(text: str) -> set[str]:
+    return {stem(word) for word in tokenize(fold(text)) if len(word) > 2 or not word.isascii()}
