@@ -37,13 +37,13 @@ _CONTENTS = re.compile(
     re.IGNORECASE,
 )
 _INDEX = re.compile(
-    r"(?:\w+ ){0,4}index|stichwortverzeichnis|sachregister|register|índice (?:alfabético|analítico)|索引", re.IGNORECASE
+    r"(?:\w+ ){0,4}index|stichwortverzeichnis|sachregister|índice (?:alfabético|analítico)|索引", re.IGNORECASE
 )
+# In lower case, like that of the navigation: ignoring case takes ten times as long.
 _LICENSE = re.compile(
     r"permission is (?:hereby )?granted|without warranty|warranties? of (?:any kind|merchantability)|terms of the gnu"
     r"|all rights reserved|redistribution and use in source|licen[sc]ed under|copyright (?:©|\(c\)|holder|notice)"
-    r"|©\s*\d{4}|in no event shall|derivative works?|invariant sections?|alle rechte vorbehalten|tous droits réservés",
-    re.IGNORECASE,
+    r"|©\s*\d{4}|in no event shall|derivative works?|invariant sections?|alle rechte vorbehalten|tous droits réservés"
 )
 _LICENSE_HEADING = re.compile(
     r"(?:the )?(?:software )?(?:licen[sc](?:e|es|ing)|lizenz(?:en)?|copyright|copying)"
@@ -56,8 +56,7 @@ _NAMED_LICENSE = re.compile(
 )
 _NAVIGATION = re.compile(
     r"\b(?:home|next|prev(?:ious)?|up|back|menu|search|log ?in|sign (?:in|up)|skip to \w+|site ?map|share|weiter|zurück"
-    r"|nächste|vorherige|startseite|suche|anmelden|accueil|suivant|précédent|inicio|siguiente|anterior)\b",
-    re.IGNORECASE,
+    r"|nächste|vorherige|startseite|suche|anmelden|accueil|suivant|précédent|inicio|siguiente|anterior)\b"
 )
 # The number before the words of a heading: '2.1 ', 'A.1 ', 'Appendix B: '.
 _NUMBER = re.compile(
@@ -120,7 +119,8 @@ def chunk_documents(
                 skipped.append(SkippedPart(id, document.name, start, end, reason))
                 continue
             pages = _pages_of(document, start, end)
-            passages.append(Passage(id, document.name, start, end, text, document.title, section.path, pages))
+            headings = tuple(each for each in section.path if not _CONTENTS.fullmatch(_plain(each)))
+            passages.append(Passage(id, document.name, start, end, text, document.title, headings, pages))
     kept, similar = _distinct(passages, max_similarity, {each.text for each in known})
     skipped = sorted([*skipped, *similar], key=lambda each: (places[each.document], each.start))
     return Chunks(tuple(kept), tuple(skipped))
@@ -247,7 +247,7 @@ def _words(text: str) -> int:
 
 def _reason(text: str, section: TextSection) -> str | None:
     """Return why a part is no passage, or None."""
-    heads = [_NUMBER.sub("", heading).strip() for heading in section.path]
+    heads = list(map(_plain, section.path))
     lines = [line for line in text.splitlines() if line.strip()]
     paged = sum(_PAGE_AT_END.match(line.strip()) is not None for line in lines)
     words = tokenize(text)
@@ -256,9 +256,9 @@ def _reason(text: str, section: TextSection) -> str | None:
         return "index"
     if _CONTENTS.fullmatch(head) or len(_LEADERS.findall(text)) > 2:
         return "contents"
-    if len(lines) > 5 and paged > 0.7 * len(lines):
+    if len(lines) > 5 and paged > 0.7 * len(lines) and "```" not in text:
         return "contents" if _sorted_pages(lines) else "index"
-    phrases = len(_LICENSE.findall(text))
+    phrases = len(_LICENSE.findall(text.lower()))
     generic = phrases and any(_LICENSE_HEADING.fullmatch(head) for head in heads)
     if generic or any(_NAMED_LICENSE.fullmatch(head) for head in heads) or phrases > max(1, len(words) / 60):
         return "license"
@@ -266,9 +266,14 @@ def _reason(text: str, section: TextSection) -> str | None:
         return "too_short"
     if sum(map(str.isalpha, text)) < 0.4 * len("".join(text.split())):
         return "no_words"
-    if not re.search(r"[.!?:;。！？：；।۔؟]", text) and len(_NAVIGATION.findall(text)) > 1:
+    if not re.search(r"[.!?:;。！？：；।۔؟]", text) and len(_NAVIGATION.findall(text.lower())) > 1:
         return "navigation"
     return None
+
+
+def _plain(heading: str) -> str:
+    """Return a heading without its number."""
+    return _NUMBER.sub("", heading).strip()
 
 
 def _sorted_pages(lines: Sequence[str]) -> bool:

@@ -171,10 +171,10 @@ def _levels_of_outline(pdf: Any, lines: list[_Line]) -> dict[int, int]:
         for index in pages.get(place.get_index(), ()):
             one = _letters(lines[index].text)
             two = one + _letters(lines[index + 1].text) if index + 1 < len(lines) else one
-            # The outline may lack the word before a number: 'Appendix A Copying'.
-            fits = [found for found in (one, two) if found.endswith(title) and len(found) - len(title) < _MOST_BEFORE]
-            if index not in levels and fits:
-                levels |= dict.fromkeys([index] if fits[0] == one else [index, index + 1], entry.level + 1)
+            # The outline may lack what stands before the title: 'Appendix A Copying'. Titles may have two lines.
+            alone = one.endswith(title) and len(one) - len(title) < _MOST_BEFORE
+            if index not in levels and (alone or two == title):
+                levels |= dict.fromkeys([index] if alone else [index, index + 1], entry.level + 1)
                 break
     return levels if len(levels) >= max(3, entries / 2) else {}
 

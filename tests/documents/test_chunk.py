@@ -1,4 +1,4 @@
-"""Chunking: exact offsets, boundaries, headings, what is skipped and whyand near-duplicates."""
+"""Chunking: exact offsets, boundaries, headings, what is skipped and why, and near-duplicates."""
 
 from __future__ import annotations
 
