@@ -92,6 +92,9 @@ def write_pdf(path: Path, layout: Layout, seed: int) -> list[tuple[str, int]]:
         canvas.setFont(layout.font if not layout.chinese else font, 8)
         canvas.drawString(margin, height - 40, head.format(page + layout.first - 1))
         canvas.drawCentredString(width / 2, 30, layout.foot.format(page + layout.first - 1))
+        if layout.footnote:
+            canvas.setFont(layout.font, layout.size - 3)
+            canvas.drawString(margin, 52, f"{page} See part {page * 3} of the standard for pumps.")
 
     def turn() -> bool:
         """Go to the next column or page. Return False at the end of the file."""
