@@ -267,11 +267,14 @@ def test_a_judge_says_what_a_sample_of_the_records_is_about(tmp_path: Path) -> N
 
 
 def test_a_run_that_ends_early_continues_to_the_same_rows(tmp_path: Path) -> None:
-    whole = si.run(config_of(tmp_path / "whole"), teacher=Follower(), progress=None)
-    config = config_of(tmp_path / "parts")
-    for requests in (7, 20, 41):
-        si.run(config.model_copy(update={"max_requests": requests}), teacher=Follower(), progress=None)
-    parts = si.run(config, teacher=Follower(), progress=None)
+    def start(name: str, requests: int | None = None) -> si.Run:
+        config = config_of(tmp_path / name, target=30, max_requests=requests)
+        return si.run(config, teacher=Follower(), progress=None, export=False)
+
+    whole = start("whole")
+    for requests in (7, 21):
+        start("parts", requests)
+    parts = start("parts")
     assert [(r.instruction, r.facets) for r in parts.records()] == [(r.instruction, r.facets) for r in whole.records()]
 
 
@@ -280,7 +283,7 @@ def test_other_facets_begin_a_generation_on_request(tmp_path: Path) -> None:
     config = config_of(tmp_path / "run", target=40, lookahead=4, facets={"topic": ["storms"]})
     with pytest.raises(ConfigChanged, match=r"facets\.topic: was .*rivers.*, now .*storms"):
         si.run(config, teacher=Follower(), progress=None)
-    done = si.run(config, teacher=Follower(), progress=None, new_generation=True)
+    done = si.run(config, teacher=Follower(), progress=None, new_generation=True, export=False)
     assert done.records()[:20] == before
     new = [each for each in done.records() if each.question >= done.generations[1].first_question]
     assert [each.facets for each in new] == [{"topic": "storms"}] * len(new) != []
@@ -303,9 +306,7 @@ def test_steering_brings_more_pairs_of_verb_and_object_for_few_tokens(tmp_path: 
     measured = {}
     for name, facets in (("unsteered", None), ("steered", {"topic": [f"topic {n}" for n in range(12)], "kind": KINDS})):
         teacher = Follower()
-        run = si.run(
-            config_of(tmp_path / name, facets=facets, target=100), teacher=teacher, progress=None, export=False
-        )
+        run = si.run(config_of(tmp_path / name, facets=facets, target=60), teacher=teacher, progress=None, export=False)
         found = verb_nouns([record.instruction for record in run.records()], finder_for("word-list"))
         measured[name] = (found.distinct, teacher.tokens / len(run.records()))
     (pairs, tokens), (more, cost) = measured["unsteered"], measured["steered"]
