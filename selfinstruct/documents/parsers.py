@@ -21,8 +21,9 @@ MAX_UNPACKED = 1024**3
 """The most bytes that a DOCX or EPUB file may unpack to."""
 
 _TITLE = re.compile(r"^title:[ \t]*(\S.*)$", re.MULTILINE)
-# Marks without width, which would hide a word from a search: byte order mark, soft hyphen. Control characters go too.
-_REMOVED = dict.fromkeys([*range(9), *range(14, 32), 127, 0xAD, 0xFEFF])
+# Marks without width, which would hide a word from a search: byte order mark, soft hyphen. Control characters and
+# halves of surrogate pairs go too.
+_REMOVED = dict.fromkeys([*range(9), *range(14, 28), 31, 127, 0xAD, 0xFEFF, *range(0xD800, 0xE000)])
 _LINE_ENDS = re.compile(r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 

@@ -94,9 +94,12 @@ class Sandbox:
 
 def _serve() -> None:
     """Answer each line of standard input, a job, with a line of JSON."""
+    # What parsers print would stand between the answers.
+    answers, nowhere = os.fdopen(os.dup(1), "w"), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
     for line in sys.stdin:
         job = json.loads(line)
-        print(_usage_problem(job) or _run(job), flush=True)
+        print(_usage_problem(job) or _run(job), file=answers, flush=True)
 
 
 def _usage_problem(job: dict[str, Any]) -> str | None:
@@ -120,8 +123,11 @@ def _run(job: dict[str, Any]) -> str:
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(read_end)
-        _child(job, write_end)
+        try:
+            os.close(read_end)
+            _child(job, write_end)
+        finally:
+            os._exit(1)  # whatever it raised, the child must not go on as the process that waits for jobs
     os.close(write_end)
     with os.fdopen(read_end, "rb") as pipe:
         answer = pipe.read()
@@ -139,10 +145,7 @@ def _run(job: dict[str, Any]) -> str:
 
 def _child(job: dict[str, Any], write_end: int) -> None:
     """Parse one document, write the answer, and end."""
-    # What a parser prints would stand between the answers.
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(nowhere, stream)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(job["wall_s"])
     if not job["reader"]:  # the user's own code may write files, and map more memory than it uses

@@ -32,7 +32,7 @@ HOSTILE = {
     ],
 )
 def test_a_reader_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str | None) -> None:
-    body = "".join(f"def {each}(path):\n    {code}\n" for each, code in HOSTILE.items())
+    body = "print('imported')\n" + "".join(f"def {each}(path):\n    {code}\n" for each, code in HOSTILE.items())
     (tmp_path / "hostile.py").write_text(body)
     monkeypatch.syspath_prepend(str(tmp_path))
     for file in ("a.x", "b.md"):
