@@ -73,13 +73,13 @@ def language_name(tag: str, within: str = "en") -> str:
         within: The language of the wording.
     """
     tag = "en" if tag == "any" else tag
-    names: Mapping[str, str] = {**_known()["names"]["en"], **_known()["names"][within]}
-    if tag in names:
-        return names[tag]
     # 'zh-Hant-TW' is looked up as 'zh-Hant'. The rest of the tag still says which variety is wanted.
     parts = tag.split("-")
-    shorter = next((short for end in range(len(parts) - 1, 0, -1) if (short := "-".join(parts[:end])) in names), None)
-    return f"{names[shorter]} ({tag})" if shorter else f"the language with the tag {tag}"
+    shorter = ["-".join(parts[:end]) for end in range(len(parts), 0, -1)]
+    for names in (_known()["names"][within], _known()["names"]["en"]):
+        if found := next((short for short in shorter if short in names), None):
+            return str(names[found]) if found == tag else f"{names[found]} ({tag})"
+    return f"the language with the tag {tag}"
 
 
 def in_language(texts: Mapping[str, Any], name: str, tag: str) -> dict[str, Any]:
@@ -92,21 +92,14 @@ def in_language(texts: Mapping[str, Any], name: str, tag: str) -> dict[str, Any]
     """
     if tag in SHIPPED:
         return dict(texts)
-    shipped, added = wording_language(tag), _added(name, tag)
+    shipped = wording_language(tag)
     own, language = language_name(shipped, shipped), language_name(tag, shipped)
-    worded = dict(texts)
-    for key, text in texts.items():
-        if isinstance(text, str):
-            # 'all in English:' -> 'all in German:'; then the sentence, before the line ends that close the text.
-            body = text.replace(own, language).rstrip("\n")
-            sentence = "\n" + added[key].replace("{language}", language) if key in added else ""
-            worded[key] = body + sentence + text[len(text.rstrip("\n")) :]
-    return worded
+    # 'all in English:' -> 'all in German:'
+    worded = {key: text.replace(own, language) if isinstance(text, str) else text for key, text in texts.items()}
+    return _extended(worded, _known()["added"][shipped].get(name, {}), {"language": language})
 
 
-def with_answers(
-    texts: Mapping[str, Any], name: str, tag: str, answers: Sequence[str], shipped: str | None = None
-) -> dict[str, Any]:
+def with_answers(texts: Mapping[str, Any], name: str, tag: str, answers: Sequence[str]) -> dict[str, Any]:
     """Return a wording that also says in which languages answers are written; without `answers`, as it is.
 
     Args:
@@ -114,24 +107,24 @@ def with_answers(
         name: The strategy or the file, a key of `answer_texts` in language_tags.yaml.
         tag: The configured language.
         answers: The configured languages of the answers.
-        shipped: The language of the texts; None: the one that `wording_language` names.
     """
     if not answers:
         return dict(texts)
-    shipped = shipped or wording_language(tag)
+    shipped = wording_language(tag)
     words = _known()["answers"][shipped]
     named = {"answers": words["or"].join(language_name(each, shipped) for each in answers)}
     named["language"] = language_name(tag, shipped)
-    added = {key: fill_in(words[kind], named) for key, kind in _known()["answer_texts"].get(name, {}).items()}
-    return {**texts, **{key: _extended(texts[key], text) for key, text in added.items()}} | {
-        "answer_rule": fill_in(words["rule"], named)
-    }
+    added = {key: words[kind] for key, kind in _known()["answer_texts"].get(name, {}).items()}
+    return _extended(texts, added, named) | {"answer_rule": fill_in(words["rule"], named)}
 
 
-def _extended(text: str, sentence: str) -> str:
-    """Add a line before the line ends that close a text."""
-    body = text.rstrip("\n")
-    return f"{body}\n{sentence}{text[len(body) :]}"
+def _extended(texts: Mapping[str, Any], added: Mapping[str, str], names: Mapping[str, str]) -> dict[str, Any]:
+    """Add sentences to the texts with the same keys, before the line ends that close them."""
+    extended = dict(texts)
+    for key in added.keys() & texts.keys():
+        body = texts[key].rstrip("\n")
+        extended[key] = f"{body}\n{fill_in(added[key], names)}{texts[key][len(body) :]}"
+    return extended
 
 
 @lru_cache
@@ -141,13 +134,12 @@ def load_wording_file(package: str | None, name: str, tag: str, answers: tuple[s
     Where the wording is used as it is, its digest is that of the file. answers: as in `with_answers`.
     """
     source = wording_file(name, tag)
-    texts: dict[str, Any] = shipped_yaml(package, source)[wording_language(tag)]
+    texts = with_answers(
+        in_language(shipped_yaml(package, source)[wording_language(tag)], name, tag), name, tag, answers
+    )
     version = shipped_text(package, source)
-    if tag not in SHIPPED:
-        version += json.dumps([tag, _added(name, tag)], sort_keys=True)
-    if answers:
-        version += json.dumps(answers)
-    texts = with_answers(in_language(texts, name, tag), name, tag, answers)
+    if answers or tag not in SHIPPED:
+        version += json.dumps(texts, sort_keys=True)
     return LanguageWording(texts, hashlib.sha256(version.encode()).hexdigest()[:12])
 
 
@@ -155,10 +147,6 @@ def wording_file(name: str, tag: str) -> str:
     """Return the file that holds the wording for a tag; a change of one language must not change the others' digest."""
     language = wording_language(tag)
     return name if language in ("en", "zh") else name.replace(".yaml", f".{language}.yaml")
-
-
-def _added(name: str, tag: str) -> dict[str, str]:
-    return {} if tag in SHIPPED else _known()["added"][wording_language(tag)].get(name, {})
 
 
 @lru_cache

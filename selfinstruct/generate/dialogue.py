@@ -225,17 +225,14 @@ def _pattern(name: str, source: str = _FILE) -> regex.Pattern[str]:
     files = [shipped_yaml(__package__, file)["patterns"] for file in dict.fromkeys((_FILE, source))]
 
     def joined(key: str) -> str:
-        given = [block for patterns in files for block in _listed(patterns.get(key, []))]
+        found = (patterns.get(key, []) for patterns in files)
+        given = [block for each in found for block in ([each] if isinstance(each, str) else each)]
         return "|".join("".join(map(str.lstrip, block.split("\n"))) for block in given)
 
     whole = joined(name)
     if name == "farewell":
         whole = rf"(?: ?(?:(?P<closes>{whole})|{joined('filler')}))*"
     return regex.compile(whole, regex.IGNORECASE)
-
-
-def _listed(given: str | list[str]) -> list[str]:
-    return given if isinstance(given, list) else [given]
 
 
 def dialogue_digest(language: str) -> str:

@@ -51,6 +51,14 @@ def test_nonsense_is_no_tag(written: str) -> None:
     assert not written or f"{written!r}" not in str(error.value)
 
 
+def test_a_name_within_another_wording() -> None:
+    """In its language, with the tag of a variety that has no name there; else in English."""
+    named = [("en", "de"), ("fr-CA", "zh"), ("de-AT", "de"), ("ig", "ja"), ("haw", "fr")]
+    assert [language_name(tag, within) for tag, within in named] == [
+        "Englisch", "法文 (fr-CA)", "Deutsch (Österreich)", "Igbo", "the language with the tag haw"
+    ]  # fmt: skip
+
+
 def test_the_table_of_names_is_consistent() -> None:
     assert set(OWN) == set(KNOWN["names"]) == set(KNOWN["added"])
     assert all(canonical_tag(tag) == tag for names in KNOWN["names"].values() for tag in names)

@@ -29,7 +29,7 @@ from selfinstruct.strategies.reading.lines import WORDS
 from selfinstruct.strategies.wording import load_wording
 from selfinstruct.teachers.fake.teacher import FakeTeacher
 
-ENGLISH_ONLY: frozenset[str] = frozenset()
+ENGLISH_ONLY = frozenset(("grounded",))
 """Sections that some languages lack."""
 NAMES, LANGUAGES, ENDPOINTS = ("alpaca", "self_instruct"), OWN, ("chat", "completions")
 COMBINATIONS = list(itertools.product(NAMES, LANGUAGES, ENDPOINTS, (True, False)))

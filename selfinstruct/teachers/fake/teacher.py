@@ -320,9 +320,8 @@ def _labels(prompt: str) -> _Labels:
     """Return the labels of the prompt's language, which are those in its examples."""
     if _is_zh(prompt):
         return _LABELS_OF["zh"]
-    begins = {name: (of.output, of.task.format(1)) for name, of in _LABELS_OF.items()}
-    shown = (name for name, words in begins.items() if any(f"\n{word}" in prompt for word in words))
-    return _LABELS_OF[next(shown, "en")]
+    shown = (of for of in _LABELS_OF.values() if f"\n{of.output}" in prompt or f"\n{of.task.format(1)}" in prompt)
+    return next(shown, _LABELS_OF["en"])
 
 
 def _is_zh(prompt: str) -> bool:
