@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import ROOT, cli
+from conftest import FULL, ROOT, cli
 from selfinstruct.cli.app import app
 from selfinstruct.cli.streams import SafeStream
 from selfinstruct.journal.folder import Run
@@ -57,6 +57,9 @@ COMMANDS: dict[str, str] = {
     "unknown option": "status {run} --nonesuch-" + HOSTILE.replace("\u2028", ""),
     "no such run": "status {out}",
 }
+
+
+IN_FULL = pytest.mark.skipif(not FULL, reason="full proof")
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +149,7 @@ def test_progress_bars_are_written_as_they_are_but_for_their_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "encoding", ["ascii", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cp1252", "gb18030"))]
+    "encoding", ["ascii", *(pytest.param(name, marks=IN_FULL) for name in ("cp1252", "gb18030"))]
 )
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_prints_in_any_encoding(
@@ -165,7 +168,7 @@ def test_every_command_prints_in_any_encoding(
 
 
 @pytest.mark.parametrize(
-    "closed", ["all", *(pytest.param(name, marks=pytest.mark.slow) for name in ("stdin", "stdout", "stderr"))]
+    "closed", ["all", *(pytest.param(name, marks=IN_FULL) for name in ("stdin", "stdout", "stderr"))]
 )
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_runs_with_closed_streams(
@@ -180,7 +183,7 @@ def test_every_command_runs_with_closed_streams(
 
 
 @pytest.mark.parametrize(
-    "gone", ["both", *(pytest.param(name, marks=pytest.mark.slow) for name in ("stdout", "stderr"))]
+    "gone", ["both", *(pytest.param(name, marks=IN_FULL) for name in ("stdout", "stderr"))]
 )
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_goes_on_when_its_reader_leaves(
