@@ -200,7 +200,7 @@ def test_the_teacher_is_the_one_that_answered(make_config: MakeConfig, loopback:
     assert used.answers == query(made, "SELECT count(*) FROM answers")[0][0]
     found = licensing_of(made)
     assert [statement.kind for statement in found.statements] == ["conflict", "condition", "note"]
-    assert found.seeds.license == "cc-by-4.0"
+    assert found.sources[0].license == "cc-by-4.0"
 
 
 def test_an_object_in_code_is_not_taken_for_the_configured_teacher(make_config: MakeConfig) -> None:
@@ -225,7 +225,7 @@ def test_a_fork_has_the_terms_of_both_teachers(make_config: MakeConfig, tmp_path
 def test_the_shipped_seeds_bring_their_license(make_config: MakeConfig) -> None:
     made = run(make_config(seeds=str(ROOT / "seeds" / "demo.jsonl"), target=5), export=False)
     assert made.generations[0].meaning["seeds"] == seeds_digest(load_seeds(ROOT / "seeds" / "demo.jsonl"))
-    assert licensing_of(made).seeds.license == "Apache-2.0"
+    assert licensing_of(made).sources[0].license == "Apache-2.0"
 
 
 # --- the card -------------------------------------------------------------------------------------
