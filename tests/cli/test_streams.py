@@ -148,9 +148,7 @@ def test_progress_bars_are_written_as_they_are_but_for_their_text() -> None:
     assert text_of(stream) == f"{bars}⟨U+001B⟩[31mbc⟨U+000D⟩d⟨U+001B⟩[Ae"
 
 
-@pytest.mark.parametrize(
-    "encoding", ["ascii", *(pytest.param(name, marks=IN_FULL) for name in ("cp1252", "gb18030"))]
-)
+@pytest.mark.parametrize("encoding", ["ascii", *(pytest.param(name, marks=IN_FULL) for name in ("cp1252", "gb18030"))])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_prints_in_any_encoding(
     streams: Streams, place: Path, tmp_path: Path, name: str, encoding: str
@@ -182,9 +180,7 @@ def test_every_command_runs_with_closed_streams(
     assert (tmp_path / "again").exists() == (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    "gone", ["both", *(pytest.param(name, marks=IN_FULL) for name in ("stdout", "stderr"))]
-)
+@pytest.mark.parametrize("gone", ["both", *(pytest.param(name, marks=IN_FULL) for name in ("stdout", "stderr"))])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_goes_on_when_its_reader_leaves(
     streams: Streams, place: Path, tmp_path: Path, name: str, gone: str
