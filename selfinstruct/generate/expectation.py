@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from ..config.options import teachers_for
@@ -128,7 +129,10 @@ def _facets(config: RunConfig) -> dict[str, str]:
     cells = math.prod(len(each.cells) for each in dimensions)
     rows = {"facets": counted(cells, "combination") + (f", {counted(excluded, 'exclusion')}" if excluded else "")}
     for name, shares in ((name, each.shares(name)) for each in dimensions for name in each.names):
-        shown = [f"{value} {share:.1%}" for value, share in list(shares.items())[:_MOST_VALUES]]
+        shown = [
+            f"{shorten(value, 40, placeholder=' …')} {share:.1%}"
+            for value, share in list(shares.items())[:_MOST_VALUES]
+        ]
         more = f" and {len(shares) - _MOST_VALUES:,} more" if len(shares) > _MOST_VALUES else ""
         rows[f"  {name}"] = ", ".join(shown) + more
     return rows

@@ -154,7 +154,14 @@ SOURCES: dict[str, type[Demonstrations | Documents | Parents | Nothing]] = {
 def build_source(config: RunConfig, strategy: Strategy) -> Source:
     """Build the source that `config.source` names, with the facets. Raises ConfigError if unknown or defective."""
     source = _named_source(config, strategy)
-    return source if config.facets is None else Faceted(source, config.facets.dimensions, config.random_seed)
+    if config.facets is None:
+        return source
+    if not getattr(strategy, "takes_facets", True):
+        raise ConfigError(
+            f"facets: strategy {strategy.name} asks for what the documents state, whatever the facets; remove this "
+            "key, or use another strategy"
+        )
+    return Faceted(source, config.facets.dimensions, config.random_seed)
 
 
 def _named_source(config: RunConfig, strategy: Strategy) -> Source:

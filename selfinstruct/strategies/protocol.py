@@ -39,6 +39,7 @@ class Strategy(Protocol):
       `Options.of(config.strategy)`.
     - `purposes`: the purposes of the strategy's prompts, which the roles of teachers refer to.
     - `source`: the kind of source that the strategy is for, where the configuration names none.
+    - `takes_facets`: whether prompts may show what the configuration's `facets` ask for; True if it is missing.
     - `for_strong_teachers`: whether `check` warns of small local models.
     - `task_tokens`: the expected length of one proposed task. The commands `check` and `preview` use it.
     - `preview(instruction)`: returns a `PreviewPrompt` for every prompt that `develop` may send, for the same commands.

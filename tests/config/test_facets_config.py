@@ -12,6 +12,7 @@ from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.prompts import Asking
 from selfinstruct.core.tasks import Demonstration, Material
 from selfinstruct.strategies.factory import build_strategy
+from selfinstruct.strategies.material import build_source
 
 
 def parsed(facets: Any, **changes: Any) -> RunConfig:
@@ -104,6 +105,12 @@ def test_prompts_show_what_is_asked_for_in_the_users_message(name: str, endpoint
     assert steered.propose(Material(DEMOS)).messages == before.messages
     assert asked.messages[0] == before.messages[0]
     assert steered.digest != plain.digest
+
+
+def test_facets_that_no_prompt_would_show_are_an_error() -> None:
+    config = parsed({"topic": ["law"]}, seeds=None, documents="x", strategy="grounded")
+    with pytest.raises(ConfigError, match="facets: strategy grounded asks for what the documents state"):
+        build_source(config, build_strategy(config, Asking()))
 
 
 def test_the_facet_language_is_asked_for_by_its_name() -> None:

@@ -95,6 +95,7 @@ class Grounded:
     Options = GroundedOptions
     name = "grounded"
     purposes = ("propose", "instances")
+    takes_facets = False
     task_tokens = 20
     seed_demos = machine_demos = 0
     tasks_per_question = 1
