@@ -171,6 +171,16 @@ def test_parts_of_a_list_examples_and_placeholders_are_not_asked_for() -> None:
         assert facts(sentence, "en") == ((), "no_fact")
 
 
+def test_a_condition_of_an_operand_needs_the_term_above_it() -> None:
+    stated = "If -1 is specified, the brewer takes the value of the other tank."
+    assert facts(stated, "en")[0] == ()
+    about = passage(f"- `tank_limit` (`integer`)\n  Stops the brewer at a level.\n\n  {stated}\n\nThe brewer is quiet.")
+    strategy = build()
+    material = unit_of(strategy, about, "condition")
+    [candidate] = strategy.parse(Completion(" what does the brewer do?"), material)
+    assert candidate.instruction == "In `tank_limit`, if -1 is specified, what does the brewer do?"
+
+
 def test_every_passage_gives_questions_or_a_reason() -> None:
     strategy = build()
     for text, reason in (

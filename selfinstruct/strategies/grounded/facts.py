@@ -18,8 +18,6 @@ _COMMAND = re.compile(
 )
 
 
-# 'If -1 is specified,', 'If a `pattern` is given,'
-_OPERAND = re.compile(r"\w+ (?:(?:an?|the|no) )?[`\"“]?-?\w+[`\"”]? (?:is|are|was|has been) (?:not )?\w+,$")
 # '--force', 'core.editor', 'BORG_REPO', '/etc/fstab', '`init`': no word of everyday language.
 _TERM = re.compile(r"--?\w|\w+[_.(/-]|[A-Z]{3}|/|`")
 
@@ -61,7 +59,7 @@ def facts(text: str, language: str) -> tuple[tuple[Fact, ...], str]:
             elif objection(sentence.text, language, bool(block.marker)):
                 why = "no_self_contained_sentence" if why == "no_prose" else why
             elif fact := _relation(sentence, language, text) or _span(sentence, language):
-                found += [fact._replace(term=_name(term))] if term or not _lacks_context(fact) else []
+                found += [fact._replace(term=_name(term))] if term or not _lacks_context(fact, language) else []
             else:
                 why = "no_fact"
     return tuple(found), why
@@ -101,9 +99,10 @@ def _name(term: str) -> str:
     return re.sub(r"(?<=.)\s+\(.*\)$", "", term).replace("`", "").strip()
 
 
-def _lacks_context(fact: Fact) -> bool:
+def _lacks_context(fact: Fact, language: str) -> bool:
     """Return whether a fact is about an operand that only what stands above it names: 'If -1 is specified'."""
-    return fact.kind == "condition" and bool(_OPERAND.match(fact.opening))
+    operands = words(language, "operands")
+    return fact.kind == "condition" and operands is not None and operands.match(fact.opening) is not None
 
 
 def _relation(sentence: Sentence, language: str, passage: str) -> Fact | None:
@@ -137,7 +136,9 @@ def _relation(sentence: Sentence, language: str, passage: str) -> Fact | None:
 
 def _is_common(word: str, passage: str) -> bool:
     """Return whether the first word of a sentence is no name: an article, or elsewhere written without a capital."""
-    return word in ("The", "A", "An", "All", "Each", "Every", "No") or bool(re.search(rf"\b{word.lower()}\b", passage))
+    if word in ("The", "A", "An", "All", "Each", "Every", "No"):
+        return True
+    return bool(re.search(rf"[ (]{word.lower()}\b", passage)) and not re.search(rf"[a-z,] {word}\b", passage)
 
 
 def _span(sentence: Sentence, language: str) -> Fact | None:

@@ -29,16 +29,8 @@ from ...core.tasks import Candidate, Material
 from ..wording import load_wording
 from .facts import Fact, facts, steps
 from .free import judge_claims, read_claims
-from .questions import (
-    agrees,
-    complete,
-    contains,
-    fold,
-    objection_to,
-    subject_of,
-    topic_of,
-)
-from .statements import Sentence
+from .questions import agrees, complete, contains, content, fold, objection_to, subject_of, topic_of
+from .statements import Sentence, blocks, sentences
 
 Kind = Literal["closed_book", "open_book", "unanswerable", "steps", "notes"]
 DEFAULTS: dict[Kind, float] = {
@@ -55,6 +47,8 @@ PUBLISHED = {
     "free": Sampling(temperature=0.0, max_tokens=400),
 }
 """Our own settings: the likeliest question is closest to the fact, and the first words of an answer tell its place."""
+_RESTATES = 0.3
+"""Share of a sentence's words in another one that may say the same."""
 _EXCERPT = 400
 """Characters around a fact that a small model reads; it answers from a long text less well, and far more slowly."""
 
@@ -139,7 +133,11 @@ class Grounded:
         found, _ = facts(passage.text, self._language)
         units = []
         for number, fact in enumerate(found):
-            possible = [kind for kind in _ABOUT_ONE_FACT if kind != "unanswerable" or _can_be_hidden(fact, passage)]
+            possible = [
+                kind
+                for kind in _ABOUT_ONE_FACT
+                if kind != "unanswerable" or _can_be_hidden(fact, passage, self._language)
+            ]
             weights = [self._weights[kind] for kind in possible]
             if any(weights):
                 [kind] = random.Random(f"{passage.id}:{number}").choices(possible, weights)
@@ -340,11 +338,15 @@ def _of_list(kind: Kind, start: int, about: str, items: list[tuple[int, str]], o
     return PlannedQuestion(kind, fact, tuple(items))
 
 
-def _can_be_hidden(fact: Fact, passage: Passage) -> bool:
-    """Return whether a passage without a fact's sentence says enough, and no longer has the answer."""
+def _can_be_hidden(fact: Fact, passage: Passage, language: str) -> bool:
+    """Return whether a passage without a fact's sentence says enough, and no longer has the answer in any words."""
     sentence, text = fact.sentence, passage.text
     rest = text[: sentence.start] + text[sentence.end :]
-    return len(rest) > len(sentence.text) and not (fact.exact and contains(rest, fact.answer)) and fact.kind != "entry"
+    if fact.kind == "entry" or len(rest) <= len(sentence.text) or (fact.exact and contains(rest, fact.answer)):
+        return False
+    stated = content(sentence.text, language)
+    others = [each.text for block in blocks(rest) for each in sentences(block)]
+    return all(len(stated & content(each, language)) < _RESTATES * len(stated) for each in others)
 
 
 def _quote(passage: Passage, start: int, text: str) -> Quote:

@@ -122,7 +122,8 @@ def objection(sentence: str, language: str, in_list: bool = False) -> str | None
         return "reference"
     verbs, orders = words(language, "verbs"), words(language, "imperatives")
     ordered = orders and any(orders.match(part) for part in (plain, *plain.split(", ")))
-    if verbs and not verbs.search(plain) and not ordered:
+    whole = (opener := words(language, "whole")) and opener.match(plain) and ", " in plain
+    if verbs and not (verbs.search(plain) or ordered or whole):
         return "fragment"
     if (openers := words(language, "openers")) and openers.match(plain):
         return "anaphor"
