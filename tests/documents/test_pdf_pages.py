@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from reportlab.lib.pagesizes import A4, A5, landscape, letter
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
@@ -192,6 +193,7 @@ def write_pdf(path: Path, layout: Layout, seed: int) -> list[tuple[str, int]]:
     return sentences[:whole]  # the last paragraph is cut
 
 
+@pytest.mark.slow
 def test_the_page_of_a_quote_is_right(tmp_path: Path) -> None:
     drawn = {
         f"{number:02} {name}.pdf": write_pdf(tmp_path / f"{number:02} {name}.pdf", layout, number)

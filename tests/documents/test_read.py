@@ -106,29 +106,30 @@ def test_text_is_normalized(tmp_path: Path) -> None:
     assert read_one(tmp_path).text == "Caf\u00e9\nsoft\nend"
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "reason"),
-    [
-        ("a.md", b"", "is empty"),
-        ("a.txt", b"caf\xe9 and more", "isn't UTF-8 text (byte 3); save it as UTF-8"),
-        ("a.txt", b"abc\0def", "holds binary data, not text"),
-        ("a.png", b"x", ".png isn't read (PDF, HTML, DOCX, EPUB, Markdown, text are)"),
-        ("a.pdf", b"<html>hello</html>", "is named .pdf, but holds HTML; rename it, or export it again"),
-        ("a.md", b"%PDF-1.4 and so on", "is named .md, but holds PDF; rename it, or export it again"),
-        ("a.pdf", b"%PDF-1.4\n1 0 obj <<", "is damaged"),
-        ("a.docx", b"PK\x03\x04 broken", "is damaged, or not complete"),
-        (
-            "a.docx",
-            b"\xd0\xcf\x11\xe0 old",
-            "is encrypted, or in the format of Word 97; save it as .docx without a password",
-        ),
-        ("a.html", b"<html><body><script>x</script></body></html>", "holds no text"),
-    ],
-)
-def test_a_bad_file_has_one_clear_reason(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
-    (tmp_path / name).write_bytes(content)
+BAD = {
+    "empty.md": (b"", "is empty"),
+    "latin.txt": (b"caf\xe9 and more", "isn't UTF-8 text (byte 3); save it as UTF-8"),
+    "binary.txt": (b"abc\0def", "holds binary data, not text"),
+    "picture.png": (b"x", ".png isn't read (PDF, HTML, DOCX, EPUB, Markdown, text are)"),
+    "page.pdf": (b"<html>hello</html>", "is named .pdf, but holds HTML; rename it, or export it again"),
+    "pdf.md": (b"%PDF-1.4 and so on", "is named .md, but holds PDF; rename it, or export it again"),
+    "cut.pdf": (b"%PDF-1.4\n1 0 obj <<", "is damaged"),
+    "cut.docx": (b"PK\x03\x04 broken", "is damaged, or not complete"),
+    "old.docx": (
+        b"\xd0\xcf\x11\xe0 old",
+        "is encrypted, or in the format of Word 97; save it as .docx without a password",
+    ),
+    "script.html": (b"<html><body><script>x</script></body></html>", "holds no text"),
+}
+
+
+def test_a_bad_file_has_one_clear_reason(tmp_path: Path) -> None:
+    for name, (content, _) in BAD.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "zuletzt.md").write_text("Text.")
     read = read_documents(tmp_path)
-    assert (read.documents, [(each.name, each.reason) for each in read.skipped]) == ((), [(name, reason)])
+    assert {each.name: each.reason for each in read.skipped} == {name: reason for name, (_, reason) in BAD.items()}
+    assert [each.name for each in read.documents] == ["zuletzt.md"]
 
 
 def test_pdf_files_without_readable_text(tmp_path: Path) -> None:
