@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..config.run_config import RunConfig
 from ..core.counted import counted
 from ..filters import AnswerCheck, Filter, describe_filters
 from ..journal.folder import Run, foresee_start, has_journal
+from ..strategies.protocol import questions_about
 from ..teachers.egress import in_clear
 from .assembly import Assembly, assemble
 from .estimate import Estimate, PurposeEstimate, estimate
@@ -118,7 +120,18 @@ def _inputs(parts: Assembly, changed: str) -> dict[str, str]:
         documents = len({each.document for each in parts.passages})
         rows["documents"] = f"{counted(documents, 'document')}, {counted(len(parts.passages), 'passage')}"
     last = next(reversed(rows))
-    return rows | {last: rows[last] + changed}
+    return rows | {last: rows[last] + changed} | _about_passages(parts)
+
+
+def _about_passages(parts: Assembly) -> dict[str, str]:
+    """How many questions the passages support, and why some of them support none."""
+    asked = [questions_about(parts.strategy, passage) for passage in parts.passages]
+    if not asked:
+        return {}
+    reasons = Counter(reason for count, reason in asked if not count)
+    none = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
+    some = f"; {counted(sum(reasons.values()), 'passage')} without one: {none}" if reasons else ""
+    return {"questions": f"{sum(count for count, _ in asked):,} at most{some}"}
 
 
 def _facets(config: RunConfig) -> dict[str, str]:

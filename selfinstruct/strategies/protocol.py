@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..config.plugins import check_returned
+from ..core.documents import Passage
 from ..core.prompts import Ask, Completion, Prompt
 from ..core.records import Development, Example, Response
 from ..core.tasks import Candidate, Material
@@ -96,6 +97,12 @@ def purposes_of(strategy: Strategy) -> Sequence[str] | None:
 def source_of(strategy: Strategy) -> str:
     """Return the kind of source that a strategy is for: demonstrations if it declares none."""
     return str(getattr(strategy, "source", "demonstrations"))
+
+
+def questions_about(strategy: Strategy, passage: Passage) -> tuple[int, str]:
+    """Return how many questions a strategy asks about a passage, and if there is none the reason, in snake_case."""
+    count = int(getattr(strategy, "units", lambda _: 0)(passage))
+    return count, "" if count else str(getattr(strategy, "why_none", lambda _: "nothing_to_ask")(passage))
 
 
 def task_tokens(strategy: Strategy) -> int:

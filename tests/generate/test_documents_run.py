@@ -210,3 +210,15 @@ def test_licenses_are_those_of_the_documents(
         found = [statement.line for statement in licensing(snapshot).statements]
     assert [line for line in found if "Documents" in line] == statements
     assert not any("Seed tasks" in line for line in found)
+
+
+def test_check_foresees_the_questions_and_says_which_passages_have_none(tmp_path: Path) -> None:
+    manuals = tmp_path / "manuals"
+    manuals.mkdir()
+    (manuals / "a.md").write_text("If the tank of the pump is empty, the red lamp blinks twice in a second.\n")
+    (manuals / "b.md").write_text("Nobody knows how it came to be, or why it is as we all found it then.\n")
+    values = {"documents": str(manuals), "run_dir": str(tmp_path / "run"), "strategy": "grounded", "target": 500}
+    found = si.check(si.RunConfig.parse(values | {"teacher": {"kind": "fake"}}))
+    assert found.rows["documents"] == "2 documents, 2 passages"
+    assert found.rows["questions"] == "1 at most; 1 passage without one: no_self_contained_sentence 1"
+    assert found.estimate.shares[0].requests == 1
