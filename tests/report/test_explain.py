@@ -21,9 +21,11 @@ from selfinstruct.core.tokens import tokenize
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import Run
 from selfinstruct.journal.journal import Journal
+from selfinstruct.journal.snapshot import TaskRow
 from selfinstruct.novelty import rouge_l
 from selfinstruct.report.explain import QuestionStory, SeedStory, Story, align, explain
 from selfinstruct.report.explain.describe import describe
+from selfinstruct.report.explain.find import find
 from selfinstruct.report.explain.story import part_of
 
 MakeConfig = Callable[..., RunConfig]
@@ -331,3 +333,19 @@ def test_the_part_of_the_answer_that_a_task_was_read_from(
     answer: str, instruction: str, following: str | None, part: str
 ) -> None:
     assert part_of(answer, instruction, following) == part
+
+
+def test_a_text_is_found_in_any_case_also_beyond_ascii() -> None:
+    instructions = ["Überprüfe den Vertrag.", "Erkläre, wie man ihn ÜBERPRÜFT.", "Ordne die Äpfel."]
+    database = sqlite3.connect(":memory:")
+
+    class Tasks:
+        def tasks_containing(self, text: str, limit: int) -> list[TaskRow]:
+            matches = [database.execute("SELECT ? LIKE ?", (each, f"%{text}%")).fetchone()[0] for each in instructions]
+            return [TaskRow(at, 0, instructions[at], "record") for at, found in enumerate(matches) if found]
+
+    tasks: Any = Tasks()
+    for text in ("überprüf", "Überprüf", "ÜBERPRÜF"):
+        assert [task.question for task in find(tasks, text)] == [0, 1]
+    assert [task.question for task in find(tasks, "überprüf", limit=1)] == [0]
+    assert [task.instruction for task in find(tasks, "äPFEL")] == instructions[2:]

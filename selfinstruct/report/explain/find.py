@@ -31,7 +31,10 @@ class FoundTask:
 
 def find(snapshot: Snapshot, text: str, limit: int = 50) -> list[FoundTask]:
     """Return the first `limit` tasks with `text` in the instruction, ignoring case."""
-    return [_found_task(row) for row in snapshot.tasks_containing(text, limit)]
+    # SQLite ignores the case of ASCII letters only: 'überprüfe' is also looked for as 'Überprüfe' and 'ÜBERPRÜFE'.
+    forms = {text, text.lower(), text.upper(), text.capitalize()}
+    rows = {row for form in forms for row in snapshot.tasks_containing(form, limit)}
+    return [_found_task(row) for row in sorted(rows)[:limit]]
 
 
 def tasks_of(snapshot: Snapshot, question: int) -> list[FoundTask]:
