@@ -1,4 +1,4 @@
-"""Parse each document in a process of its own, with bounded memory and time; this file is also that process's program.
+"""Parse each document in a process of its own, with bounded memory and time; `serve` is what that process runs.
 
 A document may come from anywhere, and parsers are large. One process waits for jobs and loads the parsers; for each
 document it forks a child, which the system ends where it takes too much. So a document harms neither this program nor
@@ -57,17 +57,11 @@ class Sandbox:
             UsageError: The parser's library is missing, or the user's reader can't be loaded.
         """
         if self._process is None:
-            # The working directory may hold modules whose names others could import, so it isn't searched (-P).
-            command = [sys.executable, "-P", "-m", __name__]
-            folders = [str(Path(__file__).parents[2]), *(folder or os.getcwd() for folder in sys.path)]
+            # The process imports from where this one does, in the same order.
+            program = f"import sys; sys.path[:] = {list(map(str, sys.path))!r}; from {__name__} import serve; serve()"
             pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
             self._process = subprocess.Popen(  # noqa: S603
-                command,
-                stdin=pipe,
-                stdout=pipe,
-                stderr=nowhere,
-                encoding="utf-8",
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(folders))},
+                [sys.executable, "-P", "-c", program], stdin=pipe, stdout=pipe, stderr=nowhere, encoding="utf-8"
             )
         process = self._process
         assert process.stdin is not None
@@ -92,7 +86,7 @@ class Sandbox:
         return Parsed(text, title, tuple(Heading(*each) for each in headings), where, tuple(notes))
 
 
-def _serve() -> None:
+def serve() -> None:
     """Answer each line of standard input, a job, with a line of JSON."""
     # What parsers print would stand between the answers.
     answers, nowhere = os.fdopen(os.dup(1), "w"), os.open(os.devnull, os.O_WRONLY)
@@ -195,7 +189,3 @@ def _parse(path: Path, job: dict[str, Any]) -> Parsed:
         text += page
     headings = tuple(find_headings(text, "Markdown"))
     return Parsed(text, "", headings, () if isinstance(found, str) else tuple(starts))
-
-
-if __name__ == "__main__":
-    _serve()
