@@ -7,7 +7,7 @@ the run needs no file later.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -22,6 +22,7 @@ from .path_keys import IsPath
 from .yaml_file import read_yaml
 
 _MOST_VALUES = 5_000
+_GROW = "grow"
 _TREES = (".yaml", ".yml")
 _JSON = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array"}, {"type": "object"}]})
 
@@ -34,6 +35,11 @@ def _values(given: Any) -> dict[str, float]:
     """
     if isinstance(given, str):
         return _values(_read(given))
+    if isinstance(given, Mapping) and set(given) == {_GROW}:
+        count = given[_GROW]
+        if isinstance(count, bool) or not isinstance(count, int | float) or count not in range(2, 501):
+            raise ValueError("grow must be a number of values, 2 to 500")
+        return {_GROW: float(count)}
     if not isinstance(given, Mapping | list | tuple):
         raise ValueError("must be a list of values, a mapping of values to weights, or a file")
     found: dict[str, float] = {}
@@ -88,11 +94,16 @@ def _read(path: str) -> Any:
     return [line for line in lines if line.strip() and not line.startswith("#")]
 
 
+def growth_note(name: str, count: int) -> str:
+    """Return the name of the note in the journal that holds the values that a teacher has listed for a facet."""
+    return f"facet:{name}:{count}"
+
+
 class FacetsConfig(Section):
     """What tasks should cover. Each other key names a facet, such as topic, kind, difficulty, persona, or register.
 
     Its values are a list, a mapping of values to weights, or a tree of both; or a file: text with one value on each
-    line, or YAML with a tree.
+    line, or YAML with a tree. {grow: 40} lets the teacher list 40 values, from the seeds.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -111,8 +122,22 @@ class FacetsConfig(Section):
 
     @property
     def values(self) -> dict[str, dict[str, float]]:
-        """The weight of each value, by facet."""
-        return self.__pydantic_extra__
+        """The weight of each value, by facet; without the facets whose values a teacher is to list."""
+        return {name: values for name, values in self.__pydantic_extra__.items() if values.keys() != {_GROW}}
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all facets."""
+        return list(self.__pydantic_extra__)
+
+    @property
+    def grown(self) -> dict[str, int]:
+        """How many values a teacher is to list, by facet."""
+        return {name: int(self.__pydantic_extra__[name][_GROW]) for name in self.names if name not in self.values}
+
+    def with_values(self, found: Mapping[str, Sequence[str]]) -> FacetsConfig:
+        """Return the facets with the values that a teacher has listed for some of them."""
+        return FacetsConfig.model_validate({**self.model_dump(), **found}) if found else self
 
     @cached_property
     def dimensions(self) -> list[Dimension]:
@@ -121,9 +146,9 @@ class FacetsConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> FacetsConfig:
-        if not self.values:
+        if not self.names:
             raise ValueError("name a facet and its values, such as topic: [tax law, labor law]")
-        for name in self.values:
+        for name in self.names:
             if not name.isidentifier():
                 raise ValueError("the name of a facet is that of a column: letters, digits, and underscores")
         for tag in self.values.get("language", ()):

@@ -10,11 +10,13 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
+from ..config.facets_section import FacetsConfig
 from ..config.options import teachers_for
 from ..config.run_config import RunConfig
 from ..core.counted import counted
 from ..filters import AnswerCheck, Filter, describe_filters
 from ..journal.folder import Run, foresee_start, has_journal
+from ..journal.snapshot import read
 from ..strategies.protocol import questions_about
 from ..teachers.egress import in_clear
 from .assembly import Assembly, assemble
@@ -64,7 +66,7 @@ def check(
     rows = {
         **_inputs(parts, changed),
         "strategy": f"{parts.strategy.name}, prompts {parts.strategy.digest}",
-        **_facets(config),
+        **_facets(config.facets if past is None else _known_facets(folder, config.facets)),
         **({"teacher": f"{', '.join(parts.own)} (passed in)"} if parts.own else _teachers(config)),
         **describe_filters(config, parts.sets, parts.checks),
         "run": f"{folder}" + (f" (has {past.records:,} records)" if past else " (new)"),
@@ -134,11 +136,20 @@ def _about_passages(parts: Assembly) -> dict[str, str]:
     return {"questions": f"{sum(count for count, _ in asked):,} at most{some}"}
 
 
-def _facets(config: RunConfig) -> dict[str, str]:
+def _known_facets(folder: Path, facets: FacetsConfig | None) -> FacetsConfig | None:
+    """Return the facets with the values that a teacher has listed in a run."""
+    with read(folder) as snapshot:
+        known = snapshot.facets
+    if facets is None or known is None:
+        return facets
+    return facets.with_values({name: list(known.values[name]) for name in facets.grown if name in known.values})
+
+
+def _facets(facets: FacetsConfig | None) -> dict[str, str]:
     """One row for all facets, and one for each with its values."""
-    if config.facets is None:
+    if facets is None:
         return {}
-    dimensions, excluded = config.facets.dimensions, len(config.facets.exclude)
+    dimensions, excluded = facets.dimensions, len(facets.exclude)
     cells = math.prod(len(each.cells) for each in dimensions)
     rows = {"facets": counted(cells, "combination") + (f", {counted(excluded, 'exclusion')}" if excluded else "")}
     for name, shares in ((name, each.shares(name)) for each in dimensions for name in each.names):
@@ -148,7 +159,7 @@ def _facets(config: RunConfig) -> dict[str, str]:
         ]
         more = f" and {len(shares) - _MOST_VALUES:,} more" if len(shares) > _MOST_VALUES else ""
         rows[f"  {name}"] = ", ".join(shown) + more
-    return rows
+    return rows | {f"  {name}": f"{count} values, which a teacher will list" for name, count in facets.grown.items()}
 
 
 def _teachers(config: RunConfig) -> dict[str, str]:

@@ -26,6 +26,7 @@ from ..strategies.protocol import Strategy
 from ..teachers import asked_together, asking_of
 from ..teachers.probe import probe_prompt, speaks_schema
 from .facet_check import FacetCheck
+from .grow_facets import grow
 from .reasoning_evidence import Evidence, shows_reasoning, usual_room, with_room
 from .respond import Responder
 
@@ -123,10 +124,14 @@ class Generations:
             self.chat = asking.propose == "chat"
             self._asking = replace(asking, structured=purposes)
             strategies.append(self._build(config, self._asking))
+            if config.facets is not None and config.facets.grown:
+                facets = await grow(config.facets, asking, asker, journal)
+                config = config.model_copy(update={"facets": facets})
+                self._facet_checks[number - 1] = FacetCheck(config)
             if config.judge is not None:
                 by_schema.append("judge" in purposes)
         self._strategies, self._responders = strategies, []
-        self.source = build_source(self._configs[-1], strategies[-1])
+        self.source = build_source(config, strategies[-1])
 
         # The current configuration's judge, asked in the other way too where an earlier generation did.
         if self._configs[-1].judge is not None:

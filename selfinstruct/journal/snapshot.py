@@ -7,12 +7,14 @@ snapshot see the same transaction, whatever another process commits in the meant
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..config.facets_section import FacetsConfig, growth_note
 from ..core.facets import Coverage, Drawn, coverage
 from ..core.records import Record
 from ..core.tasks import SeedTask
@@ -237,9 +239,18 @@ class Snapshot:
         return [Drawn(read_back(demos).facets, yields[number][1]) for number, demos in rows if number in yields]
 
     @cached_property
+    def facets(self) -> FacetsConfig | None:
+        """What the run is to cover, with the values that a teacher has listed."""
+        facets = self.run.config.facets
+        if facets is None:
+            return None
+        notes = {name: self.journal.meta(growth_note(name, count)) for name, count in facets.grown.items()}
+        return facets.with_values({name: json.loads(note) for name, note in notes.items() if note is not None})
+
+    @cached_property
     def coverage(self) -> list[Coverage]:
         """How far each value of each facet is covered; empty for a run without facets."""
-        facets, found = self.run.config.facets, [record.facets for record in self.records]
+        facets, found = self.facets, [record.facets for record in self.records]
         if facets is None and not any(found):
             return []
         return coverage(facets.dimensions if facets else [], self.questions(), found)

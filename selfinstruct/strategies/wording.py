@@ -48,7 +48,7 @@ class PromptWording:
         self._texts = texts
         self.source = source
         self._task, self._language = config.task, wording_language(config.language)
-        self._facets = tuple(config.facets.values) if config.facets is not None else ()
+        self._facets = tuple(config.facets.names) if config.facets is not None else ()
         # Both decide what a teacher writes, so a change of either is a new version.
         content = [texts, {name: asdict(value) for name, value in published.items()}]
         whole = json.dumps(content, sort_keys=True, ensure_ascii=False)

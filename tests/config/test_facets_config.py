@@ -61,6 +61,7 @@ def test_files_count_with_their_content(tmp_path: Path) -> None:
         ({"topic": {"law": -1}}, "facets.topic: a weight must be a number of 0 or more"),
         ({"topic": {"law": "much"}}, "facets.topic: a weight must be a number of 0 or more"),
         ({"topic": [True]}, "facets.topic: values must be text; put them in quotes"),
+        ({"topic": {"grow": 1}}, "facets.topic: grow must be a number of values, 2 to 500"),
         ({"topic": 3}, "facets.topic: must be a list of values, a mapping of values to weights, or a file"),
         ({"topic": ["law", "law"]}, "facets.topic: names a value twice; name each value once"),
         ({}, "facets: name a facet and its values, such as topic: [tax law, labor law]"),

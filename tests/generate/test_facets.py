@@ -16,7 +16,7 @@ import pytest
 
 import selfinstruct as si
 from conftest import FIGURES, ROOT, cli
-from selfinstruct.core.errors import ConfigChanged
+from selfinstruct.core.errors import ConfigChanged, ConfigError
 from selfinstruct.core.facets import CellDraw, Drawn, coverage, dimensions_of
 from selfinstruct.core.prompts import Completion, Prompt, Usage
 from selfinstruct.core.records import Record
@@ -261,6 +261,53 @@ def test_a_judge_says_what_a_sample_of_the_records_is_about(tmp_path: Path) -> N
     grown = si.run(more, teacher=again, progress=None, new_generation=True)
     assert grown.records()[:80] == records
     assert not any(prompt.purpose == "judge" for prompt in again.prompts)
+
+
+# --- growth -------------------------------------------------------------------------------------
+
+
+class Listing(Follower):
+    """Lists topics when it is asked for them."""
+
+    def __init__(self, text: str = "1. Tides\n2. Lighthouses\n3. Tides\n4. Knots.\n5. Charts") -> None:
+        super().__init__()
+        self.text, self.asked = text, 0
+
+    async def complete(self, prompt: Prompt) -> Completion:
+        if 'values of "topic"' not in prompt.text:
+            return await super().complete(prompt)
+        self.asked += 1
+        return Completion(self.text)
+
+
+def test_a_teacher_lists_the_topics_once(tmp_path: Path) -> None:
+    facets = {"topic": {"grow": 4}, "kind": ["question", "plan"], "verify": 0.2}
+    config = config_of(tmp_path / "run", facets=facets, target=24, lookahead=4)
+    assert si.check(config).rows["  topic"] == "4 values, which a teacher will list"
+
+    # Only the list: then `check` shows it, before anything else is paid for.
+    first = Listing()
+    si.run(config.model_copy(update={"max_requests": 1}), teacher=first, progress=None, export=False)
+    assert (first.asked, len(first.prompts)) == (1, 0)
+    rows = si.check(config).rows
+    assert rows["facets"] == "8 combinations"
+    assert rows["  topic"] == "Tides 25.0%, Lighthouses 25.0%, Knots 25.0%, Charts 25.0%"
+
+    # The run goes on with it, and so do a replay and a larger target.
+    done = si.run(config, teacher=(second := Listing()), progress=None, export=False)
+    assert second.asked == 0
+    assert {topic for (topic,) in shares(done.records(), "topic")} == {"Tides", "Lighthouses", "Knots", "Charts"}
+    assert all(row.requested == 0.25 for row in figures_of(done).coverage if row.facet == "topic")
+    whole = si.run(
+        config_of(tmp_path / "whole", facets=facets, target=24, lookahead=4), teacher=Listing(), progress=None
+    )
+    assert [(r.instruction, r.facets) for r in whole.records()] == [(r.instruction, r.facets) for r in done.records()]
+
+
+def test_a_teacher_that_lists_nothing_ends_the_start(tmp_path: Path) -> None:
+    config = config_of(tmp_path / "run", facets={"topic": {"grow": 4}})
+    with pytest.raises(ConfigError, match=r"facets\.topic: the teacher listed no values to choose from; name them"):
+        si.run(config, teacher=Listing("I don't know."), progress=None)
 
 
 # --- runs ---------------------------------------------------------------------------------------
