@@ -302,18 +302,74 @@ def test_free_answers_need_a_chat_model() -> None:
         build("completions", answers="free")
 
 
-def test_german_has_forms_of_its_own_and_other_languages_have_the_rules_of_structure() -> None:
+GERMAN = [
+    ("Wenn der Tank leer ist, blinkt die Anzeige rot.", "Was geschieht, wenn der Tank leer ist",
+     "blinkt die Anzeige rot."),
+    ("Sobald die Anzeige blinkt, füllen Sie den Tank mit Wasser.", "Was ist zu tun, sobald die Anzeige blinkt",
+     "füllen Sie den Tank mit Wasser."),
+    ("Kommt nach fünf Minuten kein Wasser, schaltet die Pumpe ab.", "Was geschieht, wenn nach fünf Minuten kein Wasser",
+     "schaltet die Pumpe ab."),
+    ("Der Schalter startet die Pumpe, sobald der Druck unter 1,8 Bar fällt.", "Wann startet der Schalter die Pumpe",
+     "sobald der Druck unter 1,8 Bar fällt."),
+    ("Die Dichtung der Welle wird nach 2.000 Betriebsstunden ersetzt.", "Wann wird die Dichtung der Welle ersetzt",
+     "nach 2.000 Betriebsstunden"),
+    ("Der Filter wird alle sechs Wochen gereinigt, bei Sand öfter.", "Wie oft wird der Filter gereinigt",
+     "alle sechs Wochen"),
+    ("Der Fehlercode E4 bedeutet, dass der Motor zu warm ist.", "Was bedeutet der Fehlercode E4",
+     "dass der Motor zu warm ist."),
+    ("Die Bestellnummer des Filters lautet im Katalog TW-7731.", "Wie lautet die Bestellnummer des Filters",
+     "im Katalog TW-7731."),
+    ("Der Hebel sitzt auf der linken Seite.", "Wo sitzt der Hebel", "auf der linken Seite."),
+    ("Der Motor nimmt höchstens 0,9 Kilowatt auf.", "Wie viel Kilowatt nimmt der Motor auf", "höchstens 0,9 Kilowatt"),
+    ("Ein Filter hält etwa zwei Jahre durch.", "Wie lange hält ein Filter", "etwa zwei Jahre durch."),
+    ("Nach spätestens drei Minuten kommt Wasser aus dem Rohr.", "Wann kommt Wasser aus dem Rohr",
+     "Nach spätestens drei Minuten"),
+    ("Ziehen Sie vor jeder Arbeit den Netzstecker.", "Was ist vor jeder Arbeit zu tun",
+     "Ziehen Sie vor jeder Arbeit den Netzstecker"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sentence", "opening", "answer"), GERMAN)
+def test_german_questions_have_their_verb_in_place(sentence: str, opening: str, answer: str) -> None:
+    [fact], _ = facts(sentence, "de")
+    assert (fact.opening, fact.answer) == (opening, answer)
+
+
+def test_german_sentences_that_refer_to_others_are_not_asked_about() -> None:
+    for sentence in (
+        "Bei 3,5 Bar schaltet er den Motor wieder aus.",
+        "Sie wird nach 2.000 Betriebsstunden ersetzt.",
+        "Stecken Sie in diesem Fall den Schlüssel in den Schlitz.",
+        "Beide Werte lassen sich mit der Schraube verstellen.",
+    ):
+        assert facts(sentence, "de") == ((), "no_self_contained_sentence")
+
+
+def test_german_is_asked_in_german_and_other_languages_have_the_rules_of_structure() -> None:
     text = "Wenn der Tank leer ist, blinkt die Anzeige rot. Dies ist normal und kein Grund zur Sorge für Sie."
-    [fact], _ = facts(text, "de")
-    assert (fact.kind, fact.opening) == ("condition", "Wenn der Tank leer ist,")
     values = {"documents": "x", "run_dir": "y", "language": "de", "strategy": "grounded"}
     strategy = Grounded(RunConfig.parse(values), Asking.over("completions"))
-    prompt = strategy.propose(Material(passages=(passage(text),)))
-    assert "all questions and answers are in German." in prompt.text
-    [candidate] = strategy.parse(Completion(" was geschieht?"), Material(passages=(passage(text),)))
-    assert candidate.instruction == "Brewer manual: Wenn der Tank leer ist, was geschieht?"
+    about = Material(passages=(passage(text, title="Kaffeemaschine Brewer: Bedienung"),))
+    assert strategy.propose(about).text.endswith("\nFrage: Was geschieht, wenn der Tank leer ist")
+    [candidate] = strategy.parse(Completion("?"), about)
+    assert candidate.instruction == "Kaffeemaschine Brewer: Was geschieht, wenn der Tank leer ist?"
+    italian = Grounded(RunConfig.parse(values | {"language": "it"}), Asking.over("completions"))
+    assert "all questions and answers are in Italian." in italian.read("?", passage(), FACT).text
     [fact], _ = facts("Les journaux sont dans le fichier `cafe.log` de la machine.", "fr")
     assert (fact.kind, fact.opening, fact.answer) == ("path", "", "cafe.log")
+
+
+def test_a_heading_introduces_steps_that_no_paragraph_introduces() -> None:
+    text = "1. Öffnen Sie den Deckel.\n2. Füllen Sie Wasser ein.\n3. Schließen Sie den Deckel.\n"
+    values = {"documents": "x", "run_dir": "y", "language": "de"}
+    values |= {"strategy": {"kind": "grounded", "kinds": {"steps": 1}}}
+    strategy = Grounded(RunConfig.parse(values), Asking.over("completions"))
+    about = Material(passages=(passage(text, headings=("Erste Füllung",)),))
+    [candidate] = strategy.parse(Completion(" für die erste Füllung?"), about)
+    assert candidate.instruction.endswith("Welche Schritte sind nötig für die erste Füllung?")
+    [example] = develop(strategy, about, candidate.instruction, "Öffnen Sie den Deckel, füllen Sie Wasser ein").examples
+    assert example.output == text.strip()
+    assert strategy.units(passage(text)) == 0
 
 
 def test_steps_and_notes_are_composed_by_the_program() -> None:

@@ -65,8 +65,11 @@ def facts(text: str, language: str) -> tuple[tuple[Fact, ...], str]:
     return tuple(found), why
 
 
-def steps(text: str) -> tuple[Block, list[Block]] | None:
-    """Return the paragraph that introduces a numbered list of at least three items, and the items; None without one."""
+def steps(text: str, heading: str) -> tuple[Block, list[Block]] | None:
+    """Return what introduces a numbered list of at least three items, and the items; None without one.
+
+    That is a paragraph that ends in a colon, or the heading if the list begins the passage.
+    """
     intro: Block | None = None
     items: list[Block] = []
     for block in blocks(text):
@@ -76,6 +79,8 @@ def steps(text: str) -> tuple[Block, list[Block]] | None:
             break
         else:
             intro, items = block, []
+    if intro is None and heading and items:
+        intro = Block(items[0].start, f"{heading}:")
     numbered = [int(re.sub(r"\D", "", item.marker)) for item in items]
     whole = numbered == list(range(1, len(items) + 1))
     return (intro, items) if intro and len(items) >= 3 and whole and intro.text.endswith(":") else None
@@ -122,21 +127,22 @@ def _relation(sentence: Sentence, language: str, passage: str) -> Fact | None:
         if any(each and each.search(topic) for each in unclear) or not (_balanced(topic) and _balanced(answer)):
             continue
         # 'The debuild command' is in the middle of the question.
-        first = re.match(r"[A-Z][a-z]*(?= |$)", topic)
+        first = re.match(r"[A-ZÄÖÜ][a-zäöüß]*(?= |$)", topic)
         if (
             first
             and not opening.startswith("{")
             and _flat(sentence).startswith(topic)
-            and _is_common(first.group(), passage)
+            and _is_common(first.group(), passage, language)
         ):
             parts["topic"] = topic[0].lower() + topic[1:]
-        return Fact(sentence, kind, answer, fill_in(opening, parts), False)
+        return Fact(sentence, kind, answer, " ".join(fill_in(opening, parts).split()), False)
     return None
 
 
-def _is_common(word: str, passage: str) -> bool:
+def _is_common(word: str, passage: str, language: str) -> bool:
     """Return whether the first word of a sentence is no name: an article, or elsewhere written without a capital."""
-    if word in ("The", "A", "An", "All", "Each", "Every", "No"):
+    common = words(language, "common")
+    if common and common.fullmatch(word):
         return True
     return bool(re.search(rf"[ (]{word.lower()}\b", passage)) and not re.search(rf"[a-z,] {word}\b", passage)
 
@@ -208,7 +214,7 @@ def _relations(language: str) -> list[tuple[str, re.Pattern[str], str]]:
     """Return the relations of a language: kind, pattern, and opening."""
     listed = _data(language)
     begin = re.sub(r"\|\s+", "|", listed.get("begin", ""))
-    parts = {"begin": f"(?i:{begin})", "act": listed.get("act", "")}
+    parts = {"begin": f"(?i:{begin})", "act": listed.get("act", ""), **listed.get("parts", {})}
     return [
         (each["kind"], re.compile(fill_in(each["pattern"], parts)), each["opening"])
         for each in listed.get("relations", ())

@@ -142,7 +142,7 @@ class Grounded:
             if any(weights):
                 [kind] = random.Random(f"{passage.id}:{number}").choices(possible, weights)
                 units.append(PlannedQuestion(kind, fact, ((fact.sentence.start, fact.sentence.text),)))
-        if self._weights["steps"] and (listed := steps(passage.text)):
+        if self._weights["steps"] and (listed := steps(passage.text, topic_of(passage, self._language))):
             intro, items = listed
             units.append(
                 _of_list(
