@@ -13,7 +13,7 @@ from selfinstruct.core.prompts import Asking, Completion, Endpoint, Message, Pro
 from selfinstruct.core.records import Example, Response
 from selfinstruct.filters.judge.compare import PairwiseJudge
 from selfinstruct.generate.dialogue import UserSimulator
-from selfinstruct.teachers.fake.teacher import FakeTeacher
+from selfinstruct.teachers.fake.teacher import FakeTeacher, fake_answer
 
 TASKS = {"en": "Explain to a child of {} why the tide turns.", "zh": "请向{}岁的孩子解释为什么有潮汐。"}
 languages = pytest.mark.parametrize("language", TASKS)
@@ -72,3 +72,26 @@ def test_it_compares_by_the_texts_themselves(language: str, by_schema: bool) -> 
     pairs = len(texts) * (len(texts) - 1) / 2
     assert pairs / 2 < sum(len(each.beats) for each in compared) < pairs, "most pairs have a winner"
     TopologicalSorter({each.sample: each.beats for each in compared}).prepare()  # raises CycleError
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer"),
+    [
+        (
+            "Subject: Vim\nFact: The log of Vim is in `vim.log` by default.\nAnswer: vim.log\nQuestion: Which file",
+            "The log of Vim is in ` ` by default?",
+        ),
+        (
+            "Thema: Vim\nTatsache: Das Protokoll liegt in `vim.log`.\nAntwort: vim.log\nFrage:\nNur die Frage. Beginne "
+            "mit: Welche Datei",
+            "Welche Datei Das Protokoll liegt in ` `?",
+        ),
+        (
+            "Text: Vim is old. The log of Vim is in vim.log by default.\nQuestion: Which is the log of Vim by default "
+            "in?\nAnswer:",
+            "vim.log",
+        ),
+    ],
+)
+def test_a_fact_becomes_a_question_and_a_text_answers_it(prompt: str, answer: str) -> None:
+    assert fake_answer(f"Rules.\n\n{prompt}") == answer

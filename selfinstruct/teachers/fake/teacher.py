@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ...core.prompts import Asking, Completion, Prompt, Usage
+from .about_texts import answer_about_text
 from .conforming import conforming
 
 _VERBS = (
@@ -129,6 +130,9 @@ def fake_answer(prompt: str, schema: Any = None, repeat: float = 0.0, sample: in
         return json.dumps({"reason": _sentence(draw, prompt), "better": better}, ensure_ascii=False)
     if schema:
         return _json_answer(str(schema.get("title", "")), schema, draw, prompt, repeat)
+    # A fact to ask about, or a text to answer from.
+    if about := answer_about_text(prompt):
+        return about
     # 'Task: Sort ...\nClassification:' (completions) or '...\nClassification?' (chat): answer yes or no by the verb.
     # The examples say both, yes first.
     task, cue = prompt.rstrip().rpartition("\n")[::2]
