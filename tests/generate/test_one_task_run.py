@@ -35,7 +35,7 @@ class SometimesTheParent(FakeTeacher):
         return replace(completion, text=shown[1]) if shown and same else completion
 
 
-def config_of(folder: Path, name: str, concurrency: int, target: int = 20) -> RunConfig:
+def config_of(folder: Path, name: str, concurrency: int, target: int = 12) -> RunConfig:
     file, overrides = RUNS[name]
     changes = {"run_dir": folder, "concurrency": concurrency, "target": target, "lookahead": 16, "max_cost_usd": None}
     return RunConfig.load(ROOT / "configs" / file, overrides, **changes)
@@ -48,7 +48,7 @@ def test_a_shipped_configuration_reaches_its_target_whatever_the_timing(tmp_path
             return list(snapshot.records)
 
     records = records_of(1)
-    assert len(records) == 20
+    assert len(records) == 12
     assert [(r.instruction, r.examples, r.facets) for r in records_of(16)] == [
         (r.instruction, r.examples, r.facets) for r in records
     ]
@@ -57,7 +57,7 @@ def test_a_shipped_configuration_reaches_its_target_whatever_the_timing(tmp_path
 
 
 def test_a_row_of_evolve_has_its_parent_and_its_operator_and_children_are_evolved_again(tmp_path: Path) -> None:
-    run(config_of(tmp_path / "run", "evolve", 4, target=40), teacher=SometimesTheParent())
+    run(config_of(tmp_path / "run", "evolve", 4, target=36), teacher=SometimesTheParent())
     with read(tmp_path / "run") as snapshot:
         records, rejections = snapshot.records, {(stage, reason) for stage, reason, _ in snapshot.rejections()}
         yields = {each.value: each.tasks_per_question for each in snapshot.coverage}
