@@ -243,15 +243,6 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
             ),
             Reason("unreadable_item", "", "An item of a JSON response that is broken, or that is no task."),
             Reason("too_many_tasks", "", "More tasks than requested; the surplus is not judged."),
-            Reason("no_question", "", "`grounded`: a text that is no question."),
-            Reason("mentions_source", "", "`grounded`: a question that speaks of a passage, text, or manual."),
-            Reason(
-                "not_self_contained", "", "`grounded`: a question with a word such as 'this' that points elsewhere."
-            ),
-            Reason("gives_answer_away", "", "`grounded`: a question that contains its answer."),
-            Reason("several_questions", "", "`grounded`: several questions in one."),
-            Reason("adds_words", "", "`grounded`: a question about something that the fact does not mention."),
-            Reason("too_vague", "", "`grounded`: a question that says too little of the fact to have one answer."),
         ],
     ),
     "filter": (
@@ -292,6 +283,19 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
             Reason("assistant_voice", "", "Strategy `magpie`: an answer instead of a task: 'Sure, here is ...'."),
             Reason("transcript", "", "Strategy `magpie`: has names of speakers before a colon: 'Q:', 'Assistant:'."),
             Reason("ran_on", "", "Strategy `magpie`: the text goes on into another turn."),
+            Reason("no_question", "", "Strategy `grounded`: a text that is no question."),
+            Reason("mentions_source", "", "Strategy `grounded`: a question that speaks of a passage, text, or manual."),
+            Reason(
+                "not_self_contained",
+                "",
+                "Strategy `grounded`: a question with a word such as 'this' that points elsewhere.",
+            ),
+            Reason("gives_answer_away", "", "Strategy `grounded`: a question that contains its answer."),
+            Reason("several_questions", "", "Strategy `grounded`: several questions in one."),
+            Reason("adds_words", "", "Strategy `grounded`: a question about something that the fact does not mention."),
+            Reason(
+                "too_vague", "", "Strategy `grounded`: a question that says too little of the fact to have one answer."
+            ),
             Reason("contaminated", "filters.decontaminate", "The task overlaps with a question of an evaluation set."),
         ],
     ),
@@ -323,18 +327,28 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
                 "The response ended early inside the last answer.",
                 worked("Bun, Loaf,", truncated=True),
             ),
-            Reason("answer_differs", "", "`grounded`: the passage answers the question with something else."),
-            Reason("claim_without_quote", "", "`grounded`: a claim of a free answer without a quote."),
-            Reason("quote_not_found", "", "`grounded`: a quote that is not in the passage."),
-            Reason("not_in_quote", "", "`grounded`: a claim with a name or number that its quote does not have."),
-            Reason("negation_differs", "", "`grounded`: a claim or its quote has a negation, the other one has none."),
-            Reason("claim_not_in_quote", "", "`grounded`: a claim that has few words of its quote."),
-            Reason("claim_adds", "", "`grounded`: a claim with words that the passage does not have."),
-            Reason("claim_contradicted", "", "`grounded`: the judge says that the passage states something else."),
+            Reason("answer_differs", "", "Strategy `grounded`: the passage answers the question with something else."),
+            Reason("claim_without_quote", "", "Strategy `grounded`: a claim of a free answer without a quote."),
+            Reason("quote_not_found", "", "Strategy `grounded`: a quote that is not in the passage."),
             Reason(
-                "claim_not_there", "", "`grounded`: the judge says that the passage leaves a part of the claim open."
+                "not_in_quote", "", "Strategy `grounded`: a claim with a name or number that its quote does not have."
             ),
-            Reason("claim_unclear", "", "`grounded`: the judge gave none of the three verdicts on a claim."),
+            Reason(
+                "negation_differs",
+                "",
+                "Strategy `grounded`: a claim or its quote has a negation, the other one has none.",
+            ),
+            Reason("claim_not_in_quote", "", "Strategy `grounded`: a claim that has few words of its quote."),
+            Reason("claim_adds", "", "Strategy `grounded`: a claim with words that the passage does not have."),
+            Reason(
+                "claim_contradicted", "", "Strategy `grounded`: the judge says that the passage states something else."
+            ),
+            Reason(
+                "claim_not_there",
+                "",
+                "Strategy `grounded`: the judge says that the passage leaves a part of the claim open.",
+            ),
+            Reason("claim_unclear", "", "Strategy `grounded`: the judge gave none of the three verdicts on a claim."),
             Reason("evidence_not_found", "", "The evidence does not stand at its place in the passage that was shown."),
             Reason("empty_output", "", "The output is empty.", worked(" ")),
             Reason("output_equals_input", "", "The output only repeats the input.", worked("bread", "bread")),

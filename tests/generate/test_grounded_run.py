@@ -22,7 +22,7 @@ PARTS = {
 
 
 class Reader:
-    """Asks 'what happens?', and answers with what follows the condition in the text. One part confuses it."""
+    """Asks 'what happens?', and answers with what follows the condition in the text. Two parts confuse it."""
 
     def __init__(self) -> None:
         self.prompts: list[Prompt] = []
@@ -34,7 +34,7 @@ class Reader:
         asked = prompt.messages[-1].content
         if prompt.purpose == "propose":
             opening = asked.rpartition("Begin it with: ")[2]
-            return Completion(f"{opening} what does the machine do?")
+            return Completion(f"{opening} what does the {'passage say' if 'hopper' in opening else 'machine do'}?")
         [text, question] = re.findall(r"Text: (.*)\nQuestion: (.*)\n", asked)[-1]
         condition = question.partition(", what")[0].removeprefix("In Brewer, ").casefold()
         found = re.search(rf"{re.escape(condition)}, (.*?[.])", text, re.IGNORECASE)
@@ -60,11 +60,11 @@ def test_a_folder_becomes_rows_with_evidence_and_grows(tmp_path: Path) -> None:
     teacher = Reader()
     run = si.run(config, teacher=teacher, progress=None)
     assert run.outcome.reason == "all_asked"
-    assert Counter(run.status().refused) == {"answer_differs": 1}
+    assert Counter(run.status().refused) == {"answer_differs": 1, "mentions_source": 1}
     text = (manuals / "brewer.md").read_text(encoding="utf-8")
     rows = pq.read_table(run.dataset_path / "messages").to_pylist()
     before = run.records()
-    assert len(rows) == len(before) == 3
+    assert len(rows) == len(before) == 2
     for row in rows:
         [quote] = row["evidence"]
         assert text[quote["start"] : quote["end"]] == quote["text"] == row["messages"][-1]["content"]
@@ -74,6 +74,6 @@ def test_a_folder_becomes_rows_with_evidence_and_grows(tmp_path: Path) -> None:
     write_manual(manuals, "more.md", [*PARTS][4:])
     more = Reader()
     grown = si.run(config.model_copy(update={"concurrency": 1}), teacher=more, progress=None)
-    assert grown.records()[:3] == before
-    assert len(grown.records()) == 5
+    assert grown.records()[:2] == before
+    assert len(grown.records()) == 4
     assert all("grinder" in prompt.text or "heater" in prompt.text for prompt in more.prompts)

@@ -26,6 +26,7 @@ from ...core.language_tags import language_name, primary
 from ...core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling
 from ...core.records import Development, Example, Response
 from ...core.tasks import Candidate, Material
+from ..protocol import PreviewPrompt
 from ..wording import load_wording
 from .facts import Fact, facts, steps
 from .free import judge_claims, read_claims
@@ -192,7 +193,7 @@ class Grounded:
             self._subject(passage),
         )
         if error := objection_to(question, unit.fact, passage, subject, self._language):
-            return [Candidate("", error=error)]
+            return [Candidate(question, error=error)]
         return [Candidate(complete(question, subject, self._topic(passage, unit.fact), self._language))]
 
     async def develop(self, candidate: Candidate, ask: Ask) -> Development:
@@ -240,7 +241,15 @@ class Grounded:
 
     def read(self, question: str, passage: Passage, fact: Fact) -> Prompt:
         """Return the request to answer a question from the passage."""
-        shown = excerpt(passage.text, fact.sentence) if self._asking.instances == "completions" else passage.text
+        whole = self._asking.instances != "completions"
+        return self._read(question, passage.text if whole else excerpt(passage.text, fact.sentence))
+
+    def preview(self, instruction: str) -> list[PreviewPrompt]:
+        """Return the prompt that `develop` sends, about the passage of an example."""
+        shown = self._wording.examples("read_examples")[0]["passage"]
+        return [PreviewPrompt("the answer, from the passage alone", self._read(instruction, shown), answer_tokens=15)]
+
+    def _read(self, question: str, shown: str) -> Prompt:
         asked = self._wording.fill("read", passage=_line(shown), question=question)
         return self._prompt("instances", "read", None, asked, "")
 
