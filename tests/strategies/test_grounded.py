@@ -224,6 +224,8 @@ def test_the_program_names_the_subject() -> None:
     assert complete("What is a cup?", "Brewer", "", "en") == "In Brewer, what is a cup?"
     assert complete("What does Brewer do?", "Brewer", "", "en") == "What does Brewer do?"
     assert complete("What is a cup?", "Brewer", "night mode", "en") == "In Brewer (night mode), what is a cup?"
+    assert complete("What is `-f`?", "Git", "git push", "en", always=True) == "In Git (git push), what is `-f`?"
+    assert complete("What is `-f` of Git?", "Git", "", "en", always=True) == "What is `-f` of Git?"
     assert complete("Was ist eine Tasse?", "Brewer", "", "de") == "Brewer: Was ist eine Tasse?"
 
 

@@ -194,7 +194,9 @@ class Grounded:
         )
         if error := objection_to(question, unit.fact, passage, subject, self._language):
             return [Candidate(question, error=error)]
-        return [Candidate(complete(question, subject, self._topic(passage, unit.fact), self._language))]
+        topic = self._topic(passage, unit.fact)
+        always = unit.fact.kind == "entry" or topic.startswith("`")
+        return [Candidate(complete(question, subject, topic, self._language, always=always))]
 
     async def develop(self, candidate: Candidate, ask: Ask) -> Development:
         """Answer the question from the passage alone; the example's answer is what the passage states."""

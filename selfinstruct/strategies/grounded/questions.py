@@ -49,15 +49,16 @@ def topic_of(passage: Passage, language: str) -> str:
     return name if fits else ""
 
 
-def complete(question: str, subject: str, topic: str, language: str) -> str:
+def complete(question: str, subject: str, topic: str, language: str, *, always: bool = False) -> str:
     """Return a question that names its subject: 'Which option ...?' becomes 'In Borg, which option ...?'.
 
-    A question without any name in it also gets the topic: 'In Git (interactive mode), what happens ...?'.
+    A question without any name in it also gets the topic: 'In Git (interactive mode), what happens ...?'. always: name
+    the topic in any case, because the question's name is that of a part of it: 'In Git (git push), what does `-f` ...?'
     """
     said = _stems(question)
     where = "" if any(word in said for word in _stems(subject)) else subject
-    # A term counts in any case; a heading, where the question has no name.
-    if topic and ("`" in topic or not (_NAME.search(question) or _stems(topic) & (said | _stems(subject)))):
+    about, known = _stems(topic), said | _stems(subject)
+    if topic and (about - known if always else not (_NAME.search(question) or about & known)):
         where += f" ({topic})" if where else topic
     # English has a form for it; elsewhere 'Borg: Welche Option ...?' does.
     if not where:
