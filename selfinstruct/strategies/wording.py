@@ -130,6 +130,9 @@ def load_wording(config: RunConfig, strategy: str, published: dict[str, Sampling
     named = {"task": config.task, "facets": config.facets}
     names = [strategy, *(name for name, value in named.items() if value is not None)]
     texts = _sections(_load_shipped(source) if own is None else _read(source), names, source)
+    # What such a strategy puts into rows itself is in the language all the same.
+    if source == "en.yaml":
+        texts |= _load_shipped(shipped).get(f"{strategy}_rows", {})
     # A user's file says itself which language it asks for; `init --prompts` writes one that does.
     if own is None and source == shipped:
         texts = in_language(texts, strategy, config.language)

@@ -13,6 +13,7 @@ from hypothesis import given, settings, strategies as st
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.documents import Passage, holds
 from selfinstruct.core.errors import ConfigError
+from selfinstruct.core.language_tags import OWN
 from selfinstruct.core.prompts import Asking, Completion, Prompt
 from selfinstruct.core.records import Development
 from selfinstruct.core.tasks import Candidate, Material
@@ -21,6 +22,7 @@ from selfinstruct.strategies.grounded.grounded import Grounded
 from selfinstruct.strategies.grounded.questions import agrees, complete, objection_to, subject_of
 from selfinstruct.strategies.grounded.spans import spans
 from selfinstruct.strategies.grounded.statements import blocks, objection, sentences
+from selfinstruct.strategies.wording import load_wording
 
 BREWER = """\
 The brewer keeps its log in `/var/log/brewer.log` unless LOG_DIR is set. This is rarely needed.
@@ -321,6 +323,7 @@ GERMAN = [
      "dass der Motor zu warm ist."),
     ("Die Bestellnummer des Filters lautet im Katalog TW-7731.", "Wie lautet die Bestellnummer des Filters",
      "im Katalog TW-7731."),
+    ("Das Laufrad besteht aus Messing und hat fünf Schaufeln.", "Woraus besteht das Laufrad", "aus Messing"),
     ("Der Hebel sitzt auf der linken Seite.", "Wo sitzt der Hebel", "auf der linken Seite."),
     ("Der Motor nimmt höchstens 0,9 Kilowatt auf.", "Wie viel Kilowatt nimmt der Motor auf", "höchstens 0,9 Kilowatt"),
     ("Ein Filter hält etwa zwei Jahre durch.", "Wie lange hält ein Filter", "etwa zwei Jahre durch."),
@@ -343,6 +346,7 @@ def test_german_sentences_that_refer_to_others_are_not_asked_about() -> None:
         "Sie wird nach 2.000 Betriebsstunden ersetzt.",
         "Stecken Sie in diesem Fall den Schlüssel in den Schlitz.",
         "Beide Werte lassen sich mit der Schraube verstellen.",
+        "Das ist nach 2.000 Betriebsstunden der Fall.",
     ):
         assert facts(sentence, "de") == ((), "no_self_contained_sentence")
 
@@ -359,6 +363,15 @@ def test_german_is_asked_in_german_and_other_languages_have_the_rules_of_structu
     assert "all questions and answers are in Italian." in italian.read("?", passage(), FACT).text
     [fact], _ = facts("Les journaux sont dans le fichier `cafe.log` de la machine.", "fr")
     assert (fact.kind, fact.opening, fact.answer) == ("path", "", "cafe.log")
+
+
+@pytest.mark.parametrize("language", [each for each in OWN if each != "en"])
+def test_rows_have_no_english_where_a_wording_is_shipped(language: str) -> None:
+    values = {"documents": "x", "run_dir": "y", "strategy": "grounded"}
+    english, own = (
+        load_wording(RunConfig.parse(values | {"language": each}), "grounded", {}) for each in ("en", language)
+    )
+    assert all(own[key] != english[key] for key in ("no_answer", "open_steps", "open_notes"))
 
 
 def test_a_heading_introduces_steps_that_no_paragraph_introduces() -> None:
