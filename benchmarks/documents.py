@@ -25,7 +25,7 @@ import yaml
 
 import selfinstruct as si
 from selfinstruct.core.documents import Passage, holds
-from selfinstruct.documents import chunk, read_documents
+from selfinstruct.documents import load_passages
 from selfinstruct.strategies.grounded.grounded import Grounded
 
 GRADES = Path(__file__).parent / "grades" / "documents.yaml"
@@ -53,9 +53,6 @@ def main() -> None:
 
 def measure(options: argparse.Namespace, folder: Path, graded: dict[str, bool]) -> None:
     """Run over some passages, and print the figures."""
-    passages = chunk(read_documents(options.folder).documents).passages
-    drawn = random.Random(options.seed).sample(passages, min(options.chunks, len(passages)))
-    ids = {each.id for each in drawn}
 
     class Sampled(Grounded):
         """Asks about the passages that were drawn."""
@@ -74,6 +71,9 @@ def measure(options: argparse.Namespace, folder: Path, graded: dict[str, bool]) 
             "lookahead": 2,
         }
     )
+    passages = load_passages(config)
+    drawn = random.Random(options.seed).sample(passages, min(options.chunks, len(passages)))
+    ids = {each.id for each in drawn}
     began = time.monotonic()
     run = si.run(config, strategy=Sampled, progress=None)
     seconds, status, records = time.monotonic() - began, run.status(), run.records()
