@@ -159,7 +159,10 @@ class Loop:
         reason, detail = self._asker.reason or "", self._asker.detail
         finished = min(target, self._journal.ledger.finished())
         if self._proposals.all_asked and not self._unanswered and reason in ("", "finished"):
-            return Outcome("all_asked", f"{finished:,} of {target:,} records: everything has been asked", 0)
+            detail = f"{finished:,} of {target:,} records: everything has been asked"
+            if not finished:
+                return Outcome("exhausted", f"{detail}; `selfinstruct check` says what there is to ask", 3)
+            return Outcome("all_asked", detail, 0)
         if self._proposals.exhausted is not None and reason in ("", "finished"):
             reason, detail = "exhausted", self._proposals.exhausted
         if reason == "recall_only":

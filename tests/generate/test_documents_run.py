@@ -167,6 +167,8 @@ def test_an_answer_with_evidence_from_elsewhere_is_rejected(shelf: list[Passage]
     run = si.run(config_of(tmp_path / "run", strategy=f"{__name__}:Misquotes"), teacher=Counts(), progress=None)
     assert run.records() == []
     assert run.status().refused["evidence_not_found"] == 4
+    assert (run.outcome.reason, run.outcome.exit_code) == ("exhausted", 3)
+    assert run.outcome.detail.endswith("everything has been asked; `selfinstruct check` says what there is to ask")
 
 
 def test_a_strategy_that_knows_no_documents_is_an_error(tmp_path: Path) -> None:

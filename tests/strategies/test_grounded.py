@@ -188,6 +188,7 @@ def test_every_passage_gives_questions_or_a_reason() -> None:
     for text, reason in (
         ("```\nbrewer --now\n```", "no_prose"),
         ("This is it. That is all there is to it.", "no_self_contained_sentence"),
+        ("If the battery is empty, the lamp blinks three times.", "lacks_context"),
         ("Good coffee has been a pleasure for nearly everybody.", "no_fact"),
     ):
         assert (strategy.units(passage(text)), strategy.why_none(passage(text))) == (0, reason)

@@ -59,7 +59,10 @@ def facts(text: str, language: str) -> tuple[tuple[Fact, ...], str]:
             elif objection(sentence.text, language, bool(block.marker)):
                 why = "no_self_contained_sentence" if why == "no_prose" else why
             elif fact := _relation(sentence, language, text) or _span(sentence, language):
-                found += [fact._replace(term=_name(term))] if term or not _lacks_context(fact, language) else []
+                if term or not _lacks_context(fact, language):
+                    found.append(fact._replace(term=_name(term)))
+                else:
+                    why = "lacks_context"
             else:
                 why = "no_fact"
     return tuple(found), why
