@@ -130,9 +130,6 @@ def fake_answer(prompt: str, schema: Any = None, repeat: float = 0.0, sample: in
         return json.dumps({"reason": _sentence(draw, prompt), "better": better}, ensure_ascii=False)
     if schema:
         return _json_answer(str(schema.get("title", "")), schema, draw, prompt, repeat)
-    # A fact to ask about, or a text to answer from.
-    if about := answer_about_text(prompt):
-        return about
     # 'Task: Sort ...\nClassification:' (completions) or '...\nClassification?' (chat): answer yes or no by the verb.
     # The examples say both, yes first.
     task, cue = prompt.rstrip().rpartition("\n")[::2]
@@ -176,6 +173,9 @@ def fake_answer(prompt: str, schema: Any = None, repeat: float = 0.0, sample: in
         return _label_first_examples(draw, prompt)
     if re.search(rf"^(?:{_OUTPUT}) ?[:：]", prompt, re.MULTILINE):
         return _input_first_example(draw, prompt)
+    # A fact to ask about, or a text to answer from.
+    if about := answer_about_text(prompt):
+        return about
     # '... as a numbered list ...': the words of a user's own strategy that asks for new tasks.
     if re.search(r"numbered list|编号列表", prompt[-500:]):
         return "\n".join(_item(n, draw, prompt, repeat, False) for n in range(1, 9))
