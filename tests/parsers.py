@@ -18,7 +18,7 @@ from worked import keep
 
 from selfinstruct.config.run_config import RunConfig, overridden
 from selfinstruct.core.errors import SelfInstructError
-from selfinstruct.core.prompts import Asking, Completion, Message, Prompt, Sampling
+from selfinstruct.core.prompts import Asking, Completion, MadeOf, Message, Prompt, Sampling
 from selfinstruct.core.reasoning import split_reasoning
 from selfinstruct.core.tasks import Arrival, Instance, Material, SeedTask, storable
 from selfinstruct.filters import build_checks
@@ -129,7 +129,7 @@ def read_completion(data: bytes) -> None:
         for finish in ("stop", "length"):
             completion = Completion(text, finish_reason=finish)
             pool = _Pools.next()
-            pool.consume(pool.consumed, Answer(completion, (), ""), strategy)
+            pool.consume(pool.consumed, Answer(completion, MadeOf(), ""), strategy)
             if isinstance(strategy, SelfInstruct):
                 strategy.is_classification(completion)
                 for classification in (True, False):
