@@ -287,11 +287,12 @@ def test_what_is_reported_covers_the_bill_and_the_bill_stays_under_the_cap(
 
 
 SLOW = pytest.mark.slow
+IN_FULL = pytest.mark.skipif(not FULL, reason="full proof")
 KILLED = [
     pytest.param({"max_requests": 50}, "plain"),
     pytest.param({"max_cost_usd": 0.4}, "null"),
-    pytest.param({"max_cost_usd": 0.4}, "reasoning beside", marks=SLOW),
-    pytest.param({"max_tokens": 50_000}, "plain", marks=SLOW),
+    pytest.param({"max_cost_usd": 0.4}, "reasoning beside", marks=IN_FULL),
+    pytest.param({"max_tokens": 50_000}, "plain", marks=IN_FULL),
     pytest.param({"max_requests": 150}, "null", marks=SLOW),
 ]
 

@@ -17,7 +17,7 @@ import yaml
 from test_growth import lines, seed
 from test_kill import answers_in, committed, start
 
-from conftest import Loopback
+from conftest import FULL, Loopback
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.dataset.revisions import read_revisions
 from selfinstruct.generate.start import run
@@ -26,7 +26,7 @@ from selfinstruct.journal.journal import Journal
 from selfinstruct.journal.target import Aim, aim_of
 
 MORE = 100
-KILLS_A_NIGHT = 4
+KILLS_A_NIGHT = 4 if FULL else 2
 CONCURRENCY = 16
 
 

@@ -21,7 +21,7 @@ import yaml
 from hypothesis import given, strategies as st
 
 import selfinstruct as si
-from conftest import ROOT, Loopback, cli
+from conftest import FULL, ROOT, Loopback, cli
 from selfinstruct.core.errors import EXIT_CODES
 from selfinstruct.generate.stopping import seconds_of, written_of
 from selfinstruct.journal import seal
@@ -273,9 +273,10 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> N
 @pytest.mark.slow
 def test_killed_and_fired_twice_at_any_time(job: Callable[..., Any], tmp_path: Path) -> None:
     """Every night two of them at once, and the one at work is killed; then one night that nobody disturbs."""
-    config, server = job(latency_s=0.1, target=500, concurrency=8, strategy="self_instruct")
+    nights, target = (4, 500) if FULL else (2, 200)
+    config, server = job(latency_s=0.1, target=target, concurrency=8, strategy="self_instruct")
     folder, codes = tmp_path / "run", []
-    for _ in range(4):
+    for _ in range(nights):
         before = answered(folder)
         pair = [fired(config), fired(config)]
         wait_for(lambda before=before: answered(folder) > before + 5, pair[0])
@@ -286,15 +287,15 @@ def test_killed_and_fired_twice_at_any_time(job: Callable[..., Any], tmp_path: P
         codes += sorted(each.wait(60) for each in pair)
         for each in pair:
             each.communicate()
-    assert codes == [-9, 4] * 4, "one works and is killed, the other finds the lock"
+    assert codes == [-9, 4] * nights, "one works and is killed, the other finds the lock"
     assert si.Run(folder).outcome.reason == "killed"
     code, said = ended(config)
     assert code == 0, said
     asked = server.events("asked")
     again = len(asked) - si.Run(folder).status().requests
-    assert again <= 4 * 8, "no more than was in flight at each kill is asked again"
+    assert again <= nights * 8, "no more than was in flight at each kill is asked again"
     rows = datasets.load_dataset(str(folder / "dataset"), split="train")
-    assert rows.num_rows == len(set(rows["id"])) == 500
+    assert rows.num_rows == len(set(rows["id"])) == target
 
     before = look(folder / "dataset")
     both = [fired(config, "--skip-code"), fired(config, "--skip-code")]

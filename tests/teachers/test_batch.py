@@ -23,7 +23,7 @@ import yaml
 from aiohttp import web
 from ask_samples import ask_all, prompts_of
 
-from conftest import ROOT
+from conftest import FULL, ROOT
 from selfinstruct.ask.prices import price_of
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError, TeacherDown, TeacherRefused, UsageError
@@ -559,15 +559,18 @@ class Killer:
             process.send_signal(signal.SIGKILL)
 
 
+IN_FULL = pytest.mark.skipif(not FULL, reason="full proof")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "when"),
     [
-        pytest.param("POST", "files", "before", id="planned, not uploaded"),
+        pytest.param("POST", "files", "before", id="planned, not uploaded", marks=IN_FULL),
         pytest.param("POST", "files", "after", id="uploaded, not created"),
-        pytest.param("POST", "batches", "before", id="about to be created"),
+        pytest.param("POST", "batches", "before", id="about to be created", marks=IN_FULL),
         pytest.param("POST", "batches", "after", id="created, not noted"),
-        pytest.param("GET", "batches/", "after", id="running"),
+        pytest.param("GET", "batches/", "after", id="running", marks=IN_FULL),
         pytest.param("GET", "files/", "sent", id="downloaded, not committed"),
     ],
 )
