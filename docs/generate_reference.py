@@ -201,7 +201,11 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
         "The whole response. No task could be read from it. The run asks the next question instead.",
         [
             Reason("unparsable", "", "The response has none of the forms that the strategy can read."),
-            Reason("passage_gone", "documents", "The passage that was shown is not in the documents of a fork."),
+            Reason(
+                "passage_gone",
+                "documents",
+                "The passage that was shown is gone from the documents of a fork, or the rules find another number of facts in it.",
+            ),
             Reason("refusal", "", "The provider marked the response as a refusal of the model."),
             Reason("content_filter", "", "The provider's content filter rejected the prompt or stopped the response."),
             Reason("empty_answer", "", "The response contains no text."),
@@ -282,7 +286,7 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
             Reason("fragment", "", "Strategy `magpie`: begins or ends in the middle of something."),
             Reason("assistant_voice", "", "Strategy `magpie`: an answer instead of a task: 'Sure, here is ...'."),
             Reason("transcript", "", "Strategy `magpie`: has names of speakers before a colon: 'Q:', 'Assistant:'."),
-            Reason("ran_on", "", "Strategy `magpie`: the text goes on into another turn."),
+            Reason("ran_on", "", "Strategy `magpie`: the text runs on into another turn."),
             Reason("no_question", "", "Strategy `grounded`: a text that is no question."),
             Reason("mentions_source", "", "Strategy `grounded`: a question that speaks of a passage, text, or manual."),
             Reason(

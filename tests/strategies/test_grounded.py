@@ -541,3 +541,10 @@ def test_one_claim_that_is_not_supported_rejects_the_answer(answer: str, verdict
     made = asyncio.run(strategy.develop(candidate, Scripted(answer, verdict)))
     assert made.examples == ()
     assert str(made.error).partition(":")[0] == error
+
+
+def test_a_unit_that_the_rules_no_longer_find_is_a_reason() -> None:
+    strategy, about = build(), passage()
+    gone = Material(passages=(about,), unit=strategy.units(about))
+    [candidate] = strategy.parse(Completion("Which option is it?"), gone)
+    assert candidate.error == f"passage_gone: {about.id} has no fact {gone.unit + 1}"

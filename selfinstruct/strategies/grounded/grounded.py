@@ -8,6 +8,7 @@ the document does not. What the program can check it checks before anything is a
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from ...core.errors import ConfigError
 from ...core.language_tags import language_name, primary
 from ...core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling
 from ...core.records import Development, Example, Response
+from ...core.shipped import shipped_text
 from ...core.tasks import Candidate, Material
 from ..protocol import PreviewPrompt
 from ..wording import load_wording
@@ -103,7 +105,9 @@ class Grounded:
             raise ConfigError(
                 "strategy.answers: free needs a chat model; set teacher.endpoint: chat, or answers: quoted"
             )
-        self.digest = self._wording.digest
+        # The word lists decide which fact a unit is, so they are part of the version, too.
+        version = f"{self._wording.digest} {shipped_text(__package__, 'words.yaml')}"
+        self.digest = hashlib.sha256(version.encode()).hexdigest()[:12]
         self._next = " " + self._wording.before("read").split(":")[0] + ":"
         self._weights = {kind: options.kinds.get(kind, 0.0) for kind in DEFAULTS}
         # The rules and examples of both requests come first in both, so a server reads them once.
@@ -177,6 +181,9 @@ class Grounded:
 
     def parse(self, completion: Completion, material: Material) -> list[Candidate]:
         """Return the question as a candidate, or why it is none as its `error`."""
+        passage = material.passages[0]
+        if material.unit >= self.units(passage):  # asked under rules of an earlier version
+            return [Candidate("", error=f"passage_gone: {passage.id} has no fact {material.unit + 1}")]
         passage, unit = self._asked(material)
         opening, text = (
             unit.fact.opening,
@@ -231,10 +238,7 @@ class Grounded:
         error = error or await judge_claims(claims, passage, self._wording, self.digest, ask)
         if error:
             return Development((), error=error)
-        text, given = (
-            " ".join(claim for claim, _ in claims),
-            passage.text if unit.kind == "open_book" else "",
-        )
+        text, given = " ".join(claim for claim, _ in claims), passage.text if unit.kind == "open_book" else ""
         example = Example.of(question, given, Response(text, key=answer.key))
         return Development(
             (replace(example, evidence=tuple(quote for _, quote in claims)),),
@@ -264,10 +268,7 @@ class Grounded:
         sampling = self._options.propose if purpose == "propose" else self._options.instances
         published = PUBLISHED[part]
         if endpoint == "completions":
-            user, published = (
-                f"{asked} {opening}".rstrip(),
-                replace(published, stop=("\n",)),
-            )
+            user, published = f"{asked} {opening}".rstrip(), replace(published, stop=("\n",))
         else:
             shown = self._wording.fill("shown", passage=passage.text) + "\n" if passage else ""
             user = shown + asked + "\n" + self._wording[f"{part}_chat"]
