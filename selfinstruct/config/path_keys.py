@@ -106,7 +106,7 @@ def paths_of_file(
     """Return the values of a file in `folder` with paths as seen from the working directory, and problems by key.
 
     A problem is a path that leads nowhere, but did in earlier versions, where a path could begin in the working
-    directory or in the folder above the file: following it silently would start a run anew, and pay for it again.
+    directory or in the folder above the file: following it silently would start another run, and pay for it again.
     """
     problems: dict[str, str] = {}
 

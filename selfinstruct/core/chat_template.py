@@ -36,7 +36,7 @@ class ChatTemplate:
     def render(self, messages: Sequence[Mapping[str, str]], *, generation_prompt: bool = False) -> str:
         """The text of a conversation. Raises ConfigError with the template's name and line if it can't be rendered.
 
-        generation_prompt: whether the text goes on with the opening of the assistant's turn.
+        generation_prompt: whether the text ends with the opening of the assistant's turn.
         """
         values = {
             "messages": [dict(message) for message in messages],

@@ -63,7 +63,7 @@ class Passage:
         return self.pages[max(index - 1, 0)][1] if self.pages else None
 
     def find(self, text: str) -> Quote | None:
-        """Return where a text stands in the passage: as it is, else with white space and hyphens folded; or None."""
+        """Return where the passage contains a text: as it is, else with white space and hyphens folded; or None."""
         if not text.strip():
             return None
         at = self.text.find(text)
@@ -75,7 +75,7 @@ class Passage:
 
 @lru_cache(1024)
 def _folded(text: str) -> re.Pattern[str]:
-    """Return a pattern that finds a text whatever white space and line breaks it stands with."""
+    """Return a pattern that finds a text whatever white space and line breaks it contains."""
 
     def word(letters: str) -> str:
         return _BREAK.join(_HYPHENS + r"\s*" if re.fullmatch(_HYPHENS, each) else re.escape(each) for each in letters)
@@ -94,7 +94,7 @@ def passages_digest(passages: Sequence[Passage]) -> str | None:
 
 
 def holds(passage: Passage, quote: Quote) -> bool:
-    """Return whether a quote is from the passage, and its text stands at its place there."""
+    """Return whether a quote is from the passage, and the passage has its text at its place."""
     if quote.document != passage.document or not passage.start <= quote.start < quote.end <= passage.end:
         return False
     return passage.text[quote.start - passage.start : quote.end - passage.start] == quote.text

@@ -72,7 +72,7 @@ SAMPLES: dict[str, Any] = {"sample": "int64", "samples": "int64"}
 EVIDENCE: dict[str, Any] = {
     "evidence": [{"document": "string", "page": "int64", "start": "int64", "end": "int64", "text": "string"}]
 }
-"""Additional column if answers have evidence: where in which document it stands; see `Quote`."""
+"""Additional column if answers have evidence: its text, and its place in which document; see `Quote`."""
 
 _TYPES = {bool: "bool", int: "int64", float: "float64", str: "string"}
 

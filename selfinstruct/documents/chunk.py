@@ -1,6 +1,6 @@
 """Cut documents into passages: by heading, then paragraph, then sentence, each short enough for a prompt.
 
-What nobody would ask about is left out, and every part that is left out has a reason: contents, indexes, licenses,
+Text that makes no question is left out, and every part that is left out has a reason: contents, indexes, licenses,
 navigation, and near-duplicates, which the index of `novelty` finds.
 """
 

@@ -152,7 +152,7 @@ def _write(content: Any, writer: _MarkdownWriter) -> None:
 
 
 def _start(element: Any, tag: str, writer: _MarkdownWriter, lists: list[Iterator[str]]) -> bool:
-    """Write what stands before an element's content. Return False if the whole element is written."""
+    """Write what precedes an element's content. Return False if the whole element is written."""
     if tag == "br":
         writer.break_lines(1)
     elif re.fullmatch("h[1-6]", tag):

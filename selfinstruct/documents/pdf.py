@@ -1,6 +1,6 @@
 """Read a PDF file: lines with their geometry become paragraphs, headings, code, and pages.
 
-PDF holds characters at places, and PDFium puts them into lines. What a line is follows from where it stands, its font,
+PDF holds characters at places, and PDFium puts them into lines. What a line is follows from its place, its font,
 and its neighbors. Heads, feet and page numbers are recognized by repeating from page to page.
 """
 
@@ -171,7 +171,7 @@ def _levels_of_outline(pdf: Any, lines: list[_Line]) -> dict[int, int]:
         for index in pages.get(place.get_index(), ()):
             one = _letters(lines[index].text)
             two = one + _letters(lines[index + 1].text) if index + 1 < len(lines) else one
-            # The outline may lack what stands before the title: 'Appendix A Copying'. Titles may have two lines.
+            # The outline may lack what precedes the title: 'Appendix A Copying'. Titles may have two lines.
             alone = one.endswith(title) and len(one) - len(title) < _MOST_BEFORE
             if index not in levels and (alone or two == title):
                 levels |= dict.fromkeys([index] if alone else [index, index + 1], entry.level + 1)
@@ -192,7 +192,7 @@ def _levels_of_fonts(lines: list[_Line]) -> dict[int, int]:
     for index, line in enumerate(lines):
         short = len(line.text) < 120 and not re.search(r"[.,;]\Z", line.text) and any(map(str.isalpha, line.text))
         after = lines[index + 1] if index + 1 < len(lines) else None
-        # A bold line is a heading only if it stands apart from the paragraph before.
+        # A bold line is a heading only if there is space between it and the paragraph before.
         apart = index == 0 or line.page != lines[index - 1].page or line.follows(lines[index - 1]) > _GAP * usual
         bold = line.bold and not body_bold and line.size >= 0.98 * body and apart and not (after and after.bold)
         if short and not line.mono and not _BULLET.match(line.text) and (line.size > _HEADING_SIZE * body or bold):
@@ -274,7 +274,7 @@ def _keeps_hyphen(before: str, after: str, words: set[str]) -> bool:
 
 
 def _gap(before: _Line, line: _Line, usual: float) -> str:
-    """Return what stands between two lines: nothing, a space, the end of a line of code, or of a paragraph."""
+    """Return what separates two lines: nothing, a space, the end of a line of code, or of a paragraph."""
     gap, turned = line.follows(before), before.page != line.page or line.bottom > before.bottom + line.size / 2
     same = abs(before.size - line.size) < 0.15 * line.size
     if before.level or line.level:
@@ -285,7 +285,7 @@ def _gap(before: _Line, line: _Line, usual: float) -> str:
     if _ITEM.match(line.text):
         return "\n" if _ITEM.match(before.text) or line.left > before.left + 2 else "\n\n"
     if turned:
-        # A paragraph goes on in the next column or on the next page, unless its last sentence has ended.
+        # A paragraph continues in the next column or on the next page, unless its last sentence has ended.
         return "\n\n" if _END.search(before.text) or not same else _space(before.text, line.text)
     in_item = _ITEM.match(before.text) is not None
     moved = line.left - before.left

@@ -88,7 +88,7 @@ class Sandbox:
 
 def serve() -> None:
     """Answer each line of standard input, a job, with a line of JSON."""
-    # What parsers print would stand between the answers.
+    # What parsers print would get between the answers.
     answers, nowhere = os.fdopen(os.dup(1), "w"), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     for line in sys.stdin:

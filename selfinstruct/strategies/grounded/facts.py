@@ -33,7 +33,7 @@ class Fact(NamedTuple):
     sentence: what states it. kind: 'number', 'option', 'condition' ... answer: the part of the sentence that answers
     the question. opening: how the question begins; empty where the model decides. exact: whether the answer is one
     name or number, so that a reader must return exactly that. noun: what the sentence calls the answer. term: what the
-    sentence describes, as it stands before the sentence in a list; empty for most.
+    sentence describes, as it precedes the sentence in a list; empty for most.
     """
 
     sentence: Sentence
@@ -108,7 +108,7 @@ def _name(term: str) -> str:
 
 
 def _lacks_context(fact: Fact, language: str) -> bool:
-    """Return whether a fact is about an operand that only what stands above it names: 'If -1 is specified'."""
+    """Return whether a fact is about an operand that only the text above it names: 'If -1 is specified'."""
     operands = words(language, "operands")
     return fact.kind == "condition" and operands is not None and operands.match(fact.opening) is not None
 

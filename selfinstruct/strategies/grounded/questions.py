@@ -130,7 +130,7 @@ def agrees(answer: str, fact: Fact, language: str) -> bool:
     """Return whether a reader's answer is that of the fact: exactly it, or for a clause a copy from it."""
     if fact.exact:
         return strip_noun(answer, fact.noun) == strip_noun(fact.answer, fact.noun)
-    # A small model goes on after the sentence that answers.
+    # A small model continues after the sentence that answers.
     answer = re.split(r"(?<=[.!?])\s", answer)[0]
     given, wanted = content(answer, language), content(fact.answer, language)
     stated = content(f"{fact.sentence.text} {fact.answer} {fact.term}", language)
