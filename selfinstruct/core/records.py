@@ -16,6 +16,18 @@ Label = bool | int | float | str
 
 
 @dataclass(frozen=True, slots=True)
+class GroundTruth:
+    """What a program knows about the answer to a task, as trainers with verifiable rewards call it.
+
+    verifier: the name of the verifier that compares an answer with it, such as 'maths'. expected: what it compares
+    with, as JSON: '{"value": "42"}'.
+    """
+
+    verifier: str
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """One sampled answer of an example.
 
@@ -60,6 +72,7 @@ class Example:
         input: The Alpaca input field: what the prompt says besides the record's instruction. None in a dialogue.
         evidence: The passages that support the answer.
         others: Sampled answers that are not kept, without their texts, which the journal has.
+        ground_truth: What a program knows about the answer; None for a task that no program can check.
     """
 
     messages: tuple[Message, ...]
@@ -67,6 +80,7 @@ class Example:
     input: str | None = None
     evidence: tuple[Quote, ...] = ()
     others: tuple[Response, ...] = ()
+    ground_truth: GroundTruth | None = None
 
     @classmethod
     def of(cls, instruction: str, given: str, *responses: Response) -> Example:

@@ -53,6 +53,8 @@ class Candidate:
     truncated: whether the token limit cut the answer off inside this task.
     error: why the strategy rejects this task, as 'reason: detail', or None; the run stores it as a verdict. Without an
     instruction: why a part of the answer is no task.
+    meaning: what novelty compares in place of the instruction, such as the expression behind a word problem: tasks that
+    a program words from templates differ in what they ask, not in how.
     key, material: the journal key of the proposal's answer, and what the proposal was made from; filled in after
     `Strategy.parse`.
     """
@@ -62,6 +64,7 @@ class Candidate:
     output: str | None = None
     truncated: bool = False
     error: str | None = None
+    meaning: str = ""
     key: str | None = field(default=None, compare=False)
     material: Material | None = field(default=None, compare=False)
 

@@ -107,7 +107,8 @@ class Developer:
             responses.append(Response(text(each.text), teacher, number, key, reasoning))
         messages = tuple(Message(each.role, text(each.content)) for each in example.messages)
         given = None if example.input is None else text(example.input)
-        return Example(messages, tuple(responses), given, example.evidence)
+        truth = example.ground_truth
+        return Example(messages, tuple(responses), given, example.evidence, ground_truth=truth)
 
     async def _ask_once(
         self, ways: Sequence[tuple[Callable[[Ask], Awaitable[T]], Room]], evidence: Evidence
@@ -152,21 +153,22 @@ class Developer:
         proposal = admitted.answer
         models = _models(proposal, answers)
 
-        def named(responses: tuple[Response, ...]) -> tuple[Response, ...]:
+        def named(example: Example) -> Example:
             # Samples don't know yet who wrote them.
-            if all(each.teacher for each in responses):
-                return responses
-            return tuple(replace(each, teacher=models.get(each.key or "", each.teacher)) for each in responses)
+            if all(each.teacher for each in (*example.responses, *example.others)):
+                return example
+            responses, others = (
+                tuple(replace(each, teacher=models.get(each.key or "", each.teacher)) for each in part)
+                for part in (example.responses, example.others)
+            )
+            return replace(example, responses=responses, others=others)
 
         return Record(
             id=admitted.id,
             question=admitted.question,
             index=admitted.index,
             instruction=admitted.candidate.instruction,
-            examples=tuple(
-                Example(each.messages, named(each.responses), each.input, each.evidence, named(each.others))
-                for each in examples
-            ),
+            examples=tuple(map(named, examples)),
             origin=Origin(
                 strategy=self._generations.of(proposal).name,
                 teacher=_model_of(proposal),

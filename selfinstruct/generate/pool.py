@@ -200,33 +200,34 @@ class Pool:
                 return
 
         # Novelty: nearly the same text in the pool rejects it.
-        verdict = self._index.check(text)
+        compared = candidate.meaning or text
+        verdict = self._index.check(compared)
         if not verdict.ok:
             self.refuse(question, index, "novelty", text, verdict)
             return
 
         # Admission: find the most similar texts before the candidate is one of them itself.
         id = f"{self._run_id}-{question}-{index}"
-        nearest = self._nearest(question, index, text)
+        nearest = self._nearest(question, index, text, compared)
         verdict = Verdict(score=nearest.score, nearest=nearest.id) if nearest else Verdict(score=0.0)
         novelty = Novelty(nearest)
         if self._neighbours:
-            similar = self._index.most_similar(text, self._neighbours)
+            similar = self._index.most_similar(compared, self._neighbours)
             novelty = Novelty(nearest, similar.neighbours, similar.mean)
-        self._index.admit(id, text)
+        self._index.admit(id, compared)
         self._shown.append(Demonstration(id, text, candidate.input or "", candidate.output or ""))
         self._by_id[id] = self._shown[-1]
         self.admitted.append(Admitted(question, index, id, candidate, answer, evidence, novelty))
         self._journal.ledger.note(question, index, "admission", 0, text, verdict)
 
-    def _nearest(self, question: int, index: int, text: str) -> Neighbour | None:
-        """Return the nearest text of an admitted task."""
+    def _nearest(self, question: int, index: int, text: str, compared: str) -> Neighbour | None:
+        """Return the nearest text to what is compared of an admitted task, whose instruction is `text`."""
         # The last start's result is valid as long as both starts admit the same tasks in the same order.
         known = next(self._before, None)
         if known is not None and known[:3] == (question, index, text):
             return None if known[3] is None else Neighbour(known[3], known[4])
         self._before = iter(())  # from here on the pools differ
-        return self._index.nearest(text)
+        return self._index.nearest(compared)
 
 
 class _Questions(Sequence[Drawn]):
@@ -263,6 +264,7 @@ def _stored(candidate: Candidate, key: str | None, material: Material) -> Candid
         instruction=storable(candidate.instruction),
         input=None if candidate.input is None else storable(candidate.input),
         output=None if candidate.output is None else storable(candidate.output),
+        meaning=storable(candidate.meaning),
     )
 
 

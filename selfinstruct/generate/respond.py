@@ -128,7 +128,8 @@ class Responder:
         best, *rest = choose(responses).order if len(responses) > 1 else responses
         kept = (best, *rest) if settings.keep == "all" else (best,)
         others = () if settings.keep == "all" else tuple(replace(each, text="", reasoning="") for each in rest)
-        return Example(example.messages, kept, example.input, example.evidence, others)
+        truth = example.ground_truth
+        return Example(example.messages, kept, example.input, example.evidence, others, truth)
 
     async def _sample(self, candidate: Candidate, example: Example, number: int, ask: Ask) -> Response:
         """Ask for one more answer to the example's messages, and check it."""
@@ -149,7 +150,8 @@ class Responder:
         """Return the response with its verdicts and marks. One that has failed already is not checked."""
         if not response.passed:
             return response
-        one = Example(example.messages, (response,), example.input, example.evidence)
+        truth = example.ground_truth
+        one = Example(example.messages, (response,), example.input, example.evidence, ground_truth=truth)
         verdicts = await self._checks.verdicts(candidate, one, ask)
         marks: dict[str, float] = {}
         if self._judge is not None and all(verdict.ok for verdict in verdicts.values()):
