@@ -57,8 +57,8 @@ def measure(options: argparse.Namespace, folder: Path, graded: dict[str, bool]) 
     class Sampled(Grounded):
         """Asks about the passages that were drawn."""
 
-        def units(self, passage: Passage) -> int:
-            return super().units(passage) if passage.id in ids else 0
+        def units(self, passage: Passage) -> list[str]:
+            return super().units(passage) if passage.id in ids else []
 
     config = si.RunConfig.parse(
         {
@@ -99,7 +99,7 @@ def measure(options: argparse.Namespace, folder: Path, graded: dict[str, bool]) 
         print(f"per kept row: {status.completion_tokens * len(known) / len(rows) / max(sum(known), 1):.0f} tokens")
 
 
-def _units(config: si.RunConfig, passage: Passage) -> int:
+def _units(config: si.RunConfig, passage: Passage) -> list[str]:
     return Grounded(config, si.Asking.over("completions")).units(passage)
 
 

@@ -204,7 +204,7 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
             Reason(
                 "passage_gone",
                 "documents",
-                "The passage that was shown is not in a fork, or has fewer facts now.",
+                "The passage that was shown is not in a fork, or its fact is no longer found.",
             ),
             Reason("refusal", "", "The provider marked the response as a refusal of the model."),
             Reason("content_filter", "", "The provider's content filter rejected the prompt or stopped the response."),

@@ -51,13 +51,13 @@ def with_rule(messages: tuple[Message, ...], rule: str) -> tuple[Message, ...]:
 class MadeOf:
     """What a proposal was made from, by ids: demonstrations in order, facets, and passages of documents.
 
-    unit: which of the questions that the passages support.
+    unit: what is asked about it, in the words of the strategy.
     """
 
     demos: tuple[str, ...] = ()
     facets: Mapping[str, str] = field(default_factory=dict, hash=False)
     passages: tuple[str, ...] = ()
-    unit: int = 0
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,13 +84,14 @@ class Material:
     """What a question is made from.
 
     demos: the demonstrations to show, in order. facets: what to ask for, by facet, such as {"topic": "tax law"}.
-    passages: the parts of documents to ask about. unit: which of the questions that the passages support, from 0.
+    passages: the parts of documents to ask about. unit: what is asked about them, as a text that the
+    strategy defines, such as 'closed_book:1280-1344'; empty where it needs none.
     """
 
     demos: tuple[Demonstration, ...] = ()
     facets: Mapping[str, str] = field(default_factory=dict, hash=False)
     passages: tuple[Passage, ...] = ()
-    unit: int = 0
+    unit: str = ""
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -69,9 +69,9 @@ class Totals:
 def written(made_of: MadeOf) -> str:
     """Return what the column `demos` holds: the ids of the demonstrations, then objects with the rest, if there is any.
 
-    ["seed_1", "ab12-0-3", {"topic": "law"}, {"passages": ["guide.md:120-980"], "unit": 3}]
+    ["seed_1", "ab12-0-3", {"topic": "law"}, {"passages": ["guide.md:120-980"], "unit": "steps:130-560"}]
     """
-    about = {"passages": made_of.passages, "unit": made_of.unit} if made_of.passages else {}
+    about = {name: value for name in ("passages", "unit") if (value := getattr(made_of, name))}
     facets = dict(made_of.facets)
     return json.dumps([*made_of.demos, *([facets] if facets or about else []), *([about] if about else [])])
 
@@ -81,7 +81,7 @@ def read_back(stored: str) -> MadeOf:
     values = json.loads(stored)
     demos = tuple(each for each in values if isinstance(each, str))
     facets, about = [*values[len(demos) :], {}, {}][:2]
-    return MadeOf(demos, facets, tuple(about.get("passages", ())), about.get("unit", 0))
+    return MadeOf(demos, facets, tuple(about.get("passages", ())), about.get("unit", ""))
 
 
 def answer_of(stored: Completion, made_of: MadeOf, version: str, generation: int, teacher: str) -> Answer:

@@ -82,7 +82,7 @@ class Magpie:
         opening, user, _ = self._rendered(self._wording["system"] + system if system else "", _USER).partition(_USER)
         if not user:
             raise ConfigError(f"strategy.template: {self._template.name}: leaves out what the user says; correct it")
-        return self._prompt("propose", opening, sample=material.unit)
+        return self._prompt("propose", opening, sample=int(material.unit or 0))
 
     def parse(self, completion: Completion, material: Material) -> list[Candidate]:
         """Return what the user says, or what is wrong with it as an `error`."""
@@ -144,4 +144,4 @@ class Nothing:
     def __init__(self, config: RunConfig, strategy: Strategy) -> None: ...
 
     def draw(self, number: int, view: View) -> Material:
-        return Material(unit=number)
+        return Material(unit=str(number))

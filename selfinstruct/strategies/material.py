@@ -22,7 +22,7 @@ from ..core.facets import CellDraw, Dimension, Drawn
 from ..core.tasks import Arrival, Demonstration, Material, SeedTask
 from .magpie import Nothing
 from .parents import Parents
-from .protocol import Strategy, source_of
+from .protocol import Strategy, source_of, units_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +95,13 @@ class Documents:
     Options = DocumentOptions
 
     def __init__(self, config: RunConfig, strategy: Strategy) -> None:
-        units = getattr(strategy, "units", None)
-        if units is None:
+        if not hasattr(strategy, "units"):
             raise ConfigError(
                 f"documents: strategy {strategy.name} asks nothing about documents; set strategy: grounded"
             )
-        self._units: Callable[[Passage], int] = units
-        self._random_seed = config.random_seed
-        self._orders: list[tuple[int, list[tuple[Passage, int]]]] = []  # what is asked from a question on, in order
+        self._strategy, self._random_seed = strategy, config.random_seed
+        # What is asked from a question on, in order: which question about its passage, the passage, and the unit.
+        self._orders: list[tuple[int, list[tuple[int, Passage, str]]]] = []
 
     def draw(self, number: int, view: View) -> Material | None:
         for arrival in view.arrivals[len(self._orders) :]:
@@ -110,19 +109,19 @@ class Documents:
         first, order = next(each for each in reversed(self._orders) if each[0] <= number)
         if number - first >= len(order):
             return None
-        passage, unit = order[number - first]
+        _, passage, unit = order[number - first]
         return Material(passages=(passage,), unit=unit)
 
-    def _following(self, arrival: Arrival) -> list[tuple[Passage, int]]:
+    def _following(self, arrival: Arrival) -> list[tuple[int, Passage, str]]:
         """Return what is left of the last order, and what an arrival adds."""
-        left: list[tuple[Passage, int]] = []
+        left: list[tuple[int, Passage, str]] = []
         if self._orders:
             first, order = self._orders[-1]
-            left = [each for each in order[arrival.first_question - first :] if each[0].id not in arrival.gone]
+            left = [each for each in order[arrival.first_question - first :] if each[1].id not in arrival.gone]
         passages = list(arrival.passages)
         random.Random(f"{self._random_seed}:{arrival.generation}").shuffle(passages)
-        new = [(passage, unit) for passage in passages for unit in range(self._units(passage))]
-        return sorted([*left, *new], key=lambda each: each[1])
+        new = [(turn, each, unit) for each in passages for turn, unit in enumerate(units_of(self._strategy, each))]
+        return sorted([*left, *new], key=lambda each: each[0])
 
 
 class Faceted:

@@ -42,6 +42,8 @@ class Strategy(Protocol):
     - `source`: the kind of source that the strategy is for, where the configuration names none.
     - `takes_facets`: whether prompts may show what the configuration's `facets` ask for; True if it is missing.
     - `for_strong_teachers`: whether `check` warns of small local models.
+    - `units(passage)`: returns what the strategy asks about a passage: for each question a text that says what it is,
+      whatever else there is to ask. It comes back as `material.unit`.
     - `task_tokens`: the expected length of one proposed task. The commands `check` and `preview` use it.
     - `preview(instruction)`: returns a `PreviewPrompt` for every prompt that `develop` may send, for the same commands.
     """
@@ -99,9 +101,16 @@ def source_of(strategy: Strategy) -> str:
     return str(getattr(strategy, "source", "demonstrations"))
 
 
+def units_of(strategy: Strategy, passage: Passage) -> Sequence[str]:
+    """Return what a strategy asks about a passage. Raises ConfigError if that is no list of texts."""
+    given: object = getattr(strategy, "units", lambda _: ())(passage)
+    found = check_returned(given, Sequence, strategy, "units")  # type: ignore[type-abstract]
+    return [check_returned(unit, str, strategy, "units: each unit") for unit in found]
+
+
 def questions_about(strategy: Strategy, passage: Passage) -> tuple[int, str]:
     """Return how many questions a strategy asks about a passage, and if there is none the reason, in snake_case."""
-    count = int(getattr(strategy, "units", lambda _: 0)(passage))
+    count = len(units_of(strategy, passage))
     return count, "" if count else str(getattr(strategy, "why_none", lambda _: "nothing_to_ask")(passage))
 
 

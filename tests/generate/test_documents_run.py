@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,8 +42,8 @@ class Weights:
 
     def __init__(self, config: si.RunConfig, asking: si.Asking) -> None: ...
 
-    def units(self, passage: Passage) -> int:
-        return 2 if "amber" in passage.text else 1
+    def units(self, passage: Passage) -> Sequence[str]:
+        return ("weight", "name") if "amber" in passage.text else ("weight",)
 
     def propose(self, material: si.Material) -> Prompt:
         [about] = material.passages
@@ -50,7 +51,7 @@ class Weights:
 
     def parse(self, completion: Completion, material: si.Material) -> list[si.Candidate]:
         [about] = material.passages
-        kind = ("What is the weight of", "Which material is described as")[material.unit]
+        kind = {"weight": "What is the weight of", "name": "Which material is described as"}[material.unit]
         return [si.Candidate(f"{kind} {about.text.split()[0]} {completion.text}?")]
 
     async def develop(self, candidate: si.Candidate, ask: si.Ask) -> si.Development:
@@ -99,8 +100,8 @@ def test_each_passage_is_asked_about_until_nothing_is_left(shelf: list[Passage],
     teacher = Counts()
     run = si.run(config_of(tmp_path / "run"), teacher=teacher, progress=None)
     assert run.outcome == Outcome("all_asked", "4 of 100 records: everything has been asked", 0)
-    units = [prompt[-2] for prompt in teacher.prompts]
-    assert units == ["0", "0", "0", "1"]  # first each passage once
+    units = [prompt.split()[-1] for prompt in teacher.prompts]
+    assert units == ["weight.", "weight.", "weight.", "name."]  # first each passage once
     shown = [record.origin.demos for record in run.records()]
     assert sorted(set(shown)) == sorted((each.id,) for each in FIRST)
 
@@ -176,6 +177,16 @@ def test_a_strategy_that_knows_no_documents_is_an_error(tmp_path: Path) -> None:
         si.run(config_of(tmp_path / "run", strategy="alpaca"), teacher=Counts(), progress=None)
     with pytest.raises(ConfigError, match="the source `demonstrations` shows seed tasks"):
         si.run(config_of(tmp_path / "run", source="demonstrations"), teacher=Counts(), progress=None)
+
+
+class Counts4(Weights):
+    def units(self, passage: Passage) -> Sequence[str]:
+        return 4  # type: ignore[return-value]
+
+
+def test_units_that_are_no_texts_are_an_error(shelf: list[Passage], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"Counts4\.units: must return Sequence \(it returned int\)"):
+        si.run(config_of(tmp_path / "run", strategy=f"{__name__}:Counts4"), teacher=Counts(), progress=None)
 
 
 def test_explain_shows_the_passage_and_the_evidence(shelf: list[Passage], tmp_path: Path) -> None:

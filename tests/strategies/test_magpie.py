@@ -55,7 +55,7 @@ def answer_of(strategy: Any, task: str) -> Prompt:
     ],
 )
 def test_the_prompt_ends_where_the_users_turn_begins(template: str, opening: str, stop: str) -> None:
-    prompt = magpie(template).propose(Material(unit=3))
+    prompt = magpie(template).propose(Material(unit="3"))
     assert (prompt.text, prompt.endpoint, prompt.sampling.stop) == (opening, "completions", (stop,))
     # A server with a fixed seed must not answer every question alike.
     assert prompt.sample == 3
@@ -136,7 +136,7 @@ def test_the_answer_is_asked_for_with_the_whole_template_or_by_chat() -> None:
 def test_no_seed_is_shown_and_each_question_has_a_number() -> None:
     made = config({"kind": "magpie", "template": "qwen2.5"})
     source, view = build_source(made, Magpie(made, COMPLETIONS)), View([Demonstration("a", "Sort.")], ())
-    assert [source.draw(number, view) for number in range(2)] == [Material(), Material(unit=1)]
+    assert [source.draw(number, view) for number in range(2)] == [Material(unit="0"), Material(unit="1")]
 
 
 # --- plan -------------------------------------------------------------------------------------------

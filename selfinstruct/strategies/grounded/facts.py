@@ -44,6 +44,13 @@ class Fact(NamedTuple):
     noun: str = ""
     term: str = ""
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Start and end of the answer in the passage."""
+        found = re.search(r"\s+".join(map(re.escape, self.answer.split())), self.sentence.text)
+        start, end = found.span() if found else (0, len(self.sentence.text))
+        return self.sentence.start + start, self.sentence.start + end
+
 
 @lru_cache(256)
 def facts(text: str, language: str) -> tuple[tuple[Fact, ...], str]:

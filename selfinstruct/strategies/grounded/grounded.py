@@ -85,6 +85,13 @@ class PlannedQuestion(NamedTuple):
     fact: Fact
     answer: tuple[tuple[int, str], ...]
 
+    def unit(self, passage: Passage) -> str:
+        """Return the kind and the places of what is asked for in the document: 'closed_book:1280-1344'."""
+        asked = (
+            [self.fact.place] if self.kind in _ABOUT_ONE_FACT else [(at, at + len(text)) for at, text in self.answer]
+        )
+        return f"{self.kind}:" + ",".join(f"{passage.start + start}-{passage.start + end}" for start, end in asked)
+
 
 class Grounded:
     """Asks for a question about a fact, and keeps it if the passage answers it with this fact."""
@@ -122,9 +129,9 @@ class Grounded:
 
     # --- what to ask --------------------------------------------------------------------------
 
-    def units(self, passage: Passage) -> int:
-        """Return how many questions a passage supports."""
-        return len(self._units(passage))
+    def units(self, passage: Passage) -> list[str]:
+        """Return the questions that a passage supports, each by its kind and place: 'closed_book:1280-1344'."""
+        return list(self._units(passage))
 
     def fact(self, material: Material) -> Fact:
         """Return the fact that a question of this material asks for."""
@@ -134,10 +141,10 @@ class Grounded:
         """Return why a passage supports no question, in snake_case: 'no_self_contained_sentence', 'no_fact' ..."""
         return facts(passage.text, self._language)[1]
 
-    def _units(self, passage: Passage) -> list[PlannedQuestion]:
+    def _units(self, passage: Passage) -> dict[str, PlannedQuestion]:
         found, _ = facts(passage.text, self._language)
-        units = []
-        for number, fact in enumerate(found):
+        units = list[PlannedQuestion]()
+        for fact in found:
             possible = [
                 kind
                 for kind in _ABOUT_ONE_FACT
@@ -145,7 +152,7 @@ class Grounded:
             ]
             weights = [self._weights[kind] for kind in possible]
             if any(weights):
-                [kind] = random.Random(f"{passage.id}:{number}").choices(possible, weights)
+                [kind] = random.Random(f"{passage.id}:{fact.place}").choices(possible, weights)
                 units.append(PlannedQuestion(kind, fact, ((fact.sentence.start, fact.sentence.text),)))
         if self._weights["steps"] and (listed := steps(passage.text, topic_of(passage, self._language))):
             intro, items = listed
@@ -165,7 +172,7 @@ class Grounded:
         if self._weights["notes"] and len(stated) >= 3 and topic_of(passage, self._language):
             topic = topic_of(passage, self._language)
             units.append(_of_list("notes", stated[0][0], topic, stated, self._wording["open_notes"]))
-        return units
+        return {each.unit(passage): each for each in units}
 
     def propose(self, material: Material) -> Prompt:
         """Return the request for the question of the material's unit; what is the same for all of them comes first."""
@@ -182,8 +189,8 @@ class Grounded:
     def parse(self, completion: Completion, material: Material) -> list[Candidate]:
         """Return the question as a candidate, or why it is none as its `error`."""
         passage = material.passages[0]
-        if material.unit >= self.units(passage):  # asked under rules of an earlier version
-            return [Candidate("", error=f"passage_gone: {passage.id} has no fact {material.unit + 1}")]
+        if material.unit not in self._units(passage):  # asked under rules of an earlier version
+            return [Candidate("", error=f"passage_gone: nothing to ask at {material.unit} of {passage.id}")]
         passage, unit = self._asked(material)
         opening, text = (
             unit.fact.opening,
