@@ -22,6 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "config": {"core"},
     "tables": {"core"},
     "novelty": {"core"},
+    "verifiers": {"core", "sandbox"},
     "seeds": {"core", "tables"},
     "documents": {"core", "config", "novelty"},
     "strategies": {"core", "config"},
