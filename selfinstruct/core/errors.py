@@ -4,7 +4,8 @@
     ├── UsageError               2   a wrong argument, path or combination
     │   ├── ConfigError          2   the configuration, with the path of the key
     │   ├── SeedError            2   the seed file: all its defects at once
-    │   └── ConfigChanged        2   the run was made with another configuration
+    │   ├── ConfigChanged        2   the run was made with another configuration
+    │   └── SandboxMissing       2   programs can't be run safely on this machine
     ├── RunLocked                4   another process is using this run
     ├── StorageError             3   the disk is full or can't be written; free some space and resume
     │   └── JournalDamaged       2   the journal's content is damaged; restore it from a copy
@@ -65,6 +66,10 @@ class ConfigChanged(UsageError):
     def __init__(self, message: str, changes: Iterable[str]) -> None:
         self.changes = list(changes)
         super().__init__(message)
+
+
+class SandboxMissing(UsageError):
+    """The sandbox can't be set up here, so no program is run; the message says what to install."""
 
 
 class RunLocked(SelfInstructError):

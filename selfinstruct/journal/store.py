@@ -22,6 +22,7 @@ Statement = tuple[str, tuple[Any, ...]]
 _Waiting = list[tuple[Statement, asyncio.Future[None]]]
 
 _NOTES_A_FLUSH = 2000
+_IS_NEWER = "CREATE TABLE IF NOT EXISTS"
 # The columns that hold JSON, in any table.
 _JSON = ("checks", "config", "demos", "hosts", "instances", "keys", "logprobs", "meaning", "prompt", "record")
 
@@ -29,7 +30,8 @@ _JSON = ("checks", "config", "demos", "hosts", "instances", "keys", "logprobs", 
 class Store:
     """An open file. Only `commit` and `note` need a running event loop. A file to write to is checked as a whole first.
 
-    tables: the statements that create a new file. format: their version, stored in `PRAGMA user_version`.
+    tables: the statements that create a new file; one with IF NOT EXISTS is newer than the format, and an older file
+    gets it when it is opened to write. format: their version, stored in `PRAGMA user_version`.
     Raises JournalDamaged if the content is damaged, StorageError if the disk fails, and UsageError if the file has
     another format, is no SQLite file, or the user may not write it.
     """
@@ -70,7 +72,10 @@ class Store:
             self._writer = self._connect("rw")
             self._writer.execute("PRAGMA journal_mode=WAL")
             self._writer.execute("BEGIN IMMEDIATE")  # fails here, not after the first paid answer, if read-only
-            self._writer.execute("ROLLBACK")
+            for sql in self._tables:
+                if _IS_NEWER in sql:
+                    self._writer.execute(sql)
+            self._writer.execute("COMMIT")
             self._writer.execute("PRAGMA synchronous=FULL")
         self._reader = self._connect("ro")
         if read_only and not self._check_format(self._reader):
@@ -291,7 +296,10 @@ def check_content(path: Path, connection: sqlite3.Connection, tables: Iterable[s
         wrong.setdefault(table, []).append(f"typeof({column}) NOT IN ({fits}, 'null')")
         if column in _JSON:
             wrong[table].append(f"({column} IS NOT NULL AND NOT json_valid({column}))")
+    present = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
     for table, tests in wrong.items():
+        if table not in present and any(f"{_IS_NEWER} {table} " in sql for sql in tables):
+            continue
         query = f"SELECT 1 FROM {table} WHERE {' OR '.join(tests)} LIMIT 1"  # noqa: S608  (names of our own tables)
         if connection.execute(query).fetchone():
             raise JournalDamaged(path, f"a value in the table {table}")

@@ -16,7 +16,7 @@ import pytest
 from conftest import ROOT
 
 PACKAGE = ROOT / "selfinstruct"
-FIRST = set("core config tables novelty seeds documents strategies filters teachers journal ask".split())
+FIRST = set("core config tables novelty seeds documents sandbox strategies filters teachers journal ask".split())
 ALLOWED: dict[str, set[str]] = {
     "core": set(),
     "config": {"core"},
@@ -25,11 +25,12 @@ ALLOWED: dict[str, set[str]] = {
     "verifiers": {"core", "sandbox"},
     "seeds": {"core", "tables"},
     "documents": {"core", "config", "novelty"},
+    "sandbox": {"core"},
     "strategies": {"core", "config"},
     "filters": {"core", "config", "novelty", "tables"},
     "teachers": {"core", "config"},
     "journal": {"core", "config", "seeds"},
-    "ask": {"core", "config", "teachers", "journal"},
+    "ask": {"core", "config", "teachers", "journal", "sandbox"},
     "dataset": {"core", "config", "tables", "novelty", "journal"},
     "generate": FIRST | {"dataset"},
     "trainers": {"core", "tables"},
