@@ -23,6 +23,7 @@ from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.records import Example, Neighbour, Novelty, Origin, Record, Response
 from selfinstruct.dataset import FORMATS
 from selfinstruct.dataset.preference_formats import PREFERENCE_FORMATS
+from selfinstruct.dataset.reward_formats import REWARD_FORMATS
 
 # No test may fail because the machine is busy.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -31,7 +32,7 @@ hypothesis.settings.load_profile("untimed")
 ROOT = Path(__file__).parents[1]
 FULL = os.environ.get("SELFINSTRUCT_PROOF") == "full"
 """Whether this is `make proof`: property tests try many more examples, and every command is a process."""
-ANSWER_FORMATS = tuple(name for name in FORMATS if name not in PREFERENCE_FORMATS)
+ANSWER_FORMATS = tuple(name for name in FORMATS if name not in {**PREFERENCE_FORMATS, **REWARD_FORMATS})
 """The formats of one answer per row, which any run can have."""
 FIGURES: list[str] = []
 """What proofs have measured, printed under the tests' result."""

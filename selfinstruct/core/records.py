@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -25,6 +26,11 @@ class GroundTruth:
 
     verifier: str
     expected: str
+
+    @property
+    def text(self) -> str:
+        """Both as the JSON text that rows contain: '{"verifier": "maths", "expected": {"value": "42"}}'."""
+        return f'{{"verifier": {json.dumps(self.verifier)}, "expected": {self.expected}}}'
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ All figures come from the run's journal. Texts from models and servers are escap
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,13 @@ from ..journal.snapshot import Snapshot
 from . import card_figures as figures
 from .card_method import method, reproduce
 from .card_words import CITATIONS, RISKS, TERMS, escape, escape_cell, indented_code
-from .formats import config_name
+from .formats import FORMATS, config_name
 from .licensing import Licensing, licensing
 from .linguistics import LANGUAGES_OF
 from .provenance_columns import PROVENANCE_CONFIG
 from .revisions import Revision
+from .reward_formats import REWARD_FORMATS
+from .rows import Wording, select_examples
 
 # The hub's size categories: upper limit and name.
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -141,10 +143,9 @@ def _text(
 ) -> str:
     run, status = snapshot.run, snapshot.status
     config = run.config
-    default, written = parts[0].format, {part.format for part in parts}
-    empty = [name for name in map(config_name, settings.format_options) if name not in written]
+    default, sizes = parts[0].format, _sizes(parts, _notes(settings, records, parts))
     sections = [
-        _head(settings.title or run.name, len(records), default, parts, empty, revisions[-1].number),
+        _head(settings.title or run.name, len(records), default, sizes, revisions[-1].number),
         f"## Changelog\n\n{_changelog(revisions)}",
         f"## How it was made\n\n{method(snapshot, records, trail)}",
         f"## Counts by stage\n\n{figures.counts(snapshot)}",
@@ -179,9 +180,7 @@ def _not_checked(config: RunConfig) -> str:
     return "\n".join(f"- {line}" for line in lines) + "\n\nNo person has read all of the records." + judge
 
 
-def _head(
-    title: str, records: int, default: str, parts: Sequence[WrittenSplit], empty: Sequence[str], revision: int
-) -> str:
+def _head(title: str, records: int, default: str, sizes: str, revision: int) -> str:
     return f"""# {escape_cell(title)}
 
 {records:,} instruction records, written by a language model and not checked by people. Revision {revision}.
@@ -189,7 +188,7 @@ def _head(
     from datasets import load_dataset
     rows = load_dataset("path/to/this/folder", "{default}", split="train")
 
-{_sizes(parts, empty)}
+{sizes}
 Each row names the question and the demonstrations that it comes from. The config `{PROVENANCE_CONFIG}` has the time,
 the server, and the share of the cost of each record."""
 
@@ -205,20 +204,31 @@ def _changelog(revisions: Sequence[Revision]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _sizes(parts: Sequence[WrittenSplit], empty: Sequence[str]) -> str:
-    """Tabulate the number of rows by config and split, name the configs without rows, and state shares of rows."""
+def _sizes(parts: Sequence[WrittenSplit], notes: Iterable[str]) -> str:
+    """Tabulate the number of rows by config and split, and add notes about them."""
     splits = list(dict.fromkeys(part.split for part in parts))
     lines = [f"| config | {' | '.join(splits)} |", f"|---|{'---|' * len(splits)}"]
     for name in dict.fromkeys(part.format for part in parts):
         rows = {part.split: f"{part.rows:,}" for part in parts if part.format == name}
         lines.append(f"| `{name}` | {' | '.join(rows.get(split, '0') for split in splits)} |")
-    notes = [f"The config `{name}` has no rows, because no record fits its options." for name in empty]
-    notes += [
-        f"In `{part.format}`, split `{part.split}`, {label} in {share:.0%} of the rows."
-        for part in parts
-        for label, share in part.shares.items()
-    ]
-    return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
+    lines += ["", *said] if (said := list(notes)) else []
+    return "\n".join(lines) + "\n"
+
+
+def _notes(settings: DatasetConfig, records: Sequence[Record], parts: Sequence[WrittenSplit]) -> Iterator[str]:
+    """Yield the configs without rows, what the others leave out, and shares of rows."""
+    written = {part.format for part in parts}
+    for kind in settings.format_options:
+        if config_name(kind) not in written:
+            needs = FORMATS[kind].needs if kind in FORMATS else "fits its options"
+            yield f"The config `{config_name(kind)}` has no rows, because no record {needs}."
+    examples = [each.example for each in select_examples(records, Wording(all_examples=settings.instances == "all"))]
+    unchecked = sum(example.ground_truth is None for example in examples)
+    for name in [name for name in REWARD_FORMATS if name in written and unchecked]:
+        yield f"`{name}` leaves out {unchecked:,} of {len(examples):,} tasks, whose answers no program checks."
+    for part in parts:
+        for label, share in part.shares.items():
+            yield f"In `{part.format}`, split `{part.split}`, {label} in {share:.0%} of the rows."
 
 
 def _languages(config: RunConfig, records: Sequence[Record]) -> str:

@@ -20,6 +20,7 @@ from ..core.errors import ConfigError
 from ..core.records import Example, Record
 from .preference_formats import PREFERENCE_FORMATS, check_evidence
 from .provenance_columns import PROVENANCE_CONFIG, RowDict
+from .reward_formats import REWARD_FORMATS
 from .rows import CHAT, Format, Wording, message, prompt_messages, prompt_text, row_id
 from .wordings import published_prompt
 
@@ -170,6 +171,7 @@ FORMATS: dict[str, Format] = {
     ),
     "text": Format(_text, {"text": "string"}, Options=TextOptions),
     **PREFERENCE_FORMATS,
+    **REWARD_FORMATS,
 }
 
 

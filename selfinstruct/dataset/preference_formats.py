@@ -28,7 +28,18 @@ from .preferences import (
     usable,
 )
 from .provenance_columns import RowDict
-from .rows import CHAT, Format, Selected, Wording, message, prompt_messages, prompt_text, row_id, select_examples
+from .rows import (
+    CHAT,
+    Format,
+    Selected,
+    Wording,
+    message,
+    prompt_messages,
+    prompt_text,
+    row_id,
+    select_examples,
+    share_cost,
+)
 
 
 def _select_pairs(records: Sequence[Record], wording: Wording) -> list[Selected]:
@@ -43,7 +54,7 @@ def _select_pairs(records: Sequence[Record], wording: Wording) -> list[Selected]
             pairs.append((pair, other))
     kept = control_length(pairs) if options.length_control else [pair for pair, _ in pairs]
     chosen = ((each, pair) for each, pair in zip(found, kept, strict=True) if pair)
-    return _sharing(_with_first(each, pair.chosen, pair.rejected) for each, pair in chosen)
+    return share_cost(_with_first(each, pair.chosen, pair.rejected) for each, pair in chosen)
 
 
 def _select_labeled(records: Sequence[Record], wording: Wording) -> list[Selected]:
@@ -57,7 +68,7 @@ def _select_labeled(records: Sequence[Record], wording: Wording) -> list[Selecte
     for place, each in enumerate(rows):
         rows[place] = replace(each, id=row_id(each.record, number[each.record.id]))
         number[each.record.id] += 1
-    return _sharing(_apart(rows))
+    return share_cost(_apart(rows))
 
 
 def _apart(rows: Iterable[Selected]) -> list[Selected]:
@@ -85,7 +96,7 @@ def _select_scored(records: Sequence[Record], wording: Wording) -> list[Selected
     def scores(each: Selected) -> set[float]:
         return {score for _, score in _scored(each.example)}
 
-    return _sharing(each for each in select_examples(records, wording) if len(scores(each)) > 1)
+    return share_cost(each for each in select_examples(records, wording) if len(scores(each)) > 1)
 
 
 def _scored(example: Example) -> list[tuple[Response, float]]:
@@ -99,13 +110,6 @@ def _with_first(selected: Selected, *first: Response) -> Selected:
     example = selected.example
     rest = tuple(each for each in example.responses if each not in first)
     return replace(selected, example=replace(example, responses=first + rest))
-
-
-def _sharing(selected: Iterable[Selected]) -> list[Selected]:
-    """Share the cost of each record by its rows."""
-    rows = list(selected)
-    count = Counter(each.record.id for each in rows)
-    return [replace(each, rows=count[each.record.id]) for each in rows]
 
 
 def _preference(record: Record, example: Example, wording: Wording) -> RowDict:

@@ -74,6 +74,9 @@ EVIDENCE: dict[str, Any] = {
 }
 """Additional column if answers have evidence: its text, and its place in which document; see `Quote`."""
 
+GROUND_TRUTH: dict[str, Any] = {"verifier": "string", "ground_truth": "string"}
+"""Additional columns if programs check answers: the name of the verifier, and what `selfinstruct.verify` reads."""
+
 _TYPES = {bool: "bool", int: "int64", float: "float64", str: "string"}
 
 
@@ -82,8 +85,8 @@ class ProvenanceColumns:
     """The columns of a run's rows: those of `PROVENANCE`, and others as far as the run has values for them.
 
     labels: the type of each label of the records, by its name. facets: the names of their facets. sampled: whether a
-    prompt has several answers. neighbours, judged, evidence: whether there are most similar tasks, a judge's marks, and
-    passages that support answers.
+    prompt has several answers. neighbours, judged, evidence, checked: whether there are most similar tasks, a judge's
+    marks, passages that support answers, and answers that a program checks.
     """
 
     neighbours: bool = False
@@ -92,28 +95,31 @@ class ProvenanceColumns:
     labels: Mapping[str, str] = field(default_factory=dict)
     facets: tuple[str, ...] = ()
     evidence: bool = False
+    checked: bool = False
 
     @classmethod
     def of(cls, config: RunConfig, records: Iterable[Record] = ()) -> ProvenanceColumns:
         """Return the columns for a run with this configuration and these records."""
         labels: dict[str, str] = {}
         facets: dict[str, None] = {}
-        evidence = False
+        evidence = checked = False
         for record in records:
             for name, value in record.labels.items():
                 kind = _TYPES[type(value)]
                 labels[name] = kind if labels.get(name, kind) == kind else "string"
             facets |= dict.fromkeys(record.facets)
             evidence = evidence or any(example.evidence for example in record.examples)
+            checked = checked or any(example.ground_truth for example in record.examples)
         sampled = config.answers is not None and config.answers.samples > 1
         judged = config.judge is not None and not config.judge.compare
-        return cls(config.neighbours > 0, judged, sampled, labels, tuple(facets), evidence)
+        return cls(config.neighbours > 0, judged, sampled, labels, tuple(facets), evidence, checked)
 
     @property
     def features(self) -> dict[str, Any]:
         """Maps each column to the name of its `datasets.Value` type, in order."""
         facets = {f"facet_{name}": "string" for name in self.facets}
         optional = (EVIDENCE if self.evidence else {}) | (NEIGHBOURS if self.neighbours else {})
+        optional |= GROUND_TRUTH if self.checked else {}
         optional |= (SAMPLES if self.sampled else {}) | (SCORES if self.judged else {})
         return {**self.labels, **PROVENANCE, **facets, **optional}
 
@@ -150,6 +156,9 @@ class ProvenanceColumns:
         }
         if self.evidence:
             row["evidence"] = [asdict(quote) for quote in example.evidence]
+        if self.checked:
+            truth = example.ground_truth
+            row |= {"verifier": truth.verifier if truth else None, "ground_truth": truth.text if truth else None}
         if self.neighbours:
             row["most_similar"] = [{"id": n.id, "score": n.score} for n in record.novelty.neighbours]
             row["mean_similarity"] = record.novelty.mean_similarity

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..config.options import FormatOptions
@@ -11,7 +12,7 @@ from ..core.chat_template import ChatTemplate
 from ..core.errors import ConfigError
 from ..core.records import Example, Record
 from ..journal.provenance import Lineage
-from .provenance_columns import ProvenanceColumns, RowDict
+from .provenance_columns import GROUND_TRUTH, ProvenanceColumns, RowDict
 from .wordings import plain_prompt
 
 CHAT = [{"role": "string", "content": "string"}]
@@ -56,6 +57,13 @@ def select_examples(records: Sequence[Record], wording: Wording) -> Iterator[Sel
             yield Selected(record, row_id(record, number), example, len(examples))
 
 
+def share_cost(selected: Iterable[Selected]) -> list[Selected]:
+    """Share the cost of each record by its rows."""
+    rows = list(selected)
+    count = Counter(each.record.id for each in rows)
+    return [replace(each, rows=count[each.record.id]) for each in rows]
+
+
 def row_id(record: Record, number: int) -> str:
     """Return the id of the row of an example: 'q17.3' for the first, 'q17.3.1' for the second."""
     return f"{record.id}.{number}" if number else record.id
@@ -68,7 +76,8 @@ class Format:
     more: further columns under these settings, such as one for a system prompt.
     traced: rows also have an id and their provenance. lines: also written as JSON Lines, one file per split.
     Options: the model of the format's options in the configuration. select: what becomes a row, in the order of the
-    records. shares: what the card states a share of the rows for, and whether it is true of a row.
+    records. shares: what the card states a share of the rows for, and whether it is true of a row. needs: what a record
+    that becomes a row does or has.
     """
 
     row: Callable[[Record, Example, Wording], RowDict]
@@ -79,6 +88,7 @@ class Format:
     Options: type[FormatOptions] = FormatOptions
     select: Callable[[Sequence[Record], Wording], Iterable[Selected]] = select_examples
     shares: Mapping[str, Callable[[RowDict], bool]] = field(default_factory=dict)
+    needs: str = "fits its options"
 
     def columns(self, wording: Wording) -> dict[str, Any]:
         """The format's own columns under these settings."""
@@ -116,9 +126,9 @@ def columns_of(format: Format, wording: Wording, columns: ProvenanceColumns) -> 
     own = format.columns(wording)
     if not format.traced:
         return own
-    if twice := {"id", *own} & columns.features.keys():
+    if twice := {"id", *own} & (columns.features.keys() - GROUND_TRUTH.keys()):
         raise ConfigError(f"dataset.formats: the label {min(twice)!r} has the name of a column; rename it")
-    return {"id": "string", **own, **columns.features}
+    return {"id": "string", **own, **(columns.features | own)}
 
 
 def rows_of(
@@ -140,5 +150,5 @@ def rows_of(
             raise ConfigError(f"dataset.formats: a row has {keys}, its features are {', '.join(expected)}")
         if format.traced:
             lineage = lineages[one.record.id] if lineages is not None else None
-            row = {"id": one.id, **row, **columns.row(one.record, one.example, one.rows, lineage)}
+            row = {"id": one.id, **row, **(columns.row(one.record, one.example, one.rows, lineage) | row)}
         yield row

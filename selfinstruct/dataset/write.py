@@ -85,11 +85,11 @@ def _write_snapshot(snapshot: Snapshot, target: Path, settings: DatasetConfig) -
         fresh.mkdir(parents=True)
         parts = [part for name in source.formats for part in _write_format(fresh, records, source, name)]
         written = {part.format for part in parts}
-        for name, (_, wording) in source.formats.items():
+        for name, (format, wording) in source.formats.items():
             if records and name not in written:
                 given = wording.options.model_dump(exclude_defaults=True, exclude={"kind"}) if wording.options else {}
                 options = ", ".join(f"{key}: {json.dumps(value)}" for key, value in given.items())
-                what = f"{name} has no rows, because no record fits its options{f' ({options})' if options else ''}"
+                what = f"{name} has no rows, because no record {format.needs}{f' ({options})' if options else ''}"
                 _log.warning("selfinstruct: warning: dataset: %s", what)
         parts += _write_provenance(fresh, records, source)
         contents = {f"{part.format}/{part.split}": part.content for part in parts}

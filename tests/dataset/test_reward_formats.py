@@ -1,0 +1,137 @@
+"""Rows for training with verifiable rewards: their columns, and which tasks become rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import datasets
+import pytest
+
+from conftest import ANSWER_FORMATS, RECORD
+from selfinstruct.config.run_config import RunConfig
+from selfinstruct.core.prompts import Ask
+from selfinstruct.core.records import Development, GroundTruth, Record
+from selfinstruct.core.tasks import Candidate
+from selfinstruct.dataset import FORMATS
+from selfinstruct.dataset.provenance_columns import ProvenanceColumns
+from selfinstruct.dataset.reward_formats import REWARD_FORMATS
+from selfinstruct.dataset.rows import Wording, columns_of, rows_of
+from selfinstruct.generate.start import run
+from selfinstruct.journal.folder import Run
+from selfinstruct.strategies.alpaca import Alpaca
+
+PLAIN = Wording()
+TRUTH = GroundTruth("maths", '{"value": "4 ½", "unit": "km"}')
+TEXT = '{"verifier": "maths", "expected": {"value": "4 ½", "unit": "km"}}'
+PROMPT = [{"role": "user", "content": "Name the capital.\n\nFrance"}]
+first, second = RECORD.examples
+CHECKED = replace(RECORD, examples=(replace(first, ground_truth=TRUTH), second))
+"""A record with two examples, of which a program checks the first."""
+
+
+def rows(format: str, *records: Record, wording: Wording = PLAIN) -> list[dict[str, Any]]:
+    """The rows of some records in a run that has ground truths."""
+    return list(rows_of(records, FORMATS[format], ProvenanceColumns(checked=True), wording))
+
+
+@pytest.mark.parametrize(
+    ("format", "own"),
+    [
+        ("rlvr", {"messages": PROMPT, "ground_truth": TEXT, "dataset": "selfinstruct"}),
+        ("grpo", {"prompt": PROMPT, "verifier": "maths", "ground_truth": TEXT}),
+        (
+            "verl",
+            {
+                "data_source": "selfinstruct/maths",
+                "prompt": PROMPT,
+                "ability": "maths",
+                "reward_model": {"style": "rule", "ground_truth": TEXT},
+                "extra_info": {"id": "abc-0-1"},
+            },
+        ),
+    ],
+)
+def test_a_row_of_each_format(format: str, own: dict[str, Any]) -> None:
+    [row] = rows(format, CHECKED)
+    assert list(row)[: len(own) + 1] == ["id", *own]
+    assert {name: row[name] for name in own} == own
+    assert (row["verifier"], row["ground_truth"]) == ("maths", TEXT)
+    assert json.loads(row["ground_truth"]) == {"verifier": "maths", "expected": {"value": "4 ½", "unit": "km"}}
+
+
+@pytest.mark.parametrize("format", REWARD_FORMATS)
+def test_the_system_prompt_is_part_of_the_prompt_and_the_answer_is_not(format: str) -> None:
+    [row] = rows(format, CHECKED, wording=Wording(system_prompt="Be brief."))
+    messages = row["messages" if format == "rlvr" else "prompt"]
+    assert messages == [{"role": "system", "content": "Be brief."}, *PROMPT]
+    assert "Paris" not in json.dumps(row)
+
+
+@pytest.mark.parametrize("format", REWARD_FORMATS)
+def test_only_examples_that_a_program_checks_become_rows(format: str) -> None:
+    assert rows(format, RECORD) == []
+    [row] = rows(format, RECORD, CHECKED, wording=Wording(all_examples=True))
+    assert row["id"] == RECORD.id
+
+
+def test_the_cost_of_a_record_is_shared_by_the_rows_that_it_has() -> None:
+    wording = Wording(all_examples=True)
+    assert [each.rows for each in FORMATS["rlvr"].select([CHECKED], wording)] == [1]
+    assert [each.rows for each in FORMATS["messages"].select([CHECKED], wording)] == [2, 2]
+
+
+@pytest.mark.parametrize("format", [name for name in ANSWER_FORMATS if FORMATS[name].traced])
+def test_every_row_states_its_ground_truth(format: str) -> None:
+    checked, unchecked = rows(format, CHECKED, wording=Wording(all_examples=True))
+    assert (checked["verifier"], checked["ground_truth"]) == ("maths", TEXT)
+    assert (unchecked["verifier"], unchecked["ground_truth"]) == (None, None)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_without_ground_truths_a_run_has_no_columns_for_them(
+    make_config: Callable[..., RunConfig], format: str
+) -> None:
+    columns = columns_of(FORMATS[format], Wording(), ProvenanceColumns.of(make_config(), [RECORD]))
+    assert format in REWARD_FORMATS or "ground_truth" not in columns
+    wanted = columns_of(FORMATS[format], Wording(), ProvenanceColumns.of(make_config(), [CHECKED]))
+    assert ("ground_truth" in wanted) == FORMATS[format].traced
+
+
+class Counted(Alpaca):
+    """Knows the answer to every task with an even number of words."""
+
+    async def develop(self, candidate: Candidate, ask: Ask) -> Development:
+        made = await super().develop(candidate, ask)
+        if len(candidate.instruction.split()) % 2:
+            return made
+        return replace(made, examples=tuple(replace(each, ground_truth=TRUTH) for each in made.examples))
+
+
+@pytest.fixture
+def made(make_config: Callable[..., RunConfig]) -> Run:
+    formats = ["messages", *REWARD_FORMATS]
+    return run(make_config(dataset={"formats": formats, "test_share": 0.25}), strategy=Counted)
+
+
+def test_each_config_loads_and_the_card_says_what_is_left_out(made: Run) -> None:
+    everything = datasets.load_dataset(str(made.dataset_path), split="train+test")
+    checked = everything.filter(lambda row: row["ground_truth"])
+    assert 5 < len(checked) < len(everything) == 40
+    card = (made.dataset_path / "README.md").read_text(encoding="utf-8")
+    for format in REWARD_FORMATS:
+        loaded = datasets.load_dataset(str(made.dataset_path), format, split="train+test")
+        assert loaded["id"] == checked["id"]
+        assert f"`{format}` leaves out {40 - len(checked)} of 40 tasks, whose answers no program checks." in card
+
+
+def test_a_run_without_ground_truths_says_so(
+    make_config: Callable[..., RunConfig], caplog: pytest.LogCaptureFixture
+) -> None:
+    made = run(make_config(dataset={"formats": ["messages", "grpo"]}), strategy=Alpaca)
+    problem = "has no rows, because no record has an answer that a program checks"
+    assert f"dataset: grpo {problem}" in caplog.text
+    card = (made.dataset_path / "README.md").read_text(encoding="utf-8")
+    assert f"The config `grpo` {problem}." in card
