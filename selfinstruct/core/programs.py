@@ -36,12 +36,17 @@ class ProgramLimits:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Python source, what it reads from stdin, and the files in its working folder, by name."""
+    """Python source, what it reads from stdin, and the files in its working folder, by name.
+
+    packages: installed packages that it may import besides the standard library; one that isn't installed is missing
+    there, too.
+    """
 
     source: str
     stdin: str = ""
     files: Mapping[str, str] = field(default_factory=dict, hash=False)
     limits: ProgramLimits = ProgramLimits()
+    packages: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

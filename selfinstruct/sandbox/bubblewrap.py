@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib.util
 import marshal
 import os
 import platform
@@ -78,6 +79,7 @@ def _started(program: Program) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     job = {
         "source": program.source,
         "files": dict(program.files),
+        "path": ["/packages"] if program.packages else [],
         "filter": refusing_filter(platform.machine()),
         "cpu_s": limits.cpu_s,
         "memory_bytes": limits.memory_bytes,
@@ -93,7 +95,15 @@ def _started(program: Program) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
             info_fd = os.dup(ready_fd)
             ours.callback(os.close, info_fd)
             process = subprocess.Popen(  # noqa: S603
-                [*_command(), "--info-fd", str(info_fd), "--", *_interpreter(), str(job_fd), str(ready_fd)],
+                [
+                    *_command(program.packages),
+                    "--info-fd",
+                    str(info_fd),
+                    "--",
+                    *_interpreter(),
+                    str(job_fd),
+                    str(ready_fd),
+                ],
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -161,14 +171,14 @@ def _sealed(stack: contextlib.ExitStack, content: bytes) -> int:
     return file
 
 
-def _command() -> list[str]:
+def _command(packages: tuple[str, ...]) -> list[str]:
     """Return bubblewrap's command line: what the program can see, and what it is separated from."""
     if refusing_filter(platform.machine()) is None or sys.platform != "linux":
         raise _missing(f"needs Linux on x86-64 or ARM, this is {platform.system()} on {platform.machine()}")
     bubblewrap = shutil.which("bwrap")
     if bubblewrap is None:
         raise _missing("bubblewrap isn't installed")
-    return [bubblewrap, *_ISOLATED, *_visible(), *_ENVIRONMENT, "--remount-ro", "/"]
+    return [bubblewrap, *_ISOLATED, *_visible(), *_installed(packages), *_ENVIRONMENT, "--remount-ro", "/"]
 
 
 @cache
@@ -183,6 +193,14 @@ def _visible() -> tuple[str, ...]:
         elif os.path.exists(path):
             arguments += ["--ro-bind", path, path]
     return tuple(arguments)
+
+
+@cache
+def _installed(packages: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the arguments that make these packages visible in /packages, read-only, as far as they are installed."""
+    found = ((name, importlib.util.find_spec(name)) for name in packages)
+    folders = ((name, spec.submodule_search_locations) for name, spec in found if spec)
+    return tuple(part for name, own in folders if own for part in ("--ro-bind", own[0], f"/packages/{name}"))
 
 
 @cache

@@ -44,6 +44,7 @@ def launch(job_fd: int, ready_fd: int) -> None:
 
     os.write(ready_fd, b"ready")
     os.close(ready_fd)
+    sys.path += job["path"]
     sys.argv, main = ["program.py"], ModuleType("__main__")
     sys.modules["__main__"] = main
     exec(compile(job["source"], "program.py", "exec", dont_inherit=True), main.__dict__)  # noqa: S102

@@ -2,13 +2,17 @@
 comparison agree that both are equal. It imports nothing of this package; `maths.py` passes its text to the sandbox.
 """
 
+import importlib.metadata
 import json
 import sys
 from typing import Any
 
-from math_verify import parse, verify
-from sympy import FiniteSet, Interval, MatrixBase, N, Rational, Tuple, default_sort_key, nsimplify
-from sympy.core.relational import Relational
+# `latex2sympy2_extended` asks for the version of ANTLR; the sandbox has the packages without their metadata.
+importlib.metadata.version = lambda distribution_name: "4.13.2"
+
+from math_verify import parse, verify  # noqa: E402
+from sympy import FiniteSet, Interval, MatrixBase, N, Rational, Tuple, default_sort_key, nsimplify  # noqa: E402
+from sympy.core.relational import Relational  # noqa: E402
 
 _DIGITS = 60
 # Formulas with variables are compared at these values, which are no root of anything that occurs in practice.

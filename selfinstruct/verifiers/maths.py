@@ -1,0 +1,118 @@
+r"""The verifier 'maths': finds the final answer in a text, and compares it with the expected value.
+
+Our own reader of values decides almost every pair exactly (`maths_values.py`). What it doesn't understand, such as
+roots, goes to `math-verify` (the extra `maths`), as a program in the sandbox: it considers 1/2004! and 1/2006! equal,
+raises in threads, and needs a second to load. What it calls equal counts only if both agree to 60 digits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from ..core.programs import Program, ProgramLimits, Run
+from ..core.shipped import shipped_text
+from ..core.tasks import PASS, Verdict
+from .final_answer import final_answer
+from .maths_values import MOST_CHARACTERS, equal as equal_values, parse_value
+from .notation import spell
+
+_LIMITS = ProgramLimits(cpu_s=20, wall_s=60.0, memory_bytes=2**30)
+_PACKAGES = ("math_verify", "latex2sympy2_extended", "sympy", "mpmath", "antlr4")
+
+
+async def verify(expected: object, answer: str, run: Run) -> Verdict:
+    """Compare the final answer of a text with the expected value.
+
+    Args:
+        expected: The value as a text or number, or {"value": "12", "unit": "km"}: an answer may leave this unit
+            out, but not state another one.
+        answer: What the teacher wrote; any text.
+        run: Runs a program in the sandbox; used only for notation beyond numbers, units, and sets.
+    """
+    key = key_of(expected)
+    phrase = final_answer(answer, key)
+    if phrase is None:
+        return Verdict("wrong_answer", f"no final answer found; expected {key}")
+    same, problem = await _decide([(key, phrase)], run)
+    if same[0]:
+        return PASS
+    note = f" ({problem})" if problem else ""
+    return Verdict("wrong_answer", f"the answer is {' '.join(phrase.split())[:80]!r}, not {key!r}{note}")
+
+
+def key_of(expected: object) -> str:
+    """Return an expected value as one text: '12 [km]' for {"value": "12", "unit": "km"}."""
+    if not isinstance(expected, dict):
+        return str(expected)
+    value, unit = expected.get("value", ""), expected.get("unit")
+    return f"{value} [{unit}]" if unit else str(value)
+
+
+def equal(expected: str, answer: str) -> bool | None:
+    """Return whether two short texts say the same value; None if that takes `math-verify`.
+
+    >>> equal("1.5 km", "1500 m"), equal("3/4", "75%"), equal("[1, 2)", "[1, 2]"), equal("\\\\sqrt{8}", "2\\\\sqrt{2}")
+    (True, True, False, None)
+    """
+    if spell(expected) == spell(answer):
+        return True
+    first = parse_value(expected)
+    if first is not None and first.kind == "choice":
+        second = parse_value(answer, choice=True)
+        return second is not None and equal_values(first, second)
+    second = parse_value(answer)
+    if first is None or second is None:
+        return None
+    return equal_values(first, second)
+
+
+async def group(
+    answers: Sequence[str], run: Run, minimum_share: float = 0.5, minimum_count: int = 3
+) -> tuple[list[list[int]], int | None]:
+    """Group the final answers of several texts by equivalence.
+
+    Args:
+        answers: The texts; one without a final answer is in no group.
+        run: As for `verify`.
+        minimum_share, minimum_count: The share of all answers, and the number, that the largest group needs.
+
+    Returns:
+        The positions in each group, the largest group first, and the position of the first answer of the largest group;
+        None if this group is too small, or as large as the next.
+    """
+    groups: list[list[int]] = []
+    phrases = [final_answer(answer, None) for answer in answers]
+    for position, phrase in enumerate(phrases):
+        if phrase is None:
+            continue
+        same = await compare([(phrases[each[0]] or "", phrase) for each in groups], run)
+        if True in same:
+            groups[same.index(True)].append(position)
+        else:
+            groups.append([position])
+    groups.sort(key=lambda each: (-len(each), each[0]))
+    sizes = [len(each) for each in groups] + [0, 0]
+    decided = sizes[0] > sizes[1] and sizes[0] >= max(minimum_count, minimum_share * len(answers))
+    return groups, groups[0][0] if decided else None
+
+
+async def compare(pairs: Sequence[tuple[str, str]], run: Run) -> list[bool]:
+    """Return for each pair of an expected value and an answer whether they are equal."""
+    return (await _decide(pairs, run))[0]
+
+
+async def _decide(pairs: Sequence[tuple[str, str]], run: Run) -> tuple[list[bool], str | None]:
+    """Return for each pair whether both are equal, and what kept `math-verify` from deciding."""
+    decided = {pair: equal(*pair) for pair in pairs}
+    # One program decides all pairs that need it. What it can't decide, or not in time, is unequal.
+    unknown = [pair for pair, same in decided.items() if same is None and max(map(len, pair)) <= MOST_CHARACTERS]
+    if not unknown:
+        return [bool(decided[pair]) for pair in pairs], None
+    source = shipped_text(__package__, "math_verify_program.py")
+    ran = await run(Program(source, json.dumps(unknown), limits=_LIMITS, packages=_PACKAGES))
+    if ran.problem is None:
+        decided |= dict(zip(unknown, json.loads(ran.stdout), strict=True))
+    missing = ran.problem and "'math_verify'" in ran.problem
+    note = "math-verify isn't installed: pip install 'selfinstruct[maths]'" if missing else ran.problem
+    return [bool(decided[pair]) for pair in pairs], note
