@@ -50,14 +50,16 @@ def row_text(values: Mapping[str, Any], reading: Reading) -> str:
             return "\n".join(filter(None, (message_text(m) for m in messages if isinstance(m, dict))))
         return value if isinstance(value, str) else ""
 
-    longest = max((text(name) for name in layout.answers), key=len)
+    longest = max((text(name) for name in layout.answers), key=len, default="")
     before = [text(name) for name in layout.optional + layout.prompt if values.get(name)]
-    return "\n".join([*filter(None, before), longest])
+    return "\n".join(filter(None, [*before, longest]))
 
 
 def count_answers(values: Mapping[str, Any], reading: Reading) -> int:
     """Return the number of answers in the conversation of a row; of two alternatives, one counts."""
     layout, history = reading.layout, values.get("history")
+    if not layout.answers:
+        return 0
     if layout.kind == "text":
         return 1 + (len(history) if isinstance(history, list) else 0)
     messages = [message for name in (*layout.prompt, layout.answers[0]) for message in values.get(name) or ()]
@@ -68,7 +70,7 @@ def count_answers(values: Mapping[str, Any], reading: Reading) -> int:
 def turn_key_of(values: Mapping[str, Any], reading: Reading, contract: Contract) -> str | None:
     """Return the key that says, in each message of a row, whether to learn from it, if the trainer reads one."""
     layout = reading.layout
-    messages = layout.messages(values, layout.answers[0]) if layout.kind == "chat" else []
+    messages = layout.messages(values, layout.answers[0]) if layout.answers and layout.kind == "chat" else []
     given = {key for message in messages if isinstance(message, dict) for key in message}
     return next((key for key in contract.turn_keys if key in given), None)
 
@@ -91,11 +93,11 @@ def _check_row(values: Mapping[str, Any], reading: Reading, contract: Contract) 
         yield "unreadable", UNREADABLE, f"'tools' is {_kind(values['tools'])}"
     if len(layout.answers) == 2:
         yield from check_pair(values, layout, contract)
-    # In a preference row, check the prompt with each answer.
-    for answer in layout.answers:
+    # In a preference row, check the prompt with each answer; in a row for rewards, there is none.
+    for answer in layout.answers or ("",):
         if layout.kind == "chat":
             prompt = [message for name in layout.prompt for message in values[name]]
-            yield from _check_chat(prompt, layout.messages(values, answer), reading, contract)
+            yield from _check_chat(prompt, layout.messages(values, answer) if answer else [], reading, contract)
         else:
             yield from _check_text(values, layout.prompt, answer, contract)
 
@@ -103,12 +105,12 @@ def _check_row(values: Mapping[str, Any], reading: Reading, contract: Contract) 
 def _check_text(
     values: Mapping[str, Any], prompt: tuple[str, ...], answer: str, contract: Contract
 ) -> Iterator[Defect]:
-    if not values[answer].strip():
+    if answer and not values[answer].strip():
         yield "empty_answer", contract.empty_answer, f"{answer!r} is empty"
     for name in prompt:
         if not values[name].strip():
             yield "empty_prompt", contract.empty_prompt, f"{name!r} is empty"
-    if contract.writes_bos and not prompt and (mark := _begin_mark(values[answer])):
+    if contract.writes_bos and answer and not prompt and (mark := _begin_mark(values[answer])):
         yield "twice_begun", _DOUBLE_BEGIN, f"begins with {mark}"
 
 
@@ -148,7 +150,11 @@ def _check_chat(prompt: list[Any], answers: list[Any], reading: Reading, contrac
     if not parts:
         yield "no_answer", contract.no_answer, "no message"
     elif "foreign" not in parts:
-        if parts[-1] not in ("assistant", "call"):
+        is_answered = parts[-1] in ("assistant", "call")
+        if not reading.layout.answers:
+            if is_answered and contract.answered:
+                yield "answered", contract.answered, f"ends with the {parts[-1]}"
+        elif not is_answered:
             yield "no_answer", contract.no_answer, f"ends with the {parts[-1]}"
         elif prompt and answers and parts[len(prompt)] not in ("assistant", "call"):
             yield "split", _PART_OF_ANSWER, f"message {len(prompt)} is the {parts[len(prompt)]}'s"

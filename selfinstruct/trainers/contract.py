@@ -13,6 +13,8 @@ from .layouts import Layout, layout_of
 SHAREGPT_ROLES: Mapping[str, str] = {"system": "system", "human": "user", "gpt": "assistant"}
 CHAT_ROLES: Mapping[str, str] = {"system": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 
+LINES = (".jsonl", ".ndjson")
+
 # The parts that may precede each part in a conversation. LLaMA-Factory reads turns in pairs: a question or a tool's
 # result, then an answer or a call.
 _ANY = frozenset(("start", "system", "user", "assistant", "tool", "call"))
@@ -88,6 +90,7 @@ class Contract:
     order: Mapping[str, frozenset[str]] = field(default_factory=lambda: USUAL_ORDER)  # which parts may precede each
     alternation: Rule = ALTERNATION
     no_answer: Rule = NO_ANSWER
+    answered: Rule | None = None  # what happens to a prompt that ends with an answer; None if it is left out
     empty_answer: Rule = EMPTY_ANSWER
     empty_prompt: Rule = EMPTY_PROMPT
     too_long: Rule = TOO_LONG
@@ -105,7 +108,7 @@ class Contract:
     min_rows: int = 1  # the trainer's minimum
     writes_bos: bool = False  # the tokenizer adds a begin mark to texts
     others: frozenset[str] | None = None  # further columns that the trainer accepts; None for any
-    lines_only: Rule | None = None  # what happens with anything but JSON Lines
+    files: tuple[tuple[str, ...], Rule] | None = None  # the endings of files to read, and what happens with others
     stub: Callable[[Target], str] | None = None  # writes the trainer's configuration
     stub_name: str = ""  # the name of that file
 
@@ -115,7 +118,8 @@ class Contract:
         labeled = bool(layout and layout.label)
         readings = sorted(self.readings, key=lambda reading: not reading.layout.graded)
         fitting = (reading for reading in readings if reading.layout.fits(row))
-        return next((reading for reading in fitting if bool(reading.layout.label) == labeled), None)
+        answers = (each for each in fitting if bool(each.layout.label) == labeled or not each.layout.answers)
+        return next(answers, None)
 
 
 def yaml_text(values: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from ..core.errors import UsageError
 from ..core.suggest import closest
 from .check_rows import find_defects
-from .contract import LABELED, Contract, Reading
+from .contract import LABELED, LINES, Contract, Reading
 from .contracts import TRAINERS
 from .dataset_configs import Config, as_lines, configs_of, pick
 from .findings import Finding
@@ -65,7 +65,7 @@ class OpenDataset:
 def open_dataset(dataset: str, contract: Contract, config: str | None) -> OpenDataset:
     """Open the config of that name, or the default. Raises UsageError: no such config, or nothing to read."""
     configs = configs_of(dataset)
-    if contract.lines_only:
+    if contract.files and contract.files[0] == LINES:
         configs = [as_lines(each) for each in configs]
     chosen = pick(configs, config, dataset)
     where, row = _first_row(chosen, contract)
@@ -104,8 +104,8 @@ def _schema_findings(
         what = f"{', '.join(sorted(others | reading.layout.columns.keys()))} in one schema: {rule.what}"
         found.append(Finding(rule.level, "mixed_columns", where, what, rule.change))
     paths = [source.path for split in config.splits for source in split.sources]
-    if contract.lines_only and not all(path.endswith((".jsonl", ".ndjson")) for path in paths):
-        rule = contract.lines_only
+    endings, rule = contract.files or ("", None)
+    if rule and not all(path.endswith(endings) for path in paths):
         found.append(Finding(rule.level, "file_kind", where, rule.what, rule.change))
     return found
 

@@ -65,8 +65,34 @@ def codes(report: Report, level: str = "error") -> list[str]:
 
 GOOD = chat("user: Hi", "assistant: Hello")
 
+QUESTION = {"prompt": [{"role": "user", "content": "2 + 2?"}], "ground_truth": "4"}
+ANSWERED = {"prompt": [*QUESTION["prompt"], {"role": "assistant", "content": "5"}]}
+RULE = {"data_source": "sums", "reward_model": {"style": "rule", "ground_truth": "4"}}
+LONG = [{"role": "user", "content": "a " * 600}]
+RLVR = {"messages": QUESTION["prompt"], "ground_truth": "4", "dataset": "sums"}
+
 DEFECTS: dict[str, tuple[str, Rows, list[str], list[str]]] = {
     "good": ("axolotl", [GOOD], [], []),
+    "a prompt for rewards": ("trl-grpo", [QUESTION], [], []),
+    "a text prompt for rewards": ("trl-grpo", [{"prompt": "2 + 2?", "answer": "4"}], [], []),
+    "an empty prompt for rewards": ("trl-grpo", [{"prompt": " "}], [], ["empty_prompt"]),
+    "an answered prompt": ("trl-grpo", [QUESTION | ANSWERED], ["answered"], []),
+    "an argument of TRL's": ("trl-grpo", [QUESTION | {"completions": "5"}], ["mixed_columns"], []),
+    "rewards without a prompt": ("trl-grpo", [RLVR], ["columns"], []),
+    "open-instruct": ("open-instruct", [RLVR], [], []),
+    "open-instruct drops the answer": ("open-instruct", [RLVR | {"messages": ANSWERED["prompt"]}], [], []),
+    "several verifiers": ("open-instruct", [RLVR | {"ground_truth": ["4", "5"], "dataset": ["a", "b"]}], [], []),
+    "no verifier": ("open-instruct", [RLVR, {"messages": QUESTION["prompt"], "ground_truth": "4"}], ["unreadable"], []),
+    "a long prompt": (
+        "open-instruct",
+        [RLVR | {"messages": LONG}],
+        [],
+        ["too_long"],
+    ),
+    "verl reads no lines": ("verl", [QUESTION | RULE], ["file_kind"], []),
+    "verl without a rule": ("verl", [QUESTION], ["file_kind", "columns"], []),
+    "verl, answered": ("verl", [ANSWERED | RULE], ["file_kind", "answered"], []),
+    "a prompt alone is no answer to learn": ("trl-sft", [RLVR], ["no_answer"], ["whole_text_loss"]),
     "with a system message": ("axolotl", [chat("system: S", "user: Hi", "assistant: Hello")], [], []),
     "whole text": ("trl-sft", [GOOD], [], ["whole_text_loss"]),
     "alpaca": ("trl-sft", [{"instruction": "A", "input": "", "output": "B"}], ["columns"], []),
@@ -453,7 +479,7 @@ CELLS = st.recursive(
     max_leaves=8,
 )
 COLUMNS = """messages conversations prompt completion chosen rejected label kto_tag instruction output history margin
-    score_chosen score_rejected tools system text""".split()
+    score_chosen score_rejected tools system text ground_truth dataset data_source reward_model""".split()
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -562,10 +588,14 @@ READS_GRADED = {
     "trl-kto": {"preference", "preference_flat", "kto"},
     "axolotl": {"preference", "preference_flat"},
     "llama-factory": {"preference_flat"},
+    # It reads the prompts only; the column 'completions' of the format reward is in the way of its own.
+    "trl-grpo": {"preference", "preference_flat", "kto"},
     "trl-sft": set(),
     "torchtune": set(),
     "mlx-lm": set(),
     "openai": set(),
+    "open-instruct": set(),
+    "verl": set(),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..contract import CHAT_ROLES, Contract, Reading
+from ..contract import CHAT_ROLES, LINES, Contract, Reading
 from ..findings import Rule
 from ..layouts import MESSAGES
 
@@ -17,10 +17,13 @@ OPENAI = Contract(
     ),
     turn_keys=("weight",),
     unread=Rule("error", _REFUSED, "keep 'messages' only; the format openai writes such a file"),
-    lines_only=Rule(
-        "error",
-        "the service accepts a single JSON Lines file",
-        "export the format openai (`selfinstruct export RUN --format openai`) and upload its openai/train.jsonl",
+    files=(
+        LINES,
+        Rule(
+            "error",
+            "the service accepts a single JSON Lines file",
+            "export the format openai (`selfinstruct export RUN --format openai`) and upload its openai/train.jsonl",
+        ),
     ),
     others=frozenset({"tools", "parallel_tool_calls", "functions"}),
     foreign_role=Rule("error", _REFUSED, "rename roles to system, user, assistant"),

@@ -6,6 +6,7 @@ tests/trainers/test_trainer.py checks the claims made here against the real trai
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 
 from ...core.errors import UsageError
 from ..contract import CHAT_ROLES, SHAREGPT_ROLES, Contract, Reading, Target
@@ -33,15 +34,20 @@ _LAST_ANSWER = "the last answer; every answer: config messages with assistant_on
 
 
 def write_command(target: Target, method: str = "sft") -> str:
-    """Write a command line for `trl sft`, or for another method."""
+    """Write a command line for `trl sft`, or for another method that learns given answers."""
+    answers = {"assistant_only_loss": "true"} if target.layout == MESSAGES else {}
+    return script(target, method, answers | {"max_length": str(target.max_length)})
+
+
+def script(target: Target, method: str, settings: Mapping[str, str]) -> str:
+    """Write a command line for a method of TRL with these settings of its own."""
     if target.is_file:
         raise UsageError(f"--write-config: `trl {method}` reads a folder or hub name; put {target.path} into a folder")
     options = {"model_name_or_path": "YOUR_MODEL", "dataset_name": target.path}
     options |= {"dataset_config": target.config} if target.config else {}
     options |= {"dataset_train_split": target.train} if target.train != "train" else {}
     options |= {"dataset_test_split": target.test, "eval_strategy": "epoch"} if target.test else {}
-    options |= {"assistant_only_loss": "true"} if target.layout == MESSAGES else {}
-    options |= {"max_length": str(target.max_length), "output_dir": f"{method}-output"}
+    options |= {**settings, "output_dir": f"{method}-output"}
     lines = [f"  --{name} {shlex.quote(value)}" for name, value in options.items()]
     return f"trl {method} \\\n" + " \\\n".join(lines) + "\n"
 
