@@ -3,3 +3,17 @@
 A verifier is a function `async verify(expected, answer, run)`, which returns PASS, or a verdict that says in one line
 why the answer is wrong. It is deterministic, and accepts any text as an answer.
 """
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ..core.programs import Run
+from ..core.tasks import Verdict
+from . import maths, structured
+
+Verifier = Callable[[Any, str, Run], Awaitable[Verdict]]
+"""`async verify(expected, answer, run)`; `expected` is the value of a ground truth's JSON text."""
+VERIFIERS: dict[str, Verifier] = {"maths": maths.verify, "structured": structured.verify}
+"""The verifiers by the name that ground truths use."""

@@ -214,6 +214,7 @@ _CHOICE = re.compile(
 _PLAIN_CHOICE = re.compile(r"\(?([A-J])\)?\.?")
 _WORDS = re.compile(r"[^\W\d_]{2,}(?:[ '’-][^\W\d_]+)*")
 _SHORT_WORDS = frozenset("yes no sat sun mon tue wed thu fri odd even red".split())
+_WEEKDAY = re.compile(r"(?:星期|礼拜|周)([一二三四五六日天])")
 _PROSE = re.compile(r"[^\W\d_]{2,} [^\W\d_]{2,}")
 _MATHS_WORDS = frozenset(
     "pi sqrt sin cos tan log ln exp infinity inf infty theta alpha beta cot sec csc det deg".split()
@@ -222,7 +223,7 @@ _CLOCK = re.compile(
     r"(\d{1,2})(?::(\d{2}))?\s*([ap])\.?\s?m\.?|(\d{1,2}):(\d{2})(?:\s*(?:o'clock|hours))?", re.IGNORECASE
 )
 _RATIO = re.compile(r"(\d+(?:\.\d+)?)(?:\s*:\s*|\s+to\s+)(\d+(?:\.\d+)?)")
-_OPTIONAL_UNIT = re.compile(r"(?<=\S)\s*\[([^\[\]\d]+)\]$")
+_OPTIONAL_UNIT = re.compile(r"(?<=\S)\s*\[([^\[\]\d][^\[\],]*)\]$")
 _INFINITE = {
     "∞": "inf",
     "+∞": "inf",
@@ -255,6 +256,10 @@ def parse_value(text: str, choice: bool = False) -> Value | None:
     return _clock(text) or _several(text) or _single(text)
 
 
+def _weekday(found: re.Match[str]) -> str:
+    return "星期" + found[1].replace("天", "日")
+
+
 def _clock(text: str) -> Value | None:
     """Return '3:45 PM' and '15:45' as minutes after midnight, and '3:4' or '3 to 4' as a ratio."""
     if (found := _CLOCK.fullmatch(text)) and int(found[1] or found[4]) < 24 and int(found[2] or found[5] or 0) < 60:
@@ -274,7 +279,7 @@ def _single(text: str) -> Value | None:
         if not words.lstrip("-")[:1].isdigit():  # '星期五' has a numeral, but is no number
             # Two or three letters may be a product of variables.
             known = len(text) > 3 or not text.isascii() or text.lower() in _SHORT_WORDS
-            return Value("words", text.casefold()) if known else None
+            return Value("words", _WEEKDAY.sub(_weekday, text.casefold())) if known else None
         text = words
     if not any(map(str.isdigit, text)):
         text = digits_for_words(text)

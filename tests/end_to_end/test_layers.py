@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "seeds": {"core", "tables"},
     "documents": {"core", "config", "novelty"},
     "sandbox": {"core"},
-    "strategies": {"core", "config"},
+    "strategies": {"core", "config", "verifiers"},
     "filters": {"core", "config", "novelty", "tables"},
     "teachers": {"core", "config"},
     "journal": {"core", "config", "seeds"},
@@ -70,8 +70,9 @@ SHARED_CLASSES = {"Example", "Wording"}
 """Class names that still mean two things. Rename the classes, and remove their names here."""
 PRAGMAS = ("# noqa", "# type: ignore", "# fmt:")
 """Comments for tools, not for readers."""
-SHARED_NAMES = {"__init__", "options", "protocol", "teacher"}
-"""`teacher.py` is the class of each kind of teacher, `options.py` its options, `protocol.py` what one must offer."""
+SHARED_NAMES = {"__init__", "options", "protocol", "teacher", "code", "maths", "structured", "constraints"}
+"""`teacher.py` is the class of each kind of teacher, `options.py` its options, `protocol.py` what one must offer. A
+kind of verifiable task draws tasks, and its verifier, of the same name, checks the answers."""
 
 
 @cache

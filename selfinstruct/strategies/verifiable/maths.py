@@ -1,0 +1,122 @@
+"""Word problems: a story with numbers that the program draws, and an expression that it evaluates (`maths.yaml`)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
+from functools import cache
+from random import Random
+from typing import Any
+
+from ...core.records import GroundTruth
+from ...core.shipped import shipped_yaml
+from ...verifiers.expressions import evaluate, holds
+from .task import Task
+
+_FINAL_SHARE = 0.6  # of the tasks, say how to end the answer
+_MOST_DRAWS = 2000
+_DAYS = {
+    "en": "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split(),
+    "zh": "星期一 星期二 星期三 星期四 星期五 星期六 星期日".split(),
+}
+_PLACE = re.compile(r"\{(\w+)(?::(\w+))?\}")
+
+
+def draw(random: Random, language: str) -> Task:
+    """Draw a word problem in 'en' or 'zh'.
+
+    Raises:
+        ValueError: There is no story in this language.
+    """
+    data = _data()
+    names = [name for name, story in data["stories"].items() if language in story]
+    if not names:
+        raise ValueError(f"maths: no story in {language!r}")
+    name = random.choice(names)
+    story = data["stories"][name]
+    numbers, answer = _numbers(story, random)
+    words = _people(random, language) | _thing(story, random, language)
+    instruction = _worded(random.choice(story[language]), words, numbers, language)
+    if random.random() < _FINAL_SHARE:
+        final = random.choice(data["final"][language])
+        instruction += final if language == "zh" else f" {final}"
+    unit = story.get("unit", {}).get(language)
+    expected = {"value": _formed(answer, story.get("form", "plain"), language)} | ({"unit": unit} if unit else {})
+    meaning = re.sub(
+        r"[a-z_]+", lambda found: _plain(numbers[found[0]]) if found[0] in numbers else found[0], story["answer"]
+    )
+    return Task(instruction, "", GroundTruth("maths", json.dumps(expected, ensure_ascii=False)), f"{name} {meaning}")
+
+
+@cache
+def _data() -> Any:
+    return shipped_yaml(__package__, "maths.yaml")
+
+
+def _numbers(story: Mapping[str, Any], random: Random) -> tuple[dict[str, Fraction], Fraction]:
+    """Draw the numbers of a story until its conditions hold; return them and the answer."""
+    for _ in range(_MOST_DRAWS):
+        values = {name: random.choice(number_range(str(spec))) for name, spec in story["draw"].items()}
+        for name, expression in story.get("let", {}).items():
+            values[name] = evaluate(expression, values)
+        if not holds(story.get("require", ""), values):
+            continue
+        answer = evaluate(story["answer"], values)
+        if "round" in story:  # half up, as people round prices
+            step = 10 ** story["round"]
+            return values, Fraction((answer * step + Fraction(1, 2)).__floor__(), step)
+        if (answer * 10 ** story.get("places", 0)).denominator == 1:
+            return values, answer
+    raise AssertionError(f"no numbers for {story['answer']}")
+
+
+@cache
+def number_range(spec: str) -> list[Fraction]:
+    """Return the numbers that '3..12', '5..60/5', or '[10, 20]' stand for."""
+    if spec.startswith("["):
+        return [Fraction(part.strip()) for part in spec[1:-1].split(",")]
+    low, _, rest = spec.partition("..")
+    high, _, step = rest.partition("/")
+    first, width = Fraction(low), Fraction(step or 1)
+    return [first + i * width for i in range(int((Fraction(high) - first) / width) + 1)]
+
+
+def _people(random: Random, language: str) -> dict[str, str]:
+    people = [person.split("/") for person in _data()["people"][language].split()]
+    (name, they, their), (other, *_) = random.sample(people, 2)
+    return {"name": name, "they": they, "They": they.capitalize(), "their": their, "other": other}
+
+
+def _thing(story: Mapping[str, Any], random: Random, language: str) -> dict[str, str]:
+    if "things" not in story:
+        return {}
+    thing = random.choice(_data()["things"][story["things"]][language])
+    plural = thing + ("es" if thing.endswith(("sh", "ch")) else "s") if language == "en" else thing
+    return {"thing": thing, "things": plural}
+
+
+def _worded(text: str, words: Mapping[str, str], numbers: Mapping[str, Fraction], language: str) -> str:
+    """Fill in a wording: {name} is a person, {n} a number, {start:clock} a time, {price:money} '4' or '4.50'."""
+
+    def filled(place: re.Match[str]) -> str:
+        return words.get(place[1]) or _formed(numbers[place[1]], place[2] or "plain", language)
+
+    return _PLACE.sub(filled, text)
+
+
+def _formed(number: Fraction, form: str, language: str) -> str:
+    if form == "clock":
+        return f"{int(number) // 60}:{int(number) % 60:02}"
+    if form == "weekday":
+        return _DAYS[language][int(number)]
+    return f"{float(number):.2f}" if form == "money" and number.denominator > 1 else _plain(number)
+
+
+def _plain(number: Fraction) -> str:
+    """Return a number as a plain decimal: '12', '2.5'. Drawn numbers and answers all have finitely many decimals."""
+    if number.denominator == 1:
+        return str(number.numerator)
+    return f"{(Decimal(number.numerator) / Decimal(number.denominator)).normalize():f}"

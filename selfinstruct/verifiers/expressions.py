@@ -1,0 +1,71 @@
+"""Evaluates arithmetic expressions and conditions from data files exactly; nothing is passed to `eval`."""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from functools import cache
+
+Number = Fraction | bool
+_OPERATORS: dict[type[ast.AST], Callable[[Fraction, Fraction], Number]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: lambda a, b: Fraction(a // b),
+    ast.Mod: operator.mod,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+_FUNCTIONS: dict[str, Callable[..., Fraction]] = {
+    "ceil": lambda number: Fraction(math.ceil(number)),
+    "floor": lambda number: Fraction(math.floor(number)),
+    "min": min,
+    "max": max,
+}
+
+
+def evaluate(expression: str, values: Mapping[str, Fraction]) -> Fraction:
+    """Return the value of an expression such as 'ceil(total / box)', in which names stand for numbers.
+
+    Raises:
+        ValueError: The expression has something else than numbers, names, operators, and a few functions.
+    """
+    return Fraction(_value(_parse(expression), values))
+
+
+def holds(condition: str, values: Mapping[str, Fraction]) -> bool:
+    """Return whether a condition such as 'n > 2 and n % 5 != 0' is true; an empty one is."""
+    return not condition or bool(_value(_parse(condition), values))
+
+
+@cache
+def _parse(expression: str) -> ast.expr:
+    return ast.parse(expression, mode="eval").body
+
+
+def _value(node: ast.expr, values: Mapping[str, Fraction]) -> Number:
+    match node:
+        case ast.Constant(value=int() | float() as number):
+            return Fraction(str(number))
+        case ast.Name(id=name):
+            return values[name]
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -Fraction(_value(operand, values))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+            return _OPERATORS[type(op)](Fraction(_value(left, values)), Fraction(_value(right, values)))
+        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _OPERATORS:
+            return _OPERATORS[type(op)](Fraction(_value(left, values)), Fraction(_value(right, values)))
+        case ast.BoolOp(op=op, values=parts):
+            found = (bool(_value(part, values)) for part in parts)
+            return all(found) if isinstance(op, ast.And) else any(found)
+        case ast.Call(func=ast.Name(id=name), args=arguments) if name in _FUNCTIONS:
+            return _FUNCTIONS[name](*(Fraction(_value(argument, values)) for argument in arguments))
+    raise ValueError(f"can't be evaluated: {ast.unparse(node)}")
