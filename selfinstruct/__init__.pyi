@@ -54,10 +54,10 @@ from .core.tasks import (
 from .core.tokens import tokenize as tokenize
 from .core.version import __version__ as __version__
 from .dataset import Upload as Upload, plan_upload as plan_upload, push_to_hub as push_to_hub, to_dataset as to_dataset
-from .dataset.export import export as export
 from .dataset.rows import Format as Format
+from .dataset.write import export as export
 from .dedup import Deduplicated as Deduplicated, deduplicate as deduplicate
-from .dedup.merge import Merged as Merged, merge_datasets as merge_datasets
+from .dedup.merge_datasets import Merged as Merged, merge_datasets as merge_datasets
 from .documents import (
     Chunks as Chunks,
     Document as Document,

@@ -30,7 +30,8 @@ from selfinstruct.seeds.load import load_seeds
 from selfinstruct.strategies import build_strategy
 from selfinstruct.strategies.reading import lines as reading
 from selfinstruct.strategies.self_instruct import SelfInstruct
-from selfinstruct.teachers.batch.results import read_results
+from selfinstruct.teachers.asking import speaks_schema
+from selfinstruct.teachers.batch.batch_job import read_results
 from selfinstruct.teachers.egress import check_teachers
 from selfinstruct.teachers.fake.faults import Faults
 from selfinstruct.teachers.local.catalog import resolve
@@ -39,7 +40,6 @@ from selfinstruct.teachers.openai.masking import SecretMask
 from selfinstruct.teachers.openai.options import OpenAIOptions
 from selfinstruct.teachers.openai.server_error import read_error
 from selfinstruct.teachers.openai.teacher import OpenAITeacher
-from selfinstruct.teachers.probe import speaks_schema
 
 FOLDER = Path(tempfile.mkdtemp(prefix="parsers-"))
 SEED = SeedTask("s", "Name a river in Europe, please.", (Instance("", "The Rhine."),))

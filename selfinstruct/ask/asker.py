@@ -19,11 +19,9 @@ from ..core.prompts import Completion, Prompt, Question
 from ..core.tasks import storable
 from ..journal.answer_values import Answer, Receipt, aside
 from ..journal.journal import Journal
-from ..teachers.meter import METER
-from ..teachers.protocol import Teacher, full
+from ..teachers.protocol import METER, Teacher, full
 from .budget import Budget, BudgetSpent, Reservation
-from .router import Router, TeacherState
-from .slots import AskClosed
+from .router import AskClosed, Router, TeacherState
 
 
 class Asker:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Debug, plain_errors, say, table
-from .options import ConfigPath, Overrides
+from .console import ConfigPath, Debug, Overrides, plain_errors, say, table
 
 if TYPE_CHECKING:
     from ..core.prompts import Prompt

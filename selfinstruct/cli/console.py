@@ -148,3 +148,15 @@ def _shares(word: str, used: dict[str, dict[str, float]], priced: bool) -> dict[
         f"{each['completion_tokens']:,.0f} tokens" + (f", ${each['cost_usd']:,.4f}" if priced else "")
         for name, each in used.items()
     }
+
+
+ConfigPath = Annotated[
+    Path, typer.Argument(metavar="CONFIG", help="The configuration, a YAML file.", show_default=False)
+]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as teacher.model=gpt-4o-mini. Repeatable."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Port = Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="0 picks a free port.")]

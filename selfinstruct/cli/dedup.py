@@ -16,7 +16,7 @@ from .console import Debug, plain_errors, say, table
 
 if TYPE_CHECKING:
     from ..dedup import Deduplicated
-    from ..dedup.merge import Merged
+    from ..dedup.merge_datasets import Merged
 
 _LINE_EVERY_S = 30.0
 

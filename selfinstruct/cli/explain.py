@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Debug, plain_errors, printable_json, say
-from .options import AsJson, RunPath
+from .console import AsJson, Debug, RunPath, plain_errors, printable_json, say
 
 if TYPE_CHECKING:
     from ..journal.snapshot import Snapshot

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.paths import quoted
-from .console import Debug, plain_errors, say, speaking_json, spending
-from .options import ConfigPath, Overrides
+from .console import ConfigPath, Debug, Overrides, plain_errors, say, speaking_json, spending
 
 if TYPE_CHECKING:
     from ..journal.folder import Run

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Debug, plain_errors, printable_json, say, table
-from .options import AsJson, Overrides
+from .console import AsJson, Debug, Overrides, plain_errors, printable_json, say, table
 
 if TYPE_CHECKING:
     from ..filters.judge import Agreement

@@ -47,7 +47,7 @@ def merge(
 ) -> None:
     """Write the rows of several runs or datasets to OUT, without near-duplicates, as if one run had made them."""
     with plain_errors(debug):
-        from ..dedup.merge import merge_datasets
+        from ..dedup.merge_datasets import merge_datasets
 
         inputs, out = split_paths(paths)
         with show_progress() as progress:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Debug, plain_errors, printable_json
-from .options import AsJson, RunPath
+from .console import AsJson, Debug, RunPath, plain_errors, printable_json
 
 if TYPE_CHECKING:
     from ..report.page import Comparison

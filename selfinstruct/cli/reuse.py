@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from ..core.paths import quoted
-from .console import Debug, plain_errors, say
-from .options import Overrides, RunPath
+from .console import Debug, Overrides, RunPath, plain_errors, say
 
 
 def export(
@@ -32,7 +31,7 @@ def export(
     Prints the dataset's path. Sends no requests.
     """
     with plain_errors(debug):
-        from ..dataset.export import export as write_again
+        from ..dataset.write import export as write_again
 
         print(write_again(run, output, formats=formats or (), test_share=test_share, overrides=overrides))
 

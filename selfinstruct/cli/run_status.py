@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .console import Debug, plain_errors, printable_json, spending, table
-from .options import AsJson, RunPath
+from .console import AsJson, Debug, RunPath, plain_errors, printable_json, spending, table
 from .scatter import print_streams
 
 if TYPE_CHECKING:

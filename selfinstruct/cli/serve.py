@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .console import Debug, plain_errors, say
-from .options import Port, RunPath
+from .console import Debug, Port, RunPath, plain_errors, say
 
 
 def serve(

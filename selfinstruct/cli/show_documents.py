@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.counted import counted
-from .console import Debug, plain_errors, printable_json, say, table
-from .options import AsJson
+from .console import AsJson, Debug, plain_errors, printable_json, say, table
 
 if TYPE_CHECKING:
     from ..documents import Chunks, Document, Read

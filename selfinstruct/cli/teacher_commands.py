@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .console import Debug, plain_errors
-from .options import Port
+from .console import Debug, Port, plain_errors
 
 teacher_app = typer.Typer(no_args_is_help=True, help="List, fetch and serve the models of the local teacher.")
 

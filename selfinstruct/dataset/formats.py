@@ -21,8 +21,7 @@ from ..core.records import Example, Record
 from .preference_formats import PREFERENCE_FORMATS, check_evidence
 from .provenance_columns import PROVENANCE_CONFIG, RowDict
 from .reward_formats import REWARD_FORMATS
-from .rows import CHAT, Format, Wording, message, prompt_messages, prompt_text, row_id
-from .wordings import published_prompt
+from .rows import CHAT, Format, Wording, message, prompt_messages, prompt_text, published_prompt, row_id
 
 
 class ChatOptions(FormatOptions):

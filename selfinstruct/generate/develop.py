@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from ..ask.asker import Asker
-from ..ask.slots import AskClosed
+from ..ask.router import AskClosed
 from ..core.documents import Passage, holds
 from ..core.errors import ConfigError
 from ..core.prompts import Ask, Completion, Message, Prompt

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 from ..ask.asker import Asker
-from ..ask.slots import AskClosed
+from ..ask.router import AskClosed
 from ..config.options import TeacherOptions, teachers_for
 from ..config.run_config import RunConfig
 from ..core.prompts import Asking, Prompt
@@ -24,7 +24,7 @@ from ..journal.journal import Journal
 from ..strategies.material import Source, build_source
 from ..strategies.protocol import Strategy
 from ..teachers import asked_together, asking_of
-from ..teachers.probe import probe_prompt, speaks_schema
+from ..teachers.asking import probe_prompt, speaks_schema
 from .facet_check import FacetCheck
 from .grow_facets import grow
 from .reasoning_evidence import Evidence, shows_reasoning, usual_room, with_room

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 
 from ..ask.asker import Asker
-from ..ask.slots import AskClosed
+from ..ask.router import AskClosed
 from ..config.facets_section import FacetsConfig, growth_note
 from ..core.errors import ConfigError, TeacherDown
 from ..core.prompts import Asking, Message, Prompt, Sampling

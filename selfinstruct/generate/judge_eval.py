@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..ask.prices import prices_of
-from ..ask.slots import AskClosed
+from ..ask.router import AskClosed
 from ..config.run_config import RunConfig, digest_of
 from ..core.errors import ConfigError, UsageError
 from ..core.tasks import Verdict

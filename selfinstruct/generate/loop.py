@@ -16,7 +16,7 @@ from typing import Any
 
 from ..ask.asker import Asker, reason_of
 from ..ask.budget import Budget
-from ..ask.slots import AskClosed
+from ..ask.router import AskClosed
 from ..core.errors import TeacherError
 from ..core.events import Progress
 from ..journal.folder import OpenRun

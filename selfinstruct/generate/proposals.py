@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..ask.asker import Asker
-from ..ask.slots import AskClosed
+from ..ask.router import AskClosed
 from ..config.plugins import check_returned
 from ..core.prompts import Prompt
 from ..core.tasks import Material

@@ -13,8 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .arrays import Array, ensure_capacity
-from .instructions import popcount
-from .jit import compiled, i64, u64
+from .jit import compiled, i64, popcount, u64
 
 _ALL_ONES = u64(0xFFFFFFFFFFFFFFFF)
 # Query tokens per machine word. A query above this length is called long.

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from .arrays import ADMITTED, Array, Arrays
 from .bounds import score_of
-from .instructions import popcount
-from .jit import compiled, i64
+from .jit import compiled, i64, popcount
 from .lcs import WORD, Scratch, clear_masks, common_subsequence, set_masks
 
 # Bounds are stored in one byte, as multiples of 1/254, rounded up.

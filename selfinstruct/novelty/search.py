@@ -12,8 +12,7 @@ import numpy as np
 
 from .arrays import ADMITTED, EXACT_LENGTHS, LENGTH_BITS, LONGEST, LONGEST_TEXT, UNDECIDED, Array, Arrays
 from .bounds import longest_partner, score_of
-from .instructions import prefetch
-from .jit import compiled, i64
+from .jit import compiled, i64, prefetch
 from .lcs import WORD, Scratch, clear_masks, common_subsequence, set_masks
 from .postings import place_prefixes, prepare
 from .sieves import filter_by_length, filter_by_signature, least_shared, scan_marks

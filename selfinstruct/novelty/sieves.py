@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from .arrays import EXACT_LENGTHS, GROUPS, LANES, LENGTH_BITS, LONGEST_TEXT, MARK_BITS, NEEDED, READ, Array, Arrays
 from .bounds import least_common, length_class, place_group, shortest_partner
-from .instructions import lowest_set_bit, marks_within, popcount, prefetch
-from .jit import compiled, i64, u64
+from .jit import compiled, i64, lowest_set_bit, marks_within, popcount, prefetch, u64
 from .postings import mark_of
 
 _SIGNATURE = u64((1 << MARK_BITS) - 1)

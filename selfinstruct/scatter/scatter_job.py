@@ -11,7 +11,7 @@ from typing import Any
 from ..config.run_config import RunConfig
 from ..core.errors import StorageError, UsageError
 from ..core.prompts import Prompt, Usage
-from ..dedup.merge import Merged, merge_datasets
+from ..dedup.merge_datasets import Merged, merge_datasets
 from ..journal.answer_values import Totals
 from ..journal.folder import JOURNAL, streams_of
 from ..journal.journal import Journal

@@ -19,8 +19,7 @@ from ..core.prompts import Completion, Prompt, Usage
 from ..generate.start import arun
 from ..journal.folder import Run
 from ..teachers.counting import charge
-from ..teachers.meter import METER
-from ..teachers.protocol import Teacher, full
+from ..teachers.protocol import METER, Teacher, full
 from .shared_budget import Permit
 
 # How long to wait for the lock of an earlier process of the stream, which may still be shutting down.

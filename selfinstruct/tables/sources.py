@@ -13,10 +13,9 @@ from typing import Literal
 from ..core.errors import UsageError
 from ..core.paths import DATA_SUFFIXES, is_hub_name
 from .chunks import Chunk, Row, first_line
-from .csv_rows import csv_chunks
 from .hub import folder_chunks, hub_chunks
-from .json_lines import json_chunks
 from .parquet import parquet_chunks
+from .text_files import csv_chunks, json_chunks
 
 _DATASET_FILES = frozenset(("README.md", "dataset_info.json", "dataset_dict.json"))
 # File names that name a split, such as 'train-00000.parquet' or 'validation.jsonl', but not 'trainer.jsonl'.

@@ -1,17 +1,19 @@
 """Decide how to ask each teacher, and several teachers with the same role, before any of them is started.
 
-Also checks the roles of several teachers. `generate` uses this when a run starts; `cli` uses it for previews.
+Also checks the roles of several teachers, and probes whether a server follows a JSON schema. `generate` uses this when
+a run starts; `cli` uses it for previews.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..config.options import TeacherOptions, teachers_for
 from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
-from ..core.prompts import ENDPOINT_PURPOSES, Asking
+from ..core.prompts import ENDPOINT_PURPOSES, Asking, Completion, Message, Prompt, Sampling
 from ..core.suggest import closest
 from .openai.options import OpenAIOptions
 from .protocol import Teacher, full
@@ -122,3 +124,36 @@ def asked_together(teachers: Sequence[TeacherOptions], askings: Mapping[str, Ask
 def asking_for(config: RunConfig) -> Asking:
     """Combine how all configured teachers are asked. Raises ConfigError as `asked_together` does."""
     return asked_together(config.all_teachers, {each.label: asking_of(each) for each in config.all_teachers})
+
+
+_SCHEMA = {
+    "title": "probe",
+    "type": "object",
+    "properties": {"probe": {"type": "array", "items": {"type": "string"}}},
+    "required": ["probe"],
+    "additionalProperties": False,
+}
+
+
+def probe_prompt() -> Prompt:
+    """Return a short prompt with a schema; the text does not mention JSON, so only the schema can lead to JSON."""
+    # The wording is part of the journal key: changing it would repeat the probe in existing runs.
+    return Prompt(
+        purpose="probe",
+        messages=(Message("user", "Name two colours."),),
+        sampling=Sampling(max_tokens=200),
+        version="probe-1",
+        schema=_SCHEMA,
+    )
+
+
+def speaks_schema(completion: Completion) -> bool:
+    """Return whether the response follows the schema; an error or plain text does not."""
+    if completion.error is not None:
+        return False
+    try:
+        value = json.loads(completion.text)
+    except (json.JSONDecodeError, RecursionError):
+        return False
+    # {"probe": ["red", "blue"]}
+    return isinstance(value, dict) and isinstance(value.get("probe"), list) and len(value["probe"]) > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from ..core.errors import UsageError
@@ -10,10 +11,8 @@ from ..tables import find_source
 from .check_pairs import Balance
 from .check_rows import count_answers, find_defects, row_text, turn_key_of
 from .contract import UNREADABLE, Contract, Reading, Target
-from .dataset_configs import Split
 from .findings import Finding, Report, Tally
-from .lengths import Measure, estimate_tokens, load_counter
-from .open_dataset import OpenDataset, contract_of, open_dataset
+from .open_dataset import OpenDataset, Split, contract_of, open_dataset
 
 Name = str | os.PathLike[str]
 
@@ -140,3 +139,34 @@ def _check_row_count(subject: OpenDataset, rows: int) -> list[Finding]:
         return []
     what = f"{rows:,} rows; {contract.name} takes no fewer than {contract.min_rows}"
     return [Finding("error", "few_rows", subject.where, what, "make more records")]
+
+
+# A crude average for English and code; other scripts differ.
+BYTES_PER_TOKEN = 4
+
+Measure = Callable[[str], int]
+
+
+def estimate_tokens(text: str) -> int:
+    """Estimate the tokens of a text: UTF-8 bytes / BYTES_PER_TOKEN, rounded up."""
+    return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
+
+
+def load_counter(tokenizer: Path) -> Measure:
+    """Return a function that counts tokens with a model's `tokenizer.json`, without those of a chat template.
+
+    Raises UsageError if the file can't be read, or the package `tokenizers` is not installed.
+    """
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        raise UsageError("--tokenizer needs the package 'tokenizers': pip install 'selfinstruct[tokenizer]'") from None
+    file = tokenizer / "tokenizer.json" if tokenizer.is_dir() else tokenizer
+    if not file.is_file():
+        raise UsageError(f"--tokenizer {tokenizer}: no such file; name a model's tokenizer.json")
+    try:
+        loaded = Tokenizer.from_file(str(file))
+    except Exception as error:  # the package raises anything on a foreign file
+        raise UsageError(f"--tokenizer {tokenizer}: not a tokenizer.json: {' '.join(str(error).split())}") from None
+    loaded.no_truncation()
+    return lambda text: len(loaded.encode(text, add_special_tokens=False).ids)

@@ -14,8 +14,7 @@ import pytest
 
 from selfinstruct.ask.asker import Asker
 from selfinstruct.ask.budget import Budget
-from selfinstruct.ask.router import Router
-from selfinstruct.ask.slots import AskClosed
+from selfinstruct.ask.router import AskClosed, Router
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import TeacherDown, TeacherRefused
 from selfinstruct.core.prompts import Completion, MadeOf, Message, Prompt, Sampling, Usage

@@ -22,8 +22,7 @@ from selfinstruct.core.records import Response
 from selfinstruct.dataset import FORMATS, to_dataset, write_dataset
 from selfinstruct.dataset.formats import formats_of
 from selfinstruct.dataset.provenance_columns import ProvenanceColumns
-from selfinstruct.dataset.rows import Wording, rows_of
-from selfinstruct.dataset.wordings import WITH_INPUT, WITHOUT_INPUT, published_prompt
+from selfinstruct.dataset.rows import WITH_INPUT, WITHOUT_INPUT, Wording, published_prompt, rows_of
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import Run
 

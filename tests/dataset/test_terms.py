@@ -12,12 +12,12 @@ from selfinstruct.dataset.terms import (
     SourceTerms,
     Statement,
     TeacherTerms,
+    Terms,
     consequences,
     load_table,
     seed_terms,
     terms_of,
 )
-from selfinstruct.dataset.terms.table import Terms
 from selfinstruct.seeds.load import load_seeds, seeds_digest
 from selfinstruct.teachers import TEACHERS
 from selfinstruct.teachers.local.catalog import load_catalog

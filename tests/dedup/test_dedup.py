@@ -322,7 +322,7 @@ def test_chunks_may_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     rows = rows_of(sentences(150, seed=2))
     source = write(tmp_path / given, rows)
     deduplicate(source, tmp_path / "whole.parquet", explain=tmp_path / "whole.jsonl")
-    for module in ("chunks", "json_lines", "csv_rows", "parquet", "hub"):
+    for module in ("chunks", "text_files", "parquet", "hub"):
         for name, least in (("BLOCK_BYTES", 100), ("BATCH_ROWS", 3)):
             monkeypatch.setattr(f"selfinstruct.tables.{module}.{name}", least, raising=False)
     monkeypatch.setattr("selfinstruct.tables.heads.BLOCK_BYTES", 100)

@@ -16,7 +16,7 @@ import pytest
 from conftest import cli
 from selfinstruct import Run, RunConfig, deduplicate, merge_datasets, run
 from selfinstruct.core.errors import UsageError
-from selfinstruct.dedup.merge.merge_inputs import labels_of
+from selfinstruct.dedup.merge_inputs import labels_of
 
 ONE = ["Name three rivers in the north of France.", "Write a poem about the sea.", "把下面的句子翻译成英文。"]
 OTHER = ["Name three hills in the south of France.", "Explain how a kettle works.", "把下面的句子翻译成法文。", "!"]

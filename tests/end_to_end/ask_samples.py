@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selfinstruct.ask.prices import prices_of
-from selfinstruct.ask.slots import AskClosed
+from selfinstruct.ask.router import AskClosed
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.prompts import Message, Prompt, Sampling
 from selfinstruct.generate.opening import enter, make_asker

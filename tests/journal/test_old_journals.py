@@ -18,7 +18,7 @@ import yaml
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import UsageError
 from selfinstruct.core.prompts import Completion, Prompt
-from selfinstruct.dataset.export import export
+from selfinstruct.dataset.write import export
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import JOURNAL
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from selfinstruct.core.documents import Passage
-from selfinstruct.journal.passage_changes import compare_passages
+from selfinstruct.journal.changes import compare_passages
 
 
 def test_passages_are_recognized_by_their_text() -> None:

@@ -11,8 +11,8 @@ from hypothesis import given, settings, strategies as st
 
 from selfinstruct.core.errors import UsageError
 from selfinstruct.core.tokens import tokenize
-from selfinstruct.novelty import Join, Joined, NoveltyIndex, batch, compiled_tokens as tokens, join
-from selfinstruct.novelty.compiled_tokens import FoldedTexts, Interner
+from selfinstruct.novelty import Join, Joined, NoveltyIndex, batch, encoder as tokens, join
+from selfinstruct.novelty.encoder import FoldedTexts, Interner
 
 EXAMPLES = 10_000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 75
 CUTOFFS = st.sampled_from([0.3, 0.5, 0.7, 0.7, 0.8, 0.9, 1.0])

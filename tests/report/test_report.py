@@ -20,7 +20,7 @@ from selfinstruct.core.visible import visible
 from selfinstruct.journal.journal import Journal
 from selfinstruct.journal.snapshot import read
 from selfinstruct.report.page import figures_of, write_report
-from selfinstruct.report.page.histogram import histogram
+from selfinstruct.report.page.measure import histogram
 from selfinstruct.report.page.record_rows import KINDS
 
 HOSTILE = (

@@ -14,7 +14,7 @@ from conftest import cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.dataset.linguistics import WordList
 from selfinstruct.report.page import compare, write_comparison
-from selfinstruct.report.page.diversity import diversity_of, draw
+from selfinstruct.report.page.comparison import diversity_of, draw
 
 
 @pytest.fixture

@@ -36,17 +36,15 @@ from selfinstruct.tables import (
     why_no_text,
 )
 from selfinstruct.tables.chunks import LineChunk
-from selfinstruct.tables.csv_rows import csv_chunks
 from selfinstruct.tables.hub import hub_chunks
-from selfinstruct.tables.json_lines import json_chunks
+from selfinstruct.tables.text_files import csv_chunks, json_chunks
 
 
 @pytest.fixture(params=[1, 7, 64])
 def small_blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of so few bytes that lines, line ends and characters are cut everywhere."""
     monkeypatch.setattr("selfinstruct.tables.heads.BLOCK_BYTES", 16)
-    for module in ("json_lines", "csv_rows"):
-        monkeypatch.setattr(f"selfinstruct.tables.{module}.BLOCK_BYTES", request.param)
+    monkeypatch.setattr("selfinstruct.tables.text_files.BLOCK_BYTES", request.param)
 
 
 def rows_of(form: str, data: bytes) -> list[Row]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
-from selfinstruct.teachers.batch.results import NoAnswer, read_results
+from selfinstruct.teachers.batch.batch_job import NoAnswer, read_results
 
 PROMPTS = {f"p:{n}": Prompt("propose", (Message("user", f"question {n}"),), Sampling()) for n in range(4)}
 

@@ -16,7 +16,7 @@ from werkzeug import Request, Response
 
 from selfinstruct.core.errors import TeacherError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling
-from selfinstruct.teachers.batch.results import read_results
+from selfinstruct.teachers.batch.batch_job import read_results
 from selfinstruct.teachers.openai.answer_body import read_answer
 from selfinstruct.teachers.openai.batches import NoRoom, Unreachable
 from selfinstruct.teachers.openai.masking import MASK, SecretMask

@@ -20,9 +20,9 @@ from selfinstruct.ask.budget import BudgetSpent
 from selfinstruct.core.errors import ConfigError, TeacherDown, TeacherRefused
 from selfinstruct.core.network import find_proxy
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
-from selfinstruct.teachers.meter import METER
 from selfinstruct.teachers.openai.options import OpenAIOptions
 from selfinstruct.teachers.openai.teacher import OpenAITeacher
+from selfinstruct.teachers.protocol import METER
 
 KEY = "sk-proj-RECOGNISABLE0123456789abcdefghij"
 CHAT = "/v1/chat/completions"

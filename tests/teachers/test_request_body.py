@@ -14,7 +14,7 @@ from werkzeug import Request, Response
 
 from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling
-from selfinstruct.teachers.batch.results import NoAnswer, read_results
+from selfinstruct.teachers.batch.batch_job import NoAnswer, read_results
 from selfinstruct.teachers.openai.options import OpenAIOptions
 from selfinstruct.teachers.openai.request_body import RequestBody
 from selfinstruct.teachers.openai.server_error import read_error

@@ -23,8 +23,7 @@ from selfinstruct.ask import router
 from selfinstruct.ask.asker import Asker
 from selfinstruct.ask.budget import Budget
 from selfinstruct.ask.prices import Price
-from selfinstruct.ask.router import Router
-from selfinstruct.ask.slots import AskClosed
+from selfinstruct.ask.router import AskClosed, Router
 from selfinstruct.cli.console import spending
 from selfinstruct.config.run_config import RunConfig, digest_of, overridden
 from selfinstruct.core.errors import ConfigError, TeacherDown, TeacherRefused

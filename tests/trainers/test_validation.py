@@ -24,7 +24,7 @@ from selfinstruct.dataset.preference_formats import PREFERENCE_FORMATS
 from selfinstruct.generate.start import run
 from selfinstruct.trainers import TRAINERS, Report, config_stub, validate_dataset
 from selfinstruct.trainers.layouts import layout_of
-from selfinstruct.trainers.lengths import estimate_tokens
+from selfinstruct.trainers.validation import estimate_tokens
 
 Rows = list[dict[str, Any]]
 

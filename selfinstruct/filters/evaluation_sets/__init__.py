@@ -8,7 +8,6 @@ A model that was trained on the questions of a test set can't be evaluated with 
 
 from __future__ import annotations
 
-from .overlap import Hit, Overlap
-from .sets import EvaluationQuestion, EvaluationSets, load_sets
+from .overlap import EvaluationQuestion, EvaluationSets, Hit, Overlap, load_sets
 
 __all__ = ["EvaluationQuestion", "EvaluationSets", "Hit", "Overlap", "load_sets"]

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from .compare_page import write_comparison
 from .comparison import Comparison, compare
 from .figures import Figures
-from .write_page import figures_of, write_report
+from .page import figures_of, write_comparison, write_report
 
 __all__ = ["Comparison", "Figures", "compare", "figures_of", "write_comparison", "write_report"]

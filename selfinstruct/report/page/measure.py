@@ -6,14 +6,24 @@ import re
 import statistics
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...core.records import Record, facet_label
+from ...core.tokens import tokenize
 from ...dataset.linguistics import Finder, languages, suited, verb_nouns
 from ...journal.snapshot import Snapshot
-from .figures import Count, Figures, Judged, Reason, SeedYield, SimilarityScores
-from .histogram import lengths
-from .timeline import moments, stretches
+from .figures import (
+    Count,
+    Figures,
+    Histogram,
+    Judged,
+    Moment,
+    Reason,
+    SeedYield,
+    SimilarityScores,
+    Stretch,
+    TextLengths,
+)
 
 SCORE_BINS = 40
 _STAGES = ("answer", "reading", "filter", "novelty", "instance")
@@ -95,3 +105,88 @@ def _seed_yields(snapshot: Snapshot, by_question: Mapping[int, tuple[int, int]])
     least = statistics.median(shown.values()) / 2
     yields = [SeedYield(id, texts.get(id), count, admitted[id]) for id, count in shown.items() if count >= least]
     return tuple(sorted(yields, key=lambda seed: (-seed.per_question, -seed.shown, seed.id)))
+
+
+_BINS = 40
+
+
+def histogram(values: Sequence[int], bins: int = _BINS) -> Histogram:
+    """Count whole numbers in at most `bins` bins, with a width of 1, 2 or 5 times a power of ten."""
+    if not values:
+        return Histogram(1, (), 0, None)
+    ordered = sorted(values)
+    # End at the 99th percentile, so that a few very long texts don't squeeze the rest into one bin.
+    limit = ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))] + 1
+    width = _round_width(limit / bins)
+    last = -(-limit // width) - 1
+    counts = Counter(min(value // width, last) for value in ordered)
+    middle = len(ordered) // 2
+    median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+    return Histogram(width, tuple(counts[number] for number in range(last + 1)), len(ordered), median)
+
+
+def _round_width(least: float) -> int:
+    scale = 1
+    while True:
+        for factor in (1, 2, 5):
+            if factor * scale >= least:
+                return factor * scale
+        scale *= 10
+
+
+def lengths(records: Iterable[Record]) -> tuple[TextLengths, ...]:
+    """Measure instructions, inputs and outputs, over all examples of the records."""
+    tokens: dict[str, list[int]] = {"instruction": [], "input": [], "output": []}
+    for record in records:
+        tokens["instruction"].append(len(tokenize(record.instruction)))
+        for example in record.examples:
+            tokens["input"].append(len(tokenize(example.given)))
+            tokens["output"].append(len(tokenize(example.output)))
+    return tuple(
+        TextLengths(part, histogram([count for count in counts if count]), counts.count(0))
+        for part, counts in tokens.items()
+    )
+
+
+PAUSE_S = 600.0
+"""A longer gap between two answers is a pause, and counts as this many seconds of work."""
+# Maximum numbers of points in a chart.
+_STRETCHES, _MOMENTS = 80, 200
+
+
+def stretches(by_question: Mapping[int, tuple[int, int]]) -> tuple[Stretch, ...]:
+    """Divide the questions into at most 80 stretches of equal size; the last may be shorter.
+
+    by_question: maps the number of a question to its (proposed, admitted) tasks.
+    """
+    questions = sorted(by_question)
+    size = max(1, -(-len(questions) // _STRETCHES))
+    result = []
+    for start in range(0, len(questions), size):
+        part = questions[start : start + size]
+        proposed, admitted = (sum(by_question[number][which] for number in part) for which in (0, 1))
+        result.append(Stretch(part[-1], len(part), proposed, admitted))
+    return tuple(result)
+
+
+def moments(snapshot: Snapshot, by_question: Mapping[int, tuple[int, int]]) -> tuple[Moment, ...]:
+    """Return about 200 points over the run's own answers, in the order of their arrival."""
+    rows = snapshot.arrivals()
+    step = max(1, -(-len(rows) // _MOMENTS))
+    result: list[Moment] = []
+    seconds, admitted, requests, tokens = 0.0, 0, 0, 0
+    cost: float | None = 0.0
+    before = rows[0][0] if rows else 0.0
+    for number, (arrived, question, sent, used, dollars, failed) in enumerate(rows, 1):
+        seconds += min(max(arrived - before, 0.0), PAUSE_S)
+        before = arrived
+        admitted += by_question.get(question, (0, 0))[1] if question is not None else 0
+        requests, tokens = requests + sent, tokens + used
+        # One answer without a price makes all later totals unknown; a failed request costs nothing.
+        if dollars is None and not failed:
+            cost = None
+        elif cost is not None:
+            cost += dollars or 0.0
+        if number % step == 0 or number in (1, len(rows)):
+            result.append(Moment(seconds, admitted, requests, tokens, cost))
+    return tuple(result)

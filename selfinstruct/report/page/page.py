@@ -14,18 +14,22 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from markupsafe import Markup
 
 from ...core import version as _version
 from ...core.errors import cannot_write
 from ...core.visible import visible
+from ...dataset.linguistics import finder_for
+from ...journal.folder import Run
+from ...journal.snapshot import read
 from .bars import coverage_tables, key_figures, tables_of
-from .charts import charts_of
+from .charts import Chart, charts_of, wheel
+from .comparison import Comparison
 from .figures import Figures
-from .record_rows import Selection, blocks
-from .wheel import wheel
+from .measure import measure
+from .record_rows import Selection, blocks, select
 
 if TYPE_CHECKING:
     import jinja2
@@ -153,3 +157,73 @@ def _filters(figures: Figures, selection: Selection) -> list[tuple[str, str]]:
     options += [(f"reason:{name}", f"refused: {name}") for name in names]
     options += [("kind:waiting", "admitted, not a record")] if selection.count("waiting") else []
     return options + ([("kind:seed", "seed tasks")] if selection.count("seed") else [])
+
+
+Parser = Literal["auto", "word-list"]
+
+
+def figures_of(run: Run | str | Path, *, parser: Parser = "auto") -> Figures:
+    """Measure a run. parser: 'auto' uses spaCy if it and a model are installed, otherwise the word list."""
+    with read(run) as snapshot:
+        return measure(snapshot, finder_for(parser))
+
+
+def write_report(
+    run: Run | str | Path, path: str | Path | None = None, *, max_records: int | None = None, parser: Parser = "auto"
+) -> Path:
+    """Write a run's report as one HTML file and return its path.
+
+    Args:
+        run: The run, or its folder.
+        path: The file to write; by default `report.html` in the run's folder.
+        max_records: Maximum number of records, and of refused candidates, in the table, as a fixed random sample. None
+            includes all; 0 leaves the table out.
+        parser: 'auto' uses spaCy if it and a model are installed, otherwise the word list.
+
+    Raises:
+        UsageError: `run` isn't a run's folder, or `path` can't be written.
+        StorageError: The disk is full.
+    """
+    with read(run) as snapshot:
+        figures = measure(snapshot, finder_for(parser))
+        selection = None if max_records == 0 else select(snapshot, max_records)
+        folder = snapshot.run.path
+    return write_page(Path(path or folder / "report.html"), report_page(figures, selection))
+
+
+# Title and charts of each section.
+_SECTIONS = (
+    ("Yield", ("yield", "cost")),
+    ("Nearest neighbors", ("scores",)),
+    ("Lengths", ("length-instruction", "length-input", "length-output")),
+    ("Verbs and objects", ("wheel",)),
+)
+
+
+def comparison_page(comparison: Comparison) -> str:
+    """Render a table of all measures, and the charts of both runs in pairs."""
+    a, b = comparison.a.figures, comparison.b.figures
+    charts_a, charts_b = _charts(a), _charts(b)
+    sections = [
+        (title, [(charts_a.get(id), charts_b.get(id)) for id in ids if id in charts_a or id in charts_b])
+        for title, ids in _SECTIONS
+    ]
+    return render(
+        "compare.html",
+        ["page.js"],
+        a=a,
+        b=b,
+        measures=comparison.measures,
+        sampled=comparison.sampled,
+        sections=[(title, pairs) for title, pairs in sections if pairs],
+        measured=moment(b.measured_at),
+    )
+
+
+def write_comparison(comparison: Comparison, path: str | Path) -> Path:
+    """Write the page and return its path. Raises UsageError or StorageError if that fails."""
+    return write_page(Path(path), comparison_page(comparison))
+
+
+def _charts(figures: Figures) -> dict[str, Chart]:
+    return charts_of(figures) | ({"wheel": wheel(figures.pairs)} if figures.pairs.verbs else {})

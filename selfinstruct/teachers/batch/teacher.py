@@ -15,12 +15,11 @@ from itertools import islice
 from types import TracebackType
 
 from ...core.prompts import BatchJob, Completion, Prompt, Question, Usage
-from ..meter import METER
 from ..openai.batches import NoRoom
 from ..openai.options import OpenAIOptions
 from ..openai.teacher import PATHS, OpenAITeacher
-from .batch_job import JobFile, JobRunner, Notes
-from .results import NoAnswer, Outcome
+from ..protocol import METER
+from .batch_job import JobFile, JobRunner, NoAnswer, Notes, Outcome
 
 JOB_BYTES = 200_000_000
 """The largest file of a job. `teacher.batch_questions` limits its questions."""

@@ -22,7 +22,7 @@ from ...core.errors import TeacherRefused
 from ...core.network import tls_context
 from ..limits import Limits, Turn
 from ..limits.headers import seconds_of
-from ..meter import METER, may_be_billed
+from ..protocol import METER, may_be_billed
 from .answer_body import decode
 from .masking import SecretMask
 from .server_error import ServerError, read_error

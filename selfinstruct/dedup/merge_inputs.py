@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path, PurePath
 from typing import Any
 
-from ...core.errors import UsageError
-from ...journal.folder import Run, has_journal
-from ...tables import ArrowChunk, Chunk, has_column, parse_columns, with_column
-from ..inputs import Input, record_of
+from ..core.errors import UsageError
+from ..journal.folder import Run, has_journal
+from ..tables import ArrowChunk, Chunk, has_column, parse_columns, with_column
+from .inputs import Input, record_of
 
 
 class MergeInput(Input):
