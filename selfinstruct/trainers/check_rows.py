@@ -24,6 +24,8 @@ _LOST_TURNS = Rule("error", "the trainer ignores it, and the row loses its earli
 _PART_OF_ANSWER = Rule("error", "the trainer takes it for a part of the answer", "begin with the assistant's message")
 # Keys of a message that say whether to learn from it: Axolotl's, OpenAI's.
 _TURN_KEYS = ("train", "training", "weight")
+# What the column 'tools' may hold, as contracts name it.
+_TOOLS: Mapping[str, type] = {"text": str, "list": list}
 # Begin marks of common tokenizers: Llama 2, Llama 3, Gemma and others.
 _BEGIN_MARKS = ("<s>", "<|begin_of_text|>", "<bos>", "<|startoftext|>", "<｜begin▁of▁sentence｜>")
 
@@ -89,7 +91,9 @@ def _check_row(values: Mapping[str, Any], reading: Reading, contract: Contract) 
             yield ("lost_turns", _LOST_TURNS, "") if name == "history" else ("ignored_columns", _IGNORED, f"{name!r}")
     if "history" in layout.optional and not _is_history(values.get("history")):
         yield "unreadable", UNREADABLE, "'history' is no list of pairs of texts"
-    if "tools" in layout.optional and not isinstance(values.get("tools"), (*contract.tools, type(None))):
+    if "tools" in layout.optional and not isinstance(
+        values.get("tools"), (*(_TOOLS[kind] for kind in contract.tools), type(None))
+    ):
         yield "unreadable", UNREADABLE, f"'tools' is {_kind(values['tools'])}"
     if len(layout.answers) == 2:
         yield from check_pair(values, layout, contract)

@@ -1,22 +1,22 @@
-"""A trainer's requirements as data: one `Contract` per trainer. The instances are in `contracts/`."""
+"""A trainer's requirements as data: one `Contract` per trainer, from `contracts.yaml`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..core.shipped import shipped_yaml
+from .config_files import CONFIG_FILES, Target
 from .findings import Rule
-from .layouts import Layout, layout_of
+from .layouts import LAYOUTS, Layout, layout_of
 
 # Roles in the data, and the parts that they play for the trainer.
-SHAREGPT_ROLES: Mapping[str, str] = {"system": "system", "human": "user", "gpt": "assistant"}
 CHAT_ROLES: Mapping[str, str] = {"system": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 
 LINES = (".jsonl", ".ndjson")
 
-# The parts that may precede each part in a conversation. LLaMA-Factory reads turns in pairs: a question or a tool's
-# result, then an answer or a call.
+# The parts that may precede each part in a conversation.
 _ANY = frozenset(("start", "system", "user", "assistant", "tool", "call"))
 USUAL_ORDER: Mapping[str, frozenset[str]] = {
     "system": frozenset(("start",)),
@@ -24,13 +24,10 @@ USUAL_ORDER: Mapping[str, frozenset[str]] = {
     "assistant": frozenset(("user", "tool")),
     "tool": _ANY,
 }
-_ASKING, _ANSWERING = frozenset(("user", "tool")), frozenset(("assistant", "call"))
-PAIRS: Mapping[str, frozenset[str]] = {
-    "system": frozenset(("start",)),
-    **dict.fromkeys(_ASKING, _ANY - _ASKING),
-    **dict.fromkeys(_ANSWERING, _ASKING),
-}
 
+_LAYOUTS = {layout.name: layout for layout in LAYOUTS}
+# Keys of a contract that hold names, not a rule.
+_NAMES = ("turn_keys", "weights", "others", "tools")
 # What most trainers do; a `Contract` overrides the rules that differ.
 FOREIGN_ROLE = Rule("error", "the trainer stops with an error", "rename the role")
 TOO_LONG = Rule("warning", "the trainer truncates the row", "raise the trainer's limit, or remove the row")
@@ -39,12 +36,12 @@ EMPTY_PROMPT = Rule("warning", "the model learns an answer to an empty prompt", 
 NO_ANSWER = Rule("error", "there is nothing to learn from the row", "end the conversation with the assistant's answer")
 UNREADABLE = Rule("error", "the trainer stops with an error", "fix the row, or remove it")
 SAME_ANSWERS = Rule("warning", "there is no preference to learn", "remove the row")
-_OWN_KL = "the KL term is estimated from each prompt with the answer of the row before, here one to the same prompt"
-NEIGHBORS = Rule("warning", _OWN_KL, "shuffle the rows")
-PAIR_LOSS = "the chosen and the rejected answer; earlier turns are context"
 LABELED = Rule("error", "the trainer would learn the answers that are labeled bad, too", "use a config without labels")
-TURNS = "alternate user and assistant, after at most one system message"
-ALTERNATION = Rule("warning", "many chat templates reject this order", TURNS)
+ALTERNATION = Rule(
+    "warning",
+    "many chat templates reject this order",
+    "alternate user and assistant, after at most one system message",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +51,10 @@ class Reading:
     layout: Layout
     # The part that each role in the data plays for the trainer.
     roles: Mapping[str, str] = field(default_factory=lambda: CHAT_ROLES)
-    note: tuple[str, Rule] | None = None  # a finding, as code and rule, for every dataset in this layout, or None
+    note: Rule | None = None  # a loss of the whole text, which is found in every dataset in this layout, or None
     ignored: tuple[str, ...] = ()  # optional columns of the layout that the trainer ignores
     clash: tuple[frozenset[str], Rule] | None = None  # columns that must not occur beside those of the layout
     loss: str = "the answer"  # which answers of a conversation the trainer learns, and the settings that change it
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The dataset that a trainer's configuration is written for."""
-
-    path: str  # the absolute path of the dataset, or its hub name
-    is_file: bool  # a single file, not a folder with configs
-    config: str | None  # the config of the dataset, if it has configs
-    layout: Layout
-    train: str  # the split to train on
-    test: str | None  # the split to evaluate with, or None
-    optional: tuple[str, ...]  # the optional columns of the layout that the dataset has
-    turn_key: str | None  # the key of a message that says whether to learn from it, if the dataset has one
-    max_length: int  # tokens per row
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +78,7 @@ class Contract:
     too_long: Rule = TOO_LONG
     tool_calls: Rule | None = None  # what happens to the 'tool_calls' of a message; None if the trainer reads them
     call_text: Rule | None = None  # what happens to a call whose text isn't JSON with 'name' and 'arguments'
-    tools: tuple[type, ...] = (str, list)  # what the column 'tools' may hold: JSON text, a list
+    tools: tuple[str, ...] = ("text", "list")  # what the column 'tools' may hold: JSON text, a list
     turn_keys: tuple[str, ...] = ()  # keys of a message that the trainer reads as whether to learn from it
     untrimmed: Rule | None = None  # what happens to an answer of a pair with white space around it
     margin: Rule | None = None  # what happens to a 'margin' that isn't a number; None if the trainer ignores margins
@@ -107,7 +89,7 @@ class Contract:
     max_length: int = 2048  # the trainer's default, tokens per row
     min_rows: int = 1  # the trainer's minimum
     writes_bos: bool = False  # the tokenizer adds a begin mark to texts
-    others: frozenset[str] | None = None  # further columns that the trainer accepts; None for any
+    others: tuple[str, ...] | None = None  # further columns that the trainer accepts; None for any
     files: tuple[tuple[str, ...], Rule] | None = None  # the endings of files to read, and what happens with others
     stub: Callable[[Target], str] | None = None  # writes the trainer's configuration
     stub_name: str = ""  # the name of that file
@@ -122,12 +104,31 @@ class Contract:
         return next(answers, None)
 
 
-def yaml_text(values: dict[str, Any]) -> str:
-    """Return a configuration as YAML like a person would write: keys in the given order, no anchors."""
-    import yaml
+def _contract(name: str, entry: dict[str, Any]) -> Contract:
+    lists = {key: value for key, value in entry.items() if isinstance(value, list)}
+    stub_name, stub = CONFIG_FILES.get(name, ("", None))
+    given: dict[str, Any] = {
+        **entry,
+        **{key: Rule(*value) for key, value in lists.items() if key not in ("readings", *_NAMES)},
+        **{key: tuple(lists[key]) for key in _NAMES if key in lists},
+        "readings": tuple(each for one in entry["readings"] for each in _readings(one)),
+        "misses": {layout: Rule(*rule) for layout, rule in entry.get("misses", {}).items()},
+        "files": (tuple(files["endings"]), Rule(*files["rule"])) if (files := entry.get("files")) else None,
+        "order": {**USUAL_ORDER, **{part: frozenset(before) for part, before in entry.get("order", {}).items()}},
+    }
+    return Contract(name=name, stub=stub, stub_name=stub_name, **given)
 
-    class Dumper(yaml.SafeDumper):
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
 
-    return str(yaml.dump(values, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000))
+def _readings(entry: dict[str, Any]) -> Iterator[Reading]:
+    """Yield how the trainer reads each of the layouts of one entry."""
+    given = {key: value for key, value in entry.items() if key in ("roles", "loss")}
+    if "note" in entry:
+        given["note"] = Rule(*entry["note"])
+    if "clash" in entry:
+        given["clash"] = frozenset(entry["clash"]["columns"]), Rule(*entry["clash"]["rule"])
+    for name in entry["layouts"]:
+        yield Reading(_LAYOUTS[name], ignored=tuple(entry.get("ignored", ())), **given)
+
+
+# Contracts by the name that `--for` takes.
+TRAINERS = {name: _contract(name, entry) for name, entry in shipped_yaml(__package__, "contracts.yaml").items()}

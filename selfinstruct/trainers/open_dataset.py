@@ -14,8 +14,7 @@ from ..core.errors import UsageError
 from ..core.suggest import closest
 from ..tables import Row, TableSource, find_source, read_chunks
 from .check_rows import find_defects
-from .contract import LABELED, LINES, Contract, Reading
-from .contracts import TRAINERS
+from .contract import LABELED, LINES, TRAINERS, Contract, Reading
 from .findings import Finding
 from .layouts import layout_of
 
@@ -165,8 +164,8 @@ class OpenDataset:
         if self.reading is None:
             found.append(self._unread_columns())
         elif self.reading.note:
-            code, rule = self.reading.note
-            found.append(Finding(rule.level, code, self.where, rule.what, rule.change))
+            rule = self.reading.note
+            found.append(Finding(rule.level, "whole_text_loss", self.where, rule.what, rule.change))
         # If another config fits, recommend it for each error.
         if self.suited:
             errors = (finding.level == "error" for finding in found)

@@ -10,7 +10,8 @@ from ..core.errors import UsageError
 from ..tables import find_source
 from .check_pairs import Balance
 from .check_rows import count_answers, find_defects, row_text, turn_key_of
-from .contract import UNREADABLE, Contract, Reading, Target
+from .config_files import Target
+from .contract import UNREADABLE, Contract, Reading
 from .findings import Finding, Report, Tally
 from .open_dataset import OpenDataset, Split, contract_of, open_dataset
 
@@ -87,6 +88,7 @@ def config_stub(dataset: Name, trainer: str, *, config: str | None = None, max_l
             layout=layout,
             train="train" if kind == "file" else splits[0],  # a single file is split 'train', whatever its name
             test=splits[1] if len(splits) > 1 else None,
+            roles=subject.reading.roles,
             optional=tuple(column for column in layout.optional if column in subject.row),
             turn_key=turn_key_of(subject.row, subject.reading, contract),
             max_length=max_length or contract.max_length,

@@ -7,7 +7,8 @@ import importlib.util
 import pytest
 
 from selfinstruct.dataset.linguistics import VerbNouns, WordList
-from selfinstruct.dataset.linguistics.verb_noun import MODELS, VerbNoun, finder_for, spacy_finder, verb_nouns
+from selfinstruct.dataset.linguistics.parsing import MODELS, spacy_finder
+from selfinstruct.dataset.linguistics.verb_noun import VerbNoun, finder_for, verb_nouns
 from selfinstruct.report.page.charts import wheel
 
 CASES = [

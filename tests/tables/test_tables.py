@@ -362,7 +362,7 @@ def test_a_parquet_file_with_constant_columns_and_long_texts_is_read(tmp_path: P
 
 
 def test_a_list_too_large_to_be_read_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("selfinstruct.tables.json_lines._MOST_LIST_BYTES", 5_000_000)
+    monkeypatch.setattr("selfinstruct.tables.text_files._MOST_LIST_BYTES", 5_000_000)
     path = tmp_path / "t.json"
     path.write_text("[" + "{}," * 2_000_000 + "{}]")
     with pytest.raises(UsageError, match=r"t.json: is a JSON list above 5,000,000 bytes; write one object per line"):
