@@ -9,18 +9,15 @@ from __future__ import annotations
 import ast
 import json
 import re
-import textwrap
 import warnings
-from collections.abc import Iterator
 
+from ..core.code_blocks import blocks_of
 from ..core.prompts import Ask
 from ..core.records import Example
 from ..core.tasks import PASS, Candidate, Verdict
 
 MOST_CHARACTERS = 100_000
 """Longer blocks are not parsed."""
-# '```python', '~~~', also indented.
-_FENCE = re.compile(r"[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<kind>\w*)")
 _PYTHON = frozenset(("python", "py", "python3"))
 _FRAGMENT = re.compile(r"\s*(?:elif|else|except|finally|case)\b")
 # IPython syntax: '%matplotlib inline', '!pip install numpy'.
@@ -43,22 +40,6 @@ class BadCode:
             if wrong:
                 return Verdict("bad_code", f"block {number}, {kind}: {wrong}")
         return PASS
-
-
-def blocks_of(text: str) -> Iterator[tuple[str, str]]:
-    """Yield each closed code block as (language in lower case or '', code)."""
-    fence, kind, code = "", "", list[str]()
-    for line in text.split("\n"):
-        found = _FENCE.match(line)
-        if not fence:
-            if found:
-                fence, kind, code = found["fence"], found["kind"].lower(), []
-        # A closing fence has no language and is at least as long as the opening one.
-        elif found and line.strip() == found["fence"] and found["fence"].startswith(fence):
-            yield kind, textwrap.dedent("\n".join(code))
-            fence = ""
-        else:
-            code.append(line)
 
 
 def python_error(code: str) -> str | None:

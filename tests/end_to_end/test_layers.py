@@ -56,7 +56,7 @@ OWNERS = {
     "huggingface_hub": {"dataset", "tables", "teachers"},
     "opentelemetry": {"report"},
     "prometheus_client": {"report"},
-    "sqlite3": {"journal"},
+    "sqlite3": {"journal", "strategies", "verifiers"},
 }
 """Who may import a heavy dependency; for two owners, the reason is in docs/inside/design.md."""
 SQL = re.compile(

@@ -1,0 +1,164 @@
+"""The verifier 'code': runs the code of an answer in the sandbox, and compares its results with those of a reference.
+
+Python must define the named function, SQL is one query on SQLite, and a regular expression (Python's `re`) must match
+whole texts. Types count: True isn't 1, and 1.0 isn't 1 where an integer is expected; where a float is expected, an
+integer of the same value passes, and the last digits may differ. A tuple counts as a list. Rows of SQL may come in any
+order unless the task asks for one, and SQL's numbers are compared by value.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..core.code_blocks import blocks_of
+from ..core.programs import Program, Run
+from ..core.tasks import PASS, Verdict
+
+_LABELS = {
+    "python": ("python", "py", "python3", ""),
+    "sql": ("sql", "sqlite", "sqlite3", ""),
+    "regex": ("regex", "regexp", "re", "text", "plaintext", "", "python", "py", "python3"),
+}
+_NO_RESULT = "it ends before it returns a result"
+_NONE = object()
+"""Stands for a value that an answer can't have."""
+
+
+async def verify(expected: Any, answer: str, run: Run) -> Verdict:
+    """Run the code of an answer on all inputs.
+
+    Args:
+        expected: {"language": "python", "function": "f", "cases": [{"input": [1, 2], "result": 3}]}: each input is the
+            list of f's arguments. "sql": "setup" is a script that makes the tables, the input one that fills them, the
+            result a list of rows, whose order counts if "ordered" is true. "regex": the input is a text, the result
+            whether it matches.
+        answer: What the teacher wrote: one fenced block of code, or the code alone; any text.
+        run: Runs a program in the sandbox.
+
+    Returns:
+        PASS, or the verdict 'wrong_answer' with the first input for which the result differs.
+    """
+    language, cases = expected["language"], expected["cases"]
+    code = find_code(answer, language, expected.get("function", ""))
+    job = {"language": language, "code": code, "inputs": [case["input"] for case in cases]}
+    job |= {key: expected.get(key, "") for key in ("function", "setup")}
+    ran = await run(Program(_source(), json.dumps(job)))
+    if ran.problem:
+        return _wrong(ran.problem)
+    try:
+        wrong = _difference(expected, json.loads(ran.stdout))
+    except (ValueError, RecursionError):
+        wrong = _NO_RESULT
+    return _wrong(wrong) if wrong else PASS
+
+
+def _difference(expected: Any, outcomes: Any) -> str | None:
+    """Describe the first input for which the outcome isn't the expected result; None if there is none."""
+    language, cases = expected["language"], expected["cases"]
+    # The code may have printed in place of the program that runs it.
+    if not isinstance(outcomes, list) or len(outcomes) != len(cases):
+        return _NO_RESULT
+    for case, outcome in zip(cases, outcomes, strict=True):
+        match outcome:
+            case {"value": encoded}:
+                found, wanted = _value(encoded), case["result"]
+                if language == "sql":
+                    found, wanted = (_rows(each, ordered=expected["ordered"]) for each in (found, wanted))
+                if not _same(wanted, found):
+                    return f"{_shown(found)} instead of {_shown(wanted)}, for {_shown(case['input'])}"
+            case {"error": str(error)}:
+                return f"{error}, for {_shown(case['input'])}"
+            case _:
+                return _NO_RESULT
+    return None
+
+
+def find_code(answer: str, language: str, function: str = "") -> str:
+    """Return the code of an answer: the block that defines the function, else the first block, else the whole text."""
+    blocks = [(label, code) for label, code in blocks_of(answer) if label in _LABELS[language]]
+    defining = [block for block in blocks if function and re.search(rf"^def {function}\b", block[1], re.MULTILINE)]
+    label, code = next(iter([*defining, *blocks]), ("", answer.strip()))
+    if language != "regex":
+        return code
+    if not blocks:  # 'Use `[a-z]+`.'
+        code = next(iter(re.findall(r"`([^`\n]+)`", code)), code)
+    return _pattern(code.strip(), is_python=label.startswith("py"))
+
+
+def _pattern(code: str, *, is_python: bool) -> str:
+    r"""Return the pattern itself: [a-z]+ for 'r"[a-z]+"', '/[a-z]+/', and 'p = re.compile(r"[a-z]+")'."""
+    if is_python or re.fullmatch(r"""[rRuU]?(["']).*\1""", code):
+        try:
+            strings = [node.value for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant)]
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            strings = []
+        code = next((each for each in strings if isinstance(each, str)), code)
+    return code[1:-1] if re.fullmatch(r"/.+/", code) else code
+
+
+@cache
+def _source() -> str:
+    return Path(__file__).with_name("code_program.py").read_text(encoding="utf-8") + "\nmain()\n"
+
+
+def _wrong(why: str) -> Verdict:
+    return Verdict("wrong_answer", " ".join(why.split())[:300])
+
+
+def _value(encoded: Any) -> Any:
+    """Turn what `code_program` prints back into values; a value of any other type equals nothing."""
+    match encoded:
+        case None | bool() | int() | str():
+            return encoded
+        case {"float": str(text)} if re.fullmatch(r"-?(inf|nan|[\d.e+-]+)", text):
+            return float(text)
+        case {"list": [*members]}:
+            return [_value(each) for each in members]
+        case {"dict": [*pairs]} if all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+            keys = [_value(key) for key, _ in pairs]
+            # A dict with other keys than texts is never expected.
+            return {key: _value(each) for key, (_, each) in zip(keys, pairs, strict=True)} if _texts(keys) else _NONE
+        case _:
+            return _NONE
+
+
+def _texts(values: list[Any]) -> bool:
+    return all(isinstance(each, str) for each in values)
+
+
+def _same(expected: Any, found: Any) -> bool:
+    """Return whether a result is the expected one, by value and type."""
+    if isinstance(expected, float) and type(found) in (int, float):
+        # An integer may be too large to become a float.
+        is_close = type(found) is float and math.isclose(expected, found, rel_tol=1e-9, abs_tol=1e-9)
+        return is_close or bool(expected == found)
+    if type(expected) is not type(found):
+        return False
+    if isinstance(expected, list):
+        return len(expected) == len(found) and all(map(_same, expected, found))
+    if isinstance(expected, dict):
+        return expected.keys() == found.keys() and all(_same(each, found[key]) for key, each in expected.items())
+    return bool(expected == found)
+
+
+def _rows(found: Any, *, ordered: bool) -> Any:
+    """Return the rows of a query as they are compared: numbers as floats, and in a fixed order."""
+    if not isinstance(found, list) or not all(isinstance(row, list) for row in found):
+        return found
+    rows = [[float(cell) if type(cell) is int else cell for cell in row] for row in found]
+    return rows if ordered else sorted(rows, key=_by_value)
+
+
+def _by_value(row: list[Any]) -> list[tuple[str, Any]]:
+    return [(type(cell).__name__, round(cell, 6) if isinstance(cell, float) else str(cell)) for cell in row]
+
+
+def _shown(value: Any) -> str:
+    text = "another type" if value is _NONE else json.dumps(value, ensure_ascii=False, default=lambda _: "another type")
+    return text if len(text) <= 100 else text[:97] + "..."
