@@ -146,15 +146,9 @@ class Asker:
                 state.lost = error
 
     def detach(self, teacher: str, waiting: int, how: str) -> bool:
-        """Close as 'detached' and cancel the requests in flight if all of them wait in batch jobs.
+        """Close as 'detached' and cancel the requests in flight if all wait in batch jobs; return whether it did.
 
-        Args:
-            teacher: The name of the teacher whose batch jobs are waiting.
-            waiting: How many questions its jobs hold.
-            how: One line that describes the jobs.
-
-        Returns:
-            Whether the asker closed.
+        waiting: how many questions the teacher's jobs hold. how: one line that describes the jobs.
         """
         self._waiting[teacher] = waiting, how
         if sum(count for count, _ in self._waiting.values()) < self.in_flight:
@@ -202,9 +196,7 @@ class Asker:
     async def _pay(self, asked: Question, order: Sequence[TeacherState]) -> Answer:
         """Try each teacher of `order` in turn; return the first success, or the last failure.
 
-        Raises:
-            TeacherError: Every teacher is lost for this start.
-            BudgetSpent: The question exceeds a cap.
+        Raises TeacherError if every teacher is lost for this start, and BudgetSpent if the question exceeds a cap.
         """
         untried = list(order)
         while True:
@@ -242,10 +234,8 @@ class Asker:
     async def _exchange(self, asked: Question, state: TeacherState) -> tuple[Completion, Receipt, Reservation] | None:
         """Send a question to one teacher. Returns None if the teacher can't continue: it is lost for this start.
 
-        Raises:
-            AskClosed: The asker closed while the question waited for the budget.
-            BudgetSpent: The question exceeds a cap.
-            StorageError: What is reserved can't be written.
+        Raises AskClosed if the asker closed meanwhile, BudgetSpent at a cap, and StorageError if the journal can't be
+        written.
         """
         # Reserve: wait until the worst case fits the budget, or raise BudgetSpent.
         reservation = await self._budget.reserve(asked.prompt, state.name)

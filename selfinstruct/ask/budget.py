@@ -274,7 +274,6 @@ class Budget:
         return Amounts(requests, prompt, completion, cost_usd)
 
     def _warn(self, teacher: str, what: str) -> None:
-        """Log a line once for each teacher and cause."""
         line = f"selfinstruct: warning: {teacher}: the server {what}"
         if line not in self._warned:
             self._warned.add(line)

@@ -54,12 +54,8 @@ def check_prices(config: RunConfig, prices: Mapping[str, Price | None]) -> None:
 def prices_of(config: RunConfig, *, own: bool) -> dict[str, Price | None]:
     """Return the price of each teacher by its name; None if unknown.
 
-    Args:
-        config: Contains the teachers and, if set, their prices.
-        own: Whether the teachers are the caller's objects; these have no price except the configured price.
-
-    Raises:
-        ConfigError: Dollars are capped and a price is unknown.
+    own: whether the teachers are the caller's objects, which have no price except a configured one. Raises ConfigError
+    if dollars are capped and a price is unknown.
     """
     prices = {each.label: stated_price(each) if own else price_of(each) for each in config.all_teachers}
     check_prices(config, prices)

@@ -26,16 +26,10 @@ class ReservedPeak:
         self._needed_at = 0.0
 
     async def replace(self, teacher: str, old: Amounts, new: Amounts, *, priced: bool) -> None:
-        """Reserve `new` instead of `old`; return once the journal holds it.
+        """Reserve `new` instead of `old` for a question; return once the journal holds it.
 
-        Args:
-            teacher: The name of the teacher.
-            old: What was reserved for the question so far.
-            new: The most that the question may use with its next request.
-            priced: Whether the teacher's price is known.
-
-        Raises:
-            StorageError: The journal can't be written; the request must not be sent.
+        priced: whether the teacher's price is known. Raises StorageError if the journal can't be written: then the
+        request must not be sent.
         """
         total = self._needed[teacher]
         total.add(old, -1)

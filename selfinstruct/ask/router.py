@@ -116,15 +116,10 @@ class Router:
         self._by_purpose: dict[str, list[TeacherState]] = {}
 
     def draw(self, key: str, purpose: str) -> list[TeacherState]:
-        """Return the teachers to try for a question, in order.
+        """Return the teachers to try for a question, in a weighted random order that its journal key determines.
 
-        Args:
-            key: The question's journal key, which determines a weighted random order.
-            purpose: Selects the teachers with this role; all teachers if none has the role (the probe, a judge, a
-                custom strategy's own purpose).
-
-        Returns:
-            The states of the teachers. Resting teachers come last.
+        purpose: selects the teachers with this role; all teachers if none has it (the probe, a judge, a custom
+        strategy's own purpose). Resting teachers come last.
         """
         states = self._by_purpose.get(purpose)
         if states is None:

@@ -34,7 +34,6 @@ from .validate import validate
 
 class _Commands(TyperGroup):
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run one command line, with safe streams and with signals that end it cleanly."""
         try:
             with safe_streams(), stop_like_ctrl_c():
                 return super().main(*args, **options)

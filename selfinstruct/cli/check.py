@@ -50,7 +50,6 @@ def preview(
 
 
 def _print_prompt(title: str, prompt: Prompt) -> None:
-    """Print a heading with the sampling parameters, then the text or the messages."""
     sampling = {name: getattr(prompt.sampling, name) for name in prompt.sampling.__slots__}
     print(f"=== {title}: {prompt.endpoint}, {json.dumps({k: v for k, v in sampling.items() if v is not None})}")
     if prompt.endpoint == "completions":

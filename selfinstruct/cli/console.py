@@ -60,7 +60,6 @@ def plain_errors(debug: bool) -> Iterator[None]:
 
 
 def _say_error(first: str, more: list[str]) -> None:
-    """Print an error of one or several lines."""
     if (lines := _json_lines.get()) is not None:
         lines.write("error", "error", message=first, more=[line.strip() for line in more])
         return

@@ -159,7 +159,6 @@ class WorkProgress:
 
 
 def _peak_mb() -> float:
-    """Return the peak memory of this process in MB."""
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -85,7 +85,6 @@ def _stream(path: Path, id: str | None) -> Path:
 
 
 def _search(snapshot: Snapshot, text: str) -> list[FoundTask]:
-    """Return the tasks with these words. Raises UsageError if there are none."""
     from ..core.errors import UsageError
     from ..report.explain import find
 

@@ -119,13 +119,7 @@ def _command(config: Path, overrides: list[str] | None, fork: Path | None, detac
 
 
 def _say_outcome(done: Run, signals: Signals, short: bool) -> None:
-    """Print how the run ended, what it cost, and what the licenses require.
-
-    Args:
-        done: The run.
-        signals: What was observed while it ran.
-        short: Print the licenses only, because a JSON event has already reported the rest.
-    """
+    """Print how the run ended, what it cost, and what the licenses require; if `short`, only the licenses."""
     from ..dataset.licensing import licensing
     from ..journal.snapshot import read
 

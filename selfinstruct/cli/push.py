@@ -53,7 +53,6 @@ def push(
 
 
 def _print_plan(upload: Upload) -> None:
-    """Print what would be uploaded, and who could see the dataset."""
     where = f"branch {upload.revision or 'main'}" if not upload.create_pr else "a pull request"
     rows = {"from": str(upload.folder), "to": f"{upload.repo}, {where}"}
     rows["visible"] = "to everyone" if upload.public else "to you and your organization (a new dataset is private)"

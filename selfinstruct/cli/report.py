@@ -78,7 +78,6 @@ def compare(
 
 
 def _print_table(comparison: Comparison) -> None:
-    """Print aligned columns: the measure, the first run, the second run."""
     names = (comparison.a.figures.name, comparison.b.figures.name)
     # 'acceptance', '62.1%', '58.0%': each column is as wide as its widest cell.
     rows = [(measure.group, measure.name, *measure.words) for measure in comparison.measures]

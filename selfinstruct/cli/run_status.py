@@ -35,7 +35,6 @@ def status(run: RunPath, as_json: AsJson = False, debug: Debug = False) -> None:
 
 
 def _rows(now: Status) -> dict[str, str]:
-    """Return the rows of the table: names and values."""
     rows = {
         "run": f"{now.run_dir} ({now.run_id}), {'running' if now.running else 'not running'}",
         "strategy, teacher": f"{now.strategy}, {now.teacher}",

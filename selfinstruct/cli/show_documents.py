@@ -52,7 +52,6 @@ def documents(
 
 
 def _values(read: Read, chunks: Chunks) -> dict[str, Any]:
-    """Return what `--json` prints."""
     rows = [
         {
             "name": each.name,
@@ -77,7 +76,6 @@ def _values(read: Read, chunks: Chunks) -> dict[str, Any]:
 
 
 def _print(read: Read, chunks: Chunks) -> None:
-    """Print a block for each document, the files that were not read, and totals."""
     for each in read.documents:
         _print_document(each, chunks)
     for skipped in read.skipped:

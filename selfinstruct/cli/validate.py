@@ -84,7 +84,6 @@ def _print_report(report: Report) -> None:
 
 
 def _write_new_file(path: Path, text: str) -> None:
-    """Write a new file. Raises UsageError if the file exists."""
     from ..core.errors import UsageError, cannot_write
 
     try:

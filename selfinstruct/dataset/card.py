@@ -67,17 +67,7 @@ def write_card(
     trail: Trail,
     revisions: Sequence[Revision],
 ) -> None:
-    """Write README.md into the dataset's folder.
-
-    Args:
-        folder: The dataset's folder.
-        snapshot: The run.
-        settings: Settings of the dataset.
-        records: The records of the dataset, in order.
-        parts: All splits of all formats.
-        trail: Provenance of the records.
-        revisions: Oldest first; the last is the one to write.
-    """
+    """Write README.md into the dataset's folder. revisions: oldest first; the last is the one to write."""
     metadata = _metadata(snapshot.run, settings, records, parts)
     head = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=100)
     history = {"revision": revisions[-1].number, "revisions": [revision.metadata for revision in revisions]}
@@ -194,7 +184,6 @@ the server, and the share of the cost of each record."""
 
 
 def _changelog(revisions: Sequence[Revision]) -> str:
-    """Tabulate the revisions, newest first."""
     lines = ["| revision | last answer | records | added | removed | source |", "|---|---|---|---|---|---|"]
     for revision in reversed(revisions):
         sources = (f"generation {s.generation}, {escape_cell(s.teacher)}: {s.records:,}" for s in revision.by)
@@ -267,7 +256,6 @@ def _citations(config: RunConfig) -> str:
 
 
 def _samples(records: Sequence[Record]) -> str:
-    """Show three rows as indented code."""
     lines = []
     # Three rows from the whole dataset, not the first three.
     for record in records[:: max(1, len(records) // 3)][:3]:

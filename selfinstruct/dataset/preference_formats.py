@@ -106,7 +106,6 @@ def _scored(example: Example) -> list[tuple[Response, float]]:
 
 
 def _with_first(selected: Selected, *first: Response) -> Selected:
-    """Return what becomes a row, with these responses first."""
     example = selected.example
     rest = tuple(each for each in example.responses if each not in first)
     return replace(selected, example=replace(example, responses=first + rest))

@@ -126,11 +126,8 @@ class ProvenanceColumns:
     def row(self, record: Record, example: Example, rows: int = 1, lineage: Lineage | None = None) -> RowDict:
         """Return the values for one row.
 
-        Args:
-            record: The record of the row.
-            example: What became the row.
-            rows: Number of rows that share the record's cost equally.
-            lineage: The lineage of the record; without it, the values that depend on it are None.
+        rows: number of rows that share the record's cost equally. lineage: of the record; without it, the values that
+        depend on it are None.
         """
         share = lineage.share.part(1, rows) if lineage else None
         nearest, best = record.novelty.nearest, example.responses[0]

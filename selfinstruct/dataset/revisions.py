@@ -74,12 +74,8 @@ def revisions_after(
 ) -> tuple[Revision, ...]:
     """Return the revisions of a folder after an export, oldest first; there is a new one if the rows differ.
 
-    Args:
-        folder: The folder before the export.
-        records: The records of the export.
-        contents: Digest of the rows of each config and split.
-        lineages: Lineage of each record, by id.
-        last_at: Time of the run's last answer, Unix time in seconds.
+    contents: digest of the rows of each config and split. lineages: by record id. last_at: Unix time in seconds of the
+    run's last answer.
     """
     rows = hashlib.sha256(json.dumps(sorted(contents.items())).encode()).hexdigest()
     earlier = read_revisions(folder)

@@ -220,13 +220,7 @@ class Statement:
 def consequences(
     sources: Sequence[SourceTerms], teachers: Sequence[TeacherTerms], stated: str | None
 ) -> list[Statement]:
-    """Return every statement about a dataset's license, most serious first.
-
-    Args:
-        sources: Licenses of the seed tasks and of the documents.
-        teachers: Terms of each teacher that answered.
-        stated: The value of `dataset.license`, or None.
-    """
+    """Return every statement about a dataset's license, most serious first. stated: `dataset.license`, or None."""
     statements = [
         *map(_source_statement, sources),
         *(each for teacher in teachers for each in _teacher_statements(teacher)),

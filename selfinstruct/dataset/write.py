@@ -204,16 +204,7 @@ def _write_provenance(folder: Path, records: Sequence[Record], source: _RowSourc
 def _write_split(
     folder: Path, name: str, split: str, rows: Iterator[RowDict], features: datasets.Features, shard_rows: int
 ) -> WrittenSplit:
-    """Write the rows of one split in shards.
-
-    Args:
-        folder: The dataset's folder.
-        name: Name of the config, and of its folder.
-        split: Name of the split.
-        rows: The rows; only one shard is in memory at a time.
-        features: Their features.
-        shard_rows: Maximum number of rows per file.
-    """
+    """Write the rows of one split in shards; only one shard is in memory at a time."""
     paths: list[Path] = []
     count = size = file_size = 0
     content, digest = hashlib.sha256(), hashlib.sha256()

@@ -43,7 +43,6 @@ class Repetition:
 
 
 def _least_length(size: int) -> int:
-    """Return how many tokens a stretch with pieces of `size` tokens must have to be rejected."""
     return min(max(LEAST_TIMES * size, LEAST_TOKENS), max(LONG_TIMES * size, LONG_TOKENS))
 
 

@@ -94,13 +94,7 @@ class Jobs:
         return job
 
     def note(self, number: int, batch: str | None, note: str) -> None:
-        """Store a job's state.
-
-        Args:
-            number: The number of the job.
-            batch: The provider's id of the job; None before it has one, or if the provider lost it.
-            note: The state in words.
-        """
+        """Store a job's state in words, and the provider's id of it, or None if it has none."""
         statement = "UPDATE batch_jobs SET batch = ?, note = ? WHERE number = ?"
         self._store.at_once([(statement, (batch, note, number))])
 

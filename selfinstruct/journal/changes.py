@@ -114,14 +114,9 @@ def known_inputs(journal: Journal) -> Inputs:
 
 
 def change_of(path: Path, journal: Journal, meaning: dict[str, Any], inputs: Inputs, *, new_generation: bool) -> Change:
-    """Return what a start changes in an existing run.
+    """Return what a start changes in an existing run, given the new configuration's meaning and all of its inputs.
 
-    Args:
-        path: The run's folder.
-        journal: The run's journal.
-        meaning: The values of the new configuration that decide what the answers are.
-        inputs: All seeds and passages of the new configuration.
-        new_generation: Whether another teacher, other prompts or other sampling may begin a generation.
+    new_generation: whether another teacher, other prompts or other sampling may begin a generation.
 
     Raises:
         ConfigChanged: The change needs a new run, or `new_generation`.
@@ -167,11 +162,6 @@ def change_of_fork(source: Journal, meaning: dict[str, Any], inputs: Inputs) -> 
     """Return what a fork changes. If no seed is gone or edited, each keeps the question from which it counts.
 
     Passages always keep it, so that nothing is asked about them twice; those that are gone lose their records.
-
-    Args:
-        source: The journal that is forked.
-        meaning: The values of the new configuration that decide what the answers are.
-        inputs: All seeds and passages of the new configuration.
     """
     change = compare_inputs(known_inputs(source), inputs)
     replaces = bool(change.seeds.removed or change.seeds.edited)
@@ -199,7 +189,6 @@ def _differences(changed: list[str], before: dict[str, Any], now: dict[str, Any]
 
 
 def _config_changed(path: Path, lines: list[str], change: InputChange, possible: bool) -> ConfigChanged:
-    """Build the error that says what differs and what to do. possible: whether a new generation could begin."""
     ways = ["start a new run (another run_dir)"]
     if change.seeds.removed or change.seeds.edited:
         ways.insert(0, "put the seeds back as they were (add an edited seed under a new id)")

@@ -241,7 +241,6 @@ def _fork(source: Path, config: RunConfig, meaning: dict[str, Any], inputs: Inpu
 
 
 def _config_of(generation: RunGeneration, path: Path) -> RunConfig:
-    """Return the configuration of a generation of the run in `path`."""
     return RunConfig.of_run(generation.config, path, str(path / JOURNAL))
 
 

@@ -115,10 +115,7 @@ class History:
     def note_start(self, program: str, hosts: Mapping[str, str] | None, checks: Sequence[str]) -> None:
         """Store that a start begins now. An answer belongs to the last start before it.
 
-        Args:
-            program: The version of this package.
-            hosts: The host of each teacher by its name; None when the teachers are the caller's objects.
-            checks: The checks that tasks must pass, in order.
+        hosts: the host of each teacher by its name; None when the teachers are the caller's objects. checks: in order.
         """
         row = (time.time(), program, json.dumps(hosts), json.dumps(checks))
         self._store.at_once([(_INSERT_START, row)])

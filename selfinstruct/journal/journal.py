@@ -95,17 +95,9 @@ class Journal:
     async def commit(
         self, key: str, question: int | None, prompt: Prompt, completion: Completion, receipt: Receipt
     ) -> Answer:
-        """Write an answer to disk, and return it once it is durable.
+        """Write an answer to disk, and return it once it is durable. question: the number of a proposal, else None.
 
-        Args:
-            key: The question's key.
-            question: The number of a proposal, else None.
-            prompt: What was sent.
-            completion: What the teacher returned.
-            receipt: What the answer took.
-
-        Raises:
-            StorageError: The answer can't be written.
+        Raises StorageError if the answer can't be written.
         """
         await self._store.commit(self._row(key, question, prompt, completion, receipt))
         generation = self.history.generation_of(key)

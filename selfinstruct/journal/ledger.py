@@ -78,13 +78,7 @@ class Ledger:
         self._store.note((_PUT_RECORD, (record.question, record.index, value, self.start)))
 
     def developed(self, question: int, index: int, keys: Sequence[str]) -> None:
-        """Write, with the next commit, which questions developed an admitted task.
-
-        Args:
-            question: The number of the task's proposal.
-            index: The position of the task in the proposal's answer.
-            keys: The questions' keys in `answers`, in the order of asking.
-        """
+        """Write, with the next commit, the keys of the questions that developed a task, in the order of asking."""
         self._store.note((_PUT_DEVELOPMENT, (question, index, json.dumps(keys), self.start)))
 
     def sweep(self) -> None:

@@ -78,12 +78,9 @@ class Reserved:
         self._store = store
 
     async def commit(self, teacher: str, amounts: Amounts, *, priced: bool) -> None:
-        """Write what the requests in flight of a teacher may use; return once it is on disk.
+        """Write the most that the requests in flight of a teacher may use; return once it is on disk.
 
-        Args:
-            teacher: The name of the teacher.
-            amounts: The most that they may use.
-            priced: Whether the teacher's price is known.
+        priced: whether the teacher's price is known.
         """
         await self._store.commit(_set(teacher, amounts, priced=priced))
 

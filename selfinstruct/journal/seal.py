@@ -36,13 +36,7 @@ def seal_of(config: RunConfig, meaning: dict[str, Any]) -> str | None:
 
 
 def set_seal(journal: Journal, dataset: Path, seal: str | None) -> None:
-    """Seal a run that has met its target and written its dataset.
-
-    Args:
-        journal: The run's journal.
-        dataset: The folder of the dataset.
-        seal: What `seal_of` returned.
-    """
+    """Seal a run that has met its target and written its dataset. seal: what `seal_of` returned."""
     with contextlib.suppress(OSError):
         journal.set_meta(seal="" if seal is None else f"{seal} {_files_digest(dataset)}")  # "" matches no seal
 

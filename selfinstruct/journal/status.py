@@ -144,13 +144,7 @@ class Status:
 
 
 def status_of(run: Run, journal: Journal, running: bool) -> Status:
-    """Return the numbers of a run.
-
-    Args:
-        run: The run.
-        journal: Its journal, open for reading.
-        running: Whether a process works on the run now.
-    """
+    """Return the numbers of a run. running: whether a process works on the run now."""
 
     def count(sql: str) -> int:
         return int(journal.query(sql)[0][0])

@@ -118,7 +118,6 @@ class OnlineEngine:
         return common, np.diff(self._arrays.begin[: self._size + 1]).astype(np.int32)
 
     def _prepare(self, tokens: Sequence[int]) -> None:
-        """Stage a text and compare it with all rows of the pool."""
         self._stage(tokens)
         self._buffers.row[0] = self._size
         self._turn = self._turn % 0x7FFFFFFE + 1  # 1 to 2**31 - 2, see `search.compare`

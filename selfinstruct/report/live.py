@@ -132,16 +132,9 @@ def check_place(host: str, token: str | None) -> None:
 
 @asynccontextmanager
 async def serving(live: Live, host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> AsyncIterator[str]:
-    """Serve a run and yield the page's address.
+    """Serve a run and yield the page's address. Port 0 selects a free one; with a token, requests must contain it.
 
-    Args:
-        live: The run.
-        host: Host name or address to listen on.
-        port: Port to listen on; 0 selects a free one.
-        token: Token that requests must contain, or None.
-
-    Raises:
-        UsageError: The server can't listen there, or anyone could read the run.
+    Raises UsageError if the server can't listen there, or if anyone could read the run.
     """
     check_place(host, token)
     server = _Server(live, token)

@@ -169,7 +169,6 @@ class _StreamTasks:
         return sorted(ended, key=lambda each: each.stream)
 
     def spent(self) -> tuple[int, int, float]:
-        """Return the requests, tokens and dollars spent by all streams."""
         with self._failures():
             found: tuple[int, int, float] = self._ray.get(self._budget_actor.totals.remote())
         return found

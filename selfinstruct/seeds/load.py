@@ -282,7 +282,6 @@ def _instances(
 
 
 def _find_flaw(text: str) -> str | None:
-    """Describe the first character that can't be stored or sent, or return None."""
     if "\0" in text:
         return "a NUL character; remove it"
     if any("\ud800" <= char <= "\udfff" for char in text):

@@ -127,7 +127,6 @@ def _shipped_prompts(tag: str) -> str:
 
 
 def _write(folder: Path, files: Mapping[Path, str], force: bool) -> list[Path]:
-    """Write all of the files, or none. Raises UsageError."""
     existing = [path for path in files if path.exists()]
     if existing and not force:
         raise UsageError(f"init: {existing[0]} exists; choose another folder, or --force to overwrite it")

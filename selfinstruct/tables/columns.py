@@ -145,7 +145,6 @@ def why_no_text(row: Row, columns: Sequence[Column], option: str) -> str:
 
 
 def _list_columns(step: str, found: Mapping[str, Any], before: str, option: str) -> str:
-    """List the names in `found`, with a hint: the closest name, or the option that names another column."""
     names = [str(name) for name in found]
     listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "none"
     place = f"in {before}" if before else "columns here"

@@ -223,7 +223,6 @@ class ParquetWriter:
 
 
 def _infer_schema(chunk: Chunk, objects: Sequence[Mapping[str, Any] | None]) -> pa.Schema:
-    """Infer the columns and types of Python values with Arrow."""
     import pyarrow as pa
 
     names = dict.fromkeys(name for values in objects if values for name in values)
@@ -264,7 +263,6 @@ def _without_nan(line: bytes) -> bytes:
 
 
 def _finite(value: Any) -> Any:
-    """Return a value with None for each NaN and infinity in it."""
     if isinstance(value, float):
         return value if isfinite(value) else None
     if isinstance(value, Mapping):

@@ -117,14 +117,8 @@ def hosts_of(config: RunConfig) -> dict[str, str]:
 def by_batches(teacher: Any, settings: TeacherOptions, jobs: Notes, leave: Callable[[int, str], bool] | None) -> Any:
     """Wrap `teacher` to use batch jobs if the configuration says so or earlier starts left jobs open.
 
-    Args:
-        teacher: The teacher to wrap.
-        settings: The teacher's options.
-        jobs: The record of batch jobs.
-        leave: Called when all open questions wait in batch jobs (see `BatchTeacher`); None to wait for the jobs.
-
-    Raises:
-        ConfigError: The teacher does not support batch jobs.
+    leave: called when all open questions wait in batch jobs (see `BatchTeacher`); None to wait for the jobs. Raises
+    ConfigError if the teacher does not support batch jobs.
     """
     # Open jobs are collected even after the configuration has changed to live mode: they have been paid for.
     if not settings.in_batches and not jobs.open():

@@ -46,14 +46,9 @@ _NEEDED_BY = {
 
 
 def check_roles(config: RunConfig, purposes: Sequence[str] | None) -> None:
-    """Check the roles of the teachers against the purposes of prompts.
+    """Check the roles of the teachers against the purposes of the strategy's prompts; None if it does not declare them.
 
-    Args:
-        config: The teachers, the answers, and the judge.
-        purposes: The purposes of the strategy's prompts, or None if the strategy does not declare them.
-
-    Raises:
-        ConfigError: No teacher answers some purpose, or nothing needs some role.
+    Raises ConfigError if no teacher answers some purpose, or nothing needs some role.
     """
     key, teachers = ("teacher.roles", (config.teacher,)) if config.teachers is None else ("teachers", config.teachers)
     roles = [role for each in teachers for role in each.roles or ()]
@@ -93,14 +88,7 @@ def asked_together(teachers: Sequence[TeacherOptions], askings: Mapping[str, Ask
     """Combine how teachers are asked, so that every teacher with a role can answer the role's prompts.
 
     A single teacher keeps its own settings. For several, `structured` stays open, and `direct` holds only if all
-    teachers for instances want it.
-
-    Args:
-        teachers: The options of the teachers.
-        askings: How to ask each teacher, by name.
-
-    Raises:
-        ConfigError: Teachers with the same role use different endpoints.
+    teachers for instances want it. Raises ConfigError if teachers with the same role use different endpoints.
     """
     if len(teachers) == 1:
         return askings[teachers[0].label]

@@ -43,12 +43,9 @@ def _is_loopback(text: str) -> bool:
 
 
 def check_egress(egress: str | Sequence[str], address: str, what: str = "the teacher at {}") -> None:
-    """Raise ConfigError if `egress` forbids a connection.
+    """Raise ConfigError if `egress` ('any', 'local-only', or host names) forbids a connection to the URL `address`.
 
-    Args:
-        egress: The configured value: 'any', 'local-only', or a list of host names.
-        address: The URL to connect to.
-        what: What is at the address, for the message; '{}' becomes the host.
+    what: what is at the address, for the message; '{}' becomes the host.
     """
     host = (_split(address).hostname or "").rstrip(".")
     # 'API.example.com.' and '[::1]' in the list are the hosts 'api.example.com' and '::1'.

@@ -96,7 +96,6 @@ class Balance:
 
 
 def _answer(values: Mapping[str, Any], layout: Layout, name: str) -> str:
-    """Return the text of an answer: of messages, that of the last."""
     if layout.kind == "text":
         return str(values[name])
     messages = layout.messages(values, name)

@@ -167,7 +167,6 @@ def _check_chat(prompt: list[Any], answers: list[Any], reading: Reading, contrac
 
 
 def _out_of_turn(parts: list[str], order: Mapping[str, frozenset[str]]) -> str:
-    """Describe where a conversation breaks the order; '' if nowhere."""
     for number, (before, part) in enumerate(pairwise(["start", *parts])):
         if before not in order[part]:
             if part == "system":

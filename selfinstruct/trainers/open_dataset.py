@@ -176,7 +176,6 @@ class OpenDataset:
         return found
 
     def _unread_columns(self) -> Finding:
-        """Return the finding about columns that the trainer does not read."""
         layout = layout_of(self.row)
         usual = LABELED if layout and layout.label else self.contract.unread
         rule = self.contract.misses.get(layout.name if layout else "", usual)
@@ -205,10 +204,7 @@ def contract_of(trainer: str) -> Contract:
 
 
 def _first_row(config: Config, contract: Contract) -> tuple[str, dict[str, Any]]:
-    """Return config/split (or file/split) and a sample row of a config. Raises UsageError without a readable row.
-
-    The sample is the first of some rows that the trainer reads, since the very first row may be an empty one.
-    """
+    """Return config/split (or file/split) and a row that the trainer reads, or else the first. Raises UsageError."""
     for split in config.splits:
         rows = [row.values for row in islice(split.rows(), _SAMPLE_ROWS) if not row.problem]
         if rows:

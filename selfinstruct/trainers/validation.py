@@ -106,7 +106,6 @@ class _RowChecker:
         self._contract, self._reading, self._max_length, self._measure = contract, reading, max_length, measure
 
     def run(self, split: Split) -> int:
-        """Check one split, and return its number of rows."""
         rows, balance = 0, Balance(self._reading.layout, self._contract)
         self.balances.append(balance)
         for row in split.rows(self._wanted(split)):

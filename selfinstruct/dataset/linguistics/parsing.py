@@ -64,7 +64,6 @@ class SpacyFinder:
 
 
 def _closest_verb(root: Any) -> VerbNoun:
-    """Search the dependency tree breadth first for a verb."""
     # In 'Can you write a poem?', the root may be an auxiliary and the verb its child.
     queue = deque([root])
     while queue:

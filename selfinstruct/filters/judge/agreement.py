@@ -95,10 +95,8 @@ def agreement(
 ) -> Agreement:
     """Compare a judge's marks with people's.
 
-    Args:
-        pairs: Pairs of a good and a bad answer.
-        marks: For each pair, the judge's verdict on the good and on the bad answer, None if it gave no marks.
-        least: Minimum mean mark of an answer to keep, 1 to 5.
+    marks: for each pair, the judge's verdict on the good and on the bad answer, None if it gave no marks. least:
+    minimum mean mark of an answer to keep, 1 to 5.
     """
     # Each judged pair with the mean marks of its good and its bad answer.
     judged = [

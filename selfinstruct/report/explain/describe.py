@@ -23,11 +23,7 @@ def describe(
 ) -> list[str]:
     """Format a story as lines without control characters.
 
-    Args:
-        story: The story.
-        width: Columns of the terminal.
-        bold: Whether to mark common tokens by terminal escapes instead of brackets.
-        full: Whether to include the prompts.
+    bold: whether to mark common tokens by terminal escapes instead of brackets. full: whether to include the prompts.
     """
     if isinstance(story, QuestionStory):
         return list(_question_story(story, full))

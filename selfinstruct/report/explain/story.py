@@ -39,8 +39,6 @@ def explain_in(snapshot: Snapshot, id: str) -> Story | QuestionStory | SeedStory
 
 
 class _StoryReader:
-    """Reads stories from one snapshot."""
-
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot, self._run = snapshot, snapshot.run
         self._trail = Trail(snapshot)
@@ -206,15 +204,9 @@ class _StoryReader:
 
 
 def part_of(answer: str, instruction: str, following: str | None) -> str:
-    """Return the part of an answer that contains one task.
+    """Return the part of an answer from the line or JSON value with `instruction` to the one with `following`.
 
-    Args:
-        answer: The raw answer.
-        instruction: The task's instruction.
-        following: The instruction of the next task, or None for the last task.
-
-    Returns:
-        The text from the line or JSON value with `instruction` to the one with `following`, or '' if not found.
+    following: the instruction of the next task, or None for the last task. Returns '' if the instruction isn't found.
     """
     start = _locate(answer, instruction, 0)
     if start is None:

@@ -56,7 +56,6 @@ def yield_chart(stretches: Sequence[Stretch]) -> Chart:
 
 
 def _describe_change(values: Sequence[float]) -> str:
-    """Compare the last fifth with the first."""
     part = max(1, len(values) // 5)
     first, last = sum(values[:part]) / part, sum(values[-part:]) / part
     if abs(last - first) <= 0.05 * max(first, last):
@@ -202,7 +201,6 @@ def dollars(amount: float) -> str:
 
 
 def _area(points: Sequence[tuple[float, float]]) -> Markup:
-    """Draw a line and fill the area under it."""
     outline = [(points[0][0], _BOTTOM), *points, (points[-1][0], _BOTTOM)]
     area = element("polygon", class_="area", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in outline))
     return area + line(points, "a")

@@ -71,7 +71,6 @@ def _judged(records: Sequence[Record]) -> tuple[Judged, ...]:
 
 
 def _reasons(snapshot: Snapshot) -> tuple[Reason, ...]:
-    """Return all reasons in the order of the stages, the most frequent first within each."""
     counts = [Reason(reason, stage, count) for stage, reason, count in snapshot.rejections()]
     return tuple(sorted(counts, key=lambda reason: _STAGES.index(reason.stage)))
 

@@ -69,13 +69,7 @@ def report_page(figures: Figures, selection: Selection | None) -> str:
 
 
 def render(template: str, scripts: Sequence[str], **values: Any) -> str:
-    """Render a template of this package.
-
-    Args:
-        template: File name of the template.
-        scripts: File names of the scripts to embed.
-        **values: Variables of the template.
-    """
+    """Render a template of this package with these scripts, given by their file names."""
     style, *code = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", *scripts))
     return (
         _environment()
@@ -134,7 +128,6 @@ def _hash(text: str) -> str:
 
 
 def _selected(selection: Selection) -> str:
-    """Describe which of the run's rows the page contains."""
     records, refused = selection.count("record"), selection.count("refused")
     of_records = _of(records, selection.total["record"])
     text = f"{of_records} records and {_of(refused, selection.total['refused'])} refused candidates"

@@ -31,15 +31,10 @@ class Axis:
 
 
 def axis(high: float, start: float, end: float, label: str, *, most: int = 5, exact: bool = False) -> Axis:
-    """Return an axis with round ticks.
+    """Return an axis with round ticks, at most `most` of them without 0.
 
-    Args:
-        high: The largest value.
-        start: Coordinate of the value 0.
-        end: Coordinate of the end; for a y axis, this is smaller than `start`.
-        label: Name of the quantity.
-        most: Maximum number of ticks, without 0.
-        exact: Whether the axis ends at `high` instead of the next tick.
+    start, end: coordinates of the value 0 and of the end; for a y axis, the end is smaller. exact: whether the axis
+    ends at `high` instead of the next tick.
     """
     high = high if high > 0 else 1.0
     step = _round_step(high / most)

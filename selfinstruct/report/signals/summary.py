@@ -83,13 +83,9 @@ class Summary:
 
 
 def summarize(folder: Path | None, began_at: float, ended: Run | BaseException, code: int | None = None) -> Summary:
-    """Summarize a start.
+    """Summarize a start in a run's folder, if it is known. ended: the run, or the exception that ended the start.
 
-    Args:
-        folder: The run's folder, or None if unknown.
-        began_at: Unix time in seconds.
-        ended: The run, or the exception that ended the start.
-        code: Exit code of the process, if it differs from the outcome's.
+    code: exit code of the process, if it differs from the outcome's.
     """
     outcome = ended.outcome if isinstance(ended, Run) else outcome_of(ended)
     if code is not None:

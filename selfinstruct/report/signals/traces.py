@@ -122,7 +122,6 @@ class _FirstWarning(logging.Handler):
         self._logger.addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the first record."""
         if self._first is None:
             # A word with a slash may be an address with a token.
             self._first = one_line(re.sub(r"\S*/\S*", "[address]", record.getMessage()), 200)
@@ -152,7 +151,6 @@ def _provider(direct: bool) -> TracerProvider:
 
 
 def _attributes_of(teacher: TeacherOptions) -> dict[str, str | int]:
-    """Return the attributes that all exchanges with one teacher share."""
     shared: dict[str, str | int] = {"gen_ai.request.model": teacher.model, "selfinstruct.teacher": teacher.label}
     shared["gen_ai.provider.name"] = "custom" if ":" in teacher.kind else teacher.kind  # 'package.module:Name'
     if teacher.address is not None:
@@ -163,7 +161,6 @@ def _attributes_of(teacher: TeacherOptions) -> dict[str, str | int]:
 
 
 def _attributes(exchange: Exchange) -> Mapping[str, Any]:
-    """Return the attributes of one exchange that are known."""
     prompt, completion = exchange.question.prompt, exchange.completion
     sampling = prompt.sampling
     # The request.

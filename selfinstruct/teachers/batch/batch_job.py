@@ -52,14 +52,9 @@ class JobRunner:
         report: Callable[[int, str], None],
         learn: Callable[[Prompt, ServerError], bool],
     ) -> None:
-        """Send nothing yet.
+        """Send nothing yet. poll_s: longest pause between two polls of a job. learn: as of `read_results`.
 
-        Args:
-            api: the provider's endpoints.
-            notes: records jobs.
-            poll_s: longest pause between two polls of a job.
-            report: receives a job's number and status at each poll.
-            learn: as of `read_results`.
+        report: receives a job's number and status at each poll.
         """
         self._learn = learn
         self._api, self._notes, self._poll_s, self._report = api, notes, poll_s, report
@@ -67,15 +62,9 @@ class JobRunner:
     async def run(self, job: BatchJob, questions: Sequence[Question], upload: JobFile | None) -> dict[str, Outcome]:
         """Wait for the job to end, and return an outcome for each question, by key.
 
-        Args:
-            job: the job as recorded.
-            questions: the questions in it.
-            upload: the file to create the job from if it doesn't exist yet; None if it does.
-
-        Raises:
-            NoRoom: the account's queue is full.
-            TeacherRefused: the server rejects the job.
-            TeacherDown: the server has been unreachable for too long.
+        upload: the file to create the job from if it doesn't exist yet; None if it does. Raises NoRoom if the account's
+        queue is full, TeacherRefused if the server rejects the job, and TeacherDown if it has been unreachable for too
+        long.
         """
         batch, tried, failures = job.batch, False, 0
         for pause_s in _pauses(self._poll_s):
@@ -193,12 +182,7 @@ def read_results(
     """The outcome for each key of `prompts` that has a line, and the number of unused lines.
 
     If a question has two lines, an answer wins over an error, and an error over a temporary reason; otherwise the first
-    line wins.
-
-    Args:
-        files: The contents of the files.
-        prompts: What was asked, by key.
-        learn: Returns whether a request that was refused can be asked again in another way.
+    line wins. learn: returns whether a request that was refused can be asked again in another way.
     """
     found: dict[str, Outcome] = {}
     unused = 0

@@ -37,14 +37,10 @@ class BatchTeacher:
     def __init__(
         self, live: OpenAITeacher, config: OpenAIOptions, notes: Notes, leave: Callable[[int, str], bool] | None = None
     ) -> None:
-        """Start with no questions.
+        """Start with no questions. live: the teacher for the same server, for single requests.
 
-        Args:
-            live: the teacher for the same server, for single requests.
-            config: the teacher's configuration.
-            notes: records jobs.
-            leave: called with a number and a description once all questions wait in jobs; returns whether that ends
-                this start. None: wait for the answers.
+        leave: called with a number and a description once all questions wait in jobs; returns whether that ends this
+        start. None: wait for the answers.
         """
         self._live, self._config, self._notes, self._leave = live, config, notes, leave
         self._runner = JobRunner(live.batches(), notes, config.batch_poll_s, self._set_status, live.learn)
@@ -150,7 +146,6 @@ class BatchTeacher:
         return f"{count}; a job takes up to 24 hours, and the same command collects its answers and goes on"
 
     async def _send(self, collected: list[Question]) -> None:
-        """Record and start a job for each file of questions."""
         try:
             for path, questions, data in self._files(collected):
                 job = self._notes.plan(hashlib.sha256(data).hexdigest(), questions)
@@ -205,7 +200,6 @@ class BatchTeacher:
         self._statuses[number] = how
 
     async def _follow(self, job: BatchJob, questions: Sequence[Question], upload: JobFile | None) -> None:
-        """Wait for the job, and resolve the futures of its questions."""
         try:
             found = await self._runner.run(job, questions, upload)
         except NoRoom as error:

@@ -26,13 +26,7 @@ _DEEP = 8
 
 
 def conforming(schema: Schema | bool, draw: random.Random, sentence: Callable[[], str]) -> Any:
-    """Return a JSON value that conforms to `schema`.
-
-    Args:
-        schema: A JSON schema; True allows anything.
-        draw: Random choices, if the schema allows several values.
-        sentence: Returns the text of a string.
-    """
+    """Return a JSON value that conforms to `schema`; True allows anything. sentence: returns the text of a string."""
     return _Writer(schema if isinstance(schema, Mapping) else {}, draw, sentence).value(schema, 0)
 
 

@@ -145,14 +145,7 @@ class FakeBatches:
         return web.json_response({"object": "list", "data": page, "has_more": start + limit < len(newest)})
 
     async def _run(self, job: dict[str, Any], data: bytes, trouble: Trouble, origin: str) -> None:
-        """Run a job from validation to the end, with the statuses of the real API in order.
-
-        Args:
-            job: The Batch object, updated in place.
-            data: The input file.
-            trouble: The defect of the job, or ''.
-            origin: The server's own address, 'http://127.0.0.1:PORT'.
-        """
+        """Run a job from validation to the end, with the statuses of the real API in order."""
         rows = [json.loads(line) for line in data.splitlines()]
         code = self._validation_error(job, rows, trouble)
         if code is not None:
@@ -182,13 +175,7 @@ class FakeBatches:
         self._finish(job, good, bad, trouble)
 
     def _validation_error(self, job: dict[str, Any], rows: list[Any], trouble: Trouble) -> str | None:
-        """Return the error code for which a job fails before anything is executed, or None.
-
-        Args:
-            job: The Batch object.
-            rows: The rows of the input file.
-            trouble: The defect of the job, or ''.
-        """
+        """Return the error code for which a job fails before anything is executed, or None."""
         running = sum(j["request_counts"]["total"] for j in self.jobs.values() if j["status"] == "in_progress")
         if trouble == "full" or running + len(rows) > self._limit:
             return "token_limit_exceeded"
@@ -197,14 +184,7 @@ class FakeBatches:
         return _defect(rows, job["endpoint"])
 
     def _finish(self, job: dict[str, Any], good: list[Any], bad: list[Any], trouble: Trouble) -> None:
-        """Store the result files and set the final status.
-
-        Args:
-            job: The Batch object, updated in place.
-            good: Rows of the output file.
-            bad: Rows of the error file.
-            trouble: The defect of the job, or ''.
-        """
+        """Store the result files and set the final status."""
         output = _lines(good)
         if trouble == "torn":
             output = output[: len(output) - len(_lines(good[-1:])) // 2]
@@ -230,14 +210,7 @@ def _defect(rows: list[Any], endpoint: str) -> str | None:
 
 
 async def _send_row(session: aiohttp.ClientSession, places: asyncio.Semaphore, origin: str, row: Any) -> Any:
-    """Send one request of a job to the server itself and return the row of its result.
-
-    Args:
-        session: The HTTP client.
-        places: Limits the concurrent requests of a job.
-        origin: The server's address, 'http://127.0.0.1:PORT'.
-        row: A row of the input file: {"custom_id": ..., "method": "POST", "url": ..., "body": {...}}.
-    """
+    """Send one request of a job to the server itself and return the row of its result. places: limits concurrency."""
     async with places, session.post(origin + row["url"], json=row["body"]) as answer:
         try:
             body = await answer.json(content_type=None)
@@ -251,16 +224,7 @@ def _result_row(key: str, response: Any, error: Any) -> dict[str, Any]:
 
 
 def _apply_trouble(good: list[Any], bad: list[Any], trouble: Trouble) -> tuple[list[Any], list[Any]]:
-    """Apply the defect of a job to its result files.
-
-    Args:
-        good: Rows of the output file.
-        bad: Rows of the error file.
-        trouble: The defect.
-
-    Returns:
-        The defective rows of both files.
-    """
+    """Return the rows of both result files with the defect of a job."""
     third, rest = good[::3], [row for n, row in enumerate(good) if n % 3]
     broken = {"status_code": 500, "request_id": "fake", "body": {"error": {"message": "The server had an error"}}}
     if trouble == "errors":

@@ -81,9 +81,7 @@ class Faults:
     def middleware(self, name_of: Callable[[bytes], str], write: Write) -> Any:
         """Return an aiohttp middleware that injects faults.
 
-        Args:
-            name_of: Returns the name of a request body in the log.
-            write: Appends an event to the log.
+        name_of: returns the name of a request body in the log. write: appends an event to the log.
         """
 
         @web.middleware

@@ -108,13 +108,10 @@ def count_tokens(text: str, limit: int | None = None) -> int:
 
 
 def fake_answer(prompt: str, schema: Any = None, repeat: float = 0.0, sample: int = 0) -> str:
-    """Return the grammar's answer to the text of a prompt.
+    """Return the grammar's answer to the joined texts of a prompt's messages.
 
-    Args:
-        prompt: The joined texts of the messages.
-        schema: The JSON schema of the answer, or None for plain text.
-        repeat: Share of proposals that repeat one fixed task.
-        sample: The number of the sample, or the seed of the request.
+    schema: the JSON schema of the answer, or None for plain text. repeat: share of proposals that repeat one fixed
+    task. sample: the number of the sample, or the seed of the request.
     """
     # The prompt is the seed, so equal prompts get equal answers; each further sample has a seed of its own.
     seed = f"{prompt}\0{sample}" if sample else prompt
@@ -184,14 +181,7 @@ def fake_answer(prompt: str, schema: Any = None, repeat: float = 0.0, sample: in
 
 
 def _continuation(start: int, draw: random.Random, prompt: str, repeat: float) -> str:
-    """Continue a completions prompt with eight items, the first without its opening.
-
-    Args:
-        start: The number of the first item.
-        draw: Random choices.
-        prompt: The text of the prompt.
-        repeat: Share of proposals that repeat one fixed task.
-    """
+    """Continue a completions prompt with eight items, from number `start`, the first without its opening."""
     # ' Plan ...\nInput: ...\nOutput: ...\n\n### 5\nInstruction: ...'
     if _in_blocks(prompt):
         text = "\n".join(_item(n, draw, prompt, repeat, True) for n in range(start, start + 8))
@@ -238,7 +228,6 @@ def _compare(draw: random.Random, one: str, other: str) -> str:
 
 
 def _question(draw: random.Random, prompt: str) -> str:
-    """Write what a user asks next."""
     if _is_zh(prompt):
         return f"{draw.choice(_ZH[1])}和第{draw.randrange(1000)}号{draw.choice(_ZH[1])}有什么关系？"
     one, two = draw.sample(_SUBJECTS, 2)
@@ -262,15 +251,7 @@ def _item(number: int, draw: random.Random, prompt: str, repeat: float, block: b
 
 
 def _json_answer(title: str, schema: Any, draw: random.Random, prompt: str, repeat: float) -> str:
-    """Answer a schema of a built-in strategy with tasks, and any other schema with a value that conforms to it.
-
-    Args:
-        title: The schema's title: 'tasks', 'instructions', or 'instances' in the built-in strategies.
-        schema: The JSON schema.
-        draw: Random choices.
-        prompt: The text of the prompt.
-        repeat: Share of proposals that repeat one fixed task.
-    """
+    """Answer a schema of a built-in strategy with tasks, and any other schema with a value that conforms to it."""
     item = schema.get("properties", {}).get(title, {}).get("items", {})
     keys = list(item.get("properties", {}))
     # A schema of a user's own strategy.

@@ -70,12 +70,9 @@ class Limits:
     """
 
     def __init__(self, allowed: Allowance, concurrency: int, patience_s: float) -> None:
-        """Start with the configured limits.
+        """Start with the configured limits. concurrency: the most requests in flight; overloads reduce it for a while.
 
-        Args:
-            allowed: requests and tokens per minute.
-            concurrency: the most requests in flight. Overloads reduce it for a while.
-            patience_s: after so many seconds with nothing but 429s, all waiters get TeacherDown.
+        patience_s: after so many seconds with nothing but 429s, all waiters get TeacherDown.
         """
         self._allowed, self._patience_s = allowed, patience_s
         self._width = Width(concurrency)
@@ -111,13 +108,7 @@ class Limits:
             self._send(turn, now)
 
     def leave(self, turn: Turn, status: int | None, headers: Mapping[str, str] | None = None) -> None:
-        """A request that entered has ended.
-
-        Args:
-            turn: the request's question.
-            status: the HTTP status; None if no response came.
-            headers: the response's headers, names in lower case.
-        """
+        """A request that entered has ended. status: None if no response came. headers: names in lower case."""
         now = self._now()
         said = NO_HEADERS if headers is None else read_headers(headers)
         self._end(turn)
@@ -246,7 +237,6 @@ class Limits:
         return now
 
     def _configured(self) -> dict[str, float]:
-        """What the configuration allows per minute, by bucket."""
         allowed = self._allowed
         stated = {
             "requests": allowed.max_rpm,
@@ -285,7 +275,6 @@ class Limits:
 
 
 def _share(turn: Turn, name: str) -> float:
-    """What a turn takes from the bucket `name`."""
     if name == "requests":
         return 1.0
     return {"tokens": turn.input + turn.output, "input": turn.input, "output": turn.output}[name]

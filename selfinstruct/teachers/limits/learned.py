@@ -74,14 +74,7 @@ class Pace:
             self.bucket.change(self.bucket.per_min * (1 + share * passed), now)
 
     def refused(self, sent_at: float, now: float, said: RateHeaders, known: bool) -> None:
-        """A request got a 429.
-
-        Args:
-            sent_at: when the request left.
-            now: the current time.
-            said: the response's headers.
-            known: whether the server's limits are known. Then a few 429s are taken for random.
-        """
+        """A request that left at `sent_at` got a 429. known: whether the server's limits are known."""
         self._in_a_row += 1
         self._refused += 1
 

@@ -102,7 +102,6 @@ def _start(options: argparse.Namespace) -> Any:
 
 
 def _params(params: Any, options: argparse.Namespace) -> Any:
-    """Write the settings for `options` into llama.cpp's own `params`."""
     threads = options.threads or _cores()
     params.model.path = options.model
     params.model_alias = {options.alias}

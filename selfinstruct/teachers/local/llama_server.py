@@ -220,7 +220,6 @@ def _find_line(log: Path, start: str) -> str | None:
 
 
 def _last_line(log: Path) -> str:
-    """Return the last nonblank line of the log, at most 300 characters."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

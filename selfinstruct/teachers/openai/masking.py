@@ -129,12 +129,7 @@ def _joined_tokens(value: Any) -> str:
 
 
 def _unescape(text: str, places: Sequence[int]) -> tuple[str, Sequence[int]] | None:
-    """Decode the escapes in a text once. None if there are none.
-
-    Args:
-        text: The text.
-        places: Where each of its characters starts in the text that it was decoded from, and where the last one ends.
-    """
+    """Decode the escapes in a text once; None if there are none. places: where each character was in the first text."""
     parts: list[str] = []
     starts: list[int] = []
     end = 0

@@ -40,11 +40,9 @@ class RequestBody:
         self._settings = {purpose: config.for_purpose(purpose) for purpose in ("", *config.purposes)}
 
     def remember(self, learned: str | None, note: Callable[[str], None]) -> None:
-        """Continue with what was learned earlier of the same teacher.
+        """Continue with what was learned earlier of the same teacher; it's void if its configuration has changed.
 
-        Args:
-            learned: What `note` received last, or None. It's void if the teacher's configuration has changed.
-            note: Called with all that is known each time the server refuses something else.
+        note: called with all that is known each time the server refuses something else.
         """
         self._note, stored = note, json.loads(learned or "{}")
         if stored.get("teacher") == self._digest():
@@ -99,9 +97,7 @@ class RequestBody:
     def learn(self, sent: Mapping[str, Any], error: ServerError) -> bool:
         """Return whether a request can be sent again without the parameter that `error` refuses, and leave it out then.
 
-        Args:
-            sent: The body that was refused.
-            error: What the server said, such as "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens'."
+        error: such as "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens'."
         """
         if error.status not in (400, 422):
             return False

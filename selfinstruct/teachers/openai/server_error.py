@@ -92,12 +92,7 @@ class ServerError:
 
 
 def read_error(http_status: int, body: object) -> ServerError | None:
-    """Return the error in a response, or None if it is an answer.
-
-    Args:
-        http_status: The HTTP status.
-        body: The decoded JSON value of the body, or its text.
-    """
+    """Return the error in a response, or None if it is an answer. body: a decoded JSON value, or a text."""
     found, is_error = body, http_status >= 400
     if not is_error and isinstance(body, Mapping):
         # {"choices": [{...}], "error": null} is an answer. Beside choices, only "error" can make an error of it.
@@ -151,7 +146,6 @@ def _read_text(body: str) -> dict[str, str] | None:
 
 
 def _letters(text: str) -> str:
-    """The letters and digits of a text, in lower case."""
     return re.sub(r"[\W_]", "", text).casefold()
 
 

@@ -40,16 +40,10 @@ class OpenAITeacher:
     def __init__(
         self, config: OpenAIOptions, *, concurrency: int = 16, api_key: str | None = None, direct: bool = False
     ) -> None:
-        """Open nothing yet.
+        """Open nothing yet. api_key: by default it's read from `config.api_key_env`. direct: never use a proxy.
 
-        Args:
-            config: the teacher's configuration.
-            concurrency: the most questions in flight.
-            api_key: the key, if the library's caller passes one; by default it's read from `config.api_key_env`.
-            direct: never use a proxy, whatever the environment says.
-
-        Raises:
-            ConfigError: the variable isn't set and the server isn't on this machine, or the address isn't a URL.
+        Raises ConfigError if the variable isn't set and the server isn't on this machine, or if the address isn't a
+        URL.
         """
         import openai
 

@@ -74,15 +74,10 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         connections: int,
         proxy: str | None,
     ) -> None:
-        """Open nothing yet.
+        """Open nothing yet. Requests to another origin (scheme, host, port) than that of `home` are refused.
 
-        Args:
-            home: the teacher's address. Requests to another origin (scheme, host, port) are refused.
-            limits: decides when a request may leave, and learns how it ended.
-            mask: removes secrets from every response, before anything else reads it.
-            attempt_s: longest time for a whole attempt: a response that drips forever never runs into a timeout.
-            connections: the most open connections.
-            proxy: a proxy's URL, or None to connect directly.
+        attempt_s: longest time for a whole attempt: a response that drips forever never runs into a timeout.
+        connections: the most open connections. proxy: a proxy's URL, or None to connect directly.
         """
         self._home, self._limits, self._mask, self._attempt_s = home, limits, mask, attempt_s
         self._connections, self._proxy = connections, proxy
@@ -198,7 +193,6 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         return response
 
     def _learn(self, turn: Turn, response: httpx2.Response) -> None:
-        """Tell the limiter what the server said."""
         self._warns = False
         # Retry-After: 30, x-ratelimit-remaining-tokens: 149984. The limiter wants names in lower case.
         headers = {
