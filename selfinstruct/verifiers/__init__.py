@@ -11,9 +11,13 @@ from typing import Any
 
 from ..core.programs import Run
 from ..core.tasks import Verdict
-from . import maths, structured
+from . import constraints, maths, structured
 
 Verifier = Callable[[Any, str, Run], Awaitable[Verdict]]
 """`async verify(expected, answer, run)`; `expected` is the value of a ground truth's JSON text."""
-VERIFIERS: dict[str, Verifier] = {"maths": maths.verify, "structured": structured.verify}
+VERIFIERS: dict[str, Verifier] = {
+    "maths": maths.verify,
+    "structured": structured.verify,
+    "constraints": constraints.verify,
+}
 """The verifiers by the name that ground truths use."""

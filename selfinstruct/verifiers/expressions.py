@@ -47,6 +47,17 @@ def holds(condition: str, values: Mapping[str, Fraction]) -> bool:
 
 
 @cache
+def number_range(spec: str) -> list[Fraction]:
+    """Return the numbers that '3..12', '5..60/5', or '[10, 20]' stand for."""
+    if spec.startswith("["):
+        return [Fraction(part.strip()) for part in spec[1:-1].split(",")]
+    low, _, rest = spec.partition("..")
+    high, _, step = rest.partition("/")
+    first, width = Fraction(low), Fraction(step or 1)
+    return [first + i * width for i in range(int((Fraction(high) - first) / width) + 1)]
+
+
+@cache
 def _parse(expression: str) -> ast.expr:
     return ast.parse(expression, mode="eval").body
 

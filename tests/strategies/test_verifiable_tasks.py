@@ -14,12 +14,13 @@ import pytest
 import yaml
 
 from selfinstruct.core.programs import Program, Ran
+from selfinstruct.core.shipped import shipped_yaml
 from selfinstruct.core.tasks import Verdict
-from selfinstruct.strategies.verifiable import maths, structured
+from selfinstruct.strategies.verifiable import constraints, maths, structured
 from selfinstruct.strategies.verifiable.task import Task
 from selfinstruct.verifiers import VERIFIERS
 
-KINDS = {"maths": maths.draw, "structured": structured.draw}
+KINDS = {"maths": maths.draw, "structured": structured.draw, "constraints": constraints.draw}
 LANGUAGES = ("en", "zh")
 
 
@@ -54,6 +55,14 @@ def test_the_same_number_draws_the_same_task(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_hardly_two_of_a_thousand_tasks_are_the_same(kind: str) -> None:
     assert len({task.meaning for task in tasks(kind, "en", 1000)}) > 950
+
+
+def test_there_are_enough_everyday_tasks() -> None:
+    tasks_of = shipped_yaml("selfinstruct.strategies.verifiable", "everyday.yaml")
+    counts = {language: sum(map(len, kinds.values())) for language, kinds in tasks_of.items()}
+    assert counts["en"] >= 80
+    assert counts["zh"] >= 30
+    assert all(len(set(texts)) == len(texts) for kinds in tasks_of.values() for texts in kinds.values())
 
 
 def test_every_story_can_be_drawn() -> None:

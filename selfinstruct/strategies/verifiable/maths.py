@@ -13,7 +13,7 @@ from typing import Any
 
 from ...core.records import GroundTruth
 from ...core.shipped import shipped_yaml
-from ...verifiers.expressions import evaluate, holds
+from ...verifiers.expressions import evaluate, holds, number_range
 from .task import Task
 
 _FINAL_SHARE = 0.6  # of the tasks, say how to end the answer
@@ -71,17 +71,6 @@ def _numbers(story: Mapping[str, Any], random: Random) -> tuple[dict[str, Fracti
         if (answer * 10 ** story.get("places", 0)).denominator == 1:
             return values, answer
     raise AssertionError(f"no numbers for {story['answer']}")
-
-
-@cache
-def number_range(spec: str) -> list[Fraction]:
-    """Return the numbers that '3..12', '5..60/5', or '[10, 20]' stand for."""
-    if spec.startswith("["):
-        return [Fraction(part.strip()) for part in spec[1:-1].split(",")]
-    low, _, rest = spec.partition("..")
-    high, _, step = rest.partition("/")
-    first, width = Fraction(low), Fraction(step or 1)
-    return [first + i * width for i in range(int((Fraction(high) - first) / width) + 1)]
 
 
 def _people(random: Random, language: str) -> dict[str, str]:

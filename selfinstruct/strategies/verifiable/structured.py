@@ -12,7 +12,7 @@ from typing import Any
 
 from ...core.records import GroundTruth
 from ...core.shipped import fill_in, shipped_yaml
-from .maths import number_range
+from ...verifiers.expressions import number_range
 from .task import Task
 
 _OBJECT_FORMATS, _ROW_FORMATS = ("json", "json", "yaml"), ("json", "yaml", "csv", "table")

@@ -1,0 +1,34 @@
+"""Everyday tasks with one to three constraints on the form of the answer (`everyday.yaml`)."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from random import Random
+from typing import Any
+
+from ...core.shipped import shipped_yaml
+from ...verifiers.constraints import attach
+from .task import Task
+
+_COUNTS = (1, 1, 1, 2, 2, 3)
+
+
+def draw(random: Random, language: str) -> Task:
+    """Draw a task with constraints in 'en' or 'zh'.
+
+    Raises:
+        ValueError: There is no task in this language.
+    """
+    tasks = [(kind, text) for kind, texts in _everyday().get(language, {}).items() for text in texts]
+    if not tasks:
+        raise ValueError(f"constraints: no task in {language!r}")
+    kind, text = random.choice(tasks)
+    instruction, truth = attach(text, random, language, random.choice(_COUNTS), kind)
+    meaning = " ".join(str(value) for each in json.loads(truth.expected)["constraints"] for value in each.values())
+    return Task(instruction, "", truth, f"{text} {meaning}")
+
+
+@cache
+def _everyday() -> Any:
+    return shipped_yaml(__package__, "everyday.yaml")

@@ -1,0 +1,136 @@
+"""Each constraint is met by texts made for it and violated by others; what is attached can hold together."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from itertools import combinations
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from conftest import FULL
+from selfinstruct.core.tasks import Verdict
+from selfinstruct.verifiers import constraints
+from selfinstruct.verifiers.constraints import HELD_OUT, Constraint, attach, conflict, draw_parameters, families
+from selfinstruct.verifiers.measures import language_of
+from texts_for_constraints import TEXTS, Writer, word_like
+
+ENTRIES = constraints._entries()
+CASES = [(name, language) for name, entry in ENTRIES.items() for language in ("en", "zh") if language in entry]
+
+
+async def run(program: Any) -> Any:
+    raise AssertionError("nothing is run")
+
+
+def verify(expected: str, answer: str) -> Verdict:
+    return asyncio.run(constraints.verify(json.loads(expected), answer, run))
+
+
+def drawn(name: str, language: str, seed: int) -> Constraint:
+    return Constraint(name, draw_parameters(name, Random(seed), language, "Describe a walk in the park."))
+
+
+def test_there_are_enough_constraints_in_both_languages() -> None:
+    assert len(ENTRIES) >= 45
+    assert sum(language == "zh" for _, language in CASES) >= 35
+    assert all(len(entry["en"]) >= 2 for entry in ENTRIES.values())
+    assert ENTRIES.keys() == TEXTS.keys()
+    assert set(HELD_OUT) < families().keys()
+
+
+@pytest.mark.parametrize(("name", "language"), CASES)
+def test_a_constraint_tells_satisfying_texts_from_violating_ones(name: str, language: str) -> None:
+    satisfying, violating = TEXTS[name]
+    for seed in range(100 if FULL else 12):
+        constraint, writer = drawn(name, language, seed), Writer(Random(seed), language)
+        good, bad = satisfying(writer, constraint.parameters), violating(writer, constraint.parameters)
+        assert constraint.problem(good) is None, good
+        problem = constraint.problem(bad)
+        assert problem is not None, bad
+        assert "\n" not in problem
+        assert name in problem
+
+
+@pytest.mark.parametrize(("name", "language"), CASES)
+def test_a_wording_states_every_parameter(name: str, language: str) -> None:
+    for seed in range(6):
+        constraint = drawn(name, language, seed)
+        text = constraint.worded(Random(seed), language)
+        assert "{" not in text.replace("{mark}", "")
+        for key, value in constraint.parameters.items():
+            if key not in ("request", "code", "marker", "k"):
+                assert str(value) in text, key
+
+
+@settings(max_examples=40)
+@given(st.text(max_size=60) | st.text(alphabet='*-#[]<>|`"\n.!?aA1,', max_size=60))
+def test_no_text_raises(text: str) -> None:
+    for name, language in CASES:
+        drawn(name, language, 1).problem(text)
+
+
+def test_a_verdict_names_the_constraint_and_what_was_counted() -> None:
+    expected = json.dumps({"constraints": [{"name": "no_commas"}, {"name": "words_at_least", "n": 4}]})
+    assert verify(expected, "One two three four").ok
+    assert verify(expected, "One two three").detail == "words_at_least (n 4): words 3"
+    assert verify(expected, "One, two").detail == "no_commas: commas 1"
+    assert verify(expected, " ").detail == "the answer is empty"
+    assert verify(expected, "a" * 50_001).detail == "more than 50,000 characters"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_is_attached_does_not_conflict(language: str) -> None:
+    for seed in range(60):
+        count = 1 + seed % 5
+        text, truth = attach("Say hello.", Random(seed), language, count, ("prose", "list", "letter", None)[seed % 4])
+        assert text.startswith("Say hello.\n\n")
+        chosen = [Constraint(each.pop("name"), each) for each in json.loads(truth.expected)["constraints"]]
+        assert len(chosen) == count or count > 3
+        assert not any(conflict(a, b) for a, b in combinations(chosen, 2))
+        assert not {each.name for each in chosen} & {name for family in HELD_OUT for name in families()[family]}
+
+
+def test_held_out_families_are_used_on_request() -> None:
+    texts = [
+        attach("Say hello.", Random(seed), "en", 1, held_out=set(families()) - {"letters"})[1] for seed in range(20)
+    ]
+    assert {json.loads(each.expected)["constraints"][0]["name"] for each in texts} <= set(families()["letters"])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "conflicts"),
+    [
+        (Constraint("words_at_least", {"n": 60}), Constraint("words_at_most", {"n": 90}), True),
+        (Constraint("words_at_least", {"n": 100}), Constraint("sentences_exactly", {"n": 2}), True),
+        (Constraint("words_at_least", {"n": 40}), Constraint("sentences_exactly", {"n": 4}), False),
+        (Constraint("lowercase", {}), Constraint("postscript", {"marker": "P.S."}), True),
+        (Constraint("without_letter", {"letter": "k"}), Constraint("include_word", {"word": "week"}), True),
+        (Constraint("without_letter", {"letter": "z"}), Constraint("include_word", {"word": "week"}), False),
+        (Constraint("no_digits", {}), Constraint("numbers_at_least", {"n": 2}), True),
+        (Constraint("no_mark", {"mark": "?"}), Constraint("question_at_end", {}), True),
+        (Constraint("no_mark", {"mark": "!"}), Constraint("question_at_end", {}), False),
+        (Constraint("exclude_word", {"word": "just"}), Constraint("include_word", {"word": "time"}), True),
+        (Constraint("json_only", {}), Constraint("bullets_exactly", {"n": 3}), True),
+        (Constraint("bold_at_least", {"n": 1}), Constraint("end_phrase", {"phrase": "Bye."}), False),
+    ],
+)
+def test_conflicts(one: Constraint, other: Constraint, conflicts: bool) -> None:
+    assert conflict(one, other) == conflict(other, one) == conflicts
+
+
+def test_the_conflict_table_names_constraints() -> None:
+    assert {name for pair in constraints._conflicts() for name in pair} <= ENTRIES.keys()
+
+
+@pytest.mark.parametrize("code", ["en", "es", "fr", "de", "it", "pt", "zh"])
+def test_the_language_of_a_text_is_told(code: str) -> None:
+    assert language_of(word_like(code)) == code
+
+
+def test_in_doubt_a_text_has_no_language() -> None:
+    assert language_of("") == ""
+    assert language_of("OK 123") == ""
