@@ -21,16 +21,17 @@ from ..core.records import Example, Record
 from .preference_formats import PREFERENCE_FORMATS, check_evidence
 from .provenance_columns import PROVENANCE_CONFIG, RowDict
 from .reward_formats import REWARD_FORMATS
-from .rows import CHAT, Format, Wording, message, prompt_messages, prompt_text, published_prompt, row_id
-
-
-class ChatOptions(FormatOptions):
-    """formats of chats."""
-
-    reasoning: bool = Field(
-        default=False,
-        description="Put what the model thought before the answer, where the run has it: '<think>...</think>'.",
-    )
+from .rows import (
+    CHAT,
+    ChatOptions,
+    Format,
+    Wording,
+    answer_messages,
+    prompt_messages,
+    prompt_text,
+    published_prompt,
+    row_id,
+)
 
 
 class DialogueOptions(ChatOptions):
@@ -62,16 +63,8 @@ class TextOptions(ChatOptions):
     )
 
 
-def _answer(example: Example, wording: Wording) -> RowDict:
-    """Return the message of the answer, with its reasoning if the format asks for it."""
-    best = example.responses[0]
-    if isinstance(wording.options, ChatOptions) and wording.options.reasoning and best.reasoning:
-        return message("assistant", f"<think>\n{best.reasoning.strip()}\n</think>\n\n{best.text}")
-    return message("assistant", best.text)
-
-
 def _conversation(example: Example, wording: Wording) -> list[RowDict]:
-    return [*prompt_messages(example, wording), _answer(example, wording)]
+    return [*prompt_messages(example, wording), *answer_messages(example.responses[0], wording)]
 
 
 def _last_only(wording: Wording) -> bool:
@@ -105,7 +98,7 @@ def _prompt_completion(record: Record, example: Example, wording: Wording) -> Ro
 
 
 def _prompt_completion_chat(record: Record, example: Example, wording: Wording) -> RowDict:
-    return {"prompt": prompt_messages(example, wording), "completion": [_answer(example, wording)]}
+    return {"prompt": prompt_messages(example, wording), "completion": answer_messages(example.responses[0], wording)}
 
 
 def _alpaca_columns(wording: Wording) -> RowDict:

@@ -30,10 +30,12 @@ from .preferences import (
 from .provenance_columns import RowDict
 from .rows import (
     CHAT,
+    ChatOptions,
     Format,
     Selected,
     Wording,
-    message,
+    answer_messages,
+    answer_text,
     prompt_messages,
     prompt_text,
     row_id,
@@ -112,7 +114,7 @@ def _with_first(selected: Selected, *first: Response) -> Selected:
 
 
 def _preference(record: Record, example: Example, wording: Wording) -> RowDict:
-    chosen, rejected = ([message("assistant", each.text)] for each in example.responses[:2])
+    chosen, rejected = (answer_messages(each, wording) for each in example.responses[:2])
     return {
         "prompt": prompt_messages(example, wording),
         "chosen": chosen,
@@ -122,7 +124,7 @@ def _preference(record: Record, example: Example, wording: Wording) -> RowDict:
 
 
 def _preference_flat(record: Record, example: Example, wording: Wording) -> RowDict:
-    texts = {name: each.text for name, each in zip(_PAIR, example.responses, strict=False)}
+    texts = {name: answer_text(each, wording) for name, each in zip(_PAIR, example.responses, strict=False)}
     return {"prompt": prompt_text(record, example, wording), **texts, **_marks(example, wording)}
 
 
@@ -141,13 +143,13 @@ def _mark_columns(wording: Wording) -> dict[str, Any]:
 def _kto(record: Record, example: Example, wording: Wording) -> RowDict:
     response = example.responses[0]
     label = label_of(response, example, KtoOptions.of(wording.options or "kto"))
-    completion = [message("assistant", response.text)]
+    completion = answer_messages(response, wording)
     return {"prompt": prompt_messages(example, wording), "completion": completion, "label": label}
 
 
 def _reward(record: Record, example: Example, wording: Wording) -> RowDict:
     responses, scores = zip(*_scored(example), strict=True)
-    completions = [[message("assistant", each.text)] for each in responses]
+    completions = [answer_messages(each, wording) for each in responses]
     return {"prompt": prompt_messages(example, wording), "completions": completions, "scores": list(scores)}
 
 
@@ -183,7 +185,12 @@ PREFERENCE_FORMATS = {
         select=_select_labeled,
         shares={"the label is true": lambda row: bool(row["label"])},
     ),
-    "reward": Format(_reward, {"prompt": CHAT, "completions": [CHAT], "scores": ["float64"]}, select=_select_scored),
+    "reward": Format(
+        _reward,
+        {"prompt": CHAT, "completions": [CHAT], "scores": ["float64"]},
+        Options=ChatOptions,
+        select=_select_scored,
+    ),
 }
 
 

@@ -14,9 +14,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ..config.options import FormatOptions
 from ..core.choice import choose, difference, net_wins, normalized
 from ..core.records import Example, Response
+from .rows import ChatOptions
 
 LONGER_PERCENT = 55
 """`length_control` keeps the pairs whose chosen text is the longer one to this share."""
@@ -29,7 +29,7 @@ _UNUSABLE = frozenset(
 )
 
 
-class PreferenceOptions(FormatOptions):
+class PreferenceOptions(ChatOptions):
     """format `preference`."""
 
     kind: str = Field(default="preference", description="preference")
@@ -55,7 +55,7 @@ class PreferenceFlatOptions(PreferenceOptions):
     kind: str = Field(default="preference_flat", description="preference_flat")
 
 
-class KtoOptions(FormatOptions):
+class KtoOptions(ChatOptions):
     """format `kto`."""
 
     kind: str = Field(default="kto", description="kto")

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pydantic import Field
+
 from ..config.options import FormatOptions
 from ..core.chat_template import ChatTemplate
 from ..core.errors import ConfigError
-from ..core.records import Example, Record, user_text
+from ..core.records import Example, Record, Response, user_text
 from ..journal.provenance import Lineage
 from .provenance_columns import GROUND_TRUTH, ProvenanceColumns, RowDict
 
@@ -76,6 +78,15 @@ def published_prompt(row_id: str, random_seed: int, instruction: str, given: str
     styles = WITH_INPUT if given else WITHOUT_INPUT
     digest = hashlib.sha256(f"prompt:{random_seed}:{row_id}".encode()).digest()
     return styles[int.from_bytes(digest[:8], "big") % len(styles)].fill(instruction, given, output)
+
+
+class ChatOptions(FormatOptions):
+    """formats with answers."""
+
+    reasoning: bool = Field(
+        default=False,
+        description="Put what the model thought before the answer, where the run has it: '<think>...</think>'.",
+    )
 
 
 CHAT = [{"role": "string", "content": "string"}]
@@ -167,6 +178,18 @@ def prompt_messages(example: Example, wording: Wording) -> list[RowDict]:
     """Return the messages before the answer."""
     system = [message("system", wording.system_prompt)] if wording.system_prompt else []
     return [*system, *(message(each.role, each.content) for each in example.messages)]
+
+
+def answer_text(response: Response, wording: Wording) -> str:
+    """Return an answer, after its reasoning if the format asks for it."""
+    if isinstance(wording.options, ChatOptions) and wording.options.reasoning and response.reasoning:
+        return f"<think>\n{response.reasoning.strip()}\n</think>\n\n{response.text}"
+    return response.text
+
+
+def answer_messages(response: Response, wording: Wording) -> list[RowDict]:
+    """Return an answer as a list of one message."""
+    return [message("assistant", answer_text(response, wording))]
 
 
 def prompt_text(record: Record, example: Example, wording: Wording) -> str:

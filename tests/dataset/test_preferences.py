@@ -6,6 +6,7 @@ SELFINSTRUCT_PROOF=full tries 10,000 tables for each rule.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -687,3 +688,16 @@ def test_a_blank_line_in_a_rationale_shifts_no_mark(rationale: str) -> None:
 @given(st.lists(st.integers(1, 5), min_size=4, max_size=4), st.text("ab \n", max_size=40))
 def test_marks_are_read_whatever_the_rationale_breaks_into(marks: list[int], rationale: str) -> None:
     assert read_marks(stated(marks, rationale))[0] == dict(zip(CRITERIA, marks, strict=True))
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_reasoning_is_in_a_row_only_if_the_format_asks_for_it(kind: str) -> None:
+    good = Response("Rome", reasoning="On the Tiber.", marks={"m": 5})
+    bad = Response("Oslo", sample=1, reasoning="In the north.", marks={"m": 1})
+    record = replace(RECORD, examples=(Example.of("Name it.", "", good, bad, Response("Bern", sample=2)),))
+    for wanted in (False, True):
+        options = FORMATS[kind].Options.of(kind).model_copy(update={"reasoning": wanted})
+        text = json.dumps([*rows_of([record], FORMATS[kind], wording=Wording(options=options))])
+        for answer in ("On the Tiber.\n</think>\n\nRome", "In the north.\n</think>\n\nOslo"):
+            assert (json.dumps(f"<think>\n{answer}")[1:-1] in text) is wanted
+        assert "<think>\\n\\n" not in text
