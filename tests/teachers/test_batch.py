@@ -31,9 +31,10 @@ from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import JOURNAL, Run
 from selfinstruct.journal.journal import Journal
 from selfinstruct.teachers.batch.teacher import TRIES
-from selfinstruct.teachers.fake.fake_batches import FakeBatches, Trouble
+from selfinstruct.teachers.fake.fake_batches import FakeBatches
 from selfinstruct.teachers.fake.fake_server import FakeServer, serving
 from selfinstruct.teachers.fake.teacher import FakeTeacher, fake_answer
+from troubled_batches import Trouble, TroubledBatches
 
 FIRST = {f"p:{number}" for number in range(12)}
 """The questions of a run's first job, as `values` has it."""
@@ -127,7 +128,7 @@ def provider(tmp_path: Path) -> Iterator[Callable[..., Provider]]:
             nonlocal count
             count += 1
             log = tmp_path / f"provider-{count}.log"
-            return stack.enter_context(Provider(log, FakeBatches(**options), port, seeds))
+            return stack.enter_context(Provider(log, TroubledBatches(**options), port, seeds))
 
         yield start
 

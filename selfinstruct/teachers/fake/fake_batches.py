@@ -1,4 +1,4 @@
-"""The files and batches endpoints of the fake server: jobs that succeed, fail, expire, or return defective results.
+"""The files and batches endpoints of the fake server.
 
 A job sends its requests over HTTP to the server's own chat and completions endpoints. The server's log therefore
 records them, and faults of those endpoints also affect jobs. Results are shuffled.
@@ -11,41 +11,20 @@ import itertools
 import json
 import random
 import time
-from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import aiohttp
 from aiohttp import web
-
-Trouble = Literal[
-    "", "full", "refused", "expired", "cancelled", "errors", "missing", "doubled", "unknown", "swapped", "torn", "gone"
-]
-"""A defect of a job:
-
-- full, refused: the job fails immediately, and nothing is executed.
-- expired, cancelled: the job ends after two thirds of its requests; the error file has a row for each of the others.
-- errors: every third request gets a 500 in the error file.
-- missing, doubled, unknown: every third row is left out, appears again with an error, or has an unknown `custom_id`.
-- swapped: the `id` of a row belongs to another row.
-- torn: the output file ends in the middle of a row.
-- gone: the output file no longer exists.
-"""
 
 MAX_QUESTIONS, MAX_BYTES = 50_000, 200_000_000
 _CONCURRENCY = 32
 
 
 class FakeBatches:
-    """The batch jobs of one server.
+    """The batch jobs of one server. job_s: seconds that a job takes; may be changed while a job runs."""
 
-    Args:
-        job_s: Seconds that a job takes; may be changed while a job runs.
-        troubles: Defects of the first jobs, in the order of creation.
-        limit: Requests in running jobs; a job above this limit fails with 'enqueued token limit reached'.
-    """
-
-    def __init__(self, job_s: float = 0.0, troubles: Sequence[Trouble] = (), limit: int = 1_000_000) -> None:
-        self.job_s, self._troubles, self._limit = job_s, list(troubles), limit
+    def __init__(self, job_s: float = 0.0) -> None:
+        self.job_s = job_s
         self._work: set[asyncio.Task[None]] = set()
         self._names = itertools.count()
         self.files: dict[str, bytes] = {}
@@ -124,9 +103,8 @@ class FakeBatches:
             "request_counts": {"total": data.count(b"\n"), "completed": 0, "failed": 0},
         }
         # Run the job in the background; the set keeps a reference, because asyncio holds tasks only weakly.
-        trouble = self._troubles.pop(0) if self._troubles else ""
         self.jobs[job["id"]] = job
-        task = asyncio.create_task(self._run(job, data, trouble, f"http://{request.host}"))
+        task = asyncio.create_task(self._run(job, data, f"http://{request.host}"))
         self._work.add(task)
         task.add_done_callback(self._work.discard)
         return web.json_response(job)
@@ -144,58 +122,43 @@ class FakeBatches:
         page = newest[start : start + limit]
         return web.json_response({"object": "list", "data": page, "has_more": start + limit < len(newest)})
 
-    async def _run(self, job: dict[str, Any], data: bytes, trouble: Trouble, origin: str) -> None:
+    async def _run(self, job: dict[str, Any], data: bytes, origin: str) -> None:
         """Run a job from validation to the end, with the statuses of the real API in order."""
         rows = [json.loads(line) for line in data.splitlines()]
-        code = self._validation_error(job, rows, trouble)
-        if code is not None:
-            message = "Enqueued token limit reached for fake" if code == "token_limit_exceeded" else "can't be used"
-            job |= {"status": "failed", "errors": {"object": "list", "data": [{"code": code, "message": message}]}}
+        error = self._validation_error(job, rows)
+        if error is not None:
+            job |= {"status": "failed", "errors": {"object": "list", "data": [error]}}
             return
-        # Execute the requests: all of them, or two thirds if the job is stopped.
         job["status"], begun = "in_progress", time.time()
-        stopped = trouble in ("expired", "cancelled")
-        done = rows[: (2 * len(rows) + 2) // 3] if stopped else rows
         async with aiohttp.ClientSession() as session:
-            places = asyncio.Semaphore(_CONCURRENCY)
-            answers = await asyncio.gather(*(_send_row(session, places, origin, row) for row in done))
+            places, sent = asyncio.Semaphore(_CONCURRENCY), self._executed(job, rows)
+            answers = await asyncio.gather(*(_send_row(session, places, origin, row) for row in sent))
         while time.time() < begun + self.job_s:  # noqa: ASYNC110 - a test may change job_s meanwhile
             await asyncio.sleep(0.02)
         # Sort the results into the output file and the error file.
         job["status"] = "finalizing"
         good = [row for row in answers if row["response"]["status_code"] == 200]
         bad = [row for row in answers if row["response"]["status_code"] != 200]
-        message = "The batch was stopped before this request was executed."
-        bad += [
-            _result_row(row["custom_id"], None, {"code": f"batch_{trouble}", "message": message})
-            for row in rows[len(done) :]
-        ]
-        good, bad = _apply_trouble(good, bad, trouble)
+        self._finish(job, good, bad)
+
+    def _validation_error(self, job: dict[str, Any], rows: list[Any]) -> dict[str, str] | None:
+        """Return the error for which a job fails before anything is executed, or None."""
+        code = _defect(rows, job["endpoint"])
+        return {"code": code, "message": "can't be used"} if code else None
+
+    def _executed(self, job: dict[str, Any], rows: list[Any]) -> list[Any]:
+        """Return the requests that are executed: all of them."""
+        return rows
+
+    def _finish(self, job: dict[str, Any], good: list[Any], bad: list[Any]) -> None:
+        """Store the result files, in random order, and set the final status."""
         random.Random(job["id"]).shuffle(good)
-        self._finish(job, good, bad, trouble)
-
-    def _validation_error(self, job: dict[str, Any], rows: list[Any], trouble: Trouble) -> str | None:
-        """Return the error code for which a job fails before anything is executed, or None."""
-        running = sum(j["request_counts"]["total"] for j in self.jobs.values() if j["status"] == "in_progress")
-        if trouble == "full" or running + len(rows) > self._limit:
-            return "token_limit_exceeded"
-        if trouble == "refused":
-            return "model_not_found"
-        return _defect(rows, job["endpoint"])
-
-    def _finish(self, job: dict[str, Any], good: list[Any], bad: list[Any], trouble: Trouble) -> None:
-        """Store the result files and set the final status."""
-        output = _lines(good)
-        if trouble == "torn":
-            output = output[: len(output) - len(_lines(good[-1:])) // 2]
         job |= {
-            "output_file_id": self._keep(output) if good else None,
+            "output_file_id": self._keep(_lines(good)) if good else None,
             "error_file_id": self._keep(_lines(bad)) if bad else None,
-            "status": trouble if trouble in ("expired", "cancelled") else "completed",
+            "status": "completed",
         }
         job["request_counts"] |= {"completed": len(good), "failed": len(bad)}
-        if trouble == "gone":
-            del self.files[job["output_file_id"]]
 
 
 def _defect(rows: list[Any], endpoint: str) -> str | None:
@@ -216,29 +179,12 @@ async def _send_row(session: aiohttp.ClientSession, places: asyncio.Semaphore, o
             body = await answer.json(content_type=None)
         except ValueError:
             body = None
-        return _result_row(row["custom_id"], {"status_code": answer.status, "request_id": "fake", "body": body}, None)
+        return result_row(row["custom_id"], {"status_code": answer.status, "request_id": "fake", "body": body}, None)
 
 
-def _result_row(key: str, response: Any, error: Any) -> dict[str, Any]:
+def result_row(key: str, response: Any, error: Any) -> dict[str, Any]:
+    """Return a row of a result file."""
     return {"id": f"batch_req_{key}", "custom_id": key, "response": response, "error": error}
-
-
-def _apply_trouble(good: list[Any], bad: list[Any], trouble: Trouble) -> tuple[list[Any], list[Any]]:
-    """Return the rows of both result files with the defect of a job."""
-    third, rest = good[::3], [row for n, row in enumerate(good) if n % 3]
-    broken = {"status_code": 500, "request_id": "fake", "body": {"error": {"message": "The server had an error"}}}
-    if trouble == "errors":
-        return rest, bad + [row | {"response": broken} for row in third]
-    if trouble == "missing":
-        return rest, bad
-    if trouble == "doubled":
-        return good + third, bad + [row | {"response": broken} for row in third]
-    if trouble == "unknown":
-        return rest + [row | {"custom_id": f"x{row['custom_id']}"} for row in third], bad
-    if trouble == "swapped":
-        ids = [row["id"] for row in reversed(good)]
-        return [row | {"id": other} for row, other in zip(good, ids, strict=True)], bad
-    return good, bad
 
 
 def _lines(rows: list[Any]) -> bytes:
