@@ -353,6 +353,10 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
                 "Strategy `grounded`: the judge says that the passage leaves a part of the claim open.",
             ),
             Reason("claim_unclear", "", "Strategy `grounded`: the judge gave none of the three verdicts on a claim."),
+            Reason(
+                "evidence_from_one", "", "Strategy `grounded`: no claim of a `multi_hop` answer is from one passage."
+            ),
+            Reason("answered_by_one", "", "Strategy `grounded`: one passage answers a `multi_hop` question alone."),
             Reason("evidence_not_found", "", "The evidence does not stand at its place in the passage that was shown."),
             Reason("empty_output", "", "The output is empty.", worked(" ")),
             Reason("output_equals_input", "", "The output only repeats the input.", worked("bread", "bread")),

@@ -23,6 +23,8 @@ from .yaml_file import read_yaml
 
 _MOST_VALUES = 5_000
 _GROW = "grow"
+_HEADINGS = "headings"
+_BROUGHT = ({_GROW}, {_HEADINGS})
 _TREES = (".yaml", ".yml")
 _JSON = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array"}, {"type": "object"}]})
 
@@ -33,6 +35,8 @@ def _values(given: Any) -> dict[str, float]:
     given: a list, a mapping of values to weights, a tree of both, or the path of a text file with a value on each line
     or of a YAML file with a tree. Values of a tree are called 'law > tax law'.
     """
+    if given == _HEADINGS:
+        return {_HEADINGS: 1.0}
     if isinstance(given, str):
         return _values(_read(given))
     if isinstance(given, Mapping) and set(given) == {_GROW}:
@@ -103,7 +107,8 @@ class FacetsConfig(Section):
     """What tasks should cover. Each other key names a facet, such as topic, kind, difficulty, persona, or register.
 
     Its values are a list, a mapping of values to weights, or a tree of both; or a file: text with one value on each
-    line, or YAML with a tree. {grow: 40} lets the teacher list 40 values, from the seeds.
+    line, or YAML with a tree. {grow: 40} lets the teacher list 40 values, from the seeds. headings: the value of a
+    question about a passage is the headings above it.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -122,8 +127,8 @@ class FacetsConfig(Section):
 
     @property
     def values(self) -> dict[str, dict[str, float]]:
-        """The weight of each value, by facet; without the facets whose values a teacher is to list."""
-        return {name: values for name, values in self.__pydantic_extra__.items() if values.keys() != {_GROW}}
+        """The weight of each value, by facet; without the facets whose values a teacher or the documents bring."""
+        return {name: values for name, values in self.__pydantic_extra__.items() if values.keys() not in _BROUGHT}
 
     @property
     def names(self) -> list[str]:
@@ -133,7 +138,17 @@ class FacetsConfig(Section):
     @property
     def grown(self) -> dict[str, int]:
         """How many values a teacher is to list, by facet."""
-        return {name: int(self.__pydantic_extra__[name][_GROW]) for name in self.names if name not in self.values}
+        return {name: int(values[_GROW]) for name, values in self.__pydantic_extra__.items() if _GROW in values}
+
+    @property
+    def from_headings(self) -> list[str]:
+        """The names of the facets whose values are the headings of documents."""
+        return [name for name, values in self.__pydantic_extra__.items() if values == {_HEADINGS: 1.0}]
+
+    @property
+    def requested(self) -> list[str]:
+        """The names of the facets that prompts ask for: what is above a passage is so anyway."""
+        return [name for name in self.names if name not in self.from_headings]
 
     def with_values(self, found: Mapping[str, Sequence[str]]) -> FacetsConfig:
         """Return the facets with the values that a teacher has listed for some of them."""

@@ -55,6 +55,7 @@ class Candidate:
     instruction: why a part of the answer is no task.
     meaning: what novelty compares in place of the instruction, such as the expression behind a word problem: tasks that
     a program words from templates differ in what they ask, not in how.
+    wording_of: names a task that is asked for in several wordings, which may be as alike as they are, but not equal.
     key, material: the journal key of the proposal's answer, and what the proposal was made from; filled in after
     `Strategy.parse`.
     """
@@ -65,6 +66,7 @@ class Candidate:
     truncated: bool = False
     error: str | None = None
     meaning: str = ""
+    wording_of: str = ""
     key: str | None = field(default=None, compare=False)
     material: Material | None = field(default=None, compare=False)
 

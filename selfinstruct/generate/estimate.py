@@ -17,7 +17,7 @@ from ..core.prompts import Asking, Prompt, Usage
 from ..core.records import Example, Response
 from ..filters.judge import Judge, PairwiseJudge
 from ..journal.status import Status
-from ..strategies.protocol import preview_prompts, questions_about, task_tokens
+from ..strategies.protocol import joint_units_of, preview_prompts, questions_about, task_tokens
 from .assembly import Assembly
 from .facet_check import FacetCheck
 from .rehearsal import rehearse, sample_tasks
@@ -139,6 +139,7 @@ def _expected(parts: Assembly, records: int) -> Iterator[tuple[str, int, Usage]]
     questions = math.ceil(records * developed / kept / (strategy.tasks_per_question * ACCEPTED))
     # Documents support so many questions and no more.
     most = sum(questions_about(strategy, passage)[0] for passage in parts.passages)
+    most += len(joint_units_of(strategy, parts.passages))
     if parts.passages and most < questions:
         records, questions = math.ceil(records * most / questions), most
     written = strategy.tasks_per_question * task_tokens(strategy)

@@ -17,7 +17,7 @@ from ..core.counted import counted
 from ..filters import AnswerCheck, Filter, describe_filters
 from ..journal.folder import Run, foresee_start, has_journal
 from ..journal.snapshot import read
-from ..strategies.protocol import questions_about
+from ..strategies.protocol import joint_units_of, questions_about
 from ..teachers.egress import in_clear
 from .assembly import Assembly, assemble
 from .estimate import Estimate, PurposeEstimate, estimate
@@ -133,7 +133,8 @@ def _about_passages(parts: Assembly) -> dict[str, str]:
     reasons = Counter(reason for count, reason in asked if not count)
     none = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
     some = f"; {counted(sum(reasons.values()), 'passage')} without one: {none}" if reasons else ""
-    return {"questions": f"{sum(count for count, _ in asked):,} at most{some}"}
+    joint = len(joint_units_of(parts.strategy, parts.passages))
+    return {"questions": f"{sum(count for count, _ in asked) + joint:,} at most{some}"}
 
 
 def _known_facets(folder: Path, facets: FacetsConfig | None) -> FacetsConfig | None:
@@ -159,7 +160,8 @@ def _facets(facets: FacetsConfig | None) -> dict[str, str]:
         ]
         more = f" and {len(shares) - _MOST_VALUES:,} more" if len(shares) > _MOST_VALUES else ""
         rows[f"  {name}"] = ", ".join(shown) + more
-    return rows | {f"  {name}": f"{count} values, which a teacher will list" for name, count in facets.grown.items()}
+    rows |= {f"  {name}": f"{count} values, which a teacher will list" for name, count in facets.grown.items()}
+    return rows | {f"  {name}": "the headings of the documents" for name in facets.from_headings}
 
 
 def _teachers(config: RunConfig) -> dict[str, str]:

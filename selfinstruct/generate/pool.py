@@ -29,7 +29,7 @@ from .reasoning_evidence import NOTHING, Evidence
 _log = logging.getLogger(__name__)
 
 _NEAR = 10
-"""How many of the texts most similar to a new seed are searched for a task: some of them may be seeds."""
+"""How many of the texts most similar to a new one are searched for a task of another kind: some may not count."""
 
 
 @dataclass(slots=True)
@@ -69,6 +69,7 @@ class Pool:
         self._seeds = [demonstration(seed) for arrival in opened.arrivals for seed in arrival.tasks]
         self._from = [arrival.first_question for arrival in opened.arrivals for _ in arrival.tasks]
         self.admitted: list[Admitted] = []
+        self._wordings: dict[str, str] = {}  # what the tasks with this id are wordings of
         self.refused = self.proposed = 0
         self.answered: list[tuple[int, int]] = []
         self.checks, self._neighbours = checks, config.neighbours
@@ -201,7 +202,7 @@ class Pool:
 
         # Novelty: nearly the same text in the pool rejects it.
         compared = candidate.meaning or text
-        verdict = self._index.check(compared)
+        verdict = self._compared(candidate, compared)
         if not verdict.ok:
             self.refuse(question, index, "novelty", text, verdict)
             return
@@ -217,8 +218,21 @@ class Pool:
         self._index.admit(id, compared)
         self._shown.append(Demonstration(id, text, candidate.input or "", candidate.output or ""))
         self._by_id[id] = self._shown[-1]
+        if candidate.wording_of:
+            self._wordings[id] = candidate.wording_of
         self.admitted.append(Admitted(question, index, id, candidate, answer, evidence, novelty))
         self._journal.ledger.note(question, index, "admission", 0, text, verdict)
+
+    def _compared(self, candidate: Candidate, text: str) -> Verdict:
+        """Compare a candidate with the pool. Wordings of one task may be alike, but not equal."""
+        verdict = self._index.check(text)
+        if verdict.ok or not candidate.wording_of:
+            return verdict
+        for near in self._index.most_similar(text, _NEAR).neighbours:
+            own = self._wordings.get(near.id) == candidate.wording_of
+            if near.score == 1.0 or (self._index.refuses(near.score) and not own):
+                return Verdict("too_similar", score=near.score, nearest=near.id)
+        return Verdict()
 
     def _nearest(self, question: int, index: int, text: str, compared: str) -> Neighbour | None:
         """Return the nearest text to what is compared of an admitted task, whose instruction is `text`."""

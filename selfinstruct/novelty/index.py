@@ -97,6 +97,10 @@ class NoveltyIndex:
             return Verdict()
         return Verdict(score=score, nearest=self._ids[max(position, 0)] if self._ids else None)
 
+    def refuses(self, score: float) -> bool:
+        """Return whether a text whose highest F with the pool is this is refused."""
+        return score > self._cutoff
+
     def nearest(self, text: str) -> Neighbour | None:
         """Return the nearest text at any score; the first text if none has a common token; None for an empty pool."""
         tokens = self._encode(text)

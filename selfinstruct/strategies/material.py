@@ -22,7 +22,7 @@ from ..core.facets import CellDraw, Dimension, Drawn
 from ..core.tasks import Arrival, Demonstration, Material, SeedTask
 from .magpie import Nothing
 from .parents import Parents
-from .protocol import Strategy, source_of, units_of
+from .protocol import Strategy, joint_units_of, source_of, units_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,15 @@ class DocumentOptions(SourceOptions):
     kind: str = Field(default="documents", description="documents")
 
 
+_Turn = tuple[int, tuple[Passage, ...], str]
+
+
 class Documents:
     """Asks about each passage of the documents as often as the strategy finds something to ask about it.
 
-    First one question about each passage, in an order drawn by chance, then a second one, and so on. Passages that
-    arrive later are asked about along with what is left of the earlier ones.
+    First one question about each passage, in an order drawn by chance, then a second one, and so on; questions about
+    several passages together come after the first ones. Passages that arrive later are asked about along with what is
+    left of the earlier ones.
     """
 
     Options = DocumentOptions
@@ -100,8 +104,9 @@ class Documents:
                 f"documents: strategy {strategy.name} asks nothing about documents; set strategy: grounded"
             )
         self._strategy, self._random_seed = strategy, config.random_seed
-        # What is asked from a question on, in order: which question about its passage, the passage, and the unit.
-        self._orders: list[tuple[int, list[tuple[int, Passage, str]]]] = []
+        # What is asked from a question on, in order: which question about its passages, the passages, and the unit.
+        self._orders: list[tuple[int, list[_Turn]]] = []
+        self._there = dict[str, Passage]()
 
     def draw(self, number: int, view: View) -> Material | None:
         for arrival in view.arrivals[len(self._orders) :]:
@@ -109,26 +114,37 @@ class Documents:
         first, order = next(each for each in reversed(self._orders) if each[0] <= number)
         if number - first >= len(order):
             return None
-        _, passage, unit = order[number - first]
-        return Material(passages=(passage,), unit=unit)
+        _, passages, unit = order[number - first]
+        return Material(passages=passages, unit=unit)
 
-    def _following(self, arrival: Arrival) -> list[tuple[int, Passage, str]]:
+    def _following(self, arrival: Arrival) -> list[_Turn]:
         """Return what is left of the last order, and what an arrival adds."""
-        left: list[tuple[int, Passage, str]] = []
+        left: list[_Turn] = []
+        gone, arrived = set(arrival.gone), {each.id: each for each in arrival.passages}
         if self._orders:
             first, order = self._orders[-1]
-            left = [each for each in order[arrival.first_question - first :] if each[1].id not in arrival.gone]
+            left = [each for each in order[arrival.first_question - first :] if gone.isdisjoint(p.id for p in each[1])]
         passages = list(arrival.passages)
         random.Random(f"{self._random_seed}:{arrival.generation}").shuffle(passages)
-        new = [(turn, each, unit) for each in passages for turn, unit in enumerate(units_of(self._strategy, each))]
+        new: list[_Turn] = [
+            (turn, (each,), unit) for each in passages for turn, unit in enumerate(units_of(self._strategy, each))
+        ]
+        self._there = {id: each for id, each in (self._there | arrived).items() if id not in gone}
+        joint = joint_units_of(self._strategy, list(self._there.values()))
+        new += [(1, together, unit) for together, unit in joint if any(each.id in arrived for each in together)]
         return sorted([*left, *new], key=lambda each: each[0])
 
 
 class Faceted:
-    """Adds what the configuration's `facets` ask for to the material of another source, which may set some itself."""
+    """Adds what the configuration's `facets` ask for to the material of another source, which may set some itself.
 
-    def __init__(self, source: Source, dimensions: Sequence[Dimension], random_seed: int) -> None:
-        self._source, self._random_seed = source, random_seed
+    from_headings: the names of the facets whose values are the headings above a passage.
+    """
+
+    def __init__(
+        self, source: Source, dimensions: Sequence[Dimension], random_seed: int, from_headings: Sequence[str] = ()
+    ) -> None:
+        self._source, self._random_seed, self._from_headings = source, random_seed, from_headings
         self._cells = CellDraw(dimensions)  # follows from `View.questions`
 
     def draw(self, number: int, view: View) -> Material | None:
@@ -138,6 +154,9 @@ class Faceted:
         check_returned(material, Material, self._source, "draw")
         self._cells.follow(view.questions)
         drawn = self._cells.draw(f"{self._random_seed}:facets:{number}")
+        for passage in material.passages[:1]:
+            above = " > ".join(passage.headings) or passage.title or passage.document
+            drawn |= dict.fromkeys(self._from_headings, above)
         return replace(material, facets={**drawn, **material.facets})
 
 
@@ -157,10 +176,12 @@ def build_source(config: RunConfig, strategy: Strategy) -> Source:
         return source
     if not getattr(strategy, "takes_facets", True):
         raise ConfigError(
-            f"facets: strategy {strategy.name} asks for what the documents state, whatever the facets; remove this "
-            "key, or use another strategy"
+            f"facets: strategy {strategy.name} asks for the same, whatever the facets; remove this key, or use another "
+            "strategy"
         )
-    return Faceted(source, config.facets.dimensions, config.random_seed)
+    if config.facets.from_headings and config.documents is None:
+        raise ConfigError(f"facets.{config.facets.from_headings[0]}: headings are those of documents; name some")
+    return Faceted(source, config.facets.dimensions, config.random_seed, config.facets.from_headings)
 
 
 def _named_source(config: RunConfig, strategy: Strategy) -> Source:

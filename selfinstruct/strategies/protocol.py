@@ -44,6 +44,8 @@ class Strategy(Protocol):
     - `for_strong_teachers`: whether `check` warns of small local models.
     - `units(passage)`: returns what the strategy asks about a passage: for each question a text that says what it is,
       whatever else there is to ask. It comes back as `material.unit`.
+    - `joint_units(passages)`: returns what the strategy asks about several passages together, each as a pair of a tuple
+      of them and such a text.
     - `task_tokens`: the expected length of one proposed task. The commands `check` and `preview` use it.
     - `preview(instruction)`: returns a `PreviewPrompt` for every prompt that `develop` may send, for the same commands.
     """
@@ -106,6 +108,12 @@ def units_of(strategy: Strategy, passage: Passage) -> Sequence[str]:
     given: object = getattr(strategy, "units", lambda _: ())(passage)
     found = check_returned(given, Sequence, strategy, "units")  # type: ignore[type-abstract]
     return [check_returned(unit, str, strategy, "units: each unit") for unit in found]
+
+
+def joint_units_of(strategy: Strategy, passages: Sequence[Passage]) -> Sequence[tuple[tuple[Passage, ...], str]]:
+    """Return what a strategy asks about several of these passages together; nothing if it declares nothing."""
+    given: object = getattr(strategy, "joint_units", lambda _: ())(passages)
+    return check_returned(given, Sequence, strategy, "joint_units")  # type: ignore[type-abstract]
 
 
 def questions_about(strategy: Strategy, passage: Passage) -> tuple[int, str]:

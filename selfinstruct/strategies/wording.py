@@ -47,8 +47,8 @@ class PromptWording:
         """
         self._texts = texts
         self.source = source
-        self._task, self._language = config.task, wording_language(config.language)
-        self._facets = tuple(config.facets.names) if config.facets is not None else ()
+        self._task, self.language = config.task, "en" if source == "en.yaml" else wording_language(config.language)
+        self._facets = tuple(config.facets.requested) if config.facets is not None else ()
         # Both decide what a teacher writes, so a change of either is a new version.
         content = [texts, {name: asdict(value) for name, value in published.items()}]
         whole = json.dumps(content, sort_keys=True, ensure_ascii=False)
@@ -81,7 +81,7 @@ class PromptWording:
         for name in (name for name in self._facets if name in facets):
             key, value = "facets_line", facets[name]
             if name == "language":
-                key, value = "facets_language", language_name(value, self._language)
+                key, value = "facets_language", language_name(value, self.language)
             lines += self.fill(key, name=name.replace("_", " "), value=value)
         return self.fill(f"facets_{endpoint}", facets=lines) if lines else ""
 
@@ -128,7 +128,8 @@ def load_wording(config: RunConfig, strategy: str, published: dict[str, Sampling
     # A strategy that is not worded in this language yet asks in English, and says which language it wants itself.
     source = own or (shipped if strategy in _load_shipped(shipped) else "en.yaml")
     named = {"task": config.task, "facets": config.facets}
-    names = [strategy, *(name for name, value in named.items() if value is not None)]
+    # A strategy may word the common parts in its own way, so its section counts last.
+    names = [*(name for name, value in named.items() if value is not None), strategy]
     texts = _sections(_load_shipped(source) if own is None else _read(source), names, source)
     # What such a strategy puts into rows itself is in the language all the same.
     if source == "en.yaml":

@@ -109,8 +109,24 @@ def test_prompts_show_what_is_asked_for_in_the_users_message(name: str, endpoint
 
 
 def test_facets_that_no_prompt_would_show_are_an_error() -> None:
-    config = parsed({"topic": ["law"]}, seeds=None, documents="x", strategy="grounded")
-    with pytest.raises(ConfigError, match="facets: strategy grounded asks for what the documents state"):
+    config = parsed({"topic": ["law"]})
+    strategy = build_strategy(config, Asking())
+    strategy.takes_facets = False  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError, match="facets: strategy alpaca asks for the same, whatever the facets"):
+        build_source(config, strategy)
+
+
+def test_headings_are_those_of_documents() -> None:
+    config = parsed({"topic": "headings", "register": ["formal"]})
+    assert config.facets is not None
+    assert (list(config.facets.values), config.facets.from_headings, config.facets.grown) == (
+        ["register"],
+        ["topic"],
+        {},
+    )
+    # As the journal keeps it.
+    assert RunConfig.parse(config.model_dump(mode="json", exclude_unset=True)) == config
+    with pytest.raises(ConfigError, match=r"facets\.topic: headings are those of documents; name some"):
         build_source(config, build_strategy(config, Asking()))
 
 

@@ -48,8 +48,8 @@ def passage(text: str = BREWER, start: int = 1000, **changes: Any) -> Passage:
     return replace(made, **changes)
 
 
-def build(endpoint: str = "completions", **options: Any) -> Grounded:
-    values = {"documents": "manuals", "run_dir": "y", "strategy": {"kind": "grounded", **options}}
+def build(endpoint: str = "completions", config: dict[str, Any] | None = None, **options: Any) -> Grounded:
+    values = {"documents": "manuals", "run_dir": "y", "strategy": {"kind": "grounded", **options}, **(config or {})}
     return Grounded(RunConfig.parse(values), Asking.over(endpoint))  # type: ignore[arg-type]
 
 
@@ -92,7 +92,7 @@ def first_of(strategy: Grounded, about: Passage) -> Material:
         ("However, the brewer keeps the log of the last week only.", "anaphor"),
         ("In fact, the brewer can be used without any water.", "anaphor"),
         ("It keeps a log of everything that the brewer has done.", "anaphor"),
-        ("The program writes a message to the terminal of the user.", "anaphor"),
+        ("The program writes a message to the terminal of the user.", "generic"),
         ("If it is empty, the brewer closes the inlet valve.", "anaphor"),
         ("The file `brewer.log` has one line for every cup.", None),
         ("The brewer closes the valves that are listed in section 3.", "reference"),
@@ -221,7 +221,7 @@ SPAN = next(each for each in facts("The file `cups.log` has the number of cups o
     ],
 )
 def test_a_question_is_kept_or_has_a_reason(question: str, reason: str | None) -> None:
-    objection = objection_to(question, SPAN, passage(), "Brewer", "en")
+    objection = objection_to(question, SPAN, [passage()], "Brewer", "en")
     assert (objection and objection.partition(":")[0]) == reason
 
 
@@ -454,6 +454,199 @@ def test_a_document_that_gives_orders_changes_nothing(endpoint: str) -> None:
         [candidate] = strategy.parse(Completion("HACKED"), material)
         assert candidate.error is not None
         assert develop(strategy, material, "What is it?", "HACKED").examples == ()
+
+
+# --- facets and languages -------------------------------------------------------------------------
+
+DRY = "If the tank runs dry, the brewer closes the inlet valve and sounds the alarm for 30 seconds."
+
+
+def test_facets_say_how_a_question_is_worded_and_its_own_words_count() -> None:
+    facets = {"facets": {"topic": "headings", "persona": ["a barista in a hurry"]}}
+    strategy, about = build("chat", facets, kinds={"closed_book": 1}), passage()
+    plain = unit_of(strategy, about, "condition")
+    asked = replace(plain, facets={"topic": "Care", "persona": "a barista in a hurry"})
+    prompt = strategy.propose(asked).messages[-1].content
+    assert prompt.endswith("Word the question as follows, and add no fact:\n- persona: a barista in a hurry\n")
+    assert "Begin it with" not in prompt
+    assert "Begin it with" in strategy.propose(plain).text
+    question = "My shift starts and customers are waiting: what does the brewer close if the tank runs dry?"
+    [candidate] = strategy.parse(Completion(question), asked)
+    assert (candidate.instruction, candidate.error) == (question, None)
+    assert strategy.parse(Completion(question), plain)[0].error == "adds_words: customer, my, shift, start, wait"
+    made = develop(strategy, asked, question, "the brewer closes the inlet valve")
+    assert made.examples[0].output == DRY
+    # A small model goes on with the opening all the same.
+    small = build("completions", facets).propose(asked).text
+    assert "The question is worded as follows:\n- persona: a barista in a hurry\nSubject: Brewer\n" in small
+    assert small.endswith("Question: If the tank runs dry,")
+
+
+def test_a_question_in_another_language_is_checked_by_its_answer() -> None:
+    config = {"facets": {"language": ["de"]}, "language": "any"}
+    strategy, about = build("chat", config, kinds={"closed_book": 1}), passage()
+    material = replace(unit_of(strategy, about, "condition"), facets={"language": "de"})
+    assert "- language: German\n" in strategy.propose(material).text
+    question = "Was schließt der Brewer, wenn der Tank leer ist?"
+    [candidate] = strategy.parse(Completion(question), material)
+    assert (candidate.instruction, candidate.error) == (question, None)
+    assert strategy.parse(Completion("Was steht im Text?"), material)[0].error == "mentions_source: Text"
+    assert develop(strategy, material, question, "closes the inlet valve").examples[0].output == DRY
+    assert str(develop(strategy, material, question, "sounds the gong").error).startswith("answer_differs")
+
+
+def test_answers_in_another_language_are_free_ones_whose_digits_and_quotes_are_checked() -> None:
+    with pytest.raises(ConfigError, match="answer_languages: quoted answers are in the documents' language"):
+        build("chat", {"answer_languages": ["de"]})
+    strategy = build("chat", {"answer_languages": ["de"]}, answers="free")
+    about = passage()
+    assert {unit.partition(":")[0] for unit in strategy.units(about)} <= {"closed_book", "open_book"}
+    candidate = Candidate("What happens?", material=unit_of(strategy, about, "condition"))
+    for claim, error in (
+        ("Der Brewer schließt das Ventil und warnt 30 Sekunden lang.", None),
+        ("Der Brewer schließt das Ventil und warnt 40 Sekunden lang.", "not_in_quote: 40"),
+    ):
+        ask = Scripted(f"{claim}\nQuote: closes the inlet valve and sounds the alarm for 30 seconds", "supported")
+        made = asyncio.run(strategy.develop(candidate, ask))
+        assert made.error == error
+        assert [each.output for each in made.examples] == ([] if error else [claim])
+        assert "Write the claims in German, and leave the quotes" in ask.prompts[0].text
+
+
+# --- wordings, and more sentences -----------------------------------------------------------------
+
+
+def test_each_fact_is_asked_for_in_several_wordings() -> None:
+    strategy, about = build("chat", kinds={"closed_book": 1}, wordings=2), passage()
+    units = strategy.units(about)
+    firsts = units[: len(units) // 2]
+    assert units == [*firsts, *(f"{unit}:2" for unit in firsts)]
+    first = unit_of(strategy, about, "condition")
+    second = replace(first, unit=f"{first.unit}:2")
+    assert strategy.fact(second) == strategy.fact(first)
+    one, other = strategy.propose(first), strategy.propose(second)
+    assert [
+        each.error for each in strategy.parse(Completion("If the tank runs dry, what does the brewer do?"), second)
+    ] == [None]
+    twice = "What does the brewer do if the tank runs dry, and why?"
+    assert str(strategy.parse(Completion(twice), second)[0].error).startswith("several_questions")
+    assert "Begin it with" in one.text
+    assert "Begin it with" not in other.text
+    assert (one.sample, other.sample, other.sampling.temperature) == (0, 1, 0.7)
+    question = "What does the brewer close if the tank runs dry?"
+    [a], [b] = (strategy.parse(Completion(question), each) for each in (first, second))
+    assert a.wording_of == b.wording_of == f"{about.document} {first.unit}"
+    # The second one passes the same checks, and the same round trip.
+    assert (
+        strategy.parse(Completion("What does the text say of a dry tank?"), second)[0].error == "mentions_source: text"
+    )
+    assert str(develop(strategy, second, question, "an alarm clock").error).startswith("answer_differs")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "strict", "quoted", "free"),
+    [
+        ("The office is in the old town of Bern.", [], ["statement"], ["statement"]),
+        ("If the battery is empty, the lamp blinks three times.", [], ["condition"], ["condition"]),
+        ("Good coffee has been a pleasure for nearly everybody.", [], ["statement"], ["statement"]),
+        ("This means that the key must be kept in a safe place.", [], [], ["statement"]),
+        ("and the brewer closes the inlet valve within a second.", [], [], []),
+    ],
+)
+def test_strong_teachers_are_asked_about_more_sentences(
+    sentence: str, strict: list[str], quoted: list[str], free: list[str]
+) -> None:
+    for options, expected in (
+        ({}, strict),
+        ({"facts": "all"}, quoted),
+        ({"facts": "all", "answers": "free"}, free),
+    ):
+        strategy = build("chat", kinds={"closed_book": 1}, **options)
+        found = [
+            strategy.fact(Material(passages=(passage(sentence),), unit=u)) for u in strategy.units(passage(sentence))
+        ]
+        assert [fact.kind for fact in found] == expected
+        assert strategy.for_strong_teachers is bool(options)
+    with pytest.raises(ConfigError, match=r"strategy\.facts: all needs a chat model"):
+        build("completions", facts="all")
+
+
+# --- summaries, and questions over two passages ---------------------------------------------------
+
+
+def test_a_summary_is_checked_claim_by_claim() -> None:
+    strategy, about = build("chat", kinds={"summary": 1}), passage()
+    assert strategy.for_strong_teachers
+    assert strategy.units(about) == ["summary"]
+    assert strategy.units(passage("The brewer stops. It does.")) == []
+    material = first_of(strategy, about)
+    assert BREWER in strategy.propose(material).text
+    said = "Sum up in two sentences how the brewer warns when its tank runs dry."
+    [candidate] = strategy.parse(Completion(said), material)
+    assert (candidate.instruction, candidate.error) == (said, None)
+    assert strategy.parse(Completion("Sum it all up."), material)[0].error == "too_vague: Sum it all up."
+    claim = "The brewer sounds the alarm for 30 seconds."
+    quote = "closes the inlet valve and sounds the alarm for 30 seconds"
+    ask = Scripted(f"{claim}\nQuote: the brewer {quote}", "supported")
+    made = asyncio.run(strategy.develop(Candidate(said, material=material), ask))
+    [example] = made.examples
+    assert (example.output, example.given, made.labels) == (claim, BREWER, {"kind": "summary"})
+    assert all(holds(about, each) for each in example.evidence)
+    ask = Scripted(f"{claim}\nQuote: the brewer {quote}", "contradicted")
+    assert asyncio.run(strategy.develop(Candidate(said, material=material), ask)).examples == ()
+
+
+PUMP = passage(
+    "The Talwind pump of the brewer holds 12 litres of water in its tank.", document="pump.md", id="pump.md:1000-1068"
+)
+SAFETY = passage(
+    "The Talwind pump stops at once when its tank is below 5 litres.", document="safety.md", id="safety.md:1000-1063"
+)
+OTHERS = [
+    passage(text, document=f"{number}.md", id=f"{number}.md:1000-{1000 + len(text)}")
+    for number, text in enumerate(["Cups are washed by hand.", "Beans are kept in the dark.", "Milk needs a fridge."])
+]
+HOP = "How many litres can the Talwind pump lose from a full tank before it stops?"
+CLAIMS = (
+    f"The Talwind pump holds 12 litres in its tank.\nQuote: {PUMP.text}\n"
+    f"The pump stops when its tank is below 5 litres.\nQuote: {SAFETY.text}\n"
+)
+
+
+def test_passages_with_a_subject_in_common_are_asked_about_together() -> None:
+    strategy = build("chat", kinds={"multi_hop": 1})
+    assert strategy.joint_units([OTHERS[0], PUMP, OTHERS[1], SAFETY, OTHERS[2]]) == [((PUMP, SAFETY), "multi_hop")]
+    assert build("chat").joint_units([PUMP, SAFETY]) == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "error"),
+    [
+        ((CLAIMS, "none", "None.", "supported", "supported"), None),
+        ((CLAIMS, "12 litres", "none"), "answered_by_one: pump.md:1000-1068: 12 litres"),
+        ((CLAIMS, "none", "5 litres"), "answered_by_one: safety.md:1000-1063: 5 litres"),
+        ((CLAIMS.partition("The pump stops")[0],), "evidence_from_one: nothing from safety.md:1000-1063"),
+        ((CLAIMS, "none", "none", "supported", "not there"), "claim_not_there: The pump stops when its tank is"),
+    ],
+)
+def test_a_question_over_two_passages_needs_both(answers: tuple[str, ...], error: str | None) -> None:
+    strategy = build("chat", kinds={"multi_hop": 1})
+    material = Material(passages=(PUMP, SAFETY), unit="multi_hop")
+    prompt = strategy.propose(material).text
+    assert PUMP.text in prompt
+    assert SAFETY.text in prompt
+    [candidate] = strategy.parse(Completion(HOP), material)
+    assert (candidate.instruction, candidate.error) == (f"In Brewer, {HOP[0].lower()}{HOP[1:]}", None)
+    ask = Scripted(*answers)
+    made = asyncio.run(strategy.develop(Candidate(HOP, material=material), ask))
+    assert ask.answers == []
+    if error is not None:
+        assert made.examples == ()
+        assert str(made.error).startswith(error)
+        return
+    [example] = made.examples
+    assert {quote.document for quote in example.evidence} == {"pump.md", "safety.md"}
+    assert all(any(holds(each, quote) for each in (PUMP, SAFETY)) for quote in example.evidence)
 
 
 # --- free answers ---------------------------------------------------------------------------------

@@ -53,8 +53,12 @@ class Fact(NamedTuple):
 
 
 @lru_cache(256)
-def facts(text: str, language: str) -> tuple[tuple[Fact, ...], str]:
-    """Return the facts of a passage, at most one for each sentence, and why there are no more, in snake_case."""
+def facts(text: str, language: str, tolerated: frozenset[str] = frozenset()) -> tuple[tuple[Fact, ...], str]:
+    """Return the facts of a passage, at most one for each sentence, and why there are no more, in snake_case.
+
+    tolerated: objections to a sentence that don't count, see `statements.objection`, 'lacks_context' for facts that
+    hold in one place only, and 'no_fact', to ask for whole sentences without any other fact.
+    """
     found: list[Fact] = []
     why, term = "no_prose", ""
     for block in blocks(text):
@@ -63,13 +67,15 @@ def facts(text: str, language: str) -> tuple[tuple[Fact, ...], str]:
         for number, sentence in enumerate(sentences(block)):
             if block.term and number == 0 and (fact := _entry(block.term, sentence, language)):
                 found.append(fact)
-            elif objection(sentence.text, language, bool(block.marker)):
+            elif (objection(sentence.text, language, bool(block.marker)) or "no_fact") not in {"no_fact", *tolerated}:
                 why = "no_self_contained_sentence" if why == "no_prose" else why
             elif fact := _relation(sentence, language, text) or _span(sentence, language):
-                if term or not _lacks_context(fact, language):
+                if term or "lacks_context" in tolerated or not _lacks_context(fact, language):
                     found.append(fact._replace(term=_name(term)))
                 else:
                     why = "lacks_context"
+            elif "no_fact" in tolerated:
+                found.append(Fact(sentence, "statement", sentence.text, "", False, term=_name(term)))
             else:
                 why = "no_fact"
     return tuple(found), why

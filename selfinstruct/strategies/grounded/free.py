@@ -8,8 +8,9 @@ the passage states it, and one claim that it does not reject the answer.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from ...core.documents import Passage, Quote
+from ...core.documents import Passage, Quote, holds
 from ...core.prompts import Ask, Message, Prompt, Sampling
 from ..wording import PromptWording
 from .questions import contains, content
@@ -25,10 +26,13 @@ _MOST_ADDED = 0.2
 """Share of a claim's words that its passage need not have, and one word at least."""
 
 
-def read_claims(text: str, passage: Passage, wording: PromptWording, language: str) -> tuple[list[Claim], str | None]:
+def read_claims(
+    text: str, passages: Sequence[Passage], wording: PromptWording, language: str, *, same: bool = True
+) -> tuple[list[Claim], str | None]:
     """Return the claims of an answer with their quotes, and why the answer is rejected as 'reason: detail', or None.
 
     The text has two lines for each claim: 'It keeps jobs for 3 days.' and 'Quote: Completed jobs are kept for 3 days'.
+    same: whether the claims are in the language of the passages.
     """
     claims: list[Claim] = []
     mark, said = wording["quote_mark"], ""
@@ -39,10 +43,10 @@ def read_claims(text: str, passage: Passage, wording: PromptWording, language: s
             said = line
             continue
         quoted = line[len(mark) :].strip().strip('"“”„«»')
-        found = passage.find(quoted)
+        found = next((quote for each in passages if (quote := each.find(quoted))), None)
         if not said or found is None:
             return [], f"quote_not_found: {quoted[:80]}"
-        if error := unfaithful(said, found.text, passage.text, language):
+        if error := unfaithful(said, found.text, " ".join(each.text for each in passages), language, same=same):
             return [], error
         claims.append((said, found))
         said = ""
@@ -51,8 +55,20 @@ def read_claims(text: str, passage: Passage, wording: PromptWording, language: s
     return claims, None
 
 
-def unfaithful(claim: str, quote: str, passage: str, language: str) -> str | None:
-    """Return what the program can prove wrong with a claim, as 'reason: detail'; None if nothing."""
+def sources_missing(claims: Sequence[Claim], passages: Sequence[Passage]) -> str | None:
+    """Return that no claim is from one of the passages, as 'reason: detail'; None if each has one."""
+    missing = [each.id for each in passages if not any(holds(each, quote) for _, quote in claims)]
+    return f"evidence_from_one: nothing from {missing[0]}" if missing else None
+
+
+def unfaithful(claim: str, quote: str, passage: str, language: str, *, same: bool = True) -> str | None:
+    """Return what the program can prove wrong with a claim, as 'reason: detail'; None if nothing.
+
+    same: whether both are in one language; else only digits can be compared, and the judge decides.
+    """
+    if not same:
+        added = [digits for digits in re.findall(r"\d+", claim) if digits not in re.findall(r"\d+", quote)]
+        return f"not_in_quote: {added[0]}" if added else None
     named = [span.text for span in spans(claim, language)] + re.findall(r"\d+(?:[.,]\d+)*", claim)
     if missing := next((each for each in named if not contains(quote, each)), None):
         return f"not_in_quote: {missing}"
@@ -69,11 +85,12 @@ def unfaithful(claim: str, quote: str, passage: str, language: str) -> str | Non
 
 
 async def judge_claims(
-    claims: list[Claim], passage: Passage, wording: PromptWording, version: str, ask: Ask
+    claims: list[Claim], passages: Sequence[Passage], wording: PromptWording, version: str, ask: Ask
 ) -> str | None:
     """Return why the judge rejects the answer, as 'reason: detail'; None if it finds every claim supported."""
+    shown = "".join(wording.fill("shown", passage=each.text) + "\n" for each in passages)
     for claim, _ in claims:
-        asked = wording.fill("shown", passage=passage.text) + "\n" + wording.fill("judge", claim=claim)
+        asked = shown + wording.fill("judge", claim=claim)
         messages = (Message("system", wording["judge_rules"]), Message("user", asked))
         answer = await ask(Prompt("judge", messages, JUDGING, version=version), role="judge")
         if answer.error:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from ...core.documents import Passage
+from ...core.language_tags import primary
 from ...core.tokens import tokenize
 from .facts import Fact
 from .statements import words
@@ -66,37 +68,58 @@ def complete(question: str, subject: str, topic: str, language: str, *, always: 
     return f"In {where}, {question[0].lower()}{question[1:]}" if words(language, "lead") else f"{where}: {question}"
 
 
-def objection_to(question: str, fact: Fact, passage: Passage, subject: str, language: str) -> str | None:
-    """Return why a question is not kept, as 'reason: detail'; None if nothing speaks against it."""
+def objection_to_summary(instruction: str, passage: Passage, language: str) -> str | None:
+    """Return why an instruction to sum up a passage is not kept: it must say what of, as others are about others."""
+    known = content(" ".join((passage.text, passage.title, *passage.headings)), language)
+    return None if len(known & content(instruction, language)) > 1 else f"too_vague: {instruction[:80]}"
+
+
+def objection_to(
+    question: str,
+    fact: Fact,
+    passages: Sequence[Passage],
+    subject: str,
+    language: str,
+    *,
+    asked_in: str = "",
+    own_words: bool = False,
+) -> str | None:
+    """Return why a question is not kept, as 'reason: detail'; None if nothing speaks against it.
+
+    Args:
+        question: The question.
+        fact: What it must ask for; its opening is how the question was to begin.
+        passages: What the teacher was shown.
+        subject: What the documents are about.
+        language: The language of the documents.
+        asked_in: The language of the question, if it is another one. Then its words are not compared.
+        own_words: Whether the question may bring in words of its own, as somebody who asks in a role does.
+    """
+    asked_in = asked_in or language
     if not re.search(r"[?？]$", question):
         return f"no_question: {question[:80]}"
     for reason, kind in (
         ("mentions_source", "sources"),
         ("not_self_contained", "demonstratives"),
     ):
-        listed = words(language, kind)
+        listed = words(asked_in, kind)
         for found in listed.finditer(question) if listed else ():
             # A manual of an editor may speak of paragraphs.
             if kind != "sources" or not contains(fact.sentence.text, found.group()):
                 return f"{reason}: {found.group()}"
     if fact.exact and contains(question, fact.answer):
         return f"gives_answer_away: {fact.answer}"
-    if _asks_twice(question, len(fact.opening), language):
+    if _asks_twice(question, fact.opening, asked_in):
         return f"several_questions: {question[-80:]}"
+    if primary(asked_in) != primary(language):
+        return None
     # What a question says must come from the fact: everything else is made up. One word may be another.
-    said = " ".join(
-        (
-            fact.sentence.text,
-            passage.title,
-            *passage.headings,
-            subject,
-            fact.noun,
-            fact.opening,
-        )
-    )
+    shown = " ".join(each.text for each in passages)
+    heads = [head for each in passages for head in (each.title, *each.headings)]
+    said = " ".join((fact.sentence.text, *heads, subject, fact.noun, fact.opening))
     asked = content(question, language)
-    added = sorted(asked - content(said if fact.exact else f"{said} {passage.text}", language))
-    if len(added) > 1 and words(language, "light"):
+    added = sorted(asked - content(said if fact.exact else f"{said} {shown}", language))
+    if len(added) > 1 and not own_words and words(language, "light"):
         return f"adds_words: {', '.join(added)}"
     # 'What should you do?' needs an answer that says what to do.
     advice, orders, rest = (
@@ -105,7 +128,7 @@ def objection_to(question: str, fact: Fact, passage: Passage, subject: str, lang
         question[len(fact.opening) :],
     )
     advised = advice is None or orders is None or advice.search(fact.answer) or orders.search(fact.answer)
-    if advice and advice.search(rest) and not advised:
+    if fact.answer and advice and advice.search(rest) and not advised:
         return f"adds_words: {rest.strip()}"
     # A question that tells most of the clause leaves nothing to ask.
     clause = content(fact.answer, language)
@@ -118,12 +141,15 @@ def objection_to(question: str, fact: Fact, passage: Passage, subject: str, lang
     return None
 
 
-def _asks_twice(question: str, opening: int, language: str) -> bool:
+def _asks_twice(question: str, opening: str, language: str) -> bool:
     several = words(language, "several")
     joined = rf"(?:,|;|\b(?:and|or|und|oder)\b)\s+{several.pattern}" if several else r"[?？].*[?？]"
-    second = re.search(joined, question[opening + 1 :], re.IGNORECASE)
+    second = re.findall(joined, question[len(opening) + 1 :], re.IGNORECASE)
     # 'If you open a file, what does Vim do?' has its question word after the comma.
-    return len(re.findall("[?？]", question)) > 1 or (second is not None and not question[:opening].endswith(","))
+    leading, whole = question[: len(opening)].endswith(","), words(language, "whole")
+    if not opening and several:
+        leading = not several.match(question) or bool(whole and whole.match(question))
+    return len(re.findall("[?？]", question)) > 1 or len(second) > leading
 
 
 def agrees(answer: str, fact: Fact, language: str) -> bool:

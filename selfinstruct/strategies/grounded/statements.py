@@ -8,13 +8,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ...core.language_tags import primary
+from ...core.sentences import split_sentences
 from ...core.shipped import shipped_yaml
 
-# The end of a sentence: a mark, perhaps a closing quote, then white space and no lower-case letter; or a CJK mark.
-_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*(?=\s+(?![a-z]))|(?<=[。！？])[”’」』）]*")
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|ca|approx|resp|Mr|Mrs|Dr|No|Fig|St|z\.B|d\.h|bzw|usw|Nr|Abb)|\b[A-Z])\.$"
-)
 _ITEM = re.compile(r"(?:[-*+•‣◦]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+")
 _CODE = re.compile(r"^(?:\t|\s*(?:[$#>%]|>>>)\s)|[{};]\s*$|^\s*\||^#+ ", re.MULTILINE)
 _FENCED = re.compile(r"^[ \t]*(`{3,}).*?(?:^[ \t]*\1|\Z)", re.MULTILINE | re.DOTALL)
@@ -87,15 +83,8 @@ def blocks(text: str) -> Iterator[Block]:
 
 def sentences(block: Block) -> Iterator[Sentence]:
     """Yield the sentences of a block in order; the last may be a fragment."""
-    begin = 0
-    for end in [*(match.end() for match in _END.finditer(block.text)), len(block.text)]:
-        if _ABBREVIATION.search(block.text[begin:end]) and end < len(block.text):
-            continue
-        own = block.text[begin:end]
-        lead = len(own) - len(own.lstrip())
-        if own.strip():
-            yield Sentence(block.start + begin + lead, own.strip())
-        begin = end
+    for start, end in split_sentences(block.text):
+        yield Sentence(block.start + start, block.text[start:end])
 
 
 def objection(sentence: str, language: str, in_list: bool = False) -> str | None:
@@ -129,8 +118,10 @@ def objection(sentence: str, language: str, in_list: bool = False) -> str | None
         return "anaphor"
     if (references := words(language, "references")) and references.search(plain):
         return "reference"
-    if _early_pronoun(plain, language) or _generic_subject(plain, language):
+    if _early_pronoun(plain, language):
         return "anaphor"
+    if _generic_subject(plain, language):
+        return "generic"
     return "fragment" if in_list and not _names_something(sentence) else None
 
 
