@@ -22,7 +22,7 @@ from .task import Task
 _MOST_CHARACTERS = 1000
 """A result that is longer as JSON makes no good task."""
 _LARGE = re.compile(r"\d{16}")
-_INPUTS, _CANDIDATES = 18, 40
+_INPUTS, _FOR_VARIANTS, _CANDIDATES = 24, 8, 44
 # What the expressions in operations.yaml may use, and where a solution imports it from.
 _NAMES: dict[str, object] = {
     **{name: getattr(itertools, name) for name in ("accumulate", "combinations", "groupby", "pairwise", "takewhile")},
@@ -85,8 +85,9 @@ class Operation:
 
     @property
     def token(self) -> str:
-        """The name with the parameters: 'multiples3'."""
-        return self.name + "".join(char for char in "".join(map(str, self.parameters.values())) if char.isalnum())
+        """The name with the parameters: 'multiples3'; a sign as its code, as tokens have only letters and digits."""
+        values = "".join(map(str, self.parameters.values()))
+        return self.name + "".join(char if char.isalnum() else f"{ord(char):x}" for char in values).lower()
 
 
 @cache
@@ -161,7 +162,7 @@ def _cases(chain: Sequence[Operation], random: Random) -> list[dict[str, Any]] |
     if not is_varied or any(len(each) > _MOST_CHARACTERS or _LARGE.search(each) for each in results):
         return None
     # For each nearly right function, an input that tells it from the reference. Without a step, there must be one.
-    chosen = dict.fromkeys(range(_INPUTS - 8))
+    chosen = dict.fromkeys(range(_INPUTS - _FOR_VARIANTS))
     for variant, is_without_step in _nearly(chain):
         nearly, rest = reference(variant), (n for n in range(len(inputs)) if n not in chosen)
         telling = next((n for n in (*chosen, *rest) if _as_json(nearly(inputs[n])) != results[n]), None)
@@ -169,7 +170,7 @@ def _cases(chain: Sequence[Operation], random: Random) -> list[dict[str, Any]] |
             chosen[telling] = None
         elif is_without_step:
             return None
-    for number in range(_INPUTS - 8, len(inputs)):
+    for number in range(_INPUTS - _FOR_VARIANTS, len(inputs)):
         if len(chosen) < _INPUTS:
             chosen[number] = None
     return [{"input": [inputs[n]], "result": json.loads(results[n])} for n in chosen]
@@ -207,7 +208,7 @@ def inputs_of(chain: Sequence[Operation], random: Random) -> Iterator[Any]:
         return (date(2023, 1, 1) + timedelta(days=days)).isoformat()
 
     def several(one: Callable[[], Any]) -> list[Any]:
-        drawn = [one() for _ in range(random.choice((2, 3, 5, 8, 11)))]
+        drawn = [one() for _ in range(random.choice((2, 3, 5, 8, 12, 15)))]
         # Duplicates, and the first element again at the end.
         return drawn + random.choices(drawn, k=random.randrange(3)) if random.random() < 0.7 else [*drawn, *drawn[:2]]
 

@@ -13,15 +13,19 @@ from ...core.records import GroundTruth
 from .python_tasks import code_wording
 from .task import Task
 
-_Class = tuple[str, str, str, str, str]
-# Each class of characters: its pattern, its members, and its name in English, one and several, and in Chinese.
+_Class = tuple[str, str, str, str, str, str]
+# Each class of characters: its pattern, its members, characters that nearly belong to it, and its name in English, one
+# and several, and in Chinese.
 _CLASSES: tuple[_Class, ...] = (
-    ("[A-Z]", string.ascii_uppercase, "upper-case letter A-Z", "upper-case letters A-Z", "大写字母 A-Z"),
-    ("[a-z]", string.ascii_lowercase, "lower-case letter a-z", "lower-case letters a-z", "小写字母 a-z"),
-    ("[0-9]", string.digits, "digit 0-9", "digits 0-9", "数字 0-9"),
-    ("[0-9a-f]", string.digits + "abcdef", "digit or letter 0-9, a-f", "digits or letters 0-9, a-f", "字符 0-9 或 a-f"),
-    ("[01]", "01", "digit 0 or 1", "digits 0 or 1", "数字 0 或 1"),
-    ("[aeiou]", "aeiou", "vowel (a, e, i, o, u)", "vowels (a, e, i, o, u)", "元音字母（a、e、i、o、u）"),
+    ("[A-Z]", string.ascii_uppercase, "abz0", "upper-case letter A-Z", "upper-case letters A-Z", "大写字母 A-Z"),
+    ("[a-z]", string.ascii_lowercase, "ABZ9", "lower-case letter a-z", "lower-case letters a-z", "小写字母 a-z"),
+    ("[0-9]", string.digits, "aAx", "digit 0-9", "digits 0-9", "数字 0-9"),
+    (
+        *("[0-9a-f]", string.digits + "abcdef", "ghA"),
+        *("digit or letter 0-9, a-f", "digits or letters 0-9, a-f", "字符 0-9 或 a-f"),
+    ),
+    ("[01]", "01", "2379", "digit 0 or 1", "digits 0 or 1", "数字 0 或 1"),
+    ("[aeiou]", "aeiou", "bxyA", "vowel (a, e, i, o, u)", "vowels (a, e, i, o, u)", "元音字母（a、e、i、o、u）"),
 )
 _MARKS = {
     "-": ("a hyphen", "连字符"),
@@ -35,14 +39,16 @@ _MARKS = {
 }
 _ENDINGS = (("kg", "g"), ("am", "pm"), ("px", "em"), ("GB", "MB", "KB"), ("north", "south"), ("yes", "no"))
 _COUNTS_EN = ("no", "one", "two", "three", "four", "five", "six")
-_MATCHING, _OTHERS = 10, 16
+_MATCHING, _OTHERS = 10, 24
+_STRANGER = 2
 
 
 @dataclass(frozen=True, slots=True)
 class _PatternPart:
     """A part of the form: its pattern, its words by language, its token, and a function that writes it.
 
-    write: (random, by how much the number of characters is wrong: -1, 0, or 1) -> text.
+    write: (random, what is wrong) -> text. -1: a character is missing; 1: there is one too many; `_STRANGER`: one only
+    nearly belongs to the class; 0: nothing is wrong.
     """
 
     pattern: str
@@ -98,7 +104,7 @@ def _mark(mark: str) -> _PatternPart:
 
 def _some(kind: _Class, random: Random) -> _PatternPart:
     """Return a number of characters of one class: exactly so many, from so many to so many, or at least so many."""
-    pattern, members, one, several, zh = kind
+    pattern, members, strangers, one, several, zh = kind
     least = random.choice((1, 2, 3, 4))
     most = random.choice((least, least, least + 1, least + 2, None))
     en = one if most == 1 else several
@@ -112,16 +118,24 @@ def _some(kind: _Class, random: Random) -> _PatternPart:
 
     def write(random: Random, wrong: int) -> str:
         last = most or least + 3
-        count = least - 1 if wrong < 0 else last + 1 if wrong else random.choice((least, last))
-        return "".join(random.choices(members, k=count))
+        count = {-1: least - 1, 1: last + 1}.get(wrong, random.choice((least, last)))
+        return _characters(members, strangers if wrong == _STRANGER else "", count, random)
 
     token = "".join(filter(str.isalnum, pattern)) + "x" + "".join(filter(str.isalnum, times))
     return _PatternPart(pattern + times.replace("{1}", ""), words, token.lower(), write)
 
 
+def _characters(members: str, strangers: str, count: int, random: Random) -> str:
+    """Return members of a class; if there are strangers, one is among them."""
+    found = random.choices(members, k=count)
+    if strangers:
+        found[random.randrange(count)] = random.choice(strangers)
+    return "".join(found)
+
+
 def _list(kind: _Class, random: Random) -> _PatternPart:
     """Return groups of characters of one class, separated by commas."""
-    pattern, members, _, several, zh = kind
+    pattern, members, strangers, _, several, zh = kind
     size = random.choice((2, 3))
     words = {
         "en": f"one or more groups of exactly {_COUNTS_EN[size]} {several}, separated by commas without spaces",
@@ -129,9 +143,13 @@ def _list(kind: _Class, random: Random) -> _PatternPart:
     }
 
     def write(random: Random, wrong: int) -> str:
-        sizes = [size] * random.choice((1, 2, 3))
-        sizes[-1] += wrong
-        return ",".join("".join(random.choices(members, k=each)) for each in sizes)
+        groups = [_characters(members, "", size, random) for _ in range(random.choice((1, 2, 3)))]
+        at = random.randrange(len(groups))
+        if wrong == _STRANGER:
+            groups[at] = _characters(members, strangers, size, random)
+        else:
+            groups[at] = _characters(members, "", size + wrong, random)
+        return ",".join(groups)
 
     group = f"{pattern}{{{size}}}"
     return _PatternPart(
@@ -163,18 +181,26 @@ def _word(kind: _Class, random: Random) -> _PatternPart:
 def _texts(parts: Sequence[_PatternPart], pattern: str, random: Random) -> tuple[list[str], list[str]]:
     """Return texts of the form, and texts that nearly have it."""
     found: dict[bool, dict[str, None]] = {True: {}, False: dict.fromkeys(["", " "])}
-    for number in range(150):
+
+    def add(text: str) -> None:
+        found[re.fullmatch(pattern, text) is not None][text] = None
+
+    def write(at: int = -1, wrong: int = 0) -> str:
+        return "".join(part.write(random, wrong if number == at else 0) for number, part in enumerate(parts))
+
+    # First each thing that can be wrong with each part.
+    for at in range(len(parts)):
+        for wrong in (-1, 1, _STRANGER):
+            add(write(at, wrong))
+    text = write()
+    for each in (text + "x", text + "\n", " " + text, text + text):
+        add(each)
+    for _ in range(100):
         if len(found[True]) >= _MATCHING and len(found[False]) >= _OTHERS:
             break
-        wrong = {random.randrange(len(parts)): random.choice((-1, 1))} if number % 2 else {}
-        text = "".join(part.write(random, wrong.get(at, 0)) for at, part in enumerate(parts))
+        text = write()
         at = random.randrange(len(text) or 1)
-        nearly = [
-            text[:at] + text[at + 1 :],
-            text[:at] + text[at : at + 1].swapcase() + text[at + 1 :],
-            text[:at] + random.choice(" -x7,") + text[at + 1 :],
-            random.choice((text + "\n", " " + text, text + text, text[::-1])),
-        ]
-        for each in (text, random.choice(nearly)):
-            found[re.fullmatch(pattern, each) is not None][each] = None
+        nearly = (text[:at] + text[at + 1 :], text[:at] + random.choice(" -x7,") + text[at + 1 :])
+        add(text)
+        add(random.choice(nearly))
     return [*found[True]][:_MATCHING], [*found[False]][:_OTHERS]
