@@ -370,7 +370,11 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
             Reason("cut_off", "filters.cut_off", "", worked("You could call it Bun & Co. because it is short and the")),
             Reason("bad_code", "filters.bad_code", "", worked("```python\nprint('Bun'\n```")),
             Reason("wrong_arithmetic", "filters.wrong_arithmetic", "", worked("So 12 * 3 = 35.")),
-            Reason("wrong_answer", "", "The answer isn't what the program that drew the task knows to be right."),
+            Reason(
+                "wrong_answer",
+                "filters.wrong_answer",
+                "The answer isn't what the program that drew the task knows to be right.",
+            ),
             Reason("language", "filters.answer_languages", "The output is in another language than those listed."),
             Reason("low_score", "judge.min_score", "The mean of the judge's four marks is too low."),
             Reason("unjudged", "judge.min_score", "The judge gave no marks."),

@@ -22,6 +22,7 @@ from ..journal.journal import Journal
 from ..teachers.protocol import METER, Teacher, full
 from .budget import Budget, BudgetSpent, Reservation
 from .router import AskClosed, Router, TeacherState
+from .runner import Runner
 
 
 class Asker:
@@ -40,6 +41,9 @@ class Asker:
         self._journal = journal
         self._budget = budget
         self._router = router
+        self._runner = Runner(journal)
+        self.run = self._runner.run
+        """Runs a program in the sandbox, or recalls what came of it."""
         self._opened = False
         self._max_failures = max_failures
         self._failed: list[str] = []
@@ -169,6 +173,7 @@ class Asker:
             await asyncio.wait(list(self._in_flight_by_key.values()), timeout=timeout_s)
         self.cancel_in_flight()
         await asyncio.gather(*self._in_flight_by_key.values(), return_exceptions=True)
+        await self._runner.drain()
         self._budget.close()
 
     def cancel_in_flight(self) -> None:

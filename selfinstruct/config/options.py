@@ -68,6 +68,8 @@ class StrategyOptions(Options):
     """Options that every strategy has."""
 
     key = "strategy"
+    needs_seeds: ClassVar[bool] = True
+    """Whether questions show seed tasks, or passages of documents."""
 
     prompts: PerGeneration[PathName | None] = Field(
         default=None, description="Your own prompt file; null: the built-in prompts for `language`."

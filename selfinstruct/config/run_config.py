@@ -15,7 +15,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -101,12 +101,12 @@ class RunConfig(Section):
     strategy: PerGeneration[Annotated[Name | StrategyOptions, _STRATEGY]] = Field(
         default="alpaca",
         validate_default=True,
-        description="alpaca | self_instruct | evolve | plan | magpie | package.module:Name, or "
-        "{kind: NAME, OPTION: VALUE}.",
+        description="alpaca | self_instruct | evolve | plan | magpie | grounded | verifiable | mix | "
+        "package.module:Name, or {kind: NAME, OPTION: VALUE}.",
     )
     source: PerGeneration[Annotated[Name | SourceOptions, _SOURCE] | None] = Field(
         default=None,
-        description="What questions are made from: demonstrations | documents | parents | nothing | "
+        description="What questions are made from: demonstrations | documents | parents | nothing | programs | mix | "
         "package.module:Name; null: documents if there are any, else what suits the strategy.",
     )
     task: PerGeneration[Name | None] = Field(
@@ -237,7 +237,8 @@ class RunConfig(Section):
             values = {key: os.fspath(v) if isinstance(v, os.PathLike) else v for key, v in values.items()}
         texts = dict(unusable_texts(values))
         defects: dict[str, str] = {}
-        if isinstance(values, dict) and "seeds" not in values and values.get("documents") is None:
+        given = isinstance(values, dict) and ("seeds" in values or values.get("documents") is not None)
+        if isinstance(values, dict) and not given and _needs_seeds(values.get("strategy")):
             defects["seeds"] = "is missing; name a file of seed tasks, or `documents`"
         try:
             config = validate(values)
@@ -260,7 +261,7 @@ class RunConfig(Section):
 
     def _conflicts(self) -> dict[str, str]:
         """Cross-field validation: keys that contradict each other, each with the problem."""
-        if self.seeds is None and self.documents is None:
+        if self.seeds is None and self.documents is None and _needs_seeds(self.strategy):
             return {"seeds": "must be a path, or a list of paths"}
         if "any" in self.answer_languages:
             return {
@@ -362,6 +363,13 @@ class RunConfig(Section):
         for teacher in self.teachers or ():
             values |= {f"teachers.{teacher.label}.{key}": value for key, value in meant_values(teacher)}
         return values
+
+
+def _needs_seeds(strategy: Any) -> bool:
+    """Return whether a strategy, as given, shows seed tasks or passages."""
+    kind = strategy.get("kind") if isinstance(strategy, Mapping) else getattr(strategy, "kind", strategy)
+    model = _STRATEGY.models().get(kind) if isinstance(kind, str) else None
+    return bool(getattr(model, "needs_seeds", True))
 
 
 def _overlaps(key: str, others: Sequence[str]) -> bool:

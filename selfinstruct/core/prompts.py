@@ -14,6 +14,8 @@ from typing import Any, Literal, Protocol
 
 from pydantic_core import to_json
 
+from .programs import Program, Ran
+
 Endpoint = Literal["chat", "completions"]
 Role = Literal["system", "user", "assistant"]
 
@@ -267,7 +269,7 @@ class BatchJob:
 
 
 class Ask(Protocol):
-    """Sends a prompt, or recalls its answer from the journal."""
+    """Sends prompts and runs programs, or recalls from the journal what came of them."""
 
     async def __call__(self, prompt: Prompt, sample: int = 0, role: str | None = None) -> Completion:
         """Return the answer; one with `error` set if the question failed.
@@ -276,4 +278,10 @@ class Ask(Protocol):
             prompt: What to send.
             sample: The number of the answer to the same prompt: each number is asked once.
             role: The role of the teachers to ask; `prompt.purpose` if None.
+        """
+
+    async def run(self, program: Program) -> Ran:
+        """Run a program in the sandbox, or recall from the journal what came of it.
+
+        Raises SandboxMissing if this machine has no sandbox.
         """

@@ -11,6 +11,7 @@ METHODS = {
     "evolve": "Evol-Instruct (Xu et al. 2023, arXiv 2304.12244): tasks are rewritten to harder and to rarer ones.",
     "plan": "After CoT-Self-Instruct (Yu et al. 2025, arXiv 2507.23751): each task follows an analysis and a plan.",
     "magpie": "Magpie (Xu et al. 2024, arXiv 2406.08464): the model continues its chat template with what a user says.",
+    "verifiable": "A program draws each task and knows the right answer; answers that it finds wrong are rejected.",
 }
 CITATIONS = {
     "self_instruct": """@article{wang2022selfinstruct,

@@ -27,12 +27,14 @@ from .code import BadCode
 from .contamination import Contaminated, ContaminationOptions
 from .evaluation_sets import EvaluationSets, Overlap
 from .examples import check_published, keep_examples
+from .ground_truth import WrongAnswer
 from .instruction import (
     AsciiStart,
     InstructionOptions,
     Keywords,
     Length,
     Prefixes,
+    Published,
     PunctuationStart,
     Truncated,
     shipped_words,
@@ -113,8 +115,12 @@ class Checks:
 
     @property
     def names(self) -> list[str]:
-        """What every record has passed, in order: filters of the instruction, novelty, checks of the instances."""
-        return [*map(name_of, self.instructions), "novelty", "instances", *map(name_of, self.answers)]
+        """What every record has passed, in order: filters of the instruction, novelty, checks of the instances.
+
+        Without 'wrong_answer', which only some tasks are held to.
+        """
+        answers = [each for each in self.answers if not isinstance(each, WrongAnswer)]
+        return [*map(name_of, self.instructions), "novelty", "instances", *map(name_of, answers)]
 
     def prepared(self, candidate: Candidate) -> Candidate:
         """The candidate as it is judged, shown and kept."""
@@ -125,6 +131,12 @@ class Checks:
             input=None if given is None else self.rewritten(given),
             output=None if output is None else self.rewritten(output),
         )
+
+    def filters_for(self, candidate: Candidate) -> Sequence[Filter]:
+        """The filters of a candidate's instruction."""
+        if not candidate.meaning:
+            return self.instructions
+        return [each for each in self.instructions if not isinstance(each, Published)]
 
     async def verdicts(self, candidate: Candidate, example: Example, ask: Ask) -> dict[str, Verdict]:
         """Check one answer, by the published rules and then by the answer checks, up to the first objection.
@@ -169,11 +181,12 @@ def build_checks(config: RunConfig, sets: EvaluationSets | None = None) -> Check
     overlap = Overlap(questions, max_similarity=settings.eval_similarity, template=settings.eval_template)
     contaminated = [Contaminated(overlap)] if questions else []
     personal = [PersonalData(config.language)] if settings.personal_data == "refuse" else []
+    verified = [WrongAnswer()] if settings.wrong_answer else []
     own = [_custom(each, config) for each in settings.custom_options]
     own_filters, own_answer_checks = ([each for each in own if hasattr(each, m)] for m in ("check", "check_answer"))
     return Checks(
         [*instruction_filters(config), *own_filters, *personal, *contaminated],
-        [*answer_checks(config), *own_answer_checks, *personal, *contaminated],
+        [*answer_checks(config), *own_answer_checks, *personal, *contaminated, *verified],
         [
             *([trim_markers] if settings.scaffolding else []),
             *([Redactor(config.language).text] if settings.personal_data == "redact" else []),

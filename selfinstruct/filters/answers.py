@@ -51,6 +51,9 @@ class AnswerOptions(Section):
     cut_off: bool = Field(default=True, description="'cut_off': ends in the middle of a sentence or code block.")
     bad_code: bool = Field(default=True, description="'bad_code': a Python or JSON block that can't be parsed.")
     wrong_arithmetic: bool = Field(default=True, description="'wrong_arithmetic': an equation such as 2 + 2 = 5.")
+    wrong_answer: bool = Field(
+        default=True, description="'wrong_answer': not what a program knows to be right; for tasks with a ground truth."
+    )
 
 
 def without_code(text: str) -> str:

@@ -63,7 +63,11 @@ class Truncated:
         return Verdict("truncated") if candidate.truncated else PASS
 
 
-class Length:
+class Published:
+    """A rule against what models write as tasks; a task that a program words is not held to it."""
+
+
+class Length(Published):
     """'too_short', 'too_long': counts words between spaces in English, and tokens in other languages."""
 
     def __init__(self, least: int, most: int | None, language: str) -> None:
@@ -79,7 +83,7 @@ class Length:
         return PASS
 
 
-class Keywords:
+class Keywords(Published):
     """'keyword': the instruction asks for something that text can't provide (images, files, links).
 
     ASCII words match as whole words in any case, also between Chinese characters; other words match anywhere.
@@ -102,7 +106,7 @@ class Keywords:
         return Verdict("keyword", found.group().lower()) if found else PASS
 
 
-class Prefixes:
+class Prefixes(Published):
     """'prefix': an opening that is known to give poor tasks, in any case."""
 
     def __init__(self, language: str, prefixes: Sequence[str] | None = None) -> None:
@@ -117,7 +121,7 @@ class Prefixes:
         return PASS
 
 
-class PunctuationStart:
+class PunctuationStart(Published):
     """'punctuation_start': the first character is punctuation or a symbol that doesn't open sentences."""
 
     def check(self, candidate: Candidate) -> Verdict:
@@ -127,7 +131,7 @@ class PunctuationStart:
         return PASS
 
 
-class AsciiStart:
+class AsciiStart(Published):
     """'not_ascii_start': the first character is outside ASCII."""
 
     def check(self, candidate: Candidate) -> Verdict:

@@ -12,6 +12,7 @@ from ..ask.asker import Asker
 from ..ask.router import AskClosed
 from ..core.documents import Passage, holds
 from ..core.errors import ConfigError
+from ..core.programs import Program, Ran
 from ..core.prompts import Ask, Completion, Message, Prompt
 from ..core.records import Development, Example, Label, Origin, Record, Response
 from ..core.tasks import PASS, Verdict, storable
@@ -123,9 +124,9 @@ class Developer:
         for way, earlier_room in earlier:
             asked = Asked(self._asker, earlier_room, evidence, recall_only=True)
             with contextlib.suppress(AskClosed):
-                return await way(asked.ask), asked
+                return await way(asked), asked
         asked = Asked(self._asker, room, evidence)
-        return await newest(asked.ask), asked
+        return await newest(asked), asked
 
     def _author(self, admitted: Admitted, development: Development, answers: Mapping[str, Answer]) -> str | None:
         """Return the key of the answer that counts as the author of a response that names none; None if unknown.
@@ -182,7 +183,7 @@ class Developer:
 
 
 class Asked:
-    """The `ask` of one development. Collects the keys of its questions, in the order of asking, and the answers.
+    """The `Ask` of one development. Collects the keys of its questions, in the order of asking, and the answers.
 
     room: gives the tokens to add to a prompt's limit. evidence: what is known about the teachers' reasoning.
     recall_only: whether to send nothing.
@@ -193,7 +194,7 @@ class Asked:
         self.keys: list[str] = []
         self.answers: dict[str, Answer] = {}
 
-    async def ask(self, prompt: Prompt, sample: int = 0, role: str | None = None) -> Completion:
+    async def __call__(self, prompt: Prompt, sample: int = 0, role: str | None = None) -> Completion:
         """Return the answer from the journal or from a teacher; one that is only reasoning is asked with more room.
 
         Raises AskClosed if there is no answer and none is sent.
@@ -208,6 +209,10 @@ class Asked:
             answer, completion = await self._ask(with_room(prompt, usual_room(prompt)))
         self.answers[str(completion.key)] = answer
         return completion
+
+    async def run(self, program: Program) -> Ran:
+        """Return what came of a program, from the journal or from the sandbox."""
+        return await self._asker.run(program)
 
     async def _ask(self, prompt: Prompt) -> tuple[Answer, Completion]:
         key = prompt.key

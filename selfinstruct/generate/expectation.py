@@ -121,8 +121,8 @@ def _inputs(parts: Assembly, changed: str) -> dict[str, str]:
     if parts.passages:
         documents = len({each.document for each in parts.passages})
         rows["documents"] = f"{counted(documents, 'document')}, {counted(len(parts.passages), 'passage')}"
-    last = next(reversed(rows))
-    return rows | {last: rows[last] + changed} | _about_passages(parts)
+    last = next(reversed(rows), None)
+    return rows | ({last: rows[last] + changed} if last else {}) | _about_passages(parts)
 
 
 def _about_passages(parts: Assembly) -> dict[str, str]:

@@ -84,7 +84,7 @@ async def _marks(
             room = generations.rooms_since(1, evidence)[-1]
             graded = await asyncio.gather(
                 *(
-                    judge.mark(pair.instruction, pair.example(good=good), Asked(asker, room, evidence).ask)
+                    judge.mark(pair.instruction, pair.example(good=good), Asked(asker, room, evidence))
                     for pair in pairs
                     for good in (True, False)
                 ),

@@ -191,7 +191,7 @@ class Pool:
         if candidate.error is not None:
             self.refuse(question, index, "filter", text, as_verdict(candidate.error))
             return
-        for check in self.checks.instructions:
+        for check in self.checks.filters_for(candidate):
             verdict = verdict_of(check, "check", check.check(candidate))
             if not verdict.ok:
                 ending = answer.completion.finish_reason

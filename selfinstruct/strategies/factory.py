@@ -17,19 +17,23 @@ from .alpaca import Alpaca
 from .evolve import Evolve
 from .grounded.grounded import Grounded
 from .magpie import Magpie
+from .mix import Mix
 from .planning import Plan
 from .protocol import Strategy
 from .self_instruct import SelfInstruct
+from .verifiable.verifiable import Verifiable
 
-STRATEGIES: dict[str, type[Alpaca | SelfInstruct | Evolve | Plan | Magpie | Grounded]] = {
+SINGLE: dict[str, type[Alpaca | SelfInstruct | Evolve | Plan | Magpie | Grounded | Verifiable]] = {
     "alpaca": Alpaca,
     "self_instruct": SelfInstruct,
     "evolve": Evolve,
     "plan": Plan,
     "magpie": Magpie,
     "grounded": Grounded,
+    "verifiable": Verifiable,
 }
-"""The built-in strategies; each class declares its options as `Options`."""
+"""The built-in strategies but for `mix`, which combines them; each class declares its options as `Options`."""
+STRATEGIES: dict[str, type[Any]] = {**SINGLE, "mix": Mix}
 _METHODS = {"propose": ("material",), "parse": ("completion", "material"), "develop": ("candidate", "ask")}
 _ATTRIBUTES = {"name": str, "digest": str, "seed_demos": int, "machine_demos": int, "tasks_per_question": int}
 

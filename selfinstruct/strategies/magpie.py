@@ -40,6 +40,8 @@ _USER = "the-user-says"  # takes the place of what a user says
 class MagpieOptions(OneTaskOptions):
     """kind `magpie`: the model writes what its users say."""
 
+    needs_seeds = False
+
     kind: str = Field(default="magpie", description="magpie")
     template: PerGeneration[TemplateName] = Field(
         description="The model's chat template: chatml | gemma | llama3 | mistral | qwen2.5 | zephyr | a .jinja file | "

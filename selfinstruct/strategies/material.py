@@ -21,8 +21,10 @@ from ..core.errors import ConfigError
 from ..core.facets import CellDraw, Dimension, Drawn
 from ..core.tasks import Arrival, Demonstration, Material, SeedTask
 from .magpie import Nothing
+from .mix import Mixed
 from .parents import Parents
 from .protocol import Strategy, joint_units_of, source_of, units_of
+from .verifiable.verifiable import Programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +162,13 @@ class Faceted:
         return replace(material, facets={**drawn, **material.facets})
 
 
-SOURCES: dict[str, type[Demonstrations | Documents | Parents | Nothing]] = {
+SOURCES: dict[str, type[Demonstrations | Documents | Parents | Nothing | Programs | Mixed]] = {
     "demonstrations": Demonstrations,
     "documents": Documents,
     "parents": Parents,
     "nothing": Nothing,
+    "programs": Programs,
+    "mix": Mixed,
 }
 """The built-in sources; each class declares its options as `Options`."""
 
@@ -185,7 +189,8 @@ def build_source(config: RunConfig, strategy: Strategy) -> Source:
 
 
 def _named_source(config: RunConfig, strategy: Strategy) -> Source:
-    given = config.source or ("documents" if config.documents else source_of(strategy))
+    suits = source_of(strategy)
+    given = config.source or ("documents" if config.documents and suits != "mix" else suits)
     kind = given if isinstance(given, str) else given.kind
     build: Callable[..., Any] = load_named(kind, SOURCES, "source")
     if kind in ("demonstrations", "parents") and config.seeds is None:

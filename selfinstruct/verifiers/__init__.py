@@ -11,13 +11,14 @@ from typing import Any
 
 from ..core.programs import Run
 from ..core.tasks import Verdict
-from . import constraints, maths, structured
+from . import code, constraints, maths, structured
 
 Verifier = Callable[[Any, str, Run], Awaitable[Verdict]]
 """`async verify(expected, answer, run)`; `expected` is the value of a ground truth's JSON text."""
 VERIFIERS: dict[str, Verifier] = {
+    "code": code.verify,
+    "constraints": constraints.verify,
     "maths": maths.verify,
     "structured": structured.verify,
-    "constraints": constraints.verify,
 }
 """The verifiers by the name that ground truths use."""

@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "documents": {"core", "config", "novelty"},
     "sandbox": {"core"},
     "strategies": {"core", "config", "verifiers"},
-    "filters": {"core", "config", "novelty", "tables"},
+    "filters": {"core", "config", "novelty", "tables", "verifiers"},
     "teachers": {"core", "config"},
     "journal": {"core", "config", "seeds"},
     "ask": {"core", "config", "teachers", "journal", "sandbox"},

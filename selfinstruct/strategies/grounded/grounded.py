@@ -92,7 +92,7 @@ class Grounded:
     """Asks for a question about a fact, and keeps it if the passage answers it with this fact."""
 
     Options = GroundedOptions
-    name = "grounded"
+    name, source = "grounded", "documents"
     purposes = ("propose", "instances")
     task_tokens = 20
     seed_demos = machine_demos = 0

@@ -48,7 +48,9 @@ def draw(random: Random, language: str) -> Task:
     meaning = re.sub(
         r"[a-z_]+", lambda found: _plain(numbers[found[0]]) if found[0] in numbers else found[0], story["answer"]
     )
-    return Task(instruction, "", GroundTruth("maths", json.dumps(expected, ensure_ascii=False)), f"{name} {meaning}")
+    truth = GroundTruth("maths", json.dumps(expected, ensure_ascii=False))
+    solution = f"{'答案是' if language == 'zh' else 'The answer is '}{expected['value']} {unit or ''}".rstrip() + "."
+    return Task(instruction, "", truth, f"{name} {meaning}", solution)
 
 
 @cache

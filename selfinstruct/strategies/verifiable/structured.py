@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
+import io
 import json
 import re
 from collections.abc import Mapping
 from functools import cache
 from random import Random
 from typing import Any
+
+import yaml
 
 from ...core.records import GroundTruth
 from ...core.shipped import fill_in, shipped_yaml
@@ -43,7 +47,25 @@ def draw(random: Random, language: str) -> Task:
     expected = {"format": kind, "value": found if many else found[0]}
     instruction = _instruction(domain, asked, kind, many, random, language)
     meaning = f"{name} {kind} {' '.join(asked)} {' '.join(str(value) for row in found for value in row.values())}"
-    return Task(instruction, text, GroundTruth("structured", json.dumps(expected, ensure_ascii=False)), meaning)
+    truth = GroundTruth("structured", json.dumps(expected, ensure_ascii=False))
+    return Task(instruction, text, truth, meaning, _written(kind, found if many else found[0]))
+
+
+def _written(kind: str, value: Any) -> str:
+    """Return an object, or rows, in a format."""
+    if kind == "json":
+        return json.dumps(value, ensure_ascii=False, indent=2)
+    if kind == "yaml":
+        return yaml.safe_dump(value, allow_unicode=True, sort_keys=False)
+    rows = [
+        list(value[0]),
+        *(["true" if v is True else "false" if v is False else str(v) for v in row.values()] for row in value),
+    ]
+    if kind == "table":
+        return "\n".join(f"| {' | '.join(row)} |" for row in [rows[0], ["---"] * len(rows[0]), *rows[1:]])
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerows(rows)
+    return written.getvalue()
 
 
 @cache

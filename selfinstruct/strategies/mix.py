@@ -1,0 +1,140 @@
+"""Several strategies in one run: each question goes to one of them, drawn by weight."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from bisect import bisect_left
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, Strict
+
+from ..config.fields import Name, PerGeneration, Section
+from ..config.options import ByKind, SourceOptions, StrategyOptions
+from ..config.run_config import RunConfig
+from ..core.documents import Passage
+from ..core.prompts import Ask, Asking, Completion, Prompt
+from ..core.records import Development
+from ..core.tasks import Candidate, Material
+from .protocol import PreviewPrompt, Strategy, developed, preview_prompts, purposes_of, source_of, units_of
+
+if TYPE_CHECKING:
+    from .material import Source, View
+
+_PART = ByKind(StrategyOptions, "selfinstruct.strategies.factory:SINGLE")
+
+
+class Part(Section):
+    """One strategy of a mix."""
+
+    strategy: Annotated[Name | StrategyOptions, _PART] = Field(description="A strategy, as in `strategy`.")
+    weight: Annotated[float, Field(gt=0)] = Field(default=1.0, description="Share of the questions.")
+
+
+class MixOptions(StrategyOptions):
+    """kind `mix`: several strategies, each with a share of the questions."""
+
+    kind: str = Field(default="mix", description="mix")
+    parts: PerGeneration[Annotated[tuple[Part, ...], Strict(False), Field(min_length=1)]] = Field(
+        description="The strategies: [{strategy: alpaca}, {strategy: {kind: verifiable}, weight: 3}]."
+    )
+
+
+class Mix:
+    """Hands each question to the part that its unit names; a unit is the part's number and the part's own unit."""
+
+    Options = MixOptions
+    name, source = "mix", "mix"
+    seed_demos = machine_demos = 0
+
+    def __init__(self, config: RunConfig, asking: Asking) -> None:
+        from .factory import build_strategy
+
+        self.parts = [build_strategy(each, asking) for each in configs_of(config)]
+        self.digest = hashlib.sha256(" ".join(each.digest for each in self.parts).encode()).hexdigest()[:12]
+        self.tasks_per_question = max(each.tasks_per_question for each in self.parts)
+        self.purposes = sorted({purpose for each in self.parts for purpose in purposes_of(each) or ("propose",)})
+        self.for_strong_teachers = any(getattr(each, "for_strong_teachers", False) for each in self.parts)
+        self.takes_facets = all(getattr(each, "takes_facets", True) for each in self.parts)
+
+    def propose(self, material: Material) -> Prompt:
+        """Return the part's prompt."""
+        part, own = self._part(material)
+        return part.propose(own)
+
+    def parse(self, completion: Completion, material: Material) -> list[Candidate]:
+        """Return the part's tasks."""
+        part, own = self._part(material)
+        return part.parse(completion, own)
+
+    async def develop(self, candidate: Candidate, ask: Ask) -> Development:
+        """Return the part's examples, labeled with the part's name."""
+        assert candidate.material is not None
+        part, own = self._part(candidate.material)
+        made = await developed(part, replace(candidate, material=own), ask)
+        return replace(made, labels={**made.labels, "part": part.name})
+
+    def units(self, passage: Passage) -> list[str]:
+        """Return what the parts ask about a passage, for `check`; each part's source asks its own."""
+        return [unit for part in self.parts for unit in units_of(part, passage)]
+
+    def preview(self, instruction: str) -> list[PreviewPrompt]:
+        """Return the prompts that the parts send."""
+        return [each for part in self.parts for each in preview_prompts(part, instruction)]
+
+    def _part(self, material: Material) -> tuple[Strategy, Material]:
+        number, unit = json.loads(material.unit)
+        return self.parts[number], replace(material, unit=unit)
+
+
+class MixedOptions(SourceOptions):
+    """kind `mix`."""
+
+    kind: str = Field(default="mix", description="mix")
+
+
+class Mixed:
+    """Draws a part for each question, and what the part's own source draws for it.
+
+    A part's source counts the part's own questions, so it asks about documents without gaps. The run ends where a part
+    has nothing left to ask.
+    """
+
+    Options = MixedOptions
+
+    def __init__(self, config: RunConfig, strategy: Strategy) -> None:
+        from .material import build_source
+
+        assert isinstance(strategy, Mix)
+        self._random_seed = config.random_seed
+        self._weights = [each.weight for each in MixOptions.of(config.strategy).parts]
+        self._places: list[int] = []  # the part of each question
+        self._numbers: list[list[int]] = [[] for _ in self._weights]  # the questions of each part
+        self._sources: list[Source] = [
+            build_source(each.model_copy(update={"source": source_of(part), "facets": None}), part)
+            for each, part in zip(configs_of(config), strategy.parts, strict=True)
+        ]
+
+    def draw(self, number: int, view: View) -> Material | None:
+        while len(self._places) <= number:
+            draw = random.Random(f"{self._random_seed}:mix:{len(self._places)}")
+            [place] = draw.choices(range(len(self._weights)), self._weights)
+            self._numbers[place].append(len(self._places))
+            self._places.append(place)
+        place = self._places[number]
+
+        def own(question: int) -> int:
+            return bisect_left(self._numbers[place], question)
+
+        came = [each for each in view.arrivals if each.first_question <= number]
+        arrivals = [replace(each, first_question=own(each.first_question)) for each in came]
+        material = self._sources[place].draw(own(number), replace(view, arrivals=arrivals))
+        return material and replace(material, unit=json.dumps([place, material.unit]))
+
+
+def configs_of(config: RunConfig) -> list[RunConfig]:
+    """Return the configuration of each part: the whole one with the part's strategy."""
+    parts = MixOptions.of(config.strategy).parts
+    return [config.model_copy(update={"strategy": each.strategy}) for each in parts]

@@ -1,0 +1,152 @@
+"""Tasks whose answers a program can check: it draws a task, words it, and knows what a right answer is.
+
+The teacher only answers. The check 'wrong_answer' compares each answer with the task's ground truth, and `answers:
+{samples: 4, until: pass}` asks again where that fails.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from importlib import resources
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from ...config.fields import PerGeneration
+from ...config.options import SourceOptions, StrategyOptions
+from ...config.run_config import RunConfig
+from ...config.sections import SamplingConfig
+from ...core.errors import ConfigError
+from ...core.language_tags import primary
+from ...core.prompts import Ask, Asking, Completion, Prompt, Sampling
+from ...core.records import Development, Example, GroundTruth, Response
+from ...core.tasks import Candidate, Material
+from ..protocol import Strategy
+from . import code, constraints, maths, structured
+from .task import Task
+
+if TYPE_CHECKING:
+    from ..material import View
+
+Kind = Literal["code", "maths", "structured", "constraints"]
+KINDS: Mapping[Kind, Callable[[random.Random, str], Task]] = {
+    "code": code.draw,
+    "maths": maths.draw,
+    "structured": structured.draw,
+    "constraints": constraints.draw,
+}
+"""Draws a task of each kind, worded in a language. A pure function of the state of the generator."""
+LANGUAGES = ("en", "zh")
+DEFAULTS = Sampling(temperature=0.2, max_tokens=512)
+_TRIES = 100
+
+
+class VerifiableOptions(StrategyOptions):
+    """kind `verifiable`: tasks that a program draws and checks."""
+
+    needs_seeds = False
+
+    kind: str = Field(default="verifiable", description="verifiable")
+    kinds: PerGeneration[Mapping[Kind, Annotated[float, Field(ge=0)]]] = Field(
+        default={"code": 3, "maths": 3, "structured": 2, "constraints": 2},
+        description="Weights of the kinds of tasks: code (Python, SQL, regular expressions), maths (word problems), "
+        "structured (a text as JSON, YAML, CSV, or a table), constraints (on the form of an everyday answer).",
+    )
+    propose: PerGeneration[SamplingConfig] = Field(
+        default=SamplingConfig(), description="Sampling of first answers; `answers` has that of further ones."
+    )
+
+
+class Verifiable:
+    """Sends each task as a user would, and pairs the answer with the ground truth."""
+
+    Options = VerifiableOptions
+    name, source = "verifiable", "programs"
+    takes_facets = False
+    task_tokens = 150
+    seed_demos, machine_demos, tasks_per_question = 0, 0, 1
+
+    def __init__(self, config: RunConfig, asking: Asking) -> None:
+        if asking.endpoint("answer") != "chat":
+            raise ConfigError("strategy: verifiable needs a chat model; set teacher.endpoint: chat")
+        if primary(config.language) not in LANGUAGES:
+            raise ConfigError(
+                f"language: strategy verifiable words tasks in {' and '.join(LANGUAGES)}; it is {config.language}"
+            )
+        self._options = self.Options.of(config.strategy)
+        if not any(self._options.kinds.values()):
+            raise ConfigError("strategy.kinds: every weight is 0; give at least one kind a weight")
+        self.digest = _version()
+
+    def propose(self, material: Material) -> Prompt:
+        """Return the task as a user would send it."""
+        task = _task(material)
+        messages = Example.of(task.instruction, task.input).messages
+        return Prompt("propose", messages, self._options.propose.over(DEFAULTS), version=self.digest)
+
+    def parse(self, completion: Completion, material: Material) -> list[Candidate]:
+        """Return the task with the answer."""
+        task, answer = _task(material), completion.text.strip()
+        if not answer:
+            return []
+        return [Candidate(task.instruction, task.input, answer, completion.truncated, meaning=task.meaning)]
+
+    async def develop(self, candidate: Candidate, ask: Ask) -> Development:
+        """Return the task with its ground truth; nothing more is asked."""
+        assert candidate.material is not None
+        answer = Response(candidate.output or "", key=candidate.key)
+        example = Example.of(candidate.instruction, candidate.input or "", answer)
+        return Development((replace(example, ground_truth=_task(candidate.material).ground_truth),))
+
+
+class ProgramOptions(SourceOptions):
+    """kind `programs`."""
+
+    kind: str = Field(default="programs", description="programs")
+
+
+class Programs:
+    """Draws a task for each question by its number; none has the meaning of an earlier one."""
+
+    Options = ProgramOptions
+
+    def __init__(self, config: RunConfig, strategy: Strategy) -> None:
+        options = VerifiableOptions.of(config.strategy) if config.strategy_kind == "verifiable" else VerifiableOptions()
+        self._kinds = {kind: weight for kind, weight in options.kinds.items() if weight}
+        self._random_seed, self._language = config.random_seed, primary(config.language)
+        self._units: list[str] = []  # what each question asks
+        self._meanings = set[str]()
+
+    def draw(self, number: int, view: View) -> Material | None:
+        while len(self._units) <= number:
+            task = self._new_task(len(self._units))
+            if task is None:
+                return None
+            self._meanings.add(task.meaning)
+            self._units.append(json.dumps(asdict(task), ensure_ascii=False))
+        return Material(unit=self._units[number])
+
+    def _new_task(self, number: int) -> Task | None:
+        draw = random.Random(f"{self._random_seed}:{number}")
+        [kind] = draw.choices(list(self._kinds), list(self._kinds.values()))
+        for _ in range(_TRIES):
+            task = KINDS[kind](draw, self._language)
+            if task.meaning not in self._meanings:
+                return task
+        return None
+
+
+def _task(material: Material) -> Task:
+    values: dict[str, Any] = json.loads(material.unit)
+    return Task(**{**values, "ground_truth": GroundTruth(**values["ground_truth"])})
+
+
+def _version() -> str:
+    """Return a hash of all that decides how tasks are worded."""
+    files = sorted(resources.files(__package__).iterdir(), key=lambda each: each.name)
+    texts = [each.read_text("utf-8") for each in files if each.name.endswith((".py", ".yaml"))]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]

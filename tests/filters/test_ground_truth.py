@@ -1,0 +1,40 @@
+"""The check 'wrong_answer'."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from selfinstruct.core.errors import ConfigError
+from selfinstruct.core.records import Example, GroundTruth, Response
+from selfinstruct.core.tasks import PASS, Candidate, Verdict
+from selfinstruct.filters.ground_truth import WrongAnswer
+
+
+class NothingRuns:
+    """An `Ask` that nothing asks."""
+
+    run: Any = None
+
+    async def __call__(self, *asked: Any) -> Any:
+        raise AssertionError(asked)
+
+
+def verdict_of(answer: str, truth: GroundTruth | None) -> Verdict:
+    example = replace(Example.of("What is 3 times 4?", "", Response(answer)), ground_truth=truth)
+    return asyncio.run(WrongAnswer().check_answer(Candidate("What is 3 times 4?"), example, NothingRuns()))
+
+
+def test_an_answer_is_compared_with_the_ground_truth_of_its_task() -> None:
+    truth = GroundTruth("maths", '{"value": "12"}')
+    assert verdict_of("It is 12.", truth) == PASS
+    assert verdict_of("It is 7.", truth).reason == "wrong_answer"
+    assert verdict_of("It is 7.", None) == PASS
+
+
+def test_an_unknown_verifier_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="verifier 'math' is unknown; did you mean 'maths'"):
+        verdict_of("It is 12.", GroundTruth("math", '{"value": "12"}'))

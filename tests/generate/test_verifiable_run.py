@@ -1,0 +1,120 @@
+"""Whole runs of tasks that a program draws and checks, alone and mixed with other strategies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import selfinstruct as si
+from conftest import ROOT
+from selfinstruct.core.programs import Program, Ran
+from selfinstruct.core.prompts import Completion, Prompt
+from selfinstruct.core.records import Record
+from selfinstruct.generate.start import run
+from selfinstruct.journal.snapshot import read
+from selfinstruct.sandbox import run_program
+from selfinstruct.strategies.verifiable.verifiable import KINDS, Kind
+from selfinstruct.teachers.fake.teacher import FakeTeacher
+from selfinstruct.verifiers.lookup import verdict_on
+
+VERIFIABLE = {"kind": "verifiable", "kinds": {"maths": 1, "structured": 1}}
+
+
+def config_of(folder: Path, **values: Any) -> si.RunConfig:
+    common = {"run_dir": folder, "target": 20, "teacher": {"kind": "fake", "model": "fake"}, "lookahead": 8}
+    return si.RunConfig.parse({**common, "dataset": {"license": "apache-2.0"}, **values})
+
+
+def records_of(folder: Path, **values: Any) -> list[Record]:
+    with read(run(config_of(folder, **values))) as snapshot:
+        return list(snapshot.records)
+
+
+def test_every_record_was_checked_and_has_its_ground_truth_whatever_the_timing(tmp_path: Path) -> None:
+    records = records_of(tmp_path / "one", strategy=VERIFIABLE, concurrency=1)
+    assert len(records) == 20
+    truths = [each.examples[0].ground_truth for each in records]
+    assert {each.verifier for each in truths if each} == {"maths", "structured"}
+    again = records_of(tmp_path / "many", strategy=VERIFIABLE, concurrency=8)
+    assert [each.examples for each in again] == [each.examples for each in records]
+    # The fake teacher gives one wrong answer in eight.
+    with read(tmp_path / "one") as snapshot:
+        assert ("instance", "wrong_answer") in {(stage, reason) for stage, reason, _ in snapshot.rejections()}
+
+
+class RightAtLast(FakeTeacher):
+    """Answers wrongly at first, and rightly when asked again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.solutions: dict[str, str] = {}
+
+    async def complete(self, prompt: Prompt) -> Completion:
+        if prompt.made_of.unit:
+            self.solutions[prompt.text] = json.loads(prompt.made_of.unit)["solution"]
+            return Completion("I do not know which one it is.", model="fake")
+        return Completion(self.solutions.get(prompt.text, "red"), model="fake")
+
+
+def test_a_wrong_answer_is_asked_again(tmp_path: Path) -> None:
+    answers = {"samples": 2, "until": "pass"}
+    with read(run(config_of(tmp_path, strategy=VERIFIABLE, answers=answers), teacher=RightAtLast())) as snapshot:
+        records = list(snapshot.records)
+    assert len(records) == 20
+    [response] = records[0].examples[0].responses
+    assert response.sample == 1
+    [other] = records[0].examples[0].others
+    assert other.verdicts["wrong_answer"].reason == "wrong_answer"
+
+
+def test_a_mix_draws_by_weight_and_labels_each_record(tmp_path: Path) -> None:
+    parts = [{"strategy": "alpaca"}, {"strategy": VERIFIABLE, "weight": 9}]
+    mix = {"kind": "mix", "parts": parts}
+    seeds = str(ROOT / "seeds" / "en.jsonl")
+    records = records_of(tmp_path / "run", seeds=seeds, strategy=mix, target=60)
+    parts_of = Counter(record.labels["part"] for record in records)
+    assert len(records) == 60
+    assert parts_of["alpaca"] > 5  # several tasks a question
+    assert parts_of["verifiable"] > 5
+    assert all((r.examples[0].ground_truth is not None) == (r.labels["part"] == "verifiable") for r in records)
+
+
+def test_a_part_asks_about_documents_without_gaps(tmp_path: Path) -> None:
+    handbook = ROOT / "examples" / "handbuch"
+    mix = {"kind": "mix", "parts": [{"strategy": "grounded"}, {"strategy": VERIFIABLE}]}
+    alone = {"strategy": "grounded", "documents": str(handbook), "documents_license": "apache-2.0", "target": 1000}
+    asked = [record.origin.demos for record in records_of(tmp_path / "alone", **alone)]
+    mixed = records_of(tmp_path / "mixed", **{**alone, "strategy": mix}, language="en")
+    assert sorted(r.origin.demos for r in mixed if r.labels["part"] == "grounded") == sorted(asked)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_solution_of_a_drawn_task_passes_its_own_check(kind: Kind, language: str) -> None:
+    draw = random.Random(7)
+    tasks = [KINDS[kind](draw, language) for _ in range(40)]
+    assert len({task.meaning for task in tasks}) > 30
+    for task in (task for task in tasks if task.solution):
+        verdict = asyncio.run(verdict_on(task.solution, task.ground_truth, run_here))
+        assert verdict.ok, (task, verdict.detail)
+        assert not asyncio.run(verdict_on("I don't know.", task.ground_truth, run_here)).ok, task
+
+
+async def run_here(program: Program) -> Ran:
+    return await asyncio.to_thread(run_program, program)
+
+
+def test_without_a_weight_there_is_nothing_to_draw(tmp_path: Path) -> None:
+    with pytest.raises(si.ConfigError, match="every weight is 0"):
+        run(config_of(tmp_path, strategy={"kind": "verifiable", "kinds": {"maths": 0}}))
+
+
+def test_another_language_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(si.ConfigError, match="words tasks in en and zh; it is de"):
+        run(config_of(tmp_path, strategy=VERIFIABLE, language="de"))
