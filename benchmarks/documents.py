@@ -2,10 +2,12 @@
 
     python benchmarks/documents.py FOLDER [--subject Wireshark] [--chunks 20] [--seed 1] [--model qwen2.5-coder-1.5b]
     python benchmarks/documents.py --grades
+    python benchmarks/documents.py --near-duplicates 2000
 
 The first form asks about passages drawn by chance from the documents of a folder, those without any fact included, and
 writes `rows.jsonl` into the run's folder. Rows that were read before show the verdict of the reader, by their question
-and answer. The second form prints what the committed grades say.
+and answer. The second form prints what the committed grades say, the third how long it takes to look for
+near-duplicates among texts of 300 random words, as the passages of documents are.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import yaml
 import selfinstruct as si
 from selfinstruct.core.documents import Passage, holds
 from selfinstruct.documents import load_passages
+from selfinstruct.novelty import NoveltyIndex
 from selfinstruct.strategies.grounded.grounded import Grounded
 
 GRADES = Path(__file__).parent / "grades" / "documents.yaml"
@@ -40,7 +43,11 @@ def main() -> None:
     parser.add_argument("--model", default="qwen2.5-coder-1.5b")
     parser.add_argument("--run-dir", help="a folder that is kept, to continue or replay the run")
     parser.add_argument("--grades", action="store_true", help="print the committed grades")
+    parser.add_argument("--near-duplicates", type=int, metavar="PASSAGES", help="time the search for near-duplicates")
     options = parser.parse_args()
+    if options.near_duplicates:
+        find_near_duplicates(options.near_duplicates)
+        return
     grades = yaml.safe_load(GRADES.read_text(encoding="utf-8"))
     if options.grades or not options.folder:
         summarize(grades)
@@ -97,6 +104,21 @@ def measure(options: argparse.Namespace, folder: Path, graded: dict[str, bool]) 
     if known:
         print(f"of these rows {len(known)} were read before, and {sum(known)} kept ({sum(known) / len(known):.0%})")
         print(f"per kept row: {status.completion_tokens * len(known) / len(rows) / max(sum(known), 1):.0f} tokens")
+
+
+def find_near_duplicates(count: int) -> None:
+    """Look for near-duplicates among random texts, the last one a copy of the first but for its end; print the time."""
+    draw, words = random.Random(1), [f"word{number}" for number in range(5000)]
+    weights = [1 / (number + 10) for number in range(5000)]
+    texts = [" ".join(draw.choices(words, weights, k=300)) for _ in range(count - 1)]
+    texts.append(" ".join([*texts[0].split()[:280], "and", "so", "on"]))
+    index = NoveltyIndex(0.8, nearest="refused")
+    began, used = time.monotonic(), time.process_time()
+    found = index.check_batch((str(number), text) for number, text in enumerate(texts))
+    print(
+        f"{sum(each.ok for each in found):,} of {count:,} texts kept in {time.monotonic() - began:.1f} s "
+        f"({time.process_time() - used:.1f} s of CPU time)"
+    )
 
 
 def _units(config: si.RunConfig, passage: Passage) -> list[str]:

@@ -4,7 +4,11 @@ Nothing is compiled. Bit h of a signature is the parity of the number of tokens 
 signatures differ in at most as many bits as there are tokens that the texts do not share, which bounds F from above.
 The texts with the highest bounds are compared first; a text whose bound is below the best F so far is skipped.
 
-The cost of an LCS grows with the product of the lengths. Long texts are therefore bounded more closely first: the
+The parity of a text of some hundred tokens says little, so passages are bounded more closely by counts: each token adds
+to one of 256 counts, and a common subsequence is no longer than what the counts of two texts have in common. That rules
+out unrelated passages, whose LCS would take a hundred times as long.
+
+The cost of an LCS grows with the product of the lengths. Long texts are therefore bounded more closely still: the
 tokens are dealt into classes, and a common subsequence is no longer than those of the classes together. Since each
 class has a fraction of both texts, 64 classes cost a 64th; where that doesn't decide, 16 and 4 bound F more closely.
 `NoveltyIndex` uses this engine until the pool is large.
@@ -27,6 +31,8 @@ MOST_WORDS = 0x110000
 _BITS = 128
 # One round compares all texts whose bounds are at least this share of the highest bound.
 _ROUND = 0.8
+# Tokens from which texts have counts, and the number of them.
+_COUNTED, _COUNTS = 64, 256
 # Tokens from which a text is long, and the numbers of classes to try. At 20,000 tokens, 64 classes rule out unrelated
 # texts of code or of random words 100 times faster than an LCS.
 _LONG = 2048
@@ -45,6 +51,7 @@ class BruteEngine:
         self._strings: list[str] = []
         self._lengths = np.zeros(64, np.int64)
         self._signatures = np.zeros((_BITS // 64, 64), np.uint64)
+        self._counts = np.zeros((64, _COUNTS), np.uint8)
         self._classes: list[list[list[str]]] = []  # for each text and each of _CLASSES, the tokens of every class
         # The last text queried and its bounds: callers often ask for the nearest text of a text that just passed.
         self._last: tuple[Sequence[int], Array] = (), np.zeros(0)
@@ -60,6 +67,8 @@ class BruteEngine:
         if not tokens or not self._strings:
             return 0.0, -1
         text, bounds = _as_string(tokens), self._bounds(tokens)
+        if len(tokens) >= _COUNTED:
+            self._count(bounds, tokens, best)
         if len(tokens) >= _LONG:
             self._tighten(bounds, tokens, best)
         # Each round compares the texts with the highest remaining bounds, until no bound reaches the best F.
@@ -84,10 +93,13 @@ class BruteEngine:
         if size == len(self._lengths):
             self._lengths = np.concatenate((self._lengths, np.zeros_like(self._lengths)))
             self._signatures = np.concatenate((self._signatures, np.zeros_like(self._signatures)), axis=1)
+            self._counts = np.concatenate((self._counts, np.zeros_like(self._counts)))
         self._strings.append(_as_string(tokens))
         self._classes.append([_deal(tokens, count) for count in _CLASSES] if len(tokens) >= _LONG else [])
         self._lengths[size] = len(tokens)
         self._signatures[:, size] = _signature(tokens)
+        if len(tokens) >= _COUNTED:
+            self._counts[size] = _counts(tokens)
 
     def common_with_all(self, tokens: Sequence[int]) -> tuple[Array, Array]:
         """Return the LCS with every text and the length of every text, both int32[texts] by position."""
@@ -114,6 +126,16 @@ class BruteEngine:
         bounds: Array = 1.0 - differing / (self._lengths[:size] + len(tokens))
         self._last = tokens, bounds
         return bounds.copy()
+
+    def _count(self, bounds: Array, tokens: Sequence[int], best: float) -> None:
+        """Lower the bounds of texts that reach `best`, by what their counts have in common."""
+        import numpy as np
+
+        lengths, ours = self._lengths[: len(bounds)], _counts(tokens)
+        some = ((bounds >= best - _ROUNDING) & (lengths >= _COUNTED)).nonzero()[0]
+        common = np.minimum(self._counts[some], ours).sum(axis=1, dtype=np.uint16)
+        if len(some) and int(ours.sum()) == len(tokens):
+            bounds[some] = np.minimum(bounds[some], 2.0 * common / (lengths[some] + len(tokens)))
 
     def _tighten(self, bounds: Array, tokens: Sequence[int], best: float) -> None:
         """Lower the bounds of long texts that reach `best`."""
@@ -164,6 +186,15 @@ def _deal(tokens: Sequence[int], count: int) -> list[str]:
     hashes = np.array(tokens, np.uint32) * np.uint32(0x9E3779B1)
     classes, characters = hashes >> np.uint32(26), (hashes >> np.uint32(19)).astype(np.uint8)
     return [characters[classes % count == number].tobytes().decode("latin-1") for number in range(count)]
+
+
+def _counts(tokens: Sequence[int]) -> Array:
+    """Return how many tokens have each hash value, uint8[_COUNTS]; 255 for all of them if a number is above 255."""
+    import numpy as np
+
+    hashes = np.array(tokens, np.uint32) * np.uint32(0x9E3779B1) >> np.uint32(24)
+    counts = np.bincount(hashes, minlength=_COUNTS)
+    return np.where(counts.max() > 255, 255, counts).astype(np.uint8)
 
 
 def _signature(tokens: Sequence[int]) -> list[int]:

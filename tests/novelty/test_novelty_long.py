@@ -1,4 +1,4 @@
-"""Long texts: the bounds by classes of tokens change the cost, never an answer."""
+"""Passages and long texts: the bounds by counts and by classes of tokens change the cost, never an answer."""
 
 from __future__ import annotations
 
@@ -26,22 +26,35 @@ def texts(draw: random.Random, vocabulary: int, count: int, most: int) -> list[l
 
 @pytest.mark.parametrize("always", [False, True])
 @pytest.mark.parametrize("vocabulary", [2, 20, 3000])
-def test_the_answers_are_those_without_classes(monkeypatch: pytest.MonkeyPatch, vocabulary: int, always: bool) -> None:
+@pytest.mark.parametrize(("bound", "most"), [("_LONG", 80), ("_COUNTED", 80), ("_COUNTED", 700)])
+def test_the_answers_are_those_without_the_bound(
+    monkeypatch: pytest.MonkeyPatch, bound: str, most: int, vocabulary: int, always: bool
+) -> None:
     draw = random.Random(vocabulary)
     for cutoff in (0.3, 0.5, 0.7, 0.9):
-        rows = texts(draw, vocabulary, 40, 80)
+        rows = texts(draw, vocabulary, 40, most)
         monkeypatch.setattr(brute, "_LONG", 10**9)
+        monkeypatch.setattr(brute, "_COUNTED", 10**9)
         plain, expected = BruteEngine(cutoff), []
         for row in rows:
             expected.append(plain.find(row, always))
             plain.add(row)
-        # From 40 tokens on: some texts of each comparison are long, others aren't.
-        monkeypatch.setattr(brute, "_LONG", 40)
+        # From 40 tokens on: some texts of each comparison have the bound, others don't.
+        monkeypatch.setattr(brute, bound, 40)
         dealt = BruteEngine(cutoff)
         for row, answer in zip(rows, expected, strict=True):
             assert dealt.find(row, always) == answer
             dealt.add(row)
         assert dealt.compared <= plain.compared
+
+
+def test_unrelated_passages_are_not_compared() -> None:
+    draw, engine, weights = random.Random(3), BruteEngine(0.8), [1 / (number + 10) for number in range(5000)]
+    for _ in range(100):
+        passage = draw.choices(range(5000), weights, k=300)
+        assert engine.find(passage, False) == (0.0, -1)
+        engine.add(passage)
+    assert engine.compared == 0
 
 
 @pytest.mark.slow
