@@ -125,6 +125,7 @@ sleep without output        time    import os, time; os.close(1); os.close(2); o
 10 GB to stderr             output  while True: print("x" * 1000, file=sys.stderr)
 10 GB line                  output  while True: sys.stdout.write("x" * 1000)
 ignoring signals            time    import signal as s; [s.signal(n, s.SIG_IGN) for n in (1, 15, 24)]\nwhile True: pass
+fork as on 32 bits          signal  machine_code(b"\xb8\x02\x00\x00\x00\xcd\x80\xc3")
 crash                       signal  import ctypes; ctypes.string_at(0)
 abort                       signal  import os; os.abort()
 killing itself              exit    import os; os.kill(os.getpid(), 9)
@@ -166,7 +167,9 @@ def test_hostile_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             "JOURNAL": str(tmp_path / "journal.sqlite"),
             "PACKAGE": str(Path(__file__).parents[2] / "selfinstruct"),
         }
-        head = "import ctypes, json, sys; libc = ctypes.CDLL(None)\n"
+        head = "import ctypes, json, mmap, sys; libc = ctypes.CDLL(None)\n"
+        head += "def machine_code(code):\n  memory = mmap.mmap(-1, 4096, prot=7); memory.write(code)\n"
+        head += "  ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(memory)))()\n"
         sources = {name: ("exit", refused(code)) for name, (code,) in programs(REFUSED, 0).items()}
         sources |= {name: (ended, code) for name, (ended, code) in programs(ENDED, 1).items()}
         for word, value in words.items():
