@@ -192,7 +192,7 @@ def digitsums(values):
     return [digit_sum(value) for value in values]
 
 
-def noneighbours(values):
+def noneighbors(values):
     result = []
     for value in values:
         if not result or result[-1] != value:

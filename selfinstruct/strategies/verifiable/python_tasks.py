@@ -246,14 +246,18 @@ def _worded(chain: Sequence[Operation], cases: list[dict[str, Any]], random: Ran
         steps.append(joiners["return"])
     head = f"def {name}({argument}: {hint}) -> {returned}:"
     lines = [f"{step[0].upper()}{step[1:]}{joiners['end']}" for step in steps]
-    instruction = random.choice(wording["python"][language]).format(
+    last = joiners["last" if len(steps) > 2 else "second"]
+    # A step with a semicolon would be hard to tell from the next one within a sentence.
+    has_parts = any(mark in step for step in steps for mark in ";；")
+    templates = [each for each in wording["python"][language] if not has_parts or "{sentence}" not in each]
+    instruction = random.choice(templates).format(
         signature=head.removeprefix("def ").removesuffix(":"),
         argument=argument,
         given=given[("en", "zh").index(language)],
         head=head,
         numbered="\n".join(joiners["number"].format(n=n) + line for n, line in enumerate(lines, 1)),
         bulleted="\n".join(f"- {line}" for line in lines),
-        sentence=joiners["first"] + joiners["next"].join(steps[:-1]) + joiners["last"] + steps[-1],
+        sentence=joiners["first"] + joiners["next"].join(steps[:-1]) + last + steps[-1],
     )
     expected = {"language": "python", "function": name, "cases": cases}
     truth = GroundTruth("code", json.dumps(expected, ensure_ascii=False))
