@@ -12,10 +12,11 @@ import importlib.util
 import marshal
 import os
 import platform
-import re
 import selectors
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -45,6 +46,8 @@ _ISOLATED = (
 # The order in which a set of strings is iterated is the same in every run of a program.
 _ENVIRONMENT = ("--setenv", "PYTHONHASHSEED", "0", "--dir", "/tmp", "--chdir", "/tmp")  # noqa: S108
 _READ_BYTES = 65536
+_CREDENTIALS = struct.Struct("3i")
+"""A process id, a user, and a group."""
 _Limit = Literal["time", "output", "signal"]
 _STARTS_WITHIN_S = 30.0
 """Time for the sandbox to start on a busy machine; the program's own time counts from there."""
@@ -73,8 +76,11 @@ def check_sandbox() -> None:
 
 
 @contextlib.contextmanager
-def _started(program: Program) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Start bubblewrap; yield its process, and the pipe that tells its child's id and when the program starts."""
+def _started(program: Program) -> Iterator[tuple[subprocess.Popen[bytes], socket.socket]]:
+    """Start bubblewrap; yield its process, and a socket on which the sandbox says that the program starts.
+
+    If this process is killed before that, nobody hears it, and the sandbox ends; later, the system ends it.
+    """
     limits = program.limits
     job = {
         "source": program.source,
@@ -88,35 +94,24 @@ def _started(program: Program) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     with contextlib.ExitStack() as stack:
         job_fd = _sealed(stack, marshal.dumps(job))
         stdin = _sealed(stack, program.stdin.encode("utf-8", "replace"))
-        signs, ready_fd = os.pipe()
-        stack.callback(os.close, signs)
-        with contextlib.ExitStack() as ours:
-            ours.callback(os.close, ready_fd)
-            info_fd = os.dup(ready_fd)
-            ours.callback(os.close, info_fd)
-            process = subprocess.Popen(  # noqa: S603
-                [
-                    *_command(program.packages),
-                    "--info-fd",
-                    str(info_fd),
-                    "--",
-                    *_interpreter(),
-                    str(job_fd),
-                    str(ready_fd),
-                ],
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=(job_fd, info_fd, ready_fd),
-                process_group=0,  # Ctrl-C ends the run, and must not look as if the program had ended by itself
-                env={},
-            )
+        ours, theirs = map(stack.enter_context, socket.socketpair())
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # what is heard comes with the sender's process id
+        process = subprocess.Popen(  # noqa: S603
+            [*_command(program.packages), "--", *_interpreter(), str(job_fd), str(theirs.fileno())],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=(job_fd, theirs.fileno()),
+            process_group=0,  # Ctrl-C ends the run, and must not look as if the program had ended by itself
+            env={},
+        )
+        theirs.close()
         with process:
-            yield process, signs
+            yield process, ours
 
 
 def _follow(
-    process: subprocess.Popen[bytes], signs: int, limits: ProgramLimits
+    process: subprocess.Popen[bytes], signs: socket.socket, limits: ProgramLimits
 ) -> tuple[_Limit | None, str, str, bool]:
     """Read until the program ends or reaches a limit.
 
@@ -125,24 +120,28 @@ def _follow(
     """
     assert process.stdout is not None
     assert process.stderr is not None
-    pipes = (process.stdout.fileno(), process.stderr.fileno(), signs)
-    stdout, stderr, told = written = (bytearray(), bytearray(), bytearray())
+    stdout, stderr = bytearray(), bytearray()
     ended: _Limit | None = None
+    child: int | None = None
     is_over = False
     try:
         with selectors.DefaultSelector() as selector:
-            for pipe, read in zip(pipes, written, strict=True):
-                selector.register(pipe, selectors.EVENT_READ, read)
-            deadline, is_ready = time.monotonic() + _STARTS_WITHIN_S, False
+            for source, read in ((process.stdout, stdout), (process.stderr, stderr), (signs, None)):
+                selector.register(source, selectors.EVENT_READ, read)
+            deadline = time.monotonic() + _STARTS_WITHIN_S
             # Bubblewrap itself holds the pipes open, so they end when it does, whatever the program closes.
             while selector.get_map() and ended is None:
                 for key, _ in selector.select(deadline - time.monotonic()):
-                    data = os.read(key.fd, _READ_BYTES)
-                    key.data.extend(data)
+                    if key.data is not None:
+                        data = os.read(key.fd, _READ_BYTES)
+                        key.data.extend(data)
+                    else:
+                        data, sent, *_ = signs.recvmsg(_READ_BYTES, socket.CMSG_SPACE(_CREDENTIALS.size))
+                        if data:
+                            child, *_ = _CREDENTIALS.unpack(sent[0][2])
+                            deadline = time.monotonic() + limits.wall_s
                     if not data:
-                        selector.unregister(key.fd)
-                if not is_ready and told.endswith(b"ready"):
-                    deadline, is_ready = time.monotonic() + limits.wall_s, True
+                        selector.unregister(key.fileobj)
                 if time.monotonic() >= deadline:
                     ended = "time"
                 elif len(stdout) + len(stderr) > limits.output_bytes:
@@ -151,13 +150,12 @@ def _follow(
     finally:
         if not is_over:
             # End the program rather than bubblewrap, which then reaps it and ends by itself.
-            child = re.search(rb'"child-pid": (\d+)', told)
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(child[1]) if child else process.pid, signal.SIGKILL)
+                os.kill(child or process.pid, signal.SIGKILL)
         process.wait()
     most = limits.output_bytes
     out, err = (storable(each[:most].decode("utf-8", "replace")) for each in (stdout, stderr))
-    return ended, out, err, is_ready
+    return ended, out, err, child is not None
 
 
 def _sealed(stack: contextlib.ExitStack, content: bytes) -> int:

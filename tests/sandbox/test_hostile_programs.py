@@ -217,13 +217,20 @@ def test_nothing_is_left_open() -> None:
 
 
 def test_programs_end_with_the_process_that_runs_them() -> None:
-    code = "from selfinstruct.core.programs import *; from selfinstruct.sandbox import *; "
+    """At whatever moment it is killed: while the sandbox starts, and while the program runs."""
+    code = "from selfinstruct.core.programs import *; from selfinstruct.sandbox import *; print(flush=True); "
     code += "run_program(Program('import time; time.sleep(60)', limits=ProgramLimits(wall_s=60)))"
-    parent = subprocess.Popen([sys.executable, "-c", code])
-    wait_until(lambda: len(descendants(parent.pid)) == 2)  # bubblewrap and the program
-    started = descendants(parent.pid)
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
+    started: set[int] = set()
+    for delay_s in (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.5):
+        parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        assert parent.stdout is not None
+        parent.stdout.read(1)
+        time.sleep(delay_s)
+        parent.send_signal(signal.SIGSTOP)
+        started |= descendants(parent.pid)
+        parent.send_signal(signal.SIGKILL)
+        parent.communicate()
+    assert len(started) >= 2
     wait_until(lambda: not any(is_running(each) for each in started))
 
 
