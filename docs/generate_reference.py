@@ -376,6 +376,7 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
                 "The answer isn't what the program that drew the task knows to be right.",
             ),
             Reason("language", "filters.answer_languages", "The output is in another language than those listed."),
+            Reason("no_agreement", "answers.min_agreement", "The answers to the task have too little in common."),
             Reason("low_score", "judge.min_score", "The mean of the judge's four marks is too low."),
             Reason("unjudged", "judge.min_score", "The judge gave no marks."),
         ],

@@ -275,6 +275,14 @@ class RunConfig(Section):
                 return {
                     "judge.compare": "compares several answers; set answers.samples above 1 and answers.until to all"
                 }
+        if answers.min_agreement is not None:
+            if answers.samples < 3 or answers.until != "all":
+                return {
+                    "answers.min_agreement": "compares several answers; set answers.samples to 3 or more and "
+                    "answers.until to all"
+                }
+            if judge is not None:
+                return {"answers.min_agreement": "decides in place of a judge; remove this key, or judge"}
         languages = set(self.facets.values.get("language", ()) if self.facets is not None else ())
         if languages - {self.language} and self.language != "any":
             other = min(languages - {self.language})

@@ -62,6 +62,11 @@ class AnswersConfig(SamplingConfig):
     keep: Refilterable[Literal["best", "all"]] = Field(
         default="best", description="Keep the best answer, or all of them, as preference formats need."
     )
+    min_agreement: Refilterable[Annotated[float, Field(ge=0, le=1)] | None] = Field(
+        default=None,
+        description="Keep the answer with the highest mean ROUGE-L F to the others, and reject a task where that is "
+        "below this number (reason 'no_agreement'); 0 rejects none, null doesn't compare.",
+    )
     turns: Annotated[int, Field(ge=1, le=16)] = Field(
         default=1, description="Turns of the user in a dialogue; 1: no dialogue."
     )

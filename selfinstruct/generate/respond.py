@@ -16,6 +16,7 @@ from ..core.records import Example, Label, Response
 from ..core.tasks import PASS, Candidate, Verdict, storable
 from ..filters import Checks, keep_examples
 from ..filters.judge import Judge, PairwiseJudge
+from .consensus import with_agreement
 from .dialogue import Dialogue, UserSimulator, converse
 from .pool import as_verdict
 
@@ -122,7 +123,9 @@ class Responder:
                     break
                 responses.append(await self._sample(candidate, example, k, ask))
 
-        # The choice. A comparison takes the place of marks.
+        # The choice. A comparison takes the place of marks, and agreement that of both; a program needs no agreement.
+        if settings.min_agreement is not None and example.ground_truth is None:
+            responses = with_agreement(responses, settings.min_agreement)
         if self._comparer is not None:
             responses = list(await self._comparer.compare(replace(example, responses=tuple(responses)), ask))
         best, *rest = choose(responses).order if len(responses) > 1 else responses

@@ -26,6 +26,8 @@ _CAUSES = {
     "answer_refusal": ("were refused by the model", "use other seeds or another teacher"),
     "unparsable": ("could not be read", "look at one with `selfinstruct explain`, or use a larger model"),
     "too_similar": ("were too similar to earlier ones", "add seeds or raise the temperature"),
+    "wrong_answer": ("were wrong", "set answers: {samples: 4} to ask again, or use another teacher"),
+    "no_agreement": ("have answers that differ too much", "lower answers.min_agreement, or use another teacher"),
     "low_score": ("got marks below judge.min_score", "lower judge.min_score, or use another teacher or judge"),
     "unjudged": ("got no readable marks", "use another judge, or set judge.min_score to null"),
 }
