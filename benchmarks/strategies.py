@@ -18,15 +18,26 @@ import time
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 import selfinstruct as si
 
 ROOT = Path(__file__).parents[1]
+OWN = ("law", "personas", "handbuch", "verifiable")  # these have a configuration of their own
+SHARED = ("teacher", "concurrency", "lookahead")
 WRITTEN = {"temperature": 0.8, "top_p": 0.95, "frequency_penalty": 0.3, "max_tokens": 320}
 ANSWERED = {"temperature": 0.3, "frequency_penalty": 0.3, "max_tokens": 240}
 CHAT = {"teacher.endpoint": "chat"}  # rules, which a model that continues a list doesn't need
 ONE_TASK = {"strategy.propose": WRITTEN, "strategy.answer": ANSWERED}
-STRATEGIES: dict[str, dict[str, Any]] = {
-    "alpaca": {},  # configs/demo.yaml as it is
+DEMO = yaml.safe_load((ROOT / "configs" / "demo.yaml").read_text())
+LOCAL = {**{key: DEMO[key] for key in SHARED}, "max_cost_usd": None, "dataset": {"license": "apache-2.0"}}
+LIST = {"kind": "alpaca", "seed_demos": 4, "tasks_per_question": 4, "propose": WRITTEN}
+STRATEGIES: dict[str, dict[str, Any]] = {  # each is configs/NAME.yaml, or the demo's, with these values
+    "alpaca": {},
+    "law": {**LOCAL, "strategy": LIST},
+    "personas": {**LOCAL, "strategy": {**LIST, "tasks_per_question": 1}},
+    "handbuch": {},
+    "verifiable": {**LOCAL, **CHAT, "answers": {"samples": 2, "until": "pass", "temperature": 0.7, "max_tokens": 400}},
     "evolve": {"strategy": {"kind": "evolve"}, **ONE_TASK, **CHAT, "max_similarity": 0.85},
     "plan": {"strategy": {"kind": "plan"}, **ONE_TASK, **CHAT},
     "magpie": {
@@ -37,9 +48,10 @@ STRATEGIES: dict[str, dict[str, Any]] = {
 
 
 def config_of(name: str, folder: Path, records: int) -> si.RunConfig:
-    """The demo's configuration with another strategy."""
+    """The configuration of this name, or the demo's with another strategy."""
+    path = ROOT / "configs" / f"{name if name in OWN else 'demo'}.yaml"
     sets = [f"{key}={json.dumps(value)}" for key, value in STRATEGIES[name].items()]
-    return si.RunConfig.load(ROOT / "configs" / "demo.yaml", sets, run_dir=folder / name, target=records, min_yield=0.0)
+    return si.RunConfig.load(path, sets, run_dir=folder / name, target=records, min_yield=0.0)
 
 
 def extend(name: str, folder: Path, records: int, minutes: float) -> None:
@@ -64,6 +76,7 @@ def figures(name: str, folder: Path, kept: int | None) -> str:
         proposals, read = journal.execute(
             f"SELECT count(*), sum(prompt_tokens) {answers} AND key LIKE 'p:%'"
         ).fetchone()
+        read = read or 0
         [written] = journal.execute(f"SELECT sum(completion_tokens) {answers}").fetchone()
         [admitted] = journal.execute("SELECT count(*) FROM verdicts WHERE stage = 'admission'").fetchone()
         [records] = journal.execute("SELECT count(*) FROM records").fetchone()
