@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .chunk import Chunks, SkippedPart, chunk_documents
 from .document import Document, Heading, ParseLimits, Read, SkippedFile
-from .read import load_passages, read_documents
+from .read import files_digest, load_passages, read_documents
 
 __all__ = [
     "Chunks",
@@ -15,6 +15,7 @@ __all__ = [
     "SkippedFile",
     "SkippedPart",
     "chunk_documents",
+    "files_digest",
     "load_passages",
     "read_documents",
 ]

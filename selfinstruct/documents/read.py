@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import glob
+import hashlib
+import json
 import logging
 import os
 import stat
@@ -11,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from ..core import version as _version
 from ..core.documents import Passage
 from ..core.errors import UsageError
 from ..core.paths import expand, quoted
@@ -66,6 +70,24 @@ def read_documents(
             except Unreadable as error:
                 skipped.append(SkippedFile(name, str(error)))
     return Read(tuple(documents), tuple(skipped))
+
+
+def files_digest(config: RunConfig) -> str:
+    """Return a hash of the names, sizes, and times of a run's documents, and of how they are cut.
+
+    While it is the same, so are the passages. Empty where a reader of one's own decides what a file holds.
+
+    Raises:
+        UsageError: A source doesn't exist.
+    """
+    if config.document_readers:
+        return ""
+    found = list[object]([_version.__version__, config.passage_words])
+    for _, path in (found for source in config.document_sources for found in _files(expand(source))):
+        with contextlib.suppress(OSError):
+            there = path.stat()
+            found.append((str(path), there.st_size, there.st_mtime_ns, there.st_ino))
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:32]
 
 
 def load_passages(config: RunConfig, known: Iterable[Passage] = ()) -> list[Passage]:

@@ -21,7 +21,7 @@ from ..core.language_tags import language_name, primary
 from ..core.prompts import Asking
 from ..core.tasks import Arrival, Material, SeedTask
 from ..dataset.linguistics import alike, most_frequent
-from ..documents import load_passages
+from ..documents import files_digest, load_passages
 from ..filters import AnswerCheck, Checks, Filter, build_checks, rules_of, warnings_about
 from ..filters.evaluation_sets import EvaluationSets, load_sets
 from ..filters.judge import comparison_digest, rubric_digest
@@ -42,16 +42,14 @@ from .facet_check import facet_check_digest
 class Assembly:
     """The parts of one configuration.
 
-    config: with the name of a strategy that was passed in as an object. seeds, passages: what questions are made from,
-    in the order of the files.
+    config: with the name of a strategy that was passed in as an object. inputs: what questions are made from.
     sets: the evaluation sets to keep out. askings: how each teacher is asked, by its name. own: the caller's teachers
     by name, empty for the configured ones. prices: USD per token of each teacher, None where unknown.
     build: makes the strategy of any generation.
     """
 
     config: RunConfig
-    seeds: list[SeedTask]
-    passages: list[Passage]
+    inputs: Inputs
     sets: EvaluationSets
     askings: Mapping[str, Asking]
     own: Mapping[str, Any]
@@ -73,9 +71,14 @@ class Assembly:
         return self.config.meaning("", wording, self.sets.digest) | self.inputs.meaning
 
     @property
-    def inputs(self) -> Inputs:
-        """Everything that questions are made from."""
-        return Inputs(self.seeds, self.passages)
+    def seeds(self) -> Sequence[SeedTask]:
+        """The seed tasks, in the order of the files."""
+        return self.inputs.seeds
+
+    @property
+    def passages(self) -> Sequence[Passage]:
+        """The passages of the documents, in order."""
+        return self.inputs.passages
 
     @property
     def view(self) -> View:
@@ -163,8 +166,12 @@ def assemble(
     build_checks(config)  # before a large evaluation set is read
 
     seeds = load_seeds(config.seed_sources) if config.seed_sources else []
-    known = known_passages(fork_of or Path(config.run_dir)) if config.document_sources else []
-    passages = load_passages(config, known) if config.document_sources else []
+    passages, files = list[Passage](), ""
+    if config.document_sources:
+        # Reading may take minutes, so it is left out if no file has changed since the run read them.
+        files = files_digest(config)
+        passages, read = known_passages(fork_of or Path(config.run_dir))
+        passages = passages if files and files == read else load_passages(config, passages)
     rules = rules_of(config)
     sets = load_sets(rules.decontaminate, rules.eval_columns)
     checks = build_checks(config, sets)
@@ -172,7 +179,7 @@ def assemble(
         further: list[Any] = [each for each in filters if hasattr(each, "check_answer")]
         instructions: list[Any] = [each for each in filters if hasattr(each, "check")]
         checks = replace(checks, instructions=instructions, answers=[*checks.answers, *further])
-    return Assembly(config, seeds, passages, sets, askings, own, prices, build, built, checks)
+    return Assembly(config, Inputs(seeds, passages, files), sets, askings, own, prices, build, built, checks)
 
 
 def own_teachers(given: Any, config: RunConfig) -> dict[str, Any]:

@@ -28,10 +28,14 @@ _MOST_IDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What the questions of a run are made from: seeds, and passages of documents."""
+    """What the questions of a run are made from: seeds, and passages of documents.
+
+    files: a hash of the documents' names, sizes, and times; see `documents.files_digest`.
+    """
 
     seeds: Sequence[SeedTask] = ()
     passages: Sequence[Passage] = ()
+    files: str = ""
 
     @property
     def meaning(self) -> dict[str, Any]:

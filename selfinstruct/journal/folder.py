@@ -30,6 +30,7 @@ from .status import Outcome, Status, outcome_of, status_of, target_of
 from .target import Aim, made, next_aim
 
 JOURNAL = "journal.sqlite"
+_FILES = "files_of_documents"
 
 
 class Run:
@@ -209,6 +210,7 @@ def open_run(
             # The start: its target, and an outcome that stays if the process is killed.
             aim, arrivals = next_aim(config, journal), journal.arrivals.all()
             notes = aim.notes | {"seed_tasks": str(sum(len(arrival.tasks) for arrival in arrivals))}
+            notes |= {_FILES: inputs.files} if inputs.passages else {}
             journal.begin_start(_version.__version__, outcome=json.dumps(["running", "", 3]), **notes)
             yield OpenRun(
                 path=path,
@@ -259,12 +261,15 @@ def foresee_start(config: RunConfig, inputs: Inputs) -> tuple[Aim, str]:
         return next_aim(config, journal), inputs_in_words(journal, inputs)
 
 
-def known_passages(path: Path) -> list[Passage]:
-    """Return the passages that the run in this folder asks about; none if there is no run."""
+def known_passages(path: Path) -> tuple[list[Passage], str]:
+    """Return the passages that the run in this folder asks about, and the hash of the files that they are from.
+
+    No passage and an empty hash if there is no run.
+    """
     if not has_journal(path):
-        return []
+        return [], ""
     with contextlib.closing(Journal(path / JOURNAL, read_only=True)) as journal:
-        return list(known_inputs(journal).passages)
+        return list(known_inputs(journal).passages), journal.meta(_FILES) or ""
 
 
 def is_locked(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +15,7 @@ from selfinstruct.core.documents import Passage
 from selfinstruct.core.errors import ConfigChanged, ConfigError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling
 from selfinstruct.dataset.licensing import licensing
+from selfinstruct.documents import Read, read_documents
 from selfinstruct.journal.snapshot import read
 from selfinstruct.journal.status import Outcome
 from selfinstruct.report.explain.describe import describe
@@ -93,6 +95,7 @@ def shelf(monkeypatch: pytest.MonkeyPatch) -> list[Passage]:
     """The passages that are found; a test may change them."""
     found = list(FIRST)
     monkeypatch.setattr("selfinstruct.generate.assembly.load_passages", lambda config, known: list(found))
+    monkeypatch.setattr("selfinstruct.generate.assembly.files_digest", lambda config: "")
     return found
 
 
@@ -146,6 +149,37 @@ def test_a_run_keeps_its_passages_when_a_similar_document_comes_before(tmp_path:
     run = si.run(config.model_copy(update={"target": 9}), teacher=Counts(), progress=None)
     assert run.records()[:1] == before
     assert {demo.partition(":")[0] for record in run.records() for demo in record.origin.demos} == {"b.md", "c.md"}
+
+
+def test_documents_are_read_again_only_if_a_file_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manuals, text = tmp_path / "manuals", " ".join(f"{word} weighs {len(word)} grams." for word in WORDS)
+    manuals.mkdir()
+    (manuals / "a.md").write_text(text)
+    reads = list[str]()
+
+    def counting(sources: Sequence[str], **options: Any) -> Read:
+        reads.extend(sources)
+        return read_documents(sources, **options)
+
+    monkeypatch.setattr("selfinstruct.documents.read.read_documents", counting)
+    config = config_of(tmp_path / "run", documents=str(manuals))
+    before = si.run(config, teacher=Counts(), progress=None).records()
+    assert len(reads) == 1
+    si.check(config)
+    assert si.run(config, teacher=Counts(), progress=None).records() == before
+    forked = config.model_copy(update={"run_dir": str(tmp_path / "fork")})
+    assert si.run(forked, teacher=Counts(), progress=None, fork_of=tmp_path / "run").records() == before
+    assert len(reads) == 1
+    # Another size of the passages, a new file, an edit: each reads again.
+    with pytest.raises(ConfigChanged):
+        si.run(config.model_copy(update={"passage_words": 20}), teacher=Counts(), progress=None)
+    (manuals / "b.md").write_text("The quick brown fox jumps over the lazy dog beside the river bank.")
+    assert len(si.run(config, teacher=Counts(), progress=None).records()) == len(before) + 1
+    assert len(reads) == 3
+    (manuals / "b.md").write_text("The quick brown fox jumps over the lazy cat beside the river bank.")
+    with pytest.raises(ConfigChanged):
+        si.run(config, teacher=Counts(), progress=None)
+    assert len(reads) == 4
 
 
 def test_an_edited_document_needs_a_fork_which_drops_its_records(shelf: list[Passage], tmp_path: Path) -> None:
