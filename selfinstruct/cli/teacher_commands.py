@@ -117,18 +117,11 @@ def teacher_serve(
     """
     with plain_errors(debug):
         from ..teachers.local.catalog import LocalModel, resolve
-        from ..teachers.local.llama_server import serve_foreground
+        from ..teachers.local.llama_server import LlamaServer, serve_foreground
         from ..teachers.local.weights import fetch
 
         # The server answers to the catalog's name, or to the file's name without .gguf.
         found = resolve(model)
         alias = found.name if isinstance(found, LocalModel) else found.stem
-        serve_foreground(
-            fetch(found),
-            parallel=parallel,
-            context=context,
-            log_path=log,
-            alias=alias,
-            port=port,
-            announce=lambda base_url: print(base_url, flush=True),
-        )
+        server = LlamaServer(fetch(found), parallel=parallel, context=context, log_path=log, alias=alias, port=port)
+        serve_foreground(server, lambda base_url: print(base_url, flush=True))

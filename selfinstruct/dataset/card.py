@@ -21,7 +21,7 @@ from ..journal.provenance import Trail
 from ..journal.snapshot import Snapshot
 from . import card_figures as figures
 from .card_method import method, reproduce
-from .card_words import CITATIONS, RISKS, TERMS, escape, escape_cell, indented_code
+from .card_words import WORDS, escape, escape_cell, indented_code
 from .formats import FORMATS, config_name
 from .licensing import Licensing, licensing
 from .linguistics import LANGUAGES_OF
@@ -80,7 +80,6 @@ def write_card(
 def _metadata(
     run: Run, settings: DatasetConfig, records: Sequence[Record], parts: Sequence[WrittenSplit]
 ) -> dict[str, Any]:
-    # The order of the keys is the order in the file.
     # The order of the keys is the order in the file.
     metadata: dict[str, Any] = {}
     if settings.license is not None:
@@ -145,7 +144,7 @@ def _text(
         f"### Verbs and nouns\n\n{figures.verbs(records, config.language)}",
         f"## Cost\n\n{figures.costs(status, trail.spent(records))}",
         f"## License\n\n{_license(licensing(snapshot, settings.license))}",
-        f"## Limits and risks of the teacher\n\n{RISKS}",
+        f"## Limits and risks of the teacher\n\n{WORDS['risks']}",
         f"## Not checked\n\n{_not_checked(config)}",
         f"## How to reproduce it\n\n{reproduce(run, trail)}",
         f"## Sample rows\n\n{_samples(records)}",
@@ -238,7 +237,7 @@ def _license(found: Licensing) -> str:
     stated = "The creator of this dataset states no license."
     if found.stated:
         stated = f"License stated by the creator of this dataset: `{escape_cell(found.stated)}`."
-    text = f"{stated} {TERMS}\n\n"
+    text = f"{stated} {WORDS['terms']}\n\n"
     # Several statements may have the same source; give its summary once.
     sources: set[str] = set()
     for statement in found.statements:
@@ -252,7 +251,7 @@ def _license(found: Licensing) -> str:
 def _citations(config: RunConfig) -> str:
     # Alpaca builds on Self-Instruct, so it cites both.
     names = [name for name in ("self_instruct", "alpaca") if config.strategy_kind in (name, "alpaca")]
-    return "\n\n".join(indented_code(CITATIONS[name]) for name in [*names, "rouge"])
+    return "\n\n".join(indented_code(WORDS["citations"][name]) for name in [*names, "rouge"])
 
 
 def _samples(records: Sequence[Record]) -> str:

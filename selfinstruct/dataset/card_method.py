@@ -15,7 +15,7 @@ from ..journal.provenance import Trail, iso
 from ..journal.snapshot import Snapshot
 from ..journal.status import GenerationStatus
 from . import card_figures as figures
-from .card_words import METHODS, escape_cell, indented_code
+from .card_words import WORDS, escape_cell, indented_code
 from .licensing import UsedTeacher, used_teachers
 
 
@@ -38,7 +38,7 @@ def method(snapshot: Snapshot, records: Sequence[Record], trail: Trail) -> str:
         rows.append(("ended early", f"{status.outcome.reason}: {escape_cell(status.outcome.detail)}"))
     table = "".join(f"| {name} | {value} |\n" for name, value in rows)
     newest = "" if len(run.generations) == 1 else " of the newest generation (earlier ones had others)"
-    return f"""{METHODS.get(config.strategy_kind, f"Strategy `{escape_cell(config.strategy_kind)}`.")}
+    return f"""{WORDS["methods"].get(config.strategy_kind, f"Strategy `{escape_cell(config.strategy_kind)}`.")}
 Program: selfinstruct {_version.__version__}, run {run.id}.
 
 | | |

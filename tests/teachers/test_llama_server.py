@@ -283,14 +283,8 @@ def test_serving_in_the_foreground_ends_with_ctrl_c(make: Make, tmp_path: Path) 
         told.append(base_url)
         threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
 
-    serve_foreground(
-        tmp_path / "tiny.gguf",
-        parallel=1,
-        context=512,
-        log_path=tmp_path / "server.log",
-        alias="tiny",
-        announce=announce,
-    )
+    model, log = tmp_path / "tiny.gguf", tmp_path / "server.log"
+    serve_foreground(LlamaServer(model, parallel=1, context=512, log_path=log, alias="tiny"), announce)
     assert len(told) == 1
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"{told[0]}/models")

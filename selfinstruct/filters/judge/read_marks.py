@@ -27,20 +27,7 @@ def _agreed(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 _DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_agreed)
 # Keys of the mark in {"clarity": {"score": 5}}, of the scale in {"max_score": 10}, and of texts such as "clarity_note".
-_VALUE_KEYS = (
-    "score",
-    "mark",
-    "rating",
-    "value",
-    "points",
-    "grade",
-    "得分",
-    "分数",
-    "评分",
-    "punkte",
-    "puntos",
-    "点数",
-)
+_VALUE_KEYS = "score mark rating value points grade 得分 分数 评分 punkte puntos 点数".split()
 _SCALE_KEYS = re.compile(r"scale|max(?:imum)?(?:[_ ]?(?:score|mark|rating|points))?|out[_ ]of", re.IGNORECASE)
 _TEXT_KEYS = r"(?!.*(?:reason|comment|expla|note|justif|rational|feedback|begründ|raison|motivo|理由|说明))"
 _REASON_KEYS = re.compile(
@@ -184,10 +171,8 @@ def _reason_in(text: str) -> str:
     """Return the reason in a text; a local model may escape it wrongly, and then there is none."""
     stated = _STATED_REASON.search(text)
     try:
-        return (
-            ""
-            if stated is None
-            else str(json.loads(stated[1], strict=False) if stated[1] else stated[2] or stated[3] or "")
-        )
+        if stated is not None and stated[1]:
+            return str(json.loads(stated[1], strict=False))
+        return "" if stated is None else stated[2] or stated[3] or ""
     except ValueError:
         return ""

@@ -15,28 +15,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ...core.prompts import Asking, Completion, Prompt, Usage
+from ...core.shipped import shipped_yaml
 from .about_texts import answer_about_text
 from .conforming import conforming
 
-_VERBS = (
-    "Describe Compare Summarise List Explain Rewrite Translate Draft Outline Classify Estimate Plan Review Name Rank"
-    " Simplify Improve Criticise Defend Illustrate Sketch Compose Invent Question Sort Paraphrase Correct Extend"
-).split()
-_SUBJECTS = (
-    "harbour library orchard comet telescope recipe railway violin contract glacier market garden bridge museum"
-    " festival volcano schedule bakery kitchen lighthouse letter meadow engine island castle budget theatre forest"
-    " cathedral compass desert clinic workshop notebook harvest tunnel journal season windmill archive"
-).split()
-_MANNERS = (
-    "in plain words|for a young reader|with two examples|as a short dialogue|from the view of a visitor|in three steps"
-    "|without any jargon|as a formal letter|with its main risks|before the end of the year|for a busy manager"
-    "|with a surprising ending|using one comparison|in exactly two sentences|for people who doubt it"
-).split("|")
-_LABELS = (("urgent", "routine"), ("true", "false"), ("formal", "casual", "neutral"))
-_ZH = (
-    "介绍 比较 概括 列出 解释 改写 起草 评价 设计 说明 归类".split(),
-    "港口 图书馆 果园 彗星 菜谱 铁路 合同 冰川 市场 花园 桥梁 博物馆".split(),
-)
+_GRAMMAR: dict[str, Any] = shipped_yaml(__package__, "grammar.yaml")
+_VERBS, _SUBJECTS = _GRAMMAR["verbs"].split(), _GRAMMAR["subjects"].split()
+_ZH_VERBS, _ZH_SUBJECTS = _GRAMMAR["zh_verbs"].split(), _GRAMMAR["zh_subjects"].split()
+_MANNERS: list[str] = _GRAMMAR["manners"]
 
 
 class _Labels(NamedTuple):
@@ -51,23 +37,17 @@ class _Labels(NamedTuple):
     none: str
 
 
-_LABELS_OF = {
-    "en": _Labels("Instruction: ", "Input: ", "Output: ", "Label: ", "Example ", "Task {}: ", "<none>"),
-    "zh": _Labels("指令：", "输入：", "输出：", "标签：", "示例", "任务{}：", "<无>"),
-    "de": _Labels("Anweisung: ", "Eingabe: ", "Ausgabe: ", "Bezeichnung: ", "Beispiel ", "Aufgabe {}: ", "<keine>"),
-    "fr": _Labels("Consigne : ", "Entrée : ", "Sortie : ", "Étiquette : ", "Exemple ", "Tâche {} : ", "<aucune>"),
-    "es": _Labels("Instrucción: ", "Entrada: ", "Salida: ", "Etiqueta: ", "Ejemplo ", "Tarea {}: ", "<ninguna>"),
-    "ja": _Labels("指示：", "入力：", "出力：", "ラベル：", "例", "タスク{}：", "<なし>"),
-}
+_LABELS_OF = {language: _Labels(**words["labels"]) for language, words in _GRAMMAR["languages"].items()}
 _INSTRUCTION, _, _OUTPUT, _LABEL, _, _TASK, _ = (
     "|".join(word.partition("{")[0].rstrip(" :：") for word in each) for each in zip(*_LABELS_OF.values(), strict=True)
 )
-_USER = "User|用户|Nutzer|Utilisateur|Usuario|ユーザー"
-_NEW_TASK = "New task|新任务|Neue Aufgabe|Nouvelle tâche|Tarea nueva|新しいタスク"
-_ANALYSIS = "Analysis|分析|Betrachtung|Analyse|Análisis"
-_YES_OR_NO = {"Yes or no": ("Yes", "No"), "是或否": ("是", "否"), "Ja oder nein": ("Ja", "Nein"),
-              "Oui ou non": ("Oui", "Non"), "Sí o no": ("Sí", "No"), "はいかいいえで": ("はい", "いいえ")}  # fmt: skip
-_SAME_NUMBERS = "same numbers|相同的编号|denselben Nummern|mêmes numéros|mismos números|同じ番号"
+_USER, _NEW_TASK, _ANALYSIS, _SAME_NUMBERS = (
+    "|".join(words[cue] for words in _GRAMMAR["languages"].values() if cue in words)
+    for cue in ("user", "new_task", "analysis", "same_numbers")
+)
+_YES_OR_NO: dict[str, list[str]] = {
+    cue: answers for cue, *answers in (words["yes_or_no"] for words in _GRAMMAR["languages"].values())
+}
 # The fields of the built-in strategies' schemas.
 _FIELDS = frozenset(("instruction", "input", "output", "label"))
 
@@ -205,7 +185,7 @@ def _label_first_examples(draw: random.Random, prompt: str) -> str:
     """Write two examples, label first; a completions prompt already ends in 'Example 1'."""
     of = _labels(prompt)
     text = "" if prompt.endswith(f"{of.example}1\n") else f"{of.example}1\n"
-    one, two = draw.sample(draw.choice(_LABELS), 2)
+    one, two = draw.sample(draw.choice(_GRAMMAR["labels"]), 2)
     text += f"{of.label}{one}\n{of.input}{_sentence(draw, prompt)}\n{of.example}2\n"
     return text + f"{of.label}{two}\n{of.input}{_sentence(draw, prompt)}\n"
 
@@ -238,7 +218,7 @@ def _compare(draw: random.Random, one: str, other: str) -> str:
 
 def _question(draw: random.Random, prompt: str) -> str:
     if _is_zh(prompt):
-        return f"{draw.choice(_ZH[1])}和第{draw.randrange(1000)}号{draw.choice(_ZH[1])}有什么关系？"
+        return f"{draw.choice(_ZH_SUBJECTS)}和第{draw.randrange(1000)}号{draw.choice(_ZH_SUBJECTS)}有什么关系？"
     one, two = draw.sample(_SUBJECTS, 2)
     return f"How does the {one} compare with {two} number {draw.randrange(1000)}, {draw.choice(_MANNERS)}?"
 
@@ -271,7 +251,7 @@ def _json_answer(title: str, schema: Any, draw: random.Random, prompt: str, repe
     fields: dict[str, Callable[[], str]] = {
         "instruction": lambda: _instruction(draw, prompt, repeat),
         "input": lambda: _sentence(draw, prompt) if "label" in keys or draw.random() < 0.5 else "",
-        "label": lambda: draw.choice(_LABELS[0]),
+        "label": lambda: draw.choice(_GRAMMAR["labels"][0]),
     }
     found: list[Any] = []
     for _ in range(8 if title != "instances" else 1 + ("label" in keys)):
@@ -286,10 +266,8 @@ def _instruction(draw: random.Random, prompt: str, repeat: float) -> str:
     if draw.random() < repeat:
         return "请说明为什么要重复同样的话。" if _is_zh(prompt) else "Say the same thing once more, please."
     if _is_zh(prompt):
-        verb, subject = draw.choice(_ZH[0]), draw.choice(_ZH[1])
-        return (
-            f"请{verb}第{draw.randrange(1000)}号{subject}与{draw.choice(_ZH[1])}，不超过{draw.randrange(20, 300)}字。"
-        )
+        verb, subject, number = draw.choice(_ZH_VERBS), draw.choice(_ZH_SUBJECTS), draw.randrange(1000)
+        return f"请{verb}第{number}号{subject}与{draw.choice(_ZH_SUBJECTS)}，不超过{draw.randrange(20, 300)}字。"
     one, two = draw.sample(_SUBJECTS, 2)
     return (
         f"{draw.choice(_VERBS)} the {draw.choice(_MANNERS).split()[-1]} {one} number {draw.randrange(1000)} and its "
@@ -299,7 +277,7 @@ def _instruction(draw: random.Random, prompt: str, repeat: float) -> str:
 
 def _sentence(draw: random.Random, prompt: str) -> str:
     if _is_zh(prompt):
-        return f"{draw.choice(_ZH[1])}离{draw.choice(_ZH[1])}有{draw.randrange(2, 900)}步。"
+        return f"{draw.choice(_ZH_SUBJECTS)}离{draw.choice(_ZH_SUBJECTS)}有{draw.randrange(2, 900)}步。"
     one, two = draw.sample(_SUBJECTS, 2)
     return f"The {one} stands {draw.randrange(2, 900)} steps from the {two}, {draw.choice(_MANNERS)}."
 

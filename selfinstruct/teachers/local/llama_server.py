@@ -131,25 +131,11 @@ class LlamaServer:
             process.wait()
 
 
-def serve_foreground(
-    model_path: Path,
-    *,
-    parallel: int,
-    context: int,
-    log_path: Path,
-    alias: str,
-    threads: int | None = None,
-    port: int = 0,
-    announce: Callable[[str], None] = lambda base_url: None,
-) -> None:
+def serve_foreground(server: LlamaServer, announce: Callable[[str], None]) -> None:
     """Serve until Ctrl-C or SIGTERM, for `selfinstruct teacher serve`.
 
-    Args:
-        model_path, parallel, context, log_path, alias, threads, port: As for `LlamaServer`.
-        announce: Called with the base URL once the server responds.
-
-    Raises:
-        TeacherDown, TeacherRefused: The server can't start or ends by itself.
+    announce: called with the base URL once the server responds. Raises TeacherDown or TeacherRefused if the server
+    can't start or ends by itself.
     """
 
     async def serve() -> None:
@@ -158,15 +144,6 @@ def serve_foreground(
         for number in stop_signals():
             with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt there
                 loop.add_signal_handler(number, stop.set)
-        server = LlamaServer(
-            model_path,
-            parallel=parallel,
-            context=context,
-            log_path=log_path,
-            alias=alias,
-            threads=threads,
-            port=port,
-        )
         async with server:
             announce(server.base_url)
             # Check twice a second whether the child is still alive.
