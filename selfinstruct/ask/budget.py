@@ -129,7 +129,7 @@ class Budget:
         # Requests in flight: all of them, the sum of their worst cases, and by how much a teacher exceeded one.
         self._held: set[Reservation] = set()
         self._reserved = Amounts()
-        self._excess: dict[str, Usage] = defaultdict(Usage)
+        self._excess: dict[str, Amounts] = defaultdict(Amounts)
         self._changed = asyncio.Event()
         self._warned: set[str] = set()
 
@@ -241,29 +241,21 @@ class Budget:
     def _note_excess(self, reservation: Reservation, usage: Usage, cost_usd: float) -> None:
         """If an answer took or cost more than its worst case, reserve so much more for this teacher from now on."""
         worst, teacher, price = reservation.worst, reservation.teacher, reservation.price
-        more = Usage(
-            max(0, usage.prompt_tokens - worst.prompt_tokens),
-            max(0, usage.completion_tokens - worst.completion_tokens) if worst.completion_tokens else 0,
-        )
+        prompt = max(0, usage.prompt_tokens - worst.prompt_tokens)
+        generated = max(0, usage.completion_tokens - worst.completion_tokens) if worst.completion_tokens else 0
         # Fees, that is, dollars beyond what the tokens cost at the teacher's price.
-        fee_usd = cost_usd - worst.cost_usd - price.highest(more) if price else 0.0
+        fee_usd = cost_usd - worst.cost_usd - price.highest(Usage(prompt, generated)) if price else 0.0
         if fee_usd > 1e-9:  # rounding
-            more = replace(more, cost_usd=fee_usd)
             self._warn(teacher, "states a higher cost than its tokens have; the budget counts it")
-        if more == Usage():
-            return
-        before = self._excess[teacher]
-        self._excess[teacher] = Usage(
-            before.prompt_tokens + more.prompt_tokens,
-            before.completion_tokens + more.completion_tokens,
-            cost_usd=before.cost_usd + more.cost_usd,
-        )
+        else:
+            fee_usd = 0.0
+        self._excess[teacher].add(Amounts(0, prompt, generated, fee_usd))
         for other in self._held:
             if other is not reservation and other.teacher == teacher:
-                extra = self._amounts(0, more.prompt_tokens, more.completion_tokens, other.price, more.cost_usd)
+                extra = self._amounts(0, prompt, generated, other.price, fee_usd)
                 other.worst.add(extra)
                 self._reserved.add(extra)
-        if more.prompt_tokens or more.completion_tokens:
+        if prompt or generated:
             self._warn(
                 teacher, "counts more tokens than the prompt and max_tokens allow; the budget reserves more from now on"
             )

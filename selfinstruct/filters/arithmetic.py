@@ -8,6 +8,7 @@ numbers, and misses errors there: a false alarm costs a good task.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -143,56 +144,34 @@ def _format(value: Fraction) -> str:
     return str(value.numerator) if value.denominator == 1 else f"{float(value):.6g}"
 
 
-# A recursive-descent evaluator. Each function takes the tokens and a position, and returns a value and the position
-# after it:
-#   sum = product {("+" | "-") product}    product = power {("*" | "/") power}
-#   power = atom ["^" power]               atom = number | "(" sum ")" | "-" power, at the beginning only
-
-
 def _evaluate(tokens: tuple[str, ...]) -> Fraction | None:
     """Return the value by the usual precedence, or None if the tokens are no expression."""
+    text = " ".join(tokens).replace("^", "**")
     try:
-        value, end = _sum(tokens, 0)
-    except (ArithmeticError, ValueError, IndexError, RecursionError):
+        return _value(ast.parse(text, mode="eval").body, text)
+    except (ArithmeticError, ValueError, SyntaxError, RecursionError, MemoryError):
         return None
-    return value if end == len(tokens) else None
 
 
-def _sum(tokens: tuple[str, ...], at: int) -> tuple[Fraction, int]:
-    value, at = _product(tokens, at)
-    while at < len(tokens) and tokens[at] in "+-":
-        operator = tokens[at]
-        term, at = _product(tokens, at + 1)
-        value = value + term if operator == "+" else value - term
-    return value, at
-
-
-def _product(tokens: tuple[str, ...], at: int) -> tuple[Fraction, int]:
-    value, at = _power(tokens, at)
-    while at < len(tokens) and tokens[at] in "*/":
-        operator = tokens[at]
-        factor, at = _power(tokens, at + 1)
-        value = value * factor if operator == "*" else value / factor
-    return value, at
-
-
-def _power(tokens: tuple[str, ...], at: int) -> tuple[Fraction, int]:
-    value, at = _atom(tokens, at)
-    if at < len(tokens) and tokens[at] == "^":
-        exponent, at = _power(tokens, at + 1)
-        if exponent.denominator != 1 or abs(exponent) > MOST_DIGITS or value.numerator.bit_length() > 64:
-            raise ValueError("the power is too large")
-        value = value ** int(exponent)
-    return value, at
-
-
-def _atom(tokens: tuple[str, ...], at: int) -> tuple[Fraction, int]:
-    if tokens[at] == "(":
-        value, at = _sum(tokens, at + 1)
-        if tokens[at] != ")":
-            raise ValueError("a parenthesis isn't closed")
-        return value, at + 1
-    if tokens[at] == "-" and at == 0:
-        value, at = _power(tokens, 1)
-        return -value, at
-    return Fraction(tokens[at]), at + 1
+def _value(node: ast.expr, text: str) -> Fraction:
+    match node:
+        case ast.Constant():
+            return Fraction(text[node.col_offset : node.end_col_offset])
+        case ast.UnaryOp(op=ast.USub(), col_offset=0):  # a sign at the beginning only
+            return -_value(node.operand, text)
+        case ast.BinOp():
+            left, right = _value(node.left, text), _value(node.right, text)
+            match node.op:
+                case ast.Add():
+                    return left + right
+                case ast.Sub():
+                    return left - right
+                case ast.Mult():
+                    return left * right
+                case ast.Div():
+                    return left / right
+                case ast.Pow() if (
+                    right.denominator == 1 and abs(right) <= MOST_DIGITS and left.numerator.bit_length() <= 64
+                ):
+                    return left ** int(right)
+    raise ValueError("not an expression, or too large")

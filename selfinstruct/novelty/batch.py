@@ -116,11 +116,6 @@ class BatchEngine:
         found.nearest[:references] = NONE
         return found.nearest.astype(np.int64), np.where(found.nearest != NONE, found.score, 0.0)
 
-    def no_explanation(self) -> tuple[Array, Array]:
-        """Return the result of `explain` for a set without refused rows: -1 and 0.0 for every row."""
-        rows = len(self._arrays.state)
-        return np.full(rows, NONE, np.int64), np.zeros(rows)
-
     @property
     def counts(self) -> tuple[int, int]:
         """The numbers of postings read and of pairs compared by LCS so far."""

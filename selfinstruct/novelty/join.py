@@ -80,12 +80,15 @@ class Join:
         """Decide over all texts; call once. `progress` is called with the texts done and the total."""
         if self._encoder is None:
             return self._run_uncompiled(progress)
+        import numpy as np
+
         from .batch import BatchEngine
 
         tokens, begin = self._encoder.finish()
         with BatchEngine(tokens, begin, self._references, self._cutoff, self._workers) as engine:
             admitted = engine.decide(progress)
-            nearest, score = engine.explain() if self._explain else engine.no_explanation()
+            rows = len(admitted)
+            nearest, score = engine.explain() if self._explain else (np.full(rows, -1, np.int64), np.zeros(rows))
         return Joined(admitted, nearest, score, Work(self._texts - self._references, *engine.counts))
 
     def _run_uncompiled(self, progress: Callable[[int, int], None]) -> Joined:

@@ -123,7 +123,7 @@ class Comparison:
         """All lines, sorted by group."""
         return tuple(
             Measure(group, key, name, unit, measure_run(self.a), measure_run(self.b))
-            for group, lines in _LINES
+            for group, lines in _LINES.items()
             for key, name, unit, measure_run in lines
         )
 
@@ -193,56 +193,41 @@ def _distinct_share(n: int) -> Callable[[ComparedRun], float | None]:
 
 # Key in JSON, name in the table, unit, and value. `--json` and the page show the lines in this order.
 _Line = tuple[str, str, str, Callable[[ComparedRun], float | None]]
-_LINES: tuple[tuple[str, tuple[_Line, ...]], ...] = (
-    (
-        "yield",
-        (
-            ("records", "records", "count", lambda s: s.figures.status.records),
-            ("questions", "questions answered", "count", lambda s: s.figures.status.questions),
-            ("admitted_per_question", "new tasks per question", "number", _admitted_per_question),
-            ("acceptance", "admitted share of proposed", "share", lambda s: s.figures.status.acceptance),
-            ("refused_by_filters", "refused by filters", "count", _refusals("filter")),
-            ("refused_by_novelty", "refused by novelty", "count", _refusals("novelty")),
-            ("refused_instances", "refused instances", "count", _refusals("instance")),
-        ),
+_LINES: dict[str, tuple[_Line, ...]] = {
+    "yield": (
+        ("records", "records", "count", lambda s: s.figures.status.records),
+        ("questions", "questions answered", "count", lambda s: s.figures.status.questions),
+        ("admitted_per_question", "new tasks per question", "number", _admitted_per_question),
+        ("acceptance", "admitted share of proposed", "share", lambda s: s.figures.status.acceptance),
+        ("refused_by_filters", "refused by filters", "count", _refusals("filter")),
+        ("refused_by_novelty", "refused by novelty", "count", _refusals("novelty")),
+        ("refused_instances", "refused instances", "count", _refusals("instance")),
     ),
-    (
-        "cost",
-        (
-            ("requests", "requests", "count", lambda s: s.figures.status.requests),
-            ("tokens_per_record", "tokens per record", "number", _tokens_per_record),
-            ("cost_usd", "dollars", "dollars", lambda s: s.figures.status.cost_usd),
-            ("cost_per_record_usd", "dollars per record", "dollars", lambda s: s.figures.status.cost_per_record_usd),
-        ),
+    "cost": (
+        ("requests", "requests", "count", lambda s: s.figures.status.requests),
+        ("tokens_per_record", "tokens per record", "number", _tokens_per_record),
+        ("cost_usd", "dollars", "dollars", lambda s: s.figures.status.cost_usd),
+        ("cost_per_record_usd", "dollars per record", "dollars", lambda s: s.figures.status.cost_per_record_usd),
     ),
-    (
-        "diversity, of the whole run",
-        (
-            ("mean_novelty", "mean novelty at admission", "score", lambda s: s.figures.scores.mean_novelty),
-            ("distinct_pairs", "distinct verb-noun pairs", "count", _distinct_pairs),
-        ),
+    "diversity, of the whole run": (
+        ("mean_novelty", "mean novelty at admission", "score", lambda s: s.figures.scores.mean_novelty),
+        ("distinct_pairs", "distinct verb-noun pairs", "count", _distinct_pairs),
     ),
-    (
-        "diversity, of a sample",
-        (
-            ("sample_distinct_pairs", "distinct verb-noun pairs", "count", lambda s: s.diversity.distinct_pairs),
-            ("self_rouge", "self-ROUGE-L, all pairs", "score", lambda s: s.diversity.self_rouge),
-            ("self_rouge_nearest", "self-ROUGE-L, nearest text", "score", lambda s: s.diversity.nearest),
-            ("ngram_diversity", "n-gram diversity, n = 1 to 4", "score", lambda s: s.diversity.ngram_diversity),
-            ("distinct_1", "distinct words", "share", _distinct_share(1)),
-            ("distinct_2", "distinct pairs of words", "share", _distinct_share(2)),
-        ),
+    "diversity, of a sample": (
+        ("sample_distinct_pairs", "distinct verb-noun pairs", "count", lambda s: s.diversity.distinct_pairs),
+        ("self_rouge", "self-ROUGE-L, all pairs", "score", lambda s: s.diversity.self_rouge),
+        ("self_rouge_nearest", "self-ROUGE-L, nearest text", "score", lambda s: s.diversity.nearest),
+        ("ngram_diversity", "n-gram diversity, n = 1 to 4", "score", lambda s: s.diversity.ngram_diversity),
+        ("distinct_1", "distinct words", "share", _distinct_share(1)),
+        ("distinct_2", "distinct pairs of words", "share", _distinct_share(2)),
     ),
-    (
-        "lengths and kinds",
-        (
-            ("median_instruction_tokens", "instruction, median tokens", "number", _median(0)),
-            ("median_input_tokens", "input, median tokens", "number", _median(1)),
-            ("median_output_tokens", "output, median tokens", "number", _median(2)),
-            ("classification_share", "classification tasks", "share", _classification_share),
-        ),
+    "lengths and kinds": (
+        ("median_instruction_tokens", "instruction, median tokens", "number", _median(0)),
+        ("median_input_tokens", "input, median tokens", "number", _median(1)),
+        ("median_output_tokens", "output, median tokens", "number", _median(2)),
+        ("classification_share", "classification tasks", "share", _classification_share),
     ),
-)
+}
 
 
 def _or_dash(format: Callable[[float], str]) -> Callable[[float | None], str]:

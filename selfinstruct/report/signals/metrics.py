@@ -7,6 +7,7 @@ atomically, even after a failure; only a success updates `selfinstruct_last_succ
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,9 +42,7 @@ def write_metrics(path: Path, summary: Summary) -> None:
     if summary.outcome.exit_code in (0, 99):
         successes = {name: summary.ended_at}
     registry = CollectorRegistry()
-    registry.register(
-        _FixedCollector([*_start_metrics(name, summary), *_run_metrics(name, summary), *_success_metrics(successes)])
-    )
+    registry.register(_FixedCollector([*_run_metrics(name, summary), *_success_metrics(successes)]))
     # `write_to_textfile` writes a temporary file and renames it.
     try:
         write_to_textfile(str(path), registry)
@@ -61,13 +60,10 @@ class _FixedCollector:
         return self._families
 
 
-def _start_metrics(name: str, summary: Summary) -> Iterator[Metric]:
+def _run_metrics(name: str, summary: Summary) -> Iterator[Metric]:
     yield _gauge("last_run_timestamp_seconds", "When the last start ended.", name, summary.ended_at)
     yield _gauge("last_run_duration_seconds", "How long the last start took.", name, summary.seconds)
     yield _gauge("last_run_exit_code", "Exit code of the last start.", name, summary.outcome.exit_code)
-
-
-def _run_metrics(name: str, summary: Summary) -> Iterator[Metric]:
     now = summary.status
     if now is None:
         return
@@ -86,31 +82,20 @@ def _success_metrics(successes: Mapping[str, float]) -> Iterator[Metric]:
         yield _gauge(_SUCCESS.removeprefix("selfinstruct_"), "When a start last met its target.", name, at)
 
 
-def _gauge(
-    metric: str, text: str, run: str, value: float | Mapping[str, float] | Mapping[str, int], label: str | None = None
+def _metric(
+    kind: str, metric: str, text: str, run: str, value: float | Mapping[str, float], label: str | None = None
 ) -> Metric:
-    from prometheus_client.core import GaugeMetricFamily
+    """Return a metric of one run. value: with a `label`, the values by the label's value."""
+    from prometheus_client.core import Metric
 
-    return _add_samples(GaugeMetricFamily(f"selfinstruct_{metric}", text, labels=_labels(label)), run, value)
-
-
-def _counter(metric: str, text: str, run: str, value: float | Mapping[str, int], label: str | None = None) -> Metric:
-    from prometheus_client.core import CounterMetricFamily
-
-    return _add_samples(CounterMetricFamily(f"selfinstruct_{metric}", text, labels=_labels(label)), run, value)
-
-
-def _labels(label: str | None) -> list[str]:
-    return ["run"] if label is None else ["run", label]
+    found = Metric(f"selfinstruct_{metric}", text, kind)
+    sample = f"{found.name}_total" if kind == "counter" else found.name
+    for name, each in value.items() if isinstance(value, Mapping) else [("", value)]:
+        found.add_sample(sample, {"run": run} | ({label: name} if label else {}), each)
+    return found
 
 
-def _add_samples(family: Metric, run: str, value: float | Mapping[str, float] | Mapping[str, int]) -> Metric:
-    if isinstance(value, Mapping):
-        for name, count in value.items():
-            family.add_metric([run, name], count)  # type: ignore[attr-defined]
-    else:
-        family.add_metric([run], value)  # type: ignore[attr-defined]
-    return family
+_gauge, _counter = partial(_metric, "gauge"), partial(_metric, "counter")
 
 
 def _read_successes(path: Path) -> dict[str, float]:
