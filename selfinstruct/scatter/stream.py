@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Protocol
 
 from ..ask.budget import BudgetSpent
@@ -56,10 +55,8 @@ class SharingTeacher:
         await self._teacher.__aenter__()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._teacher.__aexit__(kind, error, trace)
+    async def __aexit__(self, *error: Any) -> None:
+        await self._teacher.__aexit__(*error)
 
     async def complete(self, prompt: Prompt) -> Completion:
         """Return the answer. Raises BudgetSpent if the shared caps leave no room for one of its requests."""

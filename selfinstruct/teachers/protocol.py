@@ -95,10 +95,8 @@ class _WithDefaults:
             await self._stack.enter_async_context(self._teacher)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._stack.__aexit__(kind, error, trace)
+    async def __aexit__(self, *error: Any) -> None:
+        await self._stack.__aexit__(*error)
 
 
 UNSURE_STATUSES = frozenset({408, 499})

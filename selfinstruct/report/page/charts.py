@@ -192,6 +192,8 @@ def charts_of(figures: Figures) -> dict[str, Chart]:
     if sum(figures.scores.admitted) + sum(figures.scores.refused):
         charts.append(score_chart(figures.scores))
     charts += [length_chart(length) for length in figures.lengths if length.tokens.count]
+    if figures.pairs.verbs:
+        charts.append(wheel(figures.pairs))
     return {chart.id: chart for chart in charts}
 
 

@@ -25,7 +25,7 @@ from ...dataset.linguistics import finder_for
 from ...journal.folder import Run
 from ...journal.snapshot import read
 from .bars import coverage_tables, key_figures, tables_of
-from .charts import Chart, charts_of, wheel
+from .charts import charts_of
 from .comparison import Comparison
 from .figures import Figures
 from .measure import measure
@@ -43,10 +43,6 @@ SORT_KEYS = (
 
 def report_page(figures: Figures, selection: Selection | None) -> str:
     """Render a report. selection: rows of the table, or None for a page without a table."""
-    # The wheel needs at least one verb.
-    charts = charts_of(figures)
-    if figures.pairs.verbs:
-        charts["wheel"] = wheel(figures.pairs)
     now = figures.status
     return render(
         "report.html",
@@ -57,7 +53,7 @@ def report_page(figures: Figures, selection: Selection | None) -> str:
         state="running" if now.running else f"{now.outcome.reason}: {now.outcome.detail}".rstrip(": "),
         measured=moment(figures.measured_at),
         keys=key_figures(figures),
-        charts=charts,
+        charts=charts_of(figures),
         tables=tables_of(figures),
         coverage=coverage_tables(figures),
         selection=selection,
@@ -196,7 +192,7 @@ _SECTIONS = (
 def comparison_page(comparison: Comparison) -> str:
     """Render a table of all measures, and the charts of both runs in pairs."""
     a, b = comparison.a.figures, comparison.b.figures
-    charts_a, charts_b = _charts(a), _charts(b)
+    charts_a, charts_b = charts_of(a), charts_of(b)
     sections = [
         (title, [(charts_a.get(id), charts_b.get(id)) for id in ids if id in charts_a or id in charts_b])
         for title, ids in _SECTIONS
@@ -216,7 +212,3 @@ def comparison_page(comparison: Comparison) -> str:
 def write_comparison(comparison: Comparison, path: str | Path) -> Path:
     """Write the page and return its path. Raises UsageError or StorageError if that fails."""
     return write_page(Path(path), comparison_page(comparison))
-
-
-def _charts(figures: Figures) -> dict[str, Chart]:
-    return charts_of(figures) | ({"wheel": wheel(figures.pairs)} if figures.pairs.verbs else {})

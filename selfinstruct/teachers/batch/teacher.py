@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from types import TracebackType
+from typing import Any
 
 from ...core.prompts import BatchJob, Completion, Prompt, Question, Usage
 from ..openai.batches import NoRoom
@@ -66,15 +66,13 @@ class BatchTeacher:
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: Any) -> None:
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
         if self._timer is not None:
             self._timer.cancel()
-        await self._live.__aexit__(kind, error, trace)
+        await self._live.__aexit__(*error)
 
     async def complete(self, prompt: Prompt) -> Completion:
         """Ask live, without a job."""

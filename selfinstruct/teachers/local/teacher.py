@@ -10,7 +10,6 @@ import importlib.util
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 
 from ...config.run_config import RunConfig
 from ...core.errors import TeacherRefused, UsageError
@@ -83,9 +82,7 @@ class LocalTeacher:
         )
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
     async def complete(self, prompt: Prompt) -> Completion:

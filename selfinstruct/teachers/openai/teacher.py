@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -79,9 +78,7 @@ class OpenAITeacher:
     async def __aenter__(self) -> OpenAITeacher:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._client.sdk.close()
 
     async def complete(self, prompt: Prompt) -> Completion:
