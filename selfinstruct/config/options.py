@@ -71,6 +71,11 @@ class StrategyOptions(Options):
     needs_seeds: ClassVar[bool] = True
     """Whether questions show seed tasks, or passages of documents."""
 
+    @property
+    def has_ground_truths(self) -> bool:
+        """Whether a program knows the answers to some of the tasks."""
+        return False
+
     prompts: PerGeneration[PathName | None] = Field(
         default=None, description="Your own prompt file; null: the built-in prompts for `language`."
     )

@@ -319,6 +319,11 @@ class RunConfig(Section):
         return self.strategy if isinstance(self.strategy, str) else self.strategy.kind
 
     @property
+    def has_ground_truths(self) -> bool:
+        """Whether a program may know the answers to some of the tasks; your own strategy may have any."""
+        return ":" in self.strategy_kind or getattr(self.strategy, "has_ground_truths", False)
+
+    @property
     def all_teachers(self) -> tuple[TeacherOptions, ...]:
         """The configured teachers: `teachers`, or the single `teacher`."""
         return self.teachers or (self.teacher,)

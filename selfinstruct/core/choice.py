@@ -41,7 +41,7 @@ class Choice:
 def choose(responses: Collection[Response]) -> Choice:
     """Order responses. The result doesn't depend on the order in which they are given.
 
-    1. A response that passed every check comes before one that failed any.
+    1. A response that passed every check comes before one that failed any, or that a program found wrong.
     2. Then the one with more net wins comes first: the responses that it beats, minus those that beat it.
     3. Then the one with the higher mean mark comes first. A response without marks comes last, but that is a tie.
     4. Anything else is a tie: the lower sample number comes first.
@@ -51,12 +51,17 @@ def choose(responses: Collection[Response]) -> Choice:
     if len(order) < 2:
         return Choice(order)
     best, second = order[:2]
-    if best.passed != second.passed:
+    if failed(best) != failed(second):
         return Choice(order, "checks", 1.0)
     if wins[best.sample] != wins[second.sample]:
         return Choice(order, "comparisons", float(wins[best.sample] - wins[second.sample]))
     margin = difference(best.mark, second.mark)
     return Choice(order, "marks", margin) if margin else Choice(order)
+
+
+def failed(response: Response) -> bool:
+    """Return whether a check objected to a response, or a program found it wrong."""
+    return not response.passed or response.verified is False
 
 
 def net_wins(responses: Collection[Response]) -> dict[int, int]:
@@ -106,4 +111,4 @@ def _is_edge(text: str, place: int) -> bool:
 def _key(response: Response, wins: dict[int, int]) -> tuple[bool, int, float, int, str, str]:
     mark = -math.inf if response.mark is None else round(response.mark, 6)
     # The last two only matter if a strategy gave two responses the same number.
-    return not response.passed, -wins[response.sample], -mark, response.sample, response.text, response.key or ""
+    return failed(response), -wins[response.sample], -mark, response.sample, response.text, response.key or ""

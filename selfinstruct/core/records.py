@@ -63,6 +63,12 @@ class Response:
         return all(verdict.ok for verdict in self.verdicts.values())
 
     @property
+    def verified(self) -> bool | None:
+        """Whether a program found the answer right; None if none checked it."""
+        found = self.verdicts.get("wrong_answer")
+        return None if found is None else found.score == 1.0
+
+    @property
     def mark(self) -> float | None:
         """The mean of the marks; None without any."""
         return fmean(self.marks.values()) if self.marks else None

@@ -20,7 +20,7 @@ from ..core.errors import ConfigError
 from ..core.records import Example, Record
 from .preference_formats import PREFERENCE_FORMATS, check_evidence
 from .provenance_columns import PROVENANCE_CONFIG, RowDict
-from .reward_formats import REWARD_FORMATS
+from .reward_formats import REWARD_FORMATS, check_ground_truths
 from .rows import (
     CHAT,
     ChatOptions,
@@ -174,7 +174,7 @@ def formats_of(config: RunConfig, records: Iterable[Record] = ()) -> dict[str, t
 
     Raises:
         ConfigError: An unknown format, one of your own that can't be imported, a chat template that can't be used, or
-            a format of preferences in a run that has none.
+            a format of preferences or rewards in a run that has none.
     """
     found: dict[str, tuple[Format, Wording]] = {}
     dialogues = config.answers is not None and config.answers.turns > 1
@@ -190,6 +190,7 @@ def formats_of(config: RunConfig, records: Iterable[Record] = ()) -> dict[str, t
             )
         options = chosen.Options.of(given)
         check_evidence(config, kind, options)
+        check_ground_truths(config, kind)
         found[name] = (chosen, _wording_of(config, options, dialogues))
     return found
 

@@ -199,13 +199,15 @@ def check_evidence(config: RunConfig, kind: str, options: FormatOptions) -> None
     if kind not in PREFERENCE_FORMATS:
         return
     where = f"dataset.formats: {kind}"
-    if not config.filters.model_dump()["answer_refusal"]:  # a model of `filters`, which this package doesn't import
+    filters = config.filters.model_dump()  # a model of `filters`, which this package doesn't import
+    if not filters["answer_refusal"]:
         raise ConfigError(f"{where} must not praise refusals; set filters.answer_refusal to true")
     # Your own strategy may return several responses, and your own check may decide.
     if ":" in config.strategy_kind or config.filters.custom:
         return
     answers, judge = config.answers or AnswersConfig(), config.judge
-    by_checks = isinstance(options, PreferenceOptions) and options.failed_as_rejected
+    by_program = config.has_ground_truths and bool(filters["wrong_answer"]) and kind != "reward"
+    by_checks = by_program or (isinstance(options, PreferenceOptions) and options.failed_as_rejected)
     # With `until: pass`, every answer but the last has failed: a check, or by its marks.
     failed = by_checks or (judge is not None and judge.min_score is not None)
     needed = {

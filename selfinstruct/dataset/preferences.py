@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ..core.choice import choose, difference, net_wins, normalized
+from ..core.choice import choose, difference, failed, net_wins, normalized
 from ..core.records import Example, Response
 from .rows import ChatOptions
 
@@ -83,7 +83,7 @@ def pair_of(example: Example, options: PreferenceOptions, draw: int, *, not_long
 
     - the comparisons, if the example has any and the response passed its checks: the best one beats it in both orders;
     - the marks, if both have some: they differ by the margin, and by more than nothing;
-    - the checks, if the response failed one and `failed_as_rejected` allows it.
+    - the checks, if the response failed one and `failed_as_rejected` allows it, or a program found it wrong.
 
     Args:
         example: The prompt and its responses.
@@ -92,7 +92,7 @@ def pair_of(example: Example, options: PreferenceOptions, draw: int, *, not_long
         not_longer: Whether the chosen text must not be the longer one.
     """
     order = usable(example)
-    if not order or not order[0].passed:
+    if not order or failed(order[0]):
         return None
     best, compared = order[0], _compared(example)
     worse = [each for each in order[1:] if _is_worse(each, best, compared, options)]
@@ -123,7 +123,7 @@ def _is_worse(response: Response, best: Response, compared: bool, options: Prefe
     if best.mark is not None and response.mark is not None:
         lead = difference(best.mark, response.mark)
         opinions.append(lead > 0 and lead >= options.margin)
-    if options.failed_as_rejected and not response.passed:
+    if response.verified is False or (options.failed_as_rejected and not response.passed):
         opinions.append(True)
     return bool(opinions) and all(opinions)
 
@@ -206,7 +206,7 @@ def label_of(response: Response, example: Example, options: KtoOptions) -> bool 
     reasons = {verdict.reason for verdict in response.verdicts.values()}
     if not response.text.strip() or reasons & _UNUSABLE:
         return None
-    if not response.passed:
+    if failed(response):
         return False
     if response.mark is not None:
         return response.mark >= options.threshold

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..config.run_config import RunConfig
+from ..core.errors import ConfigError
 from ..core.records import Example, GroundTruth, Record
-from .provenance_columns import GROUND_TRUTH, RowDict
+from .provenance_columns import RowDict
 from .rows import CHAT, Format, Selected, Wording, prompt_messages, row_id, select_examples, share_cost
 
 SOURCE = "selfinstruct"
@@ -55,6 +57,15 @@ def _truth(example: Example) -> GroundTruth:
     return example.ground_truth
 
 
+def check_ground_truths(config: RunConfig, kind: str) -> None:
+    """Raise ConfigError if a format of this module would have no rows."""
+    if kind in REWARD_FORMATS and not config.has_ground_truths:
+        raise ConfigError(
+            f"dataset.formats: {kind} needs tasks whose answers a program checks; set strategy: verifiable, or "
+            "a mix with it"
+        )
+
+
 _NEEDS = "has an answer that a program checks"
 
 REWARD_FORMATS = {
@@ -64,7 +75,12 @@ REWARD_FORMATS = {
         select=_select_checked,
         needs=_NEEDS,
     ),
-    "grpo": Format(_grpo, {"prompt": CHAT, **GROUND_TRUTH}, select=_select_checked, needs=_NEEDS),
+    "grpo": Format(
+        _grpo,
+        {"prompt": CHAT, "verifier": "string", "ground_truth": "string"},
+        select=_select_checked,
+        needs=_NEEDS,
+    ),
     "verl": Format(
         _verl,
         {

@@ -181,7 +181,7 @@ def build_checks(config: RunConfig, sets: EvaluationSets | None = None) -> Check
     overlap = Overlap(questions, max_similarity=settings.eval_similarity, template=settings.eval_template)
     contaminated = [Contaminated(overlap)] if questions else []
     personal = [PersonalData(config.language)] if settings.personal_data == "refuse" else []
-    verified = [WrongAnswer()] if settings.wrong_answer else []
+    verified = [WrongAnswer(keeps=settings.wrong_answer == "label")] if settings.wrong_answer else []
     own = [_custom(each, config) for each in settings.custom_options]
     own_filters, own_answer_checks = ([each for each in own if hasattr(each, m)] for m in ("check", "check_answer"))
     return Checks(

@@ -6,6 +6,7 @@ All but `Scaffolding` read only an instance's output. In doubt they pass it: rej
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Literal
 
 import regex
 from pydantic import Field
@@ -51,8 +52,10 @@ class AnswerOptions(Section):
     cut_off: bool = Field(default=True, description="'cut_off': ends in the middle of a sentence or code block.")
     bad_code: bool = Field(default=True, description="'bad_code': a Python or JSON block that can't be parsed.")
     wrong_arithmetic: bool = Field(default=True, description="'wrong_arithmetic': an equation such as 2 + 2 = 5.")
-    wrong_answer: bool = Field(
-        default=True, description="'wrong_answer': not what a program knows to be right; for tasks with a ground truth."
+    wrong_answer: bool | Literal["label"] = Field(
+        default=True,
+        description="'wrong_answer': not what a program knows to be right; for tasks with a ground truth. label: keep "
+        "such an answer, with `verified: false` in its row.",
     )
 
 

@@ -41,6 +41,12 @@ class MixOptions(StrategyOptions):
         description="The strategies: [{strategy: alpaca}, {strategy: {kind: verifiable}, weight: 3}]."
     )
 
+    @property
+    def has_ground_truths(self) -> bool:
+        return any(
+            isinstance(each.strategy, StrategyOptions) and each.strategy.has_ground_truths for each in self.parts
+        )
+
 
 class Mix:
     """Hands each question to the part that its unit names; a unit is the part's number and the part's own unit."""

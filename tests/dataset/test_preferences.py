@@ -46,6 +46,7 @@ from selfinstruct.filters.judge import CRITERIA
 from selfinstruct.filters.judge.read_marks import read_marks
 from selfinstruct.generate.start import run
 from selfinstruct.teachers.fake.teacher import FakeTeacher
+from selfinstruct.verifiers.rows import verify
 
 EXAMPLES = 10_000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 500
 proof = settings(max_examples=EXAMPLES, deadline=None)
@@ -588,6 +589,68 @@ def test_a_run_without_any_pair_says_so(
     card = (made.dataset_path / "README.md").read_text(encoding="utf-8")
     assert "The config `preference` has no rows, because no record fits its options." in card
     assert len(datasets.load_dataset(str(made.dataset_path), split="train")) == 10
+
+
+class EveryOther(FakeTeacher):
+    """Knows the answer to a drawn task, and gives it in every other sample; it thinks first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.solutions: dict[str, str] = {}
+
+    async def complete(self, prompt: Prompt) -> Completion:
+        if prompt.made_of.unit:
+            self.solutions[prompt.text] = json.loads(prompt.made_of.unit)["solution"]
+        text = "I can only guess: it is 0.5." if prompt.sample % 2 else self.solutions.get(prompt.text, "red")
+        return Completion(f"<think>\nSample {prompt.sample}.\n</think>\n\n{text}", model="fake")
+
+
+def checked_by_program(make_config: Callable[..., RunConfig], **changes: Any) -> dict[str, list[dict[str, Any]]]:
+    """The rows of a run without a judge, whose answers a program checks, by format."""
+    strategy = {"kind": "verifiable", "kinds": {"maths": 1}}
+    formats = [{"kind": kind, "reasoning": True} for kind in ("messages", "preference", "kto")]
+    values: dict[str, Any] = {"strategy": strategy, "target": 12, "answers": KEEP_ALL, "dataset": {"formats": formats}}
+    folder = run(make_config(**values | changes), teacher=EveryOther()).dataset_path
+    kinds = [path.name for path in folder.iterdir() if path.is_dir() and path.name != "provenance"]
+    return {kind: datasets.load_dataset(str(folder), kind, split="train").to_list() for kind in kinds}
+
+
+@pytest.mark.parametrize("wrong_answer", [True, "label"])
+def test_what_a_program_finds_right_and_wrong_makes_pairs_and_labels(
+    make_config: Callable[..., RunConfig], wrong_answer: bool | str
+) -> None:
+    rows = checked_by_program(make_config, filters={"wrong_answer": wrong_answer})
+    assert len(rows["preference"]) == 12
+    for row in rows["preference"]:
+        chosen, rejected = row["chosen"][0]["content"], row["rejected"][0]["content"]
+        assert chosen.startswith("<think>\nSample")
+        assert verify(row, chosen)
+        assert not verify(row, rejected)
+        assert row["verified"]
+    assert {row["label"] for row in rows["kto"]} == {True, False}
+    for row in rows["kto"]:
+        assert verify(row, row["completion"]) is row["label"] is row["verified"]
+
+
+def test_without_the_check_there_is_no_pair(make_config: Callable[..., RunConfig]) -> None:
+    with pytest.raises(ConfigError, match="preference needs to know which answer is better"):
+        checked_by_program(make_config, filters={"wrong_answer": False})
+
+
+def test_a_wrong_answer_is_a_row_if_it_is_only_labeled(make_config: Callable[..., RunConfig]) -> None:
+    answers = {"samples": 1}
+    dataset = {"formats": ["messages"]}
+
+    class Wrong(FakeTeacher):
+        async def complete(self, prompt: Prompt) -> Completion:
+            return Completion("It is 0.5.", model="fake")
+
+    strategy = {"kind": "verifiable", "kinds": {"maths": 1}}
+    values = {"strategy": strategy, "target": 8, "answers": answers, "dataset": dataset}
+    made = run(make_config(**values, filters={"wrong_answer": "label"}), teacher=Wrong())
+    rows = datasets.load_dataset(str(made.dataset_path), split="train").to_list()
+    assert [row["verified"] for row in rows] == [False] * 8
+    assert not any(verify(row, row["messages"]) for row in rows)
 
 
 class FirstIsBetter(FakeTeacher):

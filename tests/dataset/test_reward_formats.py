@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import datasets
 import pytest
 
+import selfinstruct as si
 from conftest import ANSWER_FORMATS, RECORD
 from selfinstruct.config.run_config import RunConfig
-from selfinstruct.core.prompts import Ask
-from selfinstruct.core.records import Development, GroundTruth, Record
-from selfinstruct.core.tasks import Candidate
+from selfinstruct.core.errors import ConfigError
+from selfinstruct.core.records import GroundTruth, Record
 from selfinstruct.dataset import FORMATS
 from selfinstruct.dataset.provenance_columns import ProvenanceColumns
 from selfinstruct.dataset.reward_formats import REWARD_FORMATS
@@ -100,20 +101,14 @@ def test_without_ground_truths_a_run_has_no_columns_for_them(
     assert ("ground_truth" in wanted) == FORMATS[format].traced
 
 
-class Counted(Alpaca):
-    """Knows the answer to every task with an even number of words."""
-
-    async def develop(self, candidate: Candidate, ask: Ask) -> Development:
-        made = await super().develop(candidate, ask)
-        if len(candidate.instruction.split()) % 2:
-            return made
-        return replace(made, examples=tuple(replace(each, ground_truth=TRUTH) for each in made.examples))
+VERIFIABLE = {"kind": "verifiable", "kinds": {"maths": 1, "structured": 1}}
+MIX = {"kind": "mix", "parts": [{"strategy": "alpaca"}, {"strategy": VERIFIABLE, "weight": 4}]}
+ALL = ["messages", *REWARD_FORMATS]
 
 
 @pytest.fixture
 def made(make_config: Callable[..., RunConfig]) -> Run:
-    formats = ["messages", *REWARD_FORMATS]
-    return run(make_config(dataset={"formats": formats, "test_share": 0.25}), strategy=Counted)
+    return run(make_config(strategy=MIX, dataset={"formats": ALL, "test_share": 0.25}))
 
 
 def test_each_config_loads_and_the_card_says_what_is_left_out(made: Run) -> None:
@@ -127,10 +122,32 @@ def test_each_config_loads_and_the_card_says_what_is_left_out(made: Run) -> None
         assert f"`{format}` leaves out {40 - len(checked)} of 40 tasks, whose answers no program checks." in card
 
 
+def test_every_answer_of_a_row_is_right_for_the_reward_function(made: Run) -> None:
+    answers = {row["id"]: row["messages"] for row in datasets.load_dataset(str(made.dataset_path), split="train")}
+    for format in REWARD_FORMATS:
+        for row in datasets.load_dataset(str(made.dataset_path), format, split="train"):
+            assert si.verify(row, answers[row["id"]])
+            assert row["verified"]
+
+
+def test_a_run_whose_tasks_no_program_checks_is_refused_before_anything_is_asked(
+    make_config: Callable[..., RunConfig],
+) -> None:
+    for strategy in ("alpaca", {"kind": "mix", "parts": [{"strategy": "alpaca"}]}):
+        config = make_config(strategy=strategy, dataset={"formats": ALL})
+        with pytest.raises(ConfigError, match="rlvr needs tasks whose answers a program checks; set"):
+            run(config)
+        assert not Path(config.run_dir).exists()
+
+
+class Unchecked(Alpaca):
+    """A strategy of one's own may have ground truths, as far as its configuration tells."""
+
+
 def test_a_run_without_ground_truths_says_so(
     make_config: Callable[..., RunConfig], caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = run(make_config(dataset={"formats": ["messages", "grpo"]}), strategy=Alpaca)
+    made = run(make_config(dataset={"formats": ["messages", "grpo"]}), strategy=Unchecked)
     problem = "has no rows, because no record has an answer that a program checks"
     assert f"dataset: grpo {problem}" in caplog.text
     card = (made.dataset_path / "README.md").read_text(encoding="utf-8")

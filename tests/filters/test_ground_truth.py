@@ -23,16 +23,23 @@ class NothingRuns:
         raise AssertionError(asked)
 
 
-def verdict_of(answer: str, truth: GroundTruth | None) -> Verdict:
+def verdict_of(answer: str, truth: GroundTruth | None, **options: bool) -> Verdict:
     example = replace(Example.of("What is 3 times 4?", "", Response(answer)), ground_truth=truth)
-    return asyncio.run(WrongAnswer().check_answer(Candidate("What is 3 times 4?"), example, NothingRuns()))
+    return asyncio.run(WrongAnswer(**options).check_answer(Candidate("What is 3 times 4?"), example, NothingRuns()))
 
 
 def test_an_answer_is_compared_with_the_ground_truth_of_its_task() -> None:
     truth = GroundTruth("maths", '{"value": "12"}')
-    assert verdict_of("It is 12.", truth) == PASS
-    assert verdict_of("It is 7.", truth).reason == "wrong_answer"
+    assert verdict_of("It is 12.", truth) == Verdict(None, "maths: right", 1.0)
+    assert verdict_of("It is 7.", truth) == Verdict("wrong_answer", "maths: the answer is '7', not '12'", 0.0)
     assert verdict_of("It is 7.", None) == PASS
+
+
+def test_a_wrong_answer_is_kept_if_it_is_only_labeled() -> None:
+    truth = GroundTruth("maths", '{"value": "12"}')
+    assert verdict_of("It is 12.", truth, keeps=True) == Verdict(None, "maths: right", 1.0)
+    assert verdict_of("It is 7.", truth, keeps=True) == Verdict(None, "maths: the answer is '7', not '12'", 0.0)
+    assert verdict_of("It is 7.", None, keeps=True) == PASS
 
 
 def test_an_unknown_verifier_is_an_error() -> None:

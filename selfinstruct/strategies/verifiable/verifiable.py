@@ -60,6 +60,10 @@ class VerifiableOptions(StrategyOptions):
         default=SamplingConfig(), description="Sampling of first answers; `answers` has that of further ones."
     )
 
+    @property
+    def has_ground_truths(self) -> bool:
+        return True
+
 
 class Verifiable:
     """Sends each task as a user would, and pairs the answer with the ground truth."""
