@@ -56,6 +56,7 @@ class Candidate:
     meaning: what novelty compares in place of the instruction, such as the expression behind a word problem: tasks that
     a program words from templates differ in what they ask, not in how.
     wording_of: names a task that is asked for in several wordings, which may be as alike as they are, but not equal.
+    reasoning: what the teacher thought before it wrote the output, if its answer is this one output.
     key, material: the journal key of the proposal's answer, and what the proposal was made from; filled in after
     `Strategy.parse`.
     """
@@ -67,6 +68,7 @@ class Candidate:
     error: str | None = None
     meaning: str = ""
     wording_of: str = ""
+    reasoning: str = field(default="", compare=False)
     key: str | None = field(default=None, compare=False)
     material: Material | None = field(default=None, compare=False)
 

@@ -65,6 +65,10 @@ INCOMPLETE = ("truncated", "cut_off", "empty_output", "scaffolding", "personal_d
 COMPLETE = ("repetition", "answer_refusal", "low_score", "wrong_arithmetic", "of_my_own")
 VERDICTS: list[dict[str, Verdict]] = [{}] * 12 + [{"runs": Verdict()}] * 2
 VERDICTS += [{reason: Verdict(reason)} for reason in (*INCOMPLETE, *COMPLETE)]
+# What a program finds: right, wrong, and wrong where that is only a label.
+VERDICTS += [
+    {"wrong_answer": Verdict(reason, score=score)} for reason, score in ((None, 1), ("wrong_answer", 0), (None, 0))
+]
 MARKS = [{}] * 10 + [{"quality": float(mark)} for mark in (1, 2, 3, 4, 5)] * 3
 MARKS += [dict(zip("abc", map(float, each), strict=True)) for each in product((1, 3, 4, 5), repeat=3)]
 ANSWERS = list(product(MEANING, VERDICTS, MARKS))
@@ -133,11 +137,12 @@ def test_no_pair_breaks_a_rule(example: Example, options: PreferenceOptions, dra
     assert MEANING[chosen.text] != MEANING[rejected.text]
     # Chosen passed every check, and is no empty text.
     assert all(verdict.ok for verdict in chosen.verdicts.values())
+    assert chosen.verified is not False
     assert chosen.text.strip()
     # Rejected is a complete text; if it failed a check, marks or an option speak against it.
     assert rejected.text.strip()
     assert not {verdict.reason for verdict in rejected.verdicts.values()} & set(INCOMPLETE)
-    evidence = [options.failed_as_rejected and not rejected.passed]
+    evidence = [options.failed_as_rejected and not rejected.passed, rejected.verified is False]
     # Where both have marks, they differ by the margin, and never tie.
     if chosen.marks and rejected.marks:
         lead = fmean(chosen.marks.values()) - fmean(rejected.marks.values())

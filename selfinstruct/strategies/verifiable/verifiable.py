@@ -97,12 +97,13 @@ class Verifiable:
         task, answer = _task(material), completion.text.strip()
         if not answer:
             return []
-        return [Candidate(task.instruction, task.input, answer, completion.truncated, meaning=task.meaning)]
+        candidate = Candidate(task.instruction, task.input, answer, completion.truncated, meaning=task.meaning)
+        return [replace(candidate, reasoning=completion.reasoning)]
 
     async def develop(self, candidate: Candidate, ask: Ask) -> Development:
         """Return the task with its ground truth; nothing more is asked."""
         assert candidate.material is not None
-        answer = Response(candidate.output or "", key=candidate.key)
+        answer = Response(candidate.output or "", key=candidate.key, reasoning=candidate.reasoning)
         example = Example.of(candidate.instruction, candidate.input or "", answer)
         return Development((replace(example, ground_truth=_task(candidate.material).ground_truth),))
 
