@@ -82,4 +82,4 @@ from .strategies.protocol import PreviewPrompt as PreviewPrompt, Strategy as Str
 from .teachers.fake.teacher import FakeTeacher as FakeTeacher
 from .teachers.protocol import Teacher as Teacher
 from .trainers import Finding as Finding, Report as Report, validate_dataset as validate_dataset
-from .verifiers.rows import reward as reward, verify as verify
+from .verifiers.rewards import reward as reward, verify as verify

@@ -46,7 +46,7 @@ from selfinstruct.filters.judge import CRITERIA
 from selfinstruct.filters.judge.read_marks import read_marks
 from selfinstruct.generate.start import run
 from selfinstruct.teachers.fake.teacher import FakeTeacher
-from selfinstruct.verifiers.rows import verify
+from selfinstruct.verifiers.rewards import verify
 
 EXAMPLES = 10_000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 500
 proof = settings(max_examples=EXAMPLES, deadline=None)
