@@ -29,6 +29,7 @@ from ..journal.folder import OpenRun, Run, open_run
 from ..journal.seal import is_sealed, seal_of, set_seal
 from ..journal.status import Outcome, note_outcome
 from ..journal.target import note_met
+from ..sandbox import check_sandbox
 from ..strategies.protocol import Strategy
 from ..teachers import build_teachers, hosts_of
 from ..teachers.protocol import Teacher
@@ -177,7 +178,7 @@ async def _grow(
             stack.enter_context(signals(asker))
         if max_runtime_s is not None:
             stack.enter_context(max_runtime(asker, max_runtime_s, began))
-        ready = None if options.get("recall_only") else functools.partial(enter, stack, teachers, asker)
+        ready = None if options.get("recall_only") else functools.partial(_enter, parts, stack, teachers, asker)
         generations = Generations(opened.configs, parts.build, parts.askings, parts.own)
         progress = options["progress"] if "progress" in options else stack.enter_context(_progress_bar())
         try:
@@ -187,6 +188,15 @@ async def _grow(
             with contextlib.suppress(StorageError):  # a full disk may still have room for this row
                 note_outcome(opened.journal, Outcome("storage", str(error), error.exit_code))
             raise
+
+
+async def _enter(
+    parts: Assembly, stack: contextlib.AsyncExitStack, teachers: dict[str, Any], asker: Asker
+) -> dict[str, Teacher]:
+    """Start the teachers. Raises SandboxMissing if answers that they are paid for couldn't be checked here."""
+    if getattr(parts.strategy, "runs_programs", False):
+        await asyncio.to_thread(check_sandbox)
+    return await enter(stack, teachers, asker)
 
 
 @contextlib.contextmanager

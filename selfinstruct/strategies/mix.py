@@ -63,6 +63,7 @@ class Mix:
         self.tasks_per_question = max(each.tasks_per_question for each in self.parts)
         self.purposes = sorted({purpose for each in self.parts for purpose in purposes_of(each) or ("propose",)})
         self.for_strong_teachers = any(getattr(each, "for_strong_teachers", False) for each in self.parts)
+        self.runs_programs = any(getattr(each, "runs_programs", False) for each in self.parts)
         self.takes_facets = all(getattr(each, "takes_facets", True) for each in self.parts)
 
     def propose(self, material: Material) -> Prompt:

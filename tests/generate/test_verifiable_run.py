@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 import selfinstruct as si
 from conftest import ROOT
+from selfinstruct.core.errors import SandboxMissing
 from selfinstruct.core.programs import Program, Ran
 from selfinstruct.core.prompts import Completion, Prompt
 from selfinstruct.core.records import Record
@@ -118,3 +120,27 @@ def test_without_a_weight_there_is_nothing_to_draw(tmp_path: Path) -> None:
 def test_another_language_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(si.ConfigError, match="words tasks in en and zh; it is de"):
         run(config_of(tmp_path, strategy=VERIFIABLE, language="de"))
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap (apt-get install bubblewrap)")
+def test_a_replay_on_a_machine_without_a_sandbox_runs_nothing_and_gives_the_same_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = {"kind": "verifiable", "kinds": {"code": 1}}
+    records = records_of(tmp_path / "run", strategy=code, target=10)
+    files = {path: path.read_bytes() for path in (tmp_path / "run" / "dataset").rglob("*.parquet")}
+    with read(tmp_path / "run") as snapshot:
+        assert ("instance", "wrong_answer") in {(stage, reason) for stage, reason, _ in snapshot.rejections()}
+
+    monkeypatch.setenv("PATH", "")
+    shutil.rmtree(tmp_path / "run" / "dataset")
+    assert records_of(tmp_path / "run", strategy=code, target=10) == records
+    assert {path: path.read_bytes() for path in files} == files
+    # A run that isn't complete asks nothing there, because no answer could be checked.
+    for name, strategy in {"code": code, "mix": {"kind": "mix", "parts": [{"strategy": code}]}}.items():
+        with pytest.raises(SandboxMissing, match="bubblewrap isn't installed"):
+            records_of(tmp_path / name, strategy=strategy, seeds=str(ROOT / "seeds" / "en.jsonl"))
+        with read(tmp_path / name) as snapshot:
+            assert snapshot.requests_by_error() == []
+    # Kinds that are checked without a program need no sandbox.
+    assert records_of(tmp_path / "structured", strategy={"kind": "verifiable", "kinds": {"structured": 1}}, target=3)

@@ -40,6 +40,8 @@ KINDS: Mapping[Kind, Callable[[random.Random, str], Task]] = {
     "constraints": constraints.draw,
 }
 """Draws a task of each kind, worded in a language. A pure function of the state of the generator."""
+_RUN_PROGRAMS: tuple[Kind, ...] = ("code", "maths")
+"""The kinds whose verifiers run programs."""
 LANGUAGES = ("en", "zh")
 DEFAULTS = Sampling(temperature=0.2, max_tokens=512)
 _TRIES = 100
@@ -85,6 +87,7 @@ class Verifiable:
         if not any(self._options.kinds.values()):
             raise ConfigError("strategy.kinds: every weight is 0; give at least one kind a weight")
         self.digest = _version()
+        self.runs_programs = any(self._options.kinds.get(kind) for kind in _RUN_PROGRAMS)
 
     def propose(self, material: Material) -> Prompt:
         """Return the task as a user would send it."""
