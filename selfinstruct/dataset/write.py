@@ -34,6 +34,7 @@ from .rows import Format, Wording, columns_of, rows_of
 
 if TYPE_CHECKING:
     import datasets
+    import pyarrow as pa
 
 _log = logging.getLogger(__name__)
 # Rows to convert to Arrow at once, because Python dicts take ten times as much memory as Arrow.
@@ -45,11 +46,14 @@ def to_dataset(run: Run | str | Path, format: str = "messages") -> datasets.Data
 
     Raises ConfigError for an unknown format, and UsageError if `run` is not a run's folder.
     """
+    import datasets
+
     with read(run) as snapshot:
         records = snapshot.records
         source = _RowSource.of(snapshot, snapshot.run.config.dataset.with_formats([format]))
     (name,) = source.formats
-    return _build_dataset(source.rows(records, name), source.features(name))
+    features = source.features(name)
+    return datasets.Dataset(_build_table(source.rows(records, name), features), datasets.DatasetInfo(features=features))
 
 
 def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig | None = None) -> Path:
@@ -205,11 +209,16 @@ def _write_split(
     folder: Path, name: str, split: str, rows: Iterator[RowDict], features: datasets.Features, shard_rows: int
 ) -> WrittenSplit:
     """Write the rows of one split in shards; only one shard is in memory at a time."""
+    import datasets
+
+    info = datasets.DatasetInfo(features=features)
     paths: list[Path] = []
     count = size = file_size = 0
     content, digest = hashlib.sha256(), hashlib.sha256()
     rows = hash_rows(rows, content.update)
-    while len(shard := _build_dataset(islice(rows, shard_rows), features)):
+    while len(table := _build_table(islice(rows, shard_rows), features)):
+        # Without a name, `datasets` hashes a pickle of the table, which takes as long as everything else here.
+        shard = datasets.Dataset(table, info, fingerprint=f"{name}-{split}-{len(paths)}")
         paths.append(folder / name / f"{split}-{len(paths):05d}")
         paths[-1].parent.mkdir(parents=True, exist_ok=True)
         with _no_progress_bars(), paths[-1].open("wb") as file:  # `datasets` would read a name as an address
@@ -225,16 +234,14 @@ def _write_split(
     return WrittenSplit(name, split, count, size, file_size, digest.hexdigest(), content.hexdigest(), features)
 
 
-def _build_dataset(rows: Iterator[RowDict], features: datasets.Features) -> datasets.Dataset:
-    import datasets
+def _build_table(rows: Iterator[RowDict], features: datasets.Features) -> pa.Table:
     import pyarrow as pa
 
     # `Dataset.from_list` visits every value in Python and takes three times as long.
-    batches = []
+    schema, batches = features.arrow_schema, []
     while batch := list(islice(rows, _BATCH_ROWS)):
-        batches.append(pa.RecordBatch.from_pylist(batch, schema=features.arrow_schema))
-    table = pa.Table.from_batches(batches, features.arrow_schema).combine_chunks()
-    return datasets.Dataset(table, info=datasets.DatasetInfo(features=features))
+        batches.append(pa.RecordBatch.from_pylist(batch, schema=schema))
+    return pa.Table.from_batches(batches, schema).combine_chunks()
 
 
 def _write_lines(path: Path, rows: Iterable[RowDict]) -> None:
