@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from forked import Process, start_python
 from typer.testing import CliRunner
 
 from selfinstruct.cli.app import app
@@ -25,13 +27,12 @@ from selfinstruct.dataset import FORMATS
 from selfinstruct.dataset.preference_formats import PREFERENCE_FORMATS
 from selfinstruct.dataset.reward_formats import REWARD_FORMATS
 
-# No test may fail because the machine is busy.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
-
 ROOT = Path(__file__).parents[1]
 FULL = os.environ.get("SELFINSTRUCT_PROOF") == "full"
 """Whether this is `make proof`: property tests try many more examples, and every command is a process."""
+# No test may fail because the machine is busy.
+hypothesis.settings.register_profile("untimed", deadline=None, max_examples=500 if FULL else 40)
+hypothesis.settings.load_profile("untimed")
 ANSWER_FORMATS = tuple(name for name in FORMATS if name not in {**PREFERENCE_FORMATS, **REWARD_FORMATS})
 """The formats of one answer per row, which any run can have."""
 FIGURES: list[str] = []
@@ -88,11 +89,17 @@ def cli_process(
     **env: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run `selfinstruct` in a new process, as a shell does. `before` runs in that process first, to limit it."""
-    command = [sys.executable, "-m", "selfinstruct", *map(str, arguments)]
-    whole = os.environ | {"PYTHONPATH": str(ROOT)} | env
-    return subprocess.run(
-        command, input=stdin, capture_output=True, text=True, cwd=cwd, env=whole, timeout=120, preexec_fn=before
-    )
+    command = ["-m", "selfinstruct", *map(str, arguments)]
+    if before is not None:
+        whole = os.environ | {"PYTHONPATH": str(ROOT)} | env
+        line = [sys.executable, *command]
+        return subprocess.run(line, capture_output=True, text=True, cwd=cwd, env=whole, timeout=120, preexec_fn=before)
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as given:
+        given.write(stdin)
+        given.seek(0)
+        process = start_python(*command, cwd=cwd, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **env)
+        stdout, stderr = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(command, process.wait(), stdout, stderr)
 
 
 @pytest.fixture
@@ -150,13 +157,12 @@ class Loopback:
 @pytest.fixture
 def loopback(tmp_path: Path) -> Iterator[Callable[..., Loopback]]:
     """Start fake servers, `loopback(latency_s=0.01)`; each is a real process with a real socket."""
-    processes: list[subprocess.Popen[str]] = []
+    processes: list[Process] = []
 
     def start(latency_s: float = 0.0, faults: str = "0") -> Loopback:
         log = tmp_path / f"server-{len(processes)}.log"
-        command = [sys.executable, "-m", "selfinstruct", "serve-fake", "--latency-s", str(latency_s), "--log", str(log)]
-        command += ["--faults", faults]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        command = ["-m", "selfinstruct", "serve-fake", "--latency-s", str(latency_s), "--log", log, "--faults", faults]
+        process = start_python(*command, stdout=subprocess.PIPE)
         processes.append(process)
         assert process.stdout is not None
         return Loopback(process.stdout.readline().strip(), log)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from forked import start_python
 
 from conftest import FULL, ROOT, cli
 from selfinstruct.cli.app import app
@@ -320,8 +321,8 @@ def test_a_terminal_that_is_closed_ends_a_run_cleanly(
 def test_a_signal_ends_any_command_like_ctrl_c(number: signal.Signals, tmp_path: Path) -> None:
     fifo = tmp_path / "rows.jsonl"
     os.mkfifo(fifo)
-    command = [sys.executable, "-m", "selfinstruct", "dedup", str(fifo), str(tmp_path / "out.jsonl")]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = ("-m", "selfinstruct", "dedup", fifo, tmp_path / "out.jsonl")
+    process = start_python(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with fifo.open("w"):  # opens once the command reads
         process.send_signal(number)
         _, stderr = process.communicate(timeout=60)

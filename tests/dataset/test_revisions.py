@@ -14,6 +14,7 @@ from typing import Any
 import datasets
 import pytest
 import yaml
+from forked import start_python
 from huggingface_hub import DatasetCard
 
 from conftest import ROOT
@@ -199,9 +200,7 @@ def test_a_writer_that_is_killed_leaves_one_whole_revision(make_config: MakeConf
     made = run(make_config(target=10))
     last = 1
     for wait_s in (0.11, 0.23, 0.31, 0.17):
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-c", WRITER, str(made.path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as writer:
+        with start_python("-c", WRITER, made.path, stdout=subprocess.PIPE) as writer:
             assert writer.stdout is not None
             writer.stdout.readline()
             deadline = time.monotonic() + 60

@@ -13,8 +13,6 @@ import contextlib
 import json
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,9 +24,10 @@ from typing import Any
 import pytest
 import yaml
 from ask_samples import ask_all, prompts_of
+from forked import start_python
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from conftest import FIGURES, FULL, ROOT
+from conftest import FIGURES, FULL
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import SelfInstructError
 from selfinstruct.generate.start import run
@@ -307,9 +306,8 @@ def test_kills_do_not_help_past_a_cap(tmp_path: Path, seed_file: Path, caps: dic
         config.write_text(yaml.safe_dump(values(biller, seed_file, tmp_path / "run", **caps)), encoding="utf-8")
         killed = 0
         for number in range(kills + 1):
-            command = [sys.executable, "-m", "selfinstruct", "generate", str(config)]
             with (tmp_path / "log").open("ab") as log:
-                process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
+                process = start_python("-m", "selfinstruct", "generate", config, stdout=log, stderr=log)
             asked = biller.requests
             while number < kills and process.poll() is None and biller.requests < asked + 9:
                 time.sleep(0.005)

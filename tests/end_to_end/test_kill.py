@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +15,9 @@ from typing import Any
 import pytest
 import yaml
 from ask_samples import prompts_of
+from forked import Process, start_python
 
-from conftest import FIGURES, FULL, ROOT, Loopback
+from conftest import FIGURES, FULL, Loopback
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import JOURNAL, Run
@@ -66,16 +64,19 @@ def committed(folder: Path) -> set[str]:
     return set(map(request_name, joined, samples))
 
 
-def start(config: Path, log: Path, *command: str | Path) -> subprocess.Popen[bytes]:
+def start(config: Path, log: Path, *command: str | Path) -> Process:
     """Start `selfinstruct generate`, or another command of this Python."""
     command = command or ("-m", "selfinstruct", "generate", config)
     with log.open("ab") as out:
-        env = os.environ | {"PYTHONPATH": str(ROOT)}
-        return subprocess.Popen([sys.executable, *command], stdout=out, stderr=out, cwd=ROOT, env=env)
+        return start_python(*command, stdout=out, stderr=out)
 
 
 def kill_again_and_again(
-    begin: Callable[[], subprocess.Popen[bytes]], server: Loopback, folder: Path, kills: int, wait_s: float = 0.05
+    begin: Callable[[], Process],
+    server: Loopback,
+    folder: Path,
+    kills: int,
+    wait_s: float = 0.05,
 ) -> tuple[int, list[tuple[int, set[str]]]]:
     """Start a process and kill it `kills` times; then let it end.
 

@@ -8,7 +8,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -18,6 +17,7 @@ from typing import Any
 import datasets
 import pytest
 import yaml
+from forked import Process, start_python
 from hypothesis import given, strategies as st
 
 import selfinstruct as si
@@ -55,9 +55,9 @@ def job(loopback: Callable[..., Loopback], seed_file: Path, tmp_path: Path) -> C
     return make
 
 
-def fired(config: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "selfinstruct", "generate", str(config), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+def fired(config: Path, *arguments: str) -> Process:
+    command = ("-m", "selfinstruct", "generate", config, *arguments)
+    return start_python(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def ended(config: Path, *arguments: str) -> tuple[int, str]:
@@ -264,7 +264,7 @@ def answered(folder: Path) -> int:
         return 0
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def wait_for(condition: Callable[[], bool], process: Process) -> None:
     deadline = time.monotonic() + 60
     while not condition() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from forked import Process, start_python
 from test_kill import answers_in
 
 from conftest import ROOT, Loopback, cli
@@ -20,9 +21,9 @@ from selfinstruct.core.errors import RunLocked
 from selfinstruct.journal.folder import Run
 
 
-def process(config: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "selfinstruct", "generate", str(config), *arguments]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+def process(config: Path, *arguments: str) -> Process:
+    command = ("-m", "selfinstruct", "generate", config, *arguments)
+    return start_python(*command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
+from forked import Process
 from test_faults import AGAIN, assert_no_wrong_row
 from test_kill import answers_in, committed, start
 
@@ -151,7 +151,7 @@ def test_memory_stays_flat_in_an_unbroken_run(loopback: Callable[..., Loopback],
     assert at_end <= 1.2 * at_20
 
 
-def memory_mb(process: subprocess.Popen[bytes]) -> float:
+def memory_mb(process: Process) -> float:
     """Resident memory of a process, 0 when it has ended."""
     try:
         lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()

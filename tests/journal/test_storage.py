@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 import yaml
+from forked import start_python
 
 from conftest import ROOT, Loopback, cli
 from selfinstruct.generate.start import run
@@ -54,8 +55,8 @@ def written(loopback: Callable[..., Loopback], seed_file: Path, tmp_path: Path) 
 
 def killed_after(config: Path, folder: Path, answers: int) -> None:
     """Start, and SIGKILL once so many answers are committed."""
-    command = [sys.executable, "-m", "selfinstruct", "generate", str(config)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = ("-m", "selfinstruct", "generate", config)
+    process = start_python(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         if (folder / "journal.sqlite").exists() and kept_in(folder) >= answers:

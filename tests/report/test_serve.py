@@ -9,7 +9,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -19,10 +18,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from forked import start_python
 from test_report import Scripted
 
 import selfinstruct as si
-from conftest import ROOT, Loopback, cli
+from conftest import Loopback, cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import UsageError
 from selfinstruct.report.live import check_place
@@ -39,8 +39,8 @@ MakeConfig = Callable[..., RunConfig]
 @contextlib.contextmanager
 def served(run: Path, *options: str) -> Iterator[str]:
     """The command `serve`; yields the address that it prints."""
-    command = [sys.executable, "-m", "selfinstruct", "serve", str(run), *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    command = ("-m", "selfinstruct", "serve", run, *options)
+    process = start_python(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
@@ -221,8 +221,8 @@ def test_a_run_in_progress_is_seen_to_grow(make_config: MakeConfig, loopback: Ca
     teacher = {"kind": "openai", "model": "fake", "base_url": server.base_url, "api_key_env": None}
     config = make_config(target=400, teacher=teacher, concurrency=2, lookahead=4)
     program = "import sys, selfinstruct as si; si.run(si.RunConfig.parse(__import__('json').loads(sys.argv[1])))"
-    command = [sys.executable, "-c", program, config.model_dump_json()]
-    run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = ("-c", program, config.model_dump_json())
+    run = start_python(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     journal = Path(config.run_dir) / "journal.sqlite"
     try:
         deadline = time.monotonic() + 60

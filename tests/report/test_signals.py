@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
+from forked import start_python
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.semconv.attributes import error_attributes, server_attributes
@@ -274,8 +275,8 @@ def test_it_is_posted_however_a_start_ends(
     with receiving() as hook:
         notify_url = ("--notify-url", hook.address)
         slow = config_file(teacher=over(loopback(latency_s=1.0)), target=500)
-        command = [sys.executable, "-m", "selfinstruct", "generate", str(slow), *notify_url]
-        running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        command = ("-m", "selfinstruct", "generate", slow, *notify_url)
+        running = start_python(*command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         deadline = time.monotonic() + 60
         while not (tmp_path / "server-0.log").read_text() and time.monotonic() < deadline:
             time.sleep(0.05)

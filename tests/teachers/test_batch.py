@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import socket
 import sqlite3
@@ -22,8 +21,9 @@ import pytest
 import yaml
 from aiohttp import web
 from ask_samples import ask_all, prompts_of
+from forked import Process, start_python
 
-from conftest import FULL, ROOT
+from conftest import FULL
 from selfinstruct.ask.prices import price_of
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError, TeacherDown, TeacherRefused, UsageError
@@ -324,12 +324,11 @@ def test_only_openais_protocol_has_batch_jobs(make_config: Callable[..., RunConf
 # --- leaving and coming back ------------------------------------------------------------------
 
 
-def started(config: dict[str, Any], folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def started(config: dict[str, Any], folder: Path, *arguments: str) -> Process:
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-m", "selfinstruct", "generate", str(path), *arguments]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    command = ("-m", "selfinstruct", "generate", path, *arguments)
+    return start_python(*command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 @pytest.mark.slow
@@ -537,7 +536,7 @@ class Killer:
     def __init__(self, method: str, path: str, when: str, kills: int = 3) -> None:
         self._method, self._path, self._when = method, path, when
         self.kills = kills
-        self.process: subprocess.Popen[str] | None = None
+        self.process: Process | None = None
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         path = request.path.removeprefix("/v1/")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import signal
 import sqlite3
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -17,8 +15,9 @@ from typing import Any
 
 import pytest
 import yaml
+from forked import Process, start_python
 
-from conftest import ROOT, Loopback
+from conftest import Loopback, cli
 from selfinstruct.ask import router
 from selfinstruct.ask.asker import Asker
 from selfinstruct.ask.budget import Budget
@@ -398,9 +397,9 @@ def test_a_cheap_one_proposes_and_a_strong_one_answers(
 def test_one_that_dies_in_the_middle_is_replaced_and_nothing_is_asked_again(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
-    def started(log: Path) -> tuple[subprocess.Popen[str], str]:
-        command = [sys.executable, "-m", "selfinstruct", "serve-fake", "--latency-s", "0.01", "--log", str(log)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    def started(log: Path) -> tuple[Process, str]:
+        command = ("-m", "selfinstruct", "serve-fake", "--latency-s", "0.01", "--log", log)
+        process = start_python(*command, stdout=subprocess.PIPE)
         assert process.stdout is not None
         return process, process.stdout.readline().strip()
 
@@ -499,8 +498,7 @@ def test_check_and_status_name_them(tmp_path: Path, seed_file: Path) -> None:
     path.write_text(yaml.safe_dump(config))
 
     def said(*arguments: str) -> str:
-        command = [sys.executable, "-m", "selfinstruct", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=os.environ).stdout
+        return cli(*arguments).stdout
 
     checked = re.sub(" {2,}", "  ", said("check", str(path)))
     assert "teacher cheap  fake: fake, propose, weight 3" in checked
