@@ -1,20 +1,24 @@
 # make demo   a dataset from nothing: environment, embedded teacher, generation (no key, no GPU)
 # make test   set up and run the fast tests, a few minutes
 # make slow   the slow tests in short form: kills, faults, benchmarks, Chromium, the local model
-# make check  lint, format, types, and `make test`; .ci/run runs this, `make slow`, and `make trainer`
+# make check  lint, format, types, and `make test`; .ci/run runs this, `make slow`, `make docs`, and `make trainer`
 # make proof  every test in full: thousands of cases, each command in a process of its own
 # make trainer  TRL's real trainers on exported folders, in an environment of its own (torch for the CPU)
 # make schedule  cron for three minutes (as root, where cron is installed) and the DAG under Airflow
 # make ray    generating on a real Ray cluster of several nodes, in an environment of its own
 # make docs   the documentation as a site in site/, in an environment of its own; a broken link is an error
 # make reference  write docs/reference/ from the code
+# make environments  those of `make check`, `make docs`, and `make trainer`
 # make fuzz   every parser under atheris, FUZZ_S seconds each
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow check lint types proof trainer ray schedule fuzz docs reference lock clean
+# Tests start hundreds of interpreters, which otherwise compile the package each time.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: demo test slow environments check lint types proof trainer ray schedule fuzz docs reference lock clean
 
 $(BIN)/.dev: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -94,6 +98,8 @@ $(DOCS_VENV)/.made: pyproject.toml
 docs: $(DOCS_VENV)/.made
 	$(DOCS_VENV)/bin/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet -E docs site
 	@echo "docs: open site/index.html"
+
+environments: $(BIN)/.dev $(DOCS_VENV)/.made $(TRAINER_VENV)/.made
 
 reference: $(BIN)/.dev
 	$(BIN)/python docs/generate_reference.py
