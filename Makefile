@@ -1,7 +1,8 @@
 # make demo   a dataset from nothing: environment, embedded teacher, generation (no key, no GPU)
 # make test   set up and run the fast tests, a few minutes
 # make slow   the slow tests in short form: kills, faults, benchmarks, Chromium, the local model
-# make check  lint, format, types, and `make test`; .ci/run runs this, `make slow`, `make docs`, and `make trainer`
+# make tests  both at once
+# make check  lint, format, types, and `make test`
 # make proof  every test in full: thousands of cases, each command in a process of its own
 # make trainer  TRL's real trainers on exported folders, in an environment of its own (torch for the CPU)
 # make schedule  cron for three minutes (as root, where cron is installed) and the DAG under Airflow
@@ -18,7 +19,7 @@ BIN := $(VENV)/bin
 # Tests start hundreds of interpreters, which otherwise compile the package each time.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test slow environments check lint types proof trainer ray schedule fuzz docs reference lock clean
+.PHONY: demo test slow tests environments check lint types proof trainer ray schedule fuzz docs reference lock clean
 
 $(BIN)/.dev: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -39,6 +40,9 @@ test: $(BIN)/.dev
 SLOW := slow or soak or browser or local_model
 slow: $(BIN)/.dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "$(SLOW)"
+
+tests: $(BIN)/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m ""
 
 lint: $(BIN)/.dev
 	$(BIN)/ruff check .

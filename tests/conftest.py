@@ -30,6 +30,7 @@ from selfinstruct.dataset.reward_formats import REWARD_FORMATS
 ROOT = Path(__file__).parents[1]
 FULL = os.environ.get("SELFINSTRUCT_PROOF") == "full"
 """Whether this is `make proof`: property tests try many more examples, and every command is a process."""
+IN_FULL = pytest.mark.skipif(not FULL, reason="full proof")
 # No test may fail because the machine is busy.
 hypothesis.settings.register_profile("untimed", deadline=None, max_examples=500 if FULL else 40)
 hypothesis.settings.load_profile("untimed")

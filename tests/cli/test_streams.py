@@ -17,7 +17,7 @@ import pytest
 import yaml
 from forked import start_python
 
-from conftest import FULL, ROOT, cli
+from conftest import IN_FULL, ROOT, cli
 from selfinstruct.cli.app import app
 from selfinstruct.cli.streams import SafeStream
 from selfinstruct.journal.folder import Run
@@ -58,9 +58,6 @@ COMMANDS: dict[str, str] = {
     "unknown option": "status {run} --nonesuch-" + HOSTILE.replace("\u2028", ""),
     "no such run": "status {out}",
 }
-
-
-IN_FULL = pytest.mark.skipif(not FULL, reason="full proof")
 
 
 @pytest.fixture(scope="module")

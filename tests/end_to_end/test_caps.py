@@ -27,7 +27,7 @@ from ask_samples import ask_all, prompts_of
 from forked import start_python
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from conftest import FIGURES, FULL
+from conftest import FIGURES, FULL, IN_FULL
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import SelfInstructError
 from selfinstruct.generate.start import run
@@ -286,7 +286,6 @@ def test_what_is_reported_covers_the_bill_and_the_bill_stays_under_the_cap(
 
 
 SLOW = pytest.mark.slow
-IN_FULL = pytest.mark.skipif(not FULL, reason="full proof")
 KILLED = [
     pytest.param({"max_requests": 50}, "plain"),
     pytest.param({"max_cost_usd": 0.4}, "null"),

@@ -25,8 +25,7 @@ from selfinstruct.journal.folder import JOURNAL, Run
 from selfinstruct.journal.journal import Journal
 from selfinstruct.journal.target import Aim, aim_of
 
-MORE = 100
-KILLS_A_NIGHT = 4 if FULL else 2
+MORE, KILLS_A_NIGHT = (100, 4) if FULL else (60, 2)
 CONCURRENCY = 16
 
 

@@ -17,7 +17,7 @@ import yaml
 from ask_samples import prompts_of
 from forked import Process, start_python
 
-from conftest import FIGURES, FULL, Loopback
+from conftest import FIGURES, FULL, IN_FULL, Loopback
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import JOURNAL, Run
@@ -136,9 +136,9 @@ DIALOGUES: dict[str, Any] = {"target": 90, "answers": {"turns": 3, "samples": 3}
 @pytest.mark.parametrize(
     ("kills", "changes"),
     [
-        pytest.param(20, {}, id="one answer"),
-        pytest.param(6, SAMPLED, id="four samples", marks=pytest.mark.skipif(not FULL, reason="full proof")),
-        pytest.param(6, DIALOGUES, id="dialogues", marks=pytest.mark.skipif(not FULL, reason="full proof")),
+        pytest.param(*((20, {}) if FULL else (8, {"target": 200})), id="one answer"),
+        pytest.param(6, SAMPLED, id="four samples", marks=IN_FULL),
+        pytest.param(6, DIALOGUES, id="dialogues", marks=IN_FULL),
     ],
 )
 def test_same_dataset_killed_or_not_at_any_concurrency(
@@ -167,9 +167,7 @@ PROGRAM = Path(__file__).with_name("ask_samples.py")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "kills", [5, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.skipif(not FULL, reason="full proof")])]
-)
+@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=[pytest.mark.soak, IN_FULL])])
 def test_no_sample_is_paid_for_twice(loopback: Callable[..., Loopback], tmp_path: Path, kills: int) -> None:
     """A process that asks for twelve samples of each prompt is killed; later ones ask for what is missing."""
     server, folder, log = loopback(latency_s=0.02), tmp_path / "run", tmp_path / "log"

@@ -273,7 +273,7 @@ def wait_for(condition: Callable[[], bool], process: Process) -> None:
 @pytest.mark.slow
 def test_killed_and_fired_twice_at_any_time(job: Callable[..., Any], tmp_path: Path) -> None:
     """Every night two of them at once, and the one at work is killed; then one night that nobody disturbs."""
-    nights, target = (4, 500) if FULL else (2, 200)
+    nights, target = (4, 500) if FULL else (2, 100)
     config, server = job(latency_s=0.1, target=target, concurrency=8, strategy="self_instruct")
     folder, codes = tmp_path / "run", []
     for _ in range(nights):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 import yaml
+from forked import start_python
 
 import selfinstruct as si
 from conftest import ROOT
@@ -60,11 +59,9 @@ def test_the_python_examples_run(number: int, tmp_path: Path, seed_file: Path) -
     values = {"seeds": "../seeds/en.jsonl", "run_dir": "../data/openai", "teacher": {"kind": "fake", "model": "fake"}}
     (tmp_path / "configs" / "openai.yaml").write_text(yaml.safe_dump(values))
     code = PYTHON[number].replace("target=500", "target=20")
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=env, timeout=100
-    )
-    assert done.returncode == 0, done.stderr
+    done = start_python("-c", code, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    _, stderr = done.communicate(timeout=100)
+    assert done.returncode == 0, stderr
 
 
 def test_the_seed_and_the_record_are_real_and_belong_together() -> None:

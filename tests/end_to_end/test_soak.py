@@ -6,7 +6,6 @@ The full form, 5,000 questions at concurrency 64 and 50 kills, and the one about
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import time
@@ -22,11 +21,10 @@ from forked import Process
 from test_faults import AGAIN, assert_no_wrong_row
 from test_kill import answers_in, committed, start
 
-from conftest import FIGURES, ROOT, Loopback
+from conftest import FIGURES, FULL, ROOT, Loopback
 from selfinstruct.journal.folder import Run
 from selfinstruct.teachers.fake.faults import KINDS
 
-FULL = os.environ.get("SELFINSTRUCT_PROOF") == "full"
 TARGET, KILLS, LEAST_QUESTIONS = (1700, 50, 5000) if FULL else (120, 4, 250)
 ON_THE_WIRE_S = 0.3
 """Seconds after a kill in which the server still reads, and logs, what had been sent to it."""

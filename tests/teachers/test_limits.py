@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from conftest import IN_FULL
 from selfinstruct.core.errors import TeacherDown
 from selfinstruct.core.prompts import Usage
 from selfinstruct.teachers.fake.fake_limits import Provider
@@ -291,7 +292,7 @@ STATED = Allowance(max_rpm=600, max_tpm=60_000)
 
 
 @pytest.mark.parametrize("latency_s", [0.05, 1.0])
-@pytest.mark.parametrize("tokens", [60, 120, 900])
+@pytest.mark.parametrize("tokens", [60, pytest.param(120, marks=IN_FULL), 900])
 @pytest.mark.parametrize("fixed", [False, True], ids=["bucket", "fixed"])
 @pytest.mark.parametrize("told", [False, True], ids=["stated", "in headers"])
 def test_limits_that_are_known_are_used_and_kept(told: bool, fixed: bool, tokens: int, latency_s: float) -> None:

@@ -522,10 +522,10 @@ READS = {
 @pytest.mark.parametrize("trainer", READS)
 def test_every_trainer_takes_the_configs_that_are_made_for_it(folder: Path, trainer: str) -> None:
     best, others = READS[trainer]
-    accepted = {config for config in ANSWER_FORMATS if validate_dataset(folder, trainer, config=config).ok}
+    reports = {config: validate_dataset(folder, trainer, config=config) for config in ANSWER_FORMATS}
+    accepted = {config for config, report in reports.items() if report.ok}
     assert accepted == {best} | others
-    for config in ANSWER_FORMATS:
-        report = validate_dataset(folder, trainer, config=config)
+    for config, report in reports.items():
         assert set(report.suited) == accepted - {config}
         if config != best:
             assert report.suited[0] == best, "the one that it prefers stands first"
