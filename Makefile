@@ -23,7 +23,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 $(BIN)/.dev: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
@@ -57,10 +57,11 @@ proof: $(BIN)/.dev
 	SELFINSTRUCT_PROOF=full $(BIN)/python -m pytest -m ""
 	$(MAKE) trainer ray
 
+# Few of the modules of torch and transformers are used, and these are compiled when they are.
 TRAINER_VENV ?= .venv-trainer
 $(TRAINER_VENV)/.made: pyproject.toml
 	$(PYTHON) -m venv $(TRAINER_VENV)
-	$(TRAINER_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[trainer]' hypothesis pytest
+	$(TRAINER_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[trainer]' hypothesis pytest
 	touch $@
 
 trainer: $(TRAINER_VENV)/.made
@@ -96,7 +97,7 @@ DOCS_VENV ?= .venv-docs
 $(DOCS_VENV)/.made: pyproject.toml
 	$(PYTHON) -m venv $(DOCS_VENV)
 	$(DOCS_VENV)/bin/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'], sep='\n')" > $(DOCS_VENV)/requirements.txt
-	$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(DOCS_VENV)/requirements.txt
+	$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --requirement $(DOCS_VENV)/requirements.txt
 	touch $@
 
 docs: $(DOCS_VENV)/.made
