@@ -7,8 +7,10 @@ the process to fork from.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
+import gc
 import importlib
 import json
 import os
@@ -18,6 +20,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
@@ -170,6 +174,38 @@ def _supervise(files: list[int]) -> None:
     os._exit(0)
 
 
+def _run(line: list[str], cwd: str) -> object:
+    """Run a command as the interpreter does; return what it passes to `sys.exit`."""
+    first, *rest = line
+    by_name = first in ("-m", "-c")
+    sys.path[0] = cwd if by_name else str(Path(first).parent)
+    sys.argv = rest if by_name else line
+    try:
+        if first == "-m":
+            runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+        elif first == "-c":
+            exec(compile(rest[0], "<string>", "exec"), {"__name__": "__main__"})
+        else:
+            runpy.run_path(first, run_name="__main__")
+    except SystemExit as ended:
+        return ended.code
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _end(code: object) -> None:
+    """End as the interpreter does, except that every module stays: freeing them takes as long as a short command."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
 if __name__ == "__main__":
     for name in ("aiohttp", "datasets", "openai", *(f"selfinstruct.{name}" for name in LOADED)):
         importlib.import_module(name)
@@ -178,19 +214,9 @@ if __name__ == "__main__":
     # The first use of a filter or a strategy reads models and compiles expressions.
     fake = {"kind": "fake", "model": "fake"}
     si.check(si.RunConfig.parse({"seeds": str(ROOT / "seeds" / "en.jsonl"), "run_dir": "none", "teacher": fake}))
+    gc.freeze()  # a collection would write to, and so copy, the memory that all commands share
     request = _serve(socket.socket(fileno=os.dup(0)))
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
-    first, *rest = request["line"]
-    if first in ("-m", "-c"):
-        sys.path[0] = request["cwd"]
-        sys.argv = rest
-    if first == "-m":
-        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
-    elif first == "-c":
-        exec(compile(rest[0], "<string>", "exec"), {"__name__": "__main__"})
-    else:
-        sys.path[0] = str(Path(first).parent)
-        sys.argv = request["line"]
-        runpy.run_path(first, run_name="__main__")
+    _end(_run(request["line"], request["cwd"]))

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from selfinstruct.ask.budget import Budget, BudgetSpent, Charge
 from selfinstruct.ask.prices import Price, price_of, stated_price
@@ -42,7 +42,6 @@ caps = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(caps, st.integers(1, 256), st.integers(1, 300), st.randoms(use_true_random=False))
 def test_no_cap_is_ever_passed(
     limits: dict[str, float | int | None], at_once: int, count: int, draw: random.Random

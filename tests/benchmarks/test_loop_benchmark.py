@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT
+from conftest import IN_FULL, ROOT
 from selfinstruct.teachers.fake.teacher import fake_answer
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -51,6 +51,7 @@ def test_a_body_that_is_no_question_is_refused() -> None:
             urllib.request.urlopen(request, timeout=30)
 
 
+@IN_FULL
 @pytest.mark.slow
 def test_every_line_that_needs_no_peer_is_measured(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "loop.py"), "--cache", str(tmp_path)]

@@ -206,7 +206,7 @@ def shell(script: str, *arguments: str | Path, **env: str) -> subprocess.Complet
 
 @pytest.mark.parametrize(
     "streams",
-    ["<&- >&- 2>&-", *(pytest.param(name, marks=pytest.mark.slow) for name in ("<&-", ">&-", "2>&-", ">&- 2>&-"))],
+    ["<&- >&- 2>&-", *(pytest.param(name, marks=IN_FULL) for name in ("<&-", ">&-", "2>&-", ">&- 2>&-"))],
 )
 def test_a_run_with_closed_streams_is_complete(streams: str, place: Path, tmp_path: Path) -> None:
     done = shell(

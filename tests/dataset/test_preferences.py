@@ -48,7 +48,7 @@ from selfinstruct.generate.start import run
 from selfinstruct.teachers.fake.teacher import FakeTeacher
 from selfinstruct.verifiers.rewards import verify
 
-EXAMPLES = 10_000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 500
+EXAMPLES = 10_000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 150
 proof = settings(max_examples=EXAMPLES, deadline=None)
 
 # Texts by what they say: those of one row differ in nothing but case, white space, form, and punctuation at the edges.

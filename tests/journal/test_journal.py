@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from selfinstruct.core.documents import Quote
 from selfinstruct.core.errors import JournalDamaged, StorageError, UsageError
@@ -102,7 +102,6 @@ completions = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(completions)
 def test_every_field_comes_back_as_it_went_in(tmp_path_factory: pytest.TempPathFactory, completion: Completion) -> None:
     path = tmp_path_factory.mktemp("journal") / "journal.sqlite"

@@ -316,7 +316,7 @@ COLUMNS = ["id", "name", "instruction", "prompt", "query", "input", "output", "c
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.dictionaries(st.sampled_from(COLUMNS), JSON), min_size=1, max_size=3))
 def test_any_row_is_a_task_or_a_defect(tmp_path: Path, rows: list[Row]) -> None:
     with contextlib.suppress(SeedError):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.documents import Passage, holds
@@ -419,7 +419,6 @@ def test_a_term_of_a_list_is_named_in_the_answer() -> None:
     assert example.output == "--quiet: Suppress the alarm during the night."
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(["right", "", "none", "alarm", "The text says 200 cups.", "?", "\ud800"]), max_size=24))
 def test_no_row_has_another_passages_evidence_whatever_is_answered(broken: Sequence[str]) -> None:
     strategy = build()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling, Usage
 from selfinstruct.teachers.counting import charge
@@ -206,7 +206,6 @@ names = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.dictionaries(names, json_values | st.dictionaries(names, json_values, max_size=4), max_size=6))
 def test_no_reading_is_below_a_main_number(stated: dict[str, Any]) -> None:
     usage = read_usage({"usage": stated})

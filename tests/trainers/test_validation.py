@@ -482,7 +482,7 @@ COLUMNS = """messages conversations prompt completion chosen rejected label kto_
     score_chosen score_rejected tools system text ground_truth dataset data_source reward_model""".split()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(list(DEFECTS)), st.dictionaries(st.sampled_from(COLUMNS), CELLS, max_size=4))
 def test_any_row_has_findings_and_no_exception(tmp_path: Path, name: str, changed: dict[str, Any]) -> None:
     """A row of any layout with any values in some of its columns, or in all of its messages."""
