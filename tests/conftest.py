@@ -171,4 +171,4 @@ def loopback(tmp_path: Path) -> Iterator[Callable[..., Loopback]]:
     yield start
     for process in processes:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
