@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .maths_values import Value, parse_value, quantities
-from .notation import digits_for_words, spell
+from .notation import digits_for_words, spell, western_clock
 
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 # 'The final answer is: 12', '**Answer:** B', '#### 42', '答案是12', '所以选B'.
@@ -19,6 +19,7 @@ _BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")
 _FORMULA = re.compile(r"\$\$?([^$\n]+)\$\$?(?!\d)|\\[(\[](.+?)\\[)\]]", re.DOTALL)
 # The end of a sentence, but not the point of a decimal or the colon of a time.
 _SENTENCE_END = re.compile(r"[.!?](?:\s+|$)|[。！？；]|;\s")
+_REMARK = re.compile(r"\([^()]*\)")
 _EQUALS = re.compile(r"(?<![<>≤≥!])[=＝≈]")
 _HEDGED = re.compile(r"\b(?:or|either)\b|或", re.IGNORECASE)
 _TIMES = re.compile(r"\d{1,2}[:：]\d{2}(?:\s*[ap]\.?m\b\.?)?|\d{1,2}\s*[ap]\.?m\b\.?|\d+\s*[:：]\s*\d+", re.IGNORECASE)
@@ -34,7 +35,8 @@ _ALIKE = [
     )
 ]
 MOST_ANSWER_CHARACTERS = 50_000
-"""Longer answers are not read."""
+"""Only the end of a longer answer is read."""
+_MOST_LINES, _MOST_LINE_CHARACTERS = 100, 600
 
 
 def final_answer(text: str, expected: str | None) -> str | None:
@@ -50,12 +52,13 @@ def final_answer(text: str, expected: str | None) -> str | None:
     """
     text = text[-MOST_ANSWER_CHARACTERS:]
     wanted = parse_value(expected) if expected is not None else None
-    if boxed := [_braced(text, found.end()) for found in _BOXED.finditer(text)]:
-        return boxed[-1].strip() or None
+    if boxed := list(_BOXED.finditer(text)):
+        return _braced(text, boxed[-1].end()).strip() or None
     if marked := list(_MARKED.finditer(text)):
-        return _phrase(marked[-1]["rest"], wanted, marked=True)
-    for line in reversed(text.split("\n")):
-        if phrase := _stated(line, wanted):
+        return _phrase(marked[-1]["rest"][:_MOST_LINE_CHARACTERS], wanted, marked=True)
+    lines = [line for line in text.split("\n") if line.strip()]
+    for line in reversed(lines[-_MOST_LINES:]):
+        if phrase := _stated(line[-_MOST_LINE_CHARACTERS:], wanted):
             return phrase
     return None
 
@@ -65,7 +68,7 @@ def _stated(line: str, wanted: Value | None) -> str | None:
     for bold in reversed(_BOLD.findall(line)):
         if phrase := _phrase(bold, wanted):
             return phrase
-    return _phrase(line, wanted) if line.strip() else None
+    return _phrase(line, wanted)
 
 
 def _phrase(text: str, wanted: Value | None, marked: bool = False) -> str | None:
@@ -105,7 +108,7 @@ def _in_sentence(text: str, wanted: Value | None) -> str | None:
             else text
         )
     if wanted is not None and wanted.kind in ("clock", "ratio"):
-        times = _TIMES.findall(text)
+        times = _TIMES.findall(western_clock(text))
         return str(times[-1]) if times else None
     formulas = [first or second for first, second in _FORMULA.findall(text)]
     if formulas and not _looks_like_money(text):
@@ -113,6 +116,8 @@ def _in_sentence(text: str, wanted: Value | None) -> str | None:
     spelled = spell(text)
     if "\\" in spelled or re.search(r"[√π∪]", spelled) or (wanted is not None and wanted.kind not in ("number",)):
         return text
+    outside = _REMARK.sub(" ", spelled)  # '48 boxes (47 full ones, and one with 6 mugs)'
+    spelled = outside if quantities(outside) else spelled
     if not (found := quantities(spelled)):
         found = quantities(spelled := digits_for_words(spelled))
     if not found or _HEDGED.search(spelled):

@@ -15,10 +15,11 @@ from typing import NamedTuple
 import regex
 
 from ..core.shipped import shipped_yaml
-from .notation import digits_for_words, spell
+from .notation import digits_for_words, spell, western_clock
 
 MOST_CHARACTERS = 400
 """Longer texts are no value."""
+_MOST_DIGITS = 100
 _MOST_POWER = 1000  # the largest exponent that is computed
 
 
@@ -127,7 +128,7 @@ def _number(found: regex.Match[str]) -> Fraction | None:
         else:
             value = _decimal(found["number"]) / (_decimal(found["over"]) if found["over"] else 1)
             exponent = int(found["power"] or found["e"] or found["ten"] or 0)
-            if abs(exponent) > _MOST_POWER:
+            if abs(exponent) > _MOST_POWER or len(found["number"]) > _MOST_DIGITS:
                 return None
             value = value**exponent if found["power"] else value * Fraction(10) ** exponent
     except (ZeroDivisionError, ValueError, OverflowError):
@@ -148,7 +149,7 @@ _NOUN = re.compile(
 )
 _HAN_NOUN = re.compile(r"\s*(?![或和到至每])[\u4e00-\u9fff]{0,12}")
 # A number that is part of a formula is no value: '2 * 3', '4!', '3x', '2√3'.
-_PER = re.compile(r"\s*(?:/\s*|per\s+|an?\s+|每)[^\W\d_]+")
+_PER = re.compile(r"\s*(?:/\s*|per\s+|an?\s+|每)([^\W\d_]+)")
 _JOINED = re.compile(r"\s*(?:,|and|,\s*and)?\s*|零")
 _FORMULA_BEFORE = re.compile(r"[+*/^√(\\]\s*$|[\d)]\s*-\s*$")
 _FORMULA_AFTER = re.compile(r"\s*[+*^!√\\(/]|[A-Za-z_{]|\s*-\s*\d")
@@ -171,10 +172,11 @@ def quantities(text: str) -> list[Quantity]:
         if number is None or _FORMULA_BEFORE.search(text, 0, start):
             continue
         name = (match["money"] or "").removeprefix("US") or match["unit"] or ""
-        # '60 miles per gallon' has a unit of its own, which is compared as it is written.
-        if name and (compound := _PER.match(text, end)):
-            end = compound.end()
-            value = Value("number", number, f"{name} {' '.join(compound[0].split())}".lower(), number)
+        # '60 miles per gallon' has a unit of its own, which is compared as it is written; '$5 per person' are dollars.
+        per = _PER.match(text, end) if name else None
+        end = per.end() if per else end
+        if per and per[1].lower() in _units():
+            value = Value("number", number, f"{name} per {per[1]}".lower(), number)
         elif _FORMULA_AFTER.match(text, end):
             continue
         else:
@@ -262,6 +264,7 @@ def _weekday(found: re.Match[str]) -> str:
 
 def _clock(text: str) -> Value | None:
     """Return '3:45 PM' and '15:45' as minutes after midnight, and '3:4' or '3 to 4' as a ratio."""
+    text = western_clock(text)
     if (found := _CLOCK.fullmatch(text)) and int(found[1] or found[4]) < 24 and int(found[2] or found[5] or 0) < 60:
         hour, minute = int(found[1] or found[4]), int(found[2] or found[5] or 0)
         if found[3]:

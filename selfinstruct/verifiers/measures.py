@@ -28,7 +28,8 @@ _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+\S", re.MULTILINE)
 _BOLD = re.compile(r"\*\*(?=\S)[^*\n]+?(?<=\S)\*\*|(?<!\*)\*(?=[^\s*])[^*\n]+?(?<=[^\s*])\*(?!\*)")
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*(?!\w)")
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
-_STARS = re.compile(r"^\s*\*{3}\s*$", re.MULTILINE)
+_MARKS = re.compile(r"([.!?…]{3})[.!?…]+")
+_STARS = re.compile(r"^[ \t]*\*{3}[ \t]*$", re.MULTILINE)
 
 
 def count_words(text: str) -> int:
@@ -45,6 +46,7 @@ def sentences(text: str) -> list[str]:
     """Return the sentences."""
     if not any(map(str.isupper, text)):  # no small letter follows the end of a sentence, unless all letters are small
         text = text.upper()
+    text = _MARKS.sub(r"\1", text)  # splitting takes time quadratic in a run of marks
     return [text[start:end] for start, end in split_sentences(text)]
 
 
@@ -163,11 +165,11 @@ MEASURES: dict[str, Callable[[str, Parameters], float]] = {
     "is_json": lambda text, _: _is_json(text),
     "titles": lambda text, _: len(re.findall(r"<<\s*[^\s<>][^\n<>]*>>", text)),
     "postscripts": lambda text, given: len(
-        re.findall(rf"^\W*{re.escape(given['marker'])}[ \t:：]*\S", text, re.MULTILINE | re.IGNORECASE)
+        re.findall(rf"^[^\w\n]*{re.escape(given['marker'])}[ \t:：]*\S", text, re.MULTILINE | re.IGNORECASE)
     ),
     "placeholders": lambda text, _: len(re.findall(r"\[[^\[\]\n]+\](?!\()", text)),
     "sections": lambda text, given: len(
-        re.findall(rf"^\W*(?:第\s*\d+\s*)?{re.escape(given['marker'])}\s*\d*\b", text, re.MULTILINE)
+        re.findall(rf"^[^\w\n]*(?:第\s?\d+\s?)?{re.escape(given['marker'])}\s*\d*\b", text, re.MULTILINE)
     ),
     "two_answers": lambda text, _: _two_answers(text),
     "repeats_request": lambda text, given: _starts_with(text, given["request"]),

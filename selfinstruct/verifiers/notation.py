@@ -74,8 +74,9 @@ _HAN_UNITS = {"十": 10, "百": 100, "千": 1000}
 _HAN_SCALES = {"万": 10**4, "亿": 10**8}
 _HAN = "零〇一二两三四五六七八九十百千万亿"
 _HAN_NUMBER = re.compile(
-    rf"(负?)(?:(百)分之)?(?!一[共起样些定般直])([{_HAN}]+)(?:点([零〇一二三四五六七八九]+))?(?:分之([{_HAN}]+))?"
+    rf"(负?)(?:(百)分之)?(?!一[共起样些定般直])([{_HAN}]{{1,40}})(?:点([零〇一二三四五六七八九]{{1,40}}))?(?:分之([{_HAN}]{{1,40}}))?"
 )
+_HAN_CLOCK = re.compile(r"(\d{1,2})[时点](\d{1,2})分?", re.ASCII)
 _SMALL = dict(
     zip(
         "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
@@ -86,7 +87,7 @@ _SMALL = dict(
 ) | dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True))
 _WORD_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _WORD = "|".join([*_SMALL, *_WORD_SCALES])
-_IN_WORDS = re.compile(rf"\b(?:{_WORD})(?:(?:[\s-]+|\s+and\s+)(?:{_WORD}))*\b", re.IGNORECASE)
+_IN_WORDS = re.compile(rf"\b(?:{_WORD})(?:(?:[\s-]+|\s+and\s+)(?:{_WORD})){{0,40}}\b", re.IGNORECASE)
 
 
 def digits_for_words(text: str) -> str:
@@ -96,6 +97,11 @@ def digits_for_words(text: str) -> str:
     ('125', '305', '3/4')
     """
     return _IN_WORDS.sub(lambda found: str(_english(found[0].lower())), _HAN_NUMBER.sub(_chinese, text))
+
+
+def western_clock(text: str) -> str:
+    """Return a text with times of day such as '13点05分' as '13:05'."""
+    return _HAN_CLOCK.sub(lambda found: f"{found[1]}:{int(found[2]):02}", text)
 
 
 def _english(words: str) -> int:

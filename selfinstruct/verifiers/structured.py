@@ -20,8 +20,9 @@ from ..core.bounded_yaml import BoundedLoader
 from ..core.programs import Run
 from ..core.tasks import PASS, Verdict
 
-MOST_CHARACTERS = 100_000
+MOST_CHARACTERS = 20_000
 """Longer answers aren't read."""
+_MOST_BRACKETS = 1000
 LANGUAGES = {"json": ("json", "jsonc"), "yaml": ("yaml", "yml"), "csv": ("csv",), "table": ("markdown", "md", "table")}
 """The formats, and what a fenced block in one may be labeled."""
 _NAMES = {"json": "JSON", "yaml": "YAML", "csv": "CSV", "table": "a Markdown table"}
@@ -162,6 +163,8 @@ _PlainLoader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: Dec
 
 
 def _read_yaml(text: str) -> object:
+    if text.count("{") + text.count("[") > _MOST_BRACKETS:  # PyYAML's time is quadratic in nested ones
+        raise ValueError(f"more than {_MOST_BRACKETS} brackets")
     return yaml.load(text, _PlainLoader)  # noqa: S506  a safe loader
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 
 import pytest
@@ -99,3 +100,16 @@ def test_every_spelling_of_a_number_is_the_same_value(number: Fraction) -> None:
         value = parse_value(spelling)
         assert value is not None
         assert value.content == number
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "part", ["1 ", "$", "{", "[1,", "**", "一", "1 and ", "one hundred ", "½", "\\boxed{", "answer is ", "=1", "9" * 90]
+)
+def test_long_texts_are_read_in_linear_time(part: str) -> None:
+    text = part * (50_000 // len(part))
+    started = time.process_time()
+    for expected in ("12 [km]", "B", "13:25"):
+        final_answer(text, expected)
+    parse_value(text[:400])
+    assert time.process_time() - started < 5
