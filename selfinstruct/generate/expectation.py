@@ -96,11 +96,12 @@ def clear_text_warnings(config: RunConfig) -> list[str]:
 def _notes(parts: Assembly, cost_usd: float | None) -> tuple[str, ...]:
     config = parts.config
     notes = [f"warning: {line}" for line in [*parts.seed_warnings, *parts.language_warnings]]
-    if getattr(parts.strategy, "for_strong_teachers", False):
+    if strong := getattr(parts.strategy, "for_strong_teachers", False):
+        named = strong if isinstance(strong, str) else f"strategy {parts.strategy.name}"
         small = [each.label for each in teachers_for("propose", config.all_teachers) if each.runs_model]
         notes += [
-            f"warning: strategy {parts.strategy.name} is for strong teachers, and {name} is a small one: few of its "
-            "tasks will be good; try strategy: alpaca, or read a sample first"
+            f"warning: {named} is for strong teachers, and {name} is a small one: few of its tasks will be good; do "
+            "without, or read a sample first"
             for name in small
         ]
     if config.concurrency > config.lookahead:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +19,16 @@ from ..core.documents import Passage
 from ..core.prompts import Ask, Asking, Completion, Prompt
 from ..core.records import Development
 from ..core.tasks import Candidate, Material
-from .protocol import PreviewPrompt, Strategy, developed, preview_prompts, purposes_of, source_of, units_of
+from .protocol import (
+    PreviewPrompt,
+    Strategy,
+    developed,
+    joint_units_of,
+    preview_prompts,
+    purposes_of,
+    source_of,
+    units_of,
+)
 
 if TYPE_CHECKING:
     from .material import Source, View
@@ -86,6 +96,10 @@ class Mix:
     def units(self, passage: Passage) -> list[str]:
         """Return what the parts ask about a passage, for `check`; each part's source asks its own."""
         return [unit for part in self.parts for unit in units_of(part, passage)]
+
+    def joint_units(self, passages: Sequence[Passage]) -> list[tuple[tuple[Passage, ...], str]]:
+        """Return what the parts ask about several passages together, for `check`, too."""
+        return [each for part in self.parts for each in joint_units_of(part, passages)]
 
     def preview(self, instruction: str) -> list[PreviewPrompt]:
         """Return the prompts that the parts send."""

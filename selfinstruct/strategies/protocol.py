@@ -41,7 +41,8 @@ class Strategy(Protocol):
     - `purposes`: the purposes of the strategy's prompts, which the roles of teachers refer to.
     - `source`: the kind of source that the strategy is for, where the configuration names none.
     - `takes_facets`: whether prompts may show what the configuration's `facets` ask for; True if it is missing.
-    - `for_strong_teachers`: whether `check` warns of small local models.
+    - `for_strong_teachers`: whether `check` warns of small local models; a text names the option that needs a strong
+      one.
     - `runs_programs`: whether its answers are checked by running programs; a start without a sandbox then asks nothing.
     - `units(passage)`: returns what the strategy asks about a passage: for each question a text that says what it is,
       whatever else there is to ask. It comes back as `material.unit`.

@@ -269,3 +269,12 @@ def test_check_foresees_the_questions_and_says_which_passages_have_none(tmp_path
     assert found.rows["documents"] == "2 documents, 2 passages"
     assert found.rows["questions"] == "1 at most; 1 passage without one: no_self_contained_sentence 1"
     assert found.estimate.shares[0].requests == 1
+
+
+def test_check_warns_of_a_small_teacher_for_summaries(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("If the tank of the pump is empty, the red lamp blinks twice. It stops. It hums.\n")
+    values = {"documents": str(tmp_path / "a.md"), "run_dir": str(tmp_path / "run"), "target": 5}
+    values |= {"strategy": {"kind": "grounded", "kinds": {"summary": 1}}}
+    small = {"kind": "local", "model": "qwen2.5-coder-1.5b", "endpoint": "chat"}
+    [note] = [each for each in si.check(si.RunConfig.parse(values | {"teacher": small})).notes if "strong" in each]
+    assert note.startswith("warning: strategy.kinds: summary is for strong teachers, and qwen2.5-coder-1.5b is a small")

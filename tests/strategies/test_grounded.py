@@ -565,7 +565,9 @@ def test_strong_teachers_are_asked_about_more_sentences(
             strategy.fact(Material(passages=(passage(sentence),), unit=u)) for u in strategy.units(passage(sentence))
         ]
         assert [fact.kind for fact in found] == expected
-        assert strategy.for_strong_teachers is bool(options)
+        assert strategy.for_strong_teachers == (
+            "" if not options else f"strategy.{'answers: free' if 'answers' in options else 'facts: all'}"
+        )
     with pytest.raises(ConfigError, match=r"strategy\.facts: all needs a chat model"):
         build("completions", facts="all")
 
@@ -575,7 +577,7 @@ def test_strong_teachers_are_asked_about_more_sentences(
 
 def test_a_summary_is_checked_claim_by_claim() -> None:
     strategy, about = build("chat", kinds={"summary": 1}), passage()
-    assert strategy.for_strong_teachers
+    assert strategy.for_strong_teachers == "strategy.kinds: summary"
     assert strategy.units(about) == ["summary"]
     assert strategy.units(passage("The brewer stops. It does.")) == []
     material = first_of(strategy, about)
@@ -584,6 +586,8 @@ def test_a_summary_is_checked_claim_by_claim() -> None:
     [candidate] = strategy.parse(Completion(said), material)
     assert (candidate.instruction, candidate.error) == (said, None)
     assert strategy.parse(Completion("Sum it all up."), material)[0].error == "too_vague: Sum it all up."
+    german = replace(material, facets={"language": "de"})
+    assert strategy.parse(Completion("Fass zusammen, wie die Maschine warnt."), german)[0].error is None
     claim = "The brewer sounds the alarm for 30 seconds."
     quote = "closes the inlet valve and sounds the alarm for 30 seconds"
     ask = Scripted(f"{claim}\nQuote: the brewer {quote}", "supported")

@@ -134,11 +134,7 @@ def _relation(sentence: Sentence, language: str, passage: str) -> Fact | None:
         parts = {name: value or "" for name, value in found.groupdict().items()}
         topic, answer = parts["topic"], parts["answer"].strip()
         unclear = [
-            words(language, name)
-            for name in (
-                "pronouns",
-                *(() if kind in ("how", "condition") else ("clauses",)),
-            )
+            words(language, name) for name in ("pronouns", *(() if kind in ("how", "condition") else ("clauses",)))
         ]
         if any(each and each.search(topic) for each in unclear) or not (_balanced(topic) and _balanced(answer)):
             continue
@@ -165,11 +161,7 @@ def _is_common(word: str, passage: str, language: str) -> bool:
 
 def _span(sentence: Sentence, language: str) -> Fact | None:
     # 'Add `closes:` statements ...' says what to do, and only a relation can ask for that.
-    imperatives, listed, text = (
-        words(language, "imperatives"),
-        _data(language),
-        _flat(sentence),
-    )
+    imperatives, listed, text = (words(language, "imperatives"), _data(language), _flat(sentence))
     if (imperatives and imperatives.match(text)) or len(text) > _LONGEST:
         return None
     openings: dict[str, str] = listed.get("openings", {})
@@ -188,17 +180,11 @@ def _span(sentence: Sentence, language: str) -> Fact | None:
 
 def _is_part(span: Span, sentence: str, language: str) -> bool:
     """Return whether a span is no whole answer: one of 'A, B, and C', an example, a remark, or a placeholder."""
-    before, after = (
-        sentence[: span.start].rstrip("`\"“'"),
-        sentence[span.end :].lstrip("`\"”'"),
-    )
+    before, after = (sentence[: span.start].rstrip("`\"“'"), sentence[span.end :].lstrip("`\"”'"))
     joint = r"(?:\band|\bor|\bund|\boder|/|,|&)"
     left = re.search(rf"[-\w`\"”')]\s?{joint}\s?$", before)
     right = re.match(rf"(?:\s\w+)?,?\s?{joint}\s?[`\"“'(]?[-\w~./]", after)
-    example = re.search(
-        r"(?:\b(?:such as|e\.g\.,?|like|for example,?|say,?|i\.e\.,?|z\. ?B\.|wie))\s*$",
-        before,
-    )
+    example = re.search(r"(?:\b(?:such as|e\.g\.,?|like|for example,?|say,?|i\.e\.,?|z\. ?B\.|wie))\s*$", before)
     naming = words(language, "naming")
     unnamed = span.kind == "quoted" and not span.noun and naming and not naming.search(before[-30:])
     inside = sentence.count("(", 0, span.start) > sentence.count(")", 0, span.start)

@@ -62,8 +62,7 @@ class GroundedOptions(StrategyOptions):
 
     kind: str = Field(default="grounded", description="grounded")
     subject: PerGeneration[str | None] = Field(
-        default=None,
-        description="What the documents are about, for questions: 'Borg'; null: each document's title.",
+        default=None, description="What the documents are about, for questions: 'Borg'; null: each document's title."
     )
     kinds: PerGeneration[Mapping[Kind, Annotated[float, Field(ge=0)]]] = Field(
         default=DEFAULTS,
@@ -103,10 +102,10 @@ class Grounded:
         self._language, self._asking = config.language, asking
         self._options = options = self.Options.of(config.strategy)
         weights = {kind: options.kinds.get(kind, 0.0) for kind in DEFAULTS}
-        for strong, key in self._for_chat(weights):
-            if strong and "completions" in (asking.propose, asking.instances):
-                raise ConfigError(f"strategy.{key} needs a chat model; set teacher.endpoint: chat, or remove this key")
-        self.for_strong_teachers = any(strong for strong, _ in self._for_chat(weights))
+        self.for_strong_teachers = next(filter(None, (set_ and key for set_, key in self._for_chat(weights))), "")
+        if self.for_strong_teachers and "completions" in (asking.propose, asking.instances):
+            key = self.for_strong_teachers
+            raise ConfigError(f"{key} needs a chat model; set teacher.endpoint: chat, or remove this key")
         # Answers in another language than the documents' are the teacher's own.
         self._answers = config.answer_languages
         if not self._same_language(self._answers):
@@ -133,9 +132,9 @@ class Grounded:
 
     def _for_chat(self, weights: Mapping[Kind, float]) -> Iterator[tuple[bool, str]]:
         """Yield for each option that is for strong teachers whether it is set, and what to call it."""
-        yield self._options.answers == "free", "answers: free"
-        yield self._options.facts == "all", "facts: all"
-        yield from ((weights[kind] > 0, f"kinds: {kind}") for kind in ANSWERED_FREELY)
+        yield self._options.answers == "free", "strategy.answers: free"
+        yield self._options.facts == "all", "strategy.facts: all"
+        yield from ((weights[kind] > 0, f"strategy.kinds: {kind}") for kind in ANSWERED_FREELY)
 
     def _same_language(self, tags: Sequence[str]) -> bool:
         """Return whether texts in these languages can be compared word by word with the documents."""
@@ -163,10 +162,7 @@ class Grounded:
         values |= {"fact": _line(fact.sentence.text), "answer": _line(fact.answer)} if part == "ask" else {}
         asked, opening = self._wording.fill(part, **values), self._opening(planned, material)
         steered, another = self._wording.steer(material.facets, self._asking.propose), planned.wording > 1
-        if self._asking.propose == "completions":
-            asked = steered + asked
-        else:
-            steered += self._wording["another_chat"] if another else ""
+        steered += self._wording["another_chat"] if another and self._asking.propose == "chat" else ""
         prompt = self._prompt("propose", part, material.passages, asked, opening, steered, another=another)
         return replace(prompt, sample=planned.wording - 1)
 
@@ -183,10 +179,12 @@ class Grounded:
             # What follows a question is a small model's answer to it.
             text = re.sub(r"(?<=[?？]).*", "", text)
         question, subject = " ".join(re.sub(r"\s+([?,])", r"\1", text).split()), self._subject(passage)
-        if planned.kind == "summary":
-            return [Candidate(question, error=objection_to_summary(question, passage, self._language))]
-        # Another wording, a role, or the answer of two passages bring words of their own; the answers decide.
         asked_in, steered = self._asked_in(material), self._wording.steer(material.facets, self._asking.propose)
+        if planned.kind == "summary":
+            comparable = self._same_language([asked_in])
+            error = objection_to_summary(question, passage, self._language) if comparable else None
+            return [Candidate(question, error=error)]
+        # Another wording, a role, or the answer of two passages bring words of their own; the answers decide.
         error = objection_to(
             question,
             fact._replace(opening=opening),
@@ -285,7 +283,7 @@ class Grounded:
         sampling = self._options.propose if purpose == "propose" else self._options.instances
         published = PUBLISHED["another" if another else part]
         if endpoint == "completions":
-            user, published = f"{asked} {opening}".rstrip(), replace(published, stop=("\n",))
+            user, published = f"{steered}{asked} {opening}".rstrip(), replace(published, stop=("\n",))
         else:
             shown = "".join(self._wording.fill("shown", passage=each.text) + "\n" for each in passages)
             user = shown + asked + "\n" + self._wording[f"{part}_chat"]

@@ -13,8 +13,7 @@ from .facts import Fact
 from .statements import words
 
 _NUMBERING = re.compile(
-    r"^(?:(?:chapter|section|appendix|part|kapitel|abschnitt|anhang)\s+)?(?:[A-Z]|\d+)(?:\.\d+)*\.?\s+",
-    re.IGNORECASE,
+    r"^(?:(?:chapter|section|appendix|part|kapitel|abschnitt|anhang)\s+)?(?:[A-Z]|\d+)(?:\.\d+)*\.?\s+", re.IGNORECASE
 )
 _SECTION = re.compile(r"\(\d\w*\)")  # of a manual page
 # Something in a question that has a name: code, an option, a word with capitals.
@@ -98,10 +97,7 @@ def objection_to(
     asked_in = asked_in or language
     if not re.search(r"[?？]$", question):
         return f"no_question: {question[:80]}"
-    for reason, kind in (
-        ("mentions_source", "sources"),
-        ("not_self_contained", "demonstratives"),
-    ):
+    for reason, kind in (("mentions_source", "sources"), ("not_self_contained", "demonstratives")):
         listed = words(asked_in, kind)
         for found in listed.finditer(question) if listed else ():
             # A manual of an editor may speak of paragraphs.
@@ -122,11 +118,7 @@ def objection_to(
     if len(added) > 1 and not own_words and words(language, "light"):
         return f"adds_words: {', '.join(added)}"
     # 'What should you do?' needs an answer that says what to do.
-    advice, orders, rest = (
-        words(language, "advice"),
-        words(language, "imperatives"),
-        question[len(fact.opening) :],
-    )
+    advice, orders, rest = (words(language, "advice"), words(language, "imperatives"), question[len(fact.opening) :])
     advised = advice is None or orders is None or advice.search(fact.answer) or orders.search(fact.answer)
     if fact.answer and advice and advice.search(rest) and not advised:
         return f"adds_words: {rest.strip()}"

@@ -72,13 +72,7 @@ def blocks(text: str) -> Iterator[Block]:
         term = _TERM.match(own, lead) if marker else None
         lead = term.end() if term else lead
         named = term["term"] if term else ""
-        yield Block(
-            part.start() + lead,
-            own[lead:],
-            marker.group().strip() if marker else "",
-            named,
-            indented,
-        )
+        yield Block(part.start() + lead, own[lead:], marker.group().strip() if marker else "", named, indented)
 
 
 def sentences(block: Block) -> Iterator[Sentence]:
