@@ -196,6 +196,11 @@ def worked(output: str, input: str = "", instruction: str = _GOOD, truncated: bo
     return Candidate(instruction, input, output, truncated)
 
 
+def unusable(name: str, meaning: str, example: Candidate) -> Reason:
+    """Return one of the reasons that `filters.unusable` turns on."""
+    return Reason(name, "filters.unusable", meaning, example, {"unusable": True})
+
+
 STAGES: dict[str, tuple[str, list[Reason]]] = {
     "answer": (
         "The whole response. No task could be read from it. The run asks the next question instead.",
@@ -271,6 +276,10 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
             Reason("punctuation_start", "filters.punctuation_start", "", task("- Explain how a clock works.")),
             Reason("not_ascii_start", "filters.ascii_start", "", task("Élodie asks for a recipe; write one.")),
             Reason("language", "filters.languages", "The instruction is in another language than those listed."),
+            unusable("placeholder", "A text to be filled in.", task("Write a letter to [Your Name].")),
+            unusable("lowercase_start", "Begins in lower case.", task("list the three largest cities of Peru")),
+            unusable("not_a_request", "Neither asks nor tells.", task("The moon is smaller than the earth.")),
+            unusable("missing_input", "A text that isn't there.", task("Summarize the following article.")),
             Reason(
                 "personal_data",
                 "filters.personal_data",
@@ -376,6 +385,9 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
                 "The answer isn't what the program that drew the task knows to be right.",
             ),
             Reason("language", "filters.answer_languages", "The output is in another language than those listed."),
+            unusable("placeholder", "A text to be filled in.", worked("Bakery of [Your Name]")),
+            unusable("asks_back", "Asks for what is missing.", worked("Please provide more information.")),
+            unusable("count_not_met", "Not as many as asked for.", worked("1. Bun & Co.\n2. Crumbs")),
             Reason("no_agreement", "answers.min_agreement", "The answers to the task have too little in common."),
             Reason("low_score", "judge.min_score", "The mean of the judge's four marks is too low."),
             Reason("unjudged", "judge.min_score", "The judge gave no marks."),

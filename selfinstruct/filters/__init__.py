@@ -42,6 +42,7 @@ from .instruction import (
 from .language import AnswerLanguage, Language, LanguageOptions
 from .personal import PersonalData, PersonalDataOptions, Redactor, warnings_about
 from .repetition import Repetition
+from .unusable import Unusable, UnusableOptions
 
 __all__ = [
     "AnswerCheck",
@@ -74,7 +75,13 @@ _METHODS = {"check": ("candidate",), "check_answer": ("candidate", "example", "a
 
 
 class FilterRules(
-    InstructionOptions, LanguageOptions, PersonalDataOptions, ContaminationOptions, AnswerOptions, FilterSection
+    InstructionOptions,
+    UnusableOptions,
+    LanguageOptions,
+    PersonalDataOptions,
+    ContaminationOptions,
+    AnswerOptions,
+    FilterSection,
 ):
     """What is rejected; see docs/guide/filters.md. Each group of keys belongs to the module that reads it."""
 
@@ -211,6 +218,8 @@ def instruction_filters(config: RunConfig) -> list[Filter]:
         filters.append(AsciiStart())
     if settings.languages:
         filters.append(Language(settings.languages))
+    if _unusable(config):
+        filters.append(Unusable(language))
     return filters
 
 
@@ -239,6 +248,7 @@ def answer_checks(config: RunConfig) -> list[AnswerCheck]:
     """The built-in checks of answers that need nothing but the configuration, in the order of trial."""
     settings = rules_of(config)
     chosen = [build() for name, build in ANSWER_CHECKS.items() if getattr(settings, name)]
+    chosen += [Unusable(config.language)] if _unusable(config) else []
     return [*chosen, AnswerLanguage(_answer_languages(config))] if settings.answer_languages else chosen
 
 
@@ -258,6 +268,7 @@ def describe_filters(config: RunConfig, sets: EvaluationSets, checks: Checks) ->
     on = [name for name in on if name not in empty]
     if _ascii_start(config):
         on.append("ascii_start")
+    on += ["unusable"] if _unusable(config) else []
     on += [f"languages {', '.join(settings.languages)}"] if settings.languages else []
     answers = [name for name in ANSWER_CHECKS if getattr(settings, name)]
     answers += [f"answer_languages {', '.join(_answer_languages(config))}"] if settings.answer_languages else []
@@ -279,6 +290,11 @@ def _answer_languages(config: RunConfig) -> Sequence[str]:
 def _ascii_start(config: RunConfig) -> bool:
     settings = rules_of(config)
     return primary(config.language) == "en" if settings.ascii_start is None else settings.ascii_start
+
+
+def _unusable(config: RunConfig) -> bool:
+    setting = rules_of(config).unusable
+    return any(each.runs_model for each in config.all_teachers) if setting is None else setting
 
 
 def _listed(setting: bool | Sequence[str]) -> Sequence[str] | None:

@@ -579,6 +579,7 @@ MEANT: dict[str, Any] = {
     "filters.bad_code": False,
     "filters.wrong_arithmetic": False,
     "filters.wrong_answer": False,
+    "filters.unusable": True,
 } | {
     f"strategy.propose.{name}": value
     for name, value in {

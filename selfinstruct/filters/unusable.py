@@ -1,0 +1,113 @@
+"""Rules against what small models write in place of a task or an answer; they cost nothing.
+
+By default they are on where a run loads its model itself. `benchmarks/rules.py` prints the precision and recall of each
+on records that a strict reader has graded.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import regex
+from pydantic import Field
+
+from ..config.fields import Section
+from ..core.language_tags import primary
+from ..core.prompts import Ask
+from ..core.records import Example
+from ..core.sentences import split_sentences
+from ..core.shipped import shipped_yaml
+from ..core.tasks import PASS, Candidate, Verdict
+from ..core.tokens import tokenize
+from .instruction import Published
+
+_NUMBERS = {
+    word: number
+    for number, words in enumerate("one 一|two 二 两|three 三|four 四|five 五|six 六|seven 七|eight 八".split("|"), 1)
+    for word in words.split()
+} | {"ten": 10, "十": 10}
+_ITEM = regex.compile(r"^[ \t]*(?:[-*•]|\(?\d{1,2}[.)、．])[ \t]*\S", regex.MULTILINE)
+# What an instruction works on, if it has no input: after a colon, in quotes, in code, or below it.
+_OWN_TEXT = regex.compile(r"[:：]\s*\S|[\"“”'‘「『`][^\n]{3,}[\"“”'’」』`]|\n")
+_MOST_ASKING_BACK = 80
+"""Words; a longer answer that asks for something has said something, too."""
+
+
+class UnusableOptions(Section):
+    """Rules for small teachers."""
+
+    unusable: bool | None = Field(
+        default=None,
+        description="Rules against what small models write in place of a task or an answer: 'placeholder', "
+        "'missing_input', 'not_a_request', 'lowercase_start', 'asks_back', 'count_not_met'; null: only where the run "
+        "loads a model itself.",
+    )
+
+
+class Unusable(Published):
+    """Six rules. Languages without patterns of their own are held to 'lowercase_start' only."""
+
+    def __init__(self, language: str) -> None:
+        self._find = _patterns(primary(language))
+
+    def check(self, candidate: Candidate) -> Verdict:
+        text = candidate.instruction
+        if found := self._search("placeholder", f"{text}\n{candidate.input or ''}"):
+            return Verdict("placeholder", found[0])
+        if text[:1].islower():
+            return Verdict("lowercase_start", text[:40])
+        if "?" not in text and "？" not in text and (pattern := self._find.get("statement")) and pattern.match(text):
+            return Verdict("not_a_request", text[:40])
+        material = self._search("material", text)
+        if material and not candidate.input and not _OWN_TEXT.search(text):
+            return Verdict("missing_input", material[0])
+        return PASS
+
+    async def check_answer(self, candidate: Candidate, example: Example, ask: Ask) -> Verdict:
+        output = example.output
+        if candidate.meaning:  # a program has drawn the task, and checks the answer
+            return PASS
+        if (found := self._search("placeholder", output)) and not self._search("placeholder", example.given):
+            return Verdict("placeholder", found[0])
+        if (found := self._search("asks_back", output)) and len(tokenize(output)) <= _MOST_ASKING_BACK:
+            return Verdict("asks_back", found[0])
+        return self._count(candidate.instruction, output)
+
+    def _count(self, instruction: str, output: str) -> Verdict:
+        """Compare what the instruction asks for with the sentences, words, and items of the output."""
+        for kind, count in (("sentences", _sentences), ("words", _words), ("items", _items)):
+            asked = self._search(kind, instruction)
+            if asked is None:
+                continue
+            wanted = _NUMBERS.get(asked["n"].lower()) or int(asked["n"])
+            there = count(output)
+            wrong = there > wanted if kind == "words" else there not in (0, wanted)
+            if wrong:
+                return Verdict("count_not_met", f"{there} {kind}, asked for {asked[0].strip()!r}")
+        return PASS
+
+    def _search(self, kind: str, text: str) -> regex.Match[str] | None:
+        pattern = self._find.get(kind)
+        return pattern.search(text) if pattern else None
+
+
+def _sentences(text: str) -> int:
+    return len(split_sentences(text))
+
+
+def _words(text: str) -> int:
+    return len(text.split()) if text.isascii() else len(tokenize(text))
+
+
+def _items(text: str) -> int:
+    """Count the items of a list; 0 where the text has none, and so nothing can be said."""
+    return len(_ITEM.findall(text))
+
+
+@lru_cache
+def _patterns(language: str) -> dict[str, regex.Pattern[str]]:
+    written = shipped_yaml(__package__, "unusable.yaml").get(language, {})
+    return {
+        kind: regex.compile("".join(map(str.lstrip, pattern.split("\n"))), regex.IGNORECASE)
+        for kind, pattern in written.items()
+    }
