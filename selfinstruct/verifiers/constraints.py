@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from itertools import combinations
 from random import Random
 from typing import Any
 
@@ -199,8 +198,3 @@ def families() -> dict[str, list[str]]:
     for name, entry in _entries().items():
         found.setdefault(entry["family"], []).append(name)
     return found
-
-
-def compatible(constraints: Sequence[Constraint]) -> bool:
-    """Return whether no two of these constraints conflict."""
-    return not any(conflict(a, b) for a, b in combinations(constraints, 2))

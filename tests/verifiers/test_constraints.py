@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from conftest import FULL
+from selfinstruct.core.shipped import shipped_yaml
 from selfinstruct.core.tasks import Verdict
 from selfinstruct.verifiers import constraints
 from selfinstruct.verifiers.constraints import HELD_OUT, Constraint, attach, conflict, draw_parameters, families
@@ -21,6 +22,15 @@ from texts_for_constraints import TEXTS, Writer, word_like
 
 ENTRIES = constraints._entries()
 CASES = [(name, language) for name, entry in ENTRIES.items() for language in ("en", "zh") if language in entry]
+
+EVERY_WORD = "time friend morning idea week plan small simple careful together important quiet help day"
+POSSIBLE = [
+    {"words_between", "sentences_at_most"},
+    {"line_length", "bold_at_least"},
+    {"line_length", "start_phrase"},
+    {"line_length", "end_phrase"},
+]
+"""Pairs that a person finds easy to satisfy, and our mixtures of texts don't."""
 
 
 async def run(program: Any) -> Any:
@@ -121,6 +131,38 @@ def test_held_out_families_are_used_on_request() -> None:
 )
 def test_conflicts(one: Constraint, other: Constraint, conflicts: bool) -> None:
     assert conflict(one, other) == conflict(other, one) == conflicts
+
+
+def together(writer: Writer, one: Constraint, other: Constraint) -> list[str]:
+    """Texts made for either constraint, and mixtures of them, of which some may satisfy both."""
+    made = [TEXTS[each.name][0](writer, each.parameters) for each in (one, other)]
+    texts = [*made, *(between.join(order) for between in ("\n", "\n\n", " ") for order in (made, made[::-1]))]
+    for text in made:
+        texts += [text.lower(), text.upper(), text.replace(",", ""), f'"{text}"']
+        for more in ("**a b** **a b** **a b**", "NASA NASA NASA NASA", "[a] [b] [c]", EVERY_WORD):
+            texts += [f"{text} {more}", f"{text.rstrip('.')} {more}."]
+    return texts
+
+
+@pytest.mark.slow
+def test_whatever_does_not_conflict_can_hold_together() -> None:
+    language = "en"
+    impossible = []
+    for one, other in combinations([name for name, each in CASES if each == language], 2):
+        kinds = [set(ENTRIES[name].get("fits", ("prose", "list", "letter"))) for name in (one, other)]
+        drawn_pairs = [(drawn(one, language, seed), drawn(other, language, seed + 50)) for seed in range(8)]
+        pairs = [pair for pair in drawn_pairs if not conflict(*pair)]
+        if not pairs or not kinds[0] & kinds[1] or {one, other} in POSSIBLE:
+            continue
+        texts = ((text, pair) for pair in pairs for text in together(Writer(Random(3), language), *pair))
+        if not any(all(each.problem(text) is None for each in pair) for text, pair in texts):
+            impossible.append((one, other))
+    assert impossible == []
+
+
+def test_the_card_names_the_held_out_families() -> None:
+    method = shipped_yaml("selfinstruct.dataset", "card.yaml")["methods"]["verifiable"]
+    assert " and ".join(f"`{family}`" for family in HELD_OUT) in method
 
 
 def test_the_conflict_table_names_constraints() -> None:
