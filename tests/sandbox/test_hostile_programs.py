@@ -22,7 +22,7 @@ from selfinstruct.sandbox import check_sandbox, run_program
 
 pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap (apt-get install bubblewrap)")
 
-LIMITS = ProgramLimits(cpu_s=1, wall_s=4, memory_bytes=128 * 1024**2, file_bytes=1024**2, output_bytes=64 * 1024)
+LIMITS = ProgramLimits(cpu_s=1, wall_s=6, memory_bytes=128 * 1024**2, file_bytes=1024**2, output_bytes=64 * 1024)
 REFUSED = r"""
 fork                        import os; os.fork()
 fork bomb                   import os; [os.fork() for _ in range(10**6)]
@@ -206,14 +206,23 @@ def test_a_program_gives_the_same_result_each_time() -> None:
     assert run_program(Program(source)).stdout == run_program(Program(source)).stdout
 
 
+def test_two_cores_run_twenty_programs_a_second() -> None:
+    """CPU time, because other work may run on the machine: at most 100 ms for each program."""
+    run_program(Program(""))
+    before = sum(os.times()[:4])
+    for _ in range(10):
+        run_program(Program("import json; print(json.dumps([1, 2]))"))
+    assert (sum(os.times()[:4]) - before) / 10 < 0.1
+
+
 def test_nothing_is_left_open() -> None:
-    limits = ProgramLimits(wall_s=0.2, output_bytes=1000)
+    limits, others = ProgramLimits(wall_s=0.2, output_bytes=1000), descendants(os.getpid())
     for source in ("pass", "while True: print(1)", "import time; time.sleep(9)"):
         run_program(Program(source, limits=limits))
         open_files = os.listdir("/proc/self/fd")
         run_program(Program(source, limits=limits))
-        assert len(os.listdir("/proc/self/fd")) == len(open_files)
-    assert descendants(os.getpid()) == set()
+        assert len(os.listdir("/proc/self/fd")) <= len(open_files)
+    assert descendants(os.getpid()) <= others
 
 
 def test_programs_end_with_the_process_that_runs_them() -> None:
