@@ -1,10 +1,9 @@
-"""Several strategies in one run: each question goes to one of them, drawn by weight."""
+"""Several strategies in one run: each question goes to one of them, by weight."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import random
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
@@ -117,7 +116,7 @@ class MixedOptions(SourceOptions):
 
 
 class Mixed:
-    """Draws a part for each question, and what the part's own source draws for it.
+    """Gives each question to the part that is furthest behind its share, and draws what the part's own source draws.
 
     A part's source counts the part's own questions, so it asks about documents without gaps. The run ends where a part
     has nothing left to ask.
@@ -129,8 +128,8 @@ class Mixed:
         from .material import build_source
 
         assert isinstance(strategy, Mix)
-        self._random_seed = config.random_seed
         self._weights = [each.weight for each in MixOptions.of(config.strategy).parts]
+        self._behind = [0.0] * len(self._weights)
         self._places: list[int] = []  # the part of each question
         self._numbers: list[list[int]] = [[] for _ in self._weights]  # the questions of each part
         self._sources: list[Source] = [
@@ -140,8 +139,10 @@ class Mixed:
 
     def draw(self, number: int, view: View) -> Material | None:
         while len(self._places) <= number:
-            draw = random.Random(f"{self._random_seed}:mix:{len(self._places)}")
-            [place] = draw.choices(range(len(self._weights)), self._weights)
+            # Smooth weighted round robin: weights 3 and 1 give 0, 0, 1, 0, 0, 0, 1 ...
+            self._behind = [behind + weight for behind, weight in zip(self._behind, self._weights, strict=True)]
+            place = self._behind.index(max(self._behind))
+            self._behind[place] -= sum(self._weights)
             self._numbers[place].append(len(self._places))
             self._places.append(place)
         place = self._places[number]
