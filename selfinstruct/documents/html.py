@@ -20,7 +20,7 @@ _DROPPED = (
 _AROUND = ("footer", "aside", "header")
 _ROLES = frozenset("navigation banner contentinfo search complementary menu menubar".split())
 _CODE = frozenset("code kbd samp tt".split())
-_INLINE = frozenset(
+_INLINE = _CODE | frozenset(
     "a abbr acronym b bdi bdo big cite data del dfn em font i img input ins label mark math meter output q ruby rt rp "
     "s small span strike strong sub sup time u var wbr".split()
 )
@@ -30,6 +30,8 @@ _ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)([A-Za-z][A-Za-z0-9]*;)")
 # The signs that documentation tools put behind a heading as a link to it.
 _PERMALINK = re.compile(r"\s*[¶§#🔗]\s*\Z")
 _LEAST_LINKS = 4
+_UNWANTED = "unwanted"
+"""The tag that replaces those of elements that are removed."""
 
 
 def read_html(raw: bytes, *, xml: bool = False) -> Parsed:
@@ -81,6 +83,8 @@ def _tree(text: str, xml: bool) -> Any:
 
 def _content(root: Any) -> tuple[Any, int]:
     """Return the element with the content, after removing the rest of it, and how many lists of links were in it."""
+    from lxml.etree import strip_elements
+
     whole = len(_words(root))
     mains = [each for each in root.iter() if each.tag == "main" or each.get("role") == "main"]
     mains = mains or list(root.iter("article"))
@@ -90,10 +94,12 @@ def _content(root: Any) -> tuple[Any, int]:
         unwanted = each.tag in _DROPPED or each.get("hidden") is not None or each.get("role") in _ROLES
         around = not inside and each.tag in _AROUND and each.find(".//h1") is None
         if each is not content and (unwanted or around or _HIDDEN.search(each.get("style") or "")):
-            _drop(each)
+            each.tag = _UNWANTED
+    strip_elements(content, _UNWANTED, with_tail=False)
     lists = [each for each in content.iter("ul", "ol", "dl", "table") if _is_links(each)]
     for each in lists:
-        _drop(each)
+        each.tag = _UNWANTED
+    strip_elements(content, _UNWANTED, with_tail=False)
     return content, len(lists)
 
 
@@ -108,18 +114,6 @@ def _is_layout(table: Any) -> bool:
     return inside > 1 or any(len(cell.findall("p")) > 1 for cell in table.iter("td", "th"))
 
 
-def _drop(element: Any) -> None:
-    """Remove an element, but not the text behind it."""
-    parent, before = element.getparent(), element.getprevious()
-    if parent is None:
-        return
-    if element.tail and before is not None:
-        before.tail = (before.tail or "") + element.tail
-    elif element.tail:
-        parent.text = (parent.text or "") + element.tail
-    parent.remove(element)
-
-
 def _words(element: Any) -> str:
     return " ".join("".join(element.itertext()).split())
 
@@ -132,8 +126,7 @@ def _write(content: Any, writer: _MarkdownWriter) -> None:
     for event, element in walker:
         tag = element.tag
         if event == "start":
-            inside = _start(element, tag, writer, numbers)
-            if inside:
+            if _start(element, tag, writer, numbers):
                 writer.text(element.text or "")
             else:
                 walker.skip_subtree()
@@ -145,7 +138,7 @@ def _write(content: Any, writer: _MarkdownWriter) -> None:
             writer.end_item()
         elif re.fullmatch("h[1-6]", tag):
             writer.end_heading()
-        elif tag not in _INLINE and tag not in _CODE and tag not in ("br", "tr", "td", "th"):
+        elif tag not in _INLINE and tag not in ("br", "tr", "td", "th"):
             writer.break_lines(2)
         if element is not content:
             writer.text(element.tail or "")
@@ -176,7 +169,7 @@ def _start(element: Any, tag: str, writer: _MarkdownWriter, lists: list[Iterator
             writer.text("| " + " | ".join(cells) + " |" if len(list(filter(None, cells))) > 1 else _words(row))
             writer.break_lines(1)
         return False
-    elif tag not in _INLINE and tag not in _CODE:
+    elif tag not in _INLINE:
         writer.break_lines(1 if tag in ("tr", "td", "th") else 2)
     return True
 
@@ -201,8 +194,7 @@ class _MarkdownWriter:
         if not words:
             self._space |= bool(text)
             return
-        before = " " if self._space or text[0].isspace() else ""
-        self._begin(before)
+        self._begin(" " if self._space or text[0].isspace() else "")
         self._put(words)
         self._space = text[-1].isspace()
 
@@ -258,18 +250,15 @@ class _MarkdownWriter:
 
     def _begin(self, space: str) -> None:
         """Write the white space and the mark that stand before the next words."""
-        if self._newlines and self._length:
-            self._put("\n" * self._newlines + "".join(self._indents))
-        elif self._length and not self._mark:
-            self._put(space)
+        if self._length and (self._newlines or not self._mark):
+            self._put("\n" * self._newlines + "".join(self._indents) if self._newlines else space)
         self._newlines = 0
-        if self._mark:
-            mark, self._mark = self._mark, ""
-            if self._level:
-                self._heading = (self._level, self._length, len(self.parts))
-            else:
-                self._indents.append(" " * len(mark))
-            self._put(mark)
+        if self._level and self._mark:
+            self._heading = (self._level, self._length, len(self.parts))
+        elif self._mark:
+            self._indents.append(" " * len(self._mark))
+        mark, self._mark = self._mark, ""
+        self._put(mark)
 
     def _put(self, text: str) -> None:
         self.parts.append(text)

@@ -626,7 +626,7 @@ def test_passages_with_a_subject_in_common_are_asked_about_together() -> None:
     ("answers", "error"),
     [
         ((CLAIMS, "none", "None.", "supported", "supported"), None),
-        ((CLAIMS, "12 litres", "none"), "answered_by_one: pump.md:1000-1068: 12 litres"),
+        ((CLAIMS, "12 litres"), "answered_by_one: pump.md:1000-1068: 12 litres"),
         ((CLAIMS, "none", "5 litres"), "answered_by_one: safety.md:1000-1063: 5 litres"),
         ((CLAIMS.partition("The pump stops")[0],), "evidence_from_one: nothing from safety.md:1000-1063"),
         ((CLAIMS, "none", "none", "supported", "not there"), "claim_not_there: The pump stops when its tank is"),

@@ -198,9 +198,9 @@ class Grounded:
             return [Candidate(question, error=error)]
         topic = self._topic(passage, fact) if len(material.passages) == 1 else ""
         always = fact.kind == "entry" or topic.startswith("`")
-        # The wordings of one fact may be alike.
-        several = planned.kind in ABOUT_ONE_FACT and self._options.wordings > 1
-        same = f"{passage.document} {planned._replace(wording=1).unit(passage)}" if several else ""
+        # The wordings of one fact may be alike, also those that a later generation asks for.
+        one_fact = planned.kind in ABOUT_ONE_FACT
+        same = f"{passage.document} {planned._replace(wording=1).unit(passage)}" if one_fact else ""
         return [Candidate(complete(question, subject, topic, asked_in, always=always), wording_of=same)]
 
     async def develop(self, candidate: Candidate, ask: Ask) -> Development:
@@ -237,11 +237,10 @@ class Grounded:
         # What two passages say together must come from both, and neither may be enough.
         if planned.kind == "multi_hop":
             error = error or sources_missing(claims, passages)
-            for each in passages if error is None else ():
-                read = await ask(self._read(question, each.text))
-                error = error or read.error
-                if fold(read.text) != fold(self._wording["none"]):
-                    error = error or f"answered_by_one: {each.id}: {read.text.strip()[:80]}"
+            for each in passages:
+                if error is None and (read := await ask(self._read(question, each.text))):
+                    none = fold(read.text) == fold(self._wording["none"])
+                    error = read.error or (None if none else f"answered_by_one: {each.id}: {read.text.strip()[:80]}")
         error = error or await judge_claims(claims, passages, self._wording, self.digest, ask)
         if error:
             return Development((), error=error)

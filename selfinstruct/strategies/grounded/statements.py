@@ -141,10 +141,7 @@ def _generic_subject(plain: str, language: str) -> bool:
     # 'The file `debian/rules` ...' and 'The option --foo' do.
     rest = plain[opened.end() :]
     noun = generic.match(rest)
-    if noun is None:
-        return False
-    after = rest[noun.end() : noun.end() + 4].strip()
-    return not re.match(r"[`\"“-]|of\b", after)
+    return noun is not None and not re.match(r"[`\"“-]|of\b", rest[noun.end() : noun.end() + 4].strip())
 
 
 def _names_something(sentence: str) -> bool:
