@@ -8,10 +8,12 @@ from random import Random
 from typing import Any
 
 from ...core.shipped import shipped_yaml
+from ...core.tokens import tokenize
 from ...verifiers.constraints import attach
 from .task import Task
 
 _COUNTS = (1, 1, 1, 2, 2, 3)
+_SUBJECT_WORDS = 3
 
 
 def draw(random: Random, language: str) -> Task:
@@ -25,8 +27,10 @@ def draw(random: Random, language: str) -> Task:
         raise ValueError(f"constraints: no task in {language!r}")
     kind, text = random.choice(tasks)
     instruction, truth = attach(text, random, language, random.choice(_COUNTS), kind)
-    meaning = " ".join(str(value) for each in json.loads(truth.expected)["constraints"] for value in each.values())
-    return Task(instruction, "", truth, f"{text} {meaning}")
+    given = [(key, str(value)) for each in json.loads(truth.expected)["constraints"] for key, value in each.items()]
+    chosen = [value for key, value in given if key != "request"]
+    # The end of the task names its subject. All of it would outweigh the constraints where novelty compares meanings.
+    return Task(instruction, "", truth, " ".join([*tokenize(text)[-_SUBJECT_WORDS:], *chosen]))
 
 
 @cache

@@ -45,12 +45,11 @@ def draw(random: Random, language: str) -> Task:
         instruction += final if language == "zh" else f" {final}"
     unit = story.get("unit", {}).get(language)
     expected = {"value": _formed(answer, story.get("form", "plain"), language)} | ({"unit": unit} if unit else {})
-    meaning = re.sub(
-        r"[a-z_]+", lambda found: _plain(numbers[found[0]]) if found[0] in numbers else found[0], story["answer"]
-    )
+    # The story and what was drawn, without constants, which would make all tasks of a story alike to novelty.
+    meaning = " ".join([name.replace("_", ""), *(_plain(numbers[drawn]) for drawn in story["draw"])])
     truth = GroundTruth("maths", json.dumps(expected, ensure_ascii=False))
     solution = f"{'答案是' if language == 'zh' else 'The answer is '}{expected['value']} {unit or ''}".rstrip() + "."
-    return Task(instruction, "", truth, f"{name} {meaning}", solution)
+    return Task(instruction, "", truth, meaning, solution)
 
 
 @cache
