@@ -138,6 +138,7 @@ def _text(
         f"## Changelog\n\n{_changelog(revisions)}",
         f"## How it was made\n\n{method(snapshot, records, trail)}",
         f"## Counts by stage\n\n{figures.counts(snapshot)}",
+        *([f"## Checked by programs\n\n{_checked(config, found)}"] if (found := figures.verified(snapshot)) else []),
         f"## Distributions\n\n{figures.distributions(records, config.max_similarity)}",
         f"### Languages\n\n{_languages(config, records)}",
         *([f"### Coverage\n\n{figures.coverage(snapshot)}"] if snapshot.coverage else []),
@@ -145,7 +146,7 @@ def _text(
         f"## Cost\n\n{figures.costs(status, trail.spent(records))}",
         f"## License\n\n{_license(licensing(snapshot, settings.license))}",
         f"## Limits and risks of the teacher\n\n{WORDS['risks']}",
-        f"## Not checked\n\n{_not_checked(config)}",
+        f"## Not checked\n\n{_not_checked(config, bool(found))}",
         f"## How to reproduce it\n\n{reproduce(run, trail)}",
         f"## Sample rows\n\n{_samples(records)}",
         f"## Citations\n\n{_citations(config)}",
@@ -153,10 +154,11 @@ def _text(
     return "\n\n".join(section.rstrip("\n") for section in sections) + "\n"
 
 
-def _not_checked(config: RunConfig) -> str:
+def _not_checked(config: RunConfig, verified: bool) -> str:
     # List what the configured filters leave unchecked.
     filters = config.filters.model_dump()  # a model of the package `filters`, which this one doesn't import
-    lines = ["whether outputs are true, complete, or follow their instruction"]
+    beyond = ", beyond what programs checked" if verified else ""
+    lines = [f"whether outputs are true, complete, or follow their instruction{beyond}"]
     lines += ["safety: harmful, offensive or dangerous content"]
     if filters["personal_data"] == "keep":
         lines += ["personal data"]
@@ -167,6 +169,20 @@ def _not_checked(config: RunConfig) -> str:
         lines += ["the language of each text (the table above is an estimate)"]
     judge = "\n\nA judge model marked each instance, but its marks don't prove any of this." if config.judge else ""
     return "\n".join(f"- {line}" for line in lines) + "\n\nNo person has read all of the records." + judge
+
+
+def _checked(config: RunConfig, found: Sequence[figures.Verified]) -> str:
+    texts = WORDS["verified"]
+    shown = "".join(f"- `{each.verifier}`: {texts[each.verifier]}\n" for each in found if each.verifier in texts)
+    keeps = config.filters.model_dump()["wrong_answer"] == "label"
+    wrong = "Rows with wrong answers have `verified: false`." if keeps else "Tasks without a right answer are left out."
+    return f"""Programs compared answers with what they know about the tasks.
+
+{figures.verification(found)}
+{wrong} What a right answer shows:
+
+{shown}
+It doesn't show that a task is worth learning, that an explanation is sound, or that the rest of an answer is true."""
 
 
 def _head(title: str, records: int, default: str, sizes: str, revision: int) -> str:

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import regex
@@ -19,6 +20,7 @@ from .linguistics import WordList, languages, suited, verb_nouns
 
 # Characters in the longest bar of a histogram.
 _BAR = 24
+_REFUSED = regex.compile(r"\d+: (?:sample \d+: )?(\w+): ")
 _SCRIPTS = "Latin Han Hiragana Katakana Hangul Cyrillic Greek Arabic Hebrew Devanagari Bengali Tamil Thai".split()
 # Edges of the bins of a histogram.
 _WORDS = (1, 5, 10, 15, 20, 30, 50, 100, 200)
@@ -50,6 +52,47 @@ def counts(snapshot: Snapshot) -> str:
         text += "\nRefusals by reason (each refused instance counts; the run's journal contains every refusal):\n\n"
         text += _table(("stage", "reason", "count"), refused)
     return text
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The answers that one verifier checked, those that it found right, and the records with its ground truths."""
+
+    verifier: str
+    answers: int
+    right: int
+    records: int
+
+    @property
+    def share(self) -> float:
+        """The share of right answers, 0 to 1."""
+        return self.right / self.answers if self.answers else 0.0
+
+
+def verified(snapshot: Snapshot) -> list[Verified]:
+    """Count the answers that programs checked, by verifier: those of records, and the refused ones of other tasks."""
+    answers, right, records = Counter[str](), Counter[str](), Counter[str]()
+    for record in snapshot.records:
+        for example in record.examples:
+            if example.ground_truth is not None:
+                found = [each.verified for each in (*example.responses, *example.others)]
+                answers[example.ground_truth.verifier] += len(found) - found.count(None)
+                right[example.ground_truth.verifier] += found.count(True)
+        records.update({each.ground_truth.verifier for each in record.examples if each.ground_truth})
+    for row in snapshot.instance_verdicts():
+        # '1: maths: the answer is ...', '1: sample 2: maths: the answer is ...'
+        if row.reason == "wrong_answer" and (named := _REFUSED.match(row.detail)):
+            answers[named[1]] += 1
+    return [Verified(name, answers[name], right[name], records[name]) for name in sorted(answers)]
+
+
+def verification(found: Sequence[Verified]) -> str:
+    """Tabulate what programs checked."""
+    rows = [
+        (f"`{_sanitize(each.verifier)}`", f"{each.answers:,}", f"{each.share:.1%}", f"{each.records:,}")
+        for each in found
+    ]
+    return _table(("verifier", "answers checked", "right", "records"), rows)
 
 
 def distributions(records: Sequence[Record], limit: float) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,22 @@ import datasets
 import pytest
 
 import selfinstruct as si
-from conftest import ANSWER_FORMATS, RECORD
+from conftest import ANSWER_FORMATS, RECORD, cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.records import GroundTruth, Record
 from selfinstruct.dataset import FORMATS
+from selfinstruct.dataset.card_figures import verified
+from selfinstruct.dataset.card_words import WORDS
 from selfinstruct.dataset.provenance_columns import ProvenanceColumns
 from selfinstruct.dataset.reward_formats import REWARD_FORMATS
 from selfinstruct.dataset.rows import Wording, columns_of, rows_of
 from selfinstruct.generate.start import run
 from selfinstruct.journal.folder import Run
+from selfinstruct.journal.snapshot import read
 from selfinstruct.strategies.alpaca import Alpaca
+from selfinstruct.verifiers import VERIFIERS
+from selfinstruct.verifiers.constraints import HELD_OUT
 
 PLAIN = Wording()
 TRUTH = GroundTruth("maths", '{"value": "4 ½", "unit": "km"}')
@@ -152,3 +158,72 @@ def test_a_run_without_ground_truths_says_so(
     assert f"dataset: grpo {problem}" in caplog.text
     card = (made.dataset_path / "README.md").read_text(encoding="utf-8")
     assert f"The config `grpo` {problem}." in card
+
+
+# --- what is said about the checks ------------------------------------------------------------------
+
+
+def half_right(make_config: Callable[..., RunConfig], **changes: Any) -> Run:
+    """A run with two answers to each task. The fake teacher knows most first ones, and guesses at the others."""
+    values = {"strategy": VERIFIABLE, "answers": {"samples": 2, "until": "all"}, "target": 20}
+    return run(make_config(**values | changes))
+
+
+def test_the_card_and_the_report_count_what_programs_checked(make_config: Callable[..., RunConfig]) -> None:
+    made = half_right(make_config)
+    with read(made) as snapshot:
+        found = verified(snapshot)
+        wrong = sum(count for _, reason, count in snapshot.rejections() if reason == "wrong_answer")
+    assert [each.verifier for each in found] == ["maths", "structured"]
+    assert sum(each.records for each in found) == sum(each.right for each in found) == 20
+    kept = [
+        each for record in made_records(made) for each in (*record.examples[0].responses, *record.examples[0].others)
+    ]
+    wrong += sum(each.verified is False for each in kept)
+    assert sum(each.answers - each.right for each in found) == wrong > 0
+    card = (made.dataset_path / "README.md").read_text(encoding="utf-8")
+    for each in found:
+        assert f"| `{each.verifier}` | {each.answers} | {each.right / each.answers:.1%} | {each.records} |" in card
+        assert f"- `{each.verifier}`: " in card
+    assert "Tasks without a right answer are left out." in card
+    assert "follow their instruction, beyond what programs checked" in card
+    total = sum(each.answers for each in found)
+    page = si.write_report(made).read_text(encoding="utf-8")
+    assert f"{20 / total:.1%} of {total} answers that programs checked are right" in page
+
+
+def made_records(made: Run) -> Sequence[Record]:
+    with read(made) as snapshot:
+        return list(snapshot.records)
+
+
+def test_without_ground_truths_neither_says_anything(make_config: Callable[..., RunConfig]) -> None:
+    made = run(make_config(target=5))
+    assert "hecked by programs" not in (made.dataset_path / "README.md").read_text(encoding="utf-8")
+    assert "programs checked" not in si.write_report(made).read_text(encoding="utf-8")
+
+
+def test_labeled_answers_are_not_said_to_be_left_out(make_config: Callable[..., RunConfig]) -> None:
+    made = half_right(make_config, filters={"wrong_answer": "label"})
+    card = (made.dataset_path / "README.md").read_text(encoding="utf-8")
+    assert "Rows with wrong answers have `verified: false`." in card
+    rows = datasets.load_dataset(str(made.dataset_path), split="train")
+    assert {True, False} == set(rows["verified"])
+    assert all(si.verify(row, row["messages"]) is row["verified"] for row in rows)
+
+
+def test_the_card_says_what_each_verifier_shows_and_which_constraints_are_held_out() -> None:
+    assert WORDS["verified"].keys() == VERIFIERS.keys()
+    assert all(f"`{family}`" in WORDS["verified"]["constraints"] for family in HELD_OUT)
+
+
+def test_explain_shows_the_ground_truth_and_each_verdict(
+    make_config: Callable[..., RunConfig],
+) -> None:
+    made = half_right(make_config, strategy={"kind": "verifiable", "kinds": {"maths": 1}})
+    [record, *_] = made_records(made)
+    told = cli("explain", made.path, record.id).stdout
+    assert "example 1, ground truth of maths\n  | {" in told
+    assert "example 1, checked by maths: right" in told
+    assert re.search(r"sample 0  passed, maths: right", told)
+    assert re.search(r"sample 1  rejected, wrong_answer: maths: ", told)

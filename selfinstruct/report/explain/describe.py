@@ -86,6 +86,10 @@ def _example(number: int, example: Example) -> Iterator[str]:
         page = "" if quote.page is None else f", page {quote.page}"
         place = f"{_flatten(quote.document)}{page}, characters {quote.start}-{quote.end}"
         yield from _block(f"example {number}, evidence in {place}", quote.text)
+    if (truth := example.ground_truth) is not None:
+        yield from _block(f"example {number}, ground truth of {_flatten(truth.verifier)}", truth.expected)
+    if (checked := best.verdicts.get("wrong_answer")) is not None:
+        yield f"example {number}, checked by {_flatten(checked.detail)}"
     judged = best.verdicts.get("judge")
     if judged is not None:
         yield f"example {number}, judged by {_flatten(judged.by)}: {_marks(best)}"
@@ -109,7 +113,8 @@ def _sample(response: Response) -> str:
         result = f"rejected, {_flatten(objection.reason or '')}{detail}"
     else:
         marks = f", mean mark {response.mark:g} ({_marks(response)})" if response.mark is not None else ""
-        result = f"passed{marks}"
+        checked = response.verdicts.get("wrong_answer")
+        result = f"passed{f', {_flatten(checked.detail)}' if checked else ''}{marks}"
     beats = f", beats sample {', '.join(map(str, response.beats))}" if response.beats else ""
     where = f"  {response.key}" if response.key is not None else ""
     return f"sample {response.sample}  {result}{beats}{where}"

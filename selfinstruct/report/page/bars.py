@@ -102,6 +102,18 @@ def classification(figures: Figures) -> BarTable:
     return BarTable(title, columns, _count_bars(counts, yes + no + unknown))
 
 
+def verified(figures: Figures) -> BarTable:
+    """Tabulate the answers that programs checked."""
+    answers, right = (sum(getattr(each, name) for each in figures.verified) for name in ("answers", "right"))
+    title = f"{_share(right, answers)} of {answers:,} answers that programs checked are right"
+    bars = tuple(
+        Bar(each.verifier, (f"{each.answers:,}", f"{each.right:,}", _share(each.right, each.answers)), each.share)
+        for each in figures.verified
+    )
+    note = "A right answer agrees with the ground truth of its task; see the dataset's card for what that shows."
+    return BarTable(title, ("verifier", "answers", "right", "share"), bars, note, monospace=True)
+
+
 def dialogues(figures: Figures) -> BarTable:
     """Tabulate how dialogues ended."""
     counts = [(ending.name, ending.count) for ending in figures.endings]
@@ -220,4 +232,5 @@ def _shorten(text: str, most: int = 160) -> str:
 
 def tables_of(figures: Figures) -> dict[str, BarTable]:
     """Return all tables by name."""
-    return {make.__name__: make(figures) for make in (reasons, languages, classification, dialogues, purposes, seeds)}
+    makers = (reasons, verified, languages, classification, dialogues, purposes, seeds)
+    return {make.__name__: make(figures) for make in makers}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...core.facets import Coverage
+from ...dataset.card_figures import Verified
 from ...dataset.linguistics import VerbNouns
 from ...journal.status import Status
 
@@ -131,6 +132,7 @@ class Figures:
         seeds: Seeds that were shown often enough, highest yield first.
         coverage: How far each value of each facet is covered.
         judged: What a judge sees in a sample of the records, for each value that was asked for.
+        verified: How many answers programs checked, by verifier.
         inherited: Number of answers reused from another run at no cost.
     """
 
@@ -151,3 +153,4 @@ class Figures:
     coverage: tuple[Coverage, ...]
     judged: tuple[Judged, ...]
     inherited: int
+    verified: tuple[Verified, ...]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ...core.records import Record, facet_label
 from ...core.tokens import tokenize
+from ...dataset.card_figures import verified
 from ...dataset.linguistics import Finder, languages, suited, verb_nouns
 from ...journal.snapshot import Snapshot
 from .figures import (
@@ -53,6 +54,7 @@ def measure(snapshot: Snapshot, finder: Finder) -> Figures:
         coverage=tuple(snapshot.coverage),
         judged=_judged(records),
         inherited=snapshot.status.taken_over,
+        verified=tuple(verified(snapshot)),
     )
 
 
