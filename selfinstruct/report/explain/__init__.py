@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-from .alignment import AlignedRow, Alignment, align
+from .alignment import align
 from .find import FoundTask, find
 from .story import explain, explain_in
-from .values import Answered, Check, NearestText, QuestionStory, SeedStory, ShownTask, Story
+from .values import QuestionStory, SeedStory, Story
 
-__all__ = [
-    "AlignedRow",
-    "Alignment",
-    "Answered",
-    "Check",
-    "FoundTask",
-    "NearestText",
-    "QuestionStory",
-    "SeedStory",
-    "ShownTask",
-    "Story",
-    "align",
-    "explain",
-    "explain_in",
-    "find",
-]
+__all__ = ["FoundTask", "QuestionStory", "SeedStory", "Story", "align", "explain", "explain_in", "find"]
