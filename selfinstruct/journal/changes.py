@@ -45,46 +45,36 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class InputChange:
-    """The difference between the given inputs and those of a run.
+    """The difference between the given inputs and those of a run."""
 
-    given: those of the run that are still given, in the run's order, then the new ones. added: the new ones. seeds: how
-    the seeds differ. removed: the ids of passages that are gone. gone, edited: documents that are no longer there, and
-    those whose text has changed.
-    """
-
-    given: Inputs
-    added: Inputs
     seeds: SeedChange
-    removed: Sequence[str]
-    gone: Sequence[str]
-    edited: Sequence[str]
+    passages: PassageChange
 
     @property
-    def keeps_all(self) -> bool:
-        """Whether everything that the run was made from is still there."""
-        return not (self.seeds.removed or self.seeds.edited or self.gone or self.edited)
+    def given(self) -> Inputs:
+        """The run's inputs that are still given, in the run's order, then the new ones."""
+        return Inputs(self.seeds.tasks, [*self.passages.kept, *self.passages.added])
 
     @property
-    def kinds(self) -> list[tuple[str, str, Sequence[str]]]:
+    def added(self) -> Inputs:
+        """The new inputs."""
+        return Inputs(self.seeds.added, self.passages.added)
+
+    @property
+    def losses(self) -> list[tuple[str, str, Sequence[str]]]:
         """What has changed besides additions: ('seeds', 'gone', their ids), for each kind that has any."""
-        found = [("seeds", "gone", self.seeds.removed), ("seeds", "edited", self.seeds.edited)]
-        return [
-            each for each in [*found, ("documents", "gone", self.gone), ("documents", "edited", self.edited)] if each[2]
-        ]
+        kinds = (
+            ("seeds", "gone", self.seeds.removed),
+            ("seeds", "edited", self.seeds.edited),
+            ("documents", "gone", self.passages.gone),
+            ("documents", "edited", self.passages.edited),
+        )
+        return [each for each in kinds if each[2]]
 
 
 def compare_inputs(known: Inputs, now: Inputs) -> InputChange:
     """Return how the given seeds and passages differ from those that a run knows."""
-    seeds = compare_seeds(known.seeds, now.seeds)
-    passages = compare_passages(known.passages, now.passages)
-    return InputChange(
-        given=Inputs(seeds.tasks, [*passages.kept, *passages.added]),
-        added=Inputs(seeds.added, passages.added),
-        seeds=seeds,
-        removed=[each.id for each in passages.removed],
-        gone=passages.gone,
-        edited=passages.edited,
-    )
+    return InputChange(compare_seeds(known.seeds, now.seeds), compare_passages(known.passages, now.passages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +126,7 @@ def change_of(path: Path, journal: Journal, meaning: dict[str, Any], inputs: Inp
     before = {key: default_of(key) for key in meaning} | last.meaning  # the run may be older than a key
     changed = [key for key in sorted(before.keys() | meaning.keys()) if before.get(key) != meaning.get(key)]
     only_inputs = set(changed) <= {"seeds", "documents"}
-    possible = change.keeps_all and all(may_change(key) is MayChange.WITH_A_GENERATION for key in changed)
+    possible = not change.losses and all(may_change(key) is MayChange.WITH_A_GENERATION for key in changed)
     if not possible or not (only_inputs or new_generation):
         raise _config_changed(path, _differences(changed, before, meaning, change), change, possible)
 
@@ -171,7 +161,7 @@ def change_of_fork(source: Journal, meaning: dict[str, Any], inputs: Inputs) -> 
     replaces = bool(change.seeds.removed or change.seeds.edited)
     given = Inputs(inputs.seeds, change.given.passages) if replaces else change.given
     added = Inputs(inputs.seeds, change.added.passages) if replaces else change.added
-    return Change(meaning | given.meaning, added, replaces=replaces, gone=change.removed)
+    return Change(meaning | given.meaning, added, replaces=replaces, gone=[each.id for each in change.passages.removed])
 
 
 def inputs_in_words(journal: Journal, inputs: Inputs) -> str:
@@ -181,22 +171,22 @@ def inputs_in_words(journal: Journal, inputs: Inputs) -> str:
         return ""
     change = compare_inputs(known, inputs)
     new = list(dict.fromkeys(each.document for each in change.added.passages))
-    kinds = [("seeds", "new", [task.id for task in change.added.seeds]), ("documents", "new", new), *change.kinds]
+    kinds = [("seeds", "new", [task.id for task in change.added.seeds]), ("documents", "new", new), *change.losses]
     return "".join(f"; {len(ids):,} {kind} {what}: {_some(ids)}" for what, kind, ids in kinds if ids)
 
 
 def _differences(changed: list[str], before: dict[str, Any], now: dict[str, Any], change: InputChange) -> list[str]:
     """Describe what differs, one line each: every changed key, and the ids of what is gone or edited."""
-    named = {what for what, _, _ in change.kinds}
+    named = {what for what, _, _ in change.losses}
     lines = [_line(key, before, now) for key in changed if key not in named]
-    return lines + [f"{what}: {_some(ids)} {kind}" for what, kind, ids in change.kinds]
+    return lines + [f"{what}: {_some(ids)} {kind}" for what, kind, ids in change.losses]
 
 
 def _config_changed(path: Path, lines: list[str], change: InputChange, possible: bool) -> ConfigChanged:
     ways = ["start a new run (another run_dir)"]
     if change.seeds.removed or change.seeds.edited:
         ways.insert(0, "put the seeds back as they were (add an edited seed under a new id)")
-    if change.gone or change.edited:
+    if change.passages.gone or change.passages.edited:
         ways.insert(0, "put the documents back as they were (add an edited document under a new name)")
     if possible:
         ways.append("`generate --new-generation` to continue this run with it: existing records stay as they are")

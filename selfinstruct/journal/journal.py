@@ -113,20 +113,10 @@ class Journal:
         # In the order of `ANSWER_COLUMNS`.
         generation, usage, logprobs = self.history.generation_of(key), completion.usage, completion.logprobs
         sent = (prompt.purpose, self.sent.json_of(prompt), written(prompt.made_of), prompt.version)
-        returned = (completion.text, completion.finish_reason, completion.error, int(completion.failed))
         probabilities = json.dumps(dict(logprobs)) if logprobs else None
+        returned = (completion.text, completion.finish_reason, completion.error, int(completion.failed), probabilities)
         tokens = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
-        answer = (
-            key,
-            question,
-            generation,
-            *sent,
-            *returned,
-            probabilities,
-            receipt.teacher,
-            completion.model,
-            *tokens,
-        )
+        answer = (key, question, generation, *sent, *returned, receipt.teacher, completion.model, *tokens)
         paid = (receipt.cost_usd, receipt.asked_at, receipt.latency_s, receipt.requests)
         return _INSERT_ANSWER, (*answer, *paid, completion.reasoning, receipt.assumed)
 

@@ -197,8 +197,15 @@ def object_row(where: str, values: object) -> Row:
     """Make a row from one JSON value; anything but an object is a problem."""
     if isinstance(values, dict):
         return Row(where, values)
-    kinds = {list: "a list", str: "a string", int: "a number", float: "a number", bool: "true or false"}
-    return Row(where, {}, f"a JSON object is expected, not {kinds.get(type(values), 'null')}")
+    return Row(where, {}, f"a JSON object is expected, not {kind_of(values)}")
+
+
+def kind_of(value: object) -> str:
+    """Return what a value of a row is, in words: 'null', 'a number', 'a list'."""
+    if value is None:
+        return "null"
+    kinds = {bool: "true or false", int: "a number", float: "a number", str: "a string", list: "a list"}
+    return (kinds | {dict: "an object"}).get(type(value), f"a {type(value).__name__}")
 
 
 def long_line(where: str, length: int) -> Row:

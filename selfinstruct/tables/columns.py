@@ -15,7 +15,7 @@ from typing import Any
 from ..core.errors import UsageError
 from ..core.suggest import closest
 from .chats import PART_OF, message_text, turns_of
-from .chunks import Row
+from .chunks import Row, kind_of
 
 # One step of a path. In 'messages[user].content' the steps are 'messages', '[user]' and '.content'.
 _STEP = re.compile(
@@ -140,7 +140,7 @@ def why_no_text(row: Row, columns: Sequence[Column], option: str) -> str:
             found = found[step]
         found = column.find(row.values)
         if not isinstance(found, str):
-            return f"{row.where}: column {column.path!r} holds {_kind(found)}, not text"
+            return f"{row.where}: column {column.path!r} holds {kind_of(found)}, not text"
     raise AssertionError(f"{row.where} has its text")
 
 
@@ -168,10 +168,3 @@ def _path_before(column: Column, number: int) -> str:
         assert step is not None
         end = step.end()
     return column.path[:end]
-
-
-def _kind(value: object) -> str:
-    if value is None:
-        return "null"
-    kinds = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
-    return kinds.get(type(value), f"a {type(value).__name__}")
