@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from forked import start_python
+from forked import Process, start_python
 
 from conftest import IN_FULL, ROOT, cli
 from selfinstruct.cli.app import app
@@ -242,19 +242,21 @@ def test_help_onto_a_full_disk_is_no_defect() -> None:
 
 
 @pytest.fixture
-def started(
-    loopback: Callable[..., Any], seed_file: Path, tmp_path: Path
-) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def started(loopback: Callable[..., Any], seed_file: Path, tmp_path: Path) -> Iterator[Callable[..., Process]]:
     """Start a run of a slow teacher, and wait until it has got some answers."""
-    processes: list[subprocess.Popen[str]] = []
+    processes: list[Process] = []
 
-    def start(*before: str) -> subprocess.Popen[str]:
+    def start(*before: str) -> Process:
         server = loopback(0.1)
         teacher = {"kind": "openai", "model": "fake", "base_url": server.base_url, "api_key_env": None}
         values = {"seeds": str(seed_file), "run_dir": str(tmp_path / "run"), "target": 200, "concurrency": 2}
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(values | {"teacher": teacher}))
-        command = [*before, sys.executable, "-m", "selfinstruct", "generate", str(tmp_path / "config.yaml")]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        command = ("-m", "selfinstruct", "generate", tmp_path / "config.yaml")
+        streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        if before:
+            process = subprocess.Popen([*before, sys.executable, *command], cwd=ROOT, text=True, **streams)
+        else:
+            process = start_python(*command, **streams)
         processes.append(process)
         deadline = time.monotonic() + 60
         while len(server.events("answered")) < 8 and time.monotonic() < deadline:
@@ -270,7 +272,7 @@ def started(
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["TERM", "HUP"])
 def test_a_signal_ends_a_run_that_writes_what_it_has(
-    started: Callable[..., subprocess.Popen[str]], number: signal.Signals, tmp_path: Path
+    started: Callable[..., Process], number: signal.Signals, tmp_path: Path
 ) -> None:
     process = started()
     process.send_signal(number)
@@ -282,7 +284,7 @@ def test_a_signal_ends_a_run_that_writes_what_it_has(
 
 
 @pytest.mark.slow
-def test_nohup_keeps_a_run_alive(started: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+def test_nohup_keeps_a_run_alive(started: Callable[..., Process], tmp_path: Path) -> None:
     process = started("nohup")
     process.send_signal(signal.SIGHUP)
     _, stderr = process.communicate(timeout=60)
