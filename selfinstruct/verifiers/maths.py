@@ -26,12 +26,16 @@ async def verify(expected: object, answer: str, run: Run) -> Verdict:
 
     Args:
         expected: The value as a text or number, or {"value": "12", "unit": "km"}: an answer may leave this unit
-            out, but not state another one.
+            out, but not state another one. With a "marker", such as "Answer:", the last line must begin with it.
         answer: What the teacher wrote; any text.
         run: Runs a program in the sandbox; used only for notation beyond numbers, units, and sets.
     """
     key = key_of(expected)
-    phrase = final_answer(answer, key)
+    marker = expected.get("marker", "") if isinstance(expected, dict) else ""
+    last = answer.rstrip().rpartition("\n")[2].lstrip(" *_#")
+    if not spell(last).casefold().startswith(spell(marker).casefold()):
+        return Verdict("wrong_answer", f"the last line doesn't begin with {marker!r}")
+    phrase = final_answer(last if marker else answer, key)
     if phrase is None:
         return Verdict("wrong_answer", f"no final answer found; expected {key}")
     same, problem = await _decide([(key, phrase)], run)

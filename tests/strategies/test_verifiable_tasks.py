@@ -82,6 +82,9 @@ def test_the_value_of_a_word_problem_passes_and_any_other_fails(language: str) -
         expected = json.loads(task.ground_truth.expected)
         value, unit = expected["value"], expected.get("unit", "")
         says = "答案是{}。" if language == "zh" else "First, we think. The answer is {}."
+        if marker := expected.get("marker"):
+            assert "last line" in verify(task, says.format(value)).detail
+            says = f"First, we think.\n\n**{marker}** {{}}"
         assert verify(task, says.format(value)).ok
         assert verify(task, says.format(f"{value} {unit}")).ok, task
         other = {"Monday": "Tuesday", "星期一": "星期二"}.get(value, "Monday" if value.isalpha() else f"1{value}")

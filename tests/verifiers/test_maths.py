@@ -97,6 +97,15 @@ def test_a_verdict_says_what_was_found() -> None:
     assert verdict({"value": "B"}, "So it is (B).") == (True, "")
 
 
+def test_the_last_line_must_begin_with_the_marker() -> None:
+    expected = {"value": "12", "unit": "$", "marker": "Answer:"}
+    assert verdict(expected, "3 * 4 = 12\n\n**Answer:** $12\n") == (True, "")
+    assert verdict(expected, "Answer: 12") == (True, "")
+    assert verdict(expected, "Answer: 12\nHope this helps!") == (False, "the last line doesn't begin with 'Answer:'")
+    assert verdict(expected, "So \\boxed{12}.") == (False, "the last line doesn't begin with 'Answer:'")
+    assert verdict({"value": "12", "marker": "答案："}, "答案:12") == (True, "")
+
+
 def test_a_program_that_fails_makes_the_answer_wrong() -> None:
     slow = Ran("", "", None, "time", 20.0)
     assert verdict("\\sqrt{8}", "\\boxed{2\\sqrt{2}}", slow)[1].endswith("(it takes too long)")

@@ -16,7 +16,6 @@ from ...core.shipped import shipped_yaml
 from ...verifiers.expressions import evaluate, holds, number_range
 from .task import Task
 
-_FINAL_SHARE = 0.6  # of the tasks, say how to end the answer
 _MOST_DRAWS = 2000
 _DAYS = {
     "en": "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split(),
@@ -40,15 +39,16 @@ def draw(random: Random, language: str) -> Task:
     numbers, answer = _numbers(story, random)
     words = _people(random, language) | _thing(story, random, language)
     instruction = _worded(random.choice(story[language]), words, numbers, language)
-    if random.random() < _FINAL_SHARE:
-        final = random.choice(data["final"][language])
-        instruction += final if language == "zh" else f" {final}"
-    unit = story.get("unit", {}).get(language)
-    expected = {"value": _formed(answer, story.get("form", "plain"), language)} | ({"unit": unit} if unit else {})
+    final = random.choice(data["final"][language])
+    instruction = f"{instruction}{'' if language == 'zh' else ' '}{final['text']}".rstrip()
+    unit, marker = story.get("unit", {}).get(language), final.get("marker")
+    expected = {"value": _formed(answer, story.get("form", "plain"), language)}
+    expected |= {name: value for name, value in (("unit", unit), ("marker", marker)) if value}
     # The story and what was drawn, without constants, which would make all tasks of a story alike to novelty.
     meaning = " ".join([name.replace("_", ""), *(_plain(numbers[drawn]) for drawn in story["draw"])])
     truth = GroundTruth("maths", json.dumps(expected, ensure_ascii=False))
-    solution = f"{'答案是' if language == 'zh' else 'The answer is '}{expected['value']} {unit or ''}".rstrip() + "."
+    says = f"{marker} " if marker else "答案是" if language == "zh" else "The answer is "
+    solution = f"{says}{expected['value']} {unit or ''}".rstrip() + "."
     return Task(instruction, "", truth, meaning, solution)
 
 

@@ -21,6 +21,7 @@ from .task import Task
 
 _OBJECT_FORMATS, _ROW_FORMATS = ("json", "json", "yaml"), ("json", "yaml", "csv", "table")
 _LEAST_FIELDS = 3
+_TWELVE_HOURS = 0.3  # the share of English texts with times such as 2:30 PM, which small teachers convert wrongly
 _FIRST_DAY, _DAYS = datetime.date(2025, 1, 1), 900
 _PLACE = re.compile(r"\{([a-z_]+)(?::money)?\}")
 
@@ -77,7 +78,7 @@ def _rows(domain: Mapping[str, Any], random: Random, language: str) -> tuple[lis
     """Draw the rows, or the only object, and the text about them. The first field, and cities, are different in all."""
     count = int(random.choice(number_range(domain["rows"]))) if "rows" in domain else 1
     rows: list[dict[str, Any]] = []
-    wording = random.choice(domain["text"][language])
+    wording, twelve_hours = random.choice(domain["text"][language]), random.random() < _TWELVE_HOURS
     while len(rows) < count:
         row: dict[str, Any] = {}
         for field, (spec, *_) in domain["fields"].items():
@@ -87,7 +88,7 @@ def _rows(domain: Mapping[str, Any], random: Random, language: str) -> tuple[lis
     if "time" in domain["fields"] and count > 1:  # a log is in order
         for row, time in zip(rows, sorted(row["time"] for row in rows), strict=True):
             row["time"] = time
-    sentences = [_worded(wording, domain, row, language) for row in rows]
+    sentences = [_worded(wording, domain, row, language, twelve_hours) for row in rows]
     text = ("" if language == "zh" else " ").join([domain["intro"][language], *sentences] if count > 1 else sentences)
     return rows, text
 
@@ -113,7 +114,7 @@ def _value(spec: Any, taken: list[Any], random: Random, language: str) -> Any:
     return random.choice([value for value in values if value not in taken] or values)
 
 
-def _worded(wording: str, domain: Mapping[str, Any], row: Mapping[str, Any], language: str) -> str:
+def _worded(wording: str, domain: Mapping[str, Any], row: Mapping[str, Any], language: str, twelve_hours: bool) -> str:
     """Fill in the text about one row: dates and times as people write them, and {paid} as its sentence."""
 
     def filled(place: re.Match[str]) -> str:
@@ -124,7 +125,7 @@ def _worded(wording: str, domain: Mapping[str, Any], row: Mapping[str, Any], lan
         if spec == "date":
             day = datetime.date.fromisoformat(value)
             return f"{day.year}年{day.month}月{day.day}日" if language == "zh" else f"{day:%B} {day.day}, {day.year}"
-        if spec == "time" and language == "en":
+        if spec == "time" and language == "en" and twelve_hours:
             return f"{datetime.time.fromisoformat(value):%I:%M %p}".lstrip("0")
         if isinstance(value, list):
             return "、".join(value) if language == "zh" else ", ".join(value)
