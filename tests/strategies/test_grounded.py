@@ -497,6 +497,8 @@ def test_a_question_in_another_language_is_checked_by_its_answer() -> None:
 def test_answers_in_another_language_are_free_ones_whose_digits_and_quotes_are_checked() -> None:
     with pytest.raises(ConfigError, match="answer_languages: quoted answers are in the documents' language"):
         build("chat", {"answer_languages": ["de"]})
+    # The document's sentence is in one of the languages.
+    assert build("chat", {"answer_languages": ["de", "en"]}).units(passage()) == build("chat").units(passage())
     strategy = build("chat", {"answer_languages": ["de"]}, answers="free")
     about = passage()
     assert {unit.partition(":")[0] for unit in strategy.units(about)} <= {"closed_book", "open_book"}

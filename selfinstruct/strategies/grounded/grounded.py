@@ -106,9 +106,9 @@ class Grounded:
         if self.for_strong_teachers and "completions" in (asking.propose, asking.instances):
             key = self.for_strong_teachers
             raise ConfigError(f"{key} needs a chat model; set teacher.endpoint: chat, or remove this key")
-        # Answers in another language than the documents' are the teacher's own.
+        # Answers in other languages than the documents' are the teacher's own.
         self._answers = config.answer_languages
-        if not self._same_language(self._answers):
+        if self._answers and not any(self._same_language([tag]) for tag in self._answers):
             if options.answers == "quoted":
                 raise ConfigError(
                     "answer_languages: quoted answers are in the documents' language; set strategy.answers: free"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ...core.documents import Passage
 from ...core.language_tags import primary
@@ -175,11 +176,14 @@ def contains(text: str, part: str) -> bool:
 
 def content(text: str, language: str) -> set[str]:
     """Return the stems of the words of a text that carry meaning."""
+    return {found for word in tokenize(fold(text)) if (found := _meaning(word, language))}
+
+
+@lru_cache(1 << 16)
+def _meaning(word: str, language: str) -> str:
+    """Return the stem of a word that carries meaning; empty for others."""
     light = words(language, "light")
-    found = tokenize(fold(text))
-    return {
-        stem(word) for word in found if not (light and light.fullmatch(word)) and (len(word) > 1 or not word.isascii())
-    }
+    return "" if (light and light.fullmatch(word)) or (len(word) == 1 and word.isascii()) else stem(word)
 
 
 def stem(word: str) -> str:
