@@ -10,7 +10,7 @@ from .notation import digits_for_words, spell, western_clock
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 # 'The final answer is: 12', '**Answer:** B', '#### 42', '答案是12', '所以选B'.
 _MARKED = re.compile(
-    r"(?:\banswer\b\W{0,6}(?:is|was|would be|=|:|：)|####|答案\s*\W{0,4}(?:是|为|应为|：|:)"
+    r"(?:(?<!this )(?<!your )\banswer\b\W{0,6}(?:is|was|would be|=|:|：)|####|答案\s*\W{0,4}(?:是|为|应为|：|:)"
     r"|(?:应选|故选|所以选|选择|选)(?=\s*[（(]?[A-J]))"
     r"[\s:：*_]*(?P<rest>[^\n]+)",
     re.IGNORECASE,
@@ -54,8 +54,9 @@ def final_answer(text: str, expected: str | None) -> str | None:
     wanted = parse_value(expected) if expected is not None else None
     if boxed := list(_BOXED.finditer(text)):
         return _braced(text, boxed[-1].end()).strip() or None
-    if marked := list(_MARKED.finditer(text)):
-        return _phrase(marked[-1]["rest"][:_MOST_LINE_CHARACTERS], wanted, marked=True)
+    for marked in reversed(list(_MARKED.finditer(text))[-_MOST_LINES:]):
+        if phrase := _phrase(marked["rest"][:_MOST_LINE_CHARACTERS], wanted, marked=True):
+            return phrase
     lines = [line for line in text.split("\n") if line.strip()]
     for line in reversed(lines[-_MOST_LINES:]):
         if phrase := _stated(line[-_MOST_LINE_CHARACTERS:], wanted):

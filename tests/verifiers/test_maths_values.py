@@ -59,6 +59,8 @@ def test_what_is_more_than_a_value_is_none(text: str) -> None:
         ("Not on Monday, but on Thursday.", "Thursday", "thursday"),
         ("Option A is too small, so the correct answer is (C).", "C", "(C)."),
         ("所以选B。", "B", "B。"),
+        ("The answer is 7.\n\nI hope this answer is helpful!", "7", "7."),
+        ("So 3 + 4 = 7. Your answer is correct.", "7", "7"),
         ("It is 7 or 8.", "7", None),
         ("I don't know.", "7", None),
     ],
