@@ -21,6 +21,7 @@ from conftest import ANSWER_FORMATS, ROOT, cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import UsageError
 from selfinstruct.dataset.preference_formats import PREFERENCE_FORMATS
+from selfinstruct.dataset.reward_formats import REWARD_FORMATS
 from selfinstruct.generate.start import run
 from selfinstruct.trainers import TRAINERS, Report, config_stub, validate_dataset
 from selfinstruct.trainers.layouts import layout_of
@@ -606,6 +607,39 @@ def test_trainers_take_graded_answers_only_if_they_learn_from_grades(graded: Pat
     assert all(report.rows > 20 for report in reports.values() if report.ok)
     found = {finding.code for report in reports.values() if report.ok for finding in report.findings}
     assert found <= {"label_weights", "longer_chosen"}
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dataset's folder of a run whose answers a program checks, in every format for rewards."""
+    values: dict[str, Any] = {
+        "strategy": {"kind": "verifiable", "kinds": {"maths": 1}},
+        "run_dir": str(tmp_path_factory.mktemp("checked") / "run"),
+        "target": 20,
+        "teacher": {"kind": "fake", "model": "fake"},
+        "dataset": {"formats": ["messages", *REWARD_FORMATS], "test_share": 0.25},
+    }
+    return run(RunConfig.parse(values)).dataset_path
+
+
+@pytest.mark.parametrize(
+    ("trainer", "best", "others"),
+    [("trl-grpo", "grpo", {"verl"}), ("open-instruct", "rlvr", set()), ("verl", "verl", set())],
+)
+def test_trainers_with_rewards_take_the_configs_that_are_made_for_them(
+    checked: Path, trainer: str, best: str, others: set[str]
+) -> None:
+    reports = {config: validate_dataset(checked, trainer, config=config) for config in ["messages", *REWARD_FORMATS]}
+    assert {config for config, report in reports.items() if report.ok} == {best, *others}
+    assert reports[best].rows == 20
+    assert not reports[best].findings
+    assert reports["messages"].suited[0] == best
+    assert f"use --config {best}" in reports["messages"].findings[0].change
+
+
+def test_trainers_of_answers_refuse_prompts_without_any(checked: Path) -> None:
+    for trainer in TRAINERS.keys() - {"trl-grpo", "open-instruct", "verl"}:
+        assert not any(validate_dataset(checked, trainer, config=config).ok for config in REWARD_FORMATS)
 
 
 def test_the_default_config_is_read_unless_another_is_named(folder: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import selfinstruct as si
-from conftest import RECORD
+from conftest import RECORD, ROOT
 from selfinstruct.core.records import GroundTruth, Response
 from selfinstruct.dataset import FORMATS
 from selfinstruct.dataset.provenance_columns import ProvenanceColumns
@@ -177,3 +179,13 @@ def test_it_works_while_an_event_loop_is_running() -> None:
 def test_it_works_in_threads() -> None:
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda text: si.verify(MATHS, text), ["12.5", "12"] * 20)) == [True, False] * 20
+
+
+def test_the_function_for_verl_in_the_guide_is_one() -> None:
+    guide = (ROOT / "docs" / "guide" / "rewards.md").read_text(encoding="utf-8")
+    [source] = re.findall(r"(    import selfinstruct as si\n\n    def compute_score.*?)\n\n", guide, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(textwrap.dedent(source), names)
+    asked = {"data_source": "selfinstruct/maths", "ground_truth": TRUTHS["maths"].text, "extra_info": {"id": "a"}}
+    assert names["compute_score"](solution_str="12.5 km", **asked) == 1.0
+    assert names["compute_score"](solution_str="12 km", **asked) == 0.0
