@@ -273,6 +273,8 @@ def describe_filters(config: RunConfig, sets: EvaluationSets, checks: Checks) ->
     answers = [name for name in ANSWER_CHECKS if getattr(settings, name)]
     answers += [f"answer_languages {', '.join(_answer_languages(config))}"] if settings.answer_languages else []
     answers += own_answers
+    if settings.wrong_answer and config.has_ground_truths:
+        answers.append("wrong_answer (label only)" if settings.wrong_answer == "label" else "wrong_answer")
     sizes = [f"{name} ({rows:,} rows)" for name, rows in (sets.sizes or {}).items()]
     return {
         "instruction filters": ", ".join([*on, *own]) or "none",

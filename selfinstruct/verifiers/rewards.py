@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..core.errors import UsageError
+from ..core.errors import SandboxMissing, UsageError
 from ..core.event_loop import run_to_end
 from ..core.programs import Program, Ran
 from ..core.reasoning import split_reasoning
@@ -20,6 +21,7 @@ from ..core.tasks import storable
 from ..sandbox import run_program
 from .lookup import verdict_on
 
+_log = logging.getLogger(__name__)
 _COLUMNS = ("ground_truth", "reward_model")
 Answer = str | Sequence[Mapping[str, Any]]
 
@@ -37,7 +39,7 @@ def verify(row: Mapping[str, Any], answer: Answer) -> bool:
 
     Raises:
         UsageError: The row has no ground truth, or one that this version can't read.
-        SandboxMissing: The verifier runs a program, and this machine has no sandbox; a UsageError, too.
+        SandboxMissing: The answer is to be code, and this machine has no sandbox; a UsageError, too.
     """
     [passed] = run_to_end(_verify_all([(_truth_of(row), answer)]))
     return passed
@@ -83,8 +85,17 @@ async def _verify_all(checked: Iterable[tuple[GroundTruth, Answer]]) -> list[boo
         async with slots:
             return await asyncio.to_thread(run_program, program)
 
-    verdicts = await asyncio.gather(*(verdict_on(_text_of(answer), truth, run) for truth, answer in checked))
-    return [verdict.ok for verdict in verdicts]
+    async def is_right(truth: GroundTruth, answer: Answer) -> bool:
+        try:
+            return (await verdict_on(_text_of(answer), truth, run)).ok
+        except SandboxMissing as error:
+            if truth.verifier == "code":
+                raise
+            # Rare notation must not end a training that has gone well so far.
+            _log.warning("selfinstruct: warning: an answer counts as wrong that only a program can read: %s", error)
+            return False
+
+    return await asyncio.gather(*(is_right(*each) for each in checked))
 
 
 def _text_of(answer: object) -> str:

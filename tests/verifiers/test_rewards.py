@@ -16,6 +16,8 @@ from hypothesis import given, settings, strategies as st
 
 import selfinstruct as si
 from conftest import RECORD, ROOT
+from selfinstruct.core.errors import SandboxMissing
+from selfinstruct.core.programs import Program, Ran
 from selfinstruct.core.records import GroundTruth, Response
 from selfinstruct.dataset import FORMATS
 from selfinstruct.dataset.provenance_columns import ProvenanceColumns
@@ -179,6 +181,21 @@ def test_it_works_while_an_event_loop_is_running() -> None:
 def test_it_works_in_threads() -> None:
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda text: si.verify(MATHS, text), ["12.5", "12"] * 20)) == [True, False] * 20
+
+
+def test_without_a_sandbox_code_is_an_error_and_rare_notation_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def missing(program: Program) -> Ran:
+        raise SandboxMissing("no bubblewrap; install it")
+
+    monkeypatch.setattr("selfinstruct.verifiers.rewards.run_program", missing)
+    with pytest.raises(SandboxMissing, match="install it"):
+        si.verify({"ground_truth": TRUTHS["code"].text}, RIGHT["code"])
+    root = GroundTruth("maths", '{"value": "\\\\sqrt{8}"}').text
+    assert not si.verify({"ground_truth": root}, "2\\sqrt{2}")
+    assert "an answer counts as wrong that only a program can read: no bubblewrap; install it" in caplog.text
+    assert si.verify(MATHS, "12.5")
 
 
 def test_the_function_for_verl_in_the_guide_is_one() -> None:
