@@ -144,7 +144,7 @@ class Grounded:
 
     def units(self, passage: Passage) -> list[str]:
         """Return the questions that a passage supports, each by its kind and place: 'closed_book:1280-1344'."""
-        return list(self._planner.plan([passage]))
+        return list(self._planner.plan((passage,)))
 
     def joint_units(self, passages: Sequence[Passage]) -> list[tuple[tuple[Passage, ...], str]]:
         """Return the questions about several passages together, each with its passages."""

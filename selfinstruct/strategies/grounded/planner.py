@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from ...core.documents import Passage, Quote
@@ -83,8 +84,10 @@ class Planner:
     ) -> None:
         self._language, self._weights, self._openings = language, weights, openings
         self._wordings, self._tolerated = wordings, tolerated
+        # Each question needs the plan of its passage several times.
+        self.plan = lru_cache(1024)(self._plan)
 
-    def plan(self, passages: Sequence[Passage]) -> dict[str, PlannedQuestion]:
+    def _plan(self, passages: tuple[Passage, ...]) -> dict[str, PlannedQuestion]:
         """Return the questions about a passage, or about several together, by unit."""
         if len(passages) > 1:
             planned = [PlannedQuestion("multi_hop", _nothing_picked("multi_hop"))]
