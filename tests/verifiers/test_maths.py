@@ -57,6 +57,7 @@ def test_what_is_decided_without_a_program_is_right() -> None:
     assert sum(each[3] is None for each in decided) <= 70
 
 
+@pytest.mark.slow
 @needs_math_verify
 def test_no_false_equal_and_hardly_a_false_unequal() -> None:
     false_equal, false_unequal = wrong(asyncio.run(maths.compare([pair[:2] for pair in PAIRS], in_sandbox)))
