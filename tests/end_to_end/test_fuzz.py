@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 
@@ -12,11 +11,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings, strategies as st
 from parsers import TARGETS
 
-from conftest import FIGURES, ROOT
+from conftest import FIGURES, FULL, ROOT
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.teachers.fake.teacher import fake_answer
 
-EXAMPLES = 3000 if os.environ.get("SELFINSTRUCT_PROOF") == "full" else 75
+EXAMPLES = 3000 if FULL else 50
 tried: Counter[str] = Counter()
 
 PIECES = (

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, strategies as st
 
-from conftest import FULL
+from conftest import FULL, IN_FULL
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.language_tags import OWN
 from selfinstruct.core.prompts import Asking, Completion
@@ -522,7 +522,7 @@ SLOW += [unit.replace("!", "\n") + "\n" for unit in LINES.split("|")]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("depth", [100, 900, 5_000, 100_000])
+@pytest.mark.parametrize("depth", [100, 900, 5_000, pytest.param(100_000, marks=IN_FULL)])
 def test_deep_nesting_is_data(depth: int) -> None:
     read_all(f'{{"tasks": [{{"instruction": "a", "output": {"[" * depth}{"]" * depth}}}]}}', truncated=False)
     read_all('{"instances": [{"output": ' + '{"a":' * depth, truncated=True)
