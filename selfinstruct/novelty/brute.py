@@ -4,14 +4,11 @@ Nothing is compiled. Bit h of a signature is the parity of the number of tokens 
 signatures differ in at most as many bits as there are tokens that the texts do not share, which bounds F from above.
 The texts with the highest bounds are compared first; a text whose bound is below the best F so far is skipped.
 
-The parity of a text of some hundred tokens says little, so passages are bounded more closely by counts: each token adds
-to one of 256 counts, and a common subsequence is no longer than what the counts of two texts have in common. That rules
-out unrelated passages, whose LCS would take a hundred times as long.
-
-The cost of an LCS grows with the product of the lengths. Long texts are therefore bounded more closely still: the
-tokens are dealt into classes, and a common subsequence is no longer than those of the classes together. Since each
-class has a fraction of both texts, 64 classes cost a 64th; where that doesn't decide, 16 and 4 bound F more closely.
-`NoveltyIndex` uses this engine until the pool is large.
+Of some hundred tokens, parities say little. So passages are bounded by 256 counts of hashed tokens: a common
+subsequence is no longer than what the counts have in common. The cost of an LCS grows with the product of the lengths,
+so long texts are bounded more closely still: the tokens are dealt into classes, and a common subsequence is no longer
+than those of the classes together. Since each class has a fraction of both texts, 64 classes cost a 64th; where that
+doesn't decide, 16 and 4 bound F more closely. `NoveltyIndex` uses this engine until the pool is large.
 """
 
 from __future__ import annotations

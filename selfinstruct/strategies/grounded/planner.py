@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import permutations
 from typing import Literal, NamedTuple
 
 from ...core.documents import Passage, Quote
@@ -63,27 +65,22 @@ class PlannedQuestion(NamedTuple):
         return tuple(passage.quote(passage.start + at, passage.start + at + len(text)) for at, text in places)
 
 
+@dataclass(eq=False)
 class Planner:
     """Plans the questions about passages, the same ones at each call.
 
-    Args:
-        language: The language of the documents, for the word lists.
-        weights: The weight of each kind.
-        openings: How a question of the kinds `steps` and `notes` begins.
-        wordings: How many questions to ask about each fact.
-        tolerated: Objections to sentences and facts that don't count; see `facts`.
+    language: that of the documents, for the word lists. weights: the weight of each kind. openings: how a question of
+    the kinds `steps` and `notes` begins. wordings: how many questions to ask about each fact. tolerated: objections to
+    sentences and facts that don't count; see `facts`.
     """
 
-    def __init__(
-        self,
-        language: str,
-        weights: Mapping[Kind, float],
-        openings: Mapping[Kind, str],
-        wordings: int,
-        tolerated: frozenset[str],
-    ) -> None:
-        self._language, self._weights, self._openings = language, weights, openings
-        self._wordings, self._tolerated = wordings, tolerated
+    language: str
+    weights: Mapping[Kind, float]
+    openings: Mapping[Kind, str]
+    wordings: int
+    tolerated: frozenset[str]
+
+    def __post_init__(self) -> None:
         # Each question needs the plan of its passage several times.
         self.plan = lru_cache(1024)(self._plan)
 
@@ -97,22 +94,21 @@ class Planner:
 
     def why_none(self, passage: Passage) -> str:
         """Return why a passage supports no question, in snake_case: 'no_self_contained_sentence', 'no_fact' ..."""
-        return facts(passage.text, self._language, self._tolerated)[1]
+        return facts(passage.text, self.language, self.tolerated)[1]
 
     def pairs(self, passages: Sequence[Passage]) -> Iterator[tuple[Passage, Passage]]:
         """Yield each passage with the one that shares the most rare words with it; no pair twice."""
-        if not self._weights["multi_hop"]:
+        if not self.weights["multi_hop"]:
             return
         having = defaultdict[str, list[int]](list)
         for number, each in enumerate(passages):
-            for word in sorted(content(f"{each.text} {' '.join(each.headings)}", self._language)):
+            for word in sorted(content(f"{each.text} {' '.join(each.headings)}", self.language)):
                 having[word].append(number)
         shared = [defaultdict[int, float](float) for _ in passages]
         for numbers in having.values():
             if 2 <= len(numbers) <= _MOST_SHARING:
-                for number in numbers:
-                    for other in numbers:
-                        shared[number][other] += (number != other) / len(numbers)
+                for number, other in permutations(numbers, 2):
+                    shared[number][other] += 1 / len(numbers)
         found = dict[tuple[int, int], None]()
         for number, scores in enumerate(shared):
             best = max(scores, key=lambda other: (scores[other], -other), default=number)
@@ -120,34 +116,29 @@ class Planner:
         yield from ((passages[one], passages[other]) for one, other in found if one != other)
 
     def _about(self, passage: Passage) -> Iterator[PlannedQuestion]:
-        found, _ = facts(passage.text, self._language, self._tolerated)
+        found, _ = facts(passage.text, self.language, self.tolerated)
         for fact in found:
-            possible = [
-                kind
-                for kind in ABOUT_ONE_FACT
-                if kind != "unanswerable" or _can_be_hidden(fact, passage, self._language)
-            ]
-            weights = [self._weights[kind] for kind in possible]
+            hides = _can_be_hidden(fact, passage, self.language)
+            possible = [kind for kind in ABOUT_ONE_FACT if hides or kind != "unanswerable"]
+            weights = [self.weights[kind] for kind in possible]
             if any(weights):
                 [kind] = random.Random(f"{passage.id}:{fact.place}").choices(possible, weights)
-                for wording in range(1, self._wordings + 1):
+                for wording in range(1, self.wordings + 1):
                     yield PlannedQuestion(kind, fact, ((fact.sentence.start, fact.sentence.text),), wording)
-        topic = topic_of(passage, self._language)
-        if self._weights["steps"] and (listed := steps(passage.text, topic)):
+        topic = topic_of(passage, self.language)
+        if self.weights["steps"] and (listed := steps(passage.text, topic)):
             intro, items = listed
             yield self._of_list("steps", intro.start, intro.text, [(item.start, item.text) for item in items])
         # Study notes: all that the passage states.
         stated = list(dict.fromkeys((f.sentence.start, f.sentence.text) for f in found if f.kind != "entry"))
-        if self._weights["notes"] and len(stated) >= 3 and topic:
+        if self.weights["notes"] and len(stated) >= 3 and topic:
             yield self._of_list("notes", stated[0][0], topic, stated)
-        if self._weights["summary"] and sum(1 for block in blocks(passage.text) for _ in sentences(block)) >= 3:
+        if self.weights["summary"] and sum(1 for block in blocks(passage.text) for _ in sentences(block)) >= 3:
             yield PlannedQuestion("summary", _nothing_picked("summary"))
 
     def _of_list(self, kind: Kind, start: int, about: str, items: list[tuple[int, str]]) -> PlannedQuestion:
         text = " ".join(text for _, text in items)
-        return PlannedQuestion(
-            kind, Fact(Sentence(start, about), kind, text, self._openings[kind], False), tuple(items)
-        )
+        return PlannedQuestion(kind, Fact(Sentence(start, about), kind, text, self.openings[kind], False), tuple(items))
 
 
 def _nothing_picked(kind: Kind) -> Fact:
