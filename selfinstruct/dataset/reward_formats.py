@@ -5,7 +5,8 @@ A row is a prompt and its ground truth, without an answer. Tasks whose answers n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
@@ -23,21 +24,13 @@ def _select_checked(records: Sequence[Record], wording: Wording) -> list[Selecte
 
 def _rlvr(record: Record, example: Example, wording: Wording) -> RowDict:
     # open-instruct looks up the verifier by `dataset`, and hands it `ground_truth` and nothing else of the row.
-    return {
-        "messages": prompt_messages(example, wording),
-        "ground_truth": _truth(example).text,
-        "dataset": SOURCE,
-    }
+    return {"messages": prompt_messages(example, wording), "ground_truth": _truth(example).text, "dataset": SOURCE}
 
 
 def _grpo(record: Record, example: Example, wording: Wording) -> RowDict:
     # TRL passes every column but the prompt to the reward function, as a list.
     truth = _truth(example)
-    return {
-        "prompt": prompt_messages(example, wording),
-        "verifier": truth.verifier,
-        "ground_truth": truth.text,
-    }
+    return {"prompt": prompt_messages(example, wording), "verifier": truth.verifier, "ground_truth": truth.text}
 
 
 def _verl(record: Record, example: Example, wording: Wording) -> RowDict:
@@ -66,31 +59,15 @@ def check_ground_truths(config: RunConfig, kind: str) -> None:
         )
 
 
-_NEEDS = "has an answer that a program checks"
+def _format(row: Callable[[Record, Example, Wording], RowDict], **columns: Any) -> Format:
+    return Format(row, columns, select=_select_checked, needs="has an answer that a program checks")
 
+
+_TRUTH = {"style": "string", "ground_truth": "string"}
 REWARD_FORMATS = {
-    "rlvr": Format(
-        _rlvr,
-        {"messages": CHAT, "ground_truth": "string", "dataset": "string"},
-        select=_select_checked,
-        needs=_NEEDS,
-    ),
-    "grpo": Format(
-        _grpo,
-        {"prompt": CHAT, "verifier": "string", "ground_truth": "string"},
-        select=_select_checked,
-        needs=_NEEDS,
-    ),
-    "verl": Format(
-        _verl,
-        {
-            "data_source": "string",
-            "prompt": CHAT,
-            "ability": "string",
-            "reward_model": {"style": "string", "ground_truth": "string"},
-            "extra_info": {"id": "string"},
-        },
-        select=_select_checked,
-        needs=_NEEDS,
+    "rlvr": _format(_rlvr, messages=CHAT, ground_truth="string", dataset="string"),
+    "grpo": _format(_grpo, prompt=CHAT, verifier="string", ground_truth="string"),
+    "verl": _format(
+        _verl, data_source="string", prompt=CHAT, ability="string", reward_model=_TRUTH, extra_info={"id": "string"}
     ),
 }
