@@ -22,15 +22,30 @@ from typer.testing import CliRunner
 
 from selfinstruct.cli.app import app
 from selfinstruct.config.run_config import RunConfig
+from selfinstruct.core.errors import SandboxMissing
 from selfinstruct.core.records import Example, Neighbour, Novelty, Origin, Record, Response
 from selfinstruct.dataset import FORMATS
 from selfinstruct.dataset.preference_formats import PREFERENCE_FORMATS
 from selfinstruct.dataset.reward_formats import REWARD_FORMATS
+from selfinstruct.sandbox import check_sandbox
 
 ROOT = Path(__file__).parents[1]
 FULL = os.environ.get("SELFINSTRUCT_PROOF") == "full"
 """Whether this is `make proof`: property tests try many more examples, and every command is a process."""
 IN_FULL = pytest.mark.skipif(not FULL, reason="full proof")
+
+
+def _no_sandbox() -> str:
+    """Return why no program can be run on this machine; '' if programs can be run."""
+    try:
+        check_sandbox()
+    except SandboxMissing as error:
+        return str(error)
+    return ""
+
+
+_MISSING = _no_sandbox()
+NEEDS_SANDBOX = pytest.mark.skipif(bool(_MISSING), reason=_MISSING)
 # No test may fail because the machine is busy.
 hypothesis.settings.register_profile("untimed", deadline=None, max_examples=500 if FULL else 40)
 hypothesis.settings.load_profile("untimed")

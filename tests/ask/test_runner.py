@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sqlite3
 import threading
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import NEEDS_SANDBOX
 from selfinstruct.ask import runner
 from selfinstruct.ask.runner import Runner
 from selfinstruct.core.errors import SandboxMissing
@@ -138,7 +138,7 @@ def test_the_digest_stands_for_all_that_a_program_is() -> None:
     assert len(Program("\ud800").digest) == 32
 
 
-@pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap (apt-get install bubblewrap)")
+@NEEDS_SANDBOX
 def test_programs_run_in_the_sandbox(tmp_path: Path) -> None:
     async def both() -> list[str | None]:
         journal = Journal(tmp_path / "journal.sqlite")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import sys
 from dataclasses import replace
 from random import Random
 
 import pytest
 
-from conftest import ROOT
+from conftest import NEEDS_SANDBOX, ROOT
 from selfinstruct.strategies.verifiable.python_tasks import inputs_of, operations, reference
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -43,7 +42,7 @@ def test_each_reference_agrees_with_another_style() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap (apt-get install bubblewrap)")
+@NEEDS_SANDBOX
 def test_wrong_code_is_caught_and_right_code_is_kept() -> None:
     found = asyncio.run(checks.measure(200))
     assert (found["wrong"], found["right"]) == (100, 100)

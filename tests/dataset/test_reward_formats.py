@@ -13,7 +13,7 @@ import datasets
 import pytest
 
 import selfinstruct as si
-from conftest import ANSWER_FORMATS, RECORD, cli
+from conftest import ANSWER_FORMATS, NEEDS_SANDBOX, RECORD, cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.records import GroundTruth, Record
@@ -29,6 +29,8 @@ from selfinstruct.journal.snapshot import read
 from selfinstruct.strategies.alpaca import Alpaca
 from selfinstruct.verifiers import VERIFIERS
 from selfinstruct.verifiers.constraints import HELD_OUT
+
+pytestmark = NEEDS_SANDBOX
 
 PLAIN = Wording()
 TRUTH = GroundTruth("maths", '{"value": "4 ½", "unit": "km"}')

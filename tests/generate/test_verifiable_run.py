@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import selfinstruct as si
-from conftest import ROOT
+from conftest import NEEDS_SANDBOX, ROOT
 from selfinstruct.core.errors import SandboxMissing
 from selfinstruct.core.programs import Program, Ran
 from selfinstruct.core.prompts import Completion, Prompt
@@ -24,6 +24,8 @@ from selfinstruct.sandbox import run_program
 from selfinstruct.strategies.verifiable.verifiable import KINDS, Kind
 from selfinstruct.teachers.fake.teacher import FakeTeacher
 from selfinstruct.verifiers.lookup import verdict_on
+
+pytestmark = NEEDS_SANDBOX
 
 VERIFIABLE = {"kind": "verifiable", "kinds": {"maths": 1, "structured": 1}}
 
@@ -122,7 +124,6 @@ def test_another_language_is_an_error(tmp_path: Path) -> None:
         run(config_of(tmp_path, strategy=VERIFIABLE, language="de"))
 
 
-@pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap (apt-get install bubblewrap)")
 def test_a_replay_on_a_machine_without_a_sandbox_runs_nothing_and_gives_the_same_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from conftest import NEEDS_SANDBOX
 from selfinstruct.core.errors import SandboxMissing
 from selfinstruct.core.programs import Program, ProgramLimits, Ran
 from selfinstruct.sandbox import check_sandbox, run_program
 
-pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap (apt-get install bubblewrap)")
+pytestmark = NEEDS_SANDBOX
 
 LIMITS = ProgramLimits(cpu_s=1, wall_s=6, memory_bytes=128 * 1024**2, file_bytes=1024**2, output_bytes=64 * 1024)
 REFUSED = r"""

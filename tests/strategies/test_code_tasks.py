@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 from collections import Counter
 from random import Random
 
 import pytest
 
+from conftest import NEEDS_SANDBOX
 from selfinstruct.core.programs import Program, Ran
 from selfinstruct.core.tasks import Verdict
 from selfinstruct.sandbox import run_program
@@ -93,7 +93,7 @@ def test_a_step_always_matters() -> None:
         assert len(truth["cases"]) >= 6
 
 
-@pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap (apt-get install bubblewrap)")
+@NEEDS_SANDBOX
 def test_the_solution_of_a_task_passes() -> None:
     async def run(program: Program) -> Ran:
         return await asyncio.to_thread(run_program, program)

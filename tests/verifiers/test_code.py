@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from typing import Any
 
 import pytest
 
+from conftest import NEEDS_SANDBOX
 from selfinstruct.core.programs import Program, Ran
 from selfinstruct.sandbox import run_program
 from selfinstruct.verifiers.code import find_code, verify
 
-pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap (apt-get install bubblewrap)")
+pytestmark = NEEDS_SANDBOX
 
 SUM = {"language": "python", "function": "f", "cases": [{"input": [[1, 2]], "result": 3}, {"input": [[]], "result": 0}]}
 QUERY = {

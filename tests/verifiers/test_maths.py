@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from conftest import FIGURES
+from conftest import FIGURES, NEEDS_SANDBOX
 from selfinstruct.core.programs import Program, Ran
 from selfinstruct.sandbox import run_program
 from selfinstruct.verifiers import maths
@@ -57,6 +57,7 @@ def test_what_is_decided_without_a_program_is_right() -> None:
     assert sum(each[3] is None for each in decided) <= 70
 
 
+@NEEDS_SANDBOX
 @pytest.mark.slow
 @needs_math_verify
 def test_no_false_equal_and_hardly_a_false_unequal() -> None:
@@ -66,6 +67,7 @@ def test_no_false_equal_and_hardly_a_false_unequal() -> None:
     FIGURES.append(f"maths: {len(PAIRS)} pairs, no false equal, {len(false_unequal)} false unequal")
 
 
+@NEEDS_SANDBOX
 @pytest.mark.slow
 @needs_math_verify
 def test_threads_decide_the_same() -> None:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import selfinstruct as si
-from conftest import RECORD, ROOT
+from conftest import NEEDS_SANDBOX, RECORD, ROOT
 from selfinstruct.core.errors import SandboxMissing
 from selfinstruct.core.programs import Program, Ran
 from selfinstruct.core.records import GroundTruth, Response
@@ -23,6 +23,8 @@ from selfinstruct.dataset import FORMATS
 from selfinstruct.dataset.provenance_columns import ProvenanceColumns
 from selfinstruct.dataset.rows import rows_of
 from selfinstruct.verifiers.lookup import VERIFIERS
+
+pytestmark = NEEDS_SANDBOX
 
 SUM = {"language": "python", "function": "f", "cases": [{"input": [[1, 2]], "result": 3}]}
 EXPECTED: dict[str, dict[str, Any]] = {
