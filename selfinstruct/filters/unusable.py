@@ -1,7 +1,7 @@
 """Rules against what small models write in place of a task or an answer; they cost nothing.
 
-By default they are on where a run loads its model itself. `benchmarks/rules.py` prints the precision and recall of each
-on records that a strict reader has graded.
+By default they are on where a run loads its model itself. `benchmarks/rules.py` prints how many records that a strict
+reader has graded they hit.
 """
 
 from __future__ import annotations
@@ -65,9 +65,11 @@ class Unusable(Published):
 
     async def check_answer(self, candidate: Candidate, example: Example, ask: Ask) -> Verdict:
         output = example.output
-        if candidate.meaning:  # a program has drawn the task, and checks the answer
+        # A program that knows the answer has the last word; that the form is right says nothing about the rest.
+        if example.ground_truth is not None and example.ground_truth.verifier != "constraints":
             return PASS
-        if (found := self._search("placeholder", output)) and not self._search("placeholder", example.given):
+        asked = f"{candidate.instruction}\n{example.given}"
+        if (found := self._search("placeholder", output)) and "[" not in asked:
             return Verdict("placeholder", found[0])
         if (found := self._search("asks_back", output)) and len(tokenize(output)) <= _MOST_ASKING_BACK:
             return Verdict("asks_back", found[0])
