@@ -35,22 +35,8 @@ _NAMES: dict[str, object] = {
 _MODULES = {"Counter": "collections", "date": "datetime", "timedelta": "datetime"}
 _WORDS = (
     *("apple", "Banana", "kiwi", "level", "Level", "zoo", "a", "Oslo", "lemon", "radar", "eel", "idea", "queue", "try"),
-    *(
-        "naïve",
-        "Émile",
-        "日本",
-        "a b",
-        "",
-        "42",
-        "noon",
-        "blue-green",
-        "Anna",
-        "otter",
-        "banana",
-        "river",
-        "bee",
-        "LIMA",
-    ),
+    *("naïve", "Émile", "日本", "a b", "", "42", "noon", "blue-green", "Anna", "otter", "banana", "river", "bee"),
+    *("LIMA", "Rio", "Nuuk", "EDEN"),
 )
 _TEXTS = (
     *("", "a", " ", "Level", "noon", "aaabbc", "The quick brown fox", "tel. 555-0199, ext. 7", "a,b,,c", "naïve café"),
@@ -177,13 +163,18 @@ def _cases(chain: Sequence[Operation], random: Random) -> list[dict[str, Any]] |
 
 
 def _nearly(chain: Sequence[Operation]) -> Iterator[tuple[list[Operation], bool]]:
-    """Yield chains without a step, with two steps swapped, or with another number; and whether a step is missing."""
+    """Yield nearly right chains, and for each whether a step is missing.
+
+    They lack a step, have two swapped or another number, or don't tell upper from lower case.
+    """
     for at, step in enumerate(chain):
         before, after = list(chain[:at]), list(chain[at + 1 :])
         if step.takes == step.gives:
             yield before + after, True
             if after and after[0].takes == after[0].gives:
                 yield [*before, after[0], step, *after[1:]], False
+        if " in w]" in step.code:  # whether a word has a letter
+            yield [*before, replace(step, code=step.code.replace(" in w]", " in w.lower()]")), *after], False
         for key, value in step.parameters.items():
             if isinstance(value, int):
                 for other in (value - 1, value + 1):
