@@ -84,7 +84,7 @@ def explain(error: Any, model: type[BaseModel], *, from_file: bool) -> tuple[str
         from_file: Whether the values come from a file and --set, rather than from Python.
     """
     # ('teachers', 0, 'modle') -> 'teachers.0.modle'
-    path = [str(part) for part in error["loc"]]
+    path = [str(part) for part in error["loc"] if part != "[key]"]  # how pydantic marks a key that is wrong itself
     key, kind = ".".join(map(safe_key, path)), error["type"]
 
     # Keys that are unknown or missing.

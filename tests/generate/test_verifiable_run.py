@@ -145,3 +145,8 @@ def test_a_replay_on_a_machine_without_a_sandbox_runs_nothing_and_gives_the_same
             assert snapshot.requests_by_error() == []
     # Kinds that are checked without a program need no sandbox.
     assert records_of(tmp_path / "structured", strategy={"kind": "verifiable", "kinds": {"structured": 1}}, target=3)
+
+
+def test_an_unknown_kind_is_named_by_its_place(tmp_path: Path) -> None:
+    with pytest.raises(si.ConfigError, match=r"strategy\.kinds\.math: must be .*did you mean 'maths'\?"):
+        config_of(tmp_path, strategy={"kind": "verifiable", "kinds": {"math": 1}})
