@@ -56,6 +56,7 @@ def test_an_instruction(language: str, instruction: str, given: str, reason: str
         ("List three fruits.", "1. Fig\n2. Plum", "count_not_met"),
         ("List three fruits.", "- Fig\n- Plum\n- Pear", None),
         ("List three fruits.", "Fig, plum, and pear.", None),
+        ("Write a list of three fruits.", "- Fig\n- Plum", "count_not_met"),
     ],
 )
 def test_an_answer(instruction: str, output: str, reason: str | None) -> None:
