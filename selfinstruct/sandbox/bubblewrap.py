@@ -79,7 +79,7 @@ def check_sandbox() -> None:
 def _started(program: Program) -> Iterator[tuple[subprocess.Popen[bytes], socket.socket]]:
     """Start bubblewrap; yield its process, and a socket on which the sandbox says that the program starts.
 
-    If this process is killed before that, nobody hears it, and the sandbox ends; later, the system ends it.
+    If this process is killed before that, nothing reads it, and the sandbox ends; later, the system ends it.
     """
     limits = program.limits
     job = {

@@ -129,7 +129,7 @@ def _in_sentence(text: str, wanted: Value | None) -> str | None:
 
 
 def _braced(text: str, start: int) -> str:
-    """Return what stands in braces that opened before `start`; the rest of the text if they aren't closed."""
+    """Return what is in braces that opened before `start`; the rest of the text if they aren't closed."""
     depth = 1
     for position in range(start, len(text)):
         depth += {"{": 1, "}": -1}.get(text[position], 0)

@@ -30,7 +30,7 @@ class Value:
     kind: 'number', 'choice', 'words', 'ratio', 'clock', 'tuple', 'list', 'set', 'interval', or 'union'.
     content: a Fraction in base units, a letter, a text, or a tuple or frozenset of further values.
     unit: the dimension of a number, such as 'length'; '' for none.
-    written: the number as it stands there, before units are converted.
+    written: the number as it is written, before units are converted.
     optional: whether an answer may leave the unit out, because the expected value has it in brackets: '12 [km]'.
     """
 
@@ -156,7 +156,7 @@ _FORMULA_AFTER = re.compile(r"\s*[+*^!√\\(/]|[A-Za-z_{]|\s*-\s*\d")
 
 
 class Quantity(NamedTuple):
-    """A value, and where it stands in a spelled text, a unit such as 'per hour' included."""
+    """A value, and its place in a spelled text, a unit such as 'per hour' included."""
 
     value: Value
     start: int

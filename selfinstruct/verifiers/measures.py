@@ -55,7 +55,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _occurrences(text: str, word: str) -> int:
-    """Return how often a word or phrase stands in a text, as whole words where the script has spaces."""
+    """Return how often a word or phrase occurs in a text, as whole words where the script has spaces."""
     word = re.escape(word)
     return len(re.findall(word if _HAN.search(word) else rf"(?<!\w){word}(?!\w)", text, re.IGNORECASE))
 

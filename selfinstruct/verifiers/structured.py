@@ -133,7 +133,7 @@ def _shown(value: object) -> str:
 def _read_json(text: str) -> object:
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         if len(dict(pairs)) < len(pairs):
-            raise ValueError("a key stands twice")
+            raise ValueError("a key occurs twice")
         return dict(pairs)
 
     def refuse(name: str) -> object:
@@ -148,10 +148,10 @@ class _PlainLoader(BoundedLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  PyYAML looks them up in the class
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """Return a mapping of which each key stands once."""
+        """Return a mapping in which each key occurs once."""
         keys = [key.value for key, _ in node.value]
         if len(set(map(str, keys))) < len(keys):
-            raise yaml.constructor.ConstructorError(None, None, "a key stands twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, "a key occurs twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
 

@@ -1,4 +1,4 @@
-"""Hostile programs: none escapes, each ends within its limits, and the program that runs them goes on."""
+"""Hostile programs: none escapes, each ends within its limits, and the program that runs them continues."""
 
 from __future__ import annotations
 

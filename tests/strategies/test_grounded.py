@@ -475,7 +475,7 @@ def test_facets_say_how_a_question_is_worded_and_its_own_words_count() -> None:
     assert strategy.parse(Completion(question), plain)[0].error == "adds_words: customer, my, shift, start, wait"
     made = develop(strategy, asked, question, "the brewer closes the inlet valve")
     assert made.examples[0].output == DRY
-    # A small model goes on with the opening all the same.
+    # A small model continues the opening all the same.
     small = build("completions", facets).propose(asked).text
     assert "The question is worded as follows:\n- persona: a barista in a hurry\nSubject: Brewer\n" in small
     assert small.endswith("Question: If the tank runs dry,")

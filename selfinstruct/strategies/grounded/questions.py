@@ -93,7 +93,7 @@ def objection_to(
         subject: What the documents are about.
         language: The language of the documents.
         asked_in: The language of the question, if it is another one. Then its words are not compared.
-        own_words: Whether the question may bring in words of its own, as somebody who asks in a role does.
+        own_words: Whether the question may bring in words of its own, as someone who asks in a role does.
     """
     asked_in = asked_in or language
     if not re.search(r"[?？]$", question):
