@@ -23,11 +23,13 @@ from typer.testing import CliRunner
 from selfinstruct.cli.app import app
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import SandboxMissing
+from selfinstruct.core.prompts import Prompt
 from selfinstruct.core.records import Example, Neighbour, Novelty, Origin, Record, Response
 from selfinstruct.dataset import FORMATS
 from selfinstruct.dataset.preference_formats import PREFERENCE_FORMATS
 from selfinstruct.dataset.reward_formats import REWARD_FORMATS
 from selfinstruct.sandbox import check_sandbox
+from selfinstruct.teachers.fake.teacher import FakeTeacher
 
 ROOT = Path(__file__).parents[1]
 FULL = os.environ.get("SELFINSTRUCT_PROOF") == "full"
@@ -69,6 +71,20 @@ RECORD = Record(
 """A finished record with two examples."""
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
+
+
+class KnowsSolutions(FakeTeacher):
+    """The fake teacher, which remembers the right answer to each drawn task for when it is asked again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._solutions: dict[str, str] = {}
+
+    def solution(self, prompt: Prompt) -> str:
+        """Return the right answer to the task of a prompt; 'red' if no task was drawn for it."""
+        if prompt.made_of.unit:
+            self._solutions[prompt.text] = json.loads(prompt.made_of.unit)["solution"]
+        return self._solutions.get(prompt.text, "red")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

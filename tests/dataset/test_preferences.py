@@ -21,7 +21,7 @@ import datasets
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from conftest import RECORD
+from conftest import RECORD, KnowsSolutions
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.choice import normalized
 from selfinstruct.core.errors import ConfigError
@@ -596,17 +596,12 @@ def test_a_run_without_any_pair_says_so(
     assert len(datasets.load_dataset(str(made.dataset_path), split="train")) == 10
 
 
-class EveryOther(FakeTeacher):
-    """Knows the answer to a drawn task, and gives it in every other sample; it thinks first."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.solutions: dict[str, str] = {}
+class EveryOther(KnowsSolutions):
+    """Gives the right answer in every other sample; it thinks first."""
 
     async def complete(self, prompt: Prompt) -> Completion:
-        if prompt.made_of.unit:
-            self.solutions[prompt.text] = json.loads(prompt.made_of.unit)["solution"]
-        text = "I can only guess: it is 0.5." if prompt.sample % 2 else self.solutions.get(prompt.text, "red")
+        solution = self.solution(prompt)
+        text = "I can only guess: it is 0.5." if prompt.sample % 2 else solution
         return Completion(f"<think>\nSample {prompt.sample}.\n</think>\n\n{text}", model="fake")
 
 

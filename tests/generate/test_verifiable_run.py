@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import shutil
 from collections import Counter
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 import selfinstruct as si
-from conftest import NEEDS_SANDBOX, ROOT
+from conftest import NEEDS_SANDBOX, ROOT, KnowsSolutions
 from selfinstruct.core.errors import SandboxMissing
 from selfinstruct.core.programs import Program, Ran
 from selfinstruct.core.prompts import Completion, Prompt
@@ -22,7 +21,6 @@ from selfinstruct.generate.start import run
 from selfinstruct.journal.snapshot import read
 from selfinstruct.sandbox import run_program
 from selfinstruct.strategies.verifiable.verifiable import KINDS, Kind
-from selfinstruct.teachers.fake.teacher import FakeTeacher
 from selfinstruct.verifiers.lookup import verdict_on
 
 pytestmark = NEEDS_SANDBOX
@@ -52,18 +50,13 @@ def test_every_record_was_checked_and_has_its_ground_truth_whatever_the_timing(t
         assert ("instance", "wrong_answer") in {(stage, reason) for stage, reason, _ in snapshot.rejections()}
 
 
-class RightAtLast(FakeTeacher):
+class RightAtLast(KnowsSolutions):
     """Answers wrongly at first, and rightly when asked again."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.solutions: dict[str, str] = {}
-
     async def complete(self, prompt: Prompt) -> Completion:
-        if prompt.made_of.unit:
-            self.solutions[prompt.text] = json.loads(prompt.made_of.unit)["solution"]
-            return Completion("I do not know which one it is.", model="fake")
-        return Completion(self.solutions.get(prompt.text, "red"), model="fake")
+        solution = self.solution(prompt)
+        text = "I do not know which one it is." if prompt.made_of.unit else solution
+        return Completion(text, model="fake")
 
 
 def test_a_wrong_answer_is_asked_again(tmp_path: Path) -> None:
