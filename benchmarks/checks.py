@@ -165,7 +165,8 @@ def plant_python(random: Random, right: bool) -> Planted:
     inputs = [each for _ in range(30) for each in inputs_of(chain, random)]
     cases = [{"input": [each], "result": json.loads(json.dumps(apply(each)))} for each in inputs]
     wider = {"language": "python", "function": function, "cases": cases}
-    return Planted(task, f"Here is the function:\n\n```python\n{solution}\n```", mistake, wider)
+    remark = "Here is the function:\n\n" if '"only": "block"' in task.ground_truth.expected else ""
+    return Planted(task, f"{remark}```python\n{solution}\n```", mistake, wider)
 
 
 # --- SQL --------------------------------------------------------------------------------------

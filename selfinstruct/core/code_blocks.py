@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from typing import NamedTuple
 
 # '```python', '~~~', also indented.
-_FENCE = re.compile(r"[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<kind>\w*)")
+_FENCE = re.compile(r"[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<label>\w*)")
 
 
-def blocks_of(text: str) -> Iterator[tuple[str, str]]:
-    """Yield each closed code block as (language in lower case or '', code)."""
-    fence, kind, code = "", "", list[str]()
+class CodeBlock(NamedTuple):
+    """A code block: its label in lower case, or '', and its text. One that isn't closed ends with the whole text."""
+
+    label: str
+    code: str
+    is_closed: bool
+
+
+def split_blocks(text: str) -> tuple[list[CodeBlock], str]:
+    """Return the code blocks of a text, and the text outside of them."""
+    opened, outside, fence = list[tuple[str, list[str]]](), list[str](), ""
     for line in text.split("\n"):
         found = _FENCE.match(line)
-        if not fence:
-            if found:
-                fence, kind, code = found["fence"], found["kind"].lower(), []
-        # A closing fence has no language and is at least as long as the opening one.
+        if not fence and found:
+            fence = found["fence"]
+            opened.append((found["label"].lower(), []))
+        elif not fence:
+            outside.append(line)
+        # A closing fence has no label and is at least as long as the opening one.
         elif found and line.strip() == found["fence"] and found["fence"].startswith(fence):
-            yield kind, textwrap.dedent("\n".join(code))
             fence = ""
         else:
-            code.append(line)
+            opened[-1][1].append(line)
+    blocks = [CodeBlock(label, textwrap.dedent("\n".join(lines)), True) for label, lines in opened]
+    if fence:
+        blocks[-1] = blocks[-1]._replace(is_closed=False)
+    return blocks, "\n".join(outside).strip()

@@ -11,7 +11,7 @@ import json
 import re
 import warnings
 
-from ..core.code_blocks import blocks_of
+from ..core.code_blocks import split_blocks
 from ..core.prompts import Ask
 from ..core.records import Example
 from ..core.tasks import PASS, Candidate, Verdict
@@ -33,8 +33,9 @@ class BadCode:
     async def check_answer(self, candidate: Candidate, example: Example, ask: Ask) -> Verdict:
         if "```" not in example.output and "~~~" not in example.output:
             return PASS
-        for number, (kind, code) in enumerate(blocks_of(example.output), 1):
-            if len(code) > MOST_CHARACTERS or not code.strip():
+        blocks, _ = split_blocks(example.output)
+        for number, (kind, code, is_closed) in enumerate(blocks, 1):
+            if not is_closed or len(code) > MOST_CHARACTERS or not code.strip():
                 continue
             wrong = python_error(code) if kind in _PYTHON else json_error(code) if kind == "json" else None
             if wrong:

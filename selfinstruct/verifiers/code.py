@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..core.code_blocks import blocks_of
+from ..core.code_blocks import split_blocks
 from ..core.programs import Program, Run
 from ..core.tasks import PASS, Verdict
 
@@ -25,6 +25,8 @@ _LABELS = {
     "sql": ("sql", "sqlite", "sqlite3", ""),
     "regex": ("regex", "regexp", "re", "text", "plaintext", "", "python", "py", "python3"),
 }
+_LONGEST_REMARK = 200
+"""The characters that an answer may have besides its one block of code: 'Here is the function:'."""
 _NO_RESULT = "it ends before it returns a result"
 _NONE = object()
 """Stands for a value that an answer can't have."""
@@ -37,7 +39,8 @@ async def verify(expected: Any, answer: str, run: Run) -> Verdict:
         expected: {"language": "python", "function": "f", "cases": [{"input": [1, 2], "result": 3}]}: each input is the
             list of f's arguments. "sql": "setup" is a script that makes the tables, the input one that fills them, the
             result a list of rows, whose order counts if "ordered" is true. "regex": the input is a text, the result
-            whether it matches.
+            whether it matches. "only" is what the task asks for: "block", one block of code with at most a short
+            remark, or "code", nothing but the code itself; without it, the code may be anywhere in the answer.
         answer: What the teacher wrote: one fenced block of code, or the code alone; any text.
         run: Runs a program in the sandbox.
 
@@ -45,7 +48,10 @@ async def verify(expected: Any, answer: str, run: Run) -> Verdict:
         PASS, or the verdict 'wrong_answer' with the first input for which the result differs.
     """
     language, cases = expected["language"], expected["cases"]
-    code = find_code(answer, language, expected.get("function", ""))
+    function, only = expected.get("function", ""), expected.get("only", "")
+    code = find_code(answer, language, function, only)
+    if only and (excess := _excess(answer, code, function, only)):
+        return _wrong(excess)
     job = {"language": language, "code": code, "inputs": [case["input"] for case in cases]}
     job |= {key: expected.get(key, "") for key in ("function", "setup")}
     ran = await run(Program(_source(), json.dumps(job)))
@@ -79,27 +85,51 @@ def _difference(expected: Any, outcomes: Any) -> str | None:
     return None
 
 
-def find_code(answer: str, language: str, function: str = "") -> str:
-    """Return the code of an answer: the block that defines the function, else the first block, else the whole text."""
-    blocks = [(label, code) for label, code in blocks_of(answer) if label in _LABELS[language]]
+def find_code(answer: str, language: str, function: str = "", only: str = "") -> str:
+    """Return the code of an answer: the block that defines the function, else the first block, else the whole text.
+
+    Unless `only` is empty, a pattern is taken as it is, or from a literal, but not from a program or a sentence.
+    """
+    blocks = [(label, code) for label, code, closed in split_blocks(answer)[0] if closed and label in _LABELS[language]]
     defining = [block for block in blocks if function and re.search(rf"^def {function}\b", block[1], re.MULTILINE)]
     label, code = next(iter([*defining, *blocks]), ("", answer.strip()))
     if language != "regex":
         return code
-    if not blocks:  # 'Use `[a-z]+`.'
+    if not blocks and not only:  # 'Use `[a-z]+`.'
         code = next(iter(re.findall(r"`([^`\n]+)`", code)), code)
-    return _pattern(code.strip(), is_python=label.startswith("py"))
+    code = _literal(code.strip(), anywhere=label.startswith("py") and not only)
+    return code[1:-1] if re.fullmatch(r"/.+/", code) and not only else code
 
 
-def _pattern(code: str, *, is_python: bool) -> str:
-    r"""Return the pattern itself: [a-z]+ for 'r"[a-z]+"', '/[a-z]+/', and 'p = re.compile(r"[a-z]+")'."""
-    if is_python or re.fullmatch(r"""[rRuU]?(["']).*\1""", code):
-        try:
-            strings = [node.value for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant)]
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            strings = []
+def _literal(code: str, *, anywhere: bool) -> str:
+    r"""Return the text of a literal: [a-z]+ for 'r"[a-z]+"'; one anywhere in a program: 'p = re.compile(r"[a-z]+")'."""
+    if anywhere or re.fullmatch(r"""[rRuU]?(["']).*\1""", code):
+        strings = [node.value for node in ast.walk(_parsed(code)) if isinstance(node, ast.Constant)]
         code = next((each for each in strings if isinstance(each, str)), code)
-    return code[1:-1] if re.fullmatch(r"/.+/", code) else code
+    return code
+
+
+def _excess(answer: str, code: str, function: str, only: str) -> str | None:
+    """Say what an answer has that a task for one block, or for only the code, doesn't ask for; None if nothing."""
+    blocks, outside = split_blocks(answer)
+    if len(blocks) > 1:
+        return f"{len(blocks)} blocks of code instead of one"
+    if blocks and len(outside) > (_LONGEST_REMARK if only == "block" else 0):
+        return f"more than the code: {outside[:60]}"
+    if only == "code" and function:
+        # 'print(f([1, 2]))', and the same under 'if __name__ == "__main__":'.
+        kept = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
+        rest = [node for each in _parsed(code).body if not isinstance(each, kept) for node in ast.walk(each)]
+        if any(isinstance(node, ast.Name) and node.id == function and isinstance(node.ctx, ast.Load) for node in rest):
+            return f"an example of how {function} is used, besides the code"
+    return None
+
+
+def _parsed(code: str) -> ast.Module:
+    try:
+        return ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.Module([], [])
 
 
 @cache

@@ -1,6 +1,7 @@
 """The verifier 'structured': reads JSON, YAML, CSV, or a Markdown table from an answer, and compares it field by field.
 
-The notation must be valid, and types count: "5" isn't 5. White space in texts is folded; numbers are compared exactly.
+The notation must be valid, with nothing besides, and types count: "5" isn't 5. White space in texts is folded; numbers
+are compared exactly.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import yaml
 
 from ..core.bounded_yaml import BoundedLoader
+from ..core.code_blocks import split_blocks
 from ..core.programs import Run
 from ..core.tasks import PASS, Verdict
 
@@ -37,7 +39,7 @@ async def verify(expected: Any, answer: str, run: Run) -> Verdict:
     Args:
         expected: {"format": "json", "value": {...}}; for 'csv' and 'table', the value is a list of rows, each an object
             with a value for each column. "any_order": true allows the members of lists, and rows, in any order.
-        answer: What the teacher wrote: one fenced block, or the notation alone; any text.
+        answer: What the teacher wrote: one fenced block, or the notation alone, and nothing else; any text.
         run: Not used.
     """
     kind = expected["format"]
@@ -56,30 +58,19 @@ async def verify(expected: Any, answer: str, run: Run) -> Verdict:
 
 
 def find_block(text: str, kind: str) -> str:
-    """Return the only block of a format in a text, or else the whole text. Raises ValueError for several blocks."""
+    """Return the only block of a text, or the text if it has none. Raises ValueError if there is anything else."""
     if len(text) > MOST_CHARACTERS:
         raise ValueError(f"more than {MOST_CHARACTERS:,} characters")
-    blocks = [content for label, content in _fenced(text) if label in ("", *LANGUAGES[kind])]
+    blocks, outside = split_blocks(text)
+    if not blocks:
+        return outside
     if len(blocks) > 1:
         raise ValueError(f"{len(blocks)} blocks instead of one")
-    return blocks[0] if blocks else text.strip()
-
-
-def _fenced(text: str) -> list[tuple[str, str]]:
-    """Return the label and the content of each fenced block; one that isn't closed ends with the text."""
-    blocks: list[tuple[str, list[str]]] = []
-    fence = ""
-    for line in text.split("\n"):
-        mark = line.strip()
-        if fence and mark.startswith(fence) and not mark.strip(fence[0]):
-            fence = ""
-        elif fence:
-            blocks[-1][1].append(line)
-        elif mark.startswith(("```", "~~~")):
-            label = mark.lstrip(mark[0])
-            fence = mark[: len(mark) - len(label)]
-            blocks.append((label.strip().partition(" ")[0].lower(), []))
-    return [(label, "\n".join(lines)) for label, lines in blocks]
+    if blocks[0].label not in ("", *LANGUAGES[kind]):
+        raise ValueError(f"a block of {blocks[0].label}")
+    if outside:
+        raise ValueError(f"there is text besides it: {outside[:40]}")
+    return blocks[0].code
 
 
 def difference(expected: object, found: object, path: str, any_order: bool) -> str | None:
@@ -173,8 +164,10 @@ def _read_csv(text: str) -> list[dict[str, str]]:
 
 
 def _read_table(text: str) -> list[dict[str, str]]:
-    """Read the only Markdown table of a text; there may be other lines around it."""
-    lines = [line.strip() if line.strip().startswith("|") else "" for line in text.split("\n")]
+    """Read a Markdown table."""
+    lines = [line.strip() for line in text.split("\n")]
+    if others := [line for line in lines if line and not line.startswith("|")]:
+        raise ValueError(f"there is text besides it: {others[0][:40]}")
     tables = [part.split("\n") for part in re.split(r"\n{2,}", "\n".join(lines).strip("\n")) if part.strip()]
     if len(tables) != 1:
         raise ValueError(f"{len(tables)} tables instead of one")

@@ -19,6 +19,10 @@ from selfinstruct.strategies.verifiable.python_tasks import Operation, inputs_of
 from selfinstruct.strategies.verifiable.task import Task
 from selfinstruct.verifiers.code import verify
 
+ONLY_THE_CODE = re.compile(
+    "without an example|Only the code|query only|nothing else:|pattern only|only the pattern|pattern alone"
+    "|只给出|只用一条|只需要|只用一个代码块|请只在"
+)
 ALL = [each for group in operations().values() for each in group]
 
 
@@ -45,6 +49,7 @@ def test_tasks_are_worded_completely(language: str) -> None:
         truth = json.loads(task.ground_truth.expected)
         assert task.ground_truth.verifier == "code"
         assert 10 < len(task.instruction) < 1200
+        assert truth["only"] == ("code" if ONLY_THE_CODE.search(task.instruction) else "block"), task.instruction
         if truth["language"] == "python":
             assert truth["function"] in task.instruction
             assert not re.search(r"\{\w*\}", task.instruction)

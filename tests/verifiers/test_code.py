@@ -147,6 +147,49 @@ def test_types_count(result: object, same: list[str], other: list[str]) -> None:
     assert [each == "right" for each in found] == [True] * len(same) + [False] * len(other)
 
 
+FORMS: list[tuple[dict[str, Any], str, str]] = [
+    # what is expected, an answer, and 'right' or why it isn't
+    (SUM | {"only": "block"}, "```python\ndef f(x): return sum(x)\n```", "right"),
+    (SUM | {"only": "block"}, "def f(x): return sum(x)", "right"),
+    (SUM | {"only": "block"}, "Here is the function:\n\n```python\ndef f(x): return sum(x)\n```", "right"),
+    (SUM | {"only": "block"}, "```python\ndef f(x): return sum(x)\n\nprint(f([1]))\n```", "right"),
+    (
+        SUM | {"only": "block"},
+        "```python\ndef f(x): return sum(x)\n```\nYou can use it like this:\n```python\nprint(f([1, 2]))\n```",
+        "2 blocks of code instead of one",
+    ),
+    (
+        SUM | {"only": "block"},
+        "```python\ndef f(x): return sum(x)\n```\n" + "This function adds all numbers. " * 8,
+        "more than the code: This function adds",
+    ),
+    (SUM | {"only": "code"}, "```python\nfrom math import fsum\ndef f(x): return int(fsum(x))\n```\n", "right"),
+    (SUM | {"only": "code"}, "import math\nF = math.fsum\ndef f(x): return int(F(x))", "right"),
+    (SUM | {"only": "code"}, "def g(x): return f(x[1:]) + x[0] if x else 0\nf = g", "right"),
+    (SUM | {"only": "code"}, "Here it is:\n```python\ndef f(x): return sum(x)\n```", "more than the code: Here it is:"),
+    (SUM | {"only": "code"}, "```python\ndef f(x): return sum(x)\nprint(f([1]))\n```", "an example of how f is used"),
+    (
+        SUM | {"only": "code"},
+        "def f(x): return sum(x)\nif __name__ == '__main__':\n    print(f([1]))",
+        "an example of how f is used",
+    ),
+    (QUERY | {"only": "code"}, "```sql\nSELECT a, b FROM t\n```", "right"),
+    (QUERY | {"only": "code"}, "```sql\nSELECT a, b FROM t\n```\nIt lists all rows.", "more than the code: It lists"),
+    (PATTERN | {"only": "code"}, "```regex\n[a-z]+\\d\n```", "right"),
+    (PATTERN | {"only": "code"}, "```python\nr'[a-z]+[0-9]'\n```", "right"),
+    (PATTERN | {"only": "code"}, "^[a-z]+[0-9]$", "right"),
+    (PATTERN | {"only": "code"}, "```python\nimport re\npattern = r'^[a-z]+[0-9]$'\n```", "false instead of true"),
+    (PATTERN | {"only": "code"}, "Use `[a-z]+[0-9]`.", "false instead of true"),
+    (PATTERN | {"only": "code"}, "/[a-z]+[0-9]/", "false instead of true"),
+]
+
+
+def test_an_answer_has_the_form_that_the_task_asks_for() -> None:
+    found = asyncio.run(_verify_all([(expected, answer) for expected, answer, _ in FORMS]))
+    unlike = [(answer, each) for (_, answer, why), each in zip(FORMS, found, strict=True) if why not in each]
+    assert unlike == []
+
+
 def test_expected_results_are_not_in_the_sandbox() -> None:
     seen: list[Program] = []
 

@@ -51,7 +51,7 @@ def written(rows: list[dict[str, Any]], kind: str) -> str:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-@pytest.mark.parametrize("around", ["{}", "Here you are:\n\n```\n{}\n```\n", "~~~~LABEL\n{}\n~~~~\nDone."])
+@pytest.mark.parametrize("around", ["{}", "\n```\n{}\n```\n", "~~~~LABEL\n{}\n~~~~"])
 def test_what_is_written_is_read_back(kind: str, around: str) -> None:
     answer = around.replace("LABEL", structured.LANGUAGES[kind][0]).replace("{}", written(ROWS, kind))
     assert check(answer, ROWS, kind).ok
@@ -99,6 +99,10 @@ def test_order_counts_unless_any_order_is_allowed() -> None:
         ('{"a": 1, "a": 1}', "json", "not JSON: a key occurs twice"),
         ('{"a": NaN}', "json", "not JSON: NaN is no number of JSON"),
         ('```json\n{"a": 1}\n```\n```json\n{"a": 2}\n```', "json", "not JSON: 2 blocks instead of one"),
+        ('Here you are:\n```json\n{"a": 1}\n```', "json", "not JSON: there is text besides it: Here you are:"),
+        ("```yaml\na: 1\n```\nThe text says 1.", "yaml", "not YAML: there is text besides it: The text says 1."),
+        ("| a |\n|---|\n| 1 |\n\nDone.", "table", "not a Markdown table: there is text besides it: Done."),
+        ("```python\n[{'a': 1}]\n```", "json", "not JSON: a block of python"),
         ("[" * 19_000, "json", "not JSON: "),
         ("x" * 20_001, "json", "not JSON: more than 20,000 characters"),
         ("a: 1\na: 1", "yaml", "not YAML: a key occurs twice"),

@@ -94,6 +94,16 @@ def code_wording() -> Any:
     return shipped_yaml(__package__, "code_wording.yaml")
 
 
+def draw_wording(kind: str, language: str, random: Random, without: str | None = None) -> tuple[str, str]:
+    """Draw a wording. Returns the form of answer that it asks for, as the verifier 'code' knows it, and the wording.
+
+    without: a placeholder that the wording must not have.
+    """
+    forms = code_wording()[kind][language].items()
+    every = [(form, each) for form, wordings in forms for each in wordings if without is None or without not in each]
+    return random.choice(every)
+
+
 def draw_python(random: Random, language: str) -> Task:
     """Draw a task for a Python function."""
     while True:
@@ -240,8 +250,8 @@ def _worded(chain: Sequence[Operation], cases: list[dict[str, Any]], random: Ran
     last = joiners["last" if len(steps) > 2 else "second"]
     # A step with a semicolon would be hard to tell from the next one within a sentence.
     has_parts = any(mark in step for step in steps for mark in ";；")
-    templates = [each for each in wording["python"][language] if not has_parts or "{sentence}" not in each]
-    instruction = random.choice(templates).format(
+    form, template = draw_wording("python", language, random, "{sentence}" if has_parts else None)
+    instruction = template.format(
         signature=head.removeprefix("def ").removesuffix(":"),
         argument=argument,
         given=given[("en", "zh").index(language)],
@@ -250,7 +260,7 @@ def _worded(chain: Sequence[Operation], cases: list[dict[str, Any]], random: Ran
         bulleted="\n".join(f"- {line}" for line in lines),
         sentence=joiners["first"] + joiners["next"].join(steps[:-1]) + last + steps[-1],
     )
-    expected = {"language": "python", "function": name, "cases": cases}
+    expected = {"language": "python", "only": form, "function": name, "cases": cases}
     truth = GroundTruth("code", json.dumps(expected, ensure_ascii=False))
     return Task(instruction, "", truth, " ".join(each.token for each in chain), _solution(head, argument, chain))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 
 from ...core.records import GroundTruth
-from .python_tasks import code_wording
+from .python_tasks import draw_wording
 from .task import Task
 
 _Class = tuple[str, str, str, str, str, str]
@@ -69,10 +69,11 @@ def draw_regex(random: Random, language: str) -> Task:
     form = joiner.join(each.words[language] for each in parts)
     cases = [{"input": text, "result": True} for text in matching]
     cases += [{"input": text, "result": False} for text in others]
+    only, template = draw_wording("regex", language, random)
     return Task(
-        random.choice(code_wording()["regex"][language]).format(form=form),
+        template.format(form=form),
         "",
-        GroundTruth("code", json.dumps({"language": "regex", "cases": cases}, ensure_ascii=False)),
+        GroundTruth("code", json.dumps({"language": "regex", "only": only, "cases": cases}, ensure_ascii=False)),
         " ".join(each.token for each in parts),
         f"```\n{pattern}\n```",
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...core.records import GroundTruth
 from ...core.shipped import shipped_yaml
-from .python_tasks import code_wording
+from .python_tasks import draw_wording
 from .task import Task
 
 _COLUMNS = ("label", "group", "number", "day", "parent", "trait")
@@ -60,7 +60,8 @@ def draw_sql(random: Random, language: str) -> Task:
             continue
 
         asked = query[column].format(**everything, where=where[column].format(**everything))
-        expected = {"language": "sql", "setup": schema, "ordered": query[3], "cases": cases}
+        form, template = draw_wording("sql", language, random)
+        expected = {"language": "sql", "only": form, "setup": schema, "ordered": query[3], "cases": cases}
         truth = GroundTruth("code", json.dumps(expected))
         # 'orders over32 top3': the condition and the question with their values.
         tokens = [
@@ -68,7 +69,7 @@ def draw_sql(random: Random, language: str) -> Task:
             for kind, text in ((condition, where[2]), (name, query[2]))
         ]
         return Task(
-            random.choice(code_wording()["sql"][language]).format(query=asked),
+            template.format(query=asked),
             schema.strip(),
             truth,
             " ".join([table, *tokens]).replace("-", "").lower(),
