@@ -6,6 +6,8 @@ import re
 import textwrap
 from typing import NamedTuple
 
+import regex
+
 # '```python', '~~~', also indented.
 _FENCE = re.compile(r"[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<label>\w*)")
 
@@ -37,3 +39,14 @@ def split_blocks(text: str) -> tuple[list[CodeBlock], str]:
     if fence:
         blocks[-1] = blocks[-1]._replace(is_closed=False)
     return blocks, "\n".join(outside).strip()
+
+
+# A code block, also one that is never closed, or inline code: '`x = 1`'.
+_CODE = regex.compile(
+    r"^[ \t]*+(`{3,}+|~{3,}+)[^\n]*+\n.*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)|`[^`\n]+`", regex.MULTILINE | regex.DOTALL
+)
+
+
+def without_code(text: str) -> str:
+    """Replace each code block and each piece of inline code by a space."""
+    return _CODE.sub(" ", text) if "`" in text or "~~~" in text else text

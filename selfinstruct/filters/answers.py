@@ -13,6 +13,7 @@ from pydantic import Field
 
 from ..config.fields import Section
 from ..core.chat_markers import find_markers
+from ..core.code_blocks import without_code
 from ..core.prompts import Ask
 from ..core.records import Example
 from ..core.shipped import shipped_yaml
@@ -21,10 +22,6 @@ from ..core.tokens import tokenize
 
 # A line that opens or closes a code block: '```python', '~~~'.
 _FENCE = regex.compile(r"^[ \t]*+(`{3,}+|~{3,}+)[^\n]*+$", regex.MULTILINE)
-# A code block, also one that is never closed, or inline code: '`x = 1`'.
-_CODE = regex.compile(
-    r"^[ \t]*+(`{3,}+|~{3,}+)[^\n]*+\n.*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)|`[^`\n]+`", regex.MULTILINE | regex.DOTALL
-)
 # Quotes and Markdown before the first word: '**As an AI**, ...'.
 _LEADING = regex.compile(r"""^[\s"'“‘«「*_>#-]+""")
 _SENTENCE_END = regex.compile(r"""[.!?…。！？][)"'”’»」』）]*""")
@@ -57,11 +54,6 @@ class AnswerOptions(Section):
         description="'wrong_answer': not what a program knows to be right; for tasks with a ground truth. label: keep "
         "such an answer, with `verified: false` in its row.",
     )
-
-
-def without_code(text: str) -> str:
-    """Replace each code block and each piece of inline code by a space."""
-    return _CODE.sub(" ", text) if "`" in text or "~~~" in text else text
 
 
 class AnswerRefusal:

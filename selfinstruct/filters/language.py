@@ -15,12 +15,12 @@ import regex
 from pydantic import Field
 
 from ..config.fields import Names, Section
+from ..core.code_blocks import without_code
 from ..core.errors import ConfigError
 from ..core.prompts import Ask
 from ..core.records import Example
 from ..core.tasks import PASS, Candidate, Verdict
 from ..core.tokens import tokenize
-from .answers import without_code
 
 if TYPE_CHECKING:
     from lingua import LanguageDetector

@@ -7,11 +7,11 @@ in an answer of a few lines they would reject refrains, tables, and lists of sim
 
 from __future__ import annotations
 
+from ..core.code_blocks import without_code
 from ..core.prompts import Ask
 from ..core.records import Example
 from ..core.tasks import PASS, Candidate, Verdict
 from ..core.tokens import tokenize
-from .answers import without_code
 
 LEAST_TIMES, LEAST_TOKENS = 5, 40
 """A short piece must occur at least this often in a row, and the stretch must have at least this many tokens."""

@@ -1,4 +1,4 @@
-r"""The verifier 'maths': finds the final answer in a text, and compares it with the expected value.
+r"""The verifier 'maths': compares the final answer in a text with the expected value, and checks the way to it.
 
 Our own reader of values decides almost every pair exactly (`maths_values.py`). What it doesn't understand, such as
 roots, goes to `math-verify` (the extra `maths`), as a program in the sandbox: it considers 1/2004! and 1/2006! equal,
@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from ..core.programs import Program, ProgramLimits, Run
 from ..core.shipped import shipped_text
 from ..core.tasks import PASS, Verdict
-from .final_answer import final_answer
+from .equations import first_false
+from .final_answer import MOST_ANSWER_CHARACTERS, final_answer
 from .maths_values import MOST_CHARACTERS, equal as equal_values, parse_value
 from .notation import spell
 
@@ -22,7 +23,7 @@ _PACKAGES = ("math_verify", "latex2sympy2_extended", "sympy", "mpmath", "antlr4"
 
 
 async def verify(expected: object, answer: str, run: Run) -> Verdict:
-    """Compare the final answer of a text with the expected value.
+    """Compare the final answer of a text with the expected value; each equation between numbers on the way must hold.
 
     Args:
         expected: The value as a text or number, or {"value": "12", "unit": "km"}: an answer may leave this unit
@@ -40,7 +41,8 @@ async def verify(expected: object, answer: str, run: Run) -> Verdict:
         return Verdict("wrong_answer", f"no final answer found; expected {key}")
     same, problem = await _decide([(key, phrase)], run)
     if same[0]:
-        return PASS
+        false = first_false(answer[-MOST_ANSWER_CHARACTERS:])
+        return Verdict("wrong_answer", f"the way to it is wrong: {false}"[:300]) if false else PASS
     note = f" ({problem})" if problem else ""
     return Verdict("wrong_answer", f"the answer is {' '.join(phrase.split())[:80]!r}, not {key!r}{note}")
 

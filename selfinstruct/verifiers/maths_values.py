@@ -89,7 +89,7 @@ _SCALES = {
 
 
 @cache
-def _units() -> dict[str, tuple[str, Fraction]]:
+def units() -> dict[str, tuple[str, Fraction]]:
     """Return the dimension and the factor to its base unit for each name."""
     return {
         spelling: (dimension, Fraction(str(factor)))
@@ -104,7 +104,7 @@ def _units() -> dict[str, tuple[str, Fraction]]:
 @cache
 def _quantity() -> regex.Pattern[str]:
     """Return the pattern of a number with everything that belongs to it: '-$1,200.50', '2 1/2 cups'."""
-    names = sorted(_units(), key=len, reverse=True)
+    names = sorted(units(), key=len, reverse=True)
     spelled = "|".join(
         (rf"(?-i:{regex.escape(name)})" if len(name) < 3 else regex.escape(name))
         + (r"(?![A-Za-z])" if name[-1].isascii() and name[-1].isalpha() else "")
@@ -175,7 +175,7 @@ def quantities(text: str) -> list[Quantity]:
         # '60 miles per gallon' has a unit of its own, which is compared as it is written; '$5 per person' are dollars.
         per = _PER.match(text, end) if name else None
         end = per.end() if per else end
-        if per and per[1].lower() in _units():
+        if per and per[1].lower() in units():
             value = Value("number", number, f"{name} per {per[1]}".lower(), number)
         elif _FORMULA_AFTER.match(text, end):
             continue
@@ -194,7 +194,7 @@ def quantities(text: str) -> list[Quantity]:
 
 def _unit(name: str) -> tuple[str, Fraction]:
     """Return the dimension of a unit and its factor to the base unit."""
-    known = _units()
+    known = units()
     return known.get(name) or known.get(name.lower()) or ("", Fraction(1))
 
 
