@@ -33,7 +33,7 @@ from pydantic import (
 )
 
 from ..core.errors import ConfigError
-from ..core.language_tags import TAG, canonical_tag
+from ..core.language_tags import TAG, canonical_tag, primary
 from ..core.paths import expand, seen_from
 from ..core.tokens import TOKENIZER_VERSION
 from .defects import explain, sections_of, unusable_texts
@@ -283,6 +283,10 @@ class RunConfig(Section):
                 }
             if judge is not None:
                 return {"answers.min_agreement": "decides in place of a judge; remove this key, or judge"}
+        if answers.constrained and primary(self.language) not in ("en", "zh"):
+            return {"answers.constrained": f"constraints are worded in en and zh; language is {self.language}"}
+        if answers.constrained and answers.turns > 1:
+            return {"answers.constrained": "is for single answers; remove this key, or answers.turns"}
         languages = set(self.facets.values.get("language", ()) if self.facets is not None else ())
         if languages - {self.language} and self.language != "any":
             other = min(languages - {self.language})
@@ -321,6 +325,8 @@ class RunConfig(Section):
     @property
     def has_ground_truths(self) -> bool:
         """Whether a program may know the answers to some of the tasks; your own strategy may have any."""
+        if self.answers is not None and self.answers.constrained:
+            return True
         return ":" in self.strategy_kind or getattr(self.strategy, "has_ground_truths", False)
 
     @property

@@ -70,6 +70,14 @@ class AnswersConfig(SamplingConfig):
     turns: Annotated[int, Field(ge=1, le=16)] = Field(
         default=1, description="Turns of the user in a dialogue; 1: no dialogue."
     )
+    constrained: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.0,
+        description="Share of the tasks that get constraints on the form of the answer, which a program checks; "
+        "languages en and zh.",
+    )
+    most_constraints: Annotated[int, Field(ge=1, le=5)] = Field(
+        default=3, description="Constraints of a constrained task: from 1 to this many."
+    )
 
 
 class JudgeConfig(SamplingConfig):

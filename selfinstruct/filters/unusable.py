@@ -6,6 +6,7 @@ reader has graded they hit.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import regex
@@ -48,7 +49,7 @@ class Unusable(Published):
     """Six rules. Languages without patterns of their own are held to 'lowercase_start' only."""
 
     def __init__(self, language: str) -> None:
-        self._find = _patterns(primary(language))
+        self._find, self._language = _patterns(primary(language)), language
 
     def check(self, candidate: Candidate) -> Verdict:
         text = candidate.instruction
@@ -77,15 +78,10 @@ class Unusable(Published):
 
     def _count(self, instruction: str, output: str) -> Verdict:
         """Compare what the instruction asks for with the sentences, words, and items of the output."""
-        for kind, count in (("sentences", _sentences), ("words", _words), ("items", _items)):
-            asked = self._search(kind, instruction)
-            if asked is None:
-                continue
-            wanted = _NUMBERS.get(asked["n"].lower()) or int(asked["n"])
-            there = count(output)
-            wrong = there > wanted if kind == "words" else there not in (0, wanted)
-            if wrong:
-                return Verdict("count_not_met", f"{there} {kind}, asked for {asked[0].strip()!r}")
+        for kind, wanted, phrase in stated_counts(instruction, self._language):
+            there = _COUNTED[kind](output)
+            if there > wanted if kind == "words" else there not in (0, wanted):
+                return Verdict("count_not_met", f"{there} {kind}, asked for {phrase!r}")
         return PASS
 
     def _search(self, kind: str, text: str) -> regex.Match[str] | None:
@@ -104,6 +100,17 @@ def _words(text: str) -> int:
 def _items(text: str) -> int:
     """Count the items of a list; 0 where the text has none, and so nothing can be said."""
     return len(_ITEM.findall(text))
+
+
+_COUNTED = {"sentences": _sentences, "words": _words, "items": _items}
+
+
+def stated_counts(instruction: str, language: str) -> Iterator[tuple[str, int, str]]:
+    """Yield how many 'sentences', 'words' (at most), and 'items' an instruction asks for, each with its phrase."""
+    for kind in _COUNTED:
+        pattern = _patterns(primary(language)).get(kind)
+        if pattern and (asked := pattern.search(instruction)):
+            yield kind, _NUMBERS.get(asked["n"].lower()) or int(asked["n"]), asked[0].strip()
 
 
 @lru_cache

@@ -39,6 +39,7 @@ class Developer:
         Raises AskClosed if a question can't be sent any more; the task stays unresolved.
         """
         candidate, evidence = admitted.candidate, admitted.evidence
+        instruction = candidate.instruction
         rooms = self._generations.rooms_since(admitted.answer.generation, evidence)
 
         # Examples: the strategy returns them, each with an answer.
@@ -66,6 +67,7 @@ class Developer:
             settle = [partial(each.settle, candidate, examples, development.truncated, place) for each in responders]
             further = [(way, room) for room in rooms for way in settle]
             settled, asked = await self._ask_once(further, evidence)
+            instruction = settled.instruction
             kept, rejections = settled.kept, [*(verdict for verdict in unproven if not verdict.ok), *settled.refused]
             labels |= settled.labels
             # The order of concurrent questions is a matter of timing, so they are sorted.
@@ -85,7 +87,7 @@ class Developer:
         for part, verdict in enumerate([*rejections, *map(as_verdict, development.lost)]):
             self._pool.refuse(admitted.question, admitted.index, "instance", candidate.instruction, verdict, part)
         if kept:
-            admitted.record = self._record(admitted, kept, labels, answers)
+            admitted.record = self._record(admitted, instruction, kept, labels, answers)
             self._journal.ledger.keep(admitted.record)
         admitted.resolved = True
 
@@ -147,6 +149,7 @@ class Developer:
     def _record(
         self,
         admitted: Admitted,
+        instruction: str,
         examples: Sequence[Example],
         labels: Mapping[str, Label],
         answers: Mapping[str, Answer],
@@ -168,7 +171,7 @@ class Developer:
             id=admitted.id,
             question=admitted.question,
             index=admitted.index,
-            instruction=admitted.candidate.instruction,
+            instruction=instruction,
             examples=tuple(map(named, examples)),
             origin=Origin(
                 strategy=self._generations.of(proposal).name,

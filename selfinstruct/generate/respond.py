@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,13 +11,15 @@ from dataclasses import dataclass, field, replace
 from ..config.run_config import RunConfig
 from ..config.sections import AnswersConfig
 from ..core.choice import choose
-from ..core.language_tags import with_answers
+from ..core.language_tags import primary, with_answers
 from ..core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling, with_rule
 from ..core.records import Example, Label, Response
 from ..core.tasks import PASS, Candidate, Verdict, storable
 from ..filters import Checks, keep_examples
 from ..filters.judge import Judge, PairwiseJudge
+from ..verifiers.constraints import reminder
 from .consensus import with_agreement
+from .constrain import constrained
 from .dialogue import Dialogue, UserSimulator, converse
 from .pool import as_verdict
 
@@ -28,10 +31,11 @@ SAMPLING = Sampling(temperature=1.0, max_tokens=1024)
 class Settled:
     """What became of the examples of a task.
 
-    kept: the examples to keep, each with its best answer first. refused: a verdict for each of the others. labels: the
-    number of turns of a dialogue, and why it ended early.
+    instruction: the task, with its constraints if it got any. kept: the examples to keep, each with its best answer
+    first. refused: a verdict for each of the others. labels: the number of turns of a dialogue, and why it ended early.
     """
 
+    instruction: str
     kept: tuple[Example, ...]
     refused: list[Verdict]
     labels: Mapping[str, Label] = field(default_factory=dict)
@@ -46,7 +50,8 @@ class Responder:
     def __init__(
         self, config: RunConfig, checks: Checks, asking: Asking, judge: Judge | PairwiseJudge | None = None
     ) -> None:
-        self._settings = settings = config.answers or AnswersConfig()
+        self._config, self._settings = config, config.answers or AnswersConfig()
+        settings = self._settings
         self._checks, self._asking = checks, asking
         self._judge = judge if isinstance(judge, Judge) else None
         self._comparer = judge if isinstance(judge, PairwiseJudge) else None
@@ -72,6 +77,7 @@ class Responder:
             place: The place of the task in the run; seeds what is drawn by chance.
             ask: Sends a prompt, or recalls its answer.
         """
+        candidate, examples = constrained(self._config, candidate, examples, place)
         answered = []
         for number, example in enumerate(examples, 1):
             cut = truncated and number == len(examples)
@@ -79,13 +85,13 @@ class Responder:
         kept, refused = keep_examples(answered, [_objection(example.responses[0]) for example in answered])
         refused += [verdict for number, example in enumerate(answered, 1) for verdict in _others(number, example)]
         if self._settings.turns == 1 or not kept:
-            return Settled(kept, refused)
+            return Settled(candidate.instruction, kept, refused)
 
         # A record is one dialogue, which continues the first example.
         dialogue = await self._continued(kept[0], place, ask)
         ended = (dialogue.ended or "complete").partition(":")[0]
         labels: dict[str, Label] = {"turns": len(dialogue.example.messages) // 2 + 1, "ended": ended}
-        return Settled((dialogue.example,), refused, labels)
+        return Settled(candidate.instruction, (dialogue.example,), refused, labels)
 
     async def _continued(self, example: Example, place: str, ask: Ask) -> Dialogue:
         """Continue a first exchange to a dialogue."""
@@ -121,7 +127,8 @@ class Responder:
             for k in numbers:
                 if responses and responses[-1].passed:
                     break
-                responses.append(await self._sample(candidate, example, k, ask))
+                added = self._reminder(example, responses[-1]) if responses else ""
+                responses.append(await self._sample(candidate, example, k, ask, added))
 
         # The choice. A comparison takes the place of marks, and agreement that of both; a program needs no agreement.
         if settings.min_agreement is not None and example.ground_truth is None:
@@ -134,10 +141,19 @@ class Responder:
         truth = example.ground_truth
         return Example(example.messages, kept, example.input, example.evidence, others, truth)
 
-    async def _sample(self, candidate: Candidate, example: Example, number: int, ask: Ask) -> Response:
-        """Ask for one more answer to the example's messages, and check it."""
-        completion = await ask(self._prompt(example.messages), sample=number)
+    async def _sample(self, candidate: Candidate, example: Example, number: int, ask: Ask, added: str = "") -> Response:
+        """Ask for one more answer to the example's messages, and check it. added: a reminder after the last one."""
+        *before, said = example.messages
+        messages = (*before, replace(said, content=f"{said.content}\n\n{added}")) if added else example.messages
+        completion = await ask(self._prompt(messages), sample=number)
         return await self._checked(candidate, example, self._read(completion, number), ask)
+
+    def _reminder(self, example: Example, response: Response) -> str:
+        """Return what to add to a task whose last answer violates one of its constraints: that constraint."""
+        truth = example.ground_truth
+        if truth is None or truth.verifier != "constraints" or response.verified is not False:
+            return ""
+        return reminder(json.loads(truth.expected), response.text, primary(self._config.language))
 
     def _read(self, completion: Completion, number: int) -> Response:
         verdicts: dict[str, Verdict] = {}

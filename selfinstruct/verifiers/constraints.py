@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -16,15 +16,17 @@ from ..core.records import GroundTruth
 from ..core.shipped import fill_in, shipped_yaml
 from ..core.tasks import PASS, Verdict
 from .expressions import evaluate, holds, number_range
-from .measures import MEASURES, Measured
+from .measures import MEASURES, Measured, count_words
 
 HELD_OUT = ("letters", "numbers")
 """Families that no task gets unless asked for, so that a model trained on the others can be tested with them."""
 MOST_CHARACTERS = 20_000
 """Longer answers aren't read."""
-_MOST_TRIES = 200
-_LANGUAGES = ("en", "zh")
-_RESERVED = frozenset("family check fits literal forbids names".split()) | frozenset(_LANGUAGES)
+LANGUAGES = ("en", "zh")
+"""The languages in which constraints are worded."""
+_SHORT = {"en": 20, "zh": 40}
+"""Words of an answer below which its task asks for something short: a name, a number, a yes."""
+_RESERVED = frozenset("family check fits literal forbids names".split()) | frozenset(LANGUAGES)
 _NAME = re.compile(r"[a-z_]+")
 
 
@@ -61,7 +63,7 @@ async def verify(expected: Any, answer: str, run: Run) -> Verdict:
     """Check that an answer meets all constraints of a task.
 
     Args:
-        expected: {"constraints": [{"name": "words_at_least", "n": 40}, ...]}
+        expected: {"constraints": [{"name": "words_at_least", "n": 40}, ...]}; each may have the "text" of the task.
         answer: What the teacher wrote; any text.
         run: Not used.
     """
@@ -69,11 +71,27 @@ async def verify(expected: Any, answer: str, run: Run) -> Verdict:
         return Verdict("wrong_answer", f"more than {MOST_CHARACTERS:,} characters")
     if not answer.strip():
         return Verdict("wrong_answer", "the answer is empty")
-    for given in expected["constraints"]:
-        constraint = Constraint(given["name"], {name: value for name, value in given.items() if name != "name"})
-        if problem := constraint.problem(answer):
-            return Verdict("wrong_answer", problem[:200])
+    for _, problem in _problems(expected, answer):
+        return Verdict("wrong_answer", problem[:200])
     return PASS
+
+
+def reminder(expected: Any, answer: str, language: str) -> str:
+    """Return what to add to a task whose answer isn't right: the first constraint that it violates, as the task has it.
+
+    Empty if there is none, or if the ground truth, as `verify` gets it, has no texts.
+    """
+    texts = (given["text"] for given, _ in _problems(expected, answer) if "text" in given)
+    text = next(texts, "") if len(answer) <= MOST_CHARACTERS else ""
+    return fill_in(_data()["reminder"][language], {"text": text}) if text else ""
+
+
+def _problems(expected: Any, answer: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield each constraint that an answer violates, as the ground truth has it, and what is wrong."""
+    for given in expected["constraints"]:
+        parameters = {name: value for name, value in given.items() if name not in ("name", "text")}
+        if problem := Constraint(given["name"], parameters).problem(answer):
+            yield given, problem
 
 
 def attach(
@@ -83,6 +101,7 @@ def attach(
     count: int = 1,
     kind: str | None = None,
     held_out: Collection[str] = HELD_OUT,
+    stated: Sequence[Constraint] = (),
 ) -> tuple[str, GroundTruth]:
     """Add constraints to an instruction.
 
@@ -93,23 +112,31 @@ def attach(
         count: How many constraints, 1 to 5; fewer if no more fit together.
         kind: The kind of task: 'prose', 'list', or 'letter'; None if unknown, for constraints that fit every kind.
         held_out: Families that aren't used.
+        stated: What the instruction itself asks of the form; no constraint conflicts with it.
 
     Returns:
         The instruction with the constraints, and the ground truth for `verify`.
     """
-    chosen = choose(instruction, random, language, count, kind, held_out)
+    chosen = choose(instruction, random, language, count, kind, held_out, stated)
     sentences = [constraint.worded(random, language) for constraint in chosen]
     if len(sentences) > 2:
         lead = "请遵守以下要求：" if language == "zh" else "Follow these rules:"
         added = "\n".join([lead, *(f"- {sentence}" for sentence in sentences)])
     else:
         added = ("" if language == "zh" else " ").join(sentences)
-    expected = {"constraints": [{"name": each.name, **each.parameters} for each in chosen]}
+    worded = zip(chosen, sentences, strict=True)
+    expected = {"constraints": [{"name": each.name, **each.parameters, "text": text} for each, text in worded]}
     return f"{instruction}\n\n{added}", GroundTruth("constraints", json.dumps(expected, ensure_ascii=False))
 
 
 def choose(
-    instruction: str, random: Random, language: str, count: int, kind: str | None, held_out: Collection[str]
+    instruction: str,
+    random: Random,
+    language: str,
+    count: int,
+    kind: str | None,
+    held_out: Collection[str],
+    stated: Sequence[Constraint] = (),
 ) -> list[Constraint]:
     """Draw constraints that can all hold at once."""
     entries = {
@@ -120,11 +147,21 @@ def choose(
     chosen: list[Constraint] = []
     for name in random.sample(list(entries), len(entries)):
         constraint = Constraint(name, draw_parameters(name, random, language, instruction))
-        if not any(conflict(constraint, other) for other in chosen):
+        if not any(conflict(constraint, other) for other in (*stated, *chosen)):
             chosen.append(constraint)
         if len(chosen) == count:
             break
     return chosen
+
+
+def leaves_form_open(instruction: str, language: str, answer: str) -> bool:
+    """Return whether constraints suit a task: it names no form of its own, and its answer isn't short or code.
+
+    answer: the answer that came with the task; empty if there is none.
+    """
+    if re.search(_data()["own_form"][language], f"{instruction}\n{answer}", re.IGNORECASE):
+        return False
+    return not answer or count_words(answer) >= _SHORT[language]
 
 
 def draw_parameters(name: str, random: Random, language: str, request: str = "") -> dict[str, Any]:
@@ -173,7 +210,12 @@ def _forbids(one: Constraint, other: Constraint) -> bool:
 
 @cache
 def _entries() -> dict[str, dict[str, Any]]:
-    return dict(shipped_yaml(__package__, "constraints.yaml")["constraints"])
+    return dict(_data()["constraints"])
+
+
+@cache
+def _data() -> Any:
+    return shipped_yaml(__package__, "constraints.yaml")
 
 
 @cache
@@ -185,7 +227,7 @@ def _measures(name: str) -> frozenset[str]:
 def _conflicts() -> dict[tuple[str, str], list[str]]:
     """Return the conditions under which each pair conflicts; an empty one always holds."""
     table: dict[tuple[str, str], list[str]] = {}
-    for row in shipped_yaml(__package__, "constraints.yaml")["conflicts"]:
+    for row in _data()["conflicts"]:
         for a in row["a"]:
             for b in row["b"]:
                 table.setdefault((a, b), []).append(row.get("when", ""))

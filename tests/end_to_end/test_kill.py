@@ -129,6 +129,7 @@ SAMPLED: dict[str, Any] = {
     "answers": {"samples": 4, "until": "all", "keep": "all"},
     "judge": {"compare": True},
 }
+CONSTRAINED: dict[str, Any] = {"target": 60, "strategy": "plan", "answers": {"samples": 4, "constrained": 1.0}}
 DIALOGUES: dict[str, Any] = {"target": 90, "answers": {"turns": 3, "samples": 3}}
 
 
@@ -139,6 +140,7 @@ DIALOGUES: dict[str, Any] = {"target": 90, "answers": {"turns": 3, "samples": 3}
         pytest.param(*((20, {}) if FULL else (8, {"target": 200})), id="one answer"),
         pytest.param(6, SAMPLED, id="four samples", marks=IN_FULL),
         pytest.param(6, DIALOGUES, id="dialogues", marks=IN_FULL),
+        pytest.param(6, CONSTRAINED, id="constraints", marks=IN_FULL),
     ],
 )
 def test_same_dataset_killed_or_not_at_any_concurrency(

@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "journal": {"core", "config", "seeds"},
     "ask": {"core", "config", "teachers", "journal", "sandbox"},
     "dataset": {"core", "config", "tables", "novelty", "journal"},
-    "generate": FIRST | {"dataset"},
+    "generate": FIRST | {"dataset", "verifiers"},
     "trainers": {"core", "tables"},
     "dedup": {"core", "tables", "novelty", "journal"},
     "report": FIRST | {"dataset", "trainers", "dedup"},

@@ -28,7 +28,7 @@ def draw(random: Random, language: str) -> Task:
     kind, text = random.choice(tasks)
     instruction, truth = attach(text, random, language, random.choice(_COUNTS), kind)
     given = [(key, str(value)) for each in json.loads(truth.expected)["constraints"] for key, value in each.items()]
-    chosen = [value for key, value in given if key != "request"]
+    chosen = [value for key, value in given if key not in ("request", "text")]
     # The end of the task names its subject. All of it would outweigh the constraints where novelty compares meanings.
     return Task(instruction, "", truth, " ".join([*tokenize(text)[-_SUBJECT_WORDS:], *chosen]))
 
