@@ -206,6 +206,7 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
         "The whole response. No task could be read from it. The run asks the next question instead.",
         [
             Reason("unparsable", "", "The response has none of the forms that the strategy can read."),
+            Reason("truncated", "", "The response ended early, and no task in it can be read."),
             Reason(
                 "passage_gone",
                 "documents",

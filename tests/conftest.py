@@ -191,9 +191,10 @@ def loopback(tmp_path: Path) -> Iterator[Callable[..., Loopback]]:
     """Start fake servers, `loopback(latency_s=0.01)`; each is a real process with a real socket."""
     processes: list[Process] = []
 
-    def start(latency_s: float = 0.0, faults: str = "0") -> Loopback:
+    def start(latency_s: float = 0.0, faults: str = "0", token_s: float = 0.0) -> Loopback:
         log = tmp_path / f"server-{len(processes)}.log"
         command = ["-m", "selfinstruct", "serve-fake", "--latency-s", str(latency_s), "--log", log, "--faults", faults]
+        command += ["--token-s", str(token_s)]
         process = start_python(*command, stdout=subprocess.PIPE)
         processes.append(process)
         assert process.stdout is not None

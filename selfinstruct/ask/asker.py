@@ -49,6 +49,7 @@ class Asker:
         self._failed: list[str] = []
         self.gave_up = False
         self._in_flight_by_key: dict[str, asyncio.Task[Answer]] = {}
+        self._reservations: dict[str, Reservation] = {}  # of the questions that were sent to a teacher
         self._expected: set[asyncio.Task[None]] = set()
         self._waiting: dict[str, tuple[int, str]] = {}  # teacher -> questions in batch jobs, and a description
         self._closing: list[Callable[[], object]] = []
@@ -168,7 +169,7 @@ class Asker:
             callback()
 
     async def drain(self, timeout_s: float | None) -> None:
-        """Wait at most `timeout_s` seconds for the answers in flight, then cancel the rest."""
+        """Wait at most `timeout_s` seconds for the answers in flight, then cut off or cancel the rest."""
         if self._in_flight_by_key:
             await asyncio.wait(list(self._in_flight_by_key.values()), timeout=timeout_s)
         self.cancel_in_flight()
@@ -177,9 +178,11 @@ class Asker:
         self._budget.close()
 
     def cancel_in_flight(self) -> None:
-        """Cancel every request in flight."""
-        for task in list(self._in_flight_by_key.values()):
-            task.cancel()
+        """Cut off the answers in flight of which a part is worth keeping, and cancel all other requests."""
+        for key, task in list(self._in_flight_by_key.items()):
+            reservation = self._reservations.get(key)
+            if reservation is None or not reservation.cut_off():
+                task.cancel()
 
     async def _request(self, asked: Question, order: Sequence[TeacherState]) -> Answer:
         """Request one answer; close the asker if the failure affects the whole run."""
@@ -196,6 +199,8 @@ class Asker:
             self.close("storage", str(error), error)
         else:
             return answer
+        finally:
+            self._reservations.pop(asked.key, None)
         raise AskClosed
 
     async def _pay(self, asked: Question, order: Sequence[TeacherState]) -> Answer:
@@ -245,6 +250,7 @@ class Asker:
         # Reserve: wait until the worst case fits the budget, or raise BudgetSpent.
         reservation = await self._budget.reserve(asked.prompt, state.name)
         METER.set(reservation)
+        self._reservations[asked.key] = reservation
         if self.reason is not None or state.teacher is None:
             self._budget.settle(reservation, None)
             raise AskClosed

@@ -55,6 +55,8 @@ class Reservation:
         is_out: Whether a request has left and is not over.
         is_presumed: Whether a request counts as sent although the teacher doesn't use the meter.
         unsaved: What the journal must hold of it until its answer is committed.
+        received: Tokens of the current request's answer that have arrived so far, if it is streamed.
+        limit: Ends an answer that may be cut off. is_cut: Whether it was.
     """
 
     budget: Budget
@@ -68,6 +70,9 @@ class Reservation:
     is_out: bool = False
     is_presumed: bool = False
     unsaved: Amounts = field(default_factory=Amounts)
+    received: int = 0
+    limit: asyncio.Timeout | None = None
+    is_cut: bool = False
 
     async def begin(self) -> None:
         """Reserve the next request, in the budget and on disk. Raises BudgetSpent, StorageError."""
@@ -79,6 +84,19 @@ class Reservation:
     def leave(self) -> None:
         """Count the reserved request as sent."""
         self.budget.leave(self)
+
+    def receive(self, tokens: int, limit: asyncio.Timeout | None) -> None:
+        """Count tokens of an answer that is arriving."""
+        self.limit = limit
+        self.received += tokens
+        self.budget.arriving += tokens
+
+    def cut_off(self) -> bool:
+        """End an answer that is arriving, and keep what has arrived; return whether that is possible."""
+        if self.limit is not None and not self.is_cut:
+            self.limit.reschedule(0)
+            self.is_cut = True
+        return self.is_cut
 
     def end(self, *, billed: bool) -> None:
         """Charge a request that brought no answer, if it may be billed."""
@@ -92,6 +110,7 @@ class Budget:
         priced: Whether the price of every teacher is known.
         max_cost_usd, max_tokens, max_requests: The caps; None for no cap.
         cost_usd, tokens, requests: What was spent, including earlier starts.
+        arriving: Tokens of answers in flight that have arrived so far, where answers are streamed.
     """
 
     def __init__(
@@ -130,6 +149,7 @@ class Budget:
         self._held: set[Reservation] = set()
         self._reserved = Amounts()
         self._excess: dict[str, Amounts] = defaultdict(Amounts)
+        self.arriving = 0
         self._changed = asyncio.Event()
         self._warned: set[str] = set()
 
@@ -230,6 +250,8 @@ class Budget:
 
     def _release(self, reservation: Reservation) -> None:
         """Release what is reserved for the current request, and wake the questions that wait for room."""
+        self.arriving -= reservation.received
+        reservation.received, reservation.limit = 0, None
         if reservation.is_held:
             reservation.is_held = reservation.is_out = reservation.is_presumed = False
             self._held.discard(reservation)

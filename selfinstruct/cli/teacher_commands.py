@@ -16,6 +16,9 @@ teacher_app = typer.Typer(no_args_is_help=True, help="List, fetch and serve the 
 def serve_fake(
     port: Port = 0,
     latency_s: Annotated[float, typer.Option(metavar="S", min=0, help="Seconds before each answer.")] = 0.0,
+    token_s: Annotated[
+        float, typer.Option(metavar="S", min=0, help="Seconds before each token of a streamed answer.")
+    ] = 0.0,
     log: Annotated[Path | None, typer.Option(metavar="FILE", help="Append every request to this file.")] = None,
     max_rpm: Annotated[
         float | None, typer.Option(metavar="N", min=1, help="Requests per minute; more get a 429.")
@@ -56,7 +59,10 @@ def serve_fake(
 
         # Print the base URL as soon as the server listens, then serve until Ctrl-C.
         async def serve() -> None:
-            server = FakeServer(latency_s=latency_s, log=log, before=before, batches=FakeBatches(batch_s), faults=drawn)
+            batches = FakeBatches(batch_s)
+            server = FakeServer(
+                latency_s=latency_s, token_s=token_s, log=log, before=before, batches=batches, faults=drawn
+            )
             async with serving(server, port) as base_url:
                 print(base_url, flush=True)
                 await asyncio.Event().wait()

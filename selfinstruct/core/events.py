@@ -29,7 +29,10 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The progress of a run, passed to the caller's `progress` callback after each change."""
+    """The progress of a run, passed to the caller's `progress` callback after each change.
+
+    tokens: with those of answers in flight that have arrived, where answers are streamed.
+    """
 
     records: int
     target: int

@@ -72,7 +72,9 @@ class Prompt:
         version: Hash of the wording that the prompt was rendered from.
         schema: JSON schema for the answer, or None for text.
         top_logprobs: Number of first-token alternatives to request, or None.
-        sample: Number of the answer among several to the same prompt. Not part of the digest.
+        sample: Number of the answer among several to the same prompt.
+        is_list: Whether the answer lists tasks, so that the complete ones count if it ends early. Neither this nor
+            `sample` is part of the digest.
     """
 
     purpose: str
@@ -84,6 +86,7 @@ class Prompt:
     schema: Mapping[str, Any] | None = field(default=None, hash=False)
     top_logprobs: int | None = None
     sample: int = 0
+    is_list: bool = False
 
     @property
     def key(self) -> str:

@@ -27,7 +27,7 @@ from .generations import Generations
 from .pool import Admitted, Pool
 from .proposals import AT_A_TIME, Proposals
 
-HEARTBEAT_S = 5.0
+HEARTBEAT_S = 1.0
 """Report progress at least this often, in seconds."""
 GRACE_S = 5.0
 """How long a run that is told to stop waits for answers in flight, in seconds."""
@@ -90,6 +90,9 @@ class Loop:
             if not self._met() and self._may_get_further() and await self._open():
                 await self._generations.prepare(self._asker, self._journal)
                 await self._advance()
+                if self._asker.reason in CUT_SHORT:  # answers that arrive in the last seconds, or a part of them
+                    await self._asker.drain(GRACE_S)
+                    await self._advance(is_over=True)
         finally:
             await self._leave()
         if self._defect is not None:
@@ -100,10 +103,13 @@ class Loop:
             self._journal.ledger.sweep()
         return self._outcome()
 
-    async def _advance(self) -> None:
-        """Propose, consume and develop until the target is met, or until only answers that never arrive could help."""
+    async def _advance(self, *, is_over: bool = False) -> None:
+        """Propose, consume and develop until the target is met, or until only answers that never arrive could help.
+
+        is_over: whether to go on although the run was told to stop, because no request is in flight any more.
+        """
         self._proposals.stuck = False
-        while not self._met() and self._asker.reason not in CUT_SHORT:
+        while not self._met() and (is_over or self._asker.reason not in CUT_SHORT):
             busy = [
                 self._proposals.ask_ahead(self._failed),
                 self._develop_ahead(),
@@ -236,7 +242,7 @@ class Loop:
                 consumed=self._pool.consumed,
                 in_flight=self._asker.in_flight,
                 requests=budget.requests,
-                tokens=budget.tokens,
+                tokens=budget.tokens + budget.arriving,
                 cost_usd=budget.cost_usd,
                 priced=budget.priced,
             )

@@ -164,7 +164,8 @@ class Pool:
                 lost.append(f"too_many_tasks: {len(candidates) - most:,} beyond the {most:,} requested")
             if not candidates:
                 start = " ".join(completion.text.split())[:120]
-                self.refuse(question, -1, "answer", "", Verdict("unparsable", start))
+                reason = "truncated" if completion.truncated else "unparsable"
+                self.refuse(question, -1, "answer", "", Verdict(reason, start))
             for part, error in enumerate(lost):
                 self.refuse(question, -1, "reading", "", as_verdict(error), part)
             for index, candidate in enumerate(candidates[:most]):

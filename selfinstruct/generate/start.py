@@ -227,7 +227,7 @@ def _progress_bar() -> Iterator[Callable[[Progress], None] | None]:
         def show(progress: Progress) -> None:
             bar.total, bar.n = progress.target, progress.records
             cost = f", ${progress.cost_usd:.2f}" if progress.priced else ""
-            bar.set_postfix_str(f"{progress.requests:,} requests{cost}", refresh=False)
+            bar.set_postfix_str(f"{progress.requests:,} requests, {progress.tokens:,} tokens{cost}", refresh=False)
             bar.refresh()
 
         yield show

@@ -27,12 +27,12 @@ def signals(asker: Asker) -> Iterator[None]:
 
     def stop() -> None:
         nonlocal signaled
-        # The first signal waits for answers that are paid for; the second one gives them up.
+        # The first signal waits for answers that are paid for; the second one doesn't.
         if signaled:
             asker.cancel_in_flight()
         elif asker.in_flight:
             _log.warning(
-                "selfinstruct: stopping; %d in flight have %g s, a second signal gives them up",
+                "selfinstruct: stopping; %d in flight have %g s, a second signal ends them now",
                 asker.in_flight,
                 GRACE_S,
             )

@@ -17,9 +17,10 @@ FIRST_LOOK, LONGEST_DROUGHT = 20, 50
 """Without any record, a generation ends after this many questions at its beginning, and later after this many."""
 
 _LIMITS = "raise teacher.reasoning_tokens or the strategy's max_tokens"
+_CUT = "raise the strategy's max_tokens or teacher.answer_within_s, or lower strategy.tasks_per_question"
 _CAUSES = {
     ONLY_REASONING: ("ended with nothing but reasoning", f"{_LIMITS}, or lower teacher.reasoning_effort"),
-    "truncated": ("were cut off by the token limit", _LIMITS),
+    "truncated": ("were cut off", _CUT),
     "empty_answer": ("were empty", f"check the model and its endpoint, or {_LIMITS}"),
     "content_filter": ("were stopped by the provider's content filter", "use other seeds or another teacher"),
     "refusal": ("were refused by the model", "use other seeds or another teacher"),

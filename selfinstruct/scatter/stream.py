@@ -97,6 +97,9 @@ class _SharedMeter:
         self._is_out = True
         self._own.leave()
 
+    def receive(self, tokens: int, limit: asyncio.Timeout | None) -> None:
+        self._own.receive(tokens, limit)
+
     def end(self, *, billed: bool) -> None:
         self._release(None, billed=billed)
         self._own.end(billed=billed)

@@ -105,6 +105,7 @@ class Alpaca:
             endpoint=self._asking.propose,
             version=self.digest,
             schema=SCHEMA if structured else None,
+            is_list=True,
         )
 
     def parse(self, completion: Completion, material: Material) -> list[Candidate]:

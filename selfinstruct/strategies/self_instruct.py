@@ -122,6 +122,7 @@ class SelfInstruct:
             endpoint=self._asking.propose,
             version=self.digest,
             schema=INSTRUCTIONS if structured else None,
+            is_list=True,
         )
 
     def parse(self, completion: Completion, material: Material) -> list[Candidate]:

@@ -7,6 +7,7 @@ that brings no answer, so each is reserved before it leaves, and its end is told
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
@@ -104,13 +105,19 @@ UNSURE_STATUSES = frozenset({408, 499})
 
 
 class Meter(Protocol):
-    """Accounts for the requests of one question: `begin`, `leave`, and, if the request brings no answer, `end`."""
+    """Accounts for the requests of one question: `begin`, `leave`, and, if the request brings no answer, `end`.
+
+    A request whose answer arrives as a stream calls `receive` in between.
+    """
 
     async def begin(self) -> None:
         """Reserve the next request; wait until it fits. An exception means that it must not be sent."""
 
     def leave(self) -> None:
         """The reserved request leaves."""
+
+    def receive(self, tokens: int, limit: asyncio.Timeout | None) -> None:
+        """So many more tokens have arrived. limit: ends an answer that may be cut off; what has arrived is kept."""
 
     def end(self, *, billed: bool) -> None:
         """The request is over and brought no answer. billed: whether the provider may bill it."""
@@ -120,6 +127,8 @@ class _Unmetered:
     async def begin(self) -> None: ...
 
     def leave(self) -> None: ...
+
+    def receive(self, tokens: int, limit: asyncio.Timeout | None) -> None: ...
 
     def end(self, *, billed: bool) -> None: ...
 

@@ -506,6 +506,8 @@ FREE: dict[str, Any] = {
     "teacher.api_key_env": "OTHER",
     "teacher.timeout_s": 7.0,
     "teacher.max_retries": 7,
+    "teacher.stream": True,
+    "teacher.answer_within_s": 7.0,
     "teacher.input_usd_per_mtok": 7.0,
     "teacher.cached_usd_per_mtok": 7.0,
     "teacher.output_usd_per_mtok": 7.0,

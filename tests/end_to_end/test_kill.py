@@ -130,26 +130,38 @@ SAMPLED: dict[str, Any] = {
     "judge": {"compare": True},
 }
 CONSTRAINED: dict[str, Any] = {"target": 60, "strategy": "plan", "answers": {"samples": 4, "constrained": 1.0}}
+STREAMED: dict[str, Any] = {
+    "target": 250,
+    "strategy": {"kind": "alpaca", "seed_demos": 8},  # with fewer, two questions may have the same prompt
+}
 DIALOGUES: dict[str, Any] = {"target": 90, "answers": {"turns": 3, "samples": 3}}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kills", "changes"),
+    ("kills", "changes", "token_s"),
     [
-        pytest.param(*((20, {}) if FULL else (8, {"target": 200})), id="one answer"),
-        pytest.param(6, SAMPLED, id="four samples", marks=IN_FULL),
-        pytest.param(6, DIALOGUES, id="dialogues", marks=IN_FULL),
-        pytest.param(6, CONSTRAINED, id="constraints", marks=IN_FULL),
+        pytest.param(*((20, {}) if FULL else (8, {"target": 200})), 0.0, id="one answer"),
+        pytest.param(3, STREAMED, 0.0005, id="streamed lists"),
+        pytest.param(6, SAMPLED, 0.0, id="four samples", marks=IN_FULL),
+        pytest.param(6, DIALOGUES, 0.0, id="dialogues", marks=IN_FULL),
+        pytest.param(6, CONSTRAINED, 0.0, id="constraints", marks=IN_FULL),
     ],
 )
 def test_same_dataset_killed_or_not_at_any_concurrency(
-    loopback: Callable[..., Loopback], seed_file: Path, tmp_path: Path, kills: int, changes: dict[str, Any]
+    loopback: Callable[..., Loopback],
+    seed_file: Path,
+    tmp_path: Path,
+    kills: int,
+    changes: dict[str, Any],
+    token_s: float,
 ) -> None:
     concurrency, folder = 16, tmp_path / "killed"
-    server = loopback(latency_s=0.02)
+    server = loopback(latency_s=0.02, token_s=token_s)
     config, log = tmp_path / "config.yaml", tmp_path / "generate.log"
-    config.write_text(yaml.safe_dump(_values(server, seed_file, folder, concurrency, **changes)))
+    values = _values(server, seed_file, folder, concurrency, **changes)
+    values["teacher"]["stream"] = token_s > 0
+    config.write_text(yaml.safe_dump(values))
     status, at_kills = kill_again_and_again(lambda: start(config, log), server, folder, kills)
     assert status == 0, log.read_text()[-2000:]
     assert len(at_kills) == kills, "the run is too short for this test"

@@ -96,7 +96,43 @@ def test_a_signal_while_nothing_answers_ends_within_the_grace_period(
         running.kill()
     assert time.monotonic() - started < 9
     assert running.returncode == 3, said
-    assert "in flight have 5 s, a second signal gives them up" in said
+    assert "in flight have 5 s, a second signal ends them now" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("twice", [False, True], ids=["one signal", "two signals"])
+def test_a_signal_keeps_the_complete_tasks_of_streamed_answers(
+    loopback: Callable[..., Loopback], seed_file: Path, tmp_path: Path, twice: bool
+) -> None:
+    server, folder, config = loopback(token_s=0.02), tmp_path / "run", tmp_path / "config.yaml"
+    teacher = {"kind": "openai", "model": "fake", "base_url": server.base_url, "api_key_env": None, "stream": True}
+    values = {"seeds": str(seed_file), "run_dir": str(folder), "target": 30, "strategy": "alpaca", "concurrency": 2}
+    config.write_text(yaml.safe_dump(values | {"teacher": teacher | {"structured": "text"}}))
+    running = process(config)
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and len(server.events("asked")) < 2:
+            time.sleep(0.05)
+        time.sleep(2.0)  # a task takes about 0.8 s, an answer 14 s
+        running.send_signal(signal.SIGINT)
+        if twice:
+            time.sleep(0.5)
+            running.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        _, said = running.communicate(timeout=60)
+    finally:
+        running.kill()
+    assert time.monotonic() - started < (4 if twice else 9)
+    assert running.returncode == 3, said
+    first = Run(folder)
+    assert first.outcome.reason == "interrupted"
+    assert first.status().records >= 2, "the dataset has the tasks that were complete"
+    assert (folder / "dataset").exists()
+    asked = set(server.events("asked"))
+    assert cli("generate", config, "--set", "target=10", "--set", "teacher.answer_within_s=5.0").returncode == 0
+    again = server.events("asked")[len(asked) :]
+    assert not asked & set(again), "no answer that was cut off is asked for again"
+    assert first.records() == Run(folder).records()[: first.status().records]
 
 
 def test_a_changed_configuration_is_refused_with_what_differs(config_file: Callable[..., Path], tmp_path: Path) -> None:

@@ -478,6 +478,9 @@ class Counter:
     def leave(self) -> None:
         self.log.append("leave")
 
+    def receive(self, tokens: int, limit: asyncio.Timeout | None) -> None:
+        self.log.append("receive")
+
     def end(self, *, billed: bool) -> None:
         self.log.append("billed" if billed else "free")
 

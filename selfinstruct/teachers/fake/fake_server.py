@@ -12,14 +12,14 @@ import contextlib
 import hashlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from aiohttp import web
 
 from .fake_batches import FakeBatches
-from .faults import Faults
+from .faults import Faults, Handler
 from .teacher import count_tokens, fake_answer
 
 
@@ -28,6 +28,7 @@ class FakeServer:
 
     Args:
         latency_s: Seconds before each response.
+        token_s: Seconds before each token of a streamed answer.
         repeat: Share of proposals that repeat one fixed task.
         structured: Whether to follow JSON schemas.
         log: File to append requests to.
@@ -41,6 +42,7 @@ class FakeServer:
         self,
         *,
         latency_s: float = 0.0,
+        token_s: float = 0.0,
         repeat: float = 0.0,
         structured: bool = True,
         log: Path | None = None,
@@ -49,7 +51,7 @@ class FakeServer:
         faults: Faults | None = None,
         seeds: bool = True,
     ) -> None:
-        self._before = before
+        self._before = [_streaming(token_s), *before]
         self._latency_s, self._repeat, self._structured = latency_s, repeat, structured
         self._faults = faults
         self._times: Counter[str] | None = None if seeds else Counter()
@@ -120,6 +122,56 @@ class FakeServer:
                 "usage": {**used, "total_tokens": sum(used.values())},
             }
         )
+
+
+def _streaming(token_s: float) -> Any:
+    """Return an aiohttp middleware that sends an answer as server-sent events if the request asks for a stream."""
+
+    @web.middleware
+    async def streaming(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        is_answer = request.path.endswith("/completions") and response.status == 200
+        if not is_answer or not isinstance(response, web.Response) or not isinstance(response.body, bytes):
+            return response
+        asked = await request.json()
+        if not asked.get("stream"):
+            return response
+        try:
+            answer = json.loads(response.body)
+        except ValueError:  # a fault
+            return response
+        headers = {name: value for name, value in response.headers.items() if name.lower().startswith("x-")}
+        stream = web.StreamResponse(headers=headers | {"content-type": "text/event-stream"})
+        with contextlib.suppress(ConnectionError):  # the client has left
+            await stream.prepare(request)
+            for event in _events_of(answer, asked):
+                await asyncio.sleep(token_s)
+                await stream.write(b"data: " + json.dumps(event).encode() + b"\n\n")
+            await stream.write(b"data: [DONE]\n\n")
+        return stream
+
+    return streaming
+
+
+def _events_of(answer: dict[str, Any], asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the events of an answer, one for each token of four characters, with llama.cpp's timings if asked for."""
+    same = {name: value for name, value in answer.items() if name not in ("choices", "usage")}
+    for choice in answer["choices"][:1]:
+        finish, message = choice.pop("finish_reason"), choice.pop("message", None)
+        # {"message": {"content": ...}} for chat, {"text": ...} for completions
+        fields, name = (choice, "text") if message is None else (message, "content")
+        text = fields.pop(name) or ""
+        size = max(4, len(text) // 4000)  # a fault may have several megabytes
+        for at in range(0, len(text), size):
+            delta, fields = fields | {name: text[at : at + size]}, {}
+            counts = {"prompt_n": answer["usage"]["prompt_tokens"], "predicted_n": at // 4 + 1}
+            timings = {"timings": counts} if asked.get("timings_per_token") else {}
+            piece = delta if message is None else choice | {"delta": delta}
+            yield {**same, "choices": [piece | {"finish_reason": None}], **timings}
+        last = fields if message is None else choice | {"delta": fields}
+        yield {**same, "choices": [last | {"finish_reason": finish}]}
+    if asked.get("stream_options", {}).get("include_usage"):
+        yield {**same, "choices": [], "usage": answer["usage"]}
 
 
 def _prompt_text(body: dict[str, Any]) -> str:

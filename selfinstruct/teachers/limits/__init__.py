@@ -42,13 +42,15 @@ class Turn:
     """One question in the limiter. Reused for each of its requests.
 
     kind: questions of one kind share an estimate of their tokens. most_input, most_output: upper bounds in tokens; None
-    if unknown. priority: the lower goes first. input, output: tokens reserved for the current request.
+    if unknown. priority: the lower goes first. cut_after_s: seconds after which a streamed answer is cut off; None if
+    it must not be. input, output: tokens reserved for the current request.
     """
 
     kind: str
     most_input: int
     most_output: int | None
     priority: int = 0
+    cut_after_s: float | None = None
     input: float = 0.0
     output: float = 0.0
     sent_at: float = 0.0

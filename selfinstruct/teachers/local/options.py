@@ -32,7 +32,14 @@ class LocalOptions(TeacherOptions):
     threads: Free[Annotated[int, Field(ge=1)] | None] = Field(
         default=None, description="Threads of the server; null: all cores."
     )
-    timeout_s: Free[Annotated[float, Field(gt=0)]] = Field(default=60.0, description="Seconds for one request.")
+    timeout_s: Free[Annotated[float, Field(gt=0)]] = Field(
+        default=60.0, description="Longest silence of the server, in seconds."
+    )
+    stream: Free[bool] = Field(default=True, description="Receive answers token by token, to show and keep them.")
+    answer_within_s: Free[Annotated[float, Field(gt=0)] | None] = Field(
+        default=60.0,
+        description="Seconds after which a list of tasks is cut off, and its complete tasks are kept; needs stream.",
+    )
     max_retries: Free[Annotated[int, Field(ge=0)]] = Field(default=4, description="Retries of one request.")
 
     @property

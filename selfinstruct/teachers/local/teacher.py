@@ -76,10 +76,12 @@ class LocalTeacher:
             tokenizer=settings.tokenizer,
             timeout_s=settings.timeout_s,
             max_retries=settings.max_retries,
+            stream=settings.stream,
+            answer_within_s=settings.answer_within_s if settings.stream else None,
+            extra_body={"timings_per_token": True} if settings.stream else {},
         )
-        self._teacher = await self._stack.enter_async_context(
-            OpenAITeacher(reached, concurrency=self._config.concurrency)
-        )
+        # Further requests wait here, where they don't run into a timeout, and answers go before proposals.
+        self._teacher = await self._stack.enter_async_context(OpenAITeacher(reached, concurrency=slots))
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -24,7 +24,7 @@ _BRIEF = 300
 _DEPTH = 4
 _REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
 """Where servers put what the model thought, beside the content. Some fill two with the same text: the first counts."""
-_GENERATED = frozenset(
+GENERATED = frozenset(
     """message content text value refusal tool_calls function_call function custom arguments input parts reasoning
     reasoning_content reasoning_details thinking thinking_blocks thought summary data encrypted_content""".split()
 )
@@ -54,11 +54,11 @@ def read_answer(body: object, prompt: Prompt) -> Completion:
     answer = _read(body, prompt)
     choices = body.get("choices") if isinstance(body, Mapping) else None
     seen = {answer.text, answer.reasoning}
-    rest = dict.fromkeys(storable(each) for each in _generated(choices))
+    rest = dict.fromkeys(storable(each) for each in generated(choices))
     return replace(answer, unread=tuple(each for each in rest if not any(each in other for other in seen)))
 
 
-def _generated(value: object, depth: int = 0) -> Iterator[str]:
+def generated(value: object, depth: int = 0) -> Iterator[str]:
     """Yield every text in the choices that the model generated."""
     if isinstance(value, str):
         yield value
@@ -67,8 +67,8 @@ def _generated(value: object, depth: int = 0) -> Iterator[str]:
         for name, item in named:
             if name in ("arguments", "input") and not isinstance(item, str):  # {"city": "Oslo"}, by any name
                 yield json.dumps(item, ensure_ascii=False)
-            elif name in _GENERATED:
-                yield from _generated(item, depth + 1)
+            elif name in GENERATED:
+                yield from generated(item, depth + 1)
 
 
 def _read(body: object, prompt: Prompt) -> Completion:

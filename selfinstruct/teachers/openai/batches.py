@@ -124,7 +124,7 @@ class BatchApi:
         import httpx2
         import openai
 
-        from .transport import TooLarge
+        from .streamed_answer import TooLarge
 
         try:
             return await asking

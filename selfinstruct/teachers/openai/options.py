@@ -19,7 +19,7 @@ PerMinute = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
-_OURS = ("model", "messages", "prompt", "stream", "n", "best_of", "max_tokens", "max_completion_tokens")
+_OURS = "model messages prompt stream stream_options n best_of max_tokens max_completion_tokens".split()
 """What `extra_body` can't set: the answer would not be read, or the budget would not hold."""
 
 
@@ -96,6 +96,15 @@ class OpenAIOptions(RequestOptions, TeacherOptions):
     )
     timeout_s: Free[Seconds] = Field(default=60.0, description="Seconds for one request.")
     max_retries: Free[Annotated[int, Field(ge=0)]] = Field(default=4, description="Retries of one request, by the SDK.")
+    stream: Free[bool] = Field(
+        default=False,
+        description="Receive answers token by token, to show and keep them; timeout_s then limits a silence. Not in "
+        "mode batch.",
+    )
+    answer_within_s: Free[Seconds | None] = Field(
+        default=None,
+        description="Seconds after which a list of tasks is cut off, and its complete tasks are kept; turns stream on.",
+    )
     max_rpm: Free[PerMinute | None] = Field(
         default=None, description="Requests per minute; null: learned from headers and 429 responses."
     )
@@ -140,6 +149,11 @@ class OpenAIOptions(RequestOptions, TeacherOptions):
     def in_batches(self) -> bool:
         """Whether requests are sent as batch jobs."""
         return self.mode == "batch"
+
+    @property
+    def streams(self) -> bool:
+        """Whether answers are requested as streams."""
+        return (self.stream or self.answer_within_s is not None) and not self.in_batches
 
     @property
     def address(self) -> str | None:

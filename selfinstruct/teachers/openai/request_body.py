@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 _OPTIONAL = (
     "temperature top_p presence_penalty frequency_penalty stop seed logprobs top_logprobs response_format "
-    "reasoning_effort chat_template_kwargs"
+    "reasoning_effort chat_template_kwargs stream stream_options"
 ).split()
 """What a request can do without. Some models take no sampling parameters, some servers no schema."""
 _LIMITS = {"max_tokens", "max_completion_tokens"}
@@ -77,6 +77,8 @@ class RequestBody:
             # A server that draws with a fixed seed would return the same text for every sample.
             "seed": prompt.sample or None,
         }
+        if self._config.streams:
+            values |= {"stream": True, "stream_options": {"include_usage": True}}
 
         # Log-probabilities and the schema, each in the format of its endpoint
         if prompt.top_logprobs is not None and prompt.endpoint == "chat":
@@ -114,6 +116,9 @@ class RequestBody:
         # 'presence_penalty', 'presencePenalty', 'presence penalty'
         text = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s-]", "_", error.text).lower()
         named = [name for name in _OPTIONAL if name in sent and re.search(rf"(?<![a-z]){name}(?![a-z])", text)]
+        # A server may stream without stating the usage.
+        if "stream_options" in named:
+            named.remove("stream")
         # 'temperature and top_p cannot both be specified': keep the first.
         if "both" in error.text:
             named = named[1:]

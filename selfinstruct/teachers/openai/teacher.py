@@ -6,6 +6,7 @@ SDK's typed models, and `answer_body` parses them tolerantly.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -88,7 +89,11 @@ class OpenAITeacher:
         go on for `patience_s`, and TeacherRefused for what a retry can't fix: 401, 402, 403, 404, an exhausted quota.
         """
         turn = Turn(
-            prompt.purpose, self._bound(prompt), prompt.sampling.max_tokens, priority=int(prompt.purpose == "propose")
+            prompt.purpose,
+            self._bound(prompt),
+            prompt.sampling.max_tokens,
+            priority=int(prompt.purpose == "propose"),
+            cut_after_s=(self._config.answer_within_s or math.inf) if prompt.is_list else None,
         )
         while (completion := await self._ask(prompt, turn)) is None:
             pass
@@ -101,7 +106,7 @@ class OpenAITeacher:
         import aiohttp
         import httpx2
 
-        from .transport import TooLarge
+        from .streamed_answer import TooLarge
 
         # Every way that a request can fail, as a completion. The order matters: some of these are subclasses of others.
         errors = self._openai

@@ -26,22 +26,16 @@ from ..protocol import METER, may_be_billed
 from .answer_body import decode
 from .masking import SecretMask
 from .server_error import ServerError, read_error
+from .streamed_answer import MAX_BODY_BYTES, PACKING, StreamedAnswer, TooLarge
 
 _log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 4 * 1024 * 1024
-"""Largest response body after decompression: about six times the longest answer of today's models."""
 MAX_FILE_BYTES = 2 * 1024 * 1024 * 1024
-"""The same for the content of a file with the results of a batch job: 50,000 answers of 40 kB each."""
+"""Largest body of a file with the results of a batch job: 50,000 answers of 40 kB each."""
 _KEEP_ALIVE_S = 5.0
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
 """Failures before any of the request was sent: no address, connection refused, no TLS, no way through the proxy."""
 _RATE_HEADERS = (b"retry-after", b"x-ratelimit-")
-_PACKING = (b"content-encoding", b"content-length", b"transfer-encoding")
-
-
-class TooLarge(Exception):
-    """A response body exceeds its bound; the rest isn't read."""
 
 
 @dataclass(slots=True)
@@ -110,12 +104,15 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         except httpx2.RequestNotRead:  # a file's upload, or a request that was redirected
             data = request.stream
         if question is None:
-            return await self._send(options_of(request), data, is_question=False)
+            return await self._send(options_of(request), data)
         request.headers.update(question.headers)
         return await self.attempt(question.turn, options_of(request), data)
 
     async def attempt(self, turn: Turn, options: dict[str, Any], data: object) -> httpx2.Response:
         """Reserve, wait for the turn, send, and report the outcome to the limiter and the question's meter.
+
+        An answer that arrives as a stream is returned as if it had come in one piece. If it may be cut off, what has
+        arrived is returned when its time is over, or when the meter says so.
 
         Args:
             turn: the question that asks.
@@ -132,9 +129,16 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         await meter.begin()
         await self._limits.enter(turn)
         meter.leave()
+        limit = asyncio.timeout(self._attempt_s)
+        streamed = StreamedAnswer(meter, limit, turn.cut_after_s)
         try:
-            async with asyncio.timeout(self._attempt_s):
-                response = await self._send(options, data, is_question=True)
+            try:
+                async with limit:
+                    response = await self._send(options, data, streamed)
+            except TimeoutError:
+                if not streamed.may_be_cut:
+                    raise
+                response = self._cleaned(streamed.response(cut=True), is_question=True)
         except (TimeoutError, httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
             self._limits.leave(turn, None)
             meter.end(billed=not isinstance(error.__cause__, _NOT_SENT))
@@ -156,7 +160,10 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         if self._session is not None:
             await self._session.close()
 
-    async def _send(self, options: dict[str, Any], data: object, *, is_question: bool) -> httpx2.Response:
+    async def _send(
+        self, options: dict[str, Any], data: object, streamed: StreamedAnswer | None = None
+    ) -> httpx2.Response:
+        """Send, and return the cleaned response. streamed: reads a streamed answer; None for no question."""
         # The session only sends and receives: redirects, cookies and decompression are httpx2's. It needs a running
         # event loop, which __init__ may not have.
         if self._session is None:
@@ -165,18 +172,20 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=jar, auto_decompress=False)
         try:
             async with self._session.request(**options, data=data, proxy=self._proxy) as response:
-                return self._cleaned(await _read(response), is_question)
+                is_stream = streamed is not None and response.content_type == "text/event-stream"
+                whole = await (streamed.read(response) if streamed is not None and is_stream else _read(response))
+                return self._cleaned(whole, is_question=streamed is not None)
         except aiohttp.ClientError as error:
             if isinstance(error, aiohttp.ClientResponseError) and not isinstance(error, aiohttp.ClientHttpProxyError):
                 raise  # this server doesn't speak HTTP; a retry won't help
             raise _as_httpx_error(error) from error
 
-    def _cleaned(self, response: httpx2.Response, is_question: bool) -> httpx2.Response:
+    def _cleaned(self, response: httpx2.Response, *, is_question: bool) -> httpx2.Response:
         """The response without secrets, and with the status that its body names: some servers send errors with 200."""
         content, raw = self._mask.body(response.content), response.headers.multi_items()
         values = "\n".join(value for _, value in raw)
         if content is not response.content or self._mask.text(values) != values:
-            headers = [(name, self._mask.text(value)) for name, value in raw if name.encode() not in _PACKING]
+            headers = [(name, self._mask.text(value)) for name, value in raw if name.encode() not in PACKING]
             response = httpx2.Response(response.status_code, headers=headers, content=content)
         body = response.extensions["body"] = decode(content) if len(content) <= MAX_BODY_BYTES else ""
         fields = body if isinstance(body, Mapping) else {}
@@ -226,7 +235,7 @@ async def _read(response: aiohttp.ClientResponse) -> httpx2.Response:
     if "content-encoding" in response.headers:
         # httpx2 decompresses 16 kB at a time: a small body can't grow to gigabytes before its size is checked.
         packed = httpx2.Response(response.status, headers=headers, content=response.content.iter_chunked(16_384))
-        headers, parts = tuple(pair for pair in headers if pair[0].lower() not in _PACKING), packed.aiter_bytes()
+        headers, parts = tuple(pair for pair in headers if pair[0].lower() not in PACKING), packed.aiter_bytes()
     # Measure what has come, as a Content-Length may be missing or wrong.
     body = bytearray()
     async for part in parts:
