@@ -389,7 +389,7 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
             unusable("placeholder", "A text to be filled in.", worked("Bakery of [Your Name]")),
             unusable("asks_back", "Asks for what is missing.", worked("Please provide more information.")),
             unusable("count_not_met", "Not as many as asked for.", worked("1. Bun & Co.\n2. Crumbs")),
-            Reason("no_agreement", "answers.min_agreement", "The answers to the task have too little in common."),
+            Reason("no_agreement", "answers.min_agreement", "The answers to the task don't agree enough."),
             Reason("low_score", "judge.min_score", "The mean of the judge's four marks is too low."),
             Reason("unjudged", "judge.min_score", "The judge gave no marks."),
         ],

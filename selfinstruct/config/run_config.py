@@ -283,6 +283,12 @@ class RunConfig(Section):
                 }
             if judge is not None:
                 return {"answers.min_agreement": "decides in place of a judge; remove this key, or judge"}
+        elif answers.agree_by != "text":
+            return {"answers.agree_by": "says how answers are compared; set answers.min_agreement too, such as 0.5"}
+        if answers.makes_ground_truths and answers.turns > 1:
+            return {
+                "answers.agree_by": "compares answers to single tasks; remove answers.turns, or set agree_by to text"
+            }
         if answers.constrained and primary(self.language) not in ("en", "zh"):
             return {"answers.constrained": f"constraints are worded in en and zh; language is {self.language}"}
         if answers.constrained and answers.turns > 1:
@@ -325,7 +331,8 @@ class RunConfig(Section):
     @property
     def has_ground_truths(self) -> bool:
         """Whether a program may know the answers to some of the tasks; your own strategy may have any."""
-        if self.answers is not None and self.answers.constrained:
+        answers = self.answers
+        if answers is not None and (answers.constrained or answers.makes_ground_truths):
             return True
         return ":" in self.strategy_kind or getattr(self.strategy, "has_ground_truths", False)
 

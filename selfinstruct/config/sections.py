@@ -64,8 +64,17 @@ class AnswersConfig(SamplingConfig):
     )
     min_agreement: Refilterable[Annotated[float, Field(ge=0, le=1)] | None] = Field(
         default=None,
-        description="Keep the answer with the highest mean ROUGE-L F to the others, and reject a task where that is "
-        "below this number (reason 'no_agreement'); 0 rejects none, null doesn't compare.",
+        description="Keep the answer that agrees most with the others, and reject a task where that is below this "
+        "number (reason 'no_agreement'); 0 rejects none, null doesn't compare.",
+    )
+    agree_by: Literal["text", "maths", "tests", "auto"] = Field(
+        default="text",
+        description="How answers are compared: text: by mean ROUGE-L F; maths: by the share with the same final value; "
+        "tests: Python functions, by the share that passes the same tests, which the teacher writes; auto: by what "
+        "most answers to a task are. A value or tests that they agree on become the task's ground truth.",
+    )
+    test_sets: Annotated[int, Field(ge=2, le=16)] = Field(
+        default=4, description="Sets of tests to ask for with agree_by: tests or auto, for each task about a function."
     )
     turns: Annotated[int, Field(ge=1, le=16)] = Field(
         default=1, description="Turns of the user in a dialogue; 1: no dialogue."
@@ -78,6 +87,16 @@ class AnswersConfig(SamplingConfig):
     most_constraints: Annotated[int, Field(ge=1, le=5)] = Field(
         default=3, description="Constraints of a constrained task: from 1 to this many."
     )
+
+    @property
+    def makes_ground_truths(self) -> bool:
+        """Whether answers may agree on something that a program can check."""
+        return self.min_agreement is not None and self.agree_by != "text"
+
+    @property
+    def asks_for_tests(self) -> bool:
+        """Whether the teacher may be asked for tests."""
+        return self.makes_ground_truths and self.agree_by != "maths"
 
 
 class JudgeConfig(SamplingConfig):

@@ -21,11 +21,17 @@ class GroundTruth:
     """What a program knows about the answer to a task, as trainers with verifiable rewards call it.
 
     verifier: the name of the verifier that compares an answer with it, such as 'maths'. expected: what it compares
-    with, as JSON: '{"value": "42"}'.
+    with, as JSON: '{"value": "42"}'. by: where it comes from: 'program', or 'agreement' of the teacher's own answers.
     """
 
     verifier: str
     expected: str
+    by: str = "program"
+
+    @property
+    def name(self) -> str:
+        """What people call it: 'maths', 'maths by agreement'."""
+        return self.verifier if self.by == "program" else f"{self.verifier} by {self.by}"
 
     @property
     def text(self) -> str:

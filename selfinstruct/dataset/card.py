@@ -172,11 +172,13 @@ def _not_checked(config: RunConfig, verified: bool) -> str:
 
 
 def _checked(config: RunConfig, found: Sequence[figures.Verified]) -> str:
-    texts = WORDS["verified"]
+    texts = WORDS["verified"] | {f"{name} by agreement": text for name, text in WORDS["agreed"].items()}
     shown = "".join(f"- `{each.verifier}`: {texts[each.verifier]}\n" for each in found if each.verifier in texts)
     keeps = config.filters.model_dump()["wrong_answer"] == "label"
     wrong = "Rows with wrong answers have `verified: false`." if keeps else "Tasks without a right answer are left out."
-    return f"""Programs compared answers with what they know about the tasks.
+    agreed = any(" by " in each.verifier for each in found)
+    by = " `by agreement`: with what most of the teacher's own answers say." if agreed else ""
+    return f"""Programs compared answers with what they know about the tasks.{by}
 
 {figures.verification(found)}
 {wrong} What a right answer shows:

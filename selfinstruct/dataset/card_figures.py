@@ -20,7 +20,7 @@ from .linguistics import WordList, languages, suited, verb_nouns
 
 # Characters in the longest bar of a histogram.
 _BAR = 24
-_REFUSED = regex.compile(r"\d+: (?:sample \d+: )?(\w+): ")
+_REFUSED = regex.compile(r"\d+: (?:sample \d+: )?(\w+(?: by \w+)?): ")
 _SCRIPTS = "Latin Han Hiragana Katakana Hangul Cyrillic Greek Arabic Hebrew Devanagari Bengali Tamil Thai".split()
 # Edges of the bins of a histogram.
 _WORDS = (1, 5, 10, 15, 20, 30, 50, 100, 200)
@@ -56,7 +56,10 @@ def counts(snapshot: Snapshot) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The answers that one verifier checked, those that it found right, and the records with its ground truths."""
+    """The answers that one verifier checked, those that it found right, and the records with its ground truths.
+
+    verifier: its name, such as 'maths'; 'maths by agreement' where the teacher's answers agreed on the ground truth.
+    """
 
     verifier: str
     answers: int
@@ -76,9 +79,9 @@ def verified(snapshot: Snapshot) -> list[Verified]:
         for example in record.examples:
             if example.ground_truth is not None:
                 found = [each.verified for each in (*example.responses, *example.others)]
-                answers[example.ground_truth.verifier] += len(found) - found.count(None)
-                right[example.ground_truth.verifier] += found.count(True)
-        records.update({each.ground_truth.verifier for each in record.examples if each.ground_truth})
+                answers[example.ground_truth.name] += len(found) - found.count(None)
+                right[example.ground_truth.name] += found.count(True)
+        records.update({each.ground_truth.name for each in record.examples if each.ground_truth})
     for row in snapshot.instance_verdicts():
         # '1: maths: the answer is ...', '1: sample 2: maths: the answer is ...'
         if row.reason == "wrong_answer" and (named := _REFUSED.match(row.detail)):

@@ -74,9 +74,14 @@ EVIDENCE: dict[str, Any] = {
 }
 """Additional column if answers have evidence: its text, and its place in which document; see `Quote`."""
 
-GROUND_TRUTH: dict[str, Any] = {"verifier": "string", "ground_truth": "string", "verified": "bool"}
-"""Additional columns if programs check answers: the name of the verifier, what `selfinstruct.verify` reads, and whether
-the answer of the row is right."""
+GROUND_TRUTH: dict[str, Any] = {
+    "verifier": "string",
+    "ground_truth": "string",
+    "ground_truth_by": "string",
+    "verified": "bool",
+}
+"""Additional columns if programs check answers: the name of the verifier, what `selfinstruct.verify` reads, where that
+comes from ('program', or 'agreement' of the teacher's own answers), and whether the answer of the row is right."""
 
 _TYPES = {bool: "bool", int: "int64", float: "float64", str: "string"}
 
@@ -157,7 +162,7 @@ class ProvenanceColumns:
         if self.checked:
             truth = example.ground_truth
             row |= {"verifier": truth.verifier if truth else None, "ground_truth": truth.text if truth else None}
-            row["verified"] = best.verified
+            row |= {"ground_truth_by": truth.by if truth else None, "verified": best.verified}
         if self.neighbours:
             row["most_similar"] = [{"id": n.id, "score": n.score} for n in record.novelty.neighbours]
             row["mean_similarity"] = record.novelty.mean_similarity

@@ -54,8 +54,8 @@ def check_ground_truths(config: RunConfig, kind: str) -> None:
     """Raise ConfigError if a format of this module would have no rows."""
     if kind in REWARD_FORMATS and not config.has_ground_truths:
         raise ConfigError(
-            f"dataset.formats: {kind} needs tasks whose answers a program checks; set strategy: verifiable, or "
-            "a mix with it"
+            f"dataset.formats: {kind} needs tasks whose answers a program checks; set strategy: verifiable, a mix with "
+            "it, or answers.agree_by"
         )
 
 

@@ -22,5 +22,5 @@ class WrongAnswer:
         if example.ground_truth is None:
             return PASS
         found = await verdict_on(example.output, example.ground_truth, ask.run)
-        detail = f"{example.ground_truth.verifier}: {found.detail or 'right'}"
+        detail = f"{example.ground_truth.name}: {found.detail or 'right'}"
         return Verdict(None if self._keeps else found.reason, detail, float(found.ok))

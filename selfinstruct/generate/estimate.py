@@ -19,9 +19,10 @@ from ..filters.judge import Judge, PairwiseJudge
 from ..journal.status import Status
 from ..strategies.protocol import joint_units_of, preview_prompts, questions_about, task_tokens
 from .assembly import Assembly
+from .consensus import Consensus
 from .facet_check import FacetCheck
 from .rehearsal import rehearse, sample_tasks
-from .respond import Responder
+from .respond import SAMPLING, Responder
 
 ACCEPTED = 0.6
 """Share of the requested tasks that are admitted, until the run has measured it."""
@@ -29,6 +30,8 @@ REHEARSED, REHEARSED_WITH_ANSWERS = 8, 64
 """Seed tasks that are developed with the fake teacher, to count the requests; more if answers are sampled."""
 TOKENS_AN_ANSWER = 150
 """Tokens of an answer that a judge reads."""
+TOKENS_OF_TESTS = 200
+"""Tokens of a set of tests."""
 TOKENS_A_CHOICE = 2
 """Tokens of the number of a choice."""
 TOKENS_A_JUDGEMENT = 60
@@ -126,7 +129,10 @@ def _expected(parts: Assembly, records: int) -> Iterator[tuple[str, int, Usage]]
     # Development: rehearse the first tasks. Only that tells how many answers are sampled again, and how many tasks are
     # lost. A judge that reads each answer once needs no rehearsal.
     judge = _judge_of(config) if config.answers is not None else None
-    responder = Responder(config, parts.checks, Asking(), judge)
+    answers = alone = config.answers
+    if answers is not None and answers.makes_ground_truths:  # the fake teacher's answers agree on nothing
+        alone = answers.model_copy(update={"min_agreement": None})
+    responder = Responder(config.model_copy(update={"answers": alone}), parts.checks, Asking(), judge)
     tasks = sample_tasks(parts, REHEARSED if config.answers is None else REHEARSED_WITH_ANSWERS)
     rehearsals = [rehearse(strategy, task, place, responder) for place, task in tasks.items()]
     developed = max(1, len(tasks))
@@ -159,6 +165,11 @@ def _expected(parts: Assembly, records: int) -> Iterator[tuple[str, int, Usage]]
         answered = sum(answer_tokens.get(purpose, tokens) for _, tokens in own)
         usage = Usage(math.ceil(asked * per_record), math.ceil(answered * per_record))
         yield purpose, math.ceil(len(own) * per_record), usage
+
+    # Tests, at most for every task.
+    if answers is not None and answers.asks_for_tests:
+        sets, prompt = records * answers.test_sets, Consensus(answers, answers.over(SAMPLING)).prompt(instruction, "f")
+        yield "tests", sets, Usage(sets * tokens_of(prompt), sets * TOKENS_OF_TESTS)
 
     # The judge reads every answer once.
     if config.judge is not None and config.answers is None:

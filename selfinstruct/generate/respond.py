@@ -16,9 +16,10 @@ from ..core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling, w
 from ..core.records import Example, Label, Response
 from ..core.tasks import PASS, Candidate, Verdict, storable
 from ..filters import Checks, keep_examples
+from ..filters.ground_truth import WrongAnswer
 from ..filters.judge import Judge, PairwiseJudge
 from ..verifiers.constraints import reminder
-from .consensus import with_agreement
+from .consensus import Consensus
 from .constrain import constrained
 from .dialogue import Dialogue, UserSimulator, converse
 from .pool import as_verdict
@@ -56,6 +57,7 @@ class Responder:
         self._judge = judge if isinstance(judge, Judge) else None
         self._comparer = judge if isinstance(judge, PairwiseJudge) else None
         self._sampling, self._random_seed = settings.over(SAMPLING), config.random_seed
+        self._consensus = Consensus(settings, self._sampling)
         self._simulator = UserSimulator(config.language, asking)
         rules = with_answers({}, "", config.language, config.answer_languages)
         self._rule: str = rules.get("answer_rule", "")
@@ -132,7 +134,10 @@ class Responder:
 
         # The choice. A comparison takes the place of marks, and agreement that of both; a program needs no agreement.
         if settings.min_agreement is not None and example.ground_truth is None:
-            responses = with_agreement(responses, settings.min_agreement)
+            responses, truth = await self._consensus.compare(example, responses, ask)
+            if truth is not None:
+                example = replace(example, ground_truth=truth)
+                responses = [await self._verified(candidate, example, each, ask) for each in responses]
         if self._comparer is not None:
             responses = list(await self._comparer.compare(replace(example, responses=tuple(responses)), ask))
         best, *rest = choose(responses).order if len(responses) > 1 else responses
@@ -180,6 +185,14 @@ class Responder:
                 # A judge can spell out characters in JSON that no file can keep.
                 verdicts["judge"] = replace(judged, detail=storable(judged.detail), marks={})
         return replace(response, verdicts=verdicts, marks=marks) if verdicts or marks else response
+
+    async def _verified(self, candidate: Candidate, example: Example, response: Response, ask: Ask) -> Response:
+        """Compare a response with the ground truth that the answers agree on, if the filters want that."""
+        check = next((each for each in self._checks.answers if isinstance(each, WrongAnswer)), None)
+        if check is None or not response.passed:
+            return response
+        verdict = await check.check_answer(candidate, replace(example, responses=(response,)), ask)
+        return replace(response, verdicts={**response.verdicts, "wrong_answer": verdict})
 
     def _prompt(self, messages: tuple[Message, ...]) -> Prompt:
         """Return the prompt that asks for an answer to a conversation, as the teacher wants it."""

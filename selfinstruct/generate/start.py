@@ -194,7 +194,8 @@ async def _enter(
     parts: Assembly, stack: contextlib.AsyncExitStack, teachers: dict[str, Any], asker: Asker
 ) -> dict[str, Teacher]:
     """Start the teachers. Raises SandboxMissing if answers that they are paid for couldn't be checked here."""
-    if getattr(parts.strategy, "runs_programs", False):
+    answers = parts.config.answers
+    if getattr(parts.strategy, "runs_programs", False) or (answers is not None and answers.makes_ground_truths):
         await asyncio.to_thread(check_sandbox)
     return await enter(stack, teachers, asker)
 

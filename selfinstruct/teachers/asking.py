@@ -39,6 +39,7 @@ def askings_of(config: RunConfig, own: Mapping[str, Teacher]) -> dict[str, Askin
 _NEEDED_BY = {
     "judge": "judge: {min_score: 3}",
     "answer": "answers: {samples: 4}",
+    "tests": "answers: {samples: 5, until: all, min_agreement: 0.5, agree_by: tests}",
     "plan": "answers: {turns: 3}",
     "user": "answers: {turns: 3}",
 }
@@ -55,6 +56,7 @@ def check_roles(config: RunConfig, purposes: Sequence[str] | None) -> None:
     defects = []
     answers = config.answers
     of_answers = [] if answers is None else ["answer"] if answers.turns == 1 else ["answer", "plan", "user"]
+    of_answers += ["tests"] if answers is not None and answers.asks_for_tests else []
     # A teacher without roles answers every purpose but the judge's, which has any teacher if none has the role.
     needed = [*(purposes or ("propose",)), *of_answers]
     for purpose in needed:

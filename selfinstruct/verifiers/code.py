@@ -12,6 +12,7 @@ import ast
 import json
 import math
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,19 @@ async def verify(expected: Any, answer: str, run: Run) -> Verdict:
     return _wrong(wrong) if wrong else PASS
 
 
+async def results_of(code: str, function: str, inputs: Sequence[Any], run: Run) -> list[tuple[bool, Any]] | None:
+    """Run a Python function: for each input, return whether it returned something, and what; None if it ended early."""
+    job = {"language": "python", "code": code, "function": function, "setup": "", "inputs": inputs}
+    ran = await run(Program(_source(), json.dumps(job)))
+    try:
+        outcomes = json.loads(ran.stdout) if ran.problem is None else None
+        if isinstance(outcomes, list) and len(outcomes) == len(inputs) and all(isinstance(e, dict) for e in outcomes):
+            return [("value" in each, _value(each.get("value"))) for each in outcomes]
+    except (ValueError, RecursionError):
+        pass
+    return None
+
+
 def _difference(expected: Any, outcomes: Any) -> str | None:
     """Describe the first input for which the outcome isn't the expected result; None if there is none."""
     language, cases = expected["language"], expected["cases"]
@@ -76,7 +90,7 @@ def _difference(expected: Any, outcomes: Any) -> str | None:
                 found, wanted = _value(encoded), case["result"]
                 if language == "sql":
                     found, wanted = (_rows(each, ordered=expected["ordered"]) for each in (found, wanted))
-                if not _same(wanted, found):
+                if not same_result(wanted, found):
                     return f"{_shown(found)} instead of {_shown(wanted)}, for {_shown(case['input'])}"
             case {"error": str(error)}:
                 return f"{error}, for {_shown(case['input'])}"
@@ -104,7 +118,7 @@ def find_code(answer: str, language: str, function: str = "", only: str = "") ->
 def _literal(code: str, *, anywhere: bool) -> str:
     r"""Return the text of a literal: [a-z]+ for 'r"[a-z]+"'; one anywhere in a program: 'p = re.compile(r"[a-z]+")'."""
     if anywhere or re.fullmatch(r"""[rRuU]?(["']).*\1""", code):
-        strings = [node.value for node in ast.walk(_parsed(code)) if isinstance(node, ast.Constant)]
+        strings = [node.value for node in ast.walk(parse_code(code)) if isinstance(node, ast.Constant)]
         code = next((each for each in strings if isinstance(each, str)), code)
     return code
 
@@ -119,13 +133,14 @@ def _excess(answer: str, code: str, function: str, only: str) -> str | None:
     if only == "code" and function:
         # 'print(f([1, 2]))', and the same under 'if __name__ == "__main__":'.
         kept = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
-        rest = [node for each in _parsed(code).body if not isinstance(each, kept) for node in ast.walk(each)]
+        rest = [node for each in parse_code(code).body if not isinstance(each, kept) for node in ast.walk(each)]
         if any(isinstance(node, ast.Name) and node.id == function and isinstance(node.ctx, ast.Load) for node in rest):
             return f"an example of how {function} is used, besides the code"
     return None
 
 
-def _parsed(code: str) -> ast.Module:
+def parse_code(code: str) -> ast.Module:
+    """Return the syntax tree of a program; an empty one for what isn't Python."""
     try:
         return ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -162,7 +177,7 @@ def _texts(values: list[Any]) -> bool:
     return all(isinstance(each, str) for each in values)
 
 
-def _same(expected: Any, found: Any) -> bool:
+def same_result(expected: Any, found: Any) -> bool:
     """Return whether a result is the expected one, by value and type."""
     if isinstance(expected, float) and type(found) in (int, float):
         # An integer may be too large to become a float.
@@ -171,9 +186,9 @@ def _same(expected: Any, found: Any) -> bool:
     if type(expected) is not type(found):
         return False
     if isinstance(expected, list):
-        return len(expected) == len(found) and all(map(_same, expected, found))
+        return len(expected) == len(found) and all(map(same_result, expected, found))
     if isinstance(expected, dict):
-        return expected.keys() == found.keys() and all(_same(each, found[key]) for key, each in expected.items())
+        return expected.keys() == found.keys() and all(same_result(each, found[key]) for key, each in expected.items())
     return bool(expected == found)
 
 

@@ -64,6 +64,14 @@ def final_answer(text: str, expected: str | None) -> str | None:
     return None
 
 
+def states_result(text: str) -> bool:
+    """Return whether a text says which value is its result: in a box, behind a marker or '=', or as all of its text."""
+    text = text[-MOST_ANSWER_CHARACTERS:].strip()
+    last = text.rpartition("\n")[2][-_MOST_LINE_CHARACTERS:]
+    marked = _BOXED.search(text) or _MARKED.search(text) or _EQUALS.search(last) or _is_answer(text, None, False)
+    return bool(marked and re.search(r"\d|\\|^\W*[A-J]\W*$", final_answer(text, None) or ""))
+
+
 def _stated(line: str, wanted: Value | None) -> str | None:
     """Return the answer that a line without any marker states."""
     for bold in reversed(_BOLD.findall(line)):

@@ -8,6 +8,7 @@ raises in threads, and needs a second to load. What it calls equal counts only i
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 from ..core.programs import Program, ProgramLimits, Run
@@ -15,10 +16,11 @@ from ..core.shipped import shipped_text
 from ..core.tasks import PASS, Verdict
 from .equations import first_false
 from .final_answer import MOST_ANSWER_CHARACTERS, final_answer
-from .maths_values import MOST_CHARACTERS, equal as equal_values, parse_value
+from .maths_values import MOST_CHARACTERS, equal as equal_values, parse_value, quantities
 from .notation import spell
 
 _LIMITS = ProgramLimits(cpu_s=20, wall_s=60.0, memory_bytes=2**30)
+_ONE_UNIT = re.compile(r"(?P<money>[$€£¥₹])?\s*(?P<number>[-+]?[\d.,'/ ]*\d)\s*(?P<unit>[^\d\[]*)")
 _PACKAGES = ("math_verify", "latex2sympy2_extended", "sympy", "mpmath", "antlr4")
 
 
@@ -92,7 +94,7 @@ async def group(
     for position, phrase in enumerate(phrases):
         if phrase is None:
             continue
-        same = await compare([(phrases[each[0]] or "", phrase) for each in groups], run)
+        same = await compare([(with_optional_unit(phrases[each[0]] or ""), phrase) for each in groups], run)
         if True in same:
             groups[same.index(True)].append(position)
         else:
@@ -101,6 +103,15 @@ async def group(
     sizes = [len(each) for each in groups] + [0, 0]
     decided = sizes[0] > sizes[1] and sizes[0] >= max(minimum_count, minimum_share * len(answers))
     return groups, groups[0][0] if decided else None
+
+
+def with_optional_unit(phrase: str) -> str:
+    """Return '12 [km]' for '12 km' and '45 [$]' for '$45': the same value, whose unit an answer may leave out."""
+    found = quantities(spelled := spell(phrase).rstrip(" .。!"))
+    written = _ONE_UNIT.fullmatch(spelled)
+    if len(found) != 1 or written is None or found[0].value.unit in ("", "share"):
+        return phrase
+    return f"{written['number']} [{written['money'] or written['unit']}]"
 
 
 async def compare(pairs: Sequence[tuple[str, str]], run: Run) -> list[bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from rouge_score.rouge_scorer import RougeScorer
 
 import selfinstruct as si
 from conftest import ROOT
-from selfinstruct.core.prompts import Completion, Prompt
-from selfinstruct.core.records import Response
+from selfinstruct.config.sections import AnswersConfig
+from selfinstruct.core.prompts import Completion, Prompt, Sampling
+from selfinstruct.core.records import Example, Response
 from selfinstruct.core.tasks import Verdict
-from selfinstruct.generate.consensus import with_agreement
+from selfinstruct.generate.consensus import Consensus
 from selfinstruct.generate.start import run
 from selfinstruct.journal.snapshot import read
 from selfinstruct.teachers.fake.teacher import FakeTeacher
@@ -24,6 +26,14 @@ TEXTS = (
     "Bake the eggs at a low heat for an hour.",
     "It depends.",
 )
+
+
+def with_agreement(responses: list[Response], least: float) -> list[Response]:
+    consensus = Consensus(AnswersConfig(samples=4, until="all", min_agreement=least), Sampling())
+    nothing: Any = None
+    marked, truth = asyncio.run(consensus.compare(Example.of("How long?", "", *responses), responses, nothing))
+    assert truth is None
+    return marked
 
 
 def test_each_answer_is_marked_with_its_mean_similarity_to_the_others() -> None:

@@ -87,7 +87,7 @@ def _example(number: int, example: Example) -> Iterator[str]:
         place = f"{_flatten(quote.document)}{page}, characters {quote.start}-{quote.end}"
         yield from _block(f"example {number}, evidence in {place}", quote.text)
     if (truth := example.ground_truth) is not None:
-        yield from _block(f"example {number}, ground truth of {_flatten(truth.verifier)}", truth.expected)
+        yield from _block(f"example {number}, ground truth of {_flatten(truth.name)}", truth.expected)
     if (checked := best.verdicts.get("wrong_answer")) is not None:
         yield f"example {number}, checked by {_flatten(checked.detail)}"
     judged = best.verdicts.get("judge")

@@ -111,6 +111,8 @@ def verified(figures: Figures) -> BarTable:
         for each in figures.verified
     )
     note = "A right answer agrees with the ground truth of its task; see the dataset's card for what that shows."
+    if any(" by " in each.verifier for each in figures.verified):
+        note += " By agreement: the ground truth is what most of the teacher's own answers say."
     return BarTable(title, ("verifier", "answers", "right", "share"), bars, note, monospace=True)
 
 
