@@ -39,9 +39,9 @@ def askings_of(config: RunConfig, own: Mapping[str, Teacher]) -> dict[str, Askin
 _NEEDED_BY = {
     "judge": "judge: {min_score: 3}",
     "answer": "answers: {samples: 4}",
-    "tests": "answers: {samples: 5, until: all, min_agreement: 0.5, agree_by: tests}",
     "plan": "answers: {turns: 3}",
     "user": "answers: {turns: 3}",
+    "tests": "answers: {samples: 5, until: all, min_agreement: 0.5, agree_by: tests}",
 }
 """An example of the section that makes a run ask for a purpose beside those of the strategy."""
 

@@ -109,7 +109,7 @@ def test_a_wrong_list_is_explained(values: dict[str, Any], said: str) -> None:
         ),
         (
             {"teacher": {"purposes": {"jugde": {"reasoning_effort": "high"}}}},
-            "teacher.purposes: 'jugde' is unknown; one of propose, judge, answer, plan, user, probe",
+            "teacher.purposes: 'jugde' is unknown; one of propose, judge, answer, plan, user, tests, probe",
         ),
     ],
 )
