@@ -91,6 +91,7 @@ class Example:
         evidence: The passages that support the answer.
         others: Sampled answers that are not kept, without their texts, which the journal has.
         ground_truth: What a program knows about the answer; None for a task that no program can check.
+        shots: Solved tasks that the teacher is shown before the prompt; no part of the record.
     """
 
     messages: tuple[Message, ...]
@@ -99,6 +100,7 @@ class Example:
     evidence: tuple[Quote, ...] = ()
     others: tuple[Response, ...] = ()
     ground_truth: GroundTruth | None = None
+    shots: tuple[Message, ...] = ()
 
     @classmethod
     def of(cls, instruction: str, given: str, *responses: Response) -> Example:

@@ -111,7 +111,7 @@ class Developer:
         messages = tuple(Message(each.role, text(each.content)) for each in example.messages)
         given = None if example.input is None else text(example.input)
         truth = example.ground_truth
-        return Example(messages, tuple(responses), given, example.evidence, ground_truth=truth)
+        return Example(messages, tuple(responses), given, example.evidence, (), truth, example.shots)
 
     async def _ask_once(
         self, ways: Sequence[tuple[Callable[[Ask], Awaitable[T]], Room]], evidence: Evidence

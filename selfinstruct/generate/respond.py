@@ -148,9 +148,9 @@ class Responder:
 
     async def _sample(self, candidate: Candidate, example: Example, number: int, ask: Ask, added: str = "") -> Response:
         """Ask for one more answer to the example's messages, and check it. added: a reminder after the last one."""
-        *before, said = example.messages
-        messages = (*before, replace(said, content=f"{said.content}\n\n{added}")) if added else example.messages
-        completion = await ask(self._prompt(messages), sample=number)
+        *before, said = (*example.shots, *example.messages)
+        said = replace(said, content=f"{said.content}\n\n{added}") if added else said
+        completion = await ask(self._prompt((*before, said)), sample=number)
         return await self._checked(candidate, example, self._read(completion, number), ask)
 
     def _reminder(self, example: Example, response: Response) -> str:

@@ -6,6 +6,7 @@ import ast
 import math
 import operator
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 
@@ -24,6 +25,7 @@ _OPERATORS: dict[type[ast.AST], Callable[[Fraction, Fraction], Number]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
+_SIGNS: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "×", ast.Div: "/"}
 _FUNCTIONS: dict[str, Callable[..., Fraction]] = {
     "ceil": lambda number: Fraction(math.ceil(number)),
     "floor": lambda number: Fraction(math.floor(number)),
@@ -41,9 +43,49 @@ def evaluate(expression: str, values: Mapping[str, Fraction]) -> Fraction:
     return Fraction(_value(_parse(expression), values))
 
 
+def calculation(expression: str, values: Mapping[str, Fraction]) -> list[str]:
+    """Return the steps from the numbers to the value: ['9 × 2.25 = 20.25', '50 - 20.25 = 29.75'].
+
+    Returns nothing where a step isn't one of the four operations, or has no finite decimal.
+    """
+    steps: list[str] = []
+
+    def shown(node: ast.expr) -> str:
+        if isinstance(node, ast.BinOp):
+            sign = _SIGNS[type(node.op)]
+            text = f" {sign} ".join(shown(part) for part in _operands(node))
+            steps.append(f"{text} = {decimal(Fraction(_value(node, values)))}")
+            return steps[-1].rpartition(" = ")[2]
+        return {ast.Name: decimal, ast.Constant: decimal}[type(node)](Fraction(_value(node, values)))
+
+    try:
+        shown(_parse(expression))
+    except (KeyError, ValueError):
+        return []
+    return steps
+
+
+def decimal(number: Fraction) -> str:
+    """Return a number as a plain decimal: '12', '2.5'. Raises ValueError if it has infinitely many decimals."""
+    if number.denominator == 1:
+        return str(number.numerator)
+    text = f"{(Decimal(number.numerator) / Decimal(number.denominator)).normalize():f}"
+    if Fraction(text) != number:
+        raise ValueError(f"{number} is no finite decimal")
+    return text
+
+
 def holds(condition: str, values: Mapping[str, Fraction]) -> bool:
     """Return whether a condition such as 'n > 2 and n % 5 != 0' is true; an empty one is."""
     return not condition or bool(_value(_parse(condition), values))
+
+
+def _operands(node: ast.expr, op: type[ast.operator] | None = None) -> list[ast.expr]:
+    """Return the operands of a sum or product: [a, b, c] for a + b + c; the two of a difference or quotient."""
+    if not isinstance(node, ast.BinOp) or op not in {None, type(node.op)}:
+        return [node]
+    chained = type(node.op) if isinstance(node.op, ast.Add | ast.Mult) else ast.Pow  # none of ours is a power
+    return [*_operands(node.left, chained), *_operands(node.right, chained)]
 
 
 @cache

@@ -20,7 +20,7 @@ from selfinstruct.core.records import Record
 from selfinstruct.generate.start import run
 from selfinstruct.journal.snapshot import read
 from selfinstruct.sandbox import run_program
-from selfinstruct.strategies.verifiable.verifiable import KINDS, Kind
+from selfinstruct.strategies.verifiable.verifiable import KINDS, SOLVED, Kind, shots
 from selfinstruct.verifiers.lookup import verdict_on
 
 pytestmark = NEEDS_SANDBOX
@@ -68,6 +68,43 @@ def test_a_wrong_answer_is_asked_again(tmp_path: Path) -> None:
     assert response.sample == 1
     [other] = records[0].examples[0].others
     assert other.verdicts["wrong_answer"].reason == "wrong_answer"
+
+
+class Listens(RightAtLast):
+    """Keeps the messages of every question."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[tuple[str, ...]] = []
+
+    async def complete(self, prompt: Prompt) -> Completion:
+        if prompt.purpose != "probe":
+            self.heard.append(tuple(message.content for message in prompt.messages))
+        return await super().complete(prompt)
+
+
+def test_solved_tasks_come_before_each_question_and_are_in_no_record(tmp_path: Path) -> None:
+    strategy = {"kind": "verifiable", "kinds": {"maths": 1}, "shots": {"maths": 2, "code": 1}}
+    teacher = Listens()
+    config = config_of(tmp_path, strategy=strategy, answers={"samples": 2, "until": "pass"}, target=10)
+    with read(run(config, teacher=teacher)) as snapshot:
+        records = list(snapshot.records)
+    assert {len(heard) for heard in teacher.heard} == {5}
+    assert len({heard[:4] for heard in teacher.heard}) == 1  # the same, so that a server keeps them in its cache
+    asked = Counter(heard[4] for heard in teacher.heard)
+    assert all(asked[record.instruction] == 2 for record in records)  # at first, and again
+    assert all(len(record.examples[0].messages) == 1 for record in records)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_solved_tasks_pass_their_own_check(kind: Kind, language: str) -> None:
+    user, assistant = shots(kind, language, 3)[::2], shots(kind, language, 3)[1::2]
+    assert len({message.content for message in user}) == len(assistant) == 3
+    draws = [SOLVED.get(kind, KINDS[kind])(random.Random(number), language) for number in range(20)]
+    for task in draws:
+        if task.solution:
+            assert asyncio.run(verdict_on(task.solution, task.ground_truth, run_here)).ok, task
 
 
 def test_a_mix_draws_by_weight_and_labels_each_record(tmp_path: Path) -> None:

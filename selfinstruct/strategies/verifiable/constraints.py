@@ -1,4 +1,4 @@
-"""Everyday tasks with one to three constraints on the form of the answer (`everyday.yaml`)."""
+"""Everyday tasks with one to three constraints on the form of the answer (`everyday.yaml`, `solved.yaml`)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import cache
 from random import Random
 from typing import Any
 
+from ...core.records import GroundTruth
 from ...core.shipped import shipped_yaml
 from ...core.tokens import tokenize
 from ...verifiers.constraints import attach
@@ -31,6 +32,13 @@ def draw(random: Random, language: str) -> Task:
     chosen = [value for key, value in given if key not in ("request", "text")]
     # The end of the task names its subject. All of it would outweigh the constraints where novelty compares meanings.
     return Task(instruction, "", truth, " ".join([*tokenize(text)[-_SUBJECT_WORDS:], *chosen]))
+
+
+def draw_solved(random: Random, language: str) -> Task:
+    """Draw one of the tasks that have a solution written by a person."""
+    solved = random.choice(shipped_yaml(__package__, "solved.yaml")[language])
+    truth = GroundTruth("constraints", json.dumps({"constraints": solved["constraints"]}, ensure_ascii=False))
+    return Task(solved["task"], "", truth, solved["task"], solved["answer"])
 
 
 @cache

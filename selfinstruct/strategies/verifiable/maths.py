@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from random import Random
@@ -13,7 +12,7 @@ from typing import Any
 
 from ...core.records import GroundTruth
 from ...core.shipped import shipped_yaml
-from ...verifiers.expressions import evaluate, holds, number_range
+from ...verifiers.expressions import calculation, decimal, evaluate, holds, number_range
 from .task import Task
 
 _MOST_DRAWS = 2000
@@ -45,11 +44,19 @@ def draw(random: Random, language: str) -> Task:
     expected = {"value": _formed(answer, story.get("form", "plain"), language)}
     expected |= {name: value for name, value in (("unit", unit), ("marker", marker)) if value}
     # The story and what was drawn, without constants, which would make all tasks of a story alike to novelty.
-    meaning = " ".join([name.replace("_", ""), *(_plain(numbers[drawn]) for drawn in story["draw"])])
+    meaning = " ".join([name.replace("_", ""), *(decimal(numbers[drawn]) for drawn in story["draw"])])
     truth = GroundTruth("maths", json.dumps(expected, ensure_ascii=False))
-    says = f"{marker} " if marker else "答案是" if language == "zh" else "The answer is "
-    solution = f"{says}{expected['value']} {unit or ''}".rstrip() + "."
+    says = marker or ("答案是" if language == "zh" else "The answer is")
+    result = f"${expected['value']}" if unit == "$" else f"{expected['value']} {unit or ''}".rstrip()
+    solution = "\n".join(
+        [*calculation(story["answer"], numbers), f"{says} {result}" + ("。" if language == "zh" else ".")]
+    )
     return Task(instruction, "", truth, meaning, solution)
+
+
+def draw_calculated(random: Random, language: str) -> Task:
+    """Draw a word problem whose solution shows the steps of the calculation."""
+    return next(task for task in iter(lambda: draw(random, language), None) if " = " in task.solution)
 
 
 @cache
@@ -102,11 +109,4 @@ def _formed(number: Fraction, form: str, language: str) -> str:
         return f"{int(number) // 60}:{int(number) % 60:02}"
     if form == "weekday":
         return _DAYS[language][int(number)]
-    return f"{float(number):.2f}" if form == "money" and number.denominator > 1 else _plain(number)
-
-
-def _plain(number: Fraction) -> str:
-    """Return a number as a plain decimal: '12', '2.5'. Drawn numbers and answers all have finitely many decimals."""
-    if number.denominator == 1:
-        return str(number.numerator)
-    return f"{(Decimal(number.numerator) / Decimal(number.denominator)).normalize():f}"
+    return f"{float(number):.2f}" if form == "money" and number.denominator > 1 else decimal(number)

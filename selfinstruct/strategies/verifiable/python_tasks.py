@@ -266,7 +266,9 @@ def _worded(chain: Sequence[Operation], cases: list[dict[str, Any]], random: Ran
 
 
 def _solution(head: str, argument: str, chain: Sequence[Operation]) -> str:
-    code = "\n".join([f"    x = {argument}", *(f"    x = {each.expression}" for each in chain), "    return x"])
+    # The expressions call their operand x. In a solution, each step gives a new value to the argument itself.
+    *steps, last = (re.sub(r"\bx\b", argument, each.expression) for each in chain)
+    code = "\n".join([*(f"    {argument} = {step}" for step in steps), f"    return {last}"])
     used = [name for name in _NAMES if f"{name}(" in code or f"{name}." in code]
     # 'math' is a module; everything else is imported from one.
     imports = [

@@ -11,6 +11,7 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,7 +23,7 @@ from ...config.run_config import RunConfig
 from ...config.sections import SamplingConfig
 from ...core.errors import ConfigError
 from ...core.language_tags import primary
-from ...core.prompts import Ask, Asking, Completion, Prompt, Sampling
+from ...core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling
 from ...core.records import Development, Example, GroundTruth, Response
 from ...core.tasks import Candidate, Material
 from ..protocol import Strategy
@@ -40,6 +41,11 @@ KINDS: Mapping[Kind, Callable[[random.Random, str], Task]] = {
     "constraints": constraints.draw,
 }
 """Draws a task of each kind, worded in a language. A pure function of the state of the generator."""
+SOLVED: Mapping[Kind, Callable[[random.Random, str], Task]] = {
+    "maths": maths.draw_calculated,
+    "constraints": constraints.draw_solved,
+}
+"""Draws a task whose solution can be shown as a model one, where that is another one than `KINDS` draws."""
 _RUN_PROGRAMS: tuple[Kind, ...] = ("code", "maths")
 """The kinds whose verifiers run programs."""
 LANGUAGES = ("en", "zh")
@@ -57,6 +63,11 @@ class VerifiableOptions(StrategyOptions):
         default={"code": 3, "maths": 3, "structured": 2, "constraints": 2},
         description="Weights of the kinds of tasks: code (Python, SQL, regular expressions), maths (word problems), "
         "structured (a text as JSON, YAML, CSV, or a table), constraints (on the form of an everyday answer).",
+    )
+    shots: PerGeneration[Mapping[Kind, Annotated[int, Field(ge=0, le=8)]]] = Field(
+        default={},
+        description="Solved tasks of the same kind that the teacher is shown before each task, by kind, such as "
+        "{maths: 2}: a small model then answers as briefly. They are no part of the record.",
     )
     propose: PerGeneration[SamplingConfig] = Field(
         default=SamplingConfig(), description="Sampling of first answers; `answers` has that of further ones."
@@ -83,7 +94,7 @@ class Verifiable:
             raise ConfigError(
                 f"language: strategy verifiable words tasks in {' and '.join(LANGUAGES)}; it is {config.language}"
             )
-        self._options = self.Options.of(config.strategy)
+        self._options, self._language = self.Options.of(config.strategy), primary(config.language)
         if not any(self._options.kinds.values()):
             raise ConfigError("strategy.kinds: every weight is 0; give at least one kind a weight")
         self.digest = _version()
@@ -92,7 +103,7 @@ class Verifiable:
     def propose(self, material: Material) -> Prompt:
         """Return the task as a user would send it."""
         task = _task(material)
-        messages = Example.of(task.instruction, task.input).messages
+        messages = (*self._shots(task), *Example.of(task.instruction, task.input).messages)
         return Prompt("propose", messages, self._options.propose.over(DEFAULTS), version=self.digest)
 
     def parse(self, completion: Completion, material: Material) -> list[Candidate]:
@@ -108,7 +119,27 @@ class Verifiable:
         assert candidate.material is not None
         answer = Response(candidate.output or "", key=candidate.key, reasoning=candidate.reasoning)
         example = Example.of(candidate.instruction, candidate.input or "", answer)
-        return Development((replace(example, ground_truth=_task(candidate.material).ground_truth),))
+        task = _task(candidate.material)
+        return Development((replace(example, ground_truth=task.ground_truth, shots=self._shots(task)),))
+
+    def _shots(self, task: Task) -> tuple[Message, ...]:
+        """Return the solved tasks that are shown before a task: the same for all of a kind, so servers cache them."""
+        [kind] = (kind for kind in KINDS if kind == task.ground_truth.verifier)
+        return shots(kind, self._language, self._options.shots.get(kind, 0))
+
+
+@cache
+def shots(kind: Kind, language: str, number: int) -> tuple[Message, ...]:
+    """Return solved tasks of a kind as turns of a user and an assistant, each of them about something else."""
+    messages: list[Message] = []
+    for attempt in range(_TRIES):
+        if len(messages) == 2 * number:
+            break
+        task = SOLVED.get(kind, KINDS[kind])(random.Random(f"shot:{attempt}"), language)
+        [asked] = Example.of(task.instruction, task.input).messages
+        if task.solution and asked not in messages:
+            messages += [asked, Message("assistant", task.solution)]
+    return tuple(messages)
 
 
 class ProgramOptions(SourceOptions):
