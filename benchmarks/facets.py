@@ -27,7 +27,7 @@ FACETS = {
 def start(name: str, facets: object, given: argparse.Namespace) -> si.Run:
     """Begin a run, or continue it."""
     changes = {"run_dir": str(given.folder / name), "target": given.records, "facets": facets}
-    config = si.RunConfig.load(ROOT / "configs" / "demo.yaml", **changes)
+    config = si.RunConfig.load(ROOT / "configs" / "local.yaml", **changes)
     seconds = 60 * given.minutes if given.minutes else None
     return si.run(config, progress=None, max_runtime_s=seconds, export=False)
 

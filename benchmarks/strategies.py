@@ -29,10 +29,10 @@ WRITTEN = {"temperature": 0.8, "top_p": 0.95, "frequency_penalty": 0.3, "max_tok
 ANSWERED = {"temperature": 0.3, "frequency_penalty": 0.3, "max_tokens": 240}
 CHAT = {"teacher.endpoint": "chat"}  # rules, which a model that continues a list doesn't need
 ONE_TASK = {"strategy.propose": WRITTEN, "strategy.answer": ANSWERED}
-DEMO = yaml.safe_load((ROOT / "configs" / "demo.yaml").read_text())
-LOCAL = {**{key: DEMO[key] for key in SHARED}, "max_cost_usd": None, "dataset": {"license": "apache-2.0"}}
+EMBEDDED = yaml.safe_load((ROOT / "configs" / "local.yaml").read_text())
+LOCAL = {**{key: EMBEDDED[key] for key in SHARED}, "max_cost_usd": None, "dataset": {"license": "apache-2.0"}}
 LIST = {"kind": "alpaca", "seed_demos": 4, "tasks_per_question": 4, "propose": WRITTEN}
-STRATEGIES: dict[str, dict[str, Any]] = {  # each is configs/NAME.yaml, or the demo's, with these values
+STRATEGIES: dict[str, dict[str, Any]] = {  # each is configs/NAME.yaml, or configs/local.yaml, with these values
     "alpaca": {},
     "law": {**LOCAL, "strategy": LIST},
     "personas": {**LOCAL, "strategy": {**LIST, "tasks_per_question": 1}},
@@ -48,8 +48,8 @@ STRATEGIES: dict[str, dict[str, Any]] = {  # each is configs/NAME.yaml, or the d
 
 
 def config_of(name: str, folder: Path, records: int) -> si.RunConfig:
-    """The configuration of this name, or the demo's with another strategy."""
-    path = ROOT / "configs" / f"{name if name in OWN else 'demo'}.yaml"
+    """The configuration of this name, or configs/local.yaml with another strategy."""
+    path = ROOT / "configs" / f"{name if name in OWN else 'local'}.yaml"
     sets = [f"{key}={json.dumps(value)}" for key, value in STRATEGIES[name].items()]
     return si.RunConfig.load(path, sets, run_dir=folder / name, target=records, min_yield=0.0)
 

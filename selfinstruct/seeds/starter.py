@@ -17,7 +17,7 @@ from ..core.language_tags import canonical_tag, in_language, wording_language
 from ..core.shipped import shipped_text, shipped_yaml
 from .load import load_seeds
 
-STARTERS = {"openai": "openai.yaml", "local": "demo.yaml", "self_instruct": "self_instruct.yaml",
+STARTERS = {"openai": "openai.yaml", "local": "local.yaml", "self_instruct": "self_instruct.yaml",
             "several": "several.yaml", "vllm": "vllm.yaml", "ollama": "ollama.yaml", "zh": "zh.yaml"}  # fmt: skip
 _TARGET = re.compile(r"^target: .*\n", re.MULTILINE)
 _TAUGHT = {

@@ -74,7 +74,7 @@ def test_a_row_of_evolve_has_its_parent_and_its_operator_and_children_are_evolve
 @pytest.mark.parametrize("name", RUNS)
 def test_check_warns_of_a_small_teacher(tmp_path: Path, name: str) -> None:
     strategy = f"strategy={{kind: {name}, template: qwen2.5}}" if name == "magpie" else f"strategy={name}"
-    demo = ["check", ROOT / "configs" / "demo.yaml", "--set", f"run_dir={tmp_path}/run"]
+    demo = ["check", ROOT / "configs" / "local.yaml", "--set", f"run_dir={tmp_path}/run"]
     done = cli(*demo, "--set", strategy)
     assert done.returncode == 0, done.stderr
     assert f"warning: strategy {name} is for strong teachers, and qwen2.5-coder-1.5b is a small one" in done.stderr
