@@ -27,12 +27,12 @@ NOTHING: Any = None
 def reason_of(row: dict[str, Any]) -> str | None:
     """Return the first rule that hits a record, or None."""
     language = "de" if row["run"] == "handbuch" else "en"
-    rules, drawn = Unusable(language), row["run"] == "verifiable"
+    rules, drawn = Unusable(language), row["run"] == "verifiable" or "verifier" in row
     instruction, _, given = row["prompt"].partition("\n\n")
     verdict = rules.check(Candidate(instruction, given))
     if not verdict.ok and not drawn:
         return verdict.reason
-    truth = GroundTruth("constraints", "{}") if drawn else None
+    truth = GroundTruth(row.get("verifier", "constraints"), "{}") if drawn else None
     example = Example.of(instruction, given, Response(row["answer"]))
     example = Example(example.messages, example.responses, given, ground_truth=truth)
     return asyncio.run(rules.check_answer(Candidate(instruction, given), example, NOTHING)).reason

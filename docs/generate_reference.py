@@ -8,7 +8,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from selfinstruct.config.defects import sections_of
 from selfinstruct.config.run_config import RunConfig, SamplingConfig
 from selfinstruct.core.prompts import Asking, Completion, Prompt
 from selfinstruct.core.records import Example, Response
-from selfinstruct.core.tasks import Candidate, Verdict
+from selfinstruct.core.tasks import Candidate, Demonstration, Material, Verdict
 from selfinstruct.filters import build_checks
 from selfinstruct.generate.respond import Responder
 from selfinstruct.novelty import NoveltyIndex
@@ -194,6 +194,11 @@ def task(instruction: str, **others: Any) -> Candidate:
 def worked(output: str, input: str = "", instruction: str = _GOOD, truncated: bool = False) -> Candidate:
     """Return an example of a task with an answer."""
     return Candidate(instruction, input, output, truncated)
+
+
+_CODE = "Write a Python function that adds 2 and 3."
+_DEMO = Demonstration("seed_1", "Name a bakery.", "", "The Early Train Bakery")
+_COPIED = replace(worked(_DEMO.output), material=Material((_DEMO,)))
 
 
 def unusable(name: str, meaning: str, example: Candidate) -> Reason:
@@ -389,6 +394,8 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
             unusable("placeholder", "A text to be filled in.", worked("Bakery of [Your Name]")),
             unusable("asks_back", "Asks for what is missing.", worked("Please provide more information.")),
             unusable("count_not_met", "Not as many as asked for.", worked("1. Bun & Co.\n2. Crumbs")),
+            unusable("no_code", "Code was asked for, and the answer has none.", worked("5", "", _CODE)),
+            unusable("copied_answer", "The answer of a demonstration, word for word.", _COPIED),
             Reason("no_agreement", "answers.min_agreement", "The answers to the task don't agree enough."),
             Reason("low_score", "judge.min_score", "The mean of the judge's four marks is too low."),
             Reason("unjudged", "judge.min_score", "The judge gave no marks."),

@@ -30,6 +30,10 @@ _NUMBERS = {
 _ITEM = regex.compile(r"^[ \t]*(?:[-*•]|\(?\d{1,2}[.)、．])[ \t]*\S", regex.MULTILINE)
 # What an instruction works on, if it has no input: after a colon, in quotes, in code, or below it.
 _OWN_TEXT = regex.compile(r"[:：]\s*\S|[\"“”'‘「『`][^\n]{3,}[\"“”'’」』`]|\n")
+# What every line of code has somewhere, and an answer that only states what the code would return has not.
+_CODE = regex.compile(r"[=(){}<>;]|\bselect\b", regex.IGNORECASE)
+_LEAST_COPIED = 4
+"""Words; shorter answers, such as 'Yes', may well be the same."""
 _MOST_ASKING_BACK = 80
 """Words; a longer answer that asks for something has said something, too."""
 
@@ -40,13 +44,13 @@ class UnusableOptions(Section):
     unusable: bool | None = Field(
         default=None,
         description="Rules against what small models write in place of a task or an answer: 'placeholder', "
-        "'missing_input', 'not_a_request', 'lowercase_start', 'asks_back', 'count_not_met'; null: only where the run "
-        "loads a model itself.",
+        "'missing_input', 'not_a_request', 'lowercase_start', 'asks_back', 'count_not_met', 'no_code', "
+        "'copied_answer'; null: only where the run loads a model itself.",
     )
 
 
 class Unusable(Published):
-    """Six rules. Languages without patterns of their own are held to 'lowercase_start' only."""
+    """Eight rules. Languages without patterns of their own are held to 'lowercase_start' and 'copied_answer' only."""
 
     def __init__(self, language: str) -> None:
         self._find, self._language = _patterns(primary(language)), language
@@ -74,6 +78,12 @@ class Unusable(Published):
             return Verdict("placeholder", found[0])
         if (found := self._search("asks_back", output)) and len(tokenize(output)) <= _MOST_ASKING_BACK:
             return Verdict("asks_back", found[0])
+        if (found := self._search("code", candidate.instruction)) and not _CODE.search(output):
+            return Verdict("no_code", found[0])
+        words = tokenize(output)
+        for demo in candidate.material.demos if candidate.material and len(words) >= _LEAST_COPIED else ():
+            if words == tokenize(demo.output):
+                return Verdict("copied_answer", f"the answer of {demo.id}")
         return self._count(candidate.instruction, output)
 
     def _count(self, instruction: str, output: str) -> Verdict:

@@ -9,7 +9,7 @@ import pytest
 
 import selfinstruct as si
 from selfinstruct.core.records import Example, Response
-from selfinstruct.core.tasks import Candidate
+from selfinstruct.core.tasks import Candidate, Demonstration, Material
 from selfinstruct.filters import build_checks, name_of
 from selfinstruct.filters.unusable import Unusable
 
@@ -47,6 +47,11 @@ def test_an_instruction(language: str, instruction: str, given: str, reason: str
     ("instruction", "output", "reason"),
     [
         ("Write a short invitation.", "Dear [Name], please come on [Date].", "placeholder"),
+        ("Write to a friend.", "Dear [Friend's Name], see you at [the meeting place].", "placeholder"),
+        ("Write a Python function that adds 2 and 3.", "5", "no_code"),
+        ("Write a Python function that adds 2 and 3.", "def add():\n    return 2 + 3", None),
+        ("Write an SQL query that counts all rows of t.", "SELECT COUNT(*) FROM t", None),
+        ("Write a Python joke.", "It slithers.", None),
         ("Improve my essay.", "Sure! Please provide the essay.", "asks_back"),
         ("Write a sentence for a form.", "Please provide your address below.", "asks_back"),
         ("Explain rain in two sentences.", "Water rises. It cools. It falls.", "count_not_met"),
@@ -62,6 +67,18 @@ def test_an_instruction(language: str, instruction: str, given: str, reason: str
 def test_an_answer(instruction: str, output: str, reason: str | None) -> None:
     example = Example.of(instruction, "", Response(output))
     assert asyncio.run(Unusable("en").check_answer(Candidate(instruction), example, NOTHING)).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [("Coffee is  stronger, tea is gentler.", "copied_answer"), ("Coffee is stronger.", None), ("Yes", None)],
+)
+def test_an_answer_copied_from_a_demonstration(output: str, reason: str | None) -> None:
+    demos = (Demonstration("seed_1", "Compare both.", "", "Coffee is stronger, tea is gentler."),)
+    demos += (Demonstration("seed_2", "Is it?", "", "Yes"),)
+    candidate = Candidate("Compare coffees.", material=Material(demos))
+    example = Example.of(candidate.instruction, "", Response(output))
+    assert asyncio.run(Unusable("de").check_answer(candidate, example, NOTHING)).reason == reason
 
 
 def test_the_rules_are_on_where_the_run_loads_its_model() -> None:
