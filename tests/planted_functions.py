@@ -97,7 +97,7 @@ def written(prompt: str, is_proposal: bool, seed: int) -> str:
     draw = random.Random(f"{prompt}:{seed}")
     if is_proposal:
         return "\n\n".join(
-            f"### {n}\nInstruction: {task.instruction}\nInput: <none>\nOutput: {task.solution('right', 0)}"
+            f"### {n}\nInstruction: {task.instruction} This is number {draw.randrange(10**6)}.\nInput: <none>\nOutput: {task.solution('right', 0)}"
             for n, task in enumerate(draw.sample(PLANTED, 8), 4)
         )
     task = next(each for name, each in BY_NAME.items() if f"{name}(" in prompt)
