@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import json
 import sqlite3
 import time
@@ -187,6 +188,27 @@ def test_a_connection_that_breaks_in_the_middle_is_retried() -> None:
     failed = ask(Server(hang_up))
     assert failed.failed
     assert (failed.error or "").startswith("connection: ")
+
+
+def test_a_server_may_close_the_connection_after_a_stream_without_saying_so() -> None:
+    async def send(response: web.StreamResponse) -> None:
+        for part in (*HELLO, event({}, "stop"), DONE):
+            await response.write(part)
+        await response.write_eof()
+        await asyncio.sleep(0.01)
+
+    server = Server(send)
+
+    async def often() -> None:
+        async with running(server) as url:
+            config = OpenAIOptions(model="m", base_url=url, stream=True, max_retries=0)
+            async with OpenAITeacher(config, api_key=KEY) as teacher:
+                for _ in range(30):
+                    assert (await teacher.complete(PROMPT)).text == "Hello."
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(often())
+    assert len(server.asked) == 30
 
 
 def test_a_secret_in_several_events_is_masked() -> None:
@@ -438,5 +460,56 @@ def test_when_answers_are_streamed() -> None:
     assert OpenAIOptions(stream=True).streams
     assert OpenAIOptions(answer_within_s=5.0).streams
     assert not OpenAIOptions(stream=True, mode="batch").streams
-    with pytest.raises(ValueError, match="can't set stream_options"):
-        OpenAIOptions(extra_body={"stream_options": {}})
+
+
+def test_a_cap_on_tokens_holds_for_answers_that_are_cut_off(values: dict[str, Any], tmp_path: Path) -> None:
+    values |= {"target": 500, "max_tokens": 20_000, "strategy": {"kind": "alpaca", "propose": {"max_tokens": 900}}}
+    teacher = {"stream": True, "answer_within_s": 0.3}
+    for name, more in (("worst", {}), ("stated", {"extra_body": {"timings_per_token": True}})):
+        done = run_at(FakeServer(token_s=0.002), values, tmp_path / name, teacher=teacher | more)
+        now = done.status()
+        assert done.outcome.reason == "budget"
+        assert now.prompt_tokens + now.completion_tokens <= 20_000
+        assert (now.assumed > 0) == (name == "worst"), "a server that states no count is charged with the worst case"
+
+
+def test_the_embedded_teacher_streams(values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+    in_flight: list[int] = [0]
+
+    @web.middleware
+    async def watch(request: web.Request, handler: Any) -> web.StreamResponse:
+        asked.append(await request.json())
+        in_flight.append(in_flight[-1] + 1)
+        response: web.StreamResponse = await handler(request)
+        in_flight.append(in_flight[-1] - 1)
+        return response
+
+    class Llama:
+        def __init__(self, *_: Any, **__: Any) -> None:
+            self._server = serving(FakeServer(latency_s=0.01, before=[watch]))
+
+        async def __aenter__(self) -> Llama:
+            self.base_url = await self._server.__aenter__()
+            return self
+
+        async def __aexit__(self, *error: Any) -> None:
+            await self._server.__aexit__(*error)
+
+        def check(self) -> None: ...
+
+    monkeypatch.setattr("selfinstruct.teachers.local.teacher.LlamaServer", Llama)
+    monkeypatch.setattr("selfinstruct.teachers.local.teacher.fetch", lambda model: Path("model.gguf"))
+    find = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: name == "xllamacpp" or find(name, *rest))
+    teacher = {"kind": "local", "model": "smollm2-135m"}
+    values |= {"strategy": {"kind": "alpaca", "tasks_per_question": 2}}
+    done = run(RunConfig.parse(values | {"teacher": teacher, "concurrency": 16}), progress=None)
+    assert done.outcome.reason == "target"
+    assert all(each["stream"] and each["timings_per_token"] for each in asked)
+    assert max(in_flight) == 4, "further requests wait here, where they don't run into a timeout"
+
+    asked.clear()
+    changed = {"teacher": teacher | {"stream": False}, "run_dir": str(tmp_path / "whole")}
+    assert run(RunConfig.parse(values | changed), progress=None).outcome.reason == "target"
+    assert not any("stream" in each for each in asked)

@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 MAX_FILE_BYTES = 2 * 1024 * 1024 * 1024
 """Largest body of a file with the results of a batch job: 50,000 answers of 40 kB each."""
 _KEEP_ALIVE_S = 5.0
+"""Not after streams: llama.cpp closes the connection then without announcing it, and the next request would fail."""
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
 """Failures before any of the request was sent: no address, connection refused, no TLS, no way through the proxy."""
 _RATE_HEADERS = (b"retry-after", b"x-ratelimit-")
@@ -67,14 +68,17 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         attempt_s: float,
         connections: int,
         proxy: str | None,
+        *,
+        streams: bool = False,
     ) -> None:
         """Open nothing yet. Requests to another origin (scheme, host, port) than that of `home` are refused.
 
         attempt_s: longest time for a whole attempt: a response that drips forever never runs into a timeout.
-        connections: the most open connections. proxy: a proxy's URL, or None to connect directly.
+        connections: the most open connections. proxy: a proxy's URL, or None to connect directly. streams: whether
+        answers are requested as streams.
         """
         self._home, self._limits, self._mask, self._attempt_s = home, limits, mask, attempt_s
-        self._connections, self._proxy = connections, proxy
+        self._connections, self._proxy, self._streams = connections, proxy, streams
         # Loading CA certificates costs start-up time, and plain HTTP needs none.
         is_encrypted = home.scheme == "https" or (proxy or "").startswith("https:")
         own = tls_context() if is_encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -167,7 +171,12 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         # The session only sends and receives: redirects, cookies and decompression are httpx2's. It needs a running
         # event loop, which __init__ may not have.
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_KEEP_ALIVE_S, ssl=self._tls)
+            connector = aiohttp.TCPConnector(
+                limit=self._connections,
+                keepalive_timeout=None if self._streams else _KEEP_ALIVE_S,
+                force_close=self._streams,
+                ssl=self._tls,
+            )
             jar = aiohttp.DummyCookieJar()
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=jar, auto_decompress=False)
         try:
