@@ -129,7 +129,11 @@ SAMPLED: dict[str, Any] = {
     "answers": {"samples": 4, "until": "all", "keep": "all"},
     "judge": {"compare": True},
 }
-CONSTRAINED: dict[str, Any] = {"target": 60, "strategy": "plan", "answers": {"samples": 4, "constrained": 1.0}}
+CONSTRAINED: dict[str, Any] = {
+    "target": 60,
+    "strategy": {"kind": "plan", "seed_demos": 8},  # so that no two questions are the same
+    "answers": {"samples": 4, "constrained": 1.0},
+}
 STREAMED: dict[str, Any] = {
     "target": 250,
     "strategy": {"kind": "alpaca", "seed_demos": 8},  # with fewer, two questions may have the same prompt
