@@ -143,6 +143,13 @@ class TeacherOptions(Options):
         return self.model
 
     @property
+    def can_code(self) -> bool:
+        """Whether the model is expected to write programs: one that chats on a server, or is named for it here."""
+        if self.runs_model or self.is_fake:
+            return self.runs_model and "code" in self.model_name.lower()
+        return self.endpoint != "completions"
+
+    @property
     def label(self) -> str:
         """The teacher's name in status and records."""
         return self.name or self.model_name

@@ -40,7 +40,7 @@ from .defects import explain, sections_of, unusable_texts
 from .facets_section import FacetsConfig
 from .fields import Dollars, Free, MayChange, Name, Names, PerGeneration, Refilterable, Section, Share, Target
 from .meaning import PUBLISHED, declared, digest_of, meant_values
-from .options import ByKind, OwnedBy, SourceOptions, StrategyOptions, TeacherOptions
+from .options import ByKind, OwnedBy, SourceOptions, StrategyOptions, TeacherOptions, teachers_for
 from .path_keys import Documents, RunFolder, Tables, map_paths, paths_of_file
 from .plugins import FOLDERS
 from .sections import AnswersConfig, DatasetConfig, FilterSection, JudgeConfig, SamplingConfig
@@ -340,6 +340,31 @@ class RunConfig(Section):
     def all_teachers(self) -> tuple[TeacherOptions, ...]:
         """The configured teachers: `teachers`, or the single `teacher`."""
         return self.teachers or (self.teacher,)
+
+    @property
+    def filters_by_teacher(self) -> dict[str, tuple[bool, str]]:
+        """The filters that null leaves to the kind of teacher: whether each is on, and why."""
+        proposing = teachers_for("propose", self.all_teachers)
+        unable = [each.label for each in proposing if not each.can_code]
+        codes = f"{unable[0]} isn't known to code" if unable else f"{proposing[0].label} can code"
+        loaded = [each.label for each in self.all_teachers if each.runs_model]
+        loads = f"{loaded[0]} runs on this machine" if loaded else "no model runs on this machine"
+        return {
+            "keywords": (bool(unable), codes),
+            "prefixes": (bool(unable), codes),
+            "unusable": (bool(loaded), loads),
+        }
+
+    @property
+    def filters_in_words(self) -> str:
+        """The same for people: 'keywords, prefixes off: gpt-4o can code; unusable ...'."""
+        names: dict[str, list[str]] = {}
+        for name, (on, why) in self.filters_by_teacher.items():
+            value = getattr(self.filters, name, None)
+            now = on if value is None else value not in (False, ())
+            state = f"{'on' if now else 'off'}: {why if now is on else 'set, or as the run began'}"
+            names.setdefault(state, []).append(name)
+        return "; ".join(f"{', '.join(each)} {state}" for state, each in names.items())
 
     def asking_only(self, teacher: TeacherOptions) -> RunConfig:
         """Return this configuration with `teacher` as the only teacher; teacher factories receive it."""

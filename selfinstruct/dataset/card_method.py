@@ -30,6 +30,7 @@ def method(snapshot: Snapshot, records: Sequence[Record], trail: Trail) -> str:
         ("random seed", str(config.random_seed)),
         ("novelty", f"refused {limit} ROUGE-L F {config.max_similarity:g} to any seed or earlier task"),
         ("checks, in order", ", ".join(trail.checks)),
+        ("by kind of teacher", escape_cell(config.filters_in_words)),
         *_answers(config),
         ("configuration", ", ".join(generation.digest[:16] for generation in run.generations)),
         *[(f"generation {each.number}", _generation(each)) for each in status.by_generation if status.generations > 1],

@@ -208,17 +208,18 @@ def instruction_filters(config: RunConfig) -> list[Filter]:
     if settings.min_words is not None or settings.max_words is not None:
         filters.append(Length(settings.min_words or 0, settings.max_words, language))
     # A question about a manual may well ask which file something is in.
-    if settings.keywords and not (settings.keywords is True and config.documents):
-        filters.append(Keywords(language, _listed(settings.keywords)))
-    if settings.prefixes:
-        filters.append(Prefixes(language, _listed(settings.prefixes)))
+    keywords, prefixes = _decided(config, "keywords"), _decided(config, "prefixes")
+    if keywords and not (keywords is True and config.documents):
+        filters.append(Keywords(language, _listed(keywords)))
+    if prefixes:
+        filters.append(Prefixes(language, _listed(prefixes)))
     if settings.punctuation_start:
         filters.append(PunctuationStart())
     if _ascii_start(config):
         filters.append(AsciiStart())
     if settings.languages:
         filters.append(Language(settings.languages))
-    if _unusable(config):
+    if _decided(config, "unusable"):
         filters.append(Unusable(language))
     return filters
 
@@ -248,7 +249,7 @@ def answer_checks(config: RunConfig) -> list[AnswerCheck]:
     """The built-in checks of answers that need nothing but the configuration, in the order of trial."""
     settings = rules_of(config)
     chosen = [build() for name, build in ANSWER_CHECKS.items() if getattr(settings, name)]
-    chosen += [Unusable(config.language)] if _unusable(config) else []
+    chosen += [Unusable(config.language)] if _decided(config, "unusable") else []
     return [*chosen, AnswerLanguage(_answer_languages(config))] if settings.answer_languages else chosen
 
 
@@ -261,14 +262,14 @@ def describe_filters(config: RunConfig, sets: EvaluationSets, checks: Checks) ->
     )
     judge = [] if config.judge is None else ["comparisons" if config.judge.compare else "judge"]
     published = "min_words max_words keywords prefixes punctuation_start".split()
-    on = [name for name in published if getattr(settings, name) not in (None, False, ())]
+    on = [name for name in published if _decided(config, name) not in (None, False, ())]
     # True is the list of the language, which may have none.
     lists = ("keywords", "prefixes")
-    empty = [name for name in lists if getattr(settings, name) is True and not shipped_words(config.language, name)]
+    empty = [name for name in lists if _decided(config, name) is True and not shipped_words(config.language, name)]
     on = [name for name in on if name not in empty]
     if _ascii_start(config):
         on.append("ascii_start")
-    on += ["unusable"] if _unusable(config) else []
+    on += ["unusable"] if _decided(config, "unusable") else []
     on += [f"languages {', '.join(settings.languages)}"] if settings.languages else []
     answers = [name for name in ANSWER_CHECKS if getattr(settings, name)]
     answers += [f"answer_languages {', '.join(_answer_languages(config))}"] if settings.answer_languages else []
@@ -278,6 +279,7 @@ def describe_filters(config: RunConfig, sets: EvaluationSets, checks: Checks) ->
     sizes = [f"{name} ({rows:,} rows)" for name, rows in (sets.sizes or {}).items()]
     return {
         "instruction filters": ", ".join([*on, *own]) or "none",
+        "by kind of teacher": config.filters_in_words,
         "answer checks": ", ".join([*answers, *judge]) or "none",
         "personal data": {"redact": "redacted", "refuse": "refused", "keep": "kept"}[settings.personal_data],
         "decontaminated": ", ".join(sizes) or "no evaluation set is named (filters.decontaminate)",
@@ -294,9 +296,10 @@ def _ascii_start(config: RunConfig) -> bool:
     return primary(config.language) == "en" if settings.ascii_start is None else settings.ascii_start
 
 
-def _unusable(config: RunConfig) -> bool:
-    setting = rules_of(config).unusable
-    return any(each.runs_model for each in config.all_teachers) if setting is None else setting
+def _decided(config: RunConfig, name: str) -> Any:
+    """Return the value of a filter; if that is null and left to the kind of teacher, what it means."""
+    value = getattr(rules_of(config), name)
+    return config.filters_by_teacher[name][0] if value is None and name in config.filters_by_teacher else value
 
 
 def _listed(setting: bool | Sequence[str]) -> Sequence[str] | None:

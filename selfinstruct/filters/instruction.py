@@ -26,7 +26,7 @@ _OPENERS = frozenset("¿¡“‘«„‚《〈「『")
 
 
 class InstructionOptions(Section):
-    """The rules for instructions; every one is the published rule by default."""
+    """The rules for instructions: the published ones by default, but for two that don't suit teachers that can code."""
 
     min_words: Annotated[int, Field(ge=0)] | None = Field(
         default=4, description="'too_short': fewer words than this (published: 3 or fewer); null: off."
@@ -34,13 +34,16 @@ class InstructionOptions(Section):
     max_words: Annotated[int, Field(ge=1)] | None = Field(
         default=150, description="'too_long': more words than this; null: off."
     )
-    keywords: bool | Names = Field(
-        default=True,
+    keywords: bool | Names | None = Field(
+        default=None,
         description="'keyword': what a text model can't serve; true: the language's list (not for questions about "
-        "documents), or a list.",
+        "documents; published), or a list; null: true unless the teachers can code: those that chat on a server, and "
+        "local ones with 'code' in their names. A run keeps what null meant when it began.",
     )
-    prefixes: bool | Names = Field(
-        default=True, description="'prefix': openings such as 'Write a program'; true: the language's list."
+    prefixes: bool | Names | None = Field(
+        default=None,
+        description="'prefix': openings such as 'Write a program'; true: the language's list (published), or a list; "
+        "null: as for `keywords`.",
     )
     punctuation_start: bool = Field(default=True, description="'punctuation_start': begins with punctuation.")
     ascii_start: bool | None = Field(

@@ -45,7 +45,7 @@ class UnusableOptions(Section):
         default=None,
         description="Rules against what small models write in place of a task or an answer: 'placeholder', "
         "'missing_input', 'not_a_request', 'lowercase_start', 'asks_back', 'count_not_met', 'no_code', "
-        "'copied_answer'; null: only where the run loads a model itself.",
+        "'copied_answer'; null: only where the run loads a model itself. A run keeps what null meant when it began.",
     )
 
 

@@ -26,7 +26,7 @@ from ..filters import AnswerCheck, Checks, Filter, build_checks, rules_of, warni
 from ..filters.evaluation_sets import EvaluationSets, load_sets
 from ..filters.judge import comparison_digest, rubric_digest
 from ..journal.changes import Inputs
-from ..journal.folder import known_passages
+from ..journal.folder import known_meaning, known_passages
 from ..seeds.load import load_seeds, unread_notes
 from ..strategies.factory import build_strategy, factory_of, name_of, options_for
 from ..strategies.material import View, build_source, demonstration
@@ -142,6 +142,7 @@ def assemble(
     """
     if not isinstance(config, RunConfig):
         raise ConfigError("config: pass a RunConfig; RunConfig.load reads a file, RunConfig.parse a mapping")
+    config = _as_begun(config, fork_of or Path(config.run_dir))
     build: Callable[[RunConfig, Asking], Strategy] = build_strategy
     if strategy is not None:
         # Store the real name with the run: status, card, and provenance must not show the configured one.
@@ -180,6 +181,23 @@ def assemble(
         instructions: list[Any] = [each for each in filters if hasattr(each, "check")]
         checks = replace(checks, instructions=instructions, answers=[*checks.answers, *further])
     return Assembly(config, Inputs(seeds, passages, files), sets, askings, own, prices, build, built, checks)
+
+
+def _as_begun(config: RunConfig, folder: Path) -> RunConfig:
+    """Return `config` with what null means for filters that are left to the kind of teacher.
+
+    That is decided when a run begins. The run in `folder` keeps it with another teacher, and with a later version of
+    the program, which may decide otherwise.
+    """
+    known = known_meaning(folder)
+    means = {
+        name: now if known is None else known.get(f"filters.{name}")
+        for name, (now, _) in config.filters_by_teacher.items()
+        if getattr(config.filters, name) is None
+    }
+    kept = {name: tuple(value) if isinstance(value, list) else value for name, value in means.items()}
+    filters = config.filters.model_copy(update={name: value for name, value in kept.items() if value is not None})
+    return config.model_copy(update={"filters": filters})
 
 
 def own_teachers(given: Any, config: RunConfig) -> dict[str, Any]:

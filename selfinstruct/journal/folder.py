@@ -272,6 +272,17 @@ def known_passages(path: Path) -> tuple[list[Passage], str]:
         return list(known_inputs(journal).passages), journal.meta(_FILES) or ""
 
 
+def known_meaning(path: Path) -> dict[str, Any] | None:
+    """Return what the newest configuration of the run in this folder means; None if there is no run.
+
+    None also if its journal is empty or damaged, which a start reports.
+    """
+    try:
+        return Run(path).generations[-1].meaning
+    except SelfInstructError:
+        return None
+
+
 def is_locked(path: Path) -> bool:
     """Return whether a process works on the run now."""
     try:

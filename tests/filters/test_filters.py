@@ -20,7 +20,8 @@ Texts = tuple[tuple[str, str], ...]
 
 
 def config(language: str = "en", **filters: Any) -> RunConfig:
-    return RunConfig.parse({"seeds": "-", "run_dir": "-", "language": language, "filters": filters})
+    published = {"keywords": True, "prefixes": True}
+    return RunConfig.parse({"seeds": "-", "run_dir": "-", "language": language, "filters": {**published, **filters}})
 
 
 def judge(instruction: str, language: str = "en", truncated: bool = False, **filters: Any) -> str | None:

@@ -133,7 +133,10 @@ def test_columns_of_rows_and_of_the_config_provenance(
 ) -> None:
     teacher = {"kind": "openai", "model": "fake", "base_url": loopback().base_url, "api_key_env": None}
     priced = {"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 4.0}
-    made = run(make_config(strategy="self_instruct", teacher=teacher | priced, dataset={"test_share": 0.3}))
+    rules = {"keywords": True, "prefixes": True}
+    made = run(
+        make_config(strategy="self_instruct", teacher=teacher | priced, dataset={"test_share": 0.3}, filters=rules)
+    )
     loaded = datasets.load_dataset(str(made.dataset_path), "alpaca")
     asked = datasets.load_dataset(str(made.dataset_path), "provenance")
     for split in ("train", "test"):

@@ -52,6 +52,7 @@ def _task_story(story: Story, width: int, bold: bool, full: bool) -> Iterator[st
     yield "checks"
     for check in story.checks:
         yield f"  {_check(check)}"
+    yield f"  by kind of teacher: {_flatten(story.by_teacher)}"
     if story.nearest is not None:
         yield from _nearest(story.nearest, width, bold)
     # How it got its examples.

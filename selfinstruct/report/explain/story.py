@@ -81,6 +81,7 @@ class _StoryReader:
             demonstrations=self._demonstrations(demos),
             part=part_of(proposal.text, instruction, following) if proposal else "",
             checks=tuple(self._checks(verdicts, record is not None)),
+            by_teacher=self._run.config.filters_in_words,
             nearest=self._nearest(compared, instruction),
             developed=tuple(sorted(filter(None, developed), key=lambda answered: answered.asked_at)),
             waiting=tuple(key for key, answered in zip(developing, developed, strict=True) if answered is None),

@@ -91,6 +91,7 @@ class Story:
         outcome: 'record', 'beyond the target' (finished, but not among the first `target`), 'admitted' (no instance
             yet), or the reason of the refusal.
         part: The part of the raw answer that contains the task, or '' if it can't be located.
+        by_teacher: Which filters are on or off for this kind of teacher, and why.
         developed: The answered questions that developed the task.
         waiting: Keys of the questions that aren't answered yet.
         share: Share of the run's cost.
@@ -106,6 +107,7 @@ class Story:
     demonstrations: tuple[ShownTask, ...]
     part: str
     checks: tuple[Check, ...]
+    by_teacher: str
     nearest: NearestText | None
     developed: tuple[Answered, ...]
     waiting: tuple[str, ...]
