@@ -17,7 +17,7 @@ from ..core.prompts import Asking, Prompt, Usage
 from ..core.records import Example, Response
 from ..filters.judge import Judge, PairwiseJudge
 from ..journal.status import Status
-from ..strategies.protocol import joint_units_of, preview_prompts, questions_about, task_tokens
+from ..strategies.protocol import joint_units_of, mean_tasks, preview_prompts, questions_about, task_tokens
 from .assembly import Assembly
 from .consensus import Consensus
 from .facet_check import FacetCheck
@@ -142,13 +142,13 @@ def _expected(parts: Assembly, records: int) -> Iterator[tuple[str, int, Usage]]
     samples = [strategy.propose(material) for material in parts.first_materials(10)]
     if not samples:
         return
-    questions = math.ceil(records * developed / kept / (strategy.tasks_per_question * ACCEPTED))
+    questions = math.ceil(records * developed / kept / (mean_tasks(strategy) * ACCEPTED))
     # Documents support so many questions and no more.
     most = sum(questions_about(strategy, passage)[0] for passage in parts.passages)
     most += len(joint_units_of(strategy, parts.passages))
     if parts.passages and most < questions:
         records, questions = math.ceil(records * most / questions), most
-    written = strategy.tasks_per_question * task_tokens(strategy)
+    written = math.ceil(mean_tasks(strategy) * task_tokens(strategy))
     limit = samples[0].sampling.max_tokens or written
     prompt_tokens = questions * sum(map(tokens_of, samples)) // len(samples)
     yield "propose", questions, Usage(prompt_tokens, questions * min(written, limit))

@@ -23,9 +23,11 @@ from .protocol import (
     Strategy,
     developed,
     joint_units_of,
+    mean_tasks,
     preview_prompts,
     purposes_of,
     source_of,
+    task_tokens,
     units_of,
 )
 
@@ -70,6 +72,10 @@ class Mix:
         self.parts = [build_strategy(each, asking) for each in configs_of(config)]
         self.digest = hashlib.sha256(" ".join(each.digest for each in self.parts).encode()).hexdigest()[:12]
         self.tasks_per_question = max(each.tasks_per_question for each in self.parts)
+        weights = [each.weight for each in MixOptions.of(config.strategy).parts]
+        tasks = [weight * mean_tasks(each) for weight, each in zip(weights, self.parts, strict=True)]
+        self.mean_tasks = sum(tasks) / sum(weights)
+        self.task_tokens = sum(n * task_tokens(each) for n, each in zip(tasks, self.parts, strict=True)) / sum(tasks)
         self.purposes = sorted({purpose for each in self.parts for purpose in purposes_of(each) or ("propose",)})
         self.for_strong_teachers = any(getattr(each, "for_strong_teachers", False) for each in self.parts)
         self.runs_programs = any(getattr(each, "runs_programs", False) for each in self.parts)

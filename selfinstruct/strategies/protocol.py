@@ -49,6 +49,8 @@ class Strategy(Protocol):
     - `joint_units(passages)`: returns what the strategy asks about several passages together, each as a pair of a tuple
       of them and such a text.
     - `task_tokens`: the expected length of one proposed task. The commands `check` and `preview` use it.
+    - `mean_tasks`: the expected number of proposed tasks per question, if it isn't `tasks_per_question`. The command
+      `check` uses it.
     - `preview(instruction)`: returns a `PreviewPrompt` for every prompt that `develop` may send, for the same commands.
     """
 
@@ -122,6 +124,11 @@ def questions_about(strategy: Strategy, passage: Passage) -> tuple[int, str]:
     """Return how many questions a strategy asks about a passage, and if there is none the reason, in snake_case."""
     count = len(units_of(strategy, passage))
     return count, "" if count else str(getattr(strategy, "why_none", lambda _: "nothing_to_ask")(passage))
+
+
+def mean_tasks(strategy: Strategy) -> float:
+    """Return the expected number of tasks that a question brings: as many as it asks for if nothing is declared."""
+    return float(getattr(strategy, "mean_tasks", strategy.tasks_per_question))
 
 
 def task_tokens(strategy: Strategy) -> int:

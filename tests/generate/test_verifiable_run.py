@@ -15,11 +15,13 @@ import selfinstruct as si
 from conftest import NEEDS_SANDBOX, ROOT, KnowsSolutions
 from selfinstruct.core.errors import SandboxMissing
 from selfinstruct.core.programs import Program, Ran
-from selfinstruct.core.prompts import Completion, Prompt
+from selfinstruct.core.prompts import Asking, Completion, Prompt
 from selfinstruct.core.records import Record
 from selfinstruct.generate.start import run
 from selfinstruct.journal.snapshot import read
 from selfinstruct.sandbox import run_program
+from selfinstruct.strategies.factory import build_strategy
+from selfinstruct.strategies.protocol import mean_tasks, task_tokens
 from selfinstruct.strategies.verifiable.verifiable import KINDS, SOLVED, Kind, shots
 from selfinstruct.verifiers.lookup import verdict_on
 
@@ -117,6 +119,14 @@ def test_a_mix_draws_by_weight_and_labels_each_record(tmp_path: Path) -> None:
     assert parts_of["alpaca"] > 5  # several tasks a question
     assert parts_of["verifiable"] > 5
     assert all((r.examples[0].ground_truth is not None) == (r.labels["part"] == "verifiable") for r in records)
+
+
+def test_the_estimate_of_a_mix_counts_the_tasks_of_each_part(tmp_path: Path) -> None:
+    parts = [{"strategy": {"kind": "alpaca", "tasks_per_question": 5}}, {"strategy": VERIFIABLE, "weight": 3}]
+    config = config_of(tmp_path, seeds=str(ROOT / "seeds" / "en.jsonl"), strategy={"kind": "mix", "parts": parts})
+    strategy = build_strategy(config, Asking())
+    assert mean_tasks(strategy) == (5 + 3 * 1) / 4
+    assert task_tokens(strategy) == (5 * 90 + 3 * 150) // (5 + 3)
 
 
 def test_a_part_asks_about_documents_without_gaps(tmp_path: Path) -> None:
