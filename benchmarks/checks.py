@@ -1,9 +1,17 @@
-"""How well the checks tell right answers from wrong ones.
+"""How well the checks tell right answers from wrong ones, and what they are worth.
 
-    .venv/bin/python benchmarks/checks.py code [--tasks 200]
+    .venv/bin/python benchmarks/checks.py planted [code maths structured constraints] [--tasks 200]
+    .venv/bin/python benchmarks/checks.py collect CONFIG.yaml ... [--records 64] [--minutes 9]
+    .venv/bin/python benchmarks/checks.py kept [data/checks/checks.yaml]
 
-`code`: half of the tasks get a right solution in another style, the other half a solution with a planted mistake. A
-mistake counts if some input of a much larger set, drawn in the same way, shows it.
+`planted`: half of the tasks get a right answer in one of several styles, the other half one with a planted mistake. In
+code, a mistake counts if some input of a much larger set, drawn in the same way, shows it.
+
+`collect` runs configurations with the teachers that they name (`--set` changes both). It writes the first answer to
+each task, also where a check refused it, and the answer that was kept instead, to FOLDER/checks.yaml. Someone reads
+them, and sets `kept` in each row to true or false. `kept` prints what share of them is worth keeping, with its 95%
+interval, and the tokens and seconds for each kept record: of all first answers, of those that passed, and of the run
+with its retries. Without a file, it reads benchmarks/grades/checks.yaml.
 """
 
 from __future__ import annotations
@@ -16,11 +24,14 @@ import inspect
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
 
+import checks_kept
+import checks_planted
 import checks_solutions
 
 from selfinstruct.core.programs import Program, Ran
@@ -29,7 +40,10 @@ from selfinstruct.strategies.verifiable.python_tasks import Operation, draw_pyth
 from selfinstruct.strategies.verifiable.regex_tasks import draw_regex
 from selfinstruct.strategies.verifiable.sql_tasks import draw_sql
 from selfinstruct.strategies.verifiable.task import Task
+from selfinstruct.verifiers import VERIFIERS
 from selfinstruct.verifiers.code import find_code, verify
+
+KINDS = ("code", "maths", "structured", "constraints")
 
 _FLIPPED = {
     ast.Lt: ast.LtE,
@@ -320,22 +334,55 @@ async def measure(tasks: int) -> dict[str, Any]:
     }
 
 
-def code(tasks: int) -> None:
-    found = asyncio.run(measure(tasks))
-    print(f"wrong solutions caught: {found['wrong'] - len(found['missed'])} of {found['wrong']}")
-    print(f"right solutions lost:   {len(found['lost'])} of {found['right']}")
-    for name in ("missed", "lost"):
-        for kind, planted, _ in found[name]:
-            print(f"\n{name}, {kind}: {planted.mistake}\n{planted.task.instruction}\n{planted.solution}")
+async def measure_kind(kind: str, tasks: int) -> dict[str, Any]:
+    """The same figures for a kind whose answers no sandbox has to run."""
+    global _SLOTS
+    _SLOTS = asyncio.Semaphore(2)
+    jobs = [(number, right) for number in range(tasks // 2) for right in (False, True)]
+    found: dict[str, Any] = {"wrong": tasks // 2, "right": tasks // 2, "missed": [], "lost": []}
+    for number, right in jobs:
+        task, answer, mistake = checks_planted.PLANTS[kind](Random(f"{kind}:{number}:{right}"), right)
+        verdict = await VERIFIERS[kind](json.loads(task.ground_truth.expected), answer, _run)
+        if verdict.ok != right:
+            found["lost" if right else "missed"].append((kind, Planted(task, answer, mistake, {}), verdict.detail))
+    return found
+
+
+def planted(kinds: Sequence[str], tasks: int) -> None:
+    print(f"{'kind':<13}{'wrong':>6}{'caught':>8}{'share':>8}{'right':>8}{'lost':>6}{'share':>8}")
+    unlike = []
+    for kind in kinds:
+        found = asyncio.run(measure(tasks) if kind == "code" else measure_kind(kind, tasks))
+        wrong, right, missed, lost = found["wrong"], found["right"], len(found["missed"]), len(found["lost"])
+        shares = f"{1 - missed / wrong:>8.1%}{right:>8}{lost:>6}{lost / right:>8.1%}"
+        print(f"{kind:<13}{wrong:>6}{wrong - missed:>8}{shares}", flush=True)
+        unlike += [(name, *each) for name in ("missed", "lost") for each in found[name]]
+    for name, kind, each, why in unlike:
+        said = f" ({why})" if isinstance(why, str) else ""
+        print(f"\n{name}, {kind}: {each.mistake}{said}\n{each.task.instruction}\n{each.solution}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("code", help="right and wrong solutions of tasks whose answer is code")
+    command = commands.add_parser("planted", help="right and wrong answers to drawn tasks")
+    command.add_argument("kinds", nargs="*", choices=KINDS, default=KINDS)
     command.add_argument("--tasks", type=int, default=200)
+    command = commands.add_parser("collect", help="run configurations, and write their answers to be graded")
+    command.add_argument("configs", nargs="+", type=Path)
+    command.add_argument("--records", type=int, default=64)
+    command.add_argument("--minutes", type=float, default=9, help="for each configuration")
+    command.add_argument("--folder", type=Path, default=Path("data/checks"))
+    command.add_argument("--set", action="append", default=[], dest="sets", metavar="KEY=VALUE")
+    command = commands.add_parser("kept", help="what a reader kept, and what that cost")
+    command.add_argument("file", nargs="?", type=Path, default=checks_kept.GRADES)
     options = parser.parse_args()
-    code(options.tasks)
+    if options.command == "planted":
+        planted(options.kinds or KINDS, options.tasks)
+    elif options.command == "collect":
+        print(checks_kept.collect(options.configs, options.folder, options.records, options.minutes, options.sets))
+    else:
+        print(checks_kept.kept(options.file))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The operations of `strategies/verifiable/operations.yaml` once more, in another style: mostly loops and statements.
 
-`checks.py code` composes right solutions of these functions, and plants mistakes in them. Each is named after its
-operation, and takes the value so far and the operation's parameters.
+`checks.py planted code` composes right solutions of these functions, and plants mistakes in them. Each is named after
+its operation, and takes the value so far and the operation's parameters.
 """
 
 # ruff: noqa: C416, C417, SIM110, SIM201
