@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, Strict, field_validator, model_serializer
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, Strict, field_validator, model_serializer
 
 from ..core.errors import ConfigError
 from ..core.prompts import Sampling
@@ -50,6 +50,18 @@ class SamplingConfig(Section):
         return Sampling(**values)
 
 
+_Agreement = Mapping[Literal["text", "maths", "tests"], Share]
+
+
+def _of_each(given: object) -> object:
+    """Return one number as the number of each way to compare answers."""
+    if isinstance(given, Mapping):
+        return given
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= 1:
+        raise ValueError(f"must be a number from 0 to 1, or one for each of text, maths, and tests (it is {given!r})")
+    return dict.fromkeys(("text", "maths", "tests"), float(given))
+
+
 class AnswersConfig(SamplingConfig):
     """Several answers to each task, or dialogues. The teachers with the role `answer` write the further answers."""
 
@@ -62,10 +74,13 @@ class AnswersConfig(SamplingConfig):
     keep: Refilterable[Literal["best", "all"]] = Field(
         default="best", description="Keep the best answer, or all of them, as preference formats need."
     )
-    min_agreement: Refilterable[Annotated[float, Field(ge=0, le=1)] | None] = Field(
+    min_agreement: Refilterable[
+        Annotated[_Agreement, BeforeValidator(_of_each, json_schema_input_type=Share | _Agreement)] | None
+    ] = Field(
         default=None,
         description="Keep the answer that agrees most with the others, and reject a task where that is below this "
-        "number (reason 'no_agreement'); 0 rejects none, null doesn't compare.",
+        "number (reason 'no_agreement'), which may differ by what is compared: {text: 0.2, maths: 0.5}; 0 rejects "
+        "none, null doesn't compare.",
     )
     agree_by: Literal["text", "maths", "tests", "auto"] = Field(
         default="text",
@@ -87,6 +102,10 @@ class AnswersConfig(SamplingConfig):
     most_constraints: Annotated[int, Field(ge=1, le=5)] = Field(
         default=3, description="Constraints of a constrained task: from 1 to this many."
     )
+
+    def least_agreement(self, by: str) -> float:
+        """Return the number for one way of comparing answers; 0 if none is set."""
+        return next((number for way, number in (self.min_agreement or {}).items() if way == by), 0.0)
 
     @property
     def makes_ground_truths(self) -> bool:

@@ -48,7 +48,6 @@ class Consensus:
 
     def __init__(self, settings: AnswersConfig, sampling: Sampling) -> None:
         self._settings, self._sampling = settings, sampling
-        self._least = settings.min_agreement or 0.0
         self._ask_for_tests: str = shipped_yaml(__package__, _FILE)["ask"]
 
     async def compare(
@@ -58,54 +57,42 @@ class Consensus:
 
         Returns the responses, and the ground truth that they agree on.
         """
-        passed = [each for each in responses if each.passed]
-        agreed = await self._agreed(example, [each.text for each in passed], ask)
+        texts = [each.text for each in responses if each.passed]
+        task = "\n\n".join(message.content for message in example.messages if message.role == "user")
+        by = self._way(task, texts)
+        least = self._settings.least_agreement(by)
+        if by == "text":
+            agreed = by_text(texts, least)
+        elif len(texts) < LEAST_ANSWERS:
+            agreed = _agreed(texts, (), f"{len(texts)} answers passed the checks; at least {LEAST_ANSWERS}")
+        else:
+            agreed = await (by_maths(texts, least, ask) if by == "maths" else self._by_tests(task, texts, least, ask))
         found = iter(zip(agreed.marks, agreed.objections, strict=True))
         return [_marked(each, *next(found)) if each.passed else each for each in responses], agreed.truth
 
-    async def _agreed(self, example: Example, texts: Sequence[str], ask: Ask) -> Agreed:
-        task = "\n\n".join(message.content for message in example.messages if message.role == "user")
-        by = self._settings.agree_by
-        if by == "auto":
-            by = "tests" if _PYTHON.search(task) and function_of(task, texts) else "text"
-            by = "maths" if by == "text" and 2 * sum(map(states_result, texts)) > len(texts) else by
-        if by == "text":
-            return by_text(texts, self._least)
-        if len(texts) < LEAST_ANSWERS:
-            return _undecided(texts, f"{len(texts)} answers passed the checks; at least {LEAST_ANSWERS}")
-        return await (self._by_maths(texts, ask) if by == "maths" else self._by_tests(task, texts, ask))
+    def _way(self, task: str, texts: Sequence[str]) -> str:
+        """Return how to compare the answers to a task: 'text', 'maths', or 'tests'."""
+        if self._settings.agree_by != "auto":
+            return self._settings.agree_by
+        if _PYTHON.search(task) and function_of(task, texts):
+            return "tests"
+        return "maths" if 2 * sum(map(states_result, texts)) > len(texts) else "text"
 
-    async def _by_maths(self, texts: Sequence[str], ask: Ask) -> Agreed:
-        """Compare final values. The key is the value of the largest group, with its unit if any of them has one."""
-        groups, chosen = await group(texts, ask.run, self._least, minimum_count=2)
-        if not groups:
-            return _undecided(texts, "no answer states a result")
-        keys = [(final_answer(texts[position], None) or "").rstrip(" .。!") for position in groups[0]]
-        said = f"{len(keys)} of {len(texts)} answers agree on {keys[0]}"
-        if chosen is None:
-            is_tie = len(groups) > 1 and len(groups[1]) == len(keys)
-            rival = final_answer(texts[groups[1][0]], None) if is_tie else None
-            why = f"as many on {(rival or '').rstrip(' .。!')}" if is_tie else f"at least {self._least:g}"
-            return _undecided(texts, f"{said}; {why}", groups[0])
-        units = (re.fullmatch(r"(.*) \[(.*)\]", with_optional_unit(key)) for key in keys)
-        united = next((each for each in units if each), None)
-        expected = {"value": united[1], "unit": united[2]} if united else {"value": keys[0]}
-        return _decided(texts, groups[0], GroundTruth("maths", json.dumps(expected, ensure_ascii=False), MARK))
-
-    async def _by_tests(self, task: str, texts: Sequence[str], ask: Ask) -> Agreed:
+    async def _by_tests(self, task: str, texts: Sequence[str], least: float, ask: Ask) -> Agreed:
         """Compare which tests the answers pass. The key is the inputs of these tests, with the results of the best."""
         function = function_of(task, texts)
         if function is None:
-            return _undecided(texts, "most answers define no function of the same name")
+            return _agreed(texts, (), "most answers define no function of the same name")
         prompt = self.prompt(task, function)
         written = await asyncio.gather(*(ask(prompt, sample=k) for k in range(self._settings.test_sets)))
         sets = [read_tests("" if each.error else each.text, function) for each in written]
         found = await dual_execution(function, texts, sets, ask.run)
-        if found.problem is None and len(found.best) >= self._least * len(texts):
-            expected = {"language": "python", "function": function, "cases": found.cases}
-            return _decided(texts, found.best, GroundTruth("code", json.dumps(expected, ensure_ascii=False), MARK))
-        said = f"{len(found.best)} of {len(texts)} answers pass the same {len(found.cases)} tests"
-        return _undecided(texts, found.problem or f"{said}; at least {self._least:g}", found.best)
+        said = f"{len(found.best)} of {len(texts)} answers pass the same {len(found.cases)} tests; at least {least:g}"
+        if found.problem or len(found.best) < least * len(texts):
+            return _agreed(texts, found.best, found.problem or said)
+        # As ASCII: a literal may have characters that no file can keep.
+        expected = json.dumps({"language": "python", "function": function, "cases": found.cases})
+        return _agreed(texts, found.best, truth=GroundTruth("code", expected, MARK))
 
     def prompt(self, task: str, function: str) -> Prompt:
         """Return the question for a set of tests."""
@@ -117,7 +104,7 @@ class Consensus:
 def by_text(texts: Sequence[str], least: float) -> Agreed:
     """Compare answers by their mean ROUGE-L F to the others."""
     if len(texts) < 2:
-        return _undecided(texts, "no other answer passed the checks")
+        return _agreed(texts, (), "no other answer passed the checks")
     index = NoveltyIndex(1.0)
     for number, each in enumerate(texts):
         index.admit(str(number), each)
@@ -127,14 +114,28 @@ def by_text(texts: Sequence[str], least: float) -> Agreed:
     return Agreed(marks, [f"mean ROUGE-L {m:.2f}, at least {least:g}" if m < least else None for m in marks])
 
 
-def _decided(texts: Sequence[str], best: Sequence[int], truth: GroundTruth) -> Agreed:
-    marks = [round(len(best) / len(texts), 4) if position in best else 0.0 for position in range(len(texts))]
-    return Agreed(marks, [None] * len(texts), truth)
+async def by_maths(texts: Sequence[str], least: float, ask: Ask) -> Agreed:
+    """Compare final values. The key is the value of the largest group, with its unit if any of them has one."""
+    groups, chosen = await group(texts, ask.run, least, minimum_count=2)
+    if not groups:
+        return _agreed(texts, (), "no answer states a result")
+    values = [[(final_answer(texts[at], None) or "").rstrip(" .。!") for at in each] for each in groups[:2]]
+    if chosen is None:
+        is_tie = len(groups) > 1 and len(values[0]) == len(values[1])
+        why = f"as many on {values[1][0]}" if is_tie else f"at least {least:g}"
+        return _agreed(texts, groups[0], f"{len(values[0])} of {len(texts)} answers agree on {values[0][0]}; {why}")
+    units = (re.fullmatch(r"(.*) \[(.*)\]", with_optional_unit(value)) for value in values[0])
+    united = next((each for each in units if each), None)
+    expected = {"value": united[1], "unit": united[2]} if united else {"value": values[0][0]}
+    return _agreed(texts, groups[0], truth=GroundTruth("maths", json.dumps(expected, ensure_ascii=False), MARK))
 
 
-def _undecided(texts: Sequence[str], why: str, best: Sequence[int] = ()) -> Agreed:
-    marks = [round(len(best) / len(texts), 4) if position in best else 0.0 for position in range(len(texts))]
-    return Agreed(marks, [why] * len(texts))
+def _agreed(
+    texts: Sequence[str], best: Sequence[int], why: str | None = None, truth: GroundTruth | None = None
+) -> Agreed:
+    """best: the positions of the texts that agree most. why: what is wrong with all of them, if nothing is decided."""
+    share = round(len(best) / max(len(texts), 1), 4)
+    return Agreed([share if at in best else 0.0 for at in range(len(texts))], [why] * len(texts), truth)
 
 
 def _marked(response: Response, mark: float, objection: str | None) -> Response:

@@ -12,7 +12,7 @@ import ast
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,50 +53,49 @@ async def verify(expected: Any, answer: str, run: Run) -> Verdict:
     code = find_code(answer, language, function, only)
     if only and (excess := _excess(answer, code, function, only)):
         return _wrong(excess)
-    job = {"language": language, "code": code, "inputs": [case["input"] for case in cases]}
+    outcomes = await outcomes_of(expected, code, [case["input"] for case in cases], run)
+    if isinstance(outcomes, str):
+        return _wrong(outcomes)
+    for case, (error, found) in zip(cases, outcomes, strict=True):
+        wanted = case["result"]
+        if error is not None:
+            return _wrong(f"{error}, for {_shown(case['input'])}")
+        if language == "sql":
+            found, wanted = (_rows(each, ordered=expected["ordered"]) for each in (found, wanted))
+        if not same_result(wanted, found):
+            return _wrong(f"{_shown(found)} instead of {_shown(wanted)}, for {_shown(case['input'])}")
+    return PASS
+
+
+async def outcomes_of(
+    expected: Mapping[str, Any], code: str, inputs: Sequence[Any], run: Run
+) -> list[tuple[str | None, Any]] | str:
+    """Run code on inputs; expected: its language, function, and setup, as for `verify`.
+
+    Returns for each input the error, or None, and the result; or, if the code ended early, why.
+    """
+    job = {"language": expected["language"], "code": code, "inputs": inputs}
     job |= {key: expected.get(key, "") for key in ("function", "setup")}
     ran = await run(Program(_source(), json.dumps(job)))
     if ran.problem:
-        return _wrong(ran.problem)
+        return ran.problem
     try:
-        wrong = _difference(expected, json.loads(ran.stdout))
-    except (ValueError, RecursionError):
-        wrong = _NO_RESULT
-    return _wrong(wrong) if wrong else PASS
-
-
-async def results_of(code: str, function: str, inputs: Sequence[Any], run: Run) -> list[tuple[bool, Any]] | None:
-    """Run a Python function: for each input, return whether it returned something, and what; None if it ended early."""
-    job = {"language": "python", "code": code, "function": function, "setup": "", "inputs": inputs}
-    ran = await run(Program(_source(), json.dumps(job)))
-    try:
-        outcomes = json.loads(ran.stdout) if ran.problem is None else None
-        if isinstance(outcomes, list) and len(outcomes) == len(inputs) and all(isinstance(e, dict) for e in outcomes):
-            return [("value" in each, _value(each.get("value"))) for each in outcomes]
+        # The code may have printed in place of the program that runs it.
+        outcomes = json.loads(ran.stdout)
+        if isinstance(outcomes, list) and len(outcomes) == len(inputs):
+            return [_outcome(each) for each in outcomes]
     except (ValueError, RecursionError):
         pass
-    return None
+    return _NO_RESULT
 
 
-def _difference(expected: Any, outcomes: Any) -> str | None:
-    """Describe the first input for which the outcome isn't the expected result; None if there is none."""
-    language, cases = expected["language"], expected["cases"]
-    # The code may have printed in place of the program that runs it.
-    if not isinstance(outcomes, list) or len(outcomes) != len(cases):
-        return _NO_RESULT
-    for case, outcome in zip(cases, outcomes, strict=True):
-        match outcome:
-            case {"value": encoded}:
-                found, wanted = _value(encoded), case["result"]
-                if language == "sql":
-                    found, wanted = (_rows(each, ordered=expected["ordered"]) for each in (found, wanted))
-                if not same_result(wanted, found):
-                    return f"{_shown(found)} instead of {_shown(wanted)}, for {_shown(case['input'])}"
-            case {"error": str(error)}:
-                return f"{error}, for {_shown(case['input'])}"
-            case _:
-                return _NO_RESULT
-    return None
+def _outcome(outcome: Any) -> tuple[str | None, Any]:
+    match outcome:
+        case {"value": encoded}:
+            return None, _value(encoded)
+        case {"error": str(error)}:
+            return error, None
+    raise ValueError(_NO_RESULT)
 
 
 def find_code(answer: str, language: str, function: str = "", only: str = "") -> str:

@@ -15,30 +15,17 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..core.code_blocks import split_blocks
 from ..core.programs import Run
-from .code import find_code, parse_code, results_of, same_result
+from .code import find_code, outcomes_of, parse_code, same_result
 
 _MOST_TESTS, _MOST_CHARACTERS, _MOST_MUTANTS, _PARTS = 20, 500, 8, 4
-_OPPOSITES: dict[type[ast.AST], type[ast.AST]] = {
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Add,
-    ast.FloorDiv: ast.Mult,
-    ast.Mod: ast.FloorDiv,
-    ast.And: ast.Or,
-    ast.Or: ast.And,
-}
+_OPPOSITES = "Lt:LtE LtE:Lt Gt:GtE GtE:Gt Eq:NotEq NotEq:Eq In:NotIn NotIn:In And:Or Or:And Add:Sub Sub:Add"
+_OPPOSITES += " Mult:Add FloorDiv:Mult Mod:FloorDiv"
+_MISTAKES = {getattr(ast, one): getattr(ast, other) for one, other in (pair.split(":") for pair in _OPPOSITES.split())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +123,19 @@ async def dual_execution(
         sets: The tests of each set; two or more must have some, and some that the best solutions pass.
         run: Runs a program in the sandbox.
     """
-    read = [each for each in sets if each]
+    read = list(dict.fromkeys(tuple(each) for each in sets if each))
     cases = list(dict.fromkeys(case for each in read for case in each))
     if len(read) < 2:
-        return DualExecution(problem=f"{len(read)} of {len(sets)} sets of tests can be read; at least 2")
+        return DualExecution(problem=f"{len(read)} of {len(sets)} sets of tests can be read and differ; at least 2")
 
     # Run each solution on the inputs of all tests, and compare what it returns here.
     codes = [find_code(answer, "python", function) for answer in answers]
     different = list(dict.fromkeys(codes))
-    found = await asyncio.gather(*(_results(code, function, cases, run) for code in different))
+    found = await asyncio.gather(*(_results(code, function, cases, run, _PARTS) for code in different))
     results = dict(zip(different, found, strict=True))
     groups = defaultdict[frozenset[Case], list[int]](list)
     for position, code in enumerate(codes):
-        if passed := frozenset(case for case in cases if _passes(case, results[code].get(case))):
+        if passed := frozenset(case for case, result in results[code].items() if _passes(case, result)):
             groups[passed].append(position)
     ranked = sorted(groups, key=lambda passed: (-len(passed) * len(groups[passed]), groups[passed][0]))
     if not ranked:
@@ -166,30 +153,31 @@ async def dual_execution(
     chosen = codes[best[0]]
     left = [case for case in cases if case in first]
     wrong = [results[codes[groups[each][0]]] for each in others]
-    inputs = [case.input for case in left]
-    changed = await asyncio.gather(*(results_of(mutant, function, inputs, run) for mutant in mutants(chosen)))
-    wrong += [dict(zip(left, each, strict=True)) for each in changed if each is not None]
+    wrong += await asyncio.gather(*(_results(mutant, function, left, run) for mutant in mutants(chosen)))
     told = {case for case in left if any(case in each and not _passes(case, each[case]) for each in wrong)}
     kept = [{"input": case.input, "result": results[chosen][case][1]} for case in left if case in told]
     return DualExecution(best, tuple(kept), None if kept else f"none of {len(left)} tests fails with a wrong solution")
 
 
-async def _results(code: str, function: str, cases: Sequence[Case], run: Run) -> dict[Case, tuple[bool, Any]]:
-    """Return what the code gives for each case; nothing for those that it doesn't get to."""
-    found = await results_of(code, function, [case.input for case in cases], run)
-    if found is not None:
-        return dict(zip(cases, found, strict=True))
-    # One input may take too long, or end the program; it must not hide the others.
-    parts = [cases[start::_PARTS] for start in range(_PARTS) if cases[start::_PARTS]]
-    again = await asyncio.gather(*(results_of(code, function, [case.input for case in part], run) for part in parts))
-    pairs = (zip(part, each, strict=True) for part, each in zip(parts, again, strict=True) if each is not None)
-    return {case: result for pair in pairs for case, result in pair}
+Results = dict[Case, tuple[str | None, Any]]
+"""For each case the error, or None, and what the function returned; without those that it didn't get to."""
 
 
-def _passes(case: Case, result: tuple[bool, Any] | None) -> bool:
+async def _results(code: str, function: str, cases: Sequence[Case], run: Run, parts: int = 1) -> Results:
+    """Run the code on all cases; if it ends early, again in parts, as one input must not hide the others."""
+    job = {"language": "python", "function": function}
+    outcomes = await outcomes_of(job, code, [case.input for case in cases], run)
+    if not isinstance(outcomes, str):
+        return dict(zip(cases, outcomes, strict=True))
+    chosen = [cases[start::parts] for start in range(parts)] if parts > 1 else []
+    again = await asyncio.gather(*(_results(code, function, part, run) for part in chosen if part))
+    return {case: result for each in again for case, result in each.items()}
+
+
+def _passes(case: Case, result: tuple[str | None, Any]) -> bool:
     # As `assert` compares: True is 1, and 4.0 is 4.
     expected = json.loads(case.result)
-    return result is not None and result[0] and (same_result(expected, result[1]) or bool(expected == result[1]))
+    return result[0] is None and (same_result(expected, result[1]) or bool(expected == result[1]))
 
 
 def mutants(code: str) -> list[str]:
@@ -207,21 +195,13 @@ def _places(tree: ast.Module) -> Iterator[Callable[[], None]]:
     """Yield a function for each mistake that can be made in a program."""
     for node in ast.walk(tree):
         match node:
-            case ast.Compare(ops=[op, *rest]) if type(op) in _OPPOSITES:
-                yield _setter(node, "ops", [_OPPOSITES[type(op)](), *rest])
-            case ast.BinOp(op=op) | ast.BoolOp(op=op) | ast.AugAssign(op=op) if type(op) in _OPPOSITES:
-                yield _setter(node, "op", _OPPOSITES[type(op)]())
+            case ast.Compare(ops=[op, *rest]) if type(op) in _MISTAKES:
+                yield partial(setattr, node, "ops", [_MISTAKES[type(op)](), *rest])
+            case ast.BinOp(op=op) | ast.BoolOp(op=op) | ast.AugAssign(op=op) if type(op) in _MISTAKES:
+                yield partial(setattr, node, "op", _MISTAKES[type(op)]())
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                yield partial(setattr, node, "operand", ast.UnaryOp(ast.Not(), operand))
             case ast.Constant(value=bool(value)):
-                yield _setter(node, "value", not value)
+                yield partial(setattr, node, "value", not value)
             case ast.Constant(value=int(value)):
-                yield _setter(node, "value", value + 1)
-            case ast.UnaryOp(op=ast.Not()):
-                yield _setter(node, "op", ast.Not(), operand=ast.UnaryOp(ast.Not(), node.operand))
-
-
-def _setter(node: ast.AST, field: str, value: object, **others: object) -> Callable[[], None]:
-    def change() -> None:
-        for name, each in {field: value, **others}.items():
-            setattr(node, name, each)
-
-    return change
+                yield partial(setattr, node, "value", value + 1)

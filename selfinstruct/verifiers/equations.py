@@ -1,7 +1,7 @@
 """Finds false equations between numbers in a text, such as '12 × 3 = 35'.
 
-`equations` reads what stands alone; `first_false` also reads what solutions to problems contain. The evaluator below
-knows the four operations and powers, in exact fractions; nothing is passed to `eval`. An equation counts only from the
+`equations` reads what stands alone; `first_false` also reads what solutions to problems contain. Values are
+exact fractions. An equation counts only from the
 beginning of a line, or from a word or mark that introduces one ('so', ':', '共'), to the end of the line or a full
 stop. Variables, functions, code, and binary numbers are skipped, and errors there missed: a false alarm costs a good
 task.
@@ -9,7 +9,6 @@ task.
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -19,6 +18,7 @@ from typing import NamedTuple
 import regex
 
 from ..core.code_blocks import without_code
+from .expressions import evaluate
 from .maths_values import units
 from .notation import spell
 
@@ -262,32 +262,12 @@ def _format(value: Fraction) -> str:
 
 def _evaluate(tokens: tuple[str, ...]) -> Fraction | None:
     """Return the value by the usual precedence, or None if the tokens are no expression."""
-    text = " ".join(tokens).replace("^", "**")
+    if any(one in _SIGNS and other in _SIGNS for one, other in pairwise(tokens)):  # '3 -- 5'
+        return None
+    # Numbers become names, as their digits must not pass through a float.
+    values = {f"n{place}": Fraction(token) for place, token in enumerate(tokens) if token[0].isdigit()}
+    names = [f"n{place}" if token[0].isdigit() else token for place, token in enumerate(tokens)]
     try:
-        return _value(ast.parse(text, mode="eval").body, text)
+        return evaluate(" ".join(names).replace("^", "**"), values)
     except (ArithmeticError, ValueError, SyntaxError, RecursionError, MemoryError):
         return None
-
-
-def _value(node: ast.expr, text: str) -> Fraction:
-    match node:
-        case ast.Constant():
-            return Fraction(text[node.col_offset : node.end_col_offset])
-        case ast.UnaryOp(op=ast.USub(), col_offset=0):  # a sign at the beginning only
-            return -_value(node.operand, text)
-        case ast.BinOp():
-            left, right = _value(node.left, text), _value(node.right, text)
-            match node.op:
-                case ast.Add():
-                    return left + right
-                case ast.Sub():
-                    return left - right
-                case ast.Mult():
-                    return left * right
-                case ast.Div():
-                    return left / right
-                case ast.Pow() if (
-                    right.denominator == 1 and abs(right) <= MOST_DIGITS and left.numerator.bit_length() <= 64
-                ):
-                    return left ** int(right)
-    raise ValueError("not an expression, or too large")

@@ -8,9 +8,18 @@ import operator
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 
 Number = Fraction | bool
+_MOST_POWER, _MOST_BITS = 30, 64
+
+
+def _power(base: Fraction, exponent: Fraction) -> Fraction:
+    if exponent.denominator > 1 or abs(exponent) > _MOST_POWER or base.numerator.bit_length() > _MOST_BITS:
+        raise ValueError("no whole exponent, or too large")
+    return base ** int(exponent)
+
+
 _OPERATORS: dict[type[ast.AST], Callable[[Fraction, Fraction], Number]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -18,6 +27,7 @@ _OPERATORS: dict[type[ast.AST], Callable[[Fraction, Fraction], Number]] = {
     ast.Div: operator.truediv,
     ast.FloorDiv: lambda a, b: Fraction(a // b),
     ast.Mod: operator.mod,
+    ast.Pow: _power,
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
@@ -99,7 +109,7 @@ def number_range(spec: str) -> list[Fraction]:
     return [first + i * width for i in range(int((Fraction(high) - first) / width) + 1)]
 
 
-@cache
+@lru_cache(4096)
 def _parse(expression: str) -> ast.expr:
     return ast.parse(expression, mode="eval").body
 

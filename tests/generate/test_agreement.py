@@ -236,7 +236,8 @@ def test_one_input_that_takes_too_long_does_not_hide_the_others() -> None:
 @pytest.mark.parametrize(
     ("solutions", "sets", "said"),
     [
-        (["x + 1"] * 3, ["assert f(1) == 2", "nothing"], "1 of 2 sets of tests can be read; at least 2"),
+        (["x + 1"] * 3, ["assert f(1) == 2", "nothing"], "1 of 2 sets of tests can be read and differ; at least 2"),
+        (["x + 1"] * 3, ["assert f(1) == 2"] * 2, "1 of 2 sets of tests can be read and differ; at least 2"),
         (["x + 1"] * 3, ["assert f(1) == 3", "assert f(2) == 2"], "no answer passes any of 2 tests"),
         (["x + 1"] * 3, ["assert f(1) == 2", "assert f(2) == 2"], "the best answers pass the tests of one set only"),
         (
@@ -263,6 +264,29 @@ def test_tests_that_decide_nothing_say_why(solutions: list[str], sets: list[str]
     assert truth is None
     [detail] = objections(responses)
     assert said in detail
+
+
+@NEEDS_SANDBOX
+def test_a_literal_that_no_file_can_keep_is_kept_as_ascii() -> None:
+    code = solution("def f(x):\n    return x + '!'")
+    sets = [r"assert f('\ud800') == '\ud800!'", r"assert f('\0') == '\0!'"]
+    _, truth = compare("Write a Python function f(x).", [code] * 3, *sets)
+    assert truth is not None
+    assert truth.text.isascii()
+    assert asyncio.run(verdict_on(code, truth, run_here)).ok
+
+
+def test_each_way_may_have_a_number_of_its_own() -> None:
+    settings = {"samples": 5, "until": "all", "agree_by": "auto", "min_agreement": {"text": 0.2, "maths": 0.75}}
+    answers = AnswersConfig.model_validate(settings)
+    assert [answers.least_agreement(by) for by in ("text", "maths", "tests")] == [0.2, 0.75, 0.0]
+    with pytest.raises(si.ConfigError, match=r"answers\.min_agreement") as error:
+        si.RunConfig.parse({"seeds": "s", "run_dir": "r", "answers": {**settings, "min_agreement": {"math": 2}}})
+    assert "\n" not in str(error.value), str(error.value)
+    with pytest.raises(
+        si.ConfigError, match=r"must be a number from 0 to 1, or one for each of text, maths, and tests"
+    ):
+        si.RunConfig.parse({"seeds": "s", "run_dir": "r", "answers": {**settings, "min_agreement": 2}})
 
 
 @NEEDS_SANDBOX
