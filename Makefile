@@ -29,6 +29,7 @@ $(BIN)/.dev: requirements.lock pyproject.toml
 
 demo:
 	@ldconfig -p 2>/dev/null | grep -q libgomp.so.1 || { echo "the local teacher needs libgomp1: apt-get install libgomp1"; exit 2; }
+	@command -v bwrap >/dev/null || { echo "answers with code are run in bubblewrap: apt-get install bubblewrap"; exit 2; }
 	@start=$$(date +%s); $(MAKE) --no-print-directory $(BIN)/.dev && began=$$(date +%s) && \
 	$(BIN)/selfinstruct generate configs/demo.yaml && done=$$(date +%s) && \
 	echo "demo: environment in $$(( began - start )) s; weights, teacher and dataset in $$(( done - began )) s" && \
