@@ -12,6 +12,7 @@ import ast
 import json
 import math
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -141,7 +142,9 @@ def _excess(answer: str, code: str, function: str, only: str) -> str | None:
 def parse_code(code: str) -> ast.Module:
     """Return the syntax tree of a program; an empty one for what isn't Python."""
     try:
-        return ast.parse(code)
+        with warnings.catch_warnings():  # of an invalid escape sequence, which isn't ours
+            warnings.simplefilter("ignore")
+            return ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ast.Module([], [])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import json
 import math
 import re
@@ -76,11 +77,9 @@ def read_tests(text: str, function: str) -> list[Case]:
     found = dict[Case, None]()
     for line in text.split("\n"):
         if line.strip().startswith("assert ") and len(line) <= _MOST_CHARACTERS and len(found) < _MOST_TESTS:
-            try:
-                [statement] = ast.parse(line.strip()).body
+            with contextlib.suppress(ValueError, TypeError, RecursionError, MemoryError):
+                [statement] = parse_code(line.strip()).body
                 found[_case(statement, function)] = None
-            except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
-                continue
     return list(found)
 
 
@@ -187,7 +186,8 @@ def mutants(code: str) -> list[str]:
     for number in range(0, count, max(1, math.ceil(count / _MOST_MUTANTS))):
         tree = parse_code(code)
         list(_places(tree))[number]()
-        found.append(ast.unparse(tree))
+        with contextlib.suppress(RecursionError, ValueError):  # deep expressions, and numbers too long to print
+            found.append(ast.unparse(tree))
     return found
 
 

@@ -15,7 +15,8 @@ _MOST_POWER, _MOST_BITS = 30, 64
 
 
 def _power(base: Fraction, exponent: Fraction) -> Fraction:
-    if exponent.denominator > 1 or abs(exponent) > _MOST_POWER or base.numerator.bit_length() > _MOST_BITS:
+    bits = max(base.numerator.bit_length(), base.denominator.bit_length())
+    if exponent.denominator > 1 or abs(exponent) > _MOST_POWER or bits > _MOST_BITS:
         raise ValueError("no whole exponent, or too large")
     return base ** int(exponent)
 

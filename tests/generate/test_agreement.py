@@ -15,10 +15,13 @@ from planted_functions import PLANTED
 import selfinstruct as si
 from conftest import NEEDS_SANDBOX, ROOT
 from selfinstruct.config.sections import AnswersConfig
+from selfinstruct.core.errors import SandboxMissing
 from selfinstruct.core.programs import Program, Ran
 from selfinstruct.core.prompts import Completion, Prompt, Sampling
 from selfinstruct.core.records import Example, GroundTruth, Response
+from selfinstruct.generate.assembly import assemble
 from selfinstruct.generate.consensus import Consensus
+from selfinstruct.generate.estimate import estimate
 from selfinstruct.generate.start import run
 from selfinstruct.journal.snapshot import read
 from selfinstruct.report.explain import explain
@@ -152,6 +155,14 @@ def test_each_mutant_differs_by_one_small_mistake() -> None:
     assert code not in found
     for each in found:
         compile(each, "", "exec")
+
+
+@pytest.mark.parametrize("terms", [100, 400, 800, 1500, 5000])
+def test_code_that_a_parser_gives_up_on_breaks_nothing(terms: int) -> None:
+    for code in ("def f(x):\n    return x" + " + x" * terms, f"def f(x): return {'9' * terms}", "(" * terms):
+        assert len(mutants(code)) <= 8
+        assert function_of("Write f.", [solution(code)] * 3) in ("f", None)
+        assert read_tests(f"assert f({code}) == 1", "f") == []
 
 
 @NEEDS_SANDBOX
@@ -392,3 +403,23 @@ def test_nothing_changes_unless_it_is_asked_for(tmp_path: Path) -> None:
         assert all(each.examples[0].ground_truth is None for each in snapshot.records)
     with pytest.raises(si.ConfigError, match="rlvr needs tasks whose answers a program checks"):
         run(agreed_config(tmp_path / "other", answers={"agree_by": "text"}))
+
+
+def test_a_machine_without_a_sandbox_asks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SandboxMissing, match="bubblewrap isn't installed"):
+        run(agreed_config(tmp_path / "run"), teacher=Counting())
+    with read(tmp_path / "run") as snapshot:
+        assert snapshot.status.requests == 0
+
+
+def test_the_estimate_has_the_tests_of_each_task(tmp_path: Path) -> None:
+    def purposes(agree_by: str) -> dict[str, int]:
+        config = agreed_config(tmp_path / agree_by, answers={"agree_by": agree_by, "test_sets": 3}, dataset={})
+        found = estimate(assemble(config), records=10)
+        return {share.purpose: share.requests for share in found.shares}
+
+    assert purposes("auto")["tests"] == purposes("tests")["tests"] == 30
+    assert "tests" not in purposes("maths")
+    # The fake teacher's answers agree on nothing, which says nothing about a real one's.
+    assert purposes("maths")["answer"] <= 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -176,3 +177,44 @@ def test_one_changed_number_is_found(equation: tuple[str, str, int, str, int], w
         return
     text = written(style, digits, first, operator, second, str(result))
     assert first_false(text), text
+
+
+PIECES = r"1 23 4.5 = ≈ + × / ^ ( ) % of $ \$ km /h m 个 x \frac{1}{2} \text{apples} \\ &= ** ` ``` ٣ ½ ² , . :".split()
+alphabet = st.sampled_from([*PIECES, " ", " - ", " = ", "\n", "\ue000", "\ue001"])
+
+
+@settings(max_examples=300)
+@given(st.text(max_size=60) | st.lists(alphabet, max_size=40).map("".join))
+def test_no_text_raises(text: str) -> None:
+    assert first_false(text) is None or isinstance(first_false(text), str)
+
+
+LONG = [
+    "1 + ",
+    "1 km ",
+    "(",
+    "a b ",
+    " = ",
+    "\\\\ ",
+    "1^9",
+    "9" * 40 + "^",
+    "1% of ",
+    "$1 ",
+    " \n",
+    "1 and ",
+    "(1/9)^30)^30",
+]
+
+
+@pytest.mark.parametrize("piece", LONG)
+def test_a_long_line_takes_little_time(piece: str) -> None:
+    text = "1 = " + piece * (50_000 // len(piece))
+    began = time.process_time()
+    for each in (
+        text,
+        "((((((" + "1/9" + ")^30" * 6 + " = 3",
+        text.replace(" ", "\n", 1),
+        "\n".join(text[i : i + 1900] for i in range(0, len(text), 1900)),
+    ):
+        first_false(each)
+    assert time.process_time() - began < 10
