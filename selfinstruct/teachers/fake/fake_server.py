@@ -65,23 +65,30 @@ class FakeServer:
         # Faults come last, so that a rate-limited request does not use up its fault.
         if self._faults is not None:
             app.middlewares.append(self._faults.middleware(_request_name_of_body, self._write))
-        app.router.add_post("/v1/chat/completions", self._chat)
-        app.router.add_post("/v1/completions", self._completions)
+        app.router.add_post("/v1/chat/completions", self._complete)
+        app.router.add_post("/v1/completions", self._complete)
         app.router.add_get("/v1/models", self._models)
         self._batches.add_to(app)
         return app
 
-    async def _chat(self, request: web.Request) -> web.Response:
+    async def _complete(self, request: web.Request) -> web.Response:
         body = await request.json()
-        text = _prompt_text(body)
+        text, is_chat = _prompt_text(body), "messages" in body
         answer = await self._answer(body, text)
         message = {"role": "assistant", "content": answer, "refusal": None}
-        return self._reply(body, text, answer, "chat.completion", {"message": message})
-
-    async def _completions(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        answer = await self._answer(body, body["prompt"])
-        return self._reply(body, body["prompt"], answer, "text_completion", {"text": answer})
+        choice = {"index": 0, "finish_reason": "stop", "logprobs": None}
+        limit = body.get("max_tokens", body.get("max_completion_tokens"))
+        used = {"prompt_tokens": count_tokens(text), "completion_tokens": count_tokens(answer, limit)}
+        return web.json_response(
+            {
+                "id": f"fake-{self.requests}",
+                "object": "chat.completion" if is_chat else "text_completion",
+                "created": 0,
+                "model": body.get("model", "fake"),
+                "choices": [choice | ({"message": message} if is_chat else {"text": answer})],
+                "usage": {**used, "total_tokens": sum(used.values())},
+            }
+        )
 
     async def _models(self, request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": "fake", "object": "model"}]})
@@ -109,20 +116,6 @@ class FakeServer:
             self._log.write(json.dumps(event) + "\n")
             self._log.flush()
 
-    def _reply(self, body: dict[str, Any], text: str, answer: str, kind: str, choice: dict[str, Any]) -> web.Response:
-        limit = body.get("max_tokens", body.get("max_completion_tokens"))
-        used = {"prompt_tokens": count_tokens(text), "completion_tokens": count_tokens(answer, limit)}
-        return web.json_response(
-            {
-                "id": f"fake-{self.requests}",
-                "object": kind,
-                "created": 0,
-                "model": body.get("model", "fake"),
-                "choices": [{"index": 0, "finish_reason": "stop", "logprobs": None, **choice}],
-                "usage": {**used, "total_tokens": sum(used.values())},
-            }
-        )
-
 
 def _streaming(token_s: float) -> Any:
     """Return an aiohttp middleware that sends an answer as server-sent events if the request asks for a stream."""
@@ -130,18 +123,15 @@ def _streaming(token_s: float) -> Any:
     @web.middleware
     async def streaming(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request)
-        is_answer = request.path.endswith("/completions") and response.status == 200
-        if not is_answer or not isinstance(response, web.Response) or not isinstance(response.body, bytes):
-            return response
-        asked = await request.json()
-        if not asked.get("stream"):
+        asked = await request.json() if request.path.endswith("/completions") else {}
+        if not asked.get("stream") or response.status != 200 or not isinstance(response, web.Response):
             return response
         try:
-            answer = json.loads(response.body)
+            answer = json.loads(response.text or "")
         except ValueError:  # a fault
             return response
-        headers = {name: value for name, value in response.headers.items() if name.lower().startswith("x-")}
-        stream = web.StreamResponse(headers=headers | {"content-type": "text/event-stream"})
+        limits = {name: value for name, value in response.headers.items() if name.lower().startswith("x-")}
+        stream = web.StreamResponse(headers=limits | {"content-type": "text/event-stream"})
         with contextlib.suppress(ConnectionError):  # the client has left
             await stream.prepare(request)
             for event in _events_of(answer, asked):
@@ -155,23 +145,22 @@ def _streaming(token_s: float) -> Any:
 
 def _events_of(answer: dict[str, Any], asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the events of an answer, one for each token of four characters, with llama.cpp's timings if asked for."""
-    same = {name: value for name, value in answer.items() if name not in ("choices", "usage")}
-    for choice in answer["choices"][:1]:
-        finish, message = choice.pop("finish_reason"), choice.pop("message", None)
+    usage, choices = answer.pop("usage"), answer.pop("choices")
+    for choice in choices:
         # {"message": {"content": ...}} for chat, {"text": ...} for completions
-        fields, name = (choice, "text") if message is None else (message, "content")
+        name = "content" if "message" in choice else "text"
+        fields, finish = choice.pop("message", choice), choice.pop("finish_reason")
         text = fields.pop(name) or ""
         size = max(4, len(text) // 4000)  # a fault may have several megabytes
-        for at in range(0, len(text), size):
-            delta, fields = fields | {name: text[at : at + size]}, {}
-            counts = {"prompt_n": answer["usage"]["prompt_tokens"], "predicted_n": at // 4 + 1}
-            timings = {"timings": counts} if asked.get("timings_per_token") else {}
-            piece = delta if message is None else choice | {"delta": delta}
-            yield {**same, "choices": [piece | {"finish_reason": None}], **timings}
-        last = fields if message is None else choice | {"delta": fields}
-        yield {**same, "choices": [last | {"finish_reason": finish}]}
+        pieces = [{name: text[at : at + size]} for at in range(0, len(text), size)]
+        for number, piece in enumerate([*pieces, fields], 1):
+            part = {"delta": piece} if name == "content" else piece
+            event = {**answer, "choices": [part | {"finish_reason": finish if piece is fields else None}]}
+            if asked.get("timings_per_token"):
+                event["timings"] = {"prompt_n": usage["prompt_tokens"], "predicted_n": number}
+            yield event
     if asked.get("stream_options", {}).get("include_usage"):
-        yield {**same, "choices": [], "usage": answer["usage"]}
+        yield {**answer, "choices": [], "usage": usage}
 
 
 def _prompt_text(body: dict[str, Any]) -> str:

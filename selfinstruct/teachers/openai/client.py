@@ -76,9 +76,7 @@ class TeacherClient:
         proxy = None if direct or on_this_machine(home.host) else find_proxy(str(home))
         attempt_s, connections = _ATTEMPT_TIMEOUTS * config.timeout_s, concurrency + _SPARE_CONNECTIONS
         self.mask = SecretMask([key, *secrets, *_password_of(proxy)])
-        self._transport = LimitedTransport(
-            home, limits, self.mask, attempt_s, connections, proxy, streams=config.streams
-        )
+        self._transport = LimitedTransport(home, limits, self.mask, attempt_s, connections, proxy, config.streams)
         self._http = httpx2.AsyncClient(transport=self._transport, timeout=config.timeout_s, follow_redirects=True)
         self.sdk = openai.AsyncOpenAI(
             api_key=key,

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import httpx2
@@ -43,8 +41,7 @@ class StreamedAnswer:
         self._meter, self._limit, self._cut_after_s = meter, limit, cut_after_s
         self._headers: list[tuple[bytes, bytes]] = []
         self._events: list[dict[str, Any]] = []
-        self._has_begun = False
-        self._other = ""
+        self.has_begun = False  # whether any text has arrived
 
     async def read(self, response: aiohttp.ClientResponse) -> httpx2.Response:
         """Return the whole response, with one JSON body.
@@ -53,87 +50,59 @@ class StreamedAnswer:
         """
         pairs = [(name.lower(), value) for name, value in response.raw_headers]
         self._headers = [pair for pair in pairs if pair[0] not in (*PACKING, b"content-type")]
-        packed = httpx2.Response(
-            response.status,
-            headers=pairs,
-            content=response.content.iter_chunked(16_384),
-            request=httpx2.Request("POST", str(response.url)),
-        )
-        events = cast(Any, aiter(httpx2.EventSource(packed, max_event_size=MAX_BODY_BYTES)))
+        parts, request = response.content.iter_chunked(16_384), httpx2.Request("POST", str(response.url))
+        packed = httpx2.Response(response.status, headers=pairs, content=parts, request=request)
+        is_over = False
         try:
-            async with aclosing(events):
-                if await self._read(events):
-                    return self.response(cut=False)
+            async for event in httpx2.EventSource(packed, max_event_size=MAX_BODY_BYTES):
+                if event.data.strip() == "[DONE]":
+                    return self.response()
+                value = decode(event.data)
+                if not isinstance(value, dict):
+                    return self._response(event.data)
+                # Without choices, an error is what any other response with it is, and may be retried.
+                if value.get("error") or event.event == "error":
+                    return self._response(json.dumps(value | {"choices": None}))
+                is_over |= self._add(value)
         except httpx2.SSEError as error:
             raise TooLarge(str(error)) from None
-        # An error, or anything else that isn't a part of an answer.
-        return self._response(self._other)
-
-    async def _read(self, events: AsyncIterator[httpx2.ServerSentEvent]) -> bool:
-        """Collect the events; return False at one that isn't a part of an answer."""
-        is_over = False
-        async for event in events:
-            if event.data.strip() == "[DONE]":
-                return True
-            value = decode(event.data)
-            if not isinstance(value, dict) or value.get("error") or event.event == "error":
-                # Without choices, an error is what any other response with it is, and may be retried.
-                self._other = json.dumps(value | {"choices": None}) if isinstance(value, dict) else event.data
-                return False
-            choices = value.get("choices")
-            choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
-            self._add(value, choice)
-            is_over |= bool(choice and choice.get("finish_reason"))
         if not is_over:
             raise httpx2.RemoteProtocolError("the stream ended before the answer did")
-        return True
+        return self.response()
 
-    def _add(self, event: dict[str, Any], choice: dict[str, Any] | None) -> None:
+    def _add(self, event: dict[str, Any]) -> bool:
+        """Keep an event; return whether it is the last with a part of the answer."""
         # {"choices": [{"delta": {"content": " the"}, "finish_reason": null}]}, or {"text": " the"} in the choice
-        if choice is not None and "delta" in choice:
-            choice = {"message": choice["delta"], **choice}
-            del choice["delta"]
-        self._events.append(event | {"choices": choice})
+        choices = event.get("choices")
+        choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+        if "delta" in choice:
+            choice = {"message": choice.pop("delta"), **choice}
+        self._events.append(event | {"choices": choice or None})
         if len(self._events) > _JOIN_EVERY:
             self._events = [_joined(self._events)]
-            self._content()
+            self.response()  # raises TooLarge
         if any(generated([choice])):
-            is_first, self._has_begun = not self._has_begun, True
-            if is_first and self._cut_after_s is not None:
-                when, now = self._limit.when(), asyncio.get_running_loop().time()
-                self._limit.reschedule(min(now + self._cut_after_s, when or now))
-            self._meter.receive(1, self._limit if self._cut_after_s is not None else None)
+            if self._cut_after_s is None:
+                self._meter.receive(1, None)
+            else:
+                if not self.has_begun:
+                    when, now = self._limit.when(), asyncio.get_running_loop().time()
+                    self._limit.reschedule(min(now + self._cut_after_s, when or now))
+                self._meter.receive(1, self._limit)
+            self.has_begun = True
+        return bool(choice.get("finish_reason"))
 
-    @property
-    def may_be_cut(self) -> bool:
-        """Whether the answer may be cut off now."""
-        return self._has_begun and self._cut_after_s is not None
-
-    def response(self, *, cut: bool) -> httpx2.Response:
-        """Return a response with what has arrived. cut: as an answer that reached its token limit."""
-        if cut:
-            self._events.append({"choices": {"finish_reason": "length"}})
-        return self._response(self._content())
-
-    def _response(self, content: bytes | str) -> httpx2.Response:
-        return httpx2.Response(200, headers=[*self._headers, (b"content-type", b"application/json")], content=content)
-
-    def _content(self) -> bytes:
-        """The JSON body of the events so far. Raises TooLarge."""
-        body = _joined(self._events) or {}
-        choice, timings = body.get("choices"), body.get("timings")
-        # llama.cpp states the usage at the end of the stream, but its timings with each token.
-        if not body.get("usage") and isinstance(timings, Mapping):
-            cached, read = timings.get("cache_n") or 0, timings.get("prompt_n") or 0
-            body["usage"] = {
-                "prompt_tokens": cached + read,
-                "completion_tokens": timings.get("predicted_n"),
-                "prompt_tokens_details": {"cached_tokens": cached},
-            }
-        content = json.dumps(body | {"choices": [choice] if choice else []}).encode()
+    def response(self, *, cut: bool = False) -> httpx2.Response:
+        """Return a response with what has arrived. cut: as an answer that reached its token limit. Raises TooLarge."""
+        body = _joined([*self._events, *([{"choices": {"finish_reason": "length"}}] if cut else ())]) or {}
+        choice = body.get("choices")
+        content = json.dumps(body | {"choices": [choice] if choice else []})
         if len(content) > MAX_BODY_BYTES:
             raise TooLarge(f"more than {MAX_BODY_BYTES / 1e6:.1f} MB came back")
-        return content
+        return self._response(content)
+
+    def _response(self, content: str) -> httpx2.Response:
+        return httpx2.Response(200, headers=[*self._headers, (b"content-type", b"application/json")], content=content)
 
 
 def _joined(values: list[Any], name: str = "") -> Any:

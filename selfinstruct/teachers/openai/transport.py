@@ -68,8 +68,7 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         attempt_s: float,
         connections: int,
         proxy: str | None,
-        *,
-        streams: bool = False,
+        streams: bool,
     ) -> None:
         """Open nothing yet. Requests to another origin (scheme, host, port) than that of `home` are refused.
 
@@ -140,7 +139,7 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
                 async with limit:
                     response = await self._send(options, data, streamed)
             except TimeoutError:
-                if not streamed.may_be_cut:
+                if turn.cut_after_s is None or not streamed.has_begun:
                     raise
                 response = self._cleaned(streamed.response(cut=True), is_question=True)
         except (TimeoutError, httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
@@ -164,26 +163,20 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         if self._session is not None:
             await self._session.close()
 
-    async def _send(
-        self, options: dict[str, Any], data: object, streamed: StreamedAnswer | None = None
-    ) -> httpx2.Response:
-        """Send, and return the cleaned response. streamed: reads a streamed answer; None for no question."""
+    async def _send(self, options: dict[str, Any], data: object, into: StreamedAnswer | None = None) -> httpx2.Response:
+        """Send, and return the cleaned response. into: reads the answer to a question if it is a stream."""
         # The session only sends and receives: redirects, cookies and decompression are httpx2's. It needs a running
         # event loop, which __init__ may not have.
         if self._session is None:
+            kept_s = None if self._streams else _KEEP_ALIVE_S
             connector = aiohttp.TCPConnector(
-                limit=self._connections,
-                keepalive_timeout=None if self._streams else _KEEP_ALIVE_S,
-                force_close=self._streams,
-                ssl=self._tls,
+                limit=self._connections, keepalive_timeout=kept_s, force_close=self._streams, ssl=self._tls
             )
             jar = aiohttp.DummyCookieJar()
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=jar, auto_decompress=False)
         try:
             async with self._session.request(**options, data=data, proxy=self._proxy) as response:
-                is_stream = streamed is not None and response.content_type == "text/event-stream"
-                whole = await (streamed.read(response) if streamed is not None and is_stream else _read(response))
-                return self._cleaned(whole, is_question=streamed is not None)
+                return self._cleaned(await _read(response, into), is_question=into is not None)
         except aiohttp.ClientError as error:
             if isinstance(error, aiohttp.ClientResponseError) and not isinstance(error, aiohttp.ClientHttpProxyError):
                 raise  # this server doesn't speak HTTP; a retry won't help
@@ -237,8 +230,10 @@ def options_of(request: httpx2.Request) -> dict[str, Any]:
     return {"method": request.method, "url": url, "headers": headers, "timeout": timeout, "allow_redirects": False}
 
 
-async def _read(response: aiohttp.ClientResponse) -> httpx2.Response:
+async def _read(response: aiohttp.ClientResponse, into: StreamedAnswer | None) -> httpx2.Response:
     """The whole response, decompressed. Raises TooLarge when its body exceeds the bound."""
+    if into is not None and response.content_type == "text/event-stream":
+        return await into.read(response)
     most = MAX_FILE_BYTES if response.url.path.endswith("/content") else MAX_BODY_BYTES
     headers, parts = response.raw_headers, cast(AsyncIterator[bytes], response.content.iter_any())
     if "content-encoding" in response.headers:

@@ -18,17 +18,18 @@ _MOST = 1_000_000_000
 """A larger number is no count of one answer's tokens: the largest context is a hundredth of it."""
 
 # Names without underscores, in lower case; the second of several is Gemini's.
-_PROMPT = ("prompttokens", "prompttokencount", "inputtokens")
-_OUTPUT = ("completiontokens", "candidatestokencount", "outputtokens")
+_PROMPT = ("prompttokens", "prompttokencount", "inputtokens", "promptn")
+_OUTPUT = ("completiontokens", "candidatestokencount", "outputtokens", "predictedn")
 _TOTAL = ("totaltokens", "totaltokencount")
-_CACHED = ("cachedtokens", "cachedcontenttokencount", "promptcachehittokens", "cachereadinputtokens")
+_CACHED = ("cachedtokens", "cachedcontenttokencount", "promptcachehittokens", "cachereadinputtokens", "cachen")
 _BESIDE_PROMPT = (
     "cachereadinputtokens",
     "cachecreationinputtokens",
     "cachewriteinputtokens",
     "tooluseprompttokencount",
+    "cachen",
 )
-"""Parts of the prompt that Anthropic, Bedrock, and Gemini count beside the main number."""
+"""Parts of the prompt that Anthropic, Bedrock, Gemini, and llama.cpp count beside the main number."""
 _HIDDEN = ("reasoningtokens", "thoughtstokencount", "rejectedpredictiontokens", "audiotokens", "citationtokens")
 """Generated tokens that aren't in the text: xAI, Gemini, and Perplexity count some beside the main number."""
 _USD = {
@@ -110,7 +111,14 @@ def _numbers(body: Mapping[str, object]) -> dict[str, float]:
 
 
 def _places(body: Mapping[str, object]) -> Iterator[Mapping[object, object]]:
-    """Yield every usage in a body: its own, and those of Groq ("x_groq") and Moonshot (in a choice)."""
+    """Yield every usage in a body: its own, and those of Groq ("x_groq") and Moonshot (in a choice).
+
+    llama.cpp states its timings with each token of a stream, {"cache_n": 24, "prompt_n": 7, "predicted_n": 1}, and the
+    usage only at its end.
+    """
+    timings = body.get("timings")
+    if isinstance(timings, Mapping) and not body.get("usage"):
+        yield timings
     choices = body.get("choices")
     for place in (body, body.get("x_groq"), *(choices if isinstance(choices, list) else ())):
         if isinstance(place, Mapping):
