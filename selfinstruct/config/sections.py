@@ -96,8 +96,8 @@ class AnswersConfig(SamplingConfig):
     )
     constrained: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.0,
-        description="Share of the tasks that get constraints on the form of the answer, which a program checks; "
-        "languages en and zh.",
+        description="Share of the tasks that get constraints on the form of the answer, which a program checks, of "
+        "those that leave it open and have no input; languages en and zh.",
     )
     most_constraints: Annotated[int, Field(ge=1, le=5)] = Field(
         default=3, description="Constraints of a constrained task: from 1 to this many."

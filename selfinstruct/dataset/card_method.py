@@ -91,10 +91,11 @@ def _answers(config: RunConfig) -> Iterator[tuple[str, str]]:
         until = "until one passes" if answers.until == "pass" else "all asked"
         yield "answers", f"up to {answers.samples} to each prompt, {until}; the best is chosen by {by}"
     if answers is not None and answers.constrained:
-        share = (
-            f"at most {answers.most_constraints} for about {answers.constrained:.0%} of the tasks, on the form alone"
+        share = f"at most {answers.most_constraints} on the form of the answer, for about {answers.constrained:.0%}"
+        rest = (
+            "of the tasks that leave it open; a program checks them; the families `letters` and `numbers` are held out"
         )
-        yield "constraints", f"{share}; a program checks them; the families `letters` and `numbers` are held out"
+        yield "constraints", f"{share} {rest}"
     if answers is not None and answers.turns > 1:
         yield "dialogues", f"up to {answers.turns} user turns, written by a model"
 

@@ -16,8 +16,10 @@ from ..core.language_tags import primary
 from ..core.records import Example
 from ..core.tasks import Candidate
 from ..filters.unusable import stated_counts
-from ..verifiers.constraints import Constraint, attach, leaves_form_open
+from ..verifiers.constraints import HELD_OUT, Constraint, attach, kind_of, leaves_form_open
 
+_UNSUITED = (*HELD_OUT, "keywords", "language")
+"""Families that no task gets: a word that any task must mention fits few of them, and filters decide on languages."""
 # What a count in a task means in terms of constraints: items may be bullets or numbered.
 _STATED = {
     "sentences": ("sentences_exactly",),
@@ -31,7 +33,8 @@ def constrained(
 ) -> tuple[Candidate, Sequence[Example]]:
     """Return a task and its examples with constraints and without answers, or unchanged.
 
-    Examples with evidence or a ground truth keep their answers, and so do tasks that fix the form of their answer.
+    Tasks that fix the form of their answer, or work on an input, keep their answers; so do those with evidence or a
+    ground truth.
 
     Args:
         config: The section `answers` says how many tasks get constraints.
@@ -41,23 +44,27 @@ def constrained(
     """
     settings, language = config.answers or AnswersConfig(), primary(config.language)
     draw = Random(f"{config.random_seed}:constraints:{place}")
-    if draw.random() >= settings.constrained or not all(_is_open(candidate, each, language) for each in examples):
+    if (
+        not examples
+        or draw.random() >= settings.constrained
+        or not all(_is_open(candidate, each, language) for each in examples)
+    ):
         return candidate, examples
     counts = stated_counts(candidate.instruction, language)
     stated = [Constraint(name, {"n": count}) for kind, count, _ in counts for name in _STATED[kind]]
-    count = draw.randint(1, settings.most_constraints)
-    instruction, truth = attach(candidate.instruction, draw, language, count, stated=stated)
-    told = [replace(Example.of(instruction, each.given), input=each.input, ground_truth=truth) for each in examples]
+    count, kind = draw.randint(1, settings.most_constraints), kind_of(_answer(examples[0]))
+    instruction, truth = attach(candidate.instruction, draw, language, count, kind, _UNSUITED, stated)
+    told = [replace(Example.of(instruction, ""), ground_truth=truth) for _ in examples]
     return replace(candidate, instruction=instruction, output=None), told
 
 
 def _is_open(candidate: Candidate, example: Example, language: str) -> bool:
-    """Return whether constraints suit an example: one turn, of which nothing is known but its answer, if that."""
-    if (
-        example.evidence
-        or example.ground_truth
-        or example.messages != Example.of(candidate.instruction, example.given).messages
-    ):
+    """Return whether constraints suit an example: the task alone, without an input, evidence, or ground truth."""
+    told = Example.of(candidate.instruction, "").messages
+    if example.given or example.evidence or example.ground_truth or example.messages != told:
         return False
-    answer = example.responses[0].text if example.responses else ""
-    return leaves_form_open(candidate.instruction, language, answer)
+    return leaves_form_open(candidate.instruction, language, _answer(example))
+
+
+def _answer(example: Example) -> str:
+    return example.responses[0].text if example.responses else ""

@@ -26,6 +26,8 @@ LANGUAGES = ("en", "zh")
 """The languages in which constraints are worded."""
 _SHORT = {"en": 20, "zh": 40}
 """Words of an answer below which its task asks for something short: a name, a number, a yes."""
+_PROSE = 50
+"""Words of an answer from which on it has room for paragraphs."""
 _RESERVED = frozenset("family check fits literal forbids names".split()) | frozenset(LANGUAGES)
 _NAME = re.compile(r"[a-z_]+")
 
@@ -83,7 +85,8 @@ def reminder(expected: Any, answer: str, language: str) -> str:
     """
     texts = (given["text"] for given, _ in _problems(expected, answer) if "text" in given)
     text = next(texts, "") if len(answer) <= MOST_CHARACTERS else ""
-    return fill_in(_data()["reminder"][language], {"text": text}) if text else ""
+    wording = _data()["reminder"].get(language) or _data()["reminder"]["en"]
+    return fill_in(wording, {"text": text}) if text else ""
 
 
 def _problems(expected: Any, answer: str) -> Iterator[tuple[Mapping[str, Any], str]]:
@@ -120,8 +123,7 @@ def attach(
     chosen = choose(instruction, random, language, count, kind, held_out, stated)
     sentences = [constraint.worded(random, language) for constraint in chosen]
     if len(sentences) > 2:
-        lead = "请遵守以下要求：" if language == "zh" else "Follow these rules:"
-        added = "\n".join([lead, *(f"- {sentence}" for sentence in sentences)])
+        added = "\n".join([random.choice(_data()["leads"][language]), *(f"- {sentence}" for sentence in sentences)])
     else:
         added = ("" if language == "zh" else " ").join(sentences)
     worded = zip(chosen, sentences, strict=True)
@@ -159,9 +161,16 @@ def leaves_form_open(instruction: str, language: str, answer: str) -> bool:
 
     answer: the answer that came with the task; empty if there is none.
     """
-    if re.search(_data()["own_form"][language], f"{instruction}\n{answer}", re.IGNORECASE):
+    if "```" in answer or re.search(_data()["own_form"][language], instruction, re.IGNORECASE):
         return False
     return not answer or count_words(answer) >= _SHORT[language]
+
+
+def kind_of(answer: str) -> str | None:
+    """Return the kind of task, as `attach` takes it, that an answer suggests; None for a short answer, or none."""
+    if MEASURES["bullets"](answer, {}) + MEASURES["numbered"](answer, {}) > 1:
+        return "list"
+    return "prose" if count_words(answer) >= _PROSE else None
 
 
 def draw_parameters(name: str, random: Random, language: str, request: str = "") -> dict[str, Any]:

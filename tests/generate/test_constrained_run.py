@@ -22,7 +22,7 @@ from selfinstruct.generate.constrain import constrained
 from selfinstruct.generate.start import run
 from selfinstruct.journal.snapshot import read
 from selfinstruct.teachers.fake.teacher import FakeTeacher
-from selfinstruct.verifiers.constraints import HELD_OUT, families
+from selfinstruct.verifiers.constraints import HELD_OUT, _entries, families
 
 LONG = "Every morning the old market fills with people who talk about the weather and the price of bread and fruit."
 
@@ -77,7 +77,8 @@ def test_a_share_of_the_tasks_of_any_strategy_gets_constraints_that_their_answer
     tmp_path: Path, strategy: str
 ) -> None:
     make = Careless if strategy == "alpaca" else FakeTeacher
-    records = records_of(tmp_path / "one", make(), strategy=strategy, concurrency=1)
+    answers = {"samples": 4, "constrained": 0.8, "most_constraints": 1}
+    records = records_of(tmp_path / "one", make(), strategy=strategy, answers=answers, concurrency=1)
     found = truths(records)
     # Answers of the fake teacher to self_instruct are too short for constraints.
     assert (len(found) > 2) == (strategy != "self_instruct")
@@ -91,10 +92,10 @@ def test_a_share_of_the_tasks_of_any_strategy_gets_constraints_that_their_answer
         [*_, said] = example.messages
         told = json.loads(example.ground_truth.expected)["constraints"]
         assert all(each["text"] in record.instruction for each in told)
-        assert said.content == f"{record.instruction}\n\n{example.given}".strip()
+        assert (said.content, example.given) == (record.instruction, "")
         assert example.responses[0].verified
         assert si.verify({"ground_truth": example.ground_truth.text}, example.output)
-    again = records_of(tmp_path / "many", make(), strategy=strategy, concurrency=8)
+    again = records_of(tmp_path / "many", make(), strategy=strategy, answers=answers, concurrency=8)
     assert [each.examples for each in again] == [each.examples for each in records]
 
 
@@ -112,7 +113,7 @@ def test_novelty_compares_the_task_without_constraints_and_rows_have_the_ground_
     rewarded = datasets.load_dataset(str(tmp_path / "dataset"), "rlvr", split="all")
     assert [row["ground_truth"] for row in rewarded] == [each.examples[0].ground_truth.text for each in records]  # type: ignore[union-attr]
     card = (tmp_path / "dataset" / "README.md").read_text()
-    assert "about 50% of the tasks" in card
+    assert "for about 50% of the tasks that leave it open" in card
     assert "`letters` and\n    `numbers`" in card or "`letters` and `numbers`" in card
 
 
@@ -165,6 +166,44 @@ def test_a_task_that_fixes_the_form_of_its_answer_keeps_it(tmp_path: Path, instr
     assert constrained(config, task, examples, "1:0") == (task, examples)
 
 
+def test_only_the_task_fixes_the_form_not_a_word_of_its_answer(tmp_path: Path) -> None:
+    config, task = config_of(tmp_path, answers={"constrained": 1.0}), Candidate("Describe a walk in the park.")
+    example = Example.of(task.instruction, "", Response(f"{LONG} They correct the program, and fix the table."))
+    assert constrained(config, task, [example], "1:0")[0] != task
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "fitting"),
+    [
+        (LONG * 3, "prose", "paragraphs_exactly"),
+        (
+            "- Walk slowly.\n- Look at the trees.\n- Feed no ducks, even if they ask you to do so again.\n" * 2,
+            "list",
+            "json_only",
+        ),
+        (LONG, None, "no_commas"),
+    ],
+)
+def test_the_answer_that_came_with_a_task_says_what_suits_it(
+    tmp_path: Path, answer: str, kind: str | None, fitting: str
+) -> None:
+    config, task = config_of(tmp_path, answers={"constrained": 1.0, "most_constraints": 5}), Candidate("Tell me of it.")
+    names: set[str] = set()
+    for number in range(150):
+        _, [example] = constrained(config, task, [Example.of(task.instruction, "", Response(answer))], f"{number}:0")
+        assert example.ground_truth is not None
+        names |= {each["name"] for each in json.loads(example.ground_truth.expected)["constraints"]}
+    suited = {name for name, each in _entries().items() if kind in each.get("fits", [kind])}
+    assert fitting in names <= suited
+    assert not names & {name for family in ("keywords", "language", *HELD_OUT) for name in families()[family]}
+
+
+def test_a_task_that_works_on_an_input_is_left_alone(tmp_path: Path) -> None:
+    config, task = config_of(tmp_path, answers={"constrained": 1.0}), Candidate("Explain the text to a child.", LONG)
+    examples = [Example.of(task.instruction, LONG, Response(LONG))]
+    assert constrained(config, task, examples, "1:0") == (task, examples)
+
+
 def test_an_answer_from_a_document_is_kept(tmp_path: Path) -> None:
     config, task = config_of(tmp_path, answers={"constrained": 1.0}), Candidate("Describe a walk in the park.")
     quoted = replace(Example.of(task.instruction, "", Response(LONG)), evidence=(Quote("park.md", 0, 5, "A wal"),))
@@ -174,9 +213,9 @@ def test_an_answer_from_a_document_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("instruction", "never"),
     [
-        ("Describe a walk in the park in two sentences.", {"sentences", "paragraphs", "starred_parts", "bullets"}),
+        ("Describe a walk in the park in two sentences.", {"sentences", "bullets", "sections"}),
         ("Describe a walk in the park in at most 50 words.", {"words_at_most", "words_at_least", "words_between"}),
-        ("List five things to see in a park.", {"bullets", "numbered", "headings", "no_markdown", "table"}),
+        ("List five things to see in a park.", {"bullets", "numbered", "headings", "no_markdown", "table", "sections"}),
     ],
 )
 def test_no_constraint_conflicts_with_a_count_that_the_task_states(
@@ -185,7 +224,7 @@ def test_no_constraint_conflicts_with_a_count_that_the_task_states(
     config, task = config_of(tmp_path, answers={"constrained": 1.0, "most_constraints": 5}), Candidate(instruction)
     names: Counter[str] = Counter()
     for number in range(150):
-        _, [example] = constrained(config, task, [Example.of(instruction, "", Response(LONG))], f"{number}:0")
+        _, [example] = constrained(config, task, [Example.of(instruction, "", Response(LONG * 3))], f"{number}:0")
         assert example.ground_truth is not None
         names.update(each["name"] for each in json.loads(example.ground_truth.expected)["constraints"])
     assert len(names) > 8
