@@ -24,6 +24,7 @@ from selfinstruct.config.defects import sections_of
 from selfinstruct.config.run_config import RunConfig, SamplingConfig
 from selfinstruct.core.prompts import Asking, Completion, Prompt
 from selfinstruct.core.records import Example, Response
+from selfinstruct.core.reviews import REASONS
 from selfinstruct.core.tasks import Candidate, Demonstration, Material, Verdict
 from selfinstruct.filters import build_checks
 from selfinstruct.generate.respond import Responder
@@ -400,6 +401,10 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
             Reason("low_score", "judge.min_score", "The mean of the judge's four marks is too low."),
             Reason("unjudged", "judge.min_score", "The judge gave no marks."),
         ],
+    ),
+    "review": (
+        "A finished record that a person rejected; another record takes its place.",
+        [Reason(name, "", meaning) for name, meaning in REASONS.items()],
     ),
 }
 

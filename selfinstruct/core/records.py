@@ -175,6 +175,19 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Reviewed:
+    """That people accepted a record.
+
+    digest: of its texts as a teacher wrote them. by: the names of the reviewers. edited_by: who wrote some of its
+    texts; empty if a teacher wrote all of them.
+    """
+
+    digest: str
+    by: tuple[str, ...]
+    edited_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One finished task of the dataset, with everything needed to trace its origin.
 
@@ -183,6 +196,7 @@ class Record:
         examples: What the task became; the first is the row of most formats.
         facets: What the question asked for, by facet, such as {"topic": "tax law"}.
         labels: What is known about the task, such as {"is_classification": True}.
+        reviewed: That people accepted it; None before anyone reviewed it.
     """
 
     id: str
@@ -194,6 +208,7 @@ class Record:
     novelty: Novelty = Novelty()
     facets: Mapping[str, str] = field(default_factory=dict, hash=False)
     labels: Mapping[str, Label] = field(default_factory=dict, hash=False)
+    reviewed: Reviewed | None = None
 
 
 def facet_label(facet: str) -> str:

@@ -134,11 +134,12 @@ def _text(
     config = run.config
     default, sizes = parts[0].format, _sizes(parts, _notes(settings, records, parts))
     sections = [
-        _head(settings.title or run.name, len(records), default, sizes, revisions[-1].number),
+        _head(settings.title or run.name, records, default, sizes, revisions[-1].number),
         f"## Changelog\n\n{_changelog(revisions)}",
         f"## How it was made\n\n{method(snapshot, records, trail)}",
         f"## Counts by stage\n\n{figures.counts(snapshot)}",
         *([f"## Checked by programs\n\n{_checked(config, found)}"] if (found := figures.verified(snapshot)) else []),
+        *([f"## Reviewed by people\n\n{reviews}"] if (reviews := figures.reviews(snapshot)) else []),
         f"## Distributions\n\n{figures.distributions(records, config.max_similarity)}",
         f"### Languages\n\n{_languages(config, records)}",
         *([f"### Coverage\n\n{figures.coverage(snapshot)}"] if snapshot.coverage else []),
@@ -146,7 +147,7 @@ def _text(
         f"## Cost\n\n{figures.costs(status, trail.spent(records))}",
         f"## License\n\n{_license(licensing(snapshot, settings.license))}",
         f"## Limits and risks of the teacher\n\n{WORDS['risks']}",
-        f"## Not checked\n\n{_not_checked(config, bool(found))}",
+        f"## Not checked\n\n{_not_checked(config, bool(found), all(each.reviewed for each in records))}",
         f"## How to reproduce it\n\n{reproduce(run, trail)}",
         f"## Sample rows\n\n{_samples(records)}",
         f"## Citations\n\n{_citations(config)}",
@@ -154,7 +155,7 @@ def _text(
     return "\n\n".join(section.rstrip("\n") for section in sections) + "\n"
 
 
-def _not_checked(config: RunConfig, verified: bool) -> str:
+def _not_checked(config: RunConfig, verified: bool, reviewed: bool) -> str:
     # List what the configured filters leave unchecked.
     filters = config.filters.model_dump()  # a model of the package `filters`, which this one doesn't import
     beyond = ", beyond what programs checked" if verified else ""
@@ -168,7 +169,8 @@ def _not_checked(config: RunConfig, verified: bool) -> str:
     if not (filters["languages"] and filters["answer_languages"]):
         lines += ["the language of each text (the table above is an estimate)"]
     judge = "\n\nA judge model marked each instance, but its marks don't prove any of this." if config.judge else ""
-    return "\n".join(f"- {line}" for line in lines) + "\n\nNo person has read all of the records." + judge
+    read = "" if reviewed else "\n\nNo person has read all of the records."
+    return "\n".join(f"- {line}" for line in lines) + read + judge
 
 
 def _checked(config: RunConfig, found: Sequence[figures.Verified]) -> str:
@@ -187,10 +189,12 @@ def _checked(config: RunConfig, found: Sequence[figures.Verified]) -> str:
 It doesn't show that a task is worth learning, that an explanation is sound, or that the rest of an answer is true."""
 
 
-def _head(title: str, records: int, default: str, sizes: str, revision: int) -> str:
+def _head(title: str, records: Sequence[Record], default: str, sizes: str, revision: int) -> str:
+    reviewed = sum(each.reviewed is not None for each in records)
+    by_people = f"; people reviewed {reviewed:,} of them" if reviewed else " and not checked by people"
     return f"""# {escape_cell(title)}
 
-{records:,} instruction records, written by a language model and not checked by people. Revision {revision}.
+{len(records):,} instruction records, written by a language model{by_people}. Revision {revision}.
 
     from datasets import load_dataset
     rows = load_dataset("path/to/this/folder", "{default}", split="train")

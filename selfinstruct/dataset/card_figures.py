@@ -12,10 +12,12 @@ from functools import lru_cache
 import regex
 
 from ..core.records import Record
+from ..core.reviews import audits_of
 from ..core.tokens import tokenize
 from ..journal.provenance import Share, Spent
 from ..journal.snapshot import Snapshot
 from ..journal.status import Status
+from .card_words import escape_cell
 from .linguistics import WordList, languages, suited, verb_nouns
 
 # Characters in the longest bar of a histogram.
@@ -42,6 +44,7 @@ def counts(snapshot: Snapshot) -> str:
         ("- refused as too similar to a seed or an earlier task", by_stage["novelty"]),
         ("tasks admitted", status.admitted),
         ("- without an instance after the checks", snapshot.tasks_without_instances()),
+        *([("- rejected by reviewers", by_stage["review"])] if by_stage["review"] else []),
         ("records finished", snapshot.finished()),
         ("records in this dataset", status.records),
     ]
@@ -96,6 +99,25 @@ def verification(found: Sequence[Verified]) -> str:
         for each in found
     ]
     return _table(("verifier", "answers checked", "right", "records"), rows)
+
+
+def reviews(snapshot: Snapshot) -> str:
+    """State what people decided about records, and what their random samples showed; empty without reviews."""
+    made = snapshot.journal.reviews.all()
+    if not made:
+        return ""
+    accepted = [each.reviewed for each in snapshot.records if each.reviewed]
+    edited = sum(bool(each.edited_by) for each in accepted)
+    rejected = sum(count for stage, _, count in snapshot.rejections() if stage == "review")
+    text = (
+        f"People accepted {len(accepted):,} of the {len(snapshot.records):,} records, and wrote texts of {edited:,} of "
+        f"them (column `edited_by`). They rejected {rejected:,} others, which further records replace. An edited text "
+        "passed no check and was not compared with other tasks.\n"
+    )
+    audits = "".join(f"- {escape_cell(line)}\n" for audit in audits_of(made) for line in audit.lines)
+    if audits:
+        text += f"\nRandom samples of the records as generated, before any was rejected or edited:\n\n{audits}"
+    return text
 
 
 def distributions(records: Sequence[Record], limit: float) -> str:

@@ -83,6 +83,10 @@ GROUND_TRUTH: dict[str, Any] = {
 """Additional columns if programs check answers: the name of the verifier, what `selfinstruct.verify` reads, where that
 comes from ('program', or 'agreement' of the teacher's own answers), and whether the answer of the row is right."""
 
+REVIEWED: dict[str, Any] = {"reviewed_by": ["string"], "edited_by": "string"}
+"""Additional columns if people have reviewed records: the names of those who accepted the record, and of the person who
+wrote some of its texts; null if a teacher wrote all of them."""
+
 _TYPES = {bool: "bool", int: "int64", float: "float64", str: "string"}
 
 
@@ -92,7 +96,7 @@ class ProvenanceColumns:
 
     labels: the type of each label of the records, by its name. facets: the names of their facets. sampled: whether a
     prompt has several answers. neighbours, judged, evidence, checked: whether there are most similar tasks, a judge's
-    marks, passages that support answers, and answers that a program checks.
+    marks, passages that support answers, and answers that a program checks. reviewed: whether people accepted records.
     """
 
     neighbours: bool = False
@@ -102,30 +106,32 @@ class ProvenanceColumns:
     facets: tuple[str, ...] = ()
     evidence: bool = False
     checked: bool = False
+    reviewed: bool = False
 
     @classmethod
     def of(cls, config: RunConfig, records: Iterable[Record] = ()) -> ProvenanceColumns:
         """Return the columns for a run with this configuration and these records."""
         labels: dict[str, str] = {}
         facets: dict[str, None] = {}
-        evidence = checked = False
+        evidence = checked = reviewed = False
         for record in records:
             for name, value in record.labels.items():
                 kind = _TYPES[type(value)]
                 labels[name] = kind if labels.get(name, kind) == kind else "string"
             facets |= dict.fromkeys(record.facets)
+            reviewed = reviewed or record.reviewed is not None
             evidence = evidence or any(example.evidence for example in record.examples)
             checked = checked or any(example.ground_truth for example in record.examples)
         sampled = config.answers is not None and config.answers.samples > 1
         judged = config.judge is not None and not config.judge.compare
-        return cls(config.neighbours > 0, judged, sampled, labels, tuple(facets), evidence, checked)
+        return cls(config.neighbours > 0, judged, sampled, labels, tuple(facets), evidence, checked, reviewed)
 
     @property
     def features(self) -> dict[str, Any]:
         """Maps each column to the name of its `datasets.Value` type, in order."""
         facets = {f"facet_{name}": "string" for name in self.facets}
         optional = (EVIDENCE if self.evidence else {}) | (NEIGHBOURS if self.neighbours else {})
-        optional |= GROUND_TRUTH if self.checked else {}
+        optional |= (GROUND_TRUTH if self.checked else {}) | (REVIEWED if self.reviewed else {})
         optional |= (SAMPLES if self.sampled else {}) | (SCORES if self.judged else {})
         return {**self.labels, **PROVENANCE, **facets, **optional}
 
@@ -163,6 +169,9 @@ class ProvenanceColumns:
             truth = example.ground_truth
             row |= {"verifier": truth.verifier if truth else None, "ground_truth": truth.text if truth else None}
             row |= {"ground_truth_by": truth.by if truth else None, "verified": best.verified}
+        if self.reviewed:
+            by = record.reviewed
+            row |= {"reviewed_by": list(by.by) if by else [], "edited_by": (by.edited_by or None) if by else None}
         if self.neighbours:
             row["most_similar"] = [{"id": n.id, "score": n.score} for n in record.novelty.neighbours]
             row["mean_similarity"] = record.novelty.mean_similarity

@@ -15,6 +15,7 @@ from ..core.errors import ConfigError
 from ..core.programs import Program, Ran
 from ..core.prompts import Ask, Completion, Message, Prompt
 from ..core.records import Development, Example, Label, Origin, Record, Response
+from ..core.reviews import apply, content_of, digest_of
 from ..core.tasks import PASS, Verdict, storable
 from ..journal.answer_values import Answer
 from ..journal.journal import Journal
@@ -32,6 +33,7 @@ class Developer:
 
     def __init__(self, pool: Pool, asker: Asker, generations: Generations, journal: Journal) -> None:
         self._pool, self._asker, self._generations, self._journal = pool, asker, generations, journal
+        self._reviews = journal.reviews.standing()  # once, so that a start applies the same ones from first to last
 
     async def develop(self, admitted: Admitted) -> None:
         """Resolve a task: store its record, also in `admitted.record`, or the verdicts that reject it.
@@ -87,9 +89,19 @@ class Developer:
         for part, verdict in enumerate([*rejections, *map(as_verdict, development.lost)]):
             self._pool.refuse(admitted.question, admitted.index, "instance", candidate.instruction, verdict, part)
         if kept:
-            admitted.record = self._record(admitted, instruction, kept, labels, answers)
-            self._journal.ledger.keep(admitted.record)
+            self._finish(admitted, self._record(admitted, instruction, kept, labels, answers))
         admitted.resolved = True
+
+    def _finish(self, admitted: Admitted, record: Record) -> None:
+        """Store a record as people's reviews of it want it, or the verdict of a review that rejects it."""
+        reviews = self._reviews.get(digest_of(content_of(record))) if self._reviews else None
+        decided = apply(record, reviews) if reviews else record
+        if isinstance(decided, Verdict):
+            admitted.rejected_in_review = True
+            self._pool.refuse(admitted.question, admitted.index, "review", record.instruction, decided)
+        else:
+            admitted.record = decided
+            self._journal.ledger.keep(decided)
 
     def _prepared(self, example: Example, author: str | None, models: Mapping[str, str]) -> Example:
         """Return an example of a strategy as it is checked and kept.

@@ -39,7 +39,7 @@ class Admitted:
     question, index, id: the proposal, the position in its answer, and the id of the task. candidate: the task as it was
     proposed. answer: the answer of the proposal. evidence: what is known of the teachers' reasoning after it. novelty:
     the most similar texts at admission. resolved: whether nothing more will be asked for it. record: the finished
-    record; None before it is resolved, or if it has no example.
+    record; None before it is resolved, or if it has no example. rejected_in_review: whether a person rejected it.
     """
 
     question: int
@@ -51,6 +51,7 @@ class Admitted:
     novelty: Novelty
     resolved: bool = False
     record: Record | None = None
+    rejected_in_review: bool = False
 
 
 class Pool:

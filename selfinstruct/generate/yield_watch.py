@@ -58,7 +58,7 @@ class YieldWatch:
             made = unresolved = 0
             for index in range(self._pool.answered[-window][1], len(self._pool.admitted)):
                 task = self._pool.admitted[index]
-                made += task.record is not None
+                made += task.record is not None or task.rejected_in_review  # a person's taste is no sign of a drought
                 unresolved += not task.resolved
                 if made >= least:
                     break

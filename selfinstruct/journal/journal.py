@@ -15,12 +15,13 @@ from typing import Any
 
 from ..core.prompts import Completion, Prompt, Sampling, Usage
 from ..core.records import Record
-from . import batch_jobs, history, ledger, runs
+from . import batch_jobs, history, ledger, review_rows, runs
 from .answer_values import Answer, Receipt, Totals, answer_of, aside, read_back, written
 from .batch_jobs import Jobs
 from .history import SET_META, History, NewGeneration, config_statement
 from .ledger import Ledger
 from .reserved import AND_RESERVED, SPENT, Reserved, delete
+from .review_rows import Reviews
 from .runs import Runs
 from .seeds_on_disk import TABLE, Arrivals, coming
 from .sent_prompts import TEXTS, Sent
@@ -46,6 +47,7 @@ _TABLES = (
     TABLE,
     *batch_jobs.TABLES,
     runs.TABLE,
+    review_rows.TABLE,
 )
 ANSWER_COLUMNS = (
     "key question generation purpose prompt demos version text finish_reason error failed logprobs teacher model "
@@ -76,6 +78,7 @@ class Journal:
         self.sent = Sent(self._store)
         self.reserved = Reserved(self._store)
         self.runs = Runs(self._store)
+        self.reviews = Reviews(self._store)
         self._in_flight = (0, 0.0)
 
     # --- answers ------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ class Ledger:
         Args:
             question: The number of the proposal.
             index: The position of the task in the answer; -1 for a verdict on the whole answer or on what is no task.
-            stage: 'answer', 'reading', 'filter', 'novelty', 'admission' or 'instance'.
+            stage: 'answer', 'reading', 'filter', 'novelty', 'admission', 'instance' or 'review'.
             part: The number of the verdict in stages that may have several, 'reading' and 'instance'; else 0.
             instruction: The task's instruction; empty for a verdict on the whole answer.
             verdict: What the check found.

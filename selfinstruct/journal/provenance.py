@@ -125,7 +125,8 @@ class Trail:
         self._answers = dict(_answers(journal))
         self._prompts = dict(_prompt_hashes(journal))
         tasks = journal.query(
-            "SELECT question, count(DISTINCT idx) FROM verdicts WHERE idx >= 0 AND stage <> 'instance' GROUP BY 1"
+            "SELECT question, count(DISTINCT idx) FROM verdicts WHERE idx >= 0"
+            " AND stage NOT IN ('instance', 'review') GROUP BY 1"
         )
         self._tasks = Counter({int(question): int(count) for question, count in tasks})
 

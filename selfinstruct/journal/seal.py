@@ -38,7 +38,7 @@ def seal_of(config: RunConfig, meaning: dict[str, Any]) -> str | None:
 def set_seal(journal: Journal, dataset: Path, seal: str | None) -> None:
     """Seal a run that has met its target and written its dataset. seal: what `seal_of` returned."""
     with contextlib.suppress(OSError):
-        journal.set_meta(seal="" if seal is None else f"{seal} {_files_digest(dataset)}")  # "" matches no seal
+        journal.set_meta(seal="" if seal is None else _whole(seal, dataset, journal.reviews.seen))  # "" matches no seal
 
 
 def is_sealed(config: RunConfig, seal: str | None) -> bool:
@@ -52,10 +52,16 @@ def is_sealed(config: RunConfig, seal: str | None) -> bool:
     try:
         with contextlib.closing(Journal(path / JOURNAL, read_only=True)) as journal:
             notes = dict(journal.query("SELECT key, value FROM meta WHERE key IN ('outcome', 'seal', 'target')"))
+            whole = _whole(seal, path / "dataset", journal.reviews.count())
         met = json.loads(notes.get("outcome", "[null]"))[0] == "target" and notes.get("target") == str(config.target)
-        return met and notes.get("seal") == f"{seal} {_files_digest(path / 'dataset')}"
+        return met and notes.get("seal") == whole
     except (SelfInstructError, OSError):
         return False
+
+
+def _whole(seal: str, dataset: Path, reviews: int) -> str:
+    """Return the whole seal. reviews: how many the dataset was made with; they are only ever added."""
+    return f"{seal} {_files_digest(dataset)}" + (f" {reviews}" if reviews else "")
 
 
 def _files_digest(dataset: Path) -> str:

@@ -156,7 +156,7 @@ class Snapshot:
 
     def task_verdicts(self) -> list[VerdictRow]:
         """Return every verdict on an answer or a task, in question order."""
-        return self._verdicts(" WHERE stage <> 'instance' ORDER BY question, idx")
+        return self._verdicts(" WHERE stage NOT IN ('instance', 'review') ORDER BY question, idx")
 
     def instance_verdicts(self) -> list[VerdictRow]:
         """Return every verdict on an instance, in question order."""
@@ -184,14 +184,14 @@ class Snapshot:
         """Count admitted tasks that are no record because their instances were rejected."""
         return self._count(
             "SELECT count(*) FROM (SELECT DISTINCT question, idx FROM verdicts WHERE stage = 'instance' EXCEPT"
-            " SELECT question, idx FROM records)"
+            " SELECT question, idx FROM records EXCEPT SELECT question, idx FROM verdicts WHERE stage = 'review')"
         )
 
     def yields(self) -> dict[int, tuple[int, int]]:
         """Return (proposed, admitted) tasks by question, for the questions whose answer has been consumed."""
         # Verdicts on instances concern tasks that are counted already; index -1 is a verdict on the whole answer.
         rows = self._rows(
-            "SELECT question, count(*) FILTER (WHERE idx >= 0 AND stage <> 'instance'),"
+            "SELECT question, count(*) FILTER (WHERE idx >= 0 AND stage NOT IN ('instance', 'review')),"
             " count(*) FILTER (WHERE stage = 'admission') FROM verdicts GROUP BY question"
         )
         return {question: (proposed, admitted) for question, proposed, admitted in rows}

@@ -162,7 +162,7 @@ def status_of(run: Run, journal: Journal, running: bool) -> Status:
         target=target,
         records=min(target, count("SELECT count(*) FROM records")),
         seed_tasks=int(journal.meta("seed_tasks") or 0),
-        proposed=count("SELECT count(*) FROM verdicts WHERE idx >= 0 AND stage <> 'instance'"),
+        proposed=count("SELECT count(*) FROM verdicts WHERE idx >= 0 AND stage NOT IN ('instance', 'review')"),
         admitted=count("SELECT count(*) FROM verdicts WHERE stage = 'admission' AND reason IS NULL"),
         questions=count("SELECT count(*) FROM answers WHERE question IS NOT NULL"),
         refused=dict(refused),

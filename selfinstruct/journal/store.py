@@ -24,7 +24,7 @@ _Waiting = list[tuple[Statement, asyncio.Future[None]]]
 _NOTES_A_FLUSH = 2000
 _IS_NEWER = "CREATE TABLE IF NOT EXISTS"
 # The columns that hold JSON, in any table.
-_JSON = ("checks", "config", "demos", "hosts", "instances", "keys", "logprobs", "meaning", "prompt", "record")
+_JSON = tuple("checks config content demos edit hosts instances keys logprobs meaning prompt reasons record".split())
 
 
 class Store:

@@ -6,18 +6,15 @@ A judge agrees if it marks the good answer higher. Pairs with a longer bad answe
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.errors import UsageError
 from ...core.records import Example, Response
+from ...core.reviews import wilson_interval
 from ...core.shipped import shipped_text
 from ...core.tasks import Verdict
-
-# 95% of a normal distribution lie within this many standard deviations.
-_Z = 1.96
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +56,7 @@ class OrderedShare:
         """The 95% confidence interval of the share, or None without pairs."""
         if not self.pairs:
             return None
-        n, p = self.pairs, self.right / self.pairs
-        # The Wilson score interval (1927), which stays within 0 and 1 for small n and extreme p.
-        middle = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-        half = _Z * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
-        return max(0.0, middle - half), min(1.0, middle + half)
+        return wilson_interval(self.right / self.pairs, self.pairs)
 
 
 @dataclass(frozen=True, slots=True)

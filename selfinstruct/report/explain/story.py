@@ -17,7 +17,7 @@ from .alignment import align
 from .find import FoundTask, resolve, tasks_of
 from .values import Answered, Check, NearestText, QuestionStory, SeedStory, ShownTask, Story
 
-_ORDER = {"answer": 0, "filter": 1, "novelty": 2, "admission": 2, "instance": 3}
+_ORDER = {"answer": 0, "filter": 1, "novelty": 2, "admission": 2, "instance": 3, "review": 4}
 
 
 def explain(run: Run | str | Path, id: str) -> Story | QuestionStory | SeedStory:
@@ -112,9 +112,9 @@ class _StoryReader:
         checks.append(Check("novelty", True, score=admitted.score if admitted else None))
         # Instances: several may be refused, and the task is still kept if one passes.
         instances = [
-            Check("instance", False, verdict.reason, verdict.detail, verdict.score, part=verdict.part)
+            Check(verdict.stage, False, verdict.reason, verdict.detail, verdict.score, part=verdict.part)
             for verdict in verdicts
-            if verdict.stage == "instance"
+            if verdict.stage in ("instance", "review")
         ]
         return [*checks, *instances, *([Check("instance", True)] if kept else [])]
 

@@ -59,7 +59,7 @@ class ShownTask:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of one stage: 'answer', 'reading', 'filter', 'novelty', or 'instance'.
+    """The result of one stage: 'answer', 'reading', 'filter', 'novelty', 'instance', or 'review'.
 
     checks: names of the filters in the stage 'filter', in order. part: number of the refusal within its stage.
     """

@@ -55,7 +55,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A reason for refusals, its stage ('answer', 'reading', 'filter', 'novelty', 'instance'), and how many it has."""
+    """A reason for refusals, its stage (as in `Ledger.note`), and how many it has."""
 
     name: str
     stage: str

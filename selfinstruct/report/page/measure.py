@@ -27,7 +27,7 @@ from .figures import (
 )
 
 SCORE_BINS = 40
-_STAGES = ("answer", "reading", "filter", "novelty", "instance")
+_STAGES = ("answer", "reading", "filter", "novelty", "instance", "review")
 
 
 def measure(snapshot: Snapshot, finder: Finder) -> Figures:
