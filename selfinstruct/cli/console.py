@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -85,11 +85,11 @@ def _own_code(error: BaseException) -> str | None:
     return place
 
 
-def table(rows: Mapping[str, str]) -> None:
-    """Print names and values in two columns, to standard output."""
+def table(rows: Mapping[str, str], file: TextIO | None = None) -> None:
+    """Print names and values in two columns, to `file` or standard output."""
     width = max(map(len, rows))
     for name, value in rows.items():
-        print(f"{name:<{width}}  {value}")
+        print(f"{name:<{width}}  {value}", file=file)
 
 
 def say(line: str) -> None:
@@ -157,5 +157,6 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as teacher.model=gpt-4o-mini. Repeatable."),
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what exists, even if something is lost.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Port = Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="0 picks a free port.")]

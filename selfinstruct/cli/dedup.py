@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.counted import counted
-from .console import Debug, plain_errors, say, table
+from .console import Debug, Overwrite, plain_errors, say, table
 
 if TYPE_CHECKING:
     from ..dedup import Deduplicated
@@ -32,7 +32,6 @@ ExplainTo = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write refused rows with their nearest: .parquet, .jsonl, .csv.")
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Threads; default: the cores, at most 2.", show_default=False)]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
 
 
 def dedup(
@@ -41,7 +40,7 @@ def dedup(
         typer.Argument(
             metavar="IN... OUT",
             help="Inputs: JSONL, JSON, CSV, TSV, Parquet, a dataset folder, a hub name or '-'. The last name is the "
-            "output: .jsonl, .parquet, .csv, .tsv, or a name without suffix for a dataset folder.",
+            "output: .jsonl, .json, .parquet, .csv, .tsv, '-', or a name without suffix for a dataset folder.",
             show_default=False,
         ),
     ],
@@ -88,7 +87,7 @@ def dedup(
         if done.uncompared:
             rows["not compared"] = f"{done.uncompared:,} without a text"
         work = f"{counted(done.work.postings, 'posting')} read, {counted(done.work.compared, 'pair')} compared"
-        table(rows | closing_rows(done, explain, {"work": work}))
+        print_counts(rows, done, explain, {"work": work})
 
 
 def split_paths(paths: list[str]) -> tuple[list[str], str]:
@@ -101,15 +100,13 @@ def split_paths(paths: list[str]) -> tuple[list[str], str]:
     return inputs, out
 
 
-def closing_rows(done: Deduplicated | Merged, explain: Path | None, more: dict[str, str]) -> dict[str, str]:
-    """Return the last rows of the printed table: time, `more`, memory, digest and outputs."""
-    return {
-        "time": f"{done.seconds:.1f} s, {done.rows / done.seconds:,.0f} rows/s",
-        **more,
-        "peak memory": f"{_peak_mb():,.0f} MB",
-        "admitted set": done.digest,
-        "written": str(done.out) + (f", refused rows: {explain}" if explain else ""),
-    }
+def print_counts(rows: dict[str, str], done: Deduplicated | Merged, explain: Path | None, more: dict[str, str]) -> None:
+    """Print `rows`, then time, `more`, memory, digest and outputs; to standard error if the data are printed."""
+    to_stdout = str(done.out) == "-"
+    written = ["standard output" if to_stdout else str(done.out)] + ([f"refused rows: {explain}"] if explain else [])
+    rows |= {"time": f"{done.seconds:.1f} s, {done.rows / done.seconds:,.0f} rows/s", **more}
+    rows |= {"peak memory": f"{_peak_mb():,.0f} MB", "admitted set": done.digest, "written": ", ".join(written)}
+    table(rows, sys.stderr if to_stdout else None)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.paths import quoted
-from .console import ConfigPath, Debug, Overrides, plain_errors, say, speaking_json, spending
+from .console import ConfigPath, Debug, Overrides, Overwrite, plain_errors, say, speaking_json, spending
 
 if TYPE_CHECKING:
     from ..journal.folder import Run
@@ -62,6 +62,7 @@ def generate(
     overrides: Overrides = None,
     fork: _Fork = None,
     new_generation: _NewGeneration = False,
+    overwrite: Overwrite = False,
     detach: _Detach = False,
     max_runtime: _MaxRuntime = None,
     skip_code: _SkipCode = False,
@@ -82,7 +83,7 @@ def generate(
         from ..report.signals.reporting import reporting
 
         # Check the options first: a wrong one must not start the metrics, the notification, or the run.
-        options: dict[str, Any] = {"detach": detach, "new_generation": new_generation}
+        options: dict[str, Any] = {"detach": detach, "new_generation": new_generation, "overwrite": overwrite}
         if max_runtime is not None:
             options["max_runtime_s"] = seconds_of(max_runtime, "--max-runtime")
 

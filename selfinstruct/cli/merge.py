@@ -6,16 +6,15 @@ from typing import Annotated
 
 import typer
 
-from .console import Debug, plain_errors, table
+from .console import Debug, Overwrite, plain_errors
 from .dedup import (
     Columns,
     ExplainTo,
     Missing,
-    Overwrite,
     RefuseEqual,
     Threshold,
     Workers,
-    closing_rows,
+    print_counts,
     show_progress,
     split_paths,
 )  # fmt: skip
@@ -27,7 +26,7 @@ def merge(
         typer.Argument(
             metavar="RUN_OR_DATASET... OUT",
             help="Run folders, dataset folders, files or hub names; of two near-duplicates the first stays. The last "
-            "name is the output: a name without suffix for a dataset folder, or .jsonl, .parquet, .csv, .tsv.",
+            "name is the output: .jsonl, .json, .parquet, .csv, .tsv, '-', or no suffix for a dataset folder.",
             show_default=False,
         ),
     ],
@@ -74,4 +73,4 @@ def merge(
             left_out = f", {count.dropped:,} without a text" if count.dropped else ""
             left_out += f", {count.beyond:,} after --max-records" if count.beyond else ""
             rows[f"  {count.label}"] = f"{count.admitted:,} of {count.rows:,}{left_out}"
-        table(rows | closing_rows(done, explain, {}))
+        print_counts(rows, done, explain, {})

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..core.paths import quoted
-from .console import Debug, Overrides, RunPath, plain_errors, say
+from .console import Debug, Overrides, Overwrite, RunPath, plain_errors, say
 
 
 def export(
@@ -18,12 +18,18 @@ def export(
         typer.Option("--format", metavar="NAME", help="A format; the first one becomes the default. Repeatable."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="The folder to write; default: dataset/ in the run's folder.")
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="A folder; default: dataset/ in the run's folder. A name such as x.jsonl, x.json, x.csv or x.parquet "
+            "is a file for the rows of the first format, '-' standard output.",
+        ),
     ] = None,
     test_share: Annotated[
         float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Share of records in the split 'test', 0 to 1.")
     ] = None,
     overrides: Overrides = None,
+    overwrite: Overwrite = False,
     debug: Debug = False,
 ) -> None:
     """Write a run's dataset again, in other formats or elsewhere.
@@ -33,7 +39,11 @@ def export(
     with plain_errors(debug):
         from ..dataset.write import export as write_again
 
-        print(write_again(run, output, formats=formats or (), test_share=test_share, overrides=overrides))
+        dataset = write_again(
+            run, output, formats=formats or (), test_share=test_share, overrides=overrides, overwrite=overwrite
+        )
+        if str(dataset) != "-":
+            print(dataset)
 
 
 def refilter(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.paths import quoted
-from .console import Debug, plain_errors, printable_json, say, table
+from .console import Debug, Overwrite, plain_errors, printable_json, say, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,7 @@ def scatter(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Cores for a Ray on this machine; default: at most 2.", show_default=False)
     ] = None,
+    overwrite: Overwrite = False,
     debug: Debug = False,
 ) -> None:
     """Start or resume one job as several streams that share its caps and limits, and merge their datasets."""
@@ -59,7 +60,7 @@ def scatter(
                 last_line = time.monotonic()
                 say(f"{records:,} of {target:,} records")
 
-        done = run_scattered(loaded, shards, address=address, workers=workers, progress=progress)
+        done = run_scattered(loaded, shards, address=address, workers=workers, overwrite=overwrite, progress=progress)
         # The path of the dataset goes to standard output, everything else to standard error.
         for each in done.streams:
             say(f"stream {each.stream}: {each.records:,} records, {each.reason} {each.detail}".rstrip())

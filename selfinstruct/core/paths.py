@@ -50,6 +50,12 @@ def pattern_below(folder: str | Path, pattern: str) -> str:
     return os.path.join(glob.escape(str(folder)), pattern) if folder else pattern
 
 
+def check_folder_name(path: str | Path) -> None:
+    """Raise UsageError for a name of a folder that is meant as a file or as standard output: 'out.jsonl' or '-'."""
+    if str(path) == "-" or (str(path).lower().endswith(DATA_SUFFIXES) and not os.path.isdir(path)):
+        raise UsageError(f"{path}: the name of a folder is expected; name one without such a suffix")
+
+
 def is_there(path: str) -> bool:
     """Return whether a path exists, or a pattern has a match."""
     return os.path.exists(path) or bool(glob.glob(path))

@@ -208,7 +208,7 @@ def _changelog(revisions: Sequence[Revision]) -> str:
     lines = ["| revision | last answer | records | added | removed | source |", "|---|---|---|---|---|---|"]
     for revision in reversed(revisions):
         sources = (f"generation {s.generation}, {escape_cell(s.teacher)}: {s.records:,}" for s in revision.by)
-        source = "; ".join(sources) or "same records, different rows"
+        source = "; ".join(sources) or ("fewer records" if revision.removed else "same records, different rows")
         figures = f"{revision.records:,} | {revision.added:,} | {revision.removed:,}"
         lines.append(f"| {revision.number} | {escape_cell(revision.at)} | {figures} | {source} |")
     return "\n".join(lines) + "\n"

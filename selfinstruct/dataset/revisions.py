@@ -17,9 +17,14 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
+from ..core.errors import UsageError
 from ..core.records import Record
 from ..journal.provenance import Lineage, iso
+from ..tables.replace_folder import changes_by_hand, files_in, written_files
+from .formats import FORMATS
 from .provenance_columns import PROVENANCE_CONFIG, RowDict
+
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,44 @@ def read_revisions(folder: Path) -> tuple[Revision, ...]:
         return TypeAdapter(tuple[Revision, ...]).validate_python(yaml.safe_load(head)["revisions"])
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         return ()
+
+
+def check_replaceable(
+    folder: Path, formats: Iterable[str], *, target: int | None = None, overwrite: bool = False, own: bool = True
+) -> None:
+    """Raise UsageError if replacing a dataset's folder would lose what was written by hand, records, or configs.
+
+    Args:
+        folder: The folder; may be missing.
+        formats: The names of the configs to be written.
+        target: The most records that are to be written; None if no record is left out on purpose.
+        overwrite: Whether such a loss is wanted.
+        own: Whether this is the folder of a run; any other must have been written by an export.
+    """
+    if not folder.is_dir():
+        if folder.exists():
+            raise UsageError(f"{folder}: is a file; name a folder")
+        return
+    names, revisions = {*formats, PROVENANCE_CONFIG}, read_revisions(folder)
+    written: dict[str, str | None] = {**written_files(folder)}
+    if revisions and not written:  # by a version without manifests: all that is known is names
+        known = {"README.md", *FORMATS, *names}
+        written = {name: None for name in files_in(folder) if name.partition("/")[0] in known}
+    if not written and not own and (foreign := sorted(path.name for path in folder.iterdir())):
+        raise UsageError(f"{folder}: contains {foreign[0]!r}, which no export wrote; name a new folder")
+    if overwrite or not written:
+        return
+    lost = changes_by_hand(folder, written)
+    lost = lost[:_MOST_NAMED] + ([f"{len(lost) - _MOST_NAMED:,} more"] if len(lost) > _MOST_NAMED else [])
+    if target is not None and revisions and target < (records := revisions[-1].records):
+        lost.append(f"{records - target:,} of {records:,} records")
+    configs = {name.partition("/")[0] for name in written if "/" in name} - names
+    lost += [f"the config {name}" for name in sorted(configs)]
+    if lost:
+        raise UsageError(
+            f"{folder}: would lose {', '.join(lost)}; nothing was changed. Keep a copy, then replace it with "
+            "--overwrite (all answers stay in the run's journal), or write to another folder"
+        )
 
 
 def _ids(folder: Path) -> set[str]:

@@ -25,11 +25,20 @@ from ..core.records import Record
 from ..journal.folder import Run
 from ..journal.provenance import Lineage, Trail
 from ..journal.snapshot import Snapshot, read
-from ..tables.replace_folder import beside, replace_folder, same_folders
+from ..tables import WRITERS, ArrowChunk, Chunk, Row
+from ..tables.chunks import batch_rows
+from ..tables.replace_folder import (
+    beside,
+    beside_file,
+    replace_file,
+    replace_folder,
+    same_folders,
+    write_manifest,
+)
 from .card import WrittenSplit, write_card
-from .formats import FORMATS, formats_of
+from .formats import formats_of
 from .provenance_columns import PROVENANCE_CONFIG, REQUEST_COLUMNS, ProvenanceColumns, RowDict, request_row
-from .revisions import hash_rows, read_revisions, revisions_after
+from .revisions import check_replaceable, hash_rows, revisions_after
 from .rows import Format, Wording, columns_of, rows_of
 
 if TYPE_CHECKING:
@@ -56,25 +65,30 @@ def to_dataset(run: Run | str | Path, format: str = "messages") -> datasets.Data
     return datasets.Dataset(_build_table(source.rows(records, name), features), datasets.DatasetInfo(features=features))
 
 
-def write_dataset(run: Run, target: Path | None = None, settings: DatasetConfig | None = None) -> Path:
-    """Write Parquet files for every format and split, and the card; return the folder.
+def write_dataset(
+    run: Run, target: Path | None = None, settings: DatasetConfig | None = None, *, overwrite: bool = False
+) -> Path:
+    """Write Parquet files for every format and split, and the card, or one file of all rows; return the path.
 
     Args:
         run: The run.
-        target: A new folder, or one that contains an earlier export only; by default `<run_dir>/dataset`.
+        target: A new folder, or one that contains an earlier export only; by default `<run_dir>/dataset`. A name
+            such as x.jsonl is a file for the rows of the first format, '-' standard output.
         settings: Overrides the run's settings.
+        overwrite: Whether changes that were made by hand, and configs of other formats, may be lost.
 
     Raises:
         ConfigError: A format or the chat template is unknown.
-        UsageError: `target` contains other files, or can't be written.
+        UsageError: Something would be lost, or `target` contains other files, or can't be written.
         StorageError: The disk is full or fails.
     """
     settings = run.config.dataset if settings is None else settings
     formats = formats_of(run.config.model_copy(update={"dataset": settings}))  # raises before anything is written
-    if target is None:
-        target = run.dataset_path
-    else:
-        _check_target(target, formats)
+    if target is not None and (str(target) == "-" or target.suffix.lower() in WRITERS):
+        with read(run) as snapshot:
+            return _write_file(snapshot, target, settings, overwrite=overwrite)
+    own, target = target is None, target or run.dataset_path
+    check_replaceable(target, formats, overwrite=overwrite, own=own)
     with read(run) as snapshot:
         return _write_snapshot(snapshot, target, settings)
 
@@ -99,6 +113,7 @@ def _write_snapshot(snapshot: Snapshot, target: Path, settings: DatasetConfig) -
         contents = {f"{part.format}/{part.split}": part.content for part in parts}
         revisions = revisions_after(target, records, contents, source.lineages, source.trail.last_at)
         write_card(fresh, snapshot, settings, records, parts, source.trail, revisions)
+        write_manifest(fresh)
         # If nothing changed, keep the old files for their readers and caches.
         if not same_folders(target, fresh):
             replace_folder(real, fresh)
@@ -109,17 +124,42 @@ def _write_snapshot(snapshot: Snapshot, target: Path, settings: DatasetConfig) -
     return target
 
 
-def _check_target(target: Path, formats: Iterable[str]) -> None:
-    """Raise UsageError unless `target` is new, or contains nothing but an earlier export in known or given formats."""
-    if not target.is_dir():
-        if target.exists():
-            raise UsageError(f"{target}: is a file; name a folder")
-        return
-    # Only a card with revisions proves that an export wrote the folder.
-    ours = {"README.md", PROVENANCE_CONFIG, *FORMATS, *formats} if read_revisions(target) else set()
-    foreign = sorted(path.name for path in target.iterdir() if path.name not in ours)
-    if foreign:
-        raise UsageError(f"{target}: contains {foreign[0]!r}, which no export wrote; name a new folder")
+def _write_file(snapshot: Snapshot, target: Path, settings: DatasetConfig, *, overwrite: bool) -> Path:
+    """Write the rows of the first format to a file, whose suffix says how; '-' is standard output, as JSON Lines."""
+    to_stdout, suffix = str(target) == "-", target.suffix.lower() or ".jsonl"
+    if not to_stdout and target.exists() and (target.is_dir() or not overwrite):
+        what = "is a folder; name a file" if target.is_dir() else "already exists; --overwrite replaces it"
+        raise UsageError(f"{target}: {what}")
+    source, writer, fresh = _RowSource.of(snapshot, settings), WRITERS[suffix](), beside_file(target)
+    name = next(iter(source.formats))
+    as_arrow, as_cells = suffix == ".parquet", suffix in (".csv", ".tsv")
+
+    def chunks() -> Iterator[Chunk]:
+        rows = source.rows(snapshot.records, name)
+        if as_arrow:  # with all types
+            table = _build_table(rows, source.features(name))
+            yield from (ArrowChunk(name, each, table.schema, range(len(each))) for each in table.to_batches())
+        else:
+            yield from batch_rows(Row(name, _cells(row) if as_cells else row) for row in rows)
+
+    try:
+        for chunk in chunks():
+            writer.survey(chunk, chunk.objects())
+        writer.open(fresh)
+        for chunk in chunks():
+            writer.write(chunk)
+        writer.close()
+        replace_file(target, fresh)
+    except OSError as error:
+        raise cannot_write(target, error) from None
+    finally:
+        fresh.unlink(missing_ok=True)
+    return target
+
+
+def _cells(row: RowDict) -> RowDict:
+    """Write lists and objects as JSON, because a cell holds a text or a number."""
+    return {k: json.dumps(v, ensure_ascii=False) if isinstance(v, list | dict) else v for k, v in row.items()}
 
 
 def split_of(record_id: str, test_share: float, random_seed: int) -> str:
@@ -271,19 +311,22 @@ def export(
     formats: Sequence[str] = (),
     test_share: float | None = None,
     overrides: list[str] | None = None,
+    overwrite: bool = False,
 ) -> Path:
-    """Write the dataset of `run` and return its folder. Sends nothing.
+    """Write the dataset of `run` and return its path. Sends nothing.
 
     Args:
         run: The run, or its folder.
-        output: The folder to write; `dataset/` in the run's folder by default.
+        output: The folder to write; `dataset/` in the run's folder by default. A name such as x.jsonl, x.json, x.csv
+            or x.parquet is a file for the rows of the first format, and '-' is standard output.
         formats: Names of formats; the first is the default config. Empty uses those of the run.
         test_share: Share of the rows in the split 'test', 0 to 1. None uses that of the run.
         overrides: 'dataset.key=value' strings.
+        overwrite: Replace a folder even if changes made by hand, or configs of other formats, are lost.
 
     Raises:
         ConfigError: A format or key is unknown.
-        UsageError: There is no such run, or an override is outside of `dataset`.
+        UsageError: There is no such run, an override is outside of `dataset`, or something would be lost.
     """
     opened = run if isinstance(run, Run) else Run(run)
     changes: dict[str, Any] = {}
@@ -297,4 +340,5 @@ def export(
     if config.model_copy(update={"dataset": opened.config.dataset}) != opened.config:
         raise UsageError("--set: an export can only change keys of the dataset; use keys such as dataset.system_prompt")
     settings = config.dataset.with_formats(formats) if formats else config.dataset
-    return write_dataset(opened, None if output is None else Path(output), settings.model_copy(update=changes))
+    settings = settings.model_copy(update=changes)
+    return write_dataset(opened, None if output is None else Path(output), settings, overwrite=overwrite)

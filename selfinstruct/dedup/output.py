@@ -1,60 +1,48 @@
-"""`Output`: a file or dataset folder that is written to a temporary path and then moved into place atomically."""
+"""`Output`: a file, dataset folder, or standard output; written to a temporary path, then moved into place."""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..core.errors import StorageError, UsageError
-from ..tables import CsvWriter, JsonLinesWriter, ParquetWriter, Writer
-from ..tables.replace_folder import replace_folder
+from ..tables import WRITERS, ParquetWriter, Writer
+from ..tables.replace_folder import beside_file, replace_file, replace_folder, write_manifest
 from .dedup_card import is_ours
 from .options import DedupOptions
 
-# Writers by the suffix of the output; no suffix is a dataset folder.
-_WRITERS: dict[str, Callable[[], Writer]] = {
-    ".jsonl": JsonLinesWriter,
-    ".ndjson": JsonLinesWriter,
-    ".parquet": ParquetWriter,
-    ".csv": lambda: CsvWriter(","),
-    ".tsv": lambda: CsvWriter("\t"),
-    "": lambda: ParquetWriter(shards=True),
-}
-_FILE_FORMS = ".jsonl, .ndjson, .parquet, .csv or .tsv"
+_FILE_FORMS = f"{', '.join([*WRITERS][:-1])} or {[*WRITERS][-1]}"
 
 
 class Output:
-    """A file, or a dataset folder if the name has no suffix."""
+    """A file, a dataset folder if the name has no suffix, or standard output ('-'), which gets JSON Lines."""
 
     def __init__(self, path: str, sources: Sequence[str], *, folder: bool = True, overwrite: bool = False) -> None:
         """Check that the output can be written and does not overlap with `sources`; raises UsageError otherwise."""
         self.path, self._real = Path(path), Path(path).resolve()
-        suffix = "" if path.endswith(("/", os.sep)) else self.path.suffix.lower()
+        suffix = "" if path.endswith(("/", os.sep)) else ".jsonl" if path == "-" else self.path.suffix.lower()
         self.is_folder = suffix == ""
-        if path == "-" or suffix not in _WRITERS or (self.is_folder and not folder):
+        if (not self.is_folder and suffix not in WRITERS) or ((self.is_folder or path == "-") and not folder):
             choice = f"{_FILE_FORMS}{', or have no suffix for a dataset folder' if folder else ''}"
             raise UsageError(f"{path}: the output's name must end in {choice}")
         # Never touch an input, and replace only what this command has written before.
         for source in sources:
             if source != "-" and os.path.exists(source):
                 self._check_apart(source)
-        if self.path.exists():
+        if path != "-" and self.path.exists():
             if self.path.is_dir() != self.is_folder:
                 raise UsageError(f"{path}: is {'a directory' if self.path.is_dir() else 'a file'}; give another name")
             if not overwrite:
                 raise UsageError(f"{path}: already exists; --overwrite replaces it")
             if self.is_folder and not is_ours(self.path):
                 raise UsageError(f"{path}: is a folder that this command didn't write; give another name")
-        self.writer: Writer = _WRITERS[suffix]()
-
-    @property
-    def fresh(self) -> Path:
-        """The temporary path, next to the output, or to what a link in its place leads to."""
-        return self._real.with_name(f".{self._real.name}-{os.getpid()}")
+        self.writer: Writer = ParquetWriter(shards=True) if self.is_folder else WRITERS[suffix]()
+        # The temporary path, next to the output, or to what a link in its place leads to.
+        self.fresh = beside_file(self.path)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -64,9 +52,10 @@ class Output:
         try:
             yield
             if self.is_folder:
+                write_manifest(self.fresh)
                 replace_folder(self._real, self.fresh)
             else:
-                self.fresh.replace(self._real)
+                replace_file(self.path, self.fresh)
         finally:
             self._remove_fresh()
 

@@ -58,6 +58,7 @@ class RunOptions(TypedDict, total=False):
     detach: bool
     max_runtime_s: float | None
     new_generation: bool
+    overwrite: bool
     around: Callable[[str, Teacher], Teacher] | None
 
 
@@ -79,6 +80,7 @@ def run(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
         detach: End with the outcome 'detached' as soon as everything waits in batch jobs; the next start collects.
         max_runtime_s: Send nothing more after this many seconds, then end with the outcome 'max_runtime'.
         new_generation: Continue the same run with another teacher, other prompts, or other sampling.
+        overwrite: Write the dataset even if changes made by hand, records, or configs of other formats are lost.
         around: Called with each configured teacher's name and the teacher; returns the teacher to ask instead.
 
     Returns:
@@ -116,7 +118,10 @@ async def arun(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
 
     teachers = _teachers(parts, options)
     new_generation = options.get("new_generation", False)
-    with open_run(config, parts.meaning, parts.inputs, source, new_generation=new_generation) as opened:
+    may_start = functools.partial(_check_dataset, config, options)
+    with open_run(
+        config, parts.meaning, parts.inputs, source, new_generation=new_generation, may_start=may_start
+    ) as opened:
         for line in opened.messages:
             _log.warning("selfinstruct: %s", line)
         opened.journal.history.note_start(__version__, None if parts.own else hosts_of(config), parts.checks.names)
@@ -131,7 +136,7 @@ async def arun(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
         if options.get("export", True) and opened.journal.ledger.finished():
             from ..dataset import write_dataset
 
-            dataset = write_dataset(Run(opened.path))
+            dataset = write_dataset(Run(opened.path), overwrite=options.get("overwrite", False))
             if outcome.reason == "target":
                 set_seal(opened.journal, dataset, seal)
         if outcome.reason == "target":
@@ -139,6 +144,17 @@ async def arun(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
     if outcome.exit_code and asker.error is not None:
         raise asker.error
     return Run(opened.path)
+
+
+def _check_dataset(config: RunConfig, options: RunOptions, target: int) -> None:
+    """Raise UsageError if the start would end with a dataset that lacks something of the one that is there."""
+    folder = Path(config.run_dir) / "dataset"
+    if options.get("export", True) and folder.exists():
+        from ..dataset.formats import config_name
+        from ..dataset.revisions import check_replaceable
+
+        formats = map(config_name, config.dataset.format_options)
+        check_replaceable(folder, formats, target=target, overwrite=options.get("overwrite", False))
 
 
 def _check_options(options: RunOptions, config: RunConfig) -> None:

@@ -12,7 +12,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ..config.run_config import RunConfig
 from ..core import version as _version
 from ..core.documents import Passage
 from ..core.errors import RunLocked, SelfInstructError, UsageError, cannot_write
+from ..core.paths import check_folder_name
 from ..core.records import Record
 from ..core.tasks import Arrival
 from .changes import Change, Inputs, change_of, change_of_fork, inputs_in_words, known_inputs
@@ -171,6 +172,7 @@ def open_run(
     fork_of: Path | None = None,
     *,
     new_generation: bool = False,
+    may_start: Callable[[int], object] = lambda target: None,
 ) -> Iterator[OpenRun]:
     """Create or open the run's folder, hold its lock, and begin a generation if the configuration calls for one.
 
@@ -180,6 +182,7 @@ def open_run(
         inputs: All seeds and passages of the configuration.
         fork_of: Another run whose answers are copied first, at no cost.
         new_generation: Let another teacher, other prompts or other sampling begin a generation.
+        may_start: Called with the number of records to work toward, before anything changes; may raise.
 
     Raises:
         RunLocked: Another process works on the run.
@@ -199,6 +202,9 @@ def open_run(
             _check_fork(fork_of, path)
             _fork(fork_of, config, meaning, inputs)
         with contextlib.closing(Journal(path / JOURNAL)) as journal:
+            aim = next_aim(config, journal)
+            may_start(aim.target)
+
             # The configuration: begin a generation, or keep the newest values of the keys that may change freely.
             change = change_of(path, journal, meaning, inputs, new_generation=new_generation)
             if change.begins:
@@ -208,7 +214,7 @@ def open_run(
                 journal.history.refresh_config(values)
 
             # The start: its target, and an outcome that stays if the process is killed.
-            aim, arrivals = next_aim(config, journal), journal.arrivals.all()
+            arrivals = journal.arrivals.all()
             notes = aim.notes | {"seed_tasks": str(sum(len(arrival.tasks) for arrival in arrivals))}
             notes |= {_FILES: inputs.files} if inputs.passages else {}
             journal.begin_start(_version.__version__, outcome=json.dumps(["running", "", 3]), **notes)
@@ -295,6 +301,7 @@ def is_locked(path: Path) -> bool:
 
 
 def _make_folder(path: Path) -> None:
+    check_folder_name(path)
     try:
         # Prompts and answers may be private. A folder that exists keeps its mode: it may be /tmp.
         path.resolve().mkdir(mode=0o700, parents=True, exist_ok=True)  # a link may lead to a folder to be made

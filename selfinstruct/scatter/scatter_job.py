@@ -11,6 +11,7 @@ from typing import Any
 from ..config.run_config import RunConfig
 from ..core.errors import StorageError, UsageError
 from ..core.prompts import Prompt, Usage
+from ..dataset.revisions import check_replaceable
 from ..dedup.merge_datasets import Merged, merge_datasets
 from ..journal.answer_values import Totals
 from ..journal.folder import JOURNAL, streams_of
@@ -62,6 +63,7 @@ def run_scattered(
     *,
     address: str | None = None,
     workers: int | None = None,
+    overwrite: bool = False,
     progress: Progress = lambda records, target: None,
 ) -> Scattered:
     """Start or resume a job as several streams, and write their merged dataset to `<run_dir>/dataset`.
@@ -74,13 +76,15 @@ def run_scattered(
         shards: Number of streams.
         address: Address of the Ray cluster; without one, Ray starts on this machine.
         workers: Cores of a Ray that starts on this machine.
+        overwrite: Replace the merged dataset even if changes made by hand are lost.
         progress: Called with the records so far and the number aimed at.
 
     Raises:
-        UsageError: The job can't be scattered, or there is no such cluster.
+        UsageError: The job can't be scattered, there is no such cluster, or the dataset was changed by hand.
         StorageError: The cluster failed for good. No answer is lost.
     """
     check_scatterable(config, shards)
+    check_replaceable(_out(config), ["data"], overwrite=overwrite)
     wanted = stream_targets(config, shards)
     with ray_connection(address, workers):
         tasks = _StreamTasks(config, shards)
@@ -105,15 +109,18 @@ def _merge(config: RunConfig, ended: Sequence[StreamResult]) -> Merged | None:
     made = [folder for folder in folders if (folder / "dataset").is_dir()]
     if not made:
         return None
-    out = Path(config.run_dir).resolve() / "dataset"
     return merge_datasets(
         made,
-        out,
+        _out(config),
         threshold=config.max_similarity,
         refuse_equal=config.refuse_equal,
         max_records=int(config.target),
         overwrite=True,
     )
+
+
+def _out(config: RunConfig) -> Path:
+    return Path(config.run_dir).resolve() / "dataset"
 
 
 def spent_so_far(config: RunConfig) -> Totals:

@@ -133,7 +133,9 @@ def run_stream(
     end = time.monotonic() + _LOCK_WAIT_S
     while True:
         try:
-            run = asyncio.run(arun(config, around=around, progress=lambda now: progress(now.records)))
+            # The stream's dataset is only a part of the merged one, which `run_scattered` protects.
+            started = arun(config, around=around, overwrite=True, progress=lambda now: progress(now.records))
+            run = asyncio.run(started)
         except RunLocked as error:  # an earlier process of the stream still holds the lock
             if time.monotonic() > end:
                 return StreamResult(stream, 0, "locked", str(error), error.exit_code)

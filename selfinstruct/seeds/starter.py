@@ -14,6 +14,7 @@ from textwrap import indent
 
 from ..core.errors import UsageError
 from ..core.language_tags import canonical_tag, in_language, wording_language
+from ..core.paths import check_folder_name
 from ..core.shipped import shipped_text, shipped_yaml
 from .load import load_seeds
 
@@ -68,6 +69,7 @@ def write_starter(
     """
     if kind not in STARTERS:
         raise UsageError(f"init: {kind!r} is unknown; one of {', '.join(STARTERS)}")
+    check_folder_name(folder)
     config = shipped("configs", STARTERS[kind])
     files: dict[Path, str] = {}
     # Replace repository paths in the configuration by those of the new folder: 'seeds: ../seeds/en.jsonl'.

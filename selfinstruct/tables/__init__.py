@@ -10,10 +10,10 @@ from __future__ import annotations
 from .chunks import ArrowChunk, Chunk, Row, RowChunk, has_column, with_column
 from .columns import Column, parse_columns, text_of, texts_of, why_no_text
 from .sources import TableSource, find_source, plain_files, read_chunks, read_rows
-from .writers import CsvWriter, JsonLinesWriter, ParquetWriter, Writer
+from .writers import WRITERS, JsonLinesWriter, ParquetWriter, Writer
 
 __all__ = [
-    "ArrowChunk", "Chunk", "Column", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Row", "RowChunk", "TableSource",
+    "WRITERS", "ArrowChunk", "Chunk", "Column", "JsonLinesWriter", "ParquetWriter", "Row", "RowChunk", "TableSource",
     "Writer", "find_source", "has_column", "parse_columns", "plain_files", "read_chunks", "read_rows", "text_of",
     "texts_of", "why_no_text", "with_column",
 ]  # fmt: skip

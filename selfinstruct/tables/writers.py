@@ -1,4 +1,6 @@
-"""Write rows in chunks: JSON Lines, CSV, or Parquet in one file or in a folder of files. `dedup` uses the writers.
+"""Write rows in chunks: JSON Lines, JSON, CSV, or Parquet in one file or in a folder of files.
+
+`dedup` and `export` use the writers.
 
 A writer receives all chunks twice: `survey` before `open`, because the types of a Parquet file and the header of a CSV
 file come first, then `write`. Rows are not converted if input and output have the same form: lines are copied byte for
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, time
 from decimal import Decimal
 from math import isfinite
@@ -51,14 +53,18 @@ class JsonLinesWriter:
     Numbers that JSON has no form for (NaN, infinities) become null.
     """
 
+    _before, _between, _after = b"", b"\n", b"\n"
+
     def __init__(self) -> None:
         self._file: IO[bytes] | None = None
+        self._has_rows = False
 
     def survey(self, chunk: Chunk, objects: Sequence[Mapping[str, Any] | None]) -> None:
         """Do nothing: any row can be written."""
 
     def open(self, path: Path) -> None:
         self._file = path.open("wb", buffering=1024 * 1024)
+        self._file.write(self._before)
 
     def write(self, chunk: Chunk) -> None:
         assert self._file is not None
@@ -67,11 +73,19 @@ class JsonLinesWriter:
         else:
             lines = [_json_bytes(row.where, row.values) for row in chunk.rows()]
         if lines:
-            self._file.write(b"\n".join(lines) + b"\n")
+            self._file.write((self._between if self._has_rows else b"") + self._between.join(lines))
+            self._has_rows = True
 
     def close(self) -> None:
         if self._file is not None:
+            self._file.write(self._after if self._has_rows or self._before else b"")
             self._file.close()
+
+
+class JsonWriter(JsonLinesWriter):
+    """Writes a JSON list with one object per line."""
+
+    _before, _between, _after = b"[\n", b",\n", b"\n]\n"
 
 
 class CsvWriter:
@@ -220,6 +234,17 @@ class ParquetWriter:
         except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
             where = next(chunk.rows()).where
             raise UsageError(f"{where} or later: {first_line(error)}; {_ONE_TYPE}") from None
+
+
+WRITERS: dict[str, Callable[[], Writer]] = {
+    ".jsonl": JsonLinesWriter,
+    ".ndjson": JsonLinesWriter,
+    ".json": JsonWriter,
+    ".parquet": ParquetWriter,
+    ".csv": lambda: CsvWriter(","),
+    ".tsv": lambda: CsvWriter("\t"),
+}
+"""The writers of files, by suffix."""
 
 
 def _infer_schema(chunk: Chunk, objects: Sequence[Mapping[str, Any] | None]) -> pa.Schema:

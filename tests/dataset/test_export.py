@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import pytest
 import yaml
 from huggingface_hub import DatasetCard
 
-from conftest import RECORD
+from conftest import RECORD, cli, cli_process
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import ConfigError, UsageError
 from selfinstruct.core.prompts import Completion, Message, Prompt, Sampling
@@ -222,10 +223,11 @@ def test_an_export_takes_the_place_of_nothing_but_an_export(made: Run, tmp_path:
         write_dataset(made, project)
     assert (project / "src" / "a.py").exists()
     out = write_dataset(made, tmp_path / "out")
-    assert write_dataset(made, out, made.config.dataset.model_copy(update={"formats": ("alpaca",)})) == out
-    assert sorted(path.name for path in out.iterdir()) == ["README.md", "alpaca", "provenance"]
+    alpaca = made.config.dataset.model_copy(update={"formats": ("alpaca",)})
+    assert write_dataset(made, out, alpaca, overwrite=True) == out
+    assert sorted(path.name for path in out.iterdir()) == [".sha256sums", "README.md", "alpaca", "provenance"]
     (out / "notes.txt").write_text("mine")
-    with pytest.raises(UsageError, match=r"contains 'notes.txt'"):
+    with pytest.raises(UsageError, match=r"would lose notes.txt \(added\)"):
         write_dataset(made, out)
     with pytest.raises(UsageError, match="is a file; name a folder"):
         write_dataset(made, out / "notes.txt")
@@ -236,3 +238,57 @@ def test_a_written_dataset_is_the_same_again(made: Run, tmp_path: Path) -> None:
     one, two = write_dataset(made, tmp_path / "one"), write_dataset(made, tmp_path / "two")
     for file in one.rglob("*.parquet"):
         assert file.read_bytes() == (two / file.relative_to(one)).read_bytes()
+
+
+READERS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
+    "jsonl": lambda path: [json.loads(line) for line in path.read_text().splitlines()],
+    "json": lambda path: json.loads(path.read_text()),
+    "csv": lambda path: pd.read_csv(path, keep_default_na=False).to_dict("records"),
+    "parquet": lambda path: pd.read_parquet(path).to_dict("records"),
+}
+
+
+@pytest.mark.parametrize("suffix", READERS)
+def test_a_name_with_a_suffix_is_a_file_of_all_rows_in_the_first_format(made: Run, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"x.{suffix}"
+    done = cli("export", made.path, "--format", "alpaca", "--format", "messages", "--output", path)
+    assert (done.returncode, done.stdout) == (0, f"{path}\n"), done.stderr
+    expected = [
+        {key: row[key] for key in ("id", "instruction", "input", "output")} for row in to_dataset(made, "alpaca")
+    ]
+    assert [{key: row[key] for key in expected[0]} for row in READERS[suffix](path)] == expected
+    again = cli("export", made.path, "--output", path)
+    assert (again.returncode, "already exists; --overwrite replaces it" in again.stderr) == (2, True)
+    assert cli("export", made.path, "--output", path, "--overwrite").returncode == 0
+    rows = READERS[suffix](path)
+    assert "messages" in rows[0]
+    if suffix == "csv":
+        assert json.loads(rows[0]["messages"])[0]["role"] == "user", "a cell holds a list as JSON"
+    assert [each.name for each in tmp_path.iterdir() if each.name.startswith((".x", "x"))] == [path.name]
+
+
+def test_a_dash_is_standard_output_with_data_only(made: Run, tmp_path: Path) -> None:
+    done = cli_process("export", made.path, "--format", "alpaca", "--output", "-", cwd=tmp_path)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["id"] for row in rows] == to_dataset(made, "alpaca")["id"]
+    twice = cli_process("dedup", "-", "-", cwd=tmp_path, stdin=done.stdout + done.stdout)
+    assert [json.loads(line)["id"] for line in twice.stdout.splitlines()] == [row["id"] for row in rows]
+    assert "rows read     80" in twice.stderr
+    assert "standard output" in twice.stderr
+    assert not [path for path in tmp_path.iterdir() if path.name != "run"]
+
+
+@pytest.mark.parametrize("name", ["-", "out.jsonl", "out.PARQUET"])
+def test_no_command_makes_a_folder_that_is_named_like_a_file(made: Run, tmp_path: Path, name: str) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(made.config.model_dump(mode="json", exclude_unset=True)))
+    for command in (
+        ("init", "--", name),
+        ("generate", config, "--set", f"run_dir={name}"),
+        ("generate", config, "--fork", name),
+        ("refilter", made.path, "--set", "max_similarity=0.6", "--", name),
+    ):
+        done = cli(*command, cwd=tmp_path)
+        assert done.returncode == 2, (command, done.stderr)
+        assert f"{name}: the name of a folder is expected" in done.stderr, command
+    assert not (tmp_path / name).exists()

@@ -74,9 +74,11 @@ def test_each_change_of_rows_is_a_revision_that_says_what_and_by_whom(make_confi
     for revision in read_revisions(folder):
         assert sum(made.records for made in revision.by) == revision.added
         assert time.strptime(revision.at, "%Y-%m-%dT%H:%M:%SZ")
-    run(changed(new, target=25))
+    run(changed(new, target=25), overwrite=True)
     assert numbers(folder)[-1] == (4, 25, 0, 5)
-    write_dataset(Run(config.run_dir), settings=config.dataset.model_copy(update={"formats": ("alpaca",)}))
+    write_dataset(
+        Run(config.run_dir), settings=config.dataset.model_copy(update={"formats": ("alpaca",)}), overwrite=True
+    )
     assert numbers(folder)[-1] == (5, 25, 0, 0)
     assert "same records, different rows" in (folder / "README.md").read_text()
     rows = datasets.load_dataset(str(folder), "alpaca", split="train")
@@ -100,7 +102,7 @@ def test_the_shape_of_files_is_no_revision(make_config: MakeConfig) -> None:
 def test_a_card_that_tells_of_no_revision_begins_at_one(make_config: MakeConfig, card: str) -> None:
     made = run(make_config(target=10))
     (made.dataset_path / "README.md").write_text(card)
-    write_dataset(made)
+    write_dataset(made, overwrite=True)
     assert numbers(made.dataset_path) == [(1, 10, 10, 0)]
 
 
@@ -109,7 +111,7 @@ def test_a_damaged_file_of_the_revision_before_loses_nothing(make_config: MakeCo
     made = run(config)
     for path in (made.dataset_path / "provenance").iterdir():
         path.write_bytes(b"PAR1 no more")
-    run(config)
+    run(config, overwrite=True)
     assert numbers(made.dataset_path)[-1] == (2, 20, 20, 0)
 
 

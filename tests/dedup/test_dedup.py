@@ -397,7 +397,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "no such input": (["nowhere.jsonl", "out.jsonl"], "nowhere.jsonl: no such file or folder"),
     "no such form": (
         ["in.jsonl", "out.txt"],
-        "out.txt: the output's name must end in .jsonl, .ndjson, .parquet, .csv or",
+        "out.txt: the output's name must end in .jsonl, .ndjson, .json, .parquet, .csv or",
     ),
     "is there": (["in.jsonl", "there.jsonl"], "there.jsonl: already exists; --overwrite replaces it"),
     "is a folder": (["in.jsonl", "dir.jsonl"], "dir.jsonl: is a directory; give another name"),
@@ -409,7 +409,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "explains into the input": (["in.jsonl", "o.jsonl", "--explain", "in.jsonl", "--overwrite"], "is also an input"),
     "in the input": (["home", "home/out.jsonl"], "home/out.jsonl: is inside the input home; write elsewhere"),
     "around the input": (["home/in.jsonl", "home", "--overwrite"], "home: contains the input home/in.jsonl"),
-    "standard output": (["in.jsonl", "-"], "-: the output's name must end in .jsonl"),
+    "explained to standard output": (["in.jsonl", "o", "--explain", "-"], "-: the output's name must end in .jsonl"),
     "both into one": (["in.jsonl", "o.jsonl", "--explain", "o.jsonl"], "o.jsonl: is named for both the kept and"),
     "explained in the output": (
         ["in.jsonl", "o", "--explain", "o/why.csv"],

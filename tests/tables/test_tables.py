@@ -22,9 +22,7 @@ from hypothesis import given, strategies as st
 from conftest import ROOT
 from selfinstruct.core.errors import UsageError
 from selfinstruct.tables import (
-    CsvWriter,
-    JsonLinesWriter,
-    ParquetWriter,
+    WRITERS,
     Row,
     chunks as chunks_module,
     find_source,
@@ -415,7 +413,7 @@ NAN, INF = float("nan"), float("inf")
 
 def copied(folder: Path, name: str, to: str) -> Path:
     """The file `name`, written to `to` as dedup writes it."""
-    made = {".jsonl": JsonLinesWriter, ".csv": lambda: CsvWriter(","), ".parquet": ParquetWriter}
+    made = WRITERS
     writer = made[Path(to).suffix]()
     chunks = list(read_chunks(find_source(str(folder / name))))
     for chunk in chunks:
