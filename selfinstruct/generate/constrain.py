@@ -31,10 +31,10 @@ _STATED = {
 def constrained(
     config: RunConfig, candidate: Candidate, examples: Sequence[Example], place: str
 ) -> tuple[Candidate, Sequence[Example]]:
-    """Return a task and its examples with constraints and without answers, or unchanged.
+    """Return a task and its example with constraints and without an answer, or unchanged.
 
-    Tasks that fix the form of their answer, or work on an input, keep their answers; so do those with evidence or a
-    ground truth.
+    Tasks that fix the form of their answer, or work on an input, keep their answers; so do those with several examples,
+    evidence, or a ground truth.
 
     Args:
         config: The section `answers` says how many tasks get constraints.
@@ -42,29 +42,17 @@ def constrained(
         examples: What the task became.
         place: The place of the task in the run; decides, with the random seed, what is drawn.
     """
-    settings, language = config.answers or AnswersConfig(), primary(config.language)
-    draw = Random(f"{config.random_seed}:constraints:{place}")
-    if (
-        not examples
-        or draw.random() >= settings.constrained
-        or not all(_is_open(candidate, each, language) for each in examples)
-    ):
+    settings, language, task = config.answers or AnswersConfig(), primary(config.language), candidate.instruction
+    if not settings.constrained or len(examples) != 1:
         return candidate, examples
-    counts = stated_counts(candidate.instruction, language)
+    draw, [example] = Random(f"{config.random_seed}:constraints:{place}"), examples
+    answer = example.responses[0].text if example.responses else ""
+    is_plain = example == Example.of(task, "", *example.responses)  # no input, evidence, or ground truth
+    if draw.random() >= settings.constrained or not is_plain or not leaves_form_open(task, language, answer):
+        return candidate, examples
+    counts = stated_counts(task, language)
     stated = [Constraint(name, {"n": count}) for kind, count, _ in counts for name in _STATED[kind]]
-    count, kind = draw.randint(1, settings.most_constraints), kind_of(_answer(examples[0]))
-    instruction, truth = attach(candidate.instruction, draw, language, count, kind, _UNSUITED, stated)
-    told = [replace(Example.of(instruction, ""), ground_truth=truth) for _ in examples]
-    return replace(candidate, instruction=instruction, output=None), told
-
-
-def _is_open(candidate: Candidate, example: Example, language: str) -> bool:
-    """Return whether constraints suit an example: the task alone, without an input, evidence, or ground truth."""
-    told = Example.of(candidate.instruction, "").messages
-    if example.given or example.evidence or example.ground_truth or example.messages != told:
-        return False
-    return leaves_form_open(candidate.instruction, language, _answer(example))
-
-
-def _answer(example: Example) -> str:
-    return example.responses[0].text if example.responses else ""
+    count = draw.randint(1, settings.most_constraints)
+    instruction, truth = attach(task, draw, language, count, kind_of(answer), _UNSUITED, stated)
+    told = replace(Example.of(instruction, ""), ground_truth=truth)
+    return replace(candidate, instruction=instruction, output=None), [told]

@@ -83,10 +83,9 @@ def reminder(expected: Any, answer: str, language: str) -> str:
 
     Empty if there is none, or if the ground truth, as `verify` gets it, has no texts.
     """
-    texts = (given["text"] for given, _ in _problems(expected, answer) if "text" in given)
-    text = next(texts, "") if len(answer) <= MOST_CHARACTERS else ""
+    texts = (given["text"] for given, _ in _problems(expected, answer[:MOST_CHARACTERS]) if "text" in given)
     wording = _data()["reminder"].get(language) or _data()["reminder"]["en"]
-    return fill_in(wording, {"text": text}) if text else ""
+    return next((fill_in(wording, {"text": text}) for text in texts), "")
 
 
 def _problems(expected: Any, answer: str) -> Iterator[tuple[Mapping[str, Any], str]]:
@@ -120,7 +119,16 @@ def attach(
     Returns:
         The instruction with the constraints, and the ground truth for `verify`.
     """
-    chosen = choose(instruction, random, language, count, kind, held_out, stated)
+    names = [
+        name
+        for name, entry in _entries().items()
+        if language in entry and entry["family"] not in held_out and ("fits" not in entry or kind in entry["fits"])
+    ]
+    chosen: list[Constraint] = []
+    for name in random.sample(names, len(names)):
+        constraint = Constraint(name, draw_parameters(name, random, language, instruction))
+        if len(chosen) < count and not any(conflict(constraint, other) for other in (*stated, *chosen)):
+            chosen.append(constraint)
     sentences = [constraint.worded(random, language) for constraint in chosen]
     if len(sentences) > 2:
         added = "\n".join([random.choice(_data()["leads"][language]), *(f"- {sentence}" for sentence in sentences)])
@@ -129,31 +137,6 @@ def attach(
     worded = zip(chosen, sentences, strict=True)
     expected = {"constraints": [{"name": each.name, **each.parameters, "text": text} for each, text in worded]}
     return f"{instruction}\n\n{added}", GroundTruth("constraints", json.dumps(expected, ensure_ascii=False))
-
-
-def choose(
-    instruction: str,
-    random: Random,
-    language: str,
-    count: int,
-    kind: str | None,
-    held_out: Collection[str],
-    stated: Sequence[Constraint] = (),
-) -> list[Constraint]:
-    """Draw constraints that can all hold at once."""
-    entries = {
-        name: entry
-        for name, entry in _entries().items()
-        if language in entry and entry["family"] not in held_out and ("fits" not in entry or kind in entry["fits"])
-    }
-    chosen: list[Constraint] = []
-    for name in random.sample(list(entries), len(entries)):
-        constraint = Constraint(name, draw_parameters(name, random, language, instruction))
-        if not any(conflict(constraint, other) for other in (*stated, *chosen)):
-            chosen.append(constraint)
-        if len(chosen) == count:
-            break
-    return chosen
 
 
 def leaves_form_open(instruction: str, language: str, answer: str) -> bool:
