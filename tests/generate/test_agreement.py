@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from selfinstruct.generate.start import run
 from selfinstruct.journal.snapshot import read
 from selfinstruct.report.explain import explain
 from selfinstruct.report.explain.describe import describe
+from selfinstruct.report.page.page import write_report
 from selfinstruct.sandbox import run_program
 from selfinstruct.teachers.fake.teacher import FakeTeacher
 from selfinstruct.verifiers.dual_execution import function_of, mutants, read_tests
@@ -367,9 +369,8 @@ def test_a_run_keeps_what_agrees_and_says_where_the_key_comes_from(tmp_path: Pat
     config = agreed_config(tmp_path / "run")
     with read(run(config, teacher=Counting())) as snapshot:
         records = list(snapshot.records)
-        rejected = {reason for _, reason, _ in snapshot.rejections()}
+        rejected = [each for each in snapshot.instance_verdicts() if each.reason == "no_agreement"]
     assert len(records) == 12
-    assert "no_agreement" in rejected
     for record in records:
         example = record.examples[0]
         assert example.ground_truth is not None
@@ -388,11 +389,16 @@ def test_a_run_keeps_what_agrees_and_says_where_the_key_comes_from(tmp_path: Pat
     assert (
         "most of the teacher's own answers agree on this final value; a mistake that they share goes unnoticed" in card
     )
-    told = "\n".join(describe(explain(tmp_path / "run", "q0.0")))
-    assert "example 1, ground truth of maths by agreement" in told or "no_agreement" in told
-    assert "maths by agreement" in "\n".join(
-        line for record in records for line in describe(explain(tmp_path / "run", record.id))
+    told = describe(explain(tmp_path / "run", f"q{rejected[0].question}.{rejected[0].idx}"))
+    assert any(
+        re.fullmatch(r"  instance  refused, no_agreement: 1: \d of \d answers agree on .*", line) for line in told
     )
+    told = describe(explain(tmp_path / "run", records[0].id))
+    assert "example 1, ground truth of maths by agreement" in told
+    assert "example 1, checked by maths by agreement: right" in told
+    report = write_report(tmp_path / "run").read_text(encoding="utf-8")
+    assert "maths by agreement" in report
+    assert "By agreement: the ground truth is what most of the teacher" in report
 
 
 @NEEDS_SANDBOX

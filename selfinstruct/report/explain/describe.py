@@ -175,7 +175,8 @@ def _demonstrations(shown: Sequence[ShownTask]) -> Iterator[str]:
 
 def _check(check: Check) -> str:
     result = "passed" if check.passed else f"refused, {_flatten(check.reason or '')}"
-    score = "" if check.score is None else f", ROUGE-L F {check.score:.4f} to the nearest text"
+    compared = check.score is not None and check.stage == "novelty"
+    score = f", ROUGE-L F {check.score:.4f} to the nearest text" if compared else ""
     detail = f": {_flatten(check.detail)}" if check.detail else ""
     order = "" if check.passed else "; stops at the first objection"
     names = f" ({', '.join(map(_flatten, check.checks))}{order})" if check.checks else ""
