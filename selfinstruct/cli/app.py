@@ -19,6 +19,7 @@ from .explain import explain
 from .generate import generate
 from .init import init
 from .judge import judge_eval
+from .list_records import list_records
 from .merge import merge
 from .push import push
 from .report import compare, report
@@ -67,6 +68,7 @@ app.command(epilog="Example: selfinstruct generate configs/openai.yaml. The same
 app.command(epilog="Example: selfinstruct status data/openai --json")(status)
 
 # Look at a run.
+app.command("list", epilog="Example: selfinstruct list data/openai --reason too_similar --text sonnet")(list_records)
 app.command(epilog="Examples: selfinstruct explain data/openai q17.3; selfinstruct explain data/openai --text sonnet")(
     explain
 )

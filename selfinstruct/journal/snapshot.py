@@ -150,6 +150,11 @@ class Snapshot:
         """Return all verdicts on one task."""
         return self._verdicts(" WHERE question = ? AND idx = ?", question, index)
 
+    def verdicts_on_tasks(self) -> list[VerdictRow]:
+        """Return every verdict on a task, in question order; of each task, the first stage first."""
+        stages = "CASE stage WHEN 'review' THEN 2 WHEN 'instance' THEN 1 ELSE 0 END"
+        return self._verdicts(f" WHERE idx >= 0 ORDER BY question, idx, {stages}, part")
+
     def answer_verdicts(self, question: int) -> list[VerdictRow]:
         """Return the verdicts on a question's whole answer."""
         return self._verdicts(" WHERE question = ? AND idx < 0", question)
@@ -231,6 +236,11 @@ class Snapshot:
         """Yield each successfully answered question and the ids of its demonstrations."""
         rows = self._rows("SELECT question, demos FROM answers WHERE question IS NOT NULL AND failed = 0")
         return ((question, read_back(demos).demos) for question, demos in rows)
+
+    def facets_of_questions(self) -> dict[int, dict[str, str]]:
+        """Return what each answered question asked for, by its number."""
+        rows = self._rows("SELECT question, demos FROM answers WHERE question IS NOT NULL")
+        return {question: dict(read_back(demos).facets) for question, demos in rows}
 
     def questions(self) -> list[Drawn]:
         """Return what each consumed question asked for, and how many tasks it brought, in order."""
