@@ -396,6 +396,7 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
             unusable("asks_back", "Asks for what is missing.", worked("Please provide more information.")),
             unusable("count_not_met", "Not as many as asked for.", worked("1. Bun & Co.\n2. Crumbs")),
             unusable("no_code", "Code was asked for, and the answer has none.", worked("5", "", _CODE)),
+            unusable("repeated_item", "A list has an item twice.", worked("Bun, Crumbs, Rise, and Bun")),
             unusable("copied_answer", "The answer of a demonstration, word for word.", _COPIED),
             Reason("no_agreement", "answers.min_agreement", "The answers to the task don't agree enough."),
             Reason("low_score", "judge.min_score", "The mean of the judge's four marks is too low."),

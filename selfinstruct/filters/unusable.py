@@ -34,6 +34,7 @@ _OWN_TEXT = regex.compile(r"[:：]\s*\S|[\"“”'‘「『`][^\n]{3,}[\"“”'
 _CODE = regex.compile(r"[=(){}<>;]|\bselect\b", regex.IGNORECASE)
 _LEAST_COPIED = 4
 """Words; shorter answers, such as 'Yes', may well be the same."""
+_COMMA, _LEAST_ITEMS, _MOST_ITEM_WORDS = regex.compile(r"[,;，、；]|\band\b"), 4, 8
 _MOST_ASKING_BACK = 80
 """Words; a longer answer that asks for something has said something, too."""
 
@@ -45,12 +46,15 @@ class UnusableOptions(Section):
         default=None,
         description="Rules against what small models write in place of a task or an answer: 'placeholder', "
         "'missing_input', 'not_a_request', 'lowercase_start', 'asks_back', 'count_not_met', 'no_code', "
-        "'copied_answer'; null: only where the run loads a model itself. A run keeps what null meant when it began.",
+        "'copied_answer', 'repeated_item'; null: only where the run loads a model itself. A run keeps what null meant "
+        "when it began.",
     )
 
 
 class Unusable(Published):
-    """Eight rules. Languages without patterns of their own are held to 'lowercase_start' and 'copied_answer' only."""
+    """Nine rules. Three of them need no patterns, and hold in any language: 'lowercase_start', 'copied_answer', and
+    'repeated_item'.
+    """
 
     def __init__(self, language: str) -> None:
         self._find, self._language = _patterns(primary(language)), language
@@ -84,6 +88,8 @@ class Unusable(Published):
         for demo in candidate.material.demos if candidate.material and len(words) >= _LEAST_COPIED else ():
             if words == tokenize(demo.output):
                 return Verdict("copied_answer", f"the answer of {demo.id}")
+        if not example.given and (item := _repeated_item(output)) and item not in " ".join(tokenize(asked)):
+            return Verdict("repeated_item", item)
         return self._count(candidate.instruction, output)
 
     def _count(self, instruction: str, output: str) -> Verdict:
@@ -97,6 +103,17 @@ class Unusable(Published):
     def _search(self, kind: str, text: str) -> regex.Match[str] | None:
         pattern = self._find.get(kind)
         return pattern.search(text) if pattern else None
+
+
+def _repeated_item(text: str) -> str | None:
+    """Return an item that a list of four or more has twice: lines with bullets or numbers, or short parts of a line."""
+    items = [line[found.end() - 1 :] for line in text.split("\n") if (found := _ITEM.match(line))]
+    if not items and "\n" not in text:
+        items = _COMMA.split(text)
+    words = [tuple(tokenize(item)) for item in items]
+    if len(words) < _LEAST_ITEMS or max(map(len, words)) > _MOST_ITEM_WORDS:
+        return None
+    return next((" ".join(each) for each in words if words.count(each) > 1 and any(map(str.isalpha, each))), None)
 
 
 def _sentences(text: str) -> int:
