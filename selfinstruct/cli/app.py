@@ -24,6 +24,7 @@ from .merge import merge
 from .push import push
 from .report import compare, report
 from .reuse import export, refilter
+from .review import review
 from .run_status import status
 from .scatter import scatter
 from .serve import serve
@@ -74,6 +75,10 @@ app.command(epilog="Examples: selfinstruct explain data/openai q17.3; selfinstru
 )
 app.command(epilog="Example: selfinstruct report data/openai --output openai.html")(report)
 app.command(epilog="Example: selfinstruct compare data/openai data/zh --html compared.html")(compare)
+app.command(
+    short_help="Review records on a web page, by keyboard.",
+    epilog="Examples: selfinstruct review data/openai --reviewer anna; selfinstruct review data/openai --audit 200",
+)(review)
 app.command(epilog="Example: selfinstruct serve data/openai --port 8080")(serve)
 
 # Use its dataset. A `short_help` fits on one line of 80 columns.

@@ -62,6 +62,11 @@ class Review:
     audit: str = ""
     at: float = 0.0
 
+    @property
+    def all_valid(self) -> bool:
+        """Whether the reviewer found nothing wrong, so that the texts stay as they are."""
+        return self.verdict == "accept" and self.edit is None
+
 
 def content_of(record: Record) -> Content:
     """Return the texts of a record that a review judges: its prompts and its answers, without the alternatives."""
@@ -198,7 +203,7 @@ class Audit:
         """The share of each reviewer with its 95% interval, and the agreement of each two reviewers."""
         lines = []
         for name, reviews in self.by.items():
-            valid = sum(each.verdict == "accept" for each in reviews.values())
+            valid = sum(each.all_valid for each in reviews.values())
             low, high = wilson_interval(valid / len(reviews), len(reviews))
             failed = Counter(reason for each in reviews.values() for reason in each.reasons)
             found = "".join(f", {failed[reason]} {reason}" for reason in REASONS if failed[reason])
@@ -206,9 +211,7 @@ class Audit:
             lines.append(f"{name}: {valid} of {len(reviews)} all valid, {share}{found}; sample of {self.sample}")
         for one, other in itertools.combinations(self.by, 2):
             mine, theirs = self.by[one], self.by[other]
-            both = [
-                (mine[each].verdict == "accept", theirs[each].verdict == "accept") for each in mine if each in theirs
-            ]
+            both = [(mine[each].all_valid, theirs[each].all_valid) for each in mine if each in theirs]
             if both:
                 kappa = cohens_kappa(both)
                 agreed = sum(first == second for first, second in both)

@@ -137,8 +137,15 @@ async def serving(live: Live, host: str = "127.0.0.1", port: int = 0, token: str
     Raises UsageError if the server can't listen there, or if anyone could read the run.
     """
     check_place(host, token)
-    server = _Server(live, token)
-    runner = web.AppRunner(server.application(), access_log=None, handle_signals=False)
+    async with listening(_Server(live, token).application(), host, port) as bound:
+        name = f"[{host}]" if ":" in host else host
+        yield f"http://{name}:{bound}/" + (f"?token={token}" if token else "")
+
+
+@asynccontextmanager
+async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
+    """Serve an application, and yield its port. Raises UsageError if it can't listen there."""
+    runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)
@@ -146,10 +153,7 @@ async def serving(live: Live, host: str = "127.0.0.1", port: int = 0, token: str
             await site.start()
         except OSError as error:
             raise UsageError(f"--host {host} --port {port}: {error.strerror or error}") from None
-        # With port 0, the system selects the port.
-        bound = runner.addresses[0][1]
-        name = f"[{host}]" if ":" in host else host
-        yield f"http://{name}:{bound}/" + (f"?token={token}" if token else "")
+        yield runner.addresses[0][1]  # with port 0, the system selects the port
     finally:
         await runner.cleanup()
 
@@ -166,22 +170,14 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-class _Server:
-    def __init__(self, live: Live, token: str | None) -> None:
-        self._live, self._token = live, token
-        self._rendering = asyncio.Lock()
-        # The last report: state of the journal, time of rendering, HTML.
-        self._report: tuple[tuple[float, int], float, str] | None = None
+class Guard:
+    """The middleware of a page: who may read it, and what browsers may do with it."""
 
-    def application(self) -> web.Application:
-        app = web.Application(middlewares=[self._guard], client_max_size=1024)
-        app.router.add_get("/", self._page)
-        app.router.add_get("/live.json", self._figures)
-        app.router.add_get("/report", self._report_page)
-        return app
+    def __init__(self, token: str | None) -> None:
+        self._token = token
 
     @web.middleware
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Reject requests without the right host or token, convert exceptions, and set security headers."""
         if not self._is_allowed_host(request.headers.get("Host", "")):
             return web.Response(status=403, text="this server does not answer to that host name\n")
@@ -205,6 +201,21 @@ class _Server:
         """Return whether the Host header is allowed: with a token always, otherwise only for this machine."""
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host  # '[::1]:8000' -> '[::1]'
         return self._token is not None or _is_loopback(name.strip("[]"))
+
+
+class _Server:
+    def __init__(self, live: Live, token: str | None) -> None:
+        self._live, self._guard = live, Guard(token)
+        self._rendering = asyncio.Lock()
+        # The last report: state of the journal, time of rendering, HTML.
+        self._report: tuple[tuple[float, int], float, str] | None = None
+
+    def application(self) -> web.Application:
+        app = web.Application(middlewares=[self._guard.check], client_max_size=1024)
+        app.router.add_get("/", self._page)
+        app.router.add_get("/live.json", self._figures)
+        app.router.add_get("/report", self._report_page)
+        return app
 
     async def _page(self, request: web.Request) -> web.Response:
         name = self._live.run.name

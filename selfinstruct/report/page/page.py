@@ -64,9 +64,10 @@ def report_page(figures: Figures, selection: Selection | None) -> str:
     )
 
 
-def render(template: str, scripts: Sequence[str], **values: Any) -> str:
-    """Render a template of this package with these scripts, given by their file names."""
-    style, *code = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", *scripts))
+def render(template: str, scripts: Sequence[str], *, styles: Sequence[str] = ("style.css",), **values: Any) -> str:
+    """Render a template of this package with these scripts and style sheets, given by their file names."""
+    code = [(_TEMPLATES / name).read_text(encoding="utf-8") for name in scripts]
+    style = "".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in styles)
     return (
         _environment()
         .get_template(template)

@@ -1,0 +1,219 @@
+"use strict";
+// Shows one record after the other and sends each decision; a decision counts once the server has answered. Texts of
+// records are inserted as text, never as markup, with their invisible characters spelled out.
+{
+  const at = (id) => document.getElementById(id);
+  const panels = ["editor", "reasons", "noting"].map(at);
+  let items = [], place = 0, choosing = false, pendingNote = "";
+  const made = []; // the digests of this page's decisions, for undo
+
+  const visible = (text) => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (char) =>
+    "\n\t\u200c\u200d".includes(char) ? char : `⟨U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+  const element = (name, className, ...inner) => {
+    const found = document.createElement(name);
+    if (className) found.className = className;
+    found.append(...inner);
+    return found;
+  };
+  const words = (text, className = "words", name = "p") => {
+    const found = element(name, className, visible(text));
+    found.dir = "auto";
+    return found;
+  };
+  const part = (title, ...inner) => [element("h2", "", title), ...inner];
+
+  // --- what is shown --------------------------------------------------------------------------
+
+  const shownContent = (item) => item.decision?.edit ?? item.content;
+  const turns = (example) => example.input !== null && example.messages.length === 1
+    ? (example.input ? part("Input", words(example.input)) : [])
+    : example.messages.flatMap(([role, text]) => part(role === "user" ? "User" : "Assistant", words(text)));
+  const badge = ({ verdict, reasons, edit }) => {
+    const said = verdict === "reject" ? `rejected: ${reasons.join(", ") || "unwanted"}` : edit ? "accepted, edited" : "accepted";
+    return element("span", `badge ${verdict}`, said);
+  };
+  const record = (item) => {
+    const content = shownContent(item), single = content.examples[0].input !== null;
+    return [
+      ...(item.decision ? [badge(item.decision)] : []),
+      ...(single ? part(`Instruction ${item.id}`, words(content.instruction, "words first")) : []),
+      ...content.examples.flatMap((example) => [...turns(example), ...part("Answer", words(example.answer))]),
+      ...(item.decision?.note || pendingNote ? part("Note", words(pendingNote || item.decision.note)) : []),
+    ];
+  };
+  const list = (title, entries) => entries.length ? [element("section", "", ...part(title, element("ol", "", ...entries)))] : [];
+  const beside = (item) => {
+    const quotes = item.evidence.map((quote) => {
+      const entry = words(quote.text, "quote", "li");
+      entry.append(element("p", "note", visible(`${quote.document}${quote.page ? `, page ${quote.page}` : ""}`)));
+      return entry;
+    });
+    const choices = item.alternatives.map((text, number) => {
+      const entry = words(text, "choice", "li");
+      if (choosing) entry.prepend(element("kbd", "", `${number + 1}`), " ");
+      entry.addEventListener("click", () => { if (choosing) choose(number); });
+      return entry;
+    });
+    // What checks, judges, and other reviewers found is in the answer of the server only after the decision.
+    const { marks = {}, verdicts = {}, similarity, nearest, others = [] } = item.found;
+    const found = [
+      ...Object.entries(marks).map(([name, mark]) => `${name} ${mark}`),
+      ...Object.entries(verdicts).map(([name, said]) => `${name}: ${said}`),
+      ...(nearest ? [`ROUGE-L F ${similarity.toFixed(2)} to ${nearest}`] : []),
+      ...others,
+    ].map((text) => words(text, "mine", "li"));
+    return [...list("Source", quotes), ...list("Alternatives", choices), ...list("Checks and other reviewers", found)];
+  };
+  const show = () => {
+    const item = items[place], decided = items.filter((each) => each.decision).length;
+    at("record").replaceChildren(...record(item));
+    at("beside").replaceChildren(...beside(item));
+    at("beside").classList.toggle("choosing", choosing);
+    at("progress").max = items.length;
+    at("progress").value = decided;
+    say(`${place + 1} of ${items.length}, ${decided} decided`);
+  };
+  const say = (text) => { at("state").textContent = text; };
+  const open = (panel) => {
+    for (const each of panels) each.hidden = each !== panel;
+    choosing = false;
+    panel?.querySelector("textarea, input")?.focus();
+    panel?.scrollIntoView({ block: "nearest" });
+  };
+  const close = () => { open(null); document.activeElement?.blur(); show(); };
+
+  // --- decisions, one after the other -----------------------------------------------------------
+
+  let sending = Promise.resolve();
+  const decide = (item, decision, move = true) => {
+    if (move && items[place] === item) place = following();
+    sending = sending.then(async () => {
+      const answer = await fetch(`decide${location.search}`, {
+        method: "POST", headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ digest: item.digest, ...decision }),
+      });
+      if (!answer.ok) throw new Error(await answer.text());
+      Object.assign(item, await answer.json());
+      if (decision.verdict !== "undo") made.push(item.digest);
+      show();
+    }).catch((error) => {
+      place = items.indexOf(item);
+      show();
+      say(`not stored: ${visible(error.message)}`);
+    });
+    pendingNote = "";
+    open(null);
+    show();
+    return sending;
+  };
+  // The next record without a decision; else the next one.
+  const following = () => {
+    const after = [...items.keys()].slice(place + 1), left = after.find((each) => !items[each].decision);
+    return left ?? after[0] ?? place;
+  };
+  const accept = (edit = null) => decide(items[place], { verdict: "accept", edit, note: pendingNote });
+  const reject = (reasons) => decide(items[place], { verdict: "reject", reasons, note: pendingNote });
+  const withAnswer = (item, text) => {
+    const edit = structuredClone(shownContent(item));
+    edit.examples[0].answer = text;
+    return edit;
+  };
+  const choose = (number) => {
+    const text = items[place].alternatives[number];
+    if (text !== undefined) accept(withAnswer(items[place], text));
+  };
+  const undo = () => {
+    const last = made.pop() ?? (items[place].decision ? items[place].digest : null);
+    const item = items.find((each) => each.digest === last);
+    if (!item) return say("nothing to undo");
+    place = items.indexOf(item);
+    decide(item, { verdict: "undo" }, false);
+  };
+
+  // --- forms ------------------------------------------------------------------------------------
+
+  const editor = () => {
+    const content = shownContent(items[place]), fields = [];
+    const field = (title, text, put) => {
+      const area = element("textarea");
+      area.value = text;
+      area.dir = "auto";
+      area.rows = Math.min(14, Math.max(2, Math.ceil(text.length / 90) + text.split("\n").length - 1));
+      fields.push([area, put]);
+      return element("label", "", title, area);
+    };
+    const single = content.examples[0].input !== null;
+    const labels = single ? [field("Instruction", content.instruction, (edit, text) => { edit.instruction = text; })] : [];
+    content.examples.forEach((example, n) => {
+      if (example.input !== null) labels.push(field("Input", example.input, (edit, text) => { edit.examples[n].input = text; }));
+      else example.messages.forEach(([role, said], m) => labels.push(field(role, said, (edit, text) => { edit.examples[n].messages[m][1] = text; })));
+      labels.push(field("Answer", example.answer, (edit, text) => { edit.examples[n].answer = text; }));
+    });
+    const save = element("button", "do", element("kbd", "", "Ctrl Enter"), " Save and accept");
+    const back = element("button", "quiet", element("kbd", "", "Esc"), " Back");
+    back.type = "button";
+    back.addEventListener("click", close);
+    at("editor").replaceChildren(...labels, element("p", "", save, " ", back));
+    at("editor").onsubmit = (event) => {
+      event.preventDefault();
+      const edit = structuredClone(content);
+      for (const [area, put] of fields) put(edit, area.value);
+      accept(edit);
+    };
+    open(at("editor"));
+  };
+  const chosenReasons = () => [...at("reasons").querySelectorAll("input")].filter((box) => box.checked).map((box) => box.value);
+  at("reasons").addEventListener("submit", (event) => { event.preventDefault(); reject(chosenReasons()); });
+  at("noting").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const { decision } = items[place];
+    pendingNote = at("note").value;
+    if (decision) decide(items[place], { ...decision, note: pendingNote }, false);
+    else close();
+  });
+
+  const actions = {
+    next: () => { place = Math.min(place + 1, items.length - 1); pendingNote = ""; close(); },
+    previous: () => { place = Math.max(place - 1, 0); pendingNote = ""; close(); },
+    accept: () => accept(shownContent(items[place]) === items[place].content ? null : shownContent(items[place])),
+    reject: () => { for (const box of at("reasons").querySelectorAll("input")) box.checked = false; open(at("reasons")); },
+    edit: editor,
+    choose: () => { choosing = items[place].alternatives.length > 0; show(); if (!choosing) say("no alternatives"); },
+    note: () => { at("note").value = pendingNote || items[place].decision?.note || ""; open(at("noting")); },
+    undo,
+    close,
+  };
+  const KEYS = { j: "next", k: "previous", a: "accept", r: "reject", e: "edit", c: "choose", n: "note", u: "undo" };
+  document.addEventListener("click", (event) => {
+    const name = event.target.closest("[data-do]")?.dataset.do;
+    if (name && items.length) actions[name]();
+  });
+  document.addEventListener("keydown", (event) => {
+    if (!items.length) return;
+    const panel = panels.find((each) => !each.hidden);
+    if (event.key === "Escape") { event.preventDefault(); return close(); }
+    if (event.key === "Enter" && panel && (event.ctrlKey || event.metaKey || panel.id === "reasons")) {
+      event.preventDefault();
+      return panel.requestSubmit();
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const boxes = [...at("reasons").querySelectorAll("input")], number = Number(event.key) - 1;
+    if (panel?.id === "reasons") {
+      if (boxes[number]) { event.preventDefault(); boxes[number].checked = !boxes[number].checked; }
+      return;
+    }
+    if (panel) return;
+    if (KEYS[event.key]) { event.preventDefault(); actions[KEYS[event.key]](); }
+    else if (choosing && number >= 0) choose(number);
+    else if (boxes[number]) reject([boxes[number].value]);
+  });
+
+  const load = async () => {
+    const answer = await fetch(`items${location.search}`);
+    if (!answer.ok) throw new Error(await answer.text());
+    items = await answer.json();
+    place = Math.max(0, items.findIndex((each) => !each.decision));
+    show();
+  };
+  load().catch((error) => say(`can't load the records: ${visible(error.message)}`));
+}

@@ -1,0 +1,144 @@
+"""The page of `selfinstruct review`: shows records, and commits each decision before it confirms it.
+
+`/items` is the queue as JSON; `/decide` takes one decision and answers with the record's new state once the decision is
+on disk. Every request needs the token of the address that the command prints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from ..core.errors import UsageError
+from ..core.reviews import REASONS, Review, audits_of, checked_edit
+from ..core.tasks import storable
+from ..journal.folder import JOURNAL, check_folder
+from ..journal.journal import Journal
+from ..journal.snapshot import read
+from .live import Guard, listening
+from .page.page import render
+from .review_queue import Item, described, queue, sample_name
+
+MOST_BYTES = 4 * 1024 * 1024
+MOST_NAME = 40
+
+
+class Reviewing:
+    """The reviews of one run by one person, and its journal, open for writing. Another process may work on the run.
+
+    items: what to review, in order. audit: the name of the random sample; empty without one.
+    """
+
+    def __init__(self, path: Path, reviewer: str, order: str = "uncertain", audit: int | None = None) -> None:
+        """Raise UsageError if `path` is no run's folder, if it has no record, or if the name is no name."""
+        check_folder(path)
+        self.reviewer = checked_name(reviewer)
+        with read(path) as snapshot:
+            self.name = snapshot.run.name
+            self.items: dict[str, Item] = {item.digest: item for item in queue(snapshot, order, audit)}
+            self.audit = "" if audit is None else sample_name(snapshot, list(self.items.values()), audit)
+        self._journal = Journal(path / JOURNAL)
+        self.decided = 0
+
+    def close(self) -> None:
+        """Close the journal."""
+        self._journal.close()
+
+    def shown(self) -> list[dict[str, Any]]:
+        """Return what the page shows of every item, in order."""
+        held = self._journal.reviews.standing()
+        return [described(item, held.get(digest, ()), self.reviewer, self.audit) for digest, item in self.items.items()]
+
+    def decide(self, given: Any) -> dict[str, Any]:
+        """Commit one decision, and return what the page shows of its record then. Raises UsageError for a wrong one."""
+        self.add([self.review_of(given)])
+        return described(
+            item := self._item(given), self._journal.reviews.standing().get(item.digest, ()), self.reviewer
+        )
+
+    def add(self, reviews: list[Review]) -> None:
+        """Commit decisions."""
+        self._journal.reviews.commit(reviews)
+        self.decided += len(reviews)
+
+    def review_of(self, given: Any) -> Review:
+        """Return the review that a page or a file states. Raises UsageError if it is none."""
+        item = self._item(given)
+        verdict, reasons = given.get("verdict"), given.get("reasons") or []
+        note, edit = given.get("note") or "", given.get("edit")
+        if verdict not in ("accept", "reject", "undo"):
+            raise UsageError("verdict: must be accept, reject, or undo")
+        if not isinstance(reasons, list) or not all(reason in REASONS for reason in reasons):
+            raise UsageError(f"reasons: must be some of {', '.join(REASONS)}")
+        if not isinstance(note, str):
+            raise UsageError("note: must be a text")
+        return Review(
+            digest=item.digest,
+            reviewer=self.reviewer,
+            verdict=verdict,
+            content=item.content,
+            reasons=tuple(name for name in REASONS if name in reasons) if verdict == "reject" else (),
+            note=storable(note),
+            edit=checked_edit(edit, item.content) if edit is not None and verdict == "accept" else None,
+            audit=self.audit,
+        )
+
+    def summary(self) -> list[str]:
+        """Return the lines about this random sample, or none."""
+        return [
+            line
+            for audit in audits_of(self._journal.reviews.all())
+            if audit.sample == self.audit
+            for line in audit.lines
+        ]
+
+    def _item(self, given: Any) -> Item:
+        item = self.items.get(str(given.get("digest"))) if isinstance(given, dict) else None
+        if item is None:
+            raise UsageError("digest: no record to review has it; load the page again")
+        return item
+
+
+def checked_name(name: str) -> str:
+    """Return a reviewer's name. Raises UsageError if it is empty, too long, or unprintable."""
+    name = name.strip()
+    if not name or len(name) > MOST_NAME or not name.isprintable():
+        raise UsageError(f"--reviewer: needs a name of 1 to {MOST_NAME} printable characters")
+    return name
+
+
+@contextlib.asynccontextmanager
+async def serving_reviews(reviewing: Reviewing, port: int = 0) -> AsyncIterator[str]:
+    """Serve the page on this machine, and yield its address, which contains the token. Raises UsageError."""
+    token = secrets.token_urlsafe(16)
+    app = web.Application(middlewares=[Guard(token).check], client_max_size=MOST_BYTES)
+
+    async def page(request: web.Request) -> web.Response:
+        facts = {"name": reviewing.name, "reviewer": reviewing.reviewer, "audit": reviewing.audit, "reasons": REASONS}
+        text = render("review.html", ["page.js", "review.js"], styles=("style.css", "review.css"), **facts)
+        return web.Response(text=text, content_type="text/html")
+
+    async def items(request: web.Request) -> web.Response:
+        return web.json_response(await asyncio.to_thread(reviewing.shown))
+
+    async def decide(request: web.Request) -> web.Response:
+        try:
+            given = await request.json()
+        except ValueError:
+            raise web.HTTPBadRequest(reason="no JSON") from None
+        try:
+            return web.json_response(await asyncio.to_thread(reviewing.decide, given))
+        except UsageError as error:
+            return web.Response(status=400, text=f"{error}\n")
+
+    app.router.add_get("/", page)
+    app.router.add_get("/items", items)
+    app.router.add_post("/decide", decide)
+    async with listening(app, "127.0.0.1", port) as bound:
+        yield f"http://127.0.0.1:{bound}/?token={token}"

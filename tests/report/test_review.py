@@ -1,0 +1,250 @@
+"""`review`: decisions by keyboard in real Chromium, on disk before the page confirms them, and random samples."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from forked import Process, start_python
+from test_loop import grow
+from test_serve import browser_needed, chromium
+
+from conftest import FULL
+from selfinstruct.config.run_config import RunConfig
+from selfinstruct.core.errors import UsageError
+from selfinstruct.core.reviews import Review
+from selfinstruct.journal.folder import JOURNAL, Run
+from selfinstruct.journal.journal import Journal
+from selfinstruct.report.review_server import Reviewing
+
+MakeConfig = Callable[..., RunConfig]
+MANY = 100 if FULL else 30
+
+
+@pytest.fixture
+def made(make_config: MakeConfig) -> Run:
+    return grow(make_config(target=MANY), export=True)
+
+
+@contextlib.contextmanager
+def reviewed(run: Run, *options: str) -> Iterator[tuple[str, Process]]:
+    """The command `review`; yields the address that it prints, and the process."""
+    process = start_python(
+        "-m", "selfinstruct", "review", run.path, *options, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address.startswith("http://127.0.0.1:"), process.stderr and process.stderr.read()
+        yield address, process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.wait(20)
+
+
+def reviews_of(run: Run) -> list[Review]:
+    with contextlib.closing(Journal(run.path / JOURNAL, read_only=True)) as journal:
+        return journal.reviews.all()
+
+
+def ask(address: str, path: str, body: Any = None) -> tuple[int, str, dict[str, str]]:
+    home, _, query = address.partition("?")
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"{home}{path}?{query}", data), timeout=30) as answer:
+            return answer.status, answer.read().decode(), dict(answer.headers)
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(), dict(error.headers)
+
+
+@contextlib.contextmanager
+def reviewing(run: Run, *options: Any) -> Iterator[Reviewing]:
+    with contextlib.closing(Reviewing(run.path, *options)) as opened:
+        yield opened
+
+
+# --- decisions ------------------------------------------------------------------------------------
+
+
+def test_a_decision_is_in_the_journal_and_what_checks_found_is_shown_only_then(made: Run) -> None:
+    with reviewing(made, "anna") as one:
+        first, second = one.shown()[:2]
+        assert (first["decision"], first["found"]) == (None, {})
+        after = one.decide({"digest": first["digest"], "verdict": "reject", "reasons": ["wrong_output"], "note": "no"})
+        assert after["decision"] == {"verdict": "reject", "reasons": ("wrong_output",), "note": "no", "edit": None}
+        assert after["found"]["nearest"]
+        assert [each.digest for each in reviews_of(made)] == [first["digest"]]
+        one.decide({"digest": second["digest"], "verdict": "accept"})
+        assert one.decide({"digest": second["digest"], "verdict": "undo"})["decision"] is None
+    with reviewing(made, "ben") as other:
+        shown = {each["digest"]: each for each in other.shown()}
+        assert shown[first["digest"]]["decision"] is None
+        decided = other.decide({"digest": first["digest"], "verdict": "accept"})
+        assert decided["found"]["others"] == ["anna: reject"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"verdict": "maybe"}, "verdict: must be"),
+        ({"verdict": "reject", "reasons": ["ugly"]}, "reasons: must be some of"),
+        ({"verdict": "reject", "reasons": "wrong_output"}, "reasons: must be some of"),
+        ({"verdict": "accept", "note": 5}, "note: must be a text"),
+        ({"verdict": "accept", "edit": {}}, "edit: must have"),
+        ({"verdict": "accept", "digest": "0"}, "no record to review"),
+    ],
+)
+def test_a_wrong_decision_is_refused_and_stores_nothing(made: Run, changes: dict[str, Any], said: str) -> None:
+    with reviewing(made, "anna") as one:
+        with pytest.raises(UsageError, match=said):
+            one.decide({"digest": next(iter(one.items))} | changes)
+        with pytest.raises(UsageError, match="no record"):
+            one.decide([])
+    assert reviews_of(made) == []
+
+
+@pytest.mark.parametrize("name", ["", " ", "a" * 41, "a\nb", "\u202e"])
+def test_a_reviewer_has_a_printable_name(made: Run, name: str) -> None:
+    with pytest.raises(UsageError, match="--reviewer"):
+        Reviewing(made.path, name)
+
+
+def test_what_is_near_a_limit_comes_first_and_a_sample_is_drawn_by_the_seed(made: Run) -> None:
+    with reviewing(made, "anna") as one:
+        scores = [item.similarity for item in one.items.values()]
+        assert scores == sorted(scores, reverse=True)
+    with reviewing(made, "anna", "uncertain", 7) as one, reviewing(made, "ben", "uncertain", 7) as other:
+        assert list(one.items) == list(other.items)
+        assert len(one.items) == 7
+        assert list(one.items) != list(scores)
+
+
+def test_a_sample_keeps_what_was_rejected_and_states_its_figures(made: Run) -> None:
+    with reviewing(made, "anna", "uncertain", 10) as one:
+        for number, digest in enumerate(one.items):
+            verdict = {"verdict": "reject", "reasons": ["wrong_output"]} if number < 2 else {"verdict": "accept"}
+            one.decide({"digest": digest, **verdict})
+        (line,) = one.summary()
+        assert line.startswith("anna: 8 of 10 all valid, 80.0% (95% interval 49.0% to 94.3%), 2 wrong_output")
+    again = grow(made.config, export=True)
+    assert len(again.records()) == MANY
+    assert line in (again.dataset_path / "README.md").read_text()
+    with reviewing(again, "anna", "uncertain", 10) as later:
+        assert later.summary() == [line]
+        assert {each.digest for each in reviews_of(made)} & set(later.items)
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+def test_only_the_printed_address_opens_the_page(made: Run) -> None:
+    with reviewed(made) as (address, process):
+        home = address.partition("?")[0]
+        for path in ("", "items", "decide"):
+            assert ask(home, path, {} if path == "decide" else None)[0] == 403
+        status, text, headers = ask(address, "")
+        assert status == 200
+        assert "default-src 'none'" in text
+        assert headers["X-Frame-Options"] == "DENY"
+        assert ask(address, "decide", {"verdict": "accept"})[0] == 400
+        assert len(json.loads(ask(address, "items")[1])) == MANY
+        digest = json.loads(ask(address, "items")[1])[0]["digest"]
+        assert ask(address, "decide", {"digest": digest, "verdict": "accept"})[0] == 200
+        process.send_signal(signal.SIGKILL)
+    assert [each.digest for each in reviews_of(made)] == [digest]
+
+
+@pytest.mark.browser
+@browser_needed
+def test_records_are_reviewed_by_keyboard_alone_and_a_kill_loses_nothing(made: Run) -> None:
+    confirmed = 0
+    for batch in range(3):
+        with reviewed(made, "--reviewer", "anna") as (address, process), chromium(address) as (page, said):
+            page.wait_for_selector("#record h2")
+            for number in range(MANY // 3):
+                page.keyboard.press("3" if number % 5 == 4 else "a")
+                confirmed += 1
+                page.locator(f"#state:has-text('{confirmed} decided')").wait_for()
+            if batch < 2:
+                process.send_signal(signal.SIGKILL)  # between two key presses
+            assert said == []
+        assert len({each.digest for each in reviews_of(made)}) == confirmed
+    verdicts = [each.verdict for each in reviews_of(made)]
+    assert verdicts.count("reject") == 3 * (MANY // 3 // 5)
+    assert len(grow(made.config, export=True).records()) == MANY
+
+
+@pytest.mark.browser
+@browser_needed
+def test_edit_note_reasons_and_undo_by_keyboard_on_both_widths(made: Run) -> None:
+    with reviewed(made) as (address, _), chromium(address) as (page, said):
+        page.wait_for_selector("#record h2")
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.keyboard.press("e")
+        page.locator("#editor textarea").last.fill("<script>alert(1)</script>\u202e of a person")
+        page.keyboard.press("Control+Enter")
+        page.locator("#state:has-text('1 decided')").wait_for()
+        page.keyboard.press("n")
+        page.keyboard.type("two things")
+        page.keyboard.press("Control+Enter")
+        page.keyboard.press("r")
+        page.keyboard.press("1")
+        page.keyboard.press("3")
+        page.keyboard.press("Enter")
+        page.locator("#state:has-text('2 decided')").wait_for()
+        page.keyboard.press("a")
+        page.locator("#state:has-text('3 decided')").wait_for()
+        page.keyboard.press("u")
+        page.locator("#state:has-text('2 decided')").wait_for()
+        page.keyboard.press("k")
+        page.keyboard.press("k")
+        assert "⟨U+202E⟩ of a person" in page.inner_text("#record")
+        assert page.locator("#record script").count() == 0
+        assert said == []
+    edit, reject, _, undo = reviews_of(made)
+    assert edit.edit is not None
+    assert edit.edit["examples"][-1]["answer"] == "<script>alert(1)</script>\u202e of a person"
+    assert (reject.verdict, reject.reasons, reject.note) == (
+        "reject",
+        ("invalid_instruction", "wrong_output"),
+        "two things",
+    )
+    assert undo.verdict == "undo"
+
+
+@pytest.mark.browser
+@browser_needed
+def test_two_reviewers_at_once(made: Run) -> None:
+    with (
+        reviewed(made, "--reviewer", "anna") as (one, _),
+        reviewed(made, "--reviewer", "ben") as (other, _),
+        chromium(one) as (page, said),
+    ):
+        second = page.context.browser.new_page()
+        second.goto(other)
+        for each in (page, second):
+            each.wait_for_selector("#record h2")
+        for count in range(1, 6):
+            for each in (page, second):
+                each.keyboard.press("a")
+            for each in (page, second):
+                each.locator(f"#state:has-text('{count} decided')").wait_for()
+        assert [text for text in said if not text.startswith("http://127.0.0.1")] == []
+    found = reviews_of(made)
+    assert [each.reviewer for each in found].count("anna") == [each.reviewer for each in found].count("ben") == 5
+
+
+def test_a_run_without_records_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not a run's folder"):
+        Reviewing(tmp_path, "anna")
