@@ -23,7 +23,7 @@ from hypothesis import given, settings, strategies as st
 
 from conftest import RECORD, KnowsSolutions
 from selfinstruct.config.run_config import RunConfig
-from selfinstruct.core.choice import normalized
+from selfinstruct.core.choice import failed, normalized
 from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.prompts import Completion, Prompt
 from selfinstruct.core.records import Example, Response
@@ -163,7 +163,7 @@ def test_no_answer_that_passed_has_better_marks_than_the_chosen_one(
     example: Example, options: PreferenceOptions
 ) -> None:
     found = pair_of(example, options, 0)
-    passed = [each for each in example.responses if each.passed and each.text.strip() and each.mark is not None]
+    passed = [each for each in example.responses if not failed(each) and each.text.strip() and each.mark is not None]
     if found is not None and found.chosen.mark is not None:
         assert found.chosen.mark >= max(each.mark or 0 for each in passed) - 1e-9
 
