@@ -28,7 +28,8 @@ def reason_of(row: dict[str, Any]) -> str | None:
     """Return the first rule that hits a record, or None."""
     language = "de" if row["run"] == "handbuch" else "en"
     rules, drawn = Unusable(language), row["run"] == "verifiable" or "verifier" in row
-    instruction, _, given = row["prompt"].partition("\n\n")
+    # The instruction of a drawn task has paragraphs of its own.
+    instruction, _, given = (row["prompt"], "", "") if drawn else row["prompt"].partition("\n\n")
     verdict = rules.check(Candidate(instruction, given))
     if not verdict.ok and not drawn:
         return verdict.reason
