@@ -665,7 +665,8 @@ def test_a_judge_that_prefers_a_position_makes_no_pair(make_config: Callable[...
     config = make_config(target=8, answers=KEEP_ALL, judge={"compare": True}, dataset={"formats": ["messages", *NAMES]})
     made = run(config, teacher=FirstIsBetter())
     # All that kto says is which answers failed a check.
-    assert {path.name for path in made.dataset_path.iterdir()} - {"kto"} == {"README.md", "messages", "provenance"}
+    names = {path.name for path in made.dataset_path.iterdir() if not path.name.startswith(".")}
+    assert names - {"kto"} == {"README.md", "messages", "provenance"}
     if (made.dataset_path / "kto").exists():
         assert not any(datasets.load_dataset(str(made.dataset_path), "kto", split="train")["label"])
 

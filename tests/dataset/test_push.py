@@ -54,7 +54,9 @@ def push(hub: Hub, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    """What is pushed of a folder: all but the list of its files, which says whether someone changed it here."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".sha256sums")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def files_on(repo: Repo, branch: str = "main") -> dict[str, bytes]:

@@ -74,7 +74,7 @@ def test_a_moved_project_goes_on(project: Path, tmp_path: Path, monkeypatch: pyt
     }
     values["dataset"] = {"formats": [{"kind": "text", "chat_template": "chat.jinja"}]}
     config.write_text(yaml.safe_dump(values))
-    assert generate(config, "--new-generation", cwd=tmp_path) == 0
+    assert generate(config, "--new-generation", "--overwrite", cwd=tmp_path) == 0
     rows = [record.instruction for record in Run(project / "data" / "mine").records()]
 
     moved = project.rename(tmp_path / "archive")
@@ -85,7 +85,15 @@ def test_a_moved_project_goes_on(project: Path, tmp_path: Path, monkeypatch: pyt
     assert "wording" in cli("explain", run, "q0", cwd=tmp_path).stdout
     assert cli("export", run, "--output", tmp_path / "out", cwd=tmp_path).returncode == 0
     assert (
-        generate("archive/configs/run.yaml", "--set", "target=24", "--set", "dataset.formats=[alpaca]", cwd=tmp_path)
+        generate(
+            "archive/configs/run.yaml",
+            "--overwrite",
+            "--set",
+            "target=24",
+            "--set",
+            "dataset.formats=[alpaca]",
+            cwd=tmp_path,
+        )
         == 0
     )
     assert [record.instruction for record in Run(run).records()][:20] == rows

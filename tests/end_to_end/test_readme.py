@@ -65,7 +65,8 @@ def test_the_python_examples_run(number: int, tmp_path: Path, seed_file: Path) -
 
 
 def test_the_seed_and_the_record_are_real_and_belong_together() -> None:
-    shown_seed, shown_record = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", README, re.DOTALL))
+    blocks = "".join(re.findall(r"```json\n(.*?)```", README, re.DOTALL)).replace("\n ", " ")
+    shown_seed, shown_record, drawn = map(json.loads, blocks.splitlines())
     seeds = map(json.loads, (ROOT / "seeds" / "demo.jsonl").read_text(encoding="utf-8").splitlines())
     [seed] = [seed for seed in seeds if seed["instruction"] == shown_seed["instruction"]]
     assert seed["instances"] == [{"input": "", "output": shown_seed["output"]}]
@@ -73,3 +74,4 @@ def test_the_seed_and_the_record_are_real_and_belong_together() -> None:
     [row] = [row for row in rows if row["instruction"] == shown_record["instruction"]]
     assert {name: row[name] for name in shown_record} == shown_record
     assert seed["id"] in row["demonstrations"]
+    assert drawn in [{name: row[name] for name in drawn} for row in rows if row["verifier"] == "maths"]

@@ -124,7 +124,7 @@ def test_a_start_counts_when_its_dataset_is_written(make_config: MakeConfig, mon
     """Whatever happens between the last record and the dataset, the start after it adds nothing twice."""
     config = make_config(target="+20")
 
-    def fail(run: Run) -> Path:
+    def fail(run: Run, *, overwrite: bool) -> Path:
         raise StorageError("no space left")
 
     with monkeypatch.context() as patched:
