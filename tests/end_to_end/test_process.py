@@ -129,7 +129,8 @@ def test_a_signal_keeps_the_complete_tasks_of_streamed_answers(
     assert first.status().records >= 2, "the dataset has the tasks that were complete"
     assert (folder / "dataset").exists()
     asked = set(server.events("asked"))
-    assert cli("generate", config, "--set", "target=10", "--set", "teacher.answer_within_s=5.0").returncode == 0
+    smaller = "--set target=10 --set teacher.answer_within_s=5.0".split()
+    assert cli("generate", config, "--overwrite", *smaller).returncode == 0
     again = server.events("asked")[len(asked) :]
     assert not asked & set(again), "no answer that was cut off is asked for again"
     assert first.records() == Run(folder).records()[: first.status().records]
