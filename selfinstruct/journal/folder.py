@@ -203,10 +203,10 @@ def open_run(
             _fork(fork_of, config, meaning, inputs)
         with contextlib.closing(Journal(path / JOURNAL)) as journal:
             aim = next_aim(config, journal)
+            change = change_of(path, journal, meaning, inputs, new_generation=new_generation)
             may_start(aim.target)
 
             # The configuration: begin a generation, or keep the newest values of the keys that may change freely.
-            change = change_of(path, journal, meaning, inputs, new_generation=new_generation)
             if change.begins:
                 journal.begin_generation(_new_generation(change, values))
             generations = journal.history.generations()

@@ -104,7 +104,7 @@ def test_skip_code_is_for_nothing_to_do_only(job: Callable[..., Any]) -> None:
 
 def finished(make_config: Callable[..., si.RunConfig], **changes: Any) -> si.RunConfig:
     config = make_config(**changes)
-    assert not si.run(config).idle
+    assert not si.run(config, overwrite=True).idle
     assert si.run(config).idle
     return config
 
@@ -135,7 +135,7 @@ def test_a_seal_is_broken_by_whatever_the_next_start_would_go_by(
     }
     for what, breaking in broken.items():
         breaking()
-        assert not si.run(config).idle, what
+        assert not si.run(config, overwrite=True).idle, what
         assert si.run(config).idle, what
         assert not (dataset / "mine.txt").exists()
         assert datasets.load_dataset(str(dataset), split="train").num_rows == 40

@@ -71,6 +71,7 @@ def config_of(folder: Path, **changes: object) -> si.RunConfig:
 def test_facets_are_columns_and_a_replay_parses_with_what_was_shown(tmp_path: Path) -> None:
     import datasets
 
+    SEEN.clear()
     done = si.run(config_of(tmp_path / "run"))
     first, records = list(SEEN), done.records()
     assert [record.facets["topic"] for record in records[:3]] == list(TOPICS)
