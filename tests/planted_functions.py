@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import random
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from chat_server import chat_server
 
 NUMBERS = [[3, 1, 2], [0], [], [5, -1, 5, 8], [-4, -7], [10, 20, 30, 40], [2, 2, 2], [7, 4]]
 TEXTS = ["Hello", "", "abba", "A quick fox", "zoo", "  spaced ", "x", "MiXeD cAsE"]
@@ -110,32 +109,11 @@ def written(prompt: str, is_proposal: bool, seed: int) -> str:
 def model_of_functions() -> Iterator[tuple[str, Counter[str]]]:
     """Run the server; yield its address, and how often each text was asked for, with its seed."""
     asked: Counter[str] = Counter()
-    lock = threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def counted(prompt: str, body: dict[str, Any]) -> str:
+        seed = body.get("seed", 0)
+        asked[f"{seed}:{prompt}"] += 1
+        return written(prompt, len(body["messages"]) > 1, seed)
 
-        def log_message(self, *_: object) -> None: ...
-
-        def do_POST(self) -> None:
-            body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            prompt, seed = "\n".join(message["content"] for message in body["messages"]), body.get("seed", 0)
-            with lock:
-                asked[f"{seed}:{prompt}"] += 1
-            text = written(prompt, len(body["messages"]) > 1, seed)
-            usage = {"prompt_tokens": len(prompt.split()), "completion_tokens": len(text.split())}
-            choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
-            data = json.dumps({"model": "m", "choices": [choice], "usage": usage}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1", asked
-    finally:
-        server.shutdown()
+    with chat_server(counted) as address:
+        yield address, asked

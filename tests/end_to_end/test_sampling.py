@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import random
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chat_server import chat_server
 
 import selfinstruct as si
 from conftest import FIGURES, ROOT
@@ -35,46 +33,22 @@ def answer(task: str, seed: object) -> str:
 def teacher() -> Iterator[tuple[str, Counter[str]]]:
     """Run the server; yield its address, and how often each kind of request came."""
     asked: Counter[str] = Counter()
-    lock = threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def written(prompt: str, body: dict[str, Any]) -> str:
+        if len(body["messages"]) == 1:
+            asked["answer"] += 1
+            return answer(prompt, body.get("seed"))
+        asked["propose"] += 1  # rules, and the demonstrations
+        draw = random.Random(prompt)
+        tasks = [
+            f"{draw.choice(['Describe', 'Name', 'Compare'])} {' '.join(draw.choices(WORDS, k=9))}." for _ in range(8)
+        ]
+        return "\n\n".join(
+            f"### {n}\nInstruction: {task}\nInput: <none>\nOutput: {answer(task, 0)}" for n, task in enumerate(tasks, 4)
+        )
 
-        def log_message(self, *_: object) -> None: ...
-
-        def do_POST(self) -> None:
-            body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            prompt = "\n".join(message["content"] for message in body["messages"])
-            if len(body["messages"]) > 1:  # rules, and the demonstrations
-                draw = random.Random(prompt)
-                tasks = [
-                    f"{draw.choice(['Describe', 'Name', 'Compare'])} {' '.join(draw.choices(WORDS, k=9))}."
-                    for _ in range(8)
-                ]
-                text = "\n\n".join(
-                    f"### {n}\nInstruction: {task}\nInput: <none>\nOutput: {answer(task, 0)}"
-                    for n, task in enumerate(tasks, 4)
-                )
-            else:
-                text = answer(prompt, body.get("seed"))
-            with lock:
-                asked["propose" if len(body["messages"]) > 1 else "answer"] += 1
-            usage = {"prompt_tokens": len(prompt.split()), "completion_tokens": len(text.split())}
-            choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
-            data = json.dumps({"model": "m", "choices": [choice], "usage": usage}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1", asked
-    finally:
-        server.shutdown()
+    with chat_server(written) as address:
+        yield address, asked
 
 
 class Marked:
