@@ -1,10 +1,9 @@
 """Finds false equations between numbers in a text, such as '12 × 3 = 35'.
 
-`equations` reads those that stand alone; `first_false` also reads what solutions to problems contain. Values are
-exact fractions. An equation counts only from the
-beginning of a line, or from a word or mark that introduces one ('so', ':', '共'), to the end of the line or a full
-stop. Variables, functions, code, and binary numbers are skipped, and errors there missed: a false alarm costs a good
-task.
+`equations` reads those that stand alone; `first_false` also reads what solutions to problems contain. Values are exact
+fractions. An equation counts only from the beginning of a line, or from a word or mark that introduces one ('so', ':',
+'共'), to the end of the line or a full stop. Variables, functions, code, and binary numbers are skipped, and errors
+there missed: a false alarm costs a good task.
 """
 
 from __future__ import annotations
