@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ..config.run_config import RunConfig
+from ..core.counted import dollars
 from ..core.errors import ConfigError
 from ..core.prompts import Completion, Prompt, Usage
 from ..journal.answer_values import Totals
@@ -318,8 +319,8 @@ class Budget:
         cost = self.cost_usd + self._reserved.cost_usd + worst.cost_usd
         if self.max_cost_usd is not None and cost > self.max_cost_usd + 1e-12:  # rounding
             return (
-                f"max_cost_usd: ${self.cost_usd:.4f} of ${self.max_cost_usd:.4f} are spent, and the next request "
-                f"may cost ${worst.cost_usd:.4f}"
+                f"max_cost_usd: {dollars(self.cost_usd)} of {dollars(self.max_cost_usd)} are spent, and the next "
+                f"request may cost {dollars(worst.cost_usd)}"
             )
         return None
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from ..core.counted import counted
+from ..core.counted import counted, dollars, dollars_per_1000_records
 from ..core.errors import SelfInstructError, machine_error
 
 if TYPE_CHECKING:
@@ -124,27 +124,30 @@ def printable_json(value: object) -> str:
 
 
 def spending(now: Status) -> dict[str, str]:
-    """Return table rows for the cost: total, per purpose, per teacher (if several), per record, and for the target."""
-    priced = now.cost_usd is not None
-    parts = _shares("for", now.by_purpose, priced)
+    """Return table rows for the cost: total, per purpose, per teacher (if several), per 1,000 records, for the target.
+
+    Of a run that costs nothing, only the total is in dollars.
+    """
+    costs = bool(now.cost_usd)
+    parts = _shares("for", now.by_purpose, costs)
     if len(now.by_teacher) > 1:
-        parts |= _shares("by", now.by_teacher, priced)
+        parts |= _shares("by", now.by_teacher, costs)
     if now.assumed:
         parts["  worst case"] = f"{counted(now.assumed, 'request')} without an answer or credible token counts"
-    if now.cost_usd is None:
-        return {"cost": "not known", **parts}
-    source = f" ({now.price_source})" if now.price_source else ""
-    rows = {"cost": f"${now.cost_usd:,.4f}{source}", **parts}
-    if now.cost_per_record_usd is not None and now.target_cost_usd is not None:
-        rows["  per record"] = f"${now.cost_per_record_usd:,.6f}"
-        rows["  the target at this rate"] = f"${now.target_cost_usd:,.2f} for {now.target:,} records"
+    source = f" ({now.price_source})" if now.price_source and now.cost_usd is not None else ""
+    rows = {"cost": dollars(now.cost_usd) + source, **parts}
+    if costs and now.cost_per_record_usd is not None and now.target_cost_usd is not None:
+        rows["  at this rate"] = (
+            f"{dollars_per_1000_records(now.cost_per_record_usd)}, "
+            f"{dollars(now.target_cost_usd)} for the target of {now.target:,}"
+        )
     return rows
 
 
-def _shares(word: str, used: dict[str, dict[str, float]], priced: bool) -> dict[str, str]:
+def _shares(word: str, used: dict[str, dict[str, float]], costs: bool) -> dict[str, str]:
     return {
         f"  {word} {name}": f"{counted(each['requests'], 'request')}, {each['prompt_tokens']:,.0f} + "
-        f"{each['completion_tokens']:,.0f} tokens" + (f", ${each['cost_usd']:,.4f}" if priced else "")
+        f"{each['completion_tokens']:,.0f} tokens" + (f", {dollars(each['cost_usd'])}" if costs else "")
         for name, each in used.items()
     }
 

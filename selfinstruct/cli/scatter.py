@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core.counted import dollars
 from ..core.paths import quoted
 from .console import Debug, Overwrite, plain_errors, printable_json, say, table
 
@@ -64,7 +65,7 @@ def scatter(
         # The path of the dataset goes to standard output, everything else to standard error.
         for each in done.streams:
             say(f"stream {each.stream}: {each.records:,} records, {each.reason} {each.detail}".rstrip())
-        say(f"requests: {done.requests:,}, tokens: {done.tokens:,}, cost: ${done.cost_usd:.4f}")
+        say(f"requests: {done.requests:,}, tokens: {done.tokens:,}, cost: {dollars(done.cost_usd)}")
         if done.merged is not None:
             say(f"{done.merged.records:,} of {done.target:,} records")
             print(done.merged.out)
@@ -82,8 +83,8 @@ def scatter(
 
 def print_streams(path: Path, count: int, streams: Sequence[Status], as_json: bool) -> None:
     """Print the status of a scattered job of `count` streams: a line per stream that has begun, and the sums."""
-    dollars = [each.cost_usd for each in streams]
-    cost_usd = None if None in dollars else sum(each or 0.0 for each in dollars)
+    costs = [each.cost_usd for each in streams]
+    cost_usd = None if None in costs else sum(each or 0.0 for each in costs)
     sums = {
         name: sum(getattr(each, name) for each in streams) for name in ("records", "requests", "asked", "unanswered")
     }
@@ -109,7 +110,7 @@ def print_streams(path: Path, count: int, streams: Sequence[Status], as_json: bo
         "records": f"{sums['records']:,} in all streams, before near-duplicates between streams are removed",
         "requests": f"{sums['requests']:,} for {sums['asked']:,} questions ({sums['unanswered']:,} without an answer)",
         "tokens": f"{tokens:,}",
-        "cost": "not known" if cost_usd is None else f"${cost_usd:,.4f}",
+        "cost": dollars(cost_usd),
         "dataset": str(written) if written else "not yet written",
     }
     table(rows)

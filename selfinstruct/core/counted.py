@@ -1,8 +1,28 @@
-"""Write a number with its noun in messages: '1 request', '2,000 requests'."""
+"""Write numbers in messages, tables, and pages: counts with their noun, and amounts of money."""
 
 from __future__ import annotations
+
+import math
 
 
 def counted(count: float, noun: str) -> str:
     """Return a count and a regular noun, in the plural unless the count is one."""
     return f"{count:,.0f} {noun}" if count == 1 else f"{count:,.0f} {noun}s"
+
+
+def dollars(amount: float | None) -> str:
+    """Format dollars: with two decimals, or two significant digits below ten cents, but never below $0.000001.
+
+    None, an amount that depends on an unknown price, is 'unknown'.
+    """
+    if amount is None:
+        return "unknown"
+    if 0 < amount < 1e-6:
+        return "<$0.000001"
+    decimals = 2 if amount == 0 or amount >= 0.1 else min(6, 1 - math.floor(math.log10(amount)))
+    return f"${amount:,.{decimals}f}"
+
+
+def dollars_per_1000_records(each: float) -> str:
+    """Format the dollars of one record as those of a thousand, which is an amount that people can picture."""
+    return f"{dollars(1000 * each)} per 1,000 records"

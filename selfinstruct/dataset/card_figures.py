@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import regex
 
+from ..core.counted import dollars, dollars_per_1000_records
 from ..core.records import Record
 from ..core.reviews import audits_of
 from ..core.tokens import tokenize
@@ -197,7 +198,7 @@ def sampling(snapshot: Snapshot) -> str:
 def costs(status: Status, spent: Spent) -> str:
     """Tabulate requests, tokens and dollars by purpose, and by what became of the answers."""
     # By purpose: the cost of this run's own requests.
-    dollars = _dollars(status.cost_usd)
+    cost = dollars(status.cost_usd)
     source = f" (prices: {status.price_source})" if status.cost_usd is not None and status.price_source else ""
     rows = [
         (
@@ -205,14 +206,14 @@ def costs(status: Status, spent: Spent) -> str:
             f"{used['requests']:,.0f}",
             f"{used['prompt_tokens']:,.0f}",
             f"{used['completion_tokens']:,.0f}",
-            "" if status.cost_usd is None else f"${used['cost_usd']:,.4f}",
+            "" if status.cost_usd is None else dollars(used["cost_usd"]),
         )
         for purpose, used in status.by_purpose.items()
     ]
     total = (f"{status.requests:,}", f"{status.prompt_tokens:,}", f"{status.completion_tokens:,}")
-    rows.append(("total", *total, "" if status.cost_usd is None else dollars))
+    rows.append(("total", *total, "" if status.cost_usd is None else cost))
     each = status.cost_per_record_usd
-    text = f"Cost of this run: {dollars}{source}" + (f", ${each:,.6f} per record" if each is not None else "")
+    text = f"Cost of this run: {cost}{source}" + (f", {dollars_per_1000_records(each)}" if each else "")
     text += f"; {status.unanswered:,} of {status.asked:,} questions got no answer.\n\n"
     if status.assumed:
         text += (
@@ -234,11 +235,7 @@ def costs(status: Status, spent: Spent) -> str:
 
 
 def _share(share: Share) -> tuple[str, str, str]:
-    return f"{share.prompt_tokens:,.0f}", f"{share.completion_tokens:,.0f}", _dollars(share.cost_usd)
-
-
-def _dollars(amount: float | None) -> str:
-    return "unknown" if amount is None else f"${amount:,.4f}"
+    return f"{share.prompt_tokens:,.0f}", f"{share.completion_tokens:,.0f}", dollars(share.cost_usd)
 
 
 def _histogram(values: Sequence[float], edges: Sequence[float], form: str = "{:g}") -> str:

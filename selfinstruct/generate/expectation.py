@@ -13,7 +13,7 @@ from typing import Any
 from ..config.facets_section import FacetsConfig
 from ..config.options import teachers_for
 from ..config.run_config import RunConfig
-from ..core.counted import counted
+from ..core.counted import counted, dollars
 from ..filters import AnswerCheck, Filter, describe_filters
 from ..journal.folder import Run, foresee_start, has_journal
 from ..journal.snapshot import read
@@ -73,7 +73,7 @@ def check(
         "target": aim.words,
         "expected requests": f"{expected.requests:,}" + (f" for {aim.target - there:,} records" if there else ""),
         "expected tokens": f"{usage.prompt_tokens:,} in prompts, {usage.completion_tokens:,} generated",
-        "expected cost": "not known" if cost_usd is None else f"${cost_usd:,.2f} ({expected.price_source})",
+        "expected cost": dollars(cost_usd) + (f" ({expected.price_source})" if cost_usd is not None else ""),
         **{f"  for {share.purpose}": _share(share) for share in expected.shares},
         **_judge(config),
         "caps": _caps(config),
@@ -187,14 +187,14 @@ def _judge(config: RunConfig) -> dict[str, str]:
 
 
 def _share(share: PurposeEstimate) -> str:
-    usage, cost = share.usage, "" if share.cost_usd is None else f", ${share.cost_usd:,.2f}"
+    usage, cost = share.usage, "" if share.cost_usd is None else f", {dollars(share.cost_usd)}"
     return f"{counted(share.requests, 'request')}, {usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens{cost}"
 
 
 def _caps(config: RunConfig) -> str:
     """Return the caps of a configuration in words."""
     caps = [
-        f"${config.max_cost_usd:g}" if config.max_cost_usd is not None else "",
+        dollars(config.max_cost_usd) if config.max_cost_usd is not None else "",
         counted(config.max_requests, "request") if config.max_requests is not None else "",
         f"{config.max_tokens:,} tokens" if config.max_tokens is not None else "",
     ]

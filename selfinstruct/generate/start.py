@@ -18,6 +18,7 @@ from typing import Any, TypedDict, Unpack
 from ..ask.asker import Asker
 from ..ask.budget import Budget
 from ..config.run_config import RunConfig
+from ..core.counted import dollars
 from ..core.errors import StorageError, UsageError
 from ..core.event_loop import run_to_end
 from ..core.events import Exchange, Progress
@@ -243,7 +244,7 @@ def _progress_bar() -> Iterator[Callable[[Progress], None] | None]:
 
         def show(progress: Progress) -> None:
             bar.total, bar.n = progress.target, progress.records
-            cost = f", ${progress.cost_usd:.2f}" if progress.priced else ""
+            cost = f", {dollars(progress.cost_usd)}" if progress.priced else ""
             bar.set_postfix_str(f"{progress.requests:,} requests, {progress.tokens:,} tokens{cost}", refresh=False)
             bar.refresh()
 

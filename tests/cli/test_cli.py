@@ -97,7 +97,7 @@ def test_what_was_spent_for_what_and_what_the_target_will_cost(config_file: Path
     assert status["target_cost_usd"] == pytest.approx(30 * status["cost_per_record_usd"])
     assert status["price_source"] == "config"
     for text in (done.stderr, cli("status", tmp_path / "run").stdout):
-        assert all(word in text for word in ("(config)", "for classify", "per record", "for 30 records"))
+        assert all(word in text for word in ("(config)", "for classify", "per 1,000 records", "for the target of 30"))
 
 
 def test_records_that_were_taken_over_are_no_rate(config_file: Path, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_records_that_were_taken_over_are_no_rate(config_file: Path, tmp_path: P
     before = json.loads(cli("status", tmp_path / "strict", "--json").stdout)
     assert 0 < before["records"] < 60
     assert (before["records_asked"], before["cost_per_record_usd"], before["target_cost_usd"]) == (0, None, None)
-    assert "per record" not in cli("status", tmp_path / "strict").stdout
+    assert "per 1,000 records" not in cli("status", tmp_path / "strict").stdout
     checked = cli("check", config_file, *prices, *strict).stdout
     assert f"for {60 - before['records']} records" in checked
     assert "$0.00" not in checked, "what is missing isn't free"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from unicodedata import east_asian_width
 
+from ...core.counted import dollars
 from ...core.records import Example, Response
 from ...core.visible import visible
 from ...dataset.terms import Statement
@@ -149,7 +150,7 @@ def _answered(title: str, answered: Answered, full: bool) -> Iterator[str]:
     # Name the teacher and its configured model if the answer names another model.
     names = dict.fromkeys(n for n in (answered.teacher, answered.configured) if n and n != answered.model)
     configured = f" (configured: {', '.join(map(_flatten, names))})" if names else ""
-    cost = "" if answered.cost_usd is None else f", ${answered.cost_usd:.6f}"
+    cost = "" if answered.cost_usd is None else f", {dollars(answered.cost_usd)}"
     reused = ", reused from another run" if answered.inherited else ""
     yield f"{title}  {answered.key}, {answered.purpose} over {answered.endpoint}, {iso(answered.asked_at)}"
     yield f"  teacher {model}{configured}{host}; {answered.latency_s:.2f} s, {answered.requests} request(s){reused}"
@@ -240,7 +241,7 @@ def _block(name: str, text: str) -> Iterator[str]:
 
 
 def _share(share: Share) -> str:
-    cost = "price unknown" if share.cost_usd is None else f"${share.cost_usd:.6f}"
+    cost = "price unknown" if share.cost_usd is None else dollars(share.cost_usd)
     return f"{share.prompt_tokens:,.1f} prompt + {share.completion_tokens:,.1f} generated tokens, {cost} (share)"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .charts import dollars
+from ...core.counted import dollars, dollars_per_1000_records
 from .figures import Figures
 
 
@@ -55,8 +55,8 @@ def key_figures(figures: Figures) -> tuple[KeyFigure, ...]:
         KeyFigure("tokens per record", f"{tokens / now.records:,.0f}" if now.records else "–", f"{tokens:,} in total"),
         KeyFigure(
             "cost",
-            "unknown" if now.cost_usd is None else dollars(now.cost_usd),
-            "" if each is None else f"{dollars(each)} per record",
+            dollars(now.cost_usd),
+            "" if each is None else dollars_per_1000_records(each),
         ),
     )
 
@@ -141,7 +141,7 @@ def purposes(figures: Figures) -> BarTable:
                 f"{used['prompt_tokens']:,.0f}",
                 f"{used['completion_tokens']:,.0f}",
                 f"{tokens[name] / now.records:,.0f}" if now.records else "–",
-                *((f"{used['cost_usd']:,.4f}",) if priced else ()),
+                *((dollars(used["cost_usd"]),) if priced else ()),
             ),
             tokens[name] / longest,
         )

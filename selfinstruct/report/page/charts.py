@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from ...core.counted import dollars
 from ...dataset.linguistics import Verb, VerbNouns
 from .figures import Figures, Moment, SimilarityScores, Stretch, TextLengths
 from .svg import axis, box, compact, element, frame, joined, line, picture, sector
@@ -101,7 +102,7 @@ def cost_chart(moments: Sequence[Moment]) -> Chart:
                 f"{m.seconds / divisor:.2f}",
                 f"{m.requests:,}",
                 f"{m.tokens:,}",
-                "unknown" if m.cost_usd is None else f"{m.cost_usd:.4f}",
+                dollars(m.cost_usd),
             )
             for m in moments
         ),
@@ -195,11 +196,6 @@ def charts_of(figures: Figures) -> dict[str, Chart]:
     if figures.pairs.verbs:
         charts.append(wheel(figures.pairs))
     return {chart.id: chart for chart in charts}
-
-
-def dollars(amount: float) -> str:
-    """Format dollars, with more decimals below one dollar."""
-    return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4g}"
 
 
 def _area(points: Sequence[tuple[float, float]]) -> Markup:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ...core.counted import dollars
 from ...core.tokens import tokenize
 from ...dataset.linguistics import Finder, finder_for, suited
 from ...journal.folder import Run
 from ...journal.snapshot import read
 from ...novelty import NoveltyIndex
-from .charts import dollars
 from .figures import Figures
 from .measure import measure
 
@@ -95,7 +95,7 @@ class ComparedRun:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One line of a comparison. unit: how to format values: 'count', 'number', 'share', 'score', or 'dollars'."""
+    """One line of a comparison. unit: how to format values, a key of `_FORMATTERS`."""
 
     group: str
     key: str
@@ -163,6 +163,10 @@ def _tokens_per_record(run: ComparedRun) -> float | None:
     return (now.prompt_tokens + now.completion_tokens) / now.records if now.records else None
 
 
+def _dollars_per_record(run: ComparedRun) -> float | None:
+    return run.figures.status.cost_per_record_usd
+
+
 def _admitted_per_question(run: ComparedRun) -> float | None:
     stretches = run.figures.stretches
     questions = sum(part.questions for part in stretches)
@@ -207,7 +211,7 @@ _LINES: dict[str, tuple[_Line, ...]] = {
         ("requests", "requests", "count", lambda s: s.figures.status.requests),
         ("tokens_per_record", "tokens per record", "number", _tokens_per_record),
         ("cost_usd", "dollars", "dollars", lambda s: s.figures.status.cost_usd),
-        ("cost_per_record_usd", "dollars per record", "dollars", lambda s: s.figures.status.cost_per_record_usd),
+        ("cost_per_record_usd", "dollars per 1,000 records", "per_1000", _dollars_per_record),
     ),
     "diversity, of the whole run": (
         ("mean_novelty", "mean novelty at admission", "score", lambda s: s.figures.scores.mean_novelty),
@@ -240,4 +244,5 @@ _FORMATTERS: dict[str, Callable[[float | None], str]] = {
     "share": _or_dash(lambda value: f"{value:.1%}"),
     "score": _or_dash(lambda value: f"{value:.3f}"),
     "dollars": _or_dash(dollars),
+    "per_1000": _or_dash(lambda value: dollars(1000 * value)),
 }
