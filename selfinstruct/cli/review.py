@@ -1,16 +1,18 @@
-"""The command `review`: a page on this machine on which a person accepts, rejects, and edits records."""
+"""The command `review`: pages on this machine on which a person judges records, or rows without their source."""
 
 from __future__ import annotations
 
 import contextlib
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Debug, Port, RunPath, plain_errors, say
+from .console import Debug, Port, plain_errors, say
 
 if TYPE_CHECKING:
+    from ..report.blind import BlindReading
     from ..report.review_server import Reviewing
 
 
@@ -23,7 +25,14 @@ class Order(StrEnum):
 
 
 def review(
-    run: RunPath,
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN",
+            help="The run's folder; with --blind, one or more runs or datasets (folders, files, names on the hub).",
+            show_default=False,
+        ),
+    ],
     reviewer: Annotated[
         str, typer.Option(metavar="NAME", help="Who reviews; the name appears in the rows and on the card.")
     ] = "reviewer",
@@ -33,6 +42,16 @@ def review(
     audit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Review a random sample of N records, and print its figures.")
     ] = None,
+    blind: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Grade N random rows of each RUN, shuffled, without knowing their source."
+        ),
+    ] = None,
+    grades: Annotated[
+        Path, typer.Option(metavar="FILE", help="The file of blind grades, to be added to and used again.")
+    ] = Path("grades.jsonl"),
+    seed: Annotated[int, typer.Option(metavar="SEED", help="Decides which rows are read blind, and their order.")] = 42,
     port: Port = 0,
     debug: Debug = False,
 ) -> None:
@@ -42,27 +61,44 @@ def review(
     edits. Works while the run is in progress, too.
     """
     with plain_errors(debug):
+        if blind is not None:
+            from ..report.blind import blind_reading
+
+            reading = blind_reading(runs, blind, grades, reviewer, seed)
+            _serve(reading, port, f"{reading.left():,} of {len(reading.rows):,} rows to read")
+            if reading.decided:
+                say(f"{reading.decided:,} grades stored in {grades}")
+            _print_summary(reading)
+            return
+
+        from ..core.errors import UsageError
         from ..report.review_server import Reviewing
 
-        with contextlib.closing(Reviewing(run, reviewer, order, audit)) as reviewing:
-            with contextlib.suppress(KeyboardInterrupt):
-                _serve(reviewing, port)
-            for line in reviewing.summary():
-                print(line)
+        if len(runs) > 1:
+            raise UsageError(f"{runs[1]}: review takes one run; --blind N reads rows of several")
+        with contextlib.closing(Reviewing(Path(runs[0]), reviewer, order, audit)) as reviewing:
+            _serve(reviewing, port, f"{len(reviewing.items):,} records to review")
+            _print_summary(reviewing)
             if reviewing.decided:
                 say(f"{reviewing.decided:,} decisions stored; the next `selfinstruct generate` applies them")
 
 
-def _serve(reviewing: Reviewing, port: int) -> None:
+def _print_summary(desk: Reviewing | BlindReading) -> None:
+    for line in desk.summary():
+        print(line)
+
+
+def _serve(desk: Reviewing | BlindReading, port: int, there: str) -> None:
     """Print the page's address, and serve it until Ctrl-C."""
     import asyncio
 
     from ..report.review_server import serving_reviews
 
     async def forever() -> None:
-        async with serving_reviews(reviewing, port) as address:
+        async with serving_reviews(desk, port) as address:
             print(address, flush=True)
-            say(f"{len(reviewing.items):,} records to review; Ctrl-C stops the page")
+            say(f"{there}; Ctrl-C stops the page")
             await asyncio.Event().wait()
 
-    asyncio.run(forever())
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(forever())

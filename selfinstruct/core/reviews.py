@@ -32,6 +32,7 @@ REASONS = {
 }
 """Why a person rejects a record. The first three are the questions of Wang et al. 2022 (table 2), answered with no."""
 QUESTIONS = tuple(REASONS)[:3]
+MOST_NAME = 40
 _Z = 1.96
 # 95% of a normal distribution lie within this many standard deviations.
 
@@ -165,6 +166,14 @@ def checked_edit(edit: Any, content: Content) -> Content:
     if not all(text.strip() for text in [*texts, *(text for each in examples for _, text in each["messages"])]):
         raise UsageError("edit: instruction, turns, and answer must not be empty")
     return {"instruction": instruction, "examples": examples}
+
+
+def checked_name(name: str) -> str:
+    """Return a reviewer's name. Raises UsageError if it is empty, too long, or unprintable."""
+    name = name.strip()
+    if not name or len(name) > MOST_NAME or not name.isprintable():
+        raise UsageError(f"--reviewer: needs a name of 1 to {MOST_NAME} printable characters")
+    return name
 
 
 # --- figures -----------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """The page of `selfinstruct review`: shows records, and commits each decision before it confirms it.
 
 `/items` is the queue as JSON; `/decide` takes one decision and answers with the record's new state once the decision is
-on disk. Every request needs the token of the address that the command prints.
+on disk; `/end` is what came of all decisions. Every request needs the token of the address that the command prints. The
+pages of a blind reading (`blind`) are served in the same way.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
 from ..core.errors import UsageError
-from ..core.reviews import REASONS, Review, audits_of, checked_edit
+from ..core.reviews import REASONS, Review, audits_of, checked_edit, checked_name
 from ..core.tasks import storable
 from ..journal.folder import JOURNAL, check_folder
 from ..journal.journal import Journal
@@ -26,7 +27,6 @@ from .page.page import render
 from .review_queue import Item, described, queue, sample_name
 
 MOST_BYTES = 4 * 1024 * 1024
-MOST_NAME = 40
 
 
 class Reviewing:
@@ -49,6 +49,12 @@ class Reviewing:
     def close(self) -> None:
         """Close the journal."""
         self._journal.close()
+
+    @property
+    def page(self) -> dict[str, Any]:
+        """The template of the page, its script, and what it shows."""
+        facts = {"name": self.name, "reviewer": self.reviewer, "audit": self.audit, "reasons": REASONS}
+        return {"template": "review.html", "script": "review.js", **facts}
 
     def shown(self) -> list[dict[str, Any]]:
         """Return what the page shows of every item, in order."""
@@ -98,6 +104,10 @@ class Reviewing:
             for line in audit.lines
         ]
 
+    def end(self) -> dict[str, Any]:
+        """Return the lines about this random sample."""
+        return {"lines": self.summary()}
+
     def _item(self, given: Any) -> Item:
         item = self.items.get(str(given.get("digest"))) if isinstance(given, dict) else None
         if item is None:
@@ -105,40 +115,67 @@ class Reviewing:
         return item
 
 
-def checked_name(name: str) -> str:
-    """Return a reviewer's name. Raises UsageError if it is empty, too long, or unprintable."""
-    name = name.strip()
-    if not name or len(name) > MOST_NAME or not name.isprintable():
-        raise UsageError(f"--reviewer: needs a name of 1 to {MOST_NAME} printable characters")
-    return name
+class Desk(Protocol):
+    """What a page of decisions talks to."""
+
+    @property
+    def page(self) -> dict[str, Any]:
+        """The template of the page, its script, and the values that it shows."""
+
+    def shown(self) -> list[dict[str, Any]]:
+        """Return what the page shows of every item, in order."""
+
+    def decide(self, given: Any) -> dict[str, Any]:
+        """Store one decision, and return what the page shows of its item then. Raises UsageError for a wrong one."""
+
+    def end(self) -> dict[str, Any]:
+        """Return what the page shows once everything is decided. Raises UsageError before."""
 
 
 @contextlib.asynccontextmanager
-async def serving_reviews(reviewing: Reviewing, port: int = 0) -> AsyncIterator[str]:
+async def serving_reviews(desk: Desk, port: int = 0) -> AsyncIterator[str]:
     """Serve the page on this machine, and yield its address, which contains the token. Raises UsageError."""
     token = secrets.token_urlsafe(16)
     app = web.Application(middlewares=[Guard(token).check], client_max_size=MOST_BYTES)
+    add_review_routes(app, desk)
+    async with listening(app, "127.0.0.1", port) as bound:
+        yield f"http://127.0.0.1:{bound}/?token={token}"
+
+
+def add_review_routes(app: web.Application, desk: Desk, place: str = "") -> None:
+    """Let an application serve a page of decisions at `place`, such as '/review'."""
 
     async def page(request: web.Request) -> web.Response:
-        facts = {"name": reviewing.name, "reviewer": reviewing.reviewer, "audit": reviewing.audit, "reasons": REASONS}
-        text = render("review.html", ["page.js", "review.js"], styles=("style.css", "review.css"), **facts)
-        return web.Response(text=text, content_type="text/html")
-
-    async def items(request: web.Request) -> web.Response:
-        return web.json_response(await asyncio.to_thread(reviewing.shown))
+        return web.Response(text=review_page(desk.page), content_type="text/html")
 
     async def decide(request: web.Request) -> web.Response:
         try:
             given = await request.json()
         except ValueError:
             raise web.HTTPBadRequest(reason="no JSON") from None
-        try:
-            return web.json_response(await asyncio.to_thread(reviewing.decide, given))
-        except UsageError as error:
-            return web.Response(status=400, text=f"{error}\n")
+        return await _answered(desk.decide, given)
 
-    app.router.add_get("/", page)
-    app.router.add_get("/items", items)
-    app.router.add_post("/decide", decide)
-    async with listening(app, "127.0.0.1", port) as bound:
-        yield f"http://127.0.0.1:{bound}/?token={token}"
+    async def items(request: web.Request) -> web.Response:
+        return await _answered(desk.shown)
+
+    async def end(request: web.Request) -> web.Response:
+        return await _answered(desk.end)
+
+    app.router.add_get(f"{place}/", page)
+    app.router.add_get(f"{place}/items", items)
+    app.router.add_get(f"{place}/end", end)
+    app.router.add_post(f"{place}/decide", decide)
+
+
+def review_page(facts: dict[str, Any]) -> str:
+    """Render a page of decisions. facts: its template, its script, and the values that it shows."""
+    values = dict(facts)
+    scripts = ["page.js", "record_view.js", values.pop("script")]
+    return render(values.pop("template"), scripts, styles=("style.css", "review.css"), **values)
+
+
+async def _answered(work: Callable[..., Any], *given: Any) -> web.Response:
+    try:
+        return web.json_response(await asyncio.to_thread(work, *given))
+    except UsageError as error:
+        return web.Response(status=400, text=f"{error}\n")

@@ -35,10 +35,11 @@ def made(make_config: MakeConfig) -> Run:
 
 
 @contextlib.contextmanager
-def reviewed(run: Run, *options: str) -> Iterator[tuple[str, Process]]:
+def reviewed(run: Run | Path, *options: str) -> Iterator[tuple[str, Process]]:
     """The command `review`; yields the address that it prints, and the process."""
+    path = run if isinstance(run, Path) else run.path
     process = start_python(
-        "-m", "selfinstruct", "review", run.path, *options, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        "-m", "selfinstruct", "review", path, *options, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
         assert process.stdout is not None

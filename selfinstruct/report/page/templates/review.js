@@ -1,33 +1,14 @@
 "use strict";
-// Shows one record after the other and sends each decision; a decision counts once the server has answered. Texts of
-// records are inserted as text, never as markup, with their invisible characters spelled out.
+// Shows one record after the other and sends each decision; a decision counts once the server has answered.
 {
-  const at = (id) => document.getElementById(id);
+  const { at, visible, element, words, part, turns, ask, send } = recordView;
   const panels = ["editor", "reasons", "noting"].map(at);
   let items = [], place = 0, choosing = false, pendingNote = "";
   const made = []; // the digests of this page's decisions, for undo
 
-  const visible = (text) => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (char) =>
-    "\n\t\u200c\u200d".includes(char) ? char : `⟨U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
-  const element = (name, className, ...inner) => {
-    const found = document.createElement(name);
-    if (className) found.className = className;
-    found.append(...inner);
-    return found;
-  };
-  const words = (text, className = "words", name = "p") => {
-    const found = element(name, className, visible(text));
-    found.dir = "auto";
-    return found;
-  };
-  const part = (title, ...inner) => [element("h2", "", title), ...inner];
-
   // --- what is shown --------------------------------------------------------------------------
 
   const shownContent = (item) => item.decision?.edit ?? item.content;
-  const turns = (example) => example.input !== null && example.messages.length === 1
-    ? (example.input ? part("Input", words(example.input)) : [])
-    : example.messages.flatMap(([role, text]) => part(role === "user" ? "User" : "Assistant", words(text)));
   const badge = ({ verdict, reasons, edit }) => {
     const said = verdict === "reject" ? `rejected: ${reasons.join(", ") || "unwanted"}` : edit ? "accepted, edited" : "accepted";
     return element("span", `badge ${verdict}`, said);
@@ -84,16 +65,10 @@
 
   // --- decisions, one after the other -----------------------------------------------------------
 
-  let sending = Promise.resolve();
   const decide = (item, decision, move = true) => {
     if (move && items[place] === item) place = following();
-    sending = sending.then(async () => {
-      const answer = await fetch(`decide${location.search}`, {
-        method: "POST", headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ digest: item.digest, ...decision }),
-      });
-      if (!answer.ok) throw new Error(await answer.text());
-      Object.assign(item, await answer.json());
+    const sent = send({ digest: item.digest, ...decision }).then((changed) => {
+      Object.assign(item, changed);
       if (decision.verdict !== "undo") made.push(item.digest);
       show();
     }).catch((error) => {
@@ -104,7 +79,7 @@
     pendingNote = "";
     open(null);
     show();
-    return sending;
+    return sent;
   };
   // The next record without a decision; else the next one.
   const following = () => {
@@ -208,12 +183,9 @@
     else if (boxes[number]) reject([boxes[number].value]);
   });
 
-  const load = async () => {
-    const answer = await fetch(`items${location.search}`);
-    if (!answer.ok) throw new Error(await answer.text());
-    items = await answer.json();
+  ask("items").then((found) => {
+    items = found;
     place = Math.max(0, items.findIndex((each) => !each.decision));
     show();
-  };
-  load().catch((error) => say(`can't load the records: ${visible(error.message)}`));
+  }).catch((error) => say(`can't load the records: ${visible(error.message)}`));
 }

@@ -1,0 +1,344 @@
+"""Blind reading: rows of several datasets, drawn by a seed and shuffled, are graded without their source.
+
+`draw` chooses the rows, `Grades` is the file with what readers said, `BlindReading` is what the page of
+`selfinstruct review --blind` talks to, and `results` is what came of it. Grades are keyed by the text of a row, so the
+same file serves any later reading in which that text comes up, whichever dataset it is in.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from itertools import combinations, zip_longest
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import StorageError, UsageError
+from ..core.records import Record
+from ..core.reviews import Content, checked_name, cohens_kappa, digest_of, wilson_interval
+from ..core.tasks import storable
+from ..journal.folder import JOURNAL
+from ..journal.snapshot import read
+from ..seeds.seed_rows import find_tasks, is_nothing, split_row
+from ..tables import read_rows
+from ..tables.chats import turns_of
+
+QUESTIONS = {
+    "valid": "Is it a valid task?",
+    "correct": "Is the answer correct and complete?",
+    "keep": "Would you keep the row?",
+}
+DIFFICULTIES = ("easy", "medium", "hard")
+
+
+@dataclass(frozen=True, slots=True)
+class BlindRow:
+    """A row to grade. digest: of `content`. sources: the names of the datasets in whose samples it is."""
+
+    digest: str
+    content: Content
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """What one reader said about one text. difficulty: one of `DIFFICULTIES`. at: ISO 8601, in UTC."""
+
+    digest: str
+    reader: str
+    valid: bool
+    correct: bool
+    keep: bool
+    difficulty: str
+    note: str = ""
+    at: str = ""
+
+
+def contents_of(source: str | Path) -> list[Content]:
+    """Return the texts of a dataset's rows, each once, in one layout, so that the layout doesn't tell the source.
+
+    Args:
+        source: A run's folder, or a dataset: a folder, a file, or a name on the hub, in any layout that seeds may have.
+
+    Raises:
+        UsageError: `source` can't be read, or has no row with a task and an answer.
+    """
+    if (Path(source) / JOURNAL).is_file():
+        with read(source) as snapshot:
+            found = [_of_record(each) for each in snapshot.records]
+    else:
+        found = [content for row in find_tasks(read_rows(str(source))) if (content := _of_row(row.values))]
+    if not found:
+        raise UsageError(f"{source}: has no row with a task and an answer to read")
+    return list({digest_of(each): each for each in found}.values())
+
+
+def draw(contents: Mapping[str, Sequence[Content]], count: int, seed: int) -> list[BlindRow]:
+    """Return `count` random rows of each source in a random order.
+
+    After any number of rows, about as many of each source have come up, so that a reading can stop at any row. A larger
+    `count` continues a smaller one. A text that the samples of several sources have is read once.
+
+    Args:
+        contents: The rows of each source, by its name.
+        count: The rows to draw of each source; a smaller source gives all that it has.
+        seed: Decides on the samples and on the order, whatever the order of the rows is.
+    """
+    samples: dict[str, list[str]] = {}
+    texts: dict[str, Content] = {}
+    for name, rows in contents.items():
+        digests = {digest_of(each): each for each in rows}
+        samples[name] = sorted(digests, key=lambda digest: hashlib.sha256(f"{seed}:{digest}".encode()).digest())[:count]
+        texts |= {digest: digests[digest] for digest in samples[name]}
+    found: dict[str, BlindRow] = {}
+    # One row of each source, shuffled, then the next one of each.
+    for number, block in enumerate(zip_longest(*samples.values())):
+        digests_of_block = [digest for digest in block if digest is not None]
+        random.Random(f"{seed}:{number}").shuffle(digests_of_block)
+        for digest in digests_of_block:
+            names = tuple(name for name, sample in samples.items() if digest in sample)
+            found.setdefault(digest, BlindRow(digest, texts[digest], names))
+    return list(found.values())
+
+
+class Grades:
+    """A file of grades as JSON lines, which may be committed. Lines are only added; the last about a text counts."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def by_reader(self) -> dict[str, dict[str, Grade]]:
+        """Return the grades that hold, by reader and digest. Raises UsageError for a line that is no grade."""
+        held: dict[str, dict[str, Grade]] = {}
+        try:
+            text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        except (OSError, ValueError) as error:
+            raise UsageError(f"--grades {self.path}: can't be read: {error}") from None
+        # A line without its end is what a killed process left; no page has confirmed it.
+        for number, line in enumerate(text.split("\n")[:-1], 1):
+            try:
+                given = json.loads(line)
+                of_reader = held.setdefault(given["reader"], {})
+                if given.get("undo"):
+                    of_reader.pop(given["digest"], None)
+                else:
+                    of_reader[given["digest"]] = Grade(**given)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise UsageError(f"--grades {self.path}: line {number} is no grade; remove it") from None
+        return held
+
+    def add(self, grade: Grade) -> None:
+        """Write a grade to disk, and return once it is durable. Raises StorageError."""
+        self._append(asdict(grade))
+
+    def undo(self, digest: str, reader: str) -> None:
+        """Take back what a reader said about a text, likewise."""
+        self._append({"digest": digest, "reader": reader, "undo": True})
+
+    def _append(self, value: dict[str, Any]) -> None:
+        line = json.dumps({**value, "at": datetime.now(UTC).isoformat(timespec="seconds")}, ensure_ascii=False) + "\n"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)  # other readers may write to the same file
+                file.seek(0)
+                whole = file.read().rpartition(b"\n")
+                file.truncate(len(whole[0]) + len(whole[1]))
+                file.write(line.encode("utf-8", "surrogatepass"))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise StorageError(f"{self.path}: can't be written: {error.strerror or error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What readers said about one source; the shares are of `read` grades, 0 to 1.
+
+    read: the number of grades. low, high: the 95% interval of `keep`. difficulty: the number of grades of each.
+    """
+
+    source: str
+    read: int
+    valid: float
+    correct: float
+    keep: float
+    low: float
+    high: float
+    difficulty: dict[str, int]
+
+    @property
+    def line(self) -> str:
+        """The result in words."""
+        levels = ", ".join(f"{count} {name}" for name, count in self.difficulty.items())
+        kept = f"{self.keep:.1%} kept (95% interval {self.low:.1%} to {self.high:.1%})"
+        answered = f"{self.valid:.1%} valid tasks, {self.correct:.1%} correct and complete"
+        return f"{self.source}: {kept}, {answered}; {levels}; {self.read:,} read"
+
+
+def results(sources: Iterable[str], rows: Sequence[BlindRow], grades: Iterable[Grade]) -> list[Result]:
+    """Return what the grades say about each of the sources, by name, that has some."""
+    by_digest: dict[str, list[Grade]] = {}
+    for each in grades:
+        by_digest.setdefault(each.digest, []).append(each)
+    found = []
+    for source in sources:
+        given = [each for row in rows if source in row.sources for each in by_digest.get(row.digest, ())]
+        if given:
+            valid, correct, keep = (sum(getattr(each, name) for each in given) / len(given) for name in QUESTIONS)
+            levels = {name: sum(each.difficulty == name for each in given) for name in DIFFICULTIES}
+            found.append(
+                Result(source, len(given), valid, correct, keep, *wilson_interval(keep, len(given)), difficulty=levels)
+            )
+    return found
+
+
+def agreement(rows: Sequence[BlindRow], by_reader: Mapping[str, Mapping[str, Grade]]) -> list[str]:
+    """Return a line about each two readers of the same rows: how often they agree on `keep`, and Cohen's kappa."""
+    lines = []
+    for one, other in combinations(by_reader, 2):
+        mine, theirs = by_reader[one], by_reader[other]
+        both = [(mine[d].keep, theirs[d].keep) for d in (row.digest for row in rows) if d in mine and d in theirs]
+        if both:
+            kappa = cohens_kappa(both)
+            value = "undefined" if kappa is None else f"{kappa:.2f}"
+            agreed = sum(first == second for first, second in both)
+            lines.append(f"{one} and {other} agree on {agreed} of {len(both)}, Cohen's kappa {value}")
+    return lines
+
+
+class BlindReading:
+    """One reader's blind reading of some rows, as its page sees it: the source is in no answer before the end."""
+
+    def __init__(self, sources: Sequence[str], rows: Sequence[BlindRow], grades: Grades, reader: str) -> None:
+        """Raise UsageError if the name is no name, or if the grades can't be read. sources: names, in their order."""
+        self.sources = sources
+        self.rows = {row.digest: row for row in rows}
+        self.grades, self.reader = grades, checked_name(reader)
+        self.decided = 0
+        self._ended = False
+        grades.by_reader()
+
+    @property
+    def page(self) -> dict[str, Any]:
+        """The template of the page, its script, and what it shows."""
+        return {
+            "template": "blind.html",
+            "script": "blind.js",
+            "reviewer": self.reader,
+            "sources": len(self.sources),
+            "questions": QUESTIONS,
+            "difficulties": DIFFICULTIES,
+        }
+
+    def left(self) -> int:
+        """Return how many rows the reader hasn't graded."""
+        return len(self.rows.keys() - self.grades.by_reader().get(self.reader, {}).keys())
+
+    def shown(self) -> list[dict[str, Any]]:
+        """Return what the page shows of each row, in order."""
+        mine = self.grades.by_reader().get(self.reader, {})
+        return [_shown(row, mine.get(row.digest)) for row in self.rows.values()]
+
+    def decide(self, given: Any) -> dict[str, Any]:
+        """Write one grade, or take it back, and return what the page shows of its row then. Raises UsageError."""
+        row = self.rows.get(str(given.get("digest"))) if isinstance(given, dict) else None
+        if row is None:
+            raise UsageError("digest: no row to read has it; load the page again")
+        if self._ended:
+            raise UsageError("the sources have been shown, so the grades stand")
+        if given.get("undo"):
+            self.grades.undo(row.digest, self.reader)
+            return _shown(row, None)
+        if not all(isinstance(given.get(name), bool) for name in QUESTIONS):
+            raise UsageError(f"{', '.join(QUESTIONS)}: each must be true or false")
+        if given.get("difficulty") not in DIFFICULTIES:
+            raise UsageError(f"difficulty: must be one of {', '.join(DIFFICULTIES)}")
+        if not isinstance(note := given.get("note") or "", str):
+            raise UsageError("note: must be a text")
+        names = [each.name for each in fields(Grade)][2:6]
+        grade = Grade(row.digest, self.reader, **{name: given[name] for name in names}, note=storable(note))
+        self.grades.add(grade)
+        self.decided += 1
+        return _shown(row, grade)
+
+    def end(self) -> dict[str, Any]:
+        """Return the result, and the sources of each row. Raises UsageError as long as a row has no grade."""
+        if left := self.left():
+            raise UsageError(f"{left:,} rows are left to read; the sources are shown at the end")
+        self._ended = True
+        return {
+            "results": [asdict(each) for each in self._results()],
+            "lines": self.summary()[len(self._results()) :],
+            "sources": {row.digest: row.sources for row in self.rows.values()},
+        }
+
+    def summary(self) -> list[str]:
+        """Return the lines of the result, or how many rows are left."""
+        if left := self.left():
+            return [f"{len(self.rows) - left:,} of {len(self.rows):,} rows read; the sources are shown at the end"]
+        return [each.line for each in self._results()] + agreement(list(self.rows.values()), self.grades.by_reader())
+
+    def _results(self) -> list[Result]:
+        return results(self.sources, list(self.rows.values()), self.grades.by_reader().get(self.reader, {}).values())
+
+
+def blind_reading(
+    sources: Sequence[str | Path], count: int, grades: str | Path, reader: str = "reviewer", seed: int = 42
+) -> BlindReading:
+    """Draw rows of runs or datasets for one reader.
+
+    Args:
+        sources: As `contents_of` takes them.
+        count: The rows to draw of each.
+        grades: The file of grades, which may exist or not.
+        reader: The name that the grades are stored with.
+        seed: Decides which rows, and their order.
+
+    Raises:
+        UsageError: A source that can't be read, grades that are none, or a name that is none.
+    """
+    contents: dict[str, Sequence[Content]] = {}
+    for number, source in enumerate(sources, 1):
+        name = str(source)
+        contents[name if name not in contents else f"{name} ({number})"] = contents_of(source)
+    return BlindReading(list(contents), draw(contents, count, seed), Grades(grades), reader)
+
+
+def _of_record(record: Record) -> Content:
+    first = record.examples[0]
+    return _content([[each.role, each.content] for each in first.messages], first.output)
+
+
+def _of_row(values: Mapping[str, Any]) -> Content | None:
+    """Return the texts of a row; None for a row without a task and an answer."""
+    chats = [[values.get(name)] for name in ("messages", "conversations")]
+    chats += [[values.get("prompt"), values.get(name)] for name in ("completion", "chosen")]
+    for parts in chats:
+        turns = turns_of([turn for part in parts if isinstance(part, list) for turn in part]) or []
+        said = [[turn.part, turn.text.strip()] for turn in turns if turn.text and turn.part != "tool"]
+        if len(said) > 1 and said[-1][0] == "assistant":
+            return _content(said[:-1], said[-1][1])
+    task, _ = split_row(values, [], [])
+    match task.get("instances"):
+        case [{**first}, *_]:
+            task |= first
+    texts = [task.get(name) for name in ("instruction", "input", "output")]
+    instruction, given, output = ("" if is_nothing(text) else str(text).strip() for text in texts)
+    return _content([["user", f"{instruction}\n\n{given}".strip()]], output) if instruction and output else None
+
+
+def _content(messages: list[list[str]], answer: str) -> Content:
+    messages = [[role, text.strip()] for role, text in messages]
+    first = next((text for role, text in messages if role == "user"), messages[0][1])
+    return {"instruction": first, "examples": [{"messages": messages, "input": None, "answer": answer.strip()}]}
+
+
+def _shown(row: BlindRow, grade: Grade | None) -> dict[str, Any]:
+    return {"digest": row.digest, "content": row.content, "grade": None if grade is None else asdict(grade)}

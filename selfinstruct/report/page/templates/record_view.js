@@ -1,0 +1,42 @@
+"use strict";
+// What the pages of reviews share: elements, and the texts of a record. Texts are inserted as text, never as markup, with
+// their invisible characters spelled out.
+const recordView = (() => {
+  const at = (id) => document.getElementById(id);
+  const visible = (text) => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (char) =>
+    "\n\t\u200c\u200d".includes(char) ? char : `⟨U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+  const element = (name, className, ...inner) => {
+    const found = document.createElement(name);
+    if (className) found.className = className;
+    found.append(...inner);
+    return found;
+  };
+  const words = (text, className = "words", name = "p") => {
+    const found = element(name, className, visible(text));
+    found.dir = "auto";
+    return found;
+  };
+  const part = (title, ...inner) => [element("h2", "", title), ...inner];
+  const SPEAKERS = { user: "User", assistant: "Assistant", system: "System" };
+  const turns = (example) => example.input !== null && example.messages.length === 1
+    ? (example.input ? part("Input", words(example.input)) : [])
+    : example.messages.flatMap(([role, text]) => part(SPEAKERS[role] ?? visible(role), words(text)));
+  // The text areas keep their own keys.
+  const isTyping = (event) => event.target.closest?.("textarea, input, select") != null;
+
+  // One request after the other, so that decisions arrive in the order in which they were made.
+  let sending = Promise.resolve();
+  const ask = async (path, body) => {
+    const answer = await fetch(`${path}${location.search}`, body === undefined ? {} : {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(await answer.text());
+    return answer.json();
+  };
+  const send = (body) => {
+    const sent = sending.then(() => ask("decide", body));
+    sending = sent.catch(() => {});
+    return sent;
+  };
+  return { at, visible, element, words, part, turns, isTyping, ask, send };
+})();
