@@ -38,7 +38,9 @@ class SafeStream:
     def __init__(self, stream: TextIO, *, optional: bool) -> None:
         self.unfiltered = stream
         self._optional = optional
-        self._ignored = (*_READER_LEFT, errno.EIO) if stream.isatty() else _READER_LEFT
+        self._is_terminal = stream.isatty()
+        self._in_bar = False  # whether the last line of the terminal holds a bar
+        self._ignored = (*_READER_LEFT, errno.EIO) if self._is_terminal else _READER_LEFT
         # A character that the encoding lacks is written as '\u4e2d', which JSON decodes to the same character.
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
             reconfigure(errors="selfinstruct.json")
@@ -48,7 +50,10 @@ class SafeStream:
         with self._without_reader():
             bar = _BAR.match(text)
             end = bar.end() if bar is not None else 0
-            self.unfiltered.write(text[:end] + visible(text[end:]))
+            # A message takes the place of a bar, which is then drawn below it.
+            clear = "\r\x1b[K" if self._in_bar and not end and text else ""
+            self._in_bar = self._is_terminal and (text.startswith("\r") if end else self._in_bar and not text)
+            self.unfiltered.write(clear + text[:end] + visible(text[end:]))
         return len(text)
 
     def flush(self) -> None:

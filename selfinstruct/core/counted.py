@@ -26,3 +26,14 @@ def dollars(amount: float | None) -> str:
 def dollars_per_1000_records(each: float) -> str:
     """Format the dollars of one record as those of a thousand, which is an amount that people can picture."""
     return f"{dollars(1000 * each)} per 1,000 records"
+
+
+def compact(value: float) -> str:
+    """Format a number in few characters: 0.05, 12, 3,400, 52k, 1.2M."""
+    # 9,999 is still short; from 10,000 on, use a unit.
+    for limit, divisor, unit in ((1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if value >= limit:
+            return f"{value / divisor:.1f}".removesuffix(".0") + unit
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"

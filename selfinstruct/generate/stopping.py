@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterator
 
 from ..ask.asker import Asker
+from ..core.counted import counted
 from ..core.errors import UsageError
 from ..core.event_loop import stop_signals
 from .loop import GRACE_S
@@ -31,11 +32,8 @@ def signals(asker: Asker) -> Iterator[None]:
         if signaled:
             asker.cancel_in_flight()
         elif asker.in_flight:
-            _log.warning(
-                "selfinstruct: stopping; %d in flight have %g s, a second signal ends them now",
-                asker.in_flight,
-                GRACE_S,
-            )
+            waited_for = f"{counted(asker.in_flight, 'request')} in flight"
+            _log.warning("selfinstruct: stopping; %s may take %g s, a second signal ends now", waited_for, GRACE_S)
         signaled = True
         asker.close("interrupted", "stopped by a signal; run the same command again to continue")
         loop.call_later(GRACE_S, asker.cancel_in_flight)

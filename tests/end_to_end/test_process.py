@@ -96,7 +96,7 @@ def test_a_signal_while_nothing_answers_ends_within_the_grace_period(
         running.kill()
     assert time.monotonic() - started < 9
     assert running.returncode == 3, said
-    assert "in flight have 5 s, a second signal ends them now" in said
+    assert "in flight may take 5 s, a second signal ends now" in said
 
 
 @pytest.mark.slow

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from ...core.counted import dollars
+from ...core.counted import compact, dollars
 from ...dataset.linguistics import Verb, VerbNouns
 from .figures import Figures, Moment, SimilarityScores, Stretch, TextLengths
-from .svg import axis, box, compact, element, frame, joined, line, picture, sector
+from .svg import axis, box, element, frame, joined, line, picture, sector
 
 # Size of a chart and edges of its plot area, in units of the viewBox. The margins have room for the labels of the axes.
 _WIDTH, _HEIGHT = 520.0, 270.0

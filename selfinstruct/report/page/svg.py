@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from ...core.counted import compact
 from ...core.visible import visible
 
 
@@ -47,17 +48,6 @@ def axis(high: float, start: float, end: float, label: str, *, most: int = 5, ex
 def _round_step(least: float) -> float:
     scale = 10.0 ** math.floor(math.log10(least))
     return next(factor * scale for factor in (1, 2, 2.5, 5, 10) if factor * scale >= least * (1 - 1e-9))
-
-
-def compact(value: float) -> str:
-    """Format a number in few characters: 0.05, 12, 3,400, 52k, 1.2M."""
-    # 9,999 is still short; from 10,000 on, use a unit.
-    for limit, divisor, unit in ((1e6, 1e6, "M"), (1e4, 1e3, "k")):
-        if value >= limit:
-            return f"{value / divisor:.1f}".removesuffix(".0") + unit
-    if value >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
 
 
 def element(name: str, /, content: str = "", **attributes: object) -> Markup:

@@ -88,7 +88,9 @@ class Signals:
             self.reporter(progress)
 
     def on_exchange(self, exchange: Exchange) -> None:
-        """Record a span if tracing is on; pass this to `run(on_exchange=...)`."""
+        """Record its duration, and a span if tracing is on; pass this to `run(on_exchange=...)`."""
+        if self.reporter is not None:
+            self.reporter.note_answer(exchange.latency_s)
         if self._tracer is not None:
             with contextlib.suppress(Exception):  # tracing must not end the run
                 self._tracer(exchange)
