@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from ..config.options import TeacherOptions
 from ..config.run_config import RunConfig
@@ -45,8 +46,11 @@ def check_prices(config: RunConfig, prices: Mapping[str, Price | None]) -> None:
     unknown = [name for name, price in prices.items() if price is None]
     if config.max_cost_usd is not None and unknown:
         whose = "teacher." if config.teachers is None else "its "
+        # The server decides: the price of 'gpt-4o-mini' is known at api.openai.com, and not at a gateway.
+        address = next((each.address for each in config.all_teachers if each.label == unknown[0]), None)
+        host = f" at {urlsplit(address).hostname}" if address else ""
         raise ConfigError(
-            f"max_cost_usd: the price of {unknown[0]!r} is unknown; set {whose}input_usd_per_mtok "
+            f"max_cost_usd: the price of {unknown[0]!r}{host} is unknown; set {whose}input_usd_per_mtok "
             f"and {whose}output_usd_per_mtok, or cap max_tokens instead"
         )
 

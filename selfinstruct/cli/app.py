@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ..core.errors import EXIT_CODES, machine_error
+from ..core.errors import EXIT_CODES, SelfInstructError, machine_error
 from .check import check, preview
 from .console import say
 from .dedup import dedup
@@ -39,8 +39,9 @@ class _Commands(TyperGroup):
         try:
             with safe_streams(), stop_like_ctrl_c():
                 return super().main(*args, **options)
-        except Exception as error:  # outside of a command, such as `--help` onto a full disk
-            if (known := machine_error(error)) is None:
+        except Exception as error:  # outside of a command: `--help` onto a full disk, an argument's configuration
+            known = error if isinstance(error, SelfInstructError) else machine_error(error)
+            if known is None:
                 raise
             say(f"error: {known}")
             sys.exit(known.exit_code)

@@ -152,10 +152,24 @@ def _shares(word: str, used: dict[str, dict[str, float]], costs: bool) -> dict[s
     }
 
 
+def find_run(path: Path) -> Path:
+    """Return a run's folder. A configuration, such as law.yaml, stands for the folder that it names."""
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        from ..config.run_config import RunConfig
+
+        return Path(RunConfig.load(path).run_dir)
+    return path
+
+
 ConfigPath = Annotated[
     Path, typer.Argument(metavar="CONFIG", help="The configuration, a YAML file.", show_default=False)
 ]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)]
+RunPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="The run's folder, or its configuration.", callback=find_run, show_default=False
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as teacher.model=gpt-4o-mini. Repeatable."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import AsJson, Debug, RunPath, plain_errors, printable_json
+from .console import AsJson, Debug, RunPath, find_run, plain_errors, printable_json
 
 if TYPE_CHECKING:
     from ..report.page import Comparison
@@ -47,8 +47,12 @@ def report(
 
 
 def compare(
-    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A run's folder.", show_default=False)],
-    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another run's folder.", show_default=False)],
+    run_a: Annotated[
+        Path, typer.Argument(metavar="RUN_A", help="A run's folder.", callback=find_run, show_default=False)
+    ],
+    run_b: Annotated[
+        Path, typer.Argument(metavar="RUN_B", help="Another run's folder.", callback=find_run, show_default=False)
+    ],
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write the comparison as a page, and print its path.")
     ] = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.counted import counted
+from ..core.errors import UsageError
 from .console import Debug, plain_errors, printable_json, say, table
 
 if TYPE_CHECKING:
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def validate(
-    dataset: Annotated[str, typer.Argument(help="Dataset folder, JSONL, Parquet, CSV, hub name.", show_default=False)],
+    dataset: Annotated[
+        str, typer.Argument(help="Dataset or run folder, JSONL, Parquet, CSV, hub name.", show_default=False)
+    ],
     trainer: Annotated[
         str,
         typer.Option(
@@ -38,7 +41,15 @@ def validate(
     with plain_errors(debug):
         from dataclasses import asdict
 
+        from ..journal.folder import has_journal
         from ..trainers import config_stub, validate_dataset
+
+        # The folder of a run stands for the dataset in it.
+        folder = Path(dataset)
+        if folder.is_dir() and (has_journal(folder) or (folder / "shards").is_dir()):
+            if not (folder / "dataset").is_dir():
+                raise UsageError(f"{dataset}: this run has no dataset yet; `selfinstruct generate` writes it")
+            dataset = str(folder / "dataset")
 
         # Print the report, then write the configuration even if there are errors.
         report = validate_dataset(dataset, trainer, config=config, max_length=max_length, tokenizer=tokenizer)
@@ -84,7 +95,7 @@ def _print_report(report: Report) -> None:
 
 
 def _write_new_file(path: Path, text: str) -> None:
-    from ..core.errors import UsageError, cannot_write
+    from ..core.errors import cannot_write
 
     try:
         with path.open("x", encoding="utf-8") as file:

@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,6 +195,7 @@ def open_run(
     values = config.for_run()
     _make_folder(path)
     with _lock(path):
+        _sign_lock(path)
         if not has_journal(path) and (path / "dataset" / "README.md").exists():
             raise UsageError(
                 f"{path}: holds a dataset, but no {JOURNAL}; restore it from a copy, or choose another run_dir"
@@ -337,8 +339,19 @@ def _lock(path: Path, timeout_s: float = 0.5) -> Iterator[None]:
         lock.release()
 
 
+def _sign_lock(path: Path) -> None:
+    """Write into the lock who holds it: 'PID 4711 on node-7, since 2026-01-31 09:30:00 UTC'."""
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    with contextlib.suppress(OSError):  # a full disk; the journal reports it
+        (path / "run.lock").write_text(f"PID {os.getpid()} on {os.uname().nodename}, since {since}\n")
+
+
 def _locked(path: Path) -> RunLocked:
-    return RunLocked(f"{path}: another process works on this run; wait for it, or choose another run_dir")
+    holder = ""
+    with contextlib.suppress(OSError, ValueError):
+        holder = (path / "run.lock").read_text()[:200].partition("\n")[0]
+    whose = f" ({holder})" if holder else ""
+    return RunLocked(f"{path}: another process works on this run{whose}; wait for it, or choose another run_dir")
 
 
 def _check_fork(source: Path, path: Path) -> None:

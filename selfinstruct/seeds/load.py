@@ -12,7 +12,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -46,13 +46,13 @@ def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
     ids: dict[str, str] = {}
     instructions: dict[str, str] = {}
     for source in seed_files(sources):
-        count = 0
+        count, missing = 0, dict[str, list[str]]()
         try:
             for row in find_tasks(read_rows(os.fspath(source))):
                 count += 1
                 if len(defects) > _MOST_DEFECTS:
                     raise UsageError(f"{source}: stopped after {len(defects)} errors; the rest was not checked")
-                task = _read_task(row, len(tasks), defects)
+                task = _read_task(row, len(tasks), defects, missing)
                 # Compare defective rows too, so that the next attempt reports no new defects.
                 id, instruction = (task.id, task.instruction) if task else map(row.values.get, ("id", "instruction"))
                 key = " ".join(instruction.split()) if isinstance(instruction, str) else ""
@@ -71,6 +71,11 @@ def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
         else:
             if count == 0:
                 defects.append(f"{source}: contains no task; add at least one")
+        # A column that no row has is one defect of the file.
+        for problem, places in missing.items():
+            all_rows = len(places) == count > 1
+            where = [f"{source}: in all rows"] if all_rows else places[:_MOST_DEFECTS]
+            defects += [f"{place}, {problem}" if all_rows else f"{place}: {problem}" for place in where]
     if not tasks and not defects:
         defects.append("no seed file is given; name at least one")
     if defects:
@@ -177,8 +182,11 @@ def _content(task: SeedTask) -> tuple[object, ...]:
     return task.instruction, task.instances, task.is_classification
 
 
-def _read_task(row: Row, position: int, defects: list[str]) -> SeedTask | None:
-    """Return the task of one row, or None after appending all of the row's problems to `defects`."""
+def _read_task(row: Row, position: int, defects: list[str], missing: dict[str, list[str]]) -> SeedTask | None:
+    """Return the task of one row, or None after appending all of the row's problems to `defects`.
+
+    missing: Receives a missing column instead, as the problem and the places of its rows.
+    """
     if row.problem:
         defects.append(f"{row.where}: {row.problem}")
         return None
@@ -214,20 +222,25 @@ def _read_task(row: Row, position: int, defects: list[str]) -> SeedTask | None:
         classification = _BOOLEANS.get(classification.strip().lower(), "unknown")
     if classification is not None and not isinstance(classification, bool):
         problems.append("'is_classification' must be true or false")
+    for problem in problems:
+        if problem.startswith(("no instance;", "'instruction' is missing")):
+            missing.setdefault(problem, []).append(row.where)
+        else:
+            defects.append(f"{row.where}: {problem}")
     if problems:
-        defects.extend(f"{row.where}: {problem}" for problem in problems)
         return None
     return SeedTask(str(task_id), instruction, instances, classification, name, extra, numbered, tuple(notes))
 
 
 def _text(
-    values: Mapping[str, Any], key: str, problems: list[str], needed: bool = False, others: Iterable[str] = ()
+    values: Mapping[str, Any], key: str, problems: list[str], needed: bool = False, others: Collection[str] = ()
 ) -> str:
     value = values.get(key)
     if value is None:
         if needed:
             guess = closest(key, others)
-            hint = f"did you mean {guess!r}? rename that key" if guess else "describe the task in it"
+            columns = f" (other columns: {', '.join(list(others)[:_MOST_COLUMNS])})" if others else ""
+            hint = f"did you mean {guess!r}? rename that key" if guess else f"describe the task in it{columns}"
             problems.append(f"'{key}' is missing; {hint}")
         return ""
     if not isinstance(value, str):

@@ -303,15 +303,26 @@ MISTAKES = {
     "price not known": (
         ["generate", "{config}", "--set", "teacher={kind: openai, model: my-7b}", "--set", "max_cost_usd=1"],
         2,
-        "the price of 'my-7b' is unknown",
+        "the price of 'my-7b' at api.openai.com is unknown",
+    ),
+    "price of another server": (
+        ["generate", "{config}", "--set", "teacher={base_url: 'https://gateway.example'}", "--set", "max_cost_usd=1"],
+        2,
+        "the price of 'gpt-4o-mini' at gateway.example is unknown; set teacher.input_usd_per_mtok",
     ),
     "no key": (["generate", "{config}", "--set", "teacher={kind: openai, api_key_env: NO_SUCH_KEY}"], 2, "NO_SUCH_KEY"),
     "server is down": (
         ["generate", "{config}", "--set", "teacher={kind: openai, base_url: 'http://127.0.0.1:9/v1', max_retries: 0}"],
         3,
-        "got no answer",
+        "start the server, or check teacher.base_url",
     ),
     "not a run": (["status", "{config}"], 2, "not a run's folder"),
+    "a configuration that can't be read": (["status", "broken.yaml"], 2, "error: broken.yaml"),
+    "a run without a dataset": (
+        ["validate", "{begun}", "--for", "trl-sft"],
+        2,
+        "this run has no dataset yet; `selfinstruct generate` writes it",
+    ),
     "no such run": (["export", "nowhere"], 2, "not a run's folder"),
     "run_dir is a file": (["generate", "{config}", "--set", "run_dir={config}"], 2, "is a file"),
     "budget": (["generate", "{config}", "--set", "max_requests=5"], 3, "max_requests"),
@@ -329,12 +340,26 @@ def test_a_mistake_ends_in_a_clear_line_and_its_exit_code(mistake: str, config_f
     arguments, code, expected = MISTAKES[mistake]
     if "{run}" in arguments:
         cli("generate", config_file)
-    for name, path in (("{config}", config_file), ("{run}", tmp_path / "run")):
+    (tmp_path / "broken.yaml").write_text("seeds: [")
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "journal.sqlite").touch()
+    for name, path in (("{config}", config_file), ("{run}", tmp_path / "run"), ("{begun}", tmp_path / "begun")):
         arguments = [argument.replace(name, str(path)) for argument in arguments]
     done = cli(*arguments, cwd=tmp_path)
     assert done.returncode == code, done.stderr
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_is_found_by_its_configuration_and_its_dataset_by_its_run(config_file: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert cli("generate", config_file).returncode == 0
+    assert cli("status", config_file).stdout == cli("status", run).stdout
+    assert cli("list", config_file).stdout == cli("list", run).stdout
+    assert cli("compare", config_file, run).stdout == cli("compare", run, run).stdout
+    checked = cli("validate", run, "--for", "trl-sft")
+    assert checked.stdout == cli("validate", run / "dataset", "--for", "trl-sft").stdout
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_an_error_in_a_plugin_names_the_plugin(config_file: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -61,7 +62,8 @@ def test_a_signal_ends_a_run_cleanly(config_file: Callable[..., Path], tmp_path:
         second = process(config)
         _, said = second.communicate(timeout=60)
         assert second.returncode == RunLocked.exit_code == 4, said
-        assert "another process works on this run" in said
+        held = f"another process works on this run (PID {running.pid} on {os.uname().nodename}, since 20"
+        assert held in said, "a start is named by its PID and its time"
         before = Run(tmp_path / "run").status().requests
         started = time.monotonic()
         running.send_signal(number)

@@ -412,7 +412,7 @@ def test_a_lock_that_was_deleted_by_hand_still_keeps_others_out(
     def intrude(_: object) -> None:
         if not refused:
             (tmp_path / "run" / "run.lock").unlink()
-            with pytest.raises(RunLocked, match="another process works on this run") as caught:
+            with pytest.raises(RunLocked, match="another process works on this run; wait") as caught:
                 run(make_config(run_dir=str(other)))
             refused.append(str(caught.value))
             assert Run(other).status().running

@@ -175,7 +175,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "a used-up quota": {"status": 429, "text": '{"error": {"code": "insufficient_quota"}}'},
     "no such model": {"status": 404, "text": '{"error": {"message": "what?"}}'},
 }
-RAISES = dict.fromkeys(WAITED, TeacherDown) | dict.fromkeys(OTHERS, TeacherRefused)
+RAISES = dict.fromkeys([*WAITED, "no server"], TeacherDown) | dict.fromkeys(OTHERS, TeacherRefused)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *OTHERS, "no server", "cancelled"])

@@ -281,12 +281,65 @@ def test_a_connection_that_breaks_inside_the_body() -> None:
 
 
 def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
-    completion = ask_at("http://127.0.0.1:9/v1", max_retries=1)
-    assert (completion.error or "").startswith("connection"), completion
-    assert completion.failed
+    hint = "start the server, or check teacher.base_url; with a higher teacher.max_retries, a start waits for longer"
+    with pytest.raises(TeacherDown, match=rf"^http://127.0.0.1:9/v1/: Cannot connect to host.*; {hint}$") as down:
+        ask_at("http://127.0.0.1:9/v1", max_retries=1)
     (said,) = (line for line in caplog.messages if "127.0.0.1" in line)  # before the second try, and once
     assert said.startswith("selfinstruct: no answer from http://127.0.0.1:9/v1 yet: ")
-    assert "ssl" not in said + (completion.error or ""), "aiohttp says 'ssl:default' of plain HTTP, too"
+    assert "ssl" not in said + str(down.value), "aiohttp says 'ssl:default' of plain HTTP, too"
+
+
+def test_a_host_that_is_silent_is_not_asked_again() -> None:
+    with socket.socket() as full:
+        # A queue of connections that is full: the kernel doesn't answer the next one.
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = full.getsockname()
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(address)
+        try:
+            with pytest.raises(TeacherDown, match=r"timeout.*with a higher teacher\.connect_timeout_s"):
+                ask_at(f"http://127.0.0.1:{address[1]}/v1", max_retries=50, timeout_s=60.0, connect_timeout_s=0.3)
+        finally:
+            for each in waiting:
+                each.close()
+
+
+def test_a_server_that_stops_after_an_answer_may_come_back() -> None:
+    server = HTTPServer()
+    server.expect_request(CHAT).respond_with_json(body())
+
+    async def ask_twice() -> tuple[Completion, Completion]:
+        config = OpenAIOptions(model="m", base_url=server.url_for("/v1"), max_retries=1, timeout_s=5.0)
+        async with OpenAITeacher(config, api_key=KEY) as teacher:
+            first = await teacher.complete(PROMPT)
+            server.stop()  # type: ignore[no-untyped-call]
+            return first, await teacher.complete(PROMPT)
+
+    server.start()  # type: ignore[no-untyped-call]
+    first, second = asyncio.run(ask_twice())
+    assert first.text == "Hello."
+    assert (second.failed, (second.error or "").partition(":")[0]) == (True, "connection")
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("", "; try teacher.base_url: {url}/v1, or check teacher.model"),
+        ("/api", "; try teacher.base_url: {url}/v1, or check teacher.model"),
+        ("/v1", "; check teacher.model and teacher.base_url"),
+        ("/v1beta/openai", "; check teacher.model and teacher.base_url"),
+    ],
+)
+def test_a_404_of_an_address_without_v1_suggests_it(httpserver: HTTPServer, path: str, hint: str) -> None:
+    httpserver.expect_request(f"{path}/chat/completions").respond_with_data("404 page not found", status=404)
+    url = httpserver.url_for(path).rstrip("/")
+    with pytest.raises(TeacherRefused) as refused:
+        ask_at(url)
+    assert str(refused.value).startswith(f"{url}/: 404 for model 'm': ")
+    assert str(refused.value).endswith(hint.format(url=url))
 
 
 def test_a_key_that_comes_back_where_no_http_is_stays_out_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -548,7 +601,8 @@ def test_a_request_that_no_server_got_is_free(httpserver: HTTPServer) -> None:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
     counter = Counter()
-    assert metered(url, counter, max_retries=0).failed
+    with pytest.raises(TeacherDown):
+        metered(url, counter, max_retries=0)
     assert " ".join(counter.log) == "begin leave free"
 
 

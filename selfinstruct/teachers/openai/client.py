@@ -77,16 +77,19 @@ class TeacherClient:
         attempt_s, connections = _ATTEMPT_TIMEOUTS * config.timeout_s, concurrency + _SPARE_CONNECTIONS
         self.mask = SecretMask([key, *secrets, *_password_of(proxy)])
         self._transport = LimitedTransport(home, limits, self.mask, attempt_s, connections, proxy, config.streams)
-        self._http = httpx2.AsyncClient(transport=self._transport, timeout=config.timeout_s, follow_redirects=True)
+        self._timeout_s = config.timeout_s
+        timeout = httpx2.Timeout(config.timeout_s, connect=min(config.connect_timeout_s, config.timeout_s))
+        self._http = httpx2.AsyncClient(transport=self._transport, timeout=timeout, follow_redirects=True)
         self.sdk = openai.AsyncOpenAI(
             api_key=key,
             base_url=config.address or PUBLIC_API,
-            timeout=config.timeout_s,
+            timeout=timeout,
             max_retries=config.max_retries,
             default_headers=headers,
             http_client=self._http,
         )
         self._options: dict[str, dict[str, Any]] = {}
+        self.is_unreachable = self._transport.is_unreachable
 
     async def ask(self, path: str, body: dict[str, Any], turn: Turn, headers: Mapping[str, str]) -> object:
         """POST `body`, with the SDK's retries, and return the JSON value of the response, or its text if it isn't JSON.
@@ -113,6 +116,8 @@ class TeacherClient:
         try:
             first = await self._transport.attempt(turn, options, content)
         except httpx2.RequestError as error:
+            if isinstance(error, httpx2.ConnectTimeout) and self.is_unreachable(error):
+                raise  # the host is silent: further attempts would take as long, and end in the same way
             first = error
         if isinstance(first, httpx2.Response) and first.status_code == 200:
             return _body_of(first)
@@ -128,7 +133,7 @@ class TeacherClient:
         headers = httpx2.Headers(sdk.auth_headers)
         headers.update({name: value for name, value in sdk.default_headers.items() if isinstance(value, str)})
         headers.update(extra)
-        headers.update({"x-stainless-retry-count": "0", "x-stainless-read-timeout": str(sdk.timeout)})
+        headers.update({"x-stainless-retry-count": "0", "x-stainless-read-timeout": str(self._timeout_s)})
         request = self._http.build_request("POST", f"{str(sdk.base_url).rstrip('/')}{path}", headers=headers)
         del request.headers["content-length"]  # 0, as there is no body yet
         return options_of(request)

@@ -95,6 +95,7 @@ class OpenAIOptions(RequestOptions, TeacherOptions):
         default="OPENAI_API_KEY", description="NAME of the environment variable that holds the key; null sends none."
     )
     timeout_s: Free[Seconds] = Field(default=60.0, description="Seconds for one request.")
+    connect_timeout_s: Free[Seconds] = Field(default=5.0, description="Seconds for one connection to the server.")
     max_retries: Free[Annotated[int, Field(ge=0)]] = Field(default=4, description="Retries of one request, by the SDK.")
     stream: Free[bool] = Field(
         default=False,

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...core.errors import ConfigError, TeacherRefused
+from ...core.errors import ConfigError, TeacherDown, TeacherRefused
 from ...core.prompts import Asking, Completion, Prompt, Usage
 from ..counting import bound_of, charge
 from ..egress import on_this_machine
@@ -86,7 +87,8 @@ class OpenAITeacher:
         """Ask a question; the SDK retries temporary errors. A bad answer is a completion with an `error`.
 
         A question that got only 429s counts as not asked, and waits for its turn again. Raises TeacherDown if 429s
-        go on for `patience_s`, and TeacherRefused for what a retry can't fix: 401, 402, 403, 404, an exhausted quota.
+        go on for `patience_s`, or if the server can't be reached, and TeacherRefused for what a retry can't fix: 401,
+        402, 403, 404, an exhausted quota.
         """
         turn = Turn(
             prompt.purpose,
@@ -120,12 +122,12 @@ class OpenAITeacher:
             return None if self._request.learn(sent, said) else self._read_status(said, error)
         except (errors.APITimeoutError, TimeoutError) as error:
             if isinstance(error.__cause__, httpx2.ConnectTimeout):
-                return self._failure("connection", error.__cause__)
+                return self._not_connected(error.__cause__)
             return Completion("", error=f"timeout: no answer within {self._config.timeout_s:g} s", failed=True)
         except errors.APIConnectionError as error:
-            return self._failure("connection", error.__cause__ or error)
+            return self._not_connected(error.__cause__ or error)
         except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:  # no HTTP at all
-            return self._failure("connection", error)
+            return self._not_connected(error)
         except TooLarge as error:
             return self._failure("too_large", error)
         except (ValueError, RecursionError) as error:
@@ -165,6 +167,18 @@ class OpenAITeacher:
         """
         return self._request.learn(self._request.of(prompt, whole=True), said)
 
+    def _not_connected(self, error: BaseException) -> Completion:
+        """The failure of one question. Raises TeacherDown if the server has never been reached."""
+        failure = self._failure("connection", error)
+        if not self._client.is_unreachable(error):
+            return failure
+        key = "connect_timeout_s" if isinstance(error.__cause__, TimeoutError) else "max_retries"
+        said = (failure.error or "").removeprefix("connection: ")
+        raise TeacherDown(
+            f"{self._client.sdk.base_url}: {said}; start the server, or check teacher.base_url; "
+            f"with a higher teacher.{key}, a start waits for longer"
+        ) from None
+
     def _failure(self, reason: str, error: object) -> Completion:
         return Completion("", error=self._line(f"{reason}: {str(error) or type(error).__name__}"), failed=True)
 
@@ -174,8 +188,12 @@ class OpenAITeacher:
         variable = self._config.api_key_env
         if variable is None and said.status == 401:
             hint = "name the variable that holds the key in teacher.api_key_env"
+        # 'http://127.0.0.1:8000': most servers have their API at /v1.
+        base_url = str(self._client.sdk.base_url).rstrip("/")
+        if said.status == 404 and not re.search(r"/v\d", base_url):
+            hint = f"try teacher.base_url: {base_url}/v1, or check teacher.model"
         line = f"{said.http_status} for model {self.model!r}: {self._line(said.text or 'no reason given')}"
-        return f"{self._client.sdk.base_url}: {line}; {hint.format(variable=variable)}"
+        return f"{base_url}/: {line}; {hint.format(variable=variable)}"
 
 
 def _headers(options: RequestOptions) -> dict[str, str]:

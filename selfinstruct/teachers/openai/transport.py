@@ -34,7 +34,8 @@ MAX_FILE_BYTES = 2 * 1024 * 1024 * 1024
 """Largest body of a file with the results of a batch job: 50,000 answers of 40 kB each."""
 _KEEP_ALIVE_S = 5.0
 """Not after streams: llama.cpp closes the connection then without announcing it, and the next request would fail."""
-_NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+_NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+_NOT_SENT = (*_NO_CONNECTION, aiohttp.ClientHttpProxyError)
 """Failures before any of the request was sent: no address, connection refused, no TLS, no way through the proxy."""
 _RATE_HEADERS = (b"retry-after", b"x-ratelimit-")
 
@@ -84,6 +85,7 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         self._tls = own or httpx2.create_ssl_context()
         self._session: aiohttp.ClientSession | None = None
         self._warns = True  # until the server has answered, or the warning was given
+        self._has_answered = False
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request of the SDK's, or return what its first attempt has brought.
@@ -158,6 +160,10 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
             meter.end(billed=_may_be_billed(response))
         return response
 
+    def is_unreachable(self, error: BaseException) -> bool:
+        """Whether `error` is a connection that failed to a server that hasn't answered yet."""
+        return isinstance(error.__cause__, _NO_CONNECTION) and not self._has_answered
+
     async def aclose(self) -> None:
         """Close all connections."""
         if self._session is not None:
@@ -204,7 +210,7 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         return response
 
     def _learn(self, turn: Turn, response: httpx2.Response) -> None:
-        self._warns = False
+        self._warns, self._has_answered = False, True
         # Retry-After: 30, x-ratelimit-remaining-tokens: 149984. The limiter wants names in lower case.
         headers = {
             name.lower().decode("latin-1"): value.decode("latin-1")
