@@ -327,7 +327,7 @@ def _of_row(values: Mapping[str, Any]) -> Content | None:
             return _content(said[:-1], said[-1][1])
     task, _ = split_row(values, [], [])
     match task.get("instances"):
-        case [{**first}, *_]:
+        case [dict(first), *_]:
             task |= first
     texts = [task.get(name) for name in ("instruction", "input", "output")]
     instruction, given, output = ("" if is_nothing(text) else str(text).strip() for text in texts)
