@@ -9,11 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core.counted import counted
 from .console import Debug, Port, plain_errors, say
 
 if TYPE_CHECKING:
     from ..report.blind import BlindReading
     from ..report.review_server import Reviewing
+
+
+APPLIES = "; the next `selfinstruct generate` applies them"
+
+
+class ExportKind(StrEnum):
+    """What a reviewer without this program uses."""
+
+    HTML = "html"
+    ARGILLA = "argilla"
+    LABEL_STUDIO = "label-studio"
 
 
 class Order(StrEnum):
@@ -34,8 +46,11 @@ def review(
         ),
     ],
     reviewer: Annotated[
-        str, typer.Option(metavar="NAME", help="Who reviews; the name appears in the rows and on the card.")
-    ] = "reviewer",
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Who reviews; the name appears in the rows and on the card. Else 'reviewer'."
+        ),
+    ] = None,
     order: Annotated[
         Order, typer.Option(help="Records near a limit first, in random order, or as in the dataset.")
     ] = Order.UNCERTAIN,
@@ -52,6 +67,18 @@ def review(
         Path, typer.Option(metavar="FILE", help="The file of blind grades, to be added to and used again.")
     ] = Path("grades.jsonl"),
     seed: Annotated[int, typer.Option(metavar="SEED", help="Decides which rows are read blind, and their order.")] = 42,
+    export: Annotated[
+        tuple[ExportKind, Path] | None,
+        typer.Option(
+            metavar="KIND FILE",
+            help="Write the records for a reviewer without this program: html (a page that opens from disk), argilla, "
+            "or label-studio, and print the settings that the other program needs.",
+        ),
+    ] = None,
+    import_: Annotated[
+        Path | None,
+        typer.Option("--import", metavar="FILE", help="Store the decisions that one of them saved as JSON."),
+    ] = None,
     port: Port = 0,
     debug: Debug = False,
 ) -> None:
@@ -64,7 +91,7 @@ def review(
         if blind is not None:
             from ..report.blind import blind_reading
 
-            reading = blind_reading(runs, blind, grades, reviewer, seed)
+            reading = blind_reading(runs, blind, grades, reviewer or "reviewer", seed)
             _serve(reading, port, f"{reading.left():,} of {len(reading.rows):,} rows to read")
             if reading.decided:
                 say(f"{reading.decided:,} grades stored in {grades}")
@@ -76,11 +103,36 @@ def review(
 
         if len(runs) > 1:
             raise UsageError(f"{runs[1]}: review takes one run; --blind N reads rows of several")
-        with contextlib.closing(Reviewing(Path(runs[0]), reviewer, order, audit)) as reviewing:
-            _serve(reviewing, port, f"{len(reviewing.items):,} records to review")
+        # A file from outside may be about any record.
+        of_file = import_ is not None
+        wanted = "dataset" if of_file else order, None if of_file else audit
+        with contextlib.closing(Reviewing(Path(runs[0]), reviewer or "reviewer", *wanted)) as reviewing:
+            if export is not None:
+                _export(reviewing, *export)
+                return
+            if import_ is not None:
+                from ..report.exchange import imported
+
+                new, unknown = imported(import_, reviewing, reviewer)
+                if unknown:
+                    say(f"{counted(unknown, 'decision')} about records that the run doesn't have, with these texts")
+                say(f"{counted(new, 'new decision')} stored{APPLIES if new else ''}")
+                return
+            _serve(reviewing, port, f"{counted(len(reviewing.items), 'record')} to review")
             _print_summary(reviewing)
             if reviewing.decided:
-                say(f"{reviewing.decided:,} decisions stored; the next `selfinstruct generate` applies them")
+                say(f"{counted(reviewing.decided, 'decision')} stored{APPLIES}")
+
+
+def _export(reviewing: Reviewing, kind: ExportKind, path: Path) -> None:
+    """Write the file, and print the settings of the other program."""
+    from ..report.exchange import exported, setup_of
+    from ..report.page.page import write_page
+
+    write_page(path, exported(kind, reviewing))
+    if setup := setup_of(kind):
+        print(setup.replace('"FILE"', repr(str(path))))
+    say(f"{counted(len(reviewing.items), 'record')} to review in {path}; --import stores what comes back")
 
 
 def _print_summary(desk: Reviewing | BlindReading) -> None:

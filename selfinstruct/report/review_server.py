@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from aiohttp import web
 
 from ..core.errors import UsageError
-from ..core.reviews import REASONS, Review, audits_of, checked_edit, checked_name
+from ..core.reviews import REASONS, Review, audits_of, checked_edit, checked_name, standing
 from ..core.tasks import storable
 from ..journal.folder import JOURNAL, check_folder
 from ..journal.journal import Journal
@@ -54,7 +55,7 @@ class Reviewing:
     def page(self) -> dict[str, Any]:
         """The template of the page, its script, and what it shows."""
         facts = {"name": self.name, "reviewer": self.reviewer, "audit": self.audit, "reasons": REASONS}
-        return {"template": "review.html", "script": "review.js", **facts}
+        return {"template": "review.html", "script": "review.js", "offline": "", **facts}
 
     def shown(self) -> list[dict[str, Any]]:
         """Return what the page shows of every item, in order."""
@@ -64,16 +65,33 @@ class Reviewing:
     def decide(self, given: Any) -> dict[str, Any]:
         """Commit one decision, and return what the page shows of its record then. Raises UsageError for a wrong one."""
         self.add([self.review_of(given)])
-        return described(
-            item := self._item(given), self._journal.reviews.standing().get(item.digest, ()), self.reviewer
-        )
+        item = self._item(given)
+        return described(item, self._journal.reviews.standing().get(item.digest, ()), self.reviewer)
 
-    def add(self, reviews: list[Review]) -> None:
+    def add(self, reviews: Sequence[Review]) -> None:
         """Commit decisions."""
         self._journal.reviews.commit(reviews)
         self.decided += len(reviews)
 
-    def review_of(self, given: Any) -> Review:
+    def add_new(self, reviews: Sequence[Review]) -> int:
+        """Commit the decisions that the journal hasn't, and return their number."""
+
+        def what(review: Review) -> Review:
+            return replace(review, at=0.0, content={})
+
+        there = self._journal.reviews.all()
+        dated = {(each.digest, each.reviewer, each.at) for each in there}
+        held = {digest: [what(each) for each in found] for digest, found in standing(there).items()}
+        new = [
+            each
+            for each in reviews
+            if (each.digest, each.reviewer, each.at) not in dated
+            and (each.at or what(each) not in held.get(each.digest, ()))
+        ]
+        self.add(new)
+        return len(new)
+
+    def review_of(self, given: Any, reviewer: str | None = None) -> Review:
         """Return the review that a page or a file states. Raises UsageError if it is none."""
         item = self._item(given)
         verdict, reasons = given.get("verdict"), given.get("reasons") or []
@@ -86,7 +104,7 @@ class Reviewing:
             raise UsageError("note: must be a text")
         return Review(
             digest=item.digest,
-            reviewer=self.reviewer,
+            reviewer=reviewer or self.reviewer,
             verdict=verdict,
             content=item.content,
             reasons=tuple(name for name in REASONS if name in reasons) if verdict == "reject" else (),

@@ -1,7 +1,7 @@
 "use strict";
 // Shows one record after the other and sends each decision; a decision counts once the server has answered.
 {
-  const { at, visible, element, words, part, turns, ask, send } = recordView;
+  const { at, visible, element, words, part, turns, ask, send, save } = recordView;
   const panels = ["editor", "reasons", "noting"].map(at);
   let items = [], place = 0, choosing = false, pendingNote = "";
   const made = []; // the digests of this page's decisions, for undo
@@ -157,8 +157,9 @@
     note: () => { at("note").value = pendingNote || items[place].decision?.note || ""; open(at("noting")); },
     undo,
     close,
+    save: () => { if (save) say(save()); },
   };
-  const KEYS = { j: "next", k: "previous", a: "accept", r: "reject", e: "edit", c: "choose", n: "note", u: "undo" };
+  const KEYS = { j: "next", k: "previous", a: "accept", r: "reject", e: "edit", c: "choose", n: "note", u: "undo", ...(save ? { s: "save" } : {}) };
   document.addEventListener("click", (event) => {
     const name = event.target.closest("[data-do]")?.dataset.do;
     if (name && items.length) actions[name]();
