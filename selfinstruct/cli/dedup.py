@@ -17,6 +17,7 @@ from .console import Debug, Overwrite, plain_errors, say, table
 if TYPE_CHECKING:
     from ..dedup import Deduplicated
     from ..dedup.merge_datasets import Merged
+    from ..dedup.verify import Confirmed
 
 _LINE_EVERY_S = 30.0
 
@@ -57,6 +58,9 @@ def dedup(
     missing: Missing = "fail",
     explain: ExplainTo = None,
     workers: Workers = None,
+    verify: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Re-check N random decisions with the package rouge-score.")
+    ] = 0,
     overwrite: Overwrite = False,
     debug: Debug = False,
 ) -> None:
@@ -77,6 +81,7 @@ def dedup(
                 missing=missing,  # type: ignore[arg-type]  # checked by `deduplicate`
                 explain=explain,
                 workers=workers,
+                verify=verify,
                 overwrite=overwrite,
                 progress=progress,
             )
@@ -87,7 +92,18 @@ def dedup(
         if done.uncompared:
             rows["not compared"] = f"{done.uncompared:,} without a text"
         work = f"{counted(done.work.postings, 'posting')} read, {counted(done.work.compared, 'pair')} compared"
-        print_counts(rows, done, explain, {"work": work})
+        print_counts(rows, done, explain, {"work": work, **(_verified(done.verified) if done.verified else {})})
+
+
+def _verified(done: Confirmed) -> dict[str, str]:
+    kinds = f"{done.admitted:,} admitted, {done.refused:,} refused"
+    highest = f"of an admitted row at most {done.highest:.4f}"
+    rows = {"verified": f"rouge-score agrees with {counted(done.admitted + done.refused, 'decision')}: {kinds}"}
+    rows |= {"its scores": f"{highest}; of a refused row at most {done.difference:.1g} from ours"}
+    if done.other_letters:
+        texts = counted(done.other_letters, "text")
+        rows["other letters"] = f"in {texts}; rouge-score drops them, so it was given our tokens"
+    return rows
 
 
 def split_paths(paths: list[str]) -> tuple[list[str], str]:

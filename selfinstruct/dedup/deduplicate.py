@@ -24,6 +24,7 @@ from .inputs import Input
 from .options import DedupOptions, Missing, Progress
 from .output import Output, open_outputs, report_disk_errors
 from .passes import Passes
+from .verify import Confirmed, check_decisions
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -44,6 +45,7 @@ class Deduplicated:
         digest: SHA-256 over the numbers of the rows written, counted from 0 over all inputs, 8 bytes each,
             little-endian.
         work: Counts of the comparisons.
+        verified: Decisions that `rouge-score` confirmed, if `verify` asked for some.
     """
 
     out: Path
@@ -56,6 +58,7 @@ class Deduplicated:
     seconds: float
     digest: str
     work: Work
+    verified: Confirmed | None
 
 
 def deduplicate(
@@ -70,6 +73,7 @@ def deduplicate(
     missing: Missing = "fail",
     explain: str | os.PathLike[str] | None = None,
     workers: int | None = None,
+    verify: int = 0,
     overwrite: bool = False,
     progress: Progress = lambda what, done, total: None,
 ) -> Deduplicated:
@@ -88,15 +92,17 @@ def deduplicate(
         missing: What to do with rows without a text.
         explain: Write the refused rows to this file, each with the row that refused it.
         workers: Threads; the cores, at most 2, by default.
+        verify: Re-check this many random decisions with `rouge-score` before the output is in its place.
         overwrite: Replace outputs that exist.
         progress: Called with the step, the rows done, and the total (0 if unknown).
 
     Raises:
         UsageError: An argument is invalid, or a row can't be used.
         StorageError: The disk refused a write, or an input changed while it was read.
+        SelfInstructError: `rouge-score` decides otherwise.
     """
     started = time.perf_counter()
-    options = DedupOptions(threshold, refuse_equal, missing, explain, workers, overwrite, progress)
+    options = DedupOptions(threshold, refuse_equal, missing, explain, workers, overwrite, progress, verify)
     sources, references = _source_names(inputs), _source_names(against)
     _check_sources(sources, references, against_columns)
     output, explained = open_outputs(out, [*sources, *references], options)
@@ -113,6 +119,7 @@ def deduplicate(
         passes.read(join)
         with output.writing():
             joined, stay = passes.write(join)
+            verified = check_decisions(passes, joined, stay, options) if verify else None
             rows, admitted, dropped = len(stay), int(stay.sum()), len(passes.dropped)
             refused = rows - admitted - dropped
             if output.is_folder:
@@ -130,6 +137,7 @@ def deduplicate(
         seconds=time.perf_counter() - started,
         digest=digest_rows(stay),
         work=joined.work,
+        verified=verified,
     )
 
 

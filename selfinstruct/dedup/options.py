@@ -30,10 +30,13 @@ class DedupOptions:
     workers: int | None  # threads; the cores, at most 2, if None
     overwrite: bool  # replace outputs that exist
     progress: Progress  # called between chunks of rows
+    verify: int = 0  # re-check this many decisions with rouge-score
 
     def __post_init__(self) -> None:
         if not 0.0 < self.threshold <= 1.0:
             raise UsageError(f"threshold: {self.threshold:g} is out of range; use a number above 0 and at most 1")
+        if self.verify < 0:
+            raise UsageError(f"verify: {self.verify} is below 0; say how many decisions to re-check")
         if self.missing not in ("fail", "keep", "drop"):
             raise UsageError(f"missing: {self.missing!r} is unknown; use fail, keep or drop")
 
@@ -48,5 +51,5 @@ class DedupOptions:
             self.threshold,
             refuse_equal=self.refuse_equal,
             workers=self.workers or min(2, os.cpu_count() or 1),
-            explain=self.explain is not None,
+            explain=self.explain is not None or self.verify > 0,
         )

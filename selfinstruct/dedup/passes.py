@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,11 @@ _SAMPLE = {
 class Explainer:
     """Receives all rows in order of their numbers and writes the refused rows."""
 
-    def __init__(self, joined: Joined, inputs: Sequence[Input], writer: Writer, scratch: Path) -> None:
-        """Prepare to explain `joined`; `inputs` are in the order of its numbers, references first."""
+    def __init__(self, joined: Joined, place: Callable[[int], tuple[str, int]], writer: Writer, scratch: Path) -> None:
+        """Prepare to explain `joined`; `place` is `Passes.place`."""
         self._joined = joined
         self._writer = writer
-        self._names = [given.name for given in inputs]
-        self._starts = np.cumsum([0, *(given.rows for given in inputs)])
+        self._place = place
         # Texts to keep, and rows to look at: refused rows and the rows that refused them.
         self._needed = np.unique(joined.nearest[~joined.admitted])
         self._wanted = ~joined.admitted
@@ -73,11 +72,6 @@ class Explainer:
             "nearest_row": other_row,
             "nearest_text": self._texts.get(nearest),
         }
-
-    def _place(self, number: int) -> tuple[str, int]:
-        """Return the name of the row's source, and the row's number in the source, from 1."""
-        source = int(np.searchsorted(self._starts, number, side="right")) - 1
-        return self._names[source], number - int(self._starts[source]) + 1
 
 
 class _Texts:
@@ -162,8 +156,7 @@ class Passes:
             explainer = None
             if self._explained is not None:
                 stack.enter_context(self._explained.writing())
-                scratch, inputs = self._output.path.parent, [*self.references, *self.sources]
-                explainer = Explainer(joined, inputs, self._explained.writer, scratch)
+                explainer = Explainer(joined, self.place, self._explained.writer, self._output.path.parent)
                 explainer.open(self._explained.fresh)
             number = self.first
             if explainer:
@@ -178,6 +171,24 @@ class Passes:
             for output in filter(None, (self._output, self._explained)):
                 output.writer.close()
         return joined, stay[self.first :]
+
+    def place(self, number: int) -> tuple[str, int]:
+        """Return the name of a row's source, and the row's number in the source, from 1."""
+        for source in [*self.references, *self.sources]:
+            if number < source.rows:
+                return source.name, number + 1
+            number -= source.rows
+        raise IndexError(number)
+
+    def texts(self, wanted: npt.NDArray[np.bool_]) -> Iterator[tuple[int, str]]:
+        """Read the inputs again; yield the number and the text of each wanted row."""
+        start = 0
+        for source in [*self.references, *self.sources]:
+            for chunk in source.second_pass(source.needed):
+                positions = np.flatnonzero(wanted[start : start + len(chunk)]).tolist()
+                for position, values in zip(positions, chunk.take(positions).objects(), strict=True):
+                    yield start + position, (values and source.text(values)) or ""
+                start += len(chunk)
 
     def _follow(self, joined: Joined) -> None:
         """Apply the decision about the first row of a task to its further instances, whose text is empty."""

@@ -757,7 +757,7 @@ def test_the_python_of_the_page_runs(page_folder: Path) -> None:
 def test_the_page_names_every_option_and_column() -> None:
     help_text = dedup("--help").stdout
     options = set(re.findall(r"--[a-z][a-z-]+", help_text)) - {"--help", "--debug"}
-    assert len(options) == 9
+    assert len(options) == 10
     table = PAGE.split("## Options")[1].split("**Inputs**")[0]
     assert set(re.findall(r"--[a-z][a-z-]+", table)) == options
 

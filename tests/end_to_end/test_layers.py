@@ -53,6 +53,7 @@ OWNERS = {
     "mammoth": {"documents"},
     "lxml": {"documents"},
     "jinja2": {"core", "report"},
+    "rouge_score": {"novelty"},
     "huggingface_hub": {"dataset", "tables", "teachers"},
     "opentelemetry": {"report"},
     "prometheus_client": {"report"},

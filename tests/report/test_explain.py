@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from selfinstruct.report.explain import QuestionStory, SeedStory, Story, align, 
 from selfinstruct.report.explain.describe import describe
 from selfinstruct.report.explain.find import find
 from selfinstruct.report.explain.story import part_of
+from selfinstruct.report.explain.values import NearestText
 
 MakeConfig = Callable[..., RunConfig]
 
@@ -268,6 +270,27 @@ def test_the_command_tells_finds_and_prints_json(made: Run) -> None:
         wrong = cli("explain", made.path, *arguments)
         assert wrong.returncode == code
         assert "Traceback" not in wrong.stderr
+
+
+def test_the_published_score_stands_next_to_ours(made: Run) -> None:
+    where = "reason = 'too_similar'"
+    question, index, score = rows(made, f"SELECT question, idx, score FROM verdicts WHERE {where}")[0]
+    lines = describe(explain(made, f"q{question}.{index}"))
+    assert f"  the package rouge-score gives {score:.4f}" in lines
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "line"),
+    [
+        ("写一首关于春天的诗", "写一首关于春天的短诗", "0.0000, because it drops every character outside ASCII"),
+        ("Name a café", "Name a caf", "1.0000, because it drops every character outside ASCII"),
+        ("Name a ‘cafe’", "Name a cafe…", "1.0000"),
+    ],
+)
+def test_the_published_score_of_other_scripts_is_explained(made: Run, text: str, other: str, line: str) -> None:
+    nearest = NearestText("seed_1", 0.9, other, align(text, other))
+    told = replace(story(made, made.records()[0].id), instruction=text, nearest=nearest)
+    assert f"  the package rouge-score gives {line}" in describe(told)
 
 
 # --- side by side ---------------------------------------------------------------------------------

@@ -7,9 +7,11 @@ from unicodedata import east_asian_width
 
 from ...core.counted import dollars
 from ...core.records import Example, Response
+from ...core.tokens import is_ascii_lettered
 from ...core.visible import visible
 from ...dataset.terms import Statement
 from ...journal.provenance import Share, iso
+from ...novelty.reference import Reference
 from .alignment import Alignment
 from .find import FoundTask
 from .values import Answered, Check, NearestText, QuestionStory, SeedStory, ShownTask, Story
@@ -55,7 +57,7 @@ def _task_story(story: Story, width: int, bold: bool, full: bool) -> Iterator[st
         yield f"  {_check(check)}"
     yield f"  by kind of teacher: {_flatten(story.by_teacher)}"
     if story.nearest is not None:
-        yield from _nearest(story.nearest, width, bold)
+        yield from _nearest(story.instruction, story.nearest, width, bold)
     # How it got its examples.
     for number, answered in enumerate(story.developed, 1):
         yield from _answered(f"development {number}", answered, full)
@@ -184,12 +186,15 @@ def _check(check: Check) -> str:
     return f"{check.stage:<9} {result}{score}{detail}{names}"
 
 
-def _nearest(nearest: NearestText, width: int, bold: bool) -> Iterator[str]:
+def _nearest(instruction: str, nearest: NearestText, width: int, bold: bool) -> Iterator[str]:
     yield f"nearest text  {_flatten(nearest.id)}, ROUGE-L F {nearest.score:.4f}"
-    alignment = nearest.alignment
-    if alignment is None:
+    alignment, text = nearest.alignment, nearest.text
+    if alignment is None or text is None:
         yield "  (not available)"
         return
+    ascii_letters = is_ascii_lettered(instruction) and is_ascii_lettered(text)
+    published = f"  the package rouge-score gives {Reference().score_as_published(instruction, text):.4f}"
+    yield published + ("" if ascii_letters else ", because it drops every character outside ASCII")
     yield (
         f"  longest common subsequence, {'in bold' if bold else '[in brackets]'}: {alignment.lcs} tokens, "
         f"of {alignment.left_tokens} and {alignment.right_tokens}"
