@@ -722,17 +722,20 @@ def page_folder(tmp_path: Path) -> Path:
     """A folder with the files that the page's commands read."""
     write(tmp_path / "data.jsonl", rows_of(sentences(200)))
     write(tmp_path / "held-out.csv", rows_of(sentences(5, seed=1)))
+    (tmp_path / "seeds").symlink_to(ROOT / "seeds")
     return tmp_path
 
 
 def test_the_commands_of_the_page_run_as_printed(page_folder: Path) -> None:
     commands = re.findall(r"^    selfinstruct dedup (.+)$", PAGE, re.MULTILINE)
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         done = dedup(*shlex.split(command), cwd=page_folder)
         assert done.returncode == 0, done.stderr
-        assert read(page_folder / shlex.split(command)[1])
+        assert read(page_folder / shlex.split(command.split(" --")[0])[-1])
     assert read(page_folder / "refused.parquet")
+    [shown] = re.findall(r"^    (verified .+)$", PAGE, re.MULTILINE)
+    assert shown in done.stdout.splitlines(), "the last command checks decisions"
 
 
 def test_the_summary_of_the_page_is_what_its_command_prints(tmp_path: Path) -> None:
