@@ -36,4 +36,4 @@ def compact(value: float) -> str:
             return f"{value / divisor:.1f}".removesuffix(".0") + unit
     if value >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.3g}"
+    return f"{value:.3g}" if value == 0 or value >= 1e-4 else f"{value:.9f}".rstrip("0")

@@ -30,14 +30,12 @@ _WORDS = (1, 5, 10, 15, 20, 30, 50, 100, 200)
 _CHARACTERS = (1, 25, 50, 100, 200, 400, 800, 1600, 3200)
 
 
-def counts(snapshot: Snapshot) -> str:
-    """Tabulate how many tasks reached each stage, and the reasons of refusals."""
-    status, reasons = snapshot.status, snapshot.rejections()
-    by_stage = Counter[str]()
-    for stage, _, count in reasons:
+def stages(snapshot: Snapshot) -> list[tuple[str, int]]:
+    """Return how many tasks reached each stage. A name that begins with '-' explains the difference around it."""
+    status, by_stage = snapshot.status, Counter[str]()
+    for stage, _, count in snapshot.rejections():
         by_stage[stage] += count
-    # A line that begins with '-' explains the difference between the lines around it.
-    rows = [
+    return [
         ("questions for new tasks", status.questions),
         ("- answers without a task", by_stage["answer"]),
         ("tasks proposed", status.proposed),
@@ -49,7 +47,12 @@ def counts(snapshot: Snapshot) -> str:
         ("records finished", snapshot.finished()),
         ("records in this dataset", status.records),
     ]
-    text = _table(("stage", "count"), [(name, f"{count:,}") for name, count in rows])
+
+
+def counts(snapshot: Snapshot) -> str:
+    """Tabulate how many tasks reached each stage, and the reasons of refusals."""
+    status, reasons = snapshot.status, snapshot.rejections()
+    text = _table(("stage", "count"), [(name, f"{count:,}") for name, count in stages(snapshot)])
     text += f"\nAcceptance: {status.acceptance:.1%} of the proposed tasks.\n"
     if reasons:
         refused = [(stage, f"`{_sanitize(reason)}`", f"{count:,}") for stage, reason, count in reasons]
@@ -102,21 +105,29 @@ def verification(found: Sequence[Verified]) -> str:
     return _table(("verifier", "answers checked", "right", "records"), rows)
 
 
+def decisions(snapshot: Snapshot) -> tuple[int, int, int]:
+    """Return how many records people accepted, how many of these they edited, and how many others they rejected."""
+    accepted = [each.reviewed for each in snapshot.records if each.reviewed]
+    rejected = sum(count for stage, _, count in snapshot.rejections() if stage == "review")
+    return len(accepted), sum(bool(each.edited_by) for each in accepted), rejected
+
+
+def audit_lines(snapshot: Snapshot) -> list[str]:
+    """Return what random samples showed: shares with their intervals, and the agreement of reviewers."""
+    return [line for audit in audits_of(snapshot.journal.reviews.all()) for line in audit.lines]
+
+
 def reviews(snapshot: Snapshot) -> str:
     """State what people decided about records, and what their random samples showed; empty without reviews."""
-    made = snapshot.journal.reviews.all()
-    if not made:
+    if not snapshot.journal.reviews.all():
         return ""
-    accepted = [each.reviewed for each in snapshot.records if each.reviewed]
-    edited = sum(bool(each.edited_by) for each in accepted)
-    rejected = sum(count for stage, _, count in snapshot.rejections() if stage == "review")
+    accepted, edited, rejected = decisions(snapshot)
     text = (
-        f"People accepted {len(accepted):,} of the {len(snapshot.records):,} records, and wrote texts of {edited:,} of "
+        f"People accepted {accepted:,} of the {len(snapshot.records):,} records, and wrote texts of {edited:,} of "
         f"them (column `edited_by`). They rejected {rejected:,} others, which further records replace. An edited text "
         "passed no check and was not compared with other tasks.\n"
     )
-    audits = "".join(f"- {escape_cell(line)}\n" for audit in audits_of(made) for line in audit.lines)
-    if audits:
+    if audits := "".join(f"- {escape_cell(line)}\n" for line in audit_lines(snapshot)):
         text += f"\nRandom samples of the records as generated, before any was rejected or edited:\n\n{audits}"
     return text
 

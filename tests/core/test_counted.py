@@ -7,7 +7,7 @@ import re
 import pytest
 from hypothesis import given, strategies as st
 
-from selfinstruct.core.counted import counted, dollars, dollars_per_1000_records
+from selfinstruct.core.counted import compact, counted, dollars, dollars_per_1000_records
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,14 @@ def test_any_amount_is_plain_digits_and_close(amount: float) -> None:
 
 def test_a_thousand_records_cost_a_thousand_times_one() -> None:
     assert dollars_per_1000_records(6.189e-05) == "$0.062 per 1,000 records"
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(0, "0"), (2e-6, "0.000002"), (0.05, "0.05"), (3400, "3,400"), (52000, "52k"), (1.25e6, "1.2M")],
+)
+def test_a_short_number(value: float, written: str) -> None:
+    assert compact(value) == written
 
 
 def test_a_count_of_one_is_singular() -> None:

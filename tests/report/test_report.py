@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import hashlib
+import html
 import json
 import re
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from selfinstruct.journal.snapshot import read
 from selfinstruct.report.page import figures_of, write_report
 from selfinstruct.report.page.measure import histogram
 from selfinstruct.report.page.record_rows import KINDS
+from selfinstruct.report.review_server import Reviewing
 
 HOSTILE = (
     "<script>window.stolen = 1</script></script><!-- \"quoted\" & 'single' <img src=x onerror=stolen()> "
@@ -176,7 +179,7 @@ def test_hostile_text_is_in_the_page_as_text_only(hostile_run: si.Run, tmp_path:
     """Blocks are base64. What the rest shows of a record is escaped: no tag of it is in the markup."""
     page = write_report(hostile_run, tmp_path / "page.html").read_text(encoding="utf-8")
     assert any(output == HOSTILE for row in rows_in(page) for _, output in row[4])
-    for raw in ("window.stolen", "<img", "onerror", "\u2028", "\u202e", "\u200f"):
+    for raw in ("<script>window.stolen", "<img", "\u2028", "\u202e", "\u200f"):
         assert raw not in page
 
 
@@ -210,6 +213,38 @@ def test_charts_have_names_and_tables_beside_them(run: si.Run, tmp_path: Path) -
     assert all("aria-label=" in chart for chart in charts)
     assert page.count("Show as a table") == len(charts)
     assert page.count("cutoff 0.7") >= 1
+
+
+def test_money_is_never_in_exponent_notation(make_config: Callable[..., RunConfig], tmp_path: Path) -> None:
+    teacher = {"kind": "fake", "model": "fake", "input_usd_per_mtok": 1e-3, "output_usd_per_mtok": 1e-3}
+    made = si.run(make_config(teacher=teacher), export=False)
+    page = write_report(made, tmp_path / "page.html", max_records=0, parser="word-list").read_text()
+    text = re.sub(r"<(script|style)>.*?</\1>", "", page, flags=re.S)
+    assert "per 1,000 records" in text
+    assert re.findall(r">[^<]*\de-\d+[^<]*<", text) == []
+    assert re.search(r"<dt>cost</dt><dd>\$0\.0*[1-9]\d?</dd>", text)
+
+
+def test_the_report_shows_checks_coverage_and_reviews(make_config: Callable[..., RunConfig], tmp_path: Path) -> None:
+    facets = {"topic": {"law": ["contracts", "tenancy"], "cooking": 2}, "difficulty": {"easy": 3, "hard": 1}}
+    made = si.run(make_config(target=30, facets=facets), export=False)
+    with contextlib.closing(Reviewing(made.path, "anna", "uncertain", 10)) as one:
+        for number, digest in enumerate(one.items):
+            verdict = {"verdict": "reject", "reasons": ["wrong_output"]} if number < 2 else {"verdict": "accept"}
+            one.decide({"digest": digest, **verdict})
+    made = si.run(made.config, export=False)
+    figures = figures_of(made)
+    assert figures.decisions == (8, 0, 2)
+    stages = {each.name: each.count for each in figures.stages}
+    assert stages["tasks proposed"] == made.status().proposed
+    assert stages["- rejected by reviewers"] == 2
+    page = html.unescape(write_report(made, tmp_path / "page.html", max_records=0, parser="word-list").read_text())
+    assert "People accepted 8 of 30 records and rejected 2 others" in page
+    assert "anna: 8 of 10 all valid, 80.0% (95% interval 49.0% to 94.3%), 2 wrong_output" in page
+    (table,) = re.findall(r'<table class="map">(.*?)</table>', page, re.S)
+    cells = [int(count) for count in re.findall(r'<td class="m\d"[^>]*>(\d+)</td>', table)]
+    assert len(cells) == 3 * 2
+    assert sum(cells) == 30
 
 
 @pytest.mark.parametrize("records", [None, 0])

@@ -130,6 +130,21 @@ def test_the_policy_stops_a_script_that_got_in_all_the_same(browser: Any, hostil
     opened.page.close()
 
 
+def test_a_sample_of_records_with_their_outputs_comes_first(
+    open_page: Callable[..., Opened], make_config: Callable[..., RunConfig], tmp_path: Path
+) -> None:
+    run = made(make_config(target=20))
+    page = open_page(write_report(run, tmp_path / "page.html", parser="word-list")).page
+    assert page.locator("main section h2").first.inner_text() == "6 of 20 records, drawn at random"
+    outputs = {each.output for record in run.records() for each in record.examples}
+    shown = page.locator("#sample article")
+    assert shown.count() == 6
+    for article in shown.all():
+        assert article.locator(".text").last.inner_text() in outputs
+    less = open_page(write_report(run, tmp_path / "less.html", max_records=0, parser="word-list")).page
+    assert less.locator("#sample").count() == 0
+
+
 def test_search_wants_every_word_in_any_case(open_page: Callable[..., Opened], report: Path) -> None:
     opened = open_page(report)
     opened.rows()
@@ -251,14 +266,30 @@ def _contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+CUT_OFF = """() => {
+  const hidden = (node) => node && (getComputedStyle(node).overflowX !== "visible" || hidden(node.parentElement));
+  const at = (node) => node.getBoundingClientRect();
+  const wide = (node) => at(node).width && (at(node).right > 390.5 || at(node).left < 0);
+  const kind = (node) => node.className.baseVal ?? node.className;
+  const named = (node) => `${node.tagName} ${kind(node)} ${node.textContent.slice(0, 30)}`;
+  const all = [...document.querySelectorAll("body *:not(.skip)")];
+  const lost = all.filter((node) => wide(node) && !hidden(node.parentElement));
+  const stuck = all.filter((node) => node.scrollWidth > node.clientWidth + 1 && node.clientWidth
+    && getComputedStyle(node).overflowX === "hidden" && getComputedStyle(node).display === "block");
+  return [...lost, ...stuck].map(named).concat(document.documentElement.scrollWidth > 390 ? ["the page"] : []);
+}"""
+"""What a phone of 390 pixels can't show: all that is beyond its edge and in no box that scrolls."""
+
+
 def test_a_phone_scrolls_down_only_and_a_printer_gets_pages(
     open_page: Callable[..., Opened], report: Path, tmp_path: Path
 ) -> None:
     opened = open_page(report, viewport={"width": 390, "height": 800})
     opened.rows()
-    assert opened.page.evaluate("document.documentElement.scrollWidth") <= 390
+    opened.page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+    assert opened.page.evaluate(CUT_OFF) == []
     opened.page.pdf(path=tmp_path / "page.pdf", format="A4")
-    assert 2 <= (tmp_path / "page.pdf").read_bytes().count(b"/Type /Page\n") <= 12
+    assert 3 <= (tmp_path / "page.pdf").read_bytes().count(b"/Type /Page\n") <= 12
 
 
 def test_a_page_can_be_read_without_scripts(open_page: Callable[..., Opened], report: Path) -> None:
@@ -274,5 +305,8 @@ def test_a_comparison_is_as_quiet(
     two = made(make_config(target=12, run_dir=str(tmp_path / "two")))
     opened = open_page(write_comparison(compare(one, two, parser="word-list"), tmp_path / "compared.html"))
     assert opened.page.inner_text("h1") == "one <b> and two"
+    opened.page.set_viewport_size({"width": 390, "height": 800})
+    assert opened.page.evaluate(CUT_OFF) == []
+    opened.page.set_viewport_size({"width": 1280, "height": 800})
     assert opened.page.locator("figure svg").count() >= 10
     assert opened.page.locator(".compare tbody td").count() == 2 * 23

@@ -1,22 +1,27 @@
-"""The key figures of a report, and its tables with a bar in each row."""
+"""The tables of a report with a bar in each row, and its maps of facets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...core.counted import dollars, dollars_per_1000_records
-from .figures import Figures
+from ...core.counted import dollars
+from ...core.facets import Coverage
+from .figures import Count, Figures
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A row: name, one formatted figure per column, and length of the bar, 0 to 1. note: text under the name."""
+    """A row: name, a formatted figure per column, and length of the bar, 0 to 1.
+
+    note: text under the name. lost: whether the row counts what was refused.
+    """
 
     name: str
     figures: tuple[str, ...]
     length: float
     note: str = ""
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,34 +36,30 @@ class BarTable:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyFigure:
-    """A figure at the top of the page."""
+class FacetMap:
+    """The coverage of each combination of two facets. columns: values of one facet. rows: of the other, with cells."""
 
-    name: str
-    value: str
-    note: str = ""
+    title: str
+    facets: tuple[str, str]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Coverage | None, ...]], ...]
 
 
 # Maximum number of seeds in the table.
 _SEEDS = 15
 
 
-def key_figures(figures: Figures) -> tuple[KeyFigure, ...]:
-    """Return the figures to read first."""
-    now, novelty = figures.status, figures.scores.mean_novelty
-    tokens = now.prompt_tokens + now.completion_tokens
-    each = now.cost_per_record_usd
-    return (
-        KeyFigure("records", f"{now.records:,}", f"of {now.target:,}"),
-        KeyFigure("admitted", f"{now.acceptance:.1%}", f"{now.admitted:,} of {now.proposed:,} proposed"),
-        KeyFigure("mean novelty", "–" if novelty is None else f"{novelty:.3f}", "1 − ROUGE-L F to the nearest text"),
-        KeyFigure("tokens per record", f"{tokens / now.records:,.0f}" if now.records else "–", f"{tokens:,} in total"),
-        KeyFigure(
-            "cost",
-            dollars(now.cost_usd),
-            "" if each is None else dollars_per_1000_records(each),
-        ),
-    )
+def stages(figures: Figures) -> BarTable:
+    """Tabulate how many tasks reached each stage."""
+    now = figures.status
+    title = f"{now.acceptance:.1%} of {now.proposed:,} proposed tasks were admitted; {now.records:,} are records"
+    longest = max(count.count for count in figures.stages) or 1
+    bars = []
+    for stage in figures.stages:
+        name = stage.name.removeprefix("- ")
+        if stage.count or name == stage.name:
+            bars.append(Bar(name, (f"{stage.count:,}",), stage.count / longest, lost=name != stage.name))
+    return BarTable(title, ("stage", "count"), tuple(bars))
 
 
 def reasons(figures: Figures) -> BarTable:
@@ -77,29 +78,24 @@ def reasons(figures: Figures) -> BarTable:
 
 def languages(figures: Figures) -> BarTable:
     """Tabulate the languages of the records."""
-    total = sum(language.count for language in figures.languages)
-    first = figures.languages[0] if total else None
-    title = f"{_share(first.count, total)} of records are in the language {first.name}" if first else "No records yet"
+    total, (first, *_) = sum(each.count for each in figures.languages), (*figures.languages, Count("", 0))
+    title = f"{_share(first.count, total)} of records are in the language {first.name}" if total else "No records yet"
     note = "Detected by py3langid from instruction, input and output together; short texts are often misclassified."
     if total < figures.status.records:
         note += f" From a fixed sample of {total:,} of the {figures.status.records:,} records."
     # Sum up the languages that don't fit.
-    shown = figures.languages[:12]
-    rest = total - sum(language.count for language in shown)
-    counts = [(language.name, language.count) for language in shown] + ([("others", rest)] if rest else [])
+    rest = sum(each.count for each in figures.languages[12:])
+    counts = [*figures.languages[:12], *([Count("others", rest)] if rest else [])]
     return BarTable(title, ("language", "records", "share"), _count_bars(counts, total), note)
 
 
 def classification(figures: Figures) -> BarTable:
-    """Tabulate how many records are classification tasks."""
+    """Tabulate how many records are classification tasks; without bars if the strategy doesn't label them."""
     yes, no, unknown = figures.classification
-    columns = ("classification", "records", "share")
-    if not yes + no:
-        title = "Classification tasks are not labeled" if unknown else "No records yet"
-        return BarTable(title, columns, (), "Only the strategy self_instruct labels them.")
-    counts = [("yes", yes), ("no", no)] + ([("not labeled", unknown)] if unknown else [])
     title = f"{_share(yes, yes + no)} of records are classification tasks"
-    return BarTable(title, columns, _count_bars(counts, yes + no + unknown))
+    counts = [Count("yes", yes), Count("no", no), *([Count("not labeled", unknown)] if unknown else [])]
+    bars = _count_bars(counts, yes + no + unknown) if yes + no else ()
+    return BarTable(title, ("classification", "records", "share"), bars)
 
 
 def verified(figures: Figures) -> BarTable:
@@ -116,11 +112,21 @@ def verified(figures: Figures) -> BarTable:
     return BarTable(title, ("verifier", "answers", "right", "share"), bars, note, monospace=True)
 
 
+def reviews(figures: Figures) -> BarTable:
+    """Tabulate what people decided; without bars if there is no review."""
+    accepted, edited, rejected = figures.decisions
+    open_ = figures.status.records - accepted
+    counts = [Count("accepted", accepted), Count("edited (of the accepted)", edited), Count("not reviewed", open_)]
+    title = f"People accepted {accepted:,} of {figures.status.records:,} records and rejected {rejected:,} others"
+    bars = (*_count_bars(counts, figures.status.records), Bar("rejected", (f"{rejected:,}", ""), 0.0, lost=True))
+    note = "Further records replace those that were rejected. An edited text passed no check."
+    return BarTable(title, ("decision", "records", "share"), bars if accepted or rejected else (), note)
+
+
 def dialogues(figures: Figures) -> BarTable:
     """Tabulate how dialogues ended."""
-    counts = [(ending.name, ending.count) for ending in figures.endings]
     title = "No dialogues" if figures.turns is None else f"{figures.turns:.1f} turns per dialogue"
-    bars = _count_bars(counts, sum(count for _, count in counts))
+    bars = _count_bars(figures.endings, sum(each.count for each in figures.endings))
     return BarTable(title, ("ended", "dialogues", "share"), bars, monospace=True)
 
 
@@ -174,10 +180,27 @@ def seeds(figures: Figures) -> BarTable:
     return BarTable(title, columns, bars, note)
 
 
+def facet_maps(figures: Figures) -> list[FacetMap]:
+    """Lay out the combinations of two facets as a map, with the facet of fewer values as columns."""
+    maps, cells = [], {(each.facet, each.value): each for each in figures.coverage}
+    for facet in dict.fromkeys(each.facet for each in figures.coverage if each.facet.count(", ") == 1):
+        first, second = facet.split(", ")
+        values = {name: [each.value for each in figures.coverage if each.facet == name] for name in (first, second)}
+        down, across = sorted((first, second), key=lambda name: -len(values[name]))
+        rows = []
+        for value in values[down]:
+            pairs = [(value, other) if down == first else (other, value) for other in values[across]]
+            rows.append((value, tuple(cells.get((facet, ", ".join(pair))) for pair in pairs)))
+        asked = [each for each in figures.coverage if each.facet == facet and each.requested]
+        title = f"{sum(each.is_near for each in asked):,} of {len(asked):,} combinations within 20% of their share"
+        maps.append(FacetMap(title, (down, across), tuple(values[across]), tuple(rows)))
+    return maps
+
+
 def coverage_tables(figures: Figures) -> list[BarTable]:
     """Tabulate how far each value of each facet is covered, then what a judge sees in a sample of the records."""
     tables = []
-    for facet in dict.fromkeys(each.facet for each in figures.coverage):
+    for facet in dict.fromkeys(each.facet for each in figures.coverage if each.facet.count(", ") != 1):
         rows = [each for each in figures.coverage if each.facet == facet]
         longest = max(max(each.obtained, each.requested or 0) for each in rows) or 1
         bars = tuple(
@@ -219,8 +242,11 @@ def coverage_tables(figures: Figures) -> list[BarTable]:
     return tables
 
 
-def _count_bars(counts: Sequence[tuple[str, int]], total: int) -> tuple[Bar, ...]:
-    return tuple(Bar(name, (f"{n:,}", _share(n, total)), n / total if total else 0.0) for name, n in counts)
+def _count_bars(counts: Sequence[Count], total: int) -> tuple[Bar, ...]:
+    return tuple(
+        Bar(each.name, (f"{each.count:,}", _share(each.count, total)), each.count / total if total else 0.0)
+        for each in counts
+    )
 
 
 def _share(count: int, total: int) -> str:
@@ -234,5 +260,5 @@ def _shorten(text: str, most: int = 160) -> str:
 
 def tables_of(figures: Figures) -> dict[str, BarTable]:
     """Return all tables by name."""
-    makers = (reasons, verified, languages, classification, dialogues, purposes, seeds)
+    makers = (stages, reasons, reviews, verified, languages, classification, dialogues, purposes, seeds)
     return {make.__name__: make(figures) for make in makers}

@@ -64,49 +64,45 @@ def _describe_change(values: Sequence[float]) -> str:
     return f"{last:.1f} at the end, {first:.1f} at the beginning"
 
 
-def growth_chart(moments: Sequence[Moment]) -> Chart:
-    """Draw the admitted tasks over the time of work."""
+def _time_chart(id: str, title: str, what: str, moments: Sequence[Moment], values: Sequence[float]) -> Chart:
+    """Draw what has come together over the time of work. values: one for each moment."""
     unit, divisor = _unit(moments[-1].seconds)
-    title = f"{moments[-1].admitted:,} tasks admitted in {_duration(moments[-1].seconds)} of work"
     x = axis(moments[-1].seconds / divisor, _LEFT, _RIGHT, f"{unit} of work", exact=True)
-    y = axis(moments[-1].admitted, _BOTTOM, _TOP, "tasks admitted so far")
-    points = [(x.at(moment.seconds / divisor), y.at(moment.admitted)) for moment in moments]
+    y = axis(values[-1], _BOTTOM, _TOP, f"{what} so far")
+    points = [(x.at(moment.seconds / divisor), y.at(value)) for moment, value in zip(moments, values, strict=True)]
     return Chart(
-        "growth",
+        id,
         title,
-        _draw(title, f"Admitted tasks over {unit} of work.", frame(x, y) + _area(points)),
-        (f"{unit} of work", "requests", "admitted"),
-        tuple((f"{m.seconds / divisor:.2f}", f"{m.requests:,}", f"{m.admitted:,}") for m in moments),
-        note="Excludes pauses of more than ten minutes.",
-    )
-
-
-def cost_chart(moments: Sequence[Moment]) -> Chart:
-    """Draw dollars over the time of work, or tokens if the price is unknown."""
-    unit, divisor = _unit(moments[-1].seconds)
-    priced = moments[-1].cost_usd is not None
-    sums = [(moment.cost_usd or 0.0) if priced else float(moment.tokens) for moment in moments]
-    title = f"{dollars(sums[-1])} spent" if priced else f"{compact(sums[-1])} tokens used; price unknown"
-    # Draw one area.
-    x = axis(moments[-1].seconds / divisor, _LEFT, _RIGHT, f"{unit} of work", exact=True)
-    y = axis(sums[-1], _BOTTOM, _TOP, "dollars so far" if priced else "tokens so far")
-    points = [(x.at(moment.seconds / divisor), y.at(value)) for moment, value in zip(moments, sums, strict=True)]
-    what = "Dollars" if priced else "Tokens"
-    return Chart(
-        "cost",
-        title,
-        _draw(title, f"{what} over {unit} of work.", frame(x, y) + _area(points)),
-        (f"{unit} of work", "requests", "tokens", "dollars"),
+        _draw(title, f"{what.capitalize()} over {unit} of work.", frame(x, y) + _area(points)),
+        (f"{unit} of work", "requests", "admitted", "tokens", "dollars"),
         tuple(
             (
                 f"{m.seconds / divisor:.2f}",
                 f"{m.requests:,}",
+                f"{m.admitted:,}",
                 f"{m.tokens:,}",
                 dollars(m.cost_usd),
             )
             for m in moments
         ),
+        note="Excludes pauses of more than ten minutes.",
     )
+
+
+def time_charts(moments: Sequence[Moment]) -> list[Chart]:
+    """Draw the admitted tasks over the time of work, and the dollars, or tokens if the price is unknown."""
+    last = moments[-1]
+    grown = f"{last.admitted:,} tasks admitted in {_duration(last.seconds)} of work"
+    growth = _time_chart("growth", grown, "tasks admitted", moments, [moment.admitted for moment in moments])
+    if last.cost_usd is None:
+        spent, what, sums = f"{compact(last.tokens)} tokens used; price unknown", "tokens", [m.tokens for m in moments]
+        return [growth, _time_chart("cost", spent, what, moments, sums)]
+    return [
+        growth,
+        _time_chart(
+            "cost", f"{dollars(last.cost_usd)} spent", "dollars", moments, [m.cost_usd or 0.0 for m in moments]
+        ),
+    ]
 
 
 def score_chart(scores: SimilarityScores) -> Chart:
@@ -189,7 +185,7 @@ def charts_of(figures: Figures) -> dict[str, Chart]:
     if any(part.proposed for part in figures.stretches):
         charts.append(yield_chart(figures.stretches))
     if figures.moments:
-        charts += [growth_chart(figures.moments), cost_chart(figures.moments)]
+        charts += time_charts(figures.moments)
     if sum(figures.scores.admitted) + sum(figures.scores.refused):
         charts.append(score_chart(figures.scores))
     charts += [length_chart(length) for length in figures.lengths if length.tokens.count]

@@ -132,6 +132,9 @@ class Figures:
         seeds: Seeds that were shown often enough, highest yield first.
         coverage: How far each value of each facet is covered.
         judged: What a judge sees in a sample of the records, for each value that was asked for.
+        stages: How many tasks reached each stage; see `dataset.card_figures.stages`.
+        decisions: How many records people accepted, edited, and rejected.
+        audits: What random samples of the records showed, one line each.
         verified: How many answers programs checked, by verifier.
         inherited: Number of answers reused from another run at no cost.
     """
@@ -153,4 +156,7 @@ class Figures:
     coverage: tuple[Coverage, ...]
     judged: tuple[Judged, ...]
     inherited: int
+    stages: tuple[Count, ...]
+    decisions: tuple[int, int, int]
+    audits: tuple[str, ...]
     verified: tuple[Verified, ...]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ...core.records import Record, facet_label
 from ...core.tokens import tokenize
-from ...dataset.card_figures import verified
+from ...dataset.card_figures import audit_lines, decisions, stages, verified
 from ...dataset.linguistics import Finder, languages, suited, verb_nouns
 from ...journal.snapshot import Snapshot
 from .figures import (
@@ -54,6 +54,9 @@ def measure(snapshot: Snapshot, finder: Finder) -> Figures:
         coverage=tuple(snapshot.coverage),
         judged=_judged(records),
         inherited=snapshot.status.taken_over,
+        stages=tuple(Count(*row) for row in stages(snapshot)),
+        decisions=decisions(snapshot),
+        audits=tuple(audit_lines(snapshot)),
         verified=tuple(verified(snapshot)),
     )
 

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import hashlib
 import os
+import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -19,22 +20,25 @@ from typing import TYPE_CHECKING, Any, Literal
 from markupsafe import Markup
 
 from ...core import version as _version
+from ...core.counted import dollars, dollars_per_1000_records
 from ...core.errors import cannot_write
 from ...core.visible import visible
 from ...dataset.linguistics import finder_for
 from ...journal.folder import Run
 from ...journal.snapshot import read
-from .bars import coverage_tables, key_figures, tables_of
+from .bars import coverage_tables, facet_maps, tables_of
 from .charts import charts_of
 from .comparison import Comparison
 from .figures import Figures
 from .measure import measure
-from .record_rows import Selection, blocks, select
+from .record_rows import ReportRow, Selection, blocks, select
 
 if TYPE_CHECKING:
     import jinja2
 
 _TEMPLATES = Path(__file__).with_name("templates")
+# Number of records at the top of a report.
+_SAMPLE = 6
 SORT_KEYS = (
     ("status", "status"), ("instruction", "instruction"), ("nearest", "nearest neighbor"), ("score", "F"),
     ("size", "length"), ("question", "question"),
@@ -52,10 +56,11 @@ def report_page(figures: Figures, selection: Selection | None) -> str:
         pairs=figures.pairs,
         state="running" if now.running else f"{now.outcome.reason}: {now.outcome.detail}".rstrip(": "),
         measured=moment(figures.measured_at),
-        keys=key_figures(figures),
         charts=charts_of(figures),
         tables=tables_of(figures),
+        maps=facet_maps(figures),
         coverage=coverage_tables(figures),
+        sample=_sample(selection) if selection else (),
         selection=selection,
         selected=_selected(selection) if selection else "",
         filters=_filters(figures, selection) if selection else (),
@@ -114,7 +119,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["visible"] = visible
+    environment.filters |= {"visible": visible, "count": "{:,.0f}".format, "share": "{:.1%}".format}
+    environment.filters |= {"dollars": dollars, "per_1000": dollars_per_1000_records}
     return environment
 
 
@@ -122,6 +128,12 @@ def _hash(text: str) -> str:
     # The form of a content security policy: 'sha256-<base64>'.
     digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
     return f"'sha256-{digest}'"
+
+
+def _sample(selection: Selection) -> list[ReportRow]:
+    """Return the records at the top of the page, drawn with a fixed seed."""
+    records = [row for row in selection.rows if row.kind == "record"]
+    return records if len(records) <= _SAMPLE else random.Random("sample").sample(records, _SAMPLE)
 
 
 def _selected(selection: Selection) -> str:
