@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..config.facets_section import FacetsConfig, growth_note
+from ..core.documents import Passage
 from ..core.facets import Coverage, Drawn, coverage
+from ..core.prompts import MadeOf
 from ..core.records import Record
 from ..core.tasks import SeedTask
 from .answer_values import read_back
@@ -237,10 +239,15 @@ class Snapshot:
         rows = self._rows("SELECT question, demos FROM answers WHERE question IS NOT NULL AND failed = 0")
         return ((question, read_back(demos).demos) for question, demos in rows)
 
-    def facets_of_questions(self) -> dict[int, dict[str, str]]:
-        """Return what each answered question asked for, by its number."""
+    def made_of(self) -> dict[int, MadeOf]:
+        """Return what each answered question was made of, by its number."""
         rows = self._rows("SELECT question, demos FROM answers WHERE question IS NOT NULL")
-        return {question: dict(read_back(demos).facets) for question, demos in rows}
+        return {question: read_back(demos) for question, demos in rows}
+
+    @cached_property
+    def passages(self) -> dict[str, Passage]:
+        """All passages of documents, by their ids; of two with the same id, the one that arrived later."""
+        return {each.id: each for arrival in self.journal.arrivals.all() for each in arrival.passages}
 
     def questions(self) -> list[Drawn]:
         """Return what each consumed question asked for, and how many tasks it brought, in order."""

@@ -44,7 +44,7 @@ def list_tasks(
         text: Only tasks that contain each of these words, in any case.
     """
     records = {(each.question, each.index): each for each in snapshot.records}
-    facets, words = snapshot.facets_of_questions(), text.casefold().split()
+    made_of, words = snapshot.made_of(), text.casefold().split()
     verdicts = sorted(snapshot.verdicts_on_tasks(), key=lambda each: (each.question, each.idx))
     for (question, index), group in groupby(verdicts, lambda each: (each.question, each.idx)):
         found, record = list(group), records.get((question, index))
@@ -60,7 +60,7 @@ def list_tasks(
             instruction=record.instruction if record else found[0].instruction,
             input=record.examples[0].given if record else None,
             output=record.examples[0].output if record else None,
-            facets=facets.get(question, {}),
+            facets=dict(made_of[question].facets) if question in made_of else {},
         )
         whole = f"{task.instruction}\n{task.input or ''}\n{task.output or ''}".casefold()
         if (

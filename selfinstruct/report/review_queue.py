@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..config.sections import JudgeConfig
+from ..core.documents import Passage, Quote, holds
 from ..core.errors import UsageError
 from ..core.records import Record
 from ..core.reviews import Content, Review, content_of, digest_of, standing
 from ..journal.snapshot import Snapshot
 
-ORDERS = ("uncertain", "random", "dataset")
+AGREEMENT = "agreement"
+"""The mark of an answer that says which share of the answers agrees with it, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A record to review. content: its texts as a teacher wrote them. record: None if reviews rejected it before."""
+    """A record to review.
+
+    Attributes:
+        content: Its texts as a teacher wrote them.
+        record: None if reviews rejected it before.
+        similarity: ROUGE-L F to the nearest text.
+        doubt: How near it came to a rejection, 0 to 1.
+        passages: The passages of documents that its question was made from.
+    """
 
     digest: str
     content: Content
     record: Record | None
-    similarity: float
-    doubt: float
+    similarity: float = 0.0
+    doubt: float = 0.0
+    passages: tuple[Passage, ...] = ()
 
 
 def queue(snapshot: Snapshot, order: str = "uncertain", audit: int | None = None) -> list[Item]:
@@ -37,21 +49,25 @@ def queue(snapshot: Snapshot, order: str = "uncertain", audit: int | None = None
     Raises:
         UsageError: There is nothing to review.
     """
-    reviews = snapshot.journal.reviews.all()
+    config, reviews = snapshot.run.config, snapshot.journal.reviews.all()
     contents = {each.digest: each.content for each in reviews}
     items = list[Item]()
+    made_of = snapshot.made_of() if snapshot.passages else {}
     for record in snapshot.records:
         # An edited record is shown by what the teacher wrote, which its decisions are about.
         own = content_of(record)
         digest = record.reviewed.digest if record.reviewed else digest_of(own)
         nearest = record.novelty.nearest
         similarity = nearest.score if nearest else 0.0
-        items.append(Item(digest, contents.get(digest, own), record, similarity, _doubt(snapshot, record)))
+        doubt = doubt_of(record, config.max_similarity, config.judge)
+        ids = made_of[record.question].passages if record.question in made_of else ()
+        passages = tuple(snapshot.passages[id] for id in ids if id in snapshot.passages)
+        items.append(Item(digest, contents.get(digest, own), record, similarity, doubt, passages))
     there = {item.digest for item in items}
     held = standing(reviews)
     for digest, decisions in held.items():
         if digest not in there and any(each.verdict == "reject" for each in decisions):
-            items.append(Item(digest, contents[digest], None, 0.0, 0.0))
+            items.append(Item(digest, contents[digest], None))
     if not items:
         raise UsageError(f"{snapshot.run.path}: no record to review yet; run `selfinstruct generate` first")
     if audit is not None or order == "random":
@@ -66,20 +82,47 @@ def sample_name(snapshot: Snapshot, items: Sequence[Item], audit: int) -> str:
     return f"{min(audit, len(items)):,} records, seed {snapshot.run.config.random_seed}"
 
 
-def _doubt(snapshot: Snapshot, record: Record) -> float:
-    """Return how near the record came to a rejection, from 0 to 1: the nearest of all its checks counts."""
-    limit = snapshot.run.config.max_similarity
+def doubt_of(record: Record, limit: float, judge: JudgeConfig | None) -> float:
+    """Return how near a record came to a rejection, from 0 to 1: the nearest of all its checks counts.
+
+    limit: the greatest similarity of two tasks.
+    """
     nearest = record.novelty.nearest
     doubts = [min(1.0, nearest.score / limit) if nearest and limit else 0.0]
     for example in record.examples:
         best = example.responses[0]
-        if best.mark is not None:
-            doubts.append(1 - (best.mark - 1) / 4)  # marks are 1 to 5
-        if example.ground_truth is not None and example.ground_truth.by != "program":
-            doubts.append(0.5)
-        if others := [each for each in (*example.responses, *example.others) if each is not best]:
-            doubts.append(sum(not each.passed for each in others) / len(others))
+        # The share of the answers that agree is 0 to 1, a judge's mark is 1 to 5.
+        marks = dict(best.marks)
+        doubts.append(1 - marks.pop(AGREEMENT, 1.0))
+        doubts += [1 - (mark - 1) / 4 for mark in marks.values()]
+        others = [each for each in (*example.responses, *example.others) if each is not best]
+        doubts.append(_share(not each.passed for each in others))
+        if judge is not None and judge.compare:
+            # A judge that prefers whichever answer it reads first can't tell them apart.
+            compared = [each for each in example.responses if each.text != best.text]
+            doubts.append(_share(each.sample not in best.beats for each in compared))
     return max(doubts)
+
+
+def _share(found: Iterable[bool]) -> float:
+    """Return the share of true values; 0 without values."""
+    values = list(found)
+    return sum(values) / max(len(values), 1)
+
+
+def _shown_passage(passage: Passage, quotes: Iterable[Quote]) -> dict[str, Any]:
+    """Return what the page shows of a passage. parts: its text in parts, each with whether a quote covers it."""
+    parts, at = list[tuple[str, bool]](), 0
+    for start, end in sorted((each.start - passage.start, each.end - passage.start) for each in quotes):
+        parts += [(passage.text[at:start], False), (passage.text[max(at, start) : end], True)]
+        at = max(at, end)
+    parts.append((passage.text[at:], False))
+    return {
+        "document": passage.document,
+        "headings": [*filter(None, [passage.title]), *passage.headings],
+        "page": passage.page_of(passage.start),
+        "parts": [part for part in parts if part[0]],
+    }
 
 
 def described(item: Item, decisions: Sequence[Review], reviewer: str, audit: str = "") -> dict[str, Any]:
@@ -91,7 +134,9 @@ def described(item: Item, decisions: Sequence[Review], reviewer: str, audit: str
     mine = next((each for each in decisions if each.reviewer == reviewer and (not audit or each.audit == audit)), None)
     record = item.record
     first = record.examples[0] if record else None
-    quotes = [asdict(each) for each in first.evidence] if first else []
+    quotes = first.evidence if first else ()
+    passages = [_shown_passage(each, (quote for quote in quotes if holds(each, quote))) for each in item.passages]
+    loose = [asdict(quote) for quote in quotes if not any(holds(each, quote) for each in item.passages)]
     answer = item.content["examples"][0]["answer"]
     alternatives = [each.text for each in first.responses if each.text != answer] if first else []
     found = {}
@@ -108,7 +153,8 @@ def described(item: Item, decisions: Sequence[Review], reviewer: str, audit: str
         "digest": item.digest,
         "id": f"q{record.question}.{record.index}" if record else "rejected",
         "content": item.content,
-        "evidence": quotes,
+        "passages": passages,
+        "quotes": loose,
         "alternatives": alternatives,
         "decision": None if mine is None else _said(mine),
         "found": found,

@@ -9,6 +9,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,17 @@ from forked import Process, start_python
 from test_loop import grow
 from test_serve import browser_needed, chromium
 
-from conftest import FULL
+from conftest import FULL, RECORD
 from selfinstruct.config.run_config import RunConfig
+from selfinstruct.config.sections import JudgeConfig
 from selfinstruct.core.errors import UsageError
+from selfinstruct.core.records import Neighbour, Novelty, Response
 from selfinstruct.core.reviews import Review
+from selfinstruct.core.tasks import Verdict
 from selfinstruct.journal.folder import JOURNAL, Run
 from selfinstruct.journal.journal import Journal
+from selfinstruct.report.exchange import exported
+from selfinstruct.report.review_queue import doubt_of
 from selfinstruct.report.review_server import Reviewing
 
 MakeConfig = Callable[..., RunConfig]
@@ -144,6 +150,50 @@ def test_a_sample_keeps_what_was_rejected_and_states_its_figures(made: Run) -> N
         assert {each.digest for each in reviews_of(made)} & set(later.items)
 
 
+def test_the_queue_begins_where_judges_answers_and_checks_are_unsure() -> None:
+    """Each of these is doubted for one reason, and more than the plain record."""
+    plain, first = replace(RECORD, novelty=Novelty()), RECORD.examples[0]
+
+    def doubt(judge: JudgeConfig | None = None, *others: Response, **best: Any) -> float:
+        responses = (replace(first.responses[0], **best), *others)
+        return doubt_of(replace(plain, examples=(replace(first, responses=responses),)), 0.7, judge)
+
+    other, failed = Response("Lyon", sample=1), {"echo": Verdict("echo")}
+    compares = JudgeConfig(compare=True)
+    assert doubt() == 0.0
+    assert doubt(marks={"agreement": 0.4}) == pytest.approx(0.6)
+    assert doubt(marks={"agreement": 1.0, "quality": 5.0}) == 0.0
+    assert doubt(marks={"quality": 5.0, "truth": 2.0}) == 0.75
+    assert doubt(None, replace(other, verdicts=failed)) == 1.0
+    assert doubt(compares, other) == 1.0, "the judge prefers whichever it reads first"
+    assert doubt(compares, other, beats=(1,)) == doubt(None, other) == 0.0
+    near = replace(plain, novelty=Novelty(Neighbour("seed_1", 0.63)))
+    assert doubt_of(near, 0.7, None) == pytest.approx(0.9)
+
+
+def test_a_record_is_shown_next_to_its_passages_with_its_quotes_marked(tmp_path: Path) -> None:
+    from test_grounded_run import PARTS, Reader, write_manual
+
+    import selfinstruct as si
+
+    write_manual(tmp_path / "manuals", "brewer.md", ["boiler", "filter"])
+    values = {"documents": str(tmp_path / "manuals"), "run_dir": str(tmp_path / "run"), "teacher": {"kind": "fake"}}
+    values |= {"strategy": {"kind": "grounded", "subject": "Brewer", "kinds": {"closed_book": 1}}, "target": 100}
+    run = si.run(si.RunConfig.parse(values | {"max_similarity": 1.0}), teacher=Reader(), progress=None)
+    with reviewing(run, "anna") as one:
+        shown = one.shown()
+        html = exported("html", one)
+    assert len(shown) == 2
+    for item in shown:
+        assert item["quotes"] == []
+        [passage] = item["passages"]
+        text = "".join(part for part, _ in passage["parts"])
+        assert passage["document"] == "brewer.md"
+        assert any(part in text for part in PARTS.values())
+        assert [part for part, is_quote in passage["parts"] if is_quote] == [item["content"]["examples"][0]["answer"]]
+    assert "lower tray" in html
+
+
 # --- the page -------------------------------------------------------------------------------------
 
 
@@ -222,6 +272,29 @@ def test_edit_note_reasons_and_undo_by_keyboard_on_both_widths(made: Run) -> Non
         "two things",
     )
     assert undo.verdict == "undo"
+
+
+@pytest.mark.browser
+@browser_needed
+def test_a_marked_turn_of_a_dialogue_is_named_in_the_note(make_config: MakeConfig) -> None:
+    run = grow(make_config(target=4, answers={"turns": 2}))
+    with reviewed(run) as (address, _), chromium(address) as (page, said):
+        page.wait_for_selector("#record .turn")
+        for key in "mm3":
+            page.keyboard.press(key)
+        page.locator("#state:has-text('1 decided')").wait_for()
+        page.locator("#record .turn").nth(3).click()
+        page.keyboard.press("n")
+        page.keyboard.type("too short")
+        page.keyboard.press("Control+Enter")
+        assert page.inner_text("#record").endswith("turn 4: too short")
+        page.keyboard.press("a")
+        page.locator("#state:has-text('2 decided')").wait_for()
+        page.keyboard.press("a")
+        page.locator("#state:has-text('3 decided')").wait_for()
+        assert said == []
+    found = [(each.verdict, each.note) for each in reviews_of(run)]
+    assert found == [("reject", "turn 2"), ("accept", "turn 4: too short"), ("accept", "")]
 
 
 @pytest.mark.browser

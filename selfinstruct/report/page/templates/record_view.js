@@ -18,7 +18,9 @@ const recordView = (() => {
   };
   const part = (title, ...inner) => [element("h2", "", title), ...inner];
   const SPEAKERS = { user: "User", assistant: "Assistant", system: "System" };
-  const turns = (example) => example.input !== null && example.messages.length === 1
+  const isDialogue = (example) => example.messages.length > 1;
+  // The turns before the answer, each as a title and its words.
+  const turns = (example) => example.input !== null && !isDialogue(example)
     ? (example.input ? part("Input", words(example.input)) : [])
     : example.messages.flatMap(([role, text]) => part(SPEAKERS[role] ?? visible(role), words(text)));
   // The text areas keep their own keys.
@@ -72,5 +74,5 @@ const recordView = (() => {
   };
   const data = at("offline");
   const store = data ? offline(data) : online();
-  return { at, visible, element, words, part, turns, isTyping, ...store };
+  return { at, visible, element, words, part, turns, isDialogue, isTyping, ...store };
 })();

@@ -1,9 +1,9 @@
 "use strict";
 // Shows one record after the other and sends each decision; a decision counts once the server has answered.
 {
-  const { at, visible, element, words, part, turns, ask, send, save } = recordView;
+  const { at, visible, element, words, part, turns, isDialogue, ask, send, save } = recordView;
   const panels = ["editor", "reasons", "noting"].map(at);
-  let items = [], place = 0, choosing = false, pendingNote = "";
+  let items = [], place = 0, choosing = false, pendingNote = "", markedTurn = 0;
   const made = []; // the digests of this page's decisions, for undo
 
   // --- what is shown --------------------------------------------------------------------------
@@ -13,20 +13,43 @@
     const said = verdict === "reject" ? `rejected: ${reasons.join(", ") || "unwanted"}` : edit ? "accepted, edited" : "accepted";
     return element("span", `badge ${verdict}`, said);
   };
+  // Turns of a dialogue are counted from 1; the last one is the answer. A click on one marks it, or unmarks it.
+  const numbered = (nodes) => {
+    nodes.filter((node) => node.tagName === "P").forEach((node, index) => {
+      node.classList.add("turn");
+      node.classList.toggle("marked", markedTurn === index + 1);
+      node.addEventListener("click", () => {
+        if (getSelection().isCollapsed) mark(markedTurn === index + 1 ? 0 : index + 1);
+      });
+    });
+    return nodes;
+  };
+  const mark = (turn) => { markedTurn = turn; show(); if (turn) say(`turn ${turn} is marked; a note or a rejection will name it`); };
+  const noted = () => [markedTurn ? `turn ${markedTurn}` : "", pendingNote].filter(Boolean).join(": ");
   const record = (item) => {
     const content = shownContent(item), single = content.examples[0].input !== null;
+    const texts = content.examples.flatMap((example) => [...turns(example), ...part("Answer", words(example.answer))]);
     return [
       ...(item.decision ? [badge(item.decision)] : []),
       ...(single ? part(`Instruction ${item.id}`, words(content.instruction, "words first")) : []),
-      ...content.examples.flatMap((example) => [...turns(example), ...part("Answer", words(example.answer))]),
-      ...(item.decision?.note || pendingNote ? part("Note", words(pendingNote || item.decision.note)) : []),
+      ...(isDialogue(content.examples[0]) ? numbered(texts) : texts),
+      ...(item.decision?.note || noted() ? part("Note", words(noted() || item.decision.note)) : []),
     ];
   };
   const list = (title, entries) => entries.length ? [element("section", "", ...part(title, element("ol", "", ...entries)))] : [];
   const beside = (item) => {
-    const quotes = item.evidence.map((quote) => {
+    const place = ({ document, headings = [], page }) =>
+      element("p", "note", visible([document, ...headings, ...(page ? [`page ${page}`] : [])].join(" › ")));
+    const passages = item.passages.map((passage) => {
+      const entry = element("li", "passage", ...passage.parts.map(([text, isQuote]) =>
+        isQuote ? element("mark", "", visible(text)) : visible(text)));
+      entry.dir = "auto";
+      entry.prepend(place(passage));
+      return entry;
+    });
+    const quotes = item.quotes.map((quote) => {
       const entry = words(quote.text, "quote", "li");
-      entry.append(element("p", "note", visible(`${quote.document}${quote.page ? `, page ${quote.page}` : ""}`)));
+      entry.append(place(quote));
       return entry;
     });
     const choices = item.alternatives.map((text, number) => {
@@ -43,13 +66,14 @@
       ...(nearest ? [`ROUGE-L F ${similarity.toFixed(2)} to ${nearest}`] : []),
       ...others,
     ].map((text) => words(text, "mine", "li"));
-    return [...list("Source", quotes), ...list("Alternatives", choices), ...list("Checks and other reviewers", found)];
+    return [...list("Source", [...passages, ...quotes]), ...list("Alternatives", choices), ...list("Checks and other reviewers", found)];
   };
   const show = () => {
     const item = items[place], decided = items.filter((each) => each.decision).length;
     at("record").replaceChildren(...record(item));
     at("beside").replaceChildren(...beside(item));
     at("beside").classList.toggle("choosing", choosing);
+    document.querySelector("[data-do=mark]").hidden = !isDialogue(shownContent(item).examples[0]);
     at("progress").max = items.length;
     at("progress").value = decided;
     say(`${place + 1} of ${items.length}, ${decided} decided`);
@@ -76,7 +100,7 @@
       show();
       say(`not stored: ${visible(error.message)}`);
     });
-    pendingNote = "";
+    [pendingNote, markedTurn] = ["", 0];
     open(null);
     show();
     return sent;
@@ -86,8 +110,8 @@
     const after = [...items.keys()].slice(place + 1), left = after.find((each) => !items[each].decision);
     return left ?? after[0] ?? place;
   };
-  const accept = (edit = null) => decide(items[place], { verdict: "accept", edit, note: pendingNote });
-  const reject = (reasons) => decide(items[place], { verdict: "reject", reasons, note: pendingNote });
+  const accept = (edit = null) => decide(items[place], { verdict: "accept", edit, note: noted() });
+  const reject = (reasons) => decide(items[place], { verdict: "reject", reasons, note: noted() });
   const withAnswer = (item, text) => {
     const edit = structuredClone(shownContent(item));
     edit.examples[0].answer = text;
@@ -143,13 +167,22 @@
     event.preventDefault();
     const { decision } = items[place];
     pendingNote = at("note").value;
-    if (decision) decide(items[place], { ...decision, note: pendingNote }, false);
+    if (decision) decide(items[place], { ...decision, note: noted() }, false);
     else close();
   });
 
+  const go = (to) => {
+    place = Math.min(Math.max(to, 0), items.length - 1);
+    [pendingNote, markedTurn] = ["", 0];
+    close();
+  };
   const actions = {
-    next: () => { place = Math.min(place + 1, items.length - 1); pendingNote = ""; close(); },
-    previous: () => { place = Math.max(place - 1, 0); pendingNote = ""; close(); },
+    next: () => go(place + 1),
+    previous: () => go(place - 1),
+    mark: () => {
+      const count = at("record").querySelectorAll(".turn").length;
+      if (count) mark((markedTurn + 1) % (count + 1));
+    },
     accept: () => accept(shownContent(items[place]) === items[place].content ? null : shownContent(items[place])),
     reject: () => { for (const box of at("reasons").querySelectorAll("input")) box.checked = false; open(at("reasons")); },
     edit: editor,
@@ -159,7 +192,7 @@
     close,
     save: () => { if (save) say(save()); },
   };
-  const KEYS = { j: "next", k: "previous", a: "accept", r: "reject", e: "edit", c: "choose", n: "note", u: "undo", ...(save ? { s: "save" } : {}) };
+  const KEYS = { j: "next", k: "previous", a: "accept", r: "reject", e: "edit", c: "choose", m: "mark", n: "note", u: "undo", ...(save ? { s: "save" } : {}) };
   document.addEventListener("click", (event) => {
     const name = event.target.closest("[data-do]")?.dataset.do;
     if (name && items.length) actions[name]();
