@@ -65,6 +65,10 @@ class VerdictRow(NamedTuple):
     nearest: str | None
 
 
+Arrival = tuple[float, int | None, int, int, float | None, int]
+"""An answer: (arrived at, question, requests, tokens, dollars, 1 if it failed)."""
+
+
 class StoredAnswer(NamedTuple):
     """A row of `answers`. prompt: as `Sent` wrote it. demos: a JSON list of ids."""
 
@@ -289,8 +293,8 @@ class Snapshot:
         )
         return {str(row[0]) for row in rows}
 
-    def arrivals(self) -> list[tuple[float, int | None, int, int, float | None, int]]:
-        """Return the run's own answers by time: (arrived at, question, requests, tokens, dollars, 1 if failed)."""
+    def arrivals(self) -> list[Arrival]:
+        """Return the run's own answers by time."""
         return self._rows(
             "SELECT asked_at + latency_s AS arrived, question, requests, prompt_tokens + completion_tokens, cost_usd,"
             " failed FROM answers WHERE inherited = 0 ORDER BY arrived, key"

@@ -12,26 +12,26 @@ import asyncio
 import hmac
 import ipaddress
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from aiohttp import web
 
+from ..core.counted import dollars
 from ..core.errors import SelfInstructError, UsageError
 from ..core.visible import visible
 from ..dataset.linguistics import WordList
 from ..journal.folder import JOURNAL, Run
-from ..journal.snapshot import VerdictRow, read
-from ..journal.status import Status
-from .page.measure import measure
+from ..journal.snapshot import Snapshot, VerdictRow, read
+from .page.measure import measure, moments, pace
 from .page.page import render, report_page
-from .page.record_rows import select
+from .page.record_rows import select, texts_of
 
 _LAST = 8
-_RATE_OVER_S = 60.0
+_TEXT_CHARS = 4000
 
 
 class Live:
@@ -39,18 +39,25 @@ class Live:
 
     def __init__(self, path: str | Path) -> None:
         self.run = Run(path)
-        # (time, records) of the reads in the last minute, to compute the rate.
-        self._reads: deque[tuple[float, int]] = deque()
 
     def look(self) -> dict[str, Any]:
-        """Return the current figures. `score` is ROUGE-L F to the nearest text; the first rate is None."""
+        """Return the current figures. `score` is ROUGE-L F to the nearest text; unknown figures are None."""
         # One snapshot, so that the figures are consistent.
         with read(self.run) as snapshot:
             status = snapshot.status
             in_flight = snapshot.journal.meta("in_flight") if status.running else None
-            admitted = [_task(verdict) for verdict in snapshot.last_admitted(_LAST)]
-            refused = [_task(verdict) | _rejection(verdict) for verdict in snapshot.last_rejected(_LAST)]
+            admitted = [_task(snapshot, verdict) for verdict in snapshot.last_admitted(_LAST)]
+            refused = [_task(snapshot, verdict) for verdict in snapshot.last_rejected(_LAST)]
             open_jobs = [visible(line) for line in status.waiting]
+            arrivals, by_question = snapshot.arrivals(), snapshot.yields()
+        # The time since the last answer counts, too: a teacher that has stopped answering has no speed.
+        last_at = arrivals[-1][0] if arrivals else None
+        if status.running:
+            arrivals.append((time.time(), None, 0, 0, 0.0, 1))
+        points = moments(arrivals, by_question)
+        speeds = pace(points)
+        rate = fmean(speeds[-max(len(speeds) // 5, 1) :]) * status.records / max(status.admitted, 1) if speeds else None
+        left = max(status.target - status.records, 0)
         return {
             "name": visible(self.run.name),
             "running": status.running,
@@ -67,10 +74,14 @@ class Live:
             "unanswered": status.unanswered,
             "in_flight": int(in_flight) if in_flight else 0,
             "tokens": status.prompt_tokens + status.completion_tokens,
-            "cost_usd": status.cost_usd,
+            "cost": dollars(status.cost_usd),
             "reasons": sorted(status.refused.items(), key=lambda item: (-item[1], item[0]))[:_LAST],
             "open_jobs": open_jobs,
-            "records_per_minute": self._rate(status),
+            "records_per_minute": rate,
+            "minutes_left": left / rate if rate else None,
+            "minutes_of_work": points[-1].seconds / 60 if points else 0.0,
+            "minutes_since_answer": None if last_at is None else max(time.time() - last_at, 0.0) / 60,
+            "tasks_per_minute": speeds,
             "last_admitted": admitted,
             "last_refused": refused,
         }
@@ -81,29 +92,23 @@ class Live:
         stats = [path.stat() for path in files if path.exists()]
         return max((stat.st_mtime for stat in stats), default=0.0), sum(stat.st_size for stat in stats)
 
-    def _rate(self, status: Status) -> float | None:
-        now = time.monotonic()
-        self._reads.append((now, status.records))
-        while now - self._reads[0][0] > _RATE_OVER_S:
-            self._reads.popleft()
-        began, records = self._reads[0]
-        return 60 * (status.records - records) / (now - began) if now - began >= 1 else None
 
-
-def _task(verdict: VerdictRow) -> dict[str, Any]:
-    # A verdict on a whole answer has no index.
-    id = f"q{verdict.question}" if verdict.idx < 0 else f"q{verdict.question}.{verdict.idx}"
+def _task(snapshot: Snapshot, verdict: VerdictRow) -> dict[str, Any]:
+    """Return a task with its texts; for a refused one, with the reason."""
+    record = snapshot.record(verdict.question, verdict.idx) if verdict.reason is None else None
+    texts = [("Instruction", record.instruction if record else verdict.instruction)]
+    for given, output in texts_of(record) if record else ():
+        texts += [("Input", given), ("Output", output)]
     return {
-        "id": id,
-        "instruction": visible(verdict.instruction[:300]),
+        # A verdict on a whole answer has no index.
+        "id": f"q{verdict.question}" if verdict.idx < 0 else f"q{verdict.question}.{verdict.idx}",
+        "texts": [(name, visible(text[:_TEXT_CHARS])) for name, text in texts if text],
         "score": verdict.score,
         "nearest": visible(verdict.nearest) if verdict.nearest else None,
+        "stage": verdict.stage,
+        "reason": visible(verdict.reason or ""),
+        "detail": visible(verdict.detail[:_TEXT_CHARS]),
     }
-
-
-def _rejection(verdict: VerdictRow) -> dict[str, Any]:
-    reason = visible(verdict.reason or "")
-    return {"stage": verdict.stage, "reason": reason, "detail": visible(verdict.detail[:200])}
 
 
 LEAST_TOKEN = 16

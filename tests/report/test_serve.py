@@ -20,10 +20,12 @@ from urllib.parse import urlsplit
 import pytest
 from forked import start_python
 from test_report import Scripted
+from test_report_browser import CUT_OFF
 
 import selfinstruct as si
 from conftest import Loopback, cli
 from selfinstruct.config.run_config import RunConfig
+from selfinstruct.core.counted import dollars
 from selfinstruct.core.errors import UsageError
 from selfinstruct.report.live import check_place
 
@@ -74,6 +76,9 @@ def test_the_figures_are_those_of_status(finished: si.Run) -> None:
         assert (live["admitted"], live["proposed"], live["requests"]) == (now.admitted, now.proposed, now.requests)
         assert dict(live["reasons"]) == now.refused
         assert live["in_flight"] == 0
+        assert (live["minutes_left"], live["cost"]) == (0, dollars(now.cost_usd))
+        outputs = {each.output for record in finished.records() for each in record.examples}
+        assert dict(live["last_admitted"][0]["texts"])["Output"] in outputs
         assert live["last_refused"][0]["reason"] in now.refused
         assert all(re.fullmatch(r"q\d+\.\d+", task["id"]) for task in live["last_admitted"])
         code, page, _ = get(address)
@@ -233,7 +238,19 @@ def test_a_run_in_progress_is_seen_to_grow(make_config: MakeConfig, loopback: Ca
             assert _records_above(page, first) > first
             assert "running" in page.inner_text("#state")
             assert page.inner_text("#in-flight") in ("1", "2")
-            assert page.locator("#admitted li bdi").count() > 0
+            assert page.inner_text("#share").endswith("%")
+            assert re.fullmatch(r"[\d.]+ (s|min|h)", page.inner_text("#left"))
+            assert len(page.get_attribute("#curve polyline", "points").split()) >= 5
+            # A task opens on a click, and stays open and in the page although others come.
+            page.locator("#admitted summary").first.click()
+            task = page.locator("#admitted details[open]")
+            id, output = task.locator(".id").inner_text(), task.locator(".text").last.inner_text()
+            assert "Output" in task.locator("h4").all_inner_texts()
+            _records_above(page, first + 20)
+            assert (task.locator(".id").inner_text(), task.locator(".text").last.inner_text()) == (id, output)
+            assert output in {each.output for record in si.Run(config.run_dir).records() for each in record.examples}
+            page.set_viewport_size({"width": 390, "height": 800})
+            assert page.evaluate(CUT_OFF) == []
             page.click("text=Current report")
             page.wait_for_selector("#h-refusals")
             assert said == []

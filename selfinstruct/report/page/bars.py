@@ -118,7 +118,10 @@ def reviews(figures: Figures) -> BarTable:
     open_ = figures.status.records - accepted
     counts = [Count("accepted", accepted), Count("edited (of the accepted)", edited), Count("not reviewed", open_)]
     title = f"People accepted {accepted:,} of {figures.status.records:,} records and rejected {rejected:,} others"
-    bars = (*_count_bars(counts, figures.status.records), Bar("rejected", (f"{rejected:,}", ""), 0.0, lost=True))
+    bars = (
+        *_count_bars(counts, figures.status.records),
+        Bar("rejected", (f"{rejected:,}", ""), min(rejected / (accepted + open_ or 1), 1), lost=True),
+    )
     note = "Further records replace those that were rejected. An edited text passed no check."
     return BarTable(title, ("decision", "records", "share"), bars if accepted or rejected else (), note)
 

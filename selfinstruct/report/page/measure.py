@@ -8,11 +8,13 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
 from ...core.records import Record, facet_label
 from ...core.tokens import tokenize
 from ...dataset.card_figures import audit_lines, decisions, stages, verified
 from ...dataset.linguistics import Finder, languages, suited, verb_nouns
-from ...journal.snapshot import Snapshot
+from ...journal.snapshot import Arrival, Snapshot
 from .figures import (
     Count,
     Figures,
@@ -41,7 +43,7 @@ def measure(snapshot: Snapshot, finder: Finder) -> Figures:
         measured_at=time.time(),
         status=snapshot.status,
         stretches=stretches(by_question),
-        moments=moments(snapshot, by_question),
+        moments=moments(snapshot.arrivals(), by_question),
         reasons=_reasons(snapshot),
         scores=_scores(snapshot),
         lengths=lengths(records),
@@ -173,9 +175,8 @@ def stretches(by_question: Mapping[int, tuple[int, int]]) -> tuple[Stretch, ...]
     return tuple(result)
 
 
-def moments(snapshot: Snapshot, by_question: Mapping[int, tuple[int, int]]) -> tuple[Moment, ...]:
-    """Return about 200 points over the run's own answers, in the order of their arrival."""
-    rows = snapshot.arrivals()
+def moments(rows: Sequence[Arrival], by_question: Mapping[int, tuple[int, int]]) -> tuple[Moment, ...]:
+    """Return about 200 points over the run's own answers. rows: `Snapshot.arrivals`, in the order of time."""
     step = max(1, -(-len(rows) // _MOMENTS))
     result: list[Moment] = []
     seconds, admitted, requests, tokens = 0.0, 0, 0, 0
@@ -194,3 +195,13 @@ def moments(snapshot: Snapshot, by_question: Mapping[int, tuple[int, int]]) -> t
         if number % step == 0 or number in (1, len(rows)):
             result.append(Moment(seconds, admitted, requests, tokens, cost))
     return tuple(result)
+
+
+def pace(points: Sequence[Moment]) -> list[float]:
+    """Return the admitted tasks per minute in equal parts of the time of work; empty before there is any."""
+    if not points or not points[-1].seconds:
+        return []
+    parts = min(max(len(points) // 4, 5), 40)  # several answers in each, because tasks come in bursts
+    edges = np.linspace(0, points[-1].seconds, parts + 1)
+    grown = np.interp(edges, [point.seconds for point in points], [point.admitted for point in points])
+    return [round(float(rate), 2) for rate in np.diff(grown) / edges[1] * 60]

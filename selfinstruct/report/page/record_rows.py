@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ...core.records import Example, Record
+from ...core.records import Record
 from ...dataset.rows import Wording, prompt_text
 from ...journal.snapshot import Snapshot
 
@@ -103,7 +103,7 @@ def _all_rows(snapshot: Snapshot) -> Iterator[ReportRow]:
             id,
             question,
             text,
-            tuple((_shown(record, each), each.output) for each in record.examples) if record else (),
+            texts_of(record) if record else (),
             reason or (instances[-1].split()[0] if instances and not record else None),
             detail,
             score,
@@ -112,9 +112,13 @@ def _all_rows(snapshot: Snapshot) -> Iterator[ReportRow]:
         )
 
 
-def _shown(record: Record, example: Example) -> str:
-    """Return the input of an example; of a dialogue, all that was said before the last answer."""
-    return prompt_text(record, example, Wording(dialogues=True)) if len(example.messages) > 1 else example.given
+def texts_of(record: Record) -> tuple[tuple[str, str], ...]:
+    """Return input and output of each example; as the input of a dialogue, all that was said before the last answer."""
+    dialogue = Wording(dialogues=True)
+    return tuple(
+        (prompt_text(record, each, dialogue) if len(each.messages) > 1 else each.given, each.output)
+        for each in record.examples
+    )
 
 
 def blocks(rows: Sequence[ReportRow]) -> list[str]:

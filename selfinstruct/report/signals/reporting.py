@@ -89,7 +89,7 @@ class Signals:
 
     def on_exchange(self, exchange: Exchange) -> None:
         """Record its duration, and a span if tracing is on; pass this to `run(on_exchange=...)`."""
-        if self.reporter is not None:
+        if self.reporter is not None and exchange.completion is not None and not exchange.completion.failed:
             self.reporter.note_answer(exchange.latency_s)
         if self._tracer is not None:
             with contextlib.suppress(Exception):  # tracing must not end the run

@@ -7,44 +7,83 @@
   const share = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
   const say = (id, text) => { if (at(id).textContent !== text) at(id).textContent = text; };
 
-  const line = (...parts) => {
-    const item = document.createElement("li");
-    for (const [name, text] of parts) {
-      const part = document.createElement(name === "bdi" ? "bdi" : "span");
-      if (name !== "bdi") part.className = name;
-      part.textContent = text;
-      item.append(part, " ");
+  const make = (name, className, text) => Object.assign(document.createElement(name), { className, textContent: text ?? "" });
+  const plain = (...parts) => {
+    const item = make("li", "");
+    for (const [className, text] of parts) item.append(make("span", className, text), " ");
+    return item;
+  };
+
+  // A task opens on a click. Its element is kept while it is in the list, so that it stays open.
+  const kept = new Map();
+  const task = (of) => {
+    const key = `${of.reason} ${of.id} ${of.texts.length}`;
+    if (kept.has(key)) return kept.get(key);
+    const item = make("li", ""), details = make("details", "task"), summary = make("summary", "");
+    summary.append(make("span", "id", of.id), " ");
+    if (of.reason) summary.append(make("span", "reason", of.reason), " ");
+    summary.append(make("bdi", "", of.texts.length ? of.texts[0][1] : of.detail));
+    details.append(summary);
+    for (const [name, text] of of.texts.slice(of.reason ? 0 : 1)) {
+      const shown = make("div", "text", text);
+      shown.dir = "auto";
+      details.append(make("h4", "", name), shown);
     }
+    if (of.texts.length < 2 && !of.reason) details.append(make("p", "note", "Admitted; its answer is still to come, or it is beyond the target."));
+    const near = of.score === null ? "" : `F ${of.score.toFixed(2)}${of.nearest ? ` to ${of.nearest}` : ""}`;
+    details.append(make("p", "score", [near, of.reason ? of.detail : ""].filter(Boolean).join("; ")));
+    item.append(details);
+    kept.set(key, item);
     return item;
   };
   const list = (id, items, none) => {
-    const made = items.length ? items : [Object.assign(document.createElement("li"), { className: "none", textContent: none })];
-    at(id).replaceChildren(...made);
+    const now = [...at(id).children], fresh = items.length ? [...items] : [make("li", "none", none)];
+    fresh.push(...now.filter((item) => !items.includes(item) && item.querySelector("details[open]")));  // being read
+    if (fresh.length !== now.length || fresh.some((item, place) => item !== now[place])) at(id).replaceChildren(...fresh);
   };
-  const score = (task) => task.score === null ? "" : `F ${task.score.toFixed(2)}${task.nearest ? ` to ${task.nearest}` : ""}`;
+
+  const duration = (minutes) => minutes < 1.5 ? `${Math.round(60 * minutes)} s`
+    : minutes < 120 ? `${Math.round(minutes)} min` : `${(minutes / 60).toFixed(1)} h`;
+
+  const draw = (speeds, minutes) => {
+    const most = Math.max(...speeds);
+    at("curve").hidden = !(most > 0);
+    if (at("curve").hidden) return;
+    const points = speeds.map((speed, place) => `${(400 * place / (speeds.length - 1)).toFixed(1)},${(58 - 56 * speed / most).toFixed(1)}`);
+    at("curve").querySelector("polyline").setAttribute("points", points.join(" "));
+    at("curve").querySelector("polygon").setAttribute("points", ["0,60", ...points, "400,60"].join(" "));
+    say("curve-title", `Tasks admitted per minute over ${duration(minutes)} of work; at most ${number.format(Math.round(most))}`);
+  };
 
   const show = (run) => {
-    const state = run.running ? "running" : run.outcome;
-    say("state", `${run.strategy} · ${run.teacher} · ${state}`);
+    const done = run.target ? Math.floor(100 * run.records / run.target) : 0;
+    const quiet = run.running && run.minutes_since_answer > 1 ? `; the last answer came ${duration(run.minutes_since_answer)} ago` : "";
+    say("state", `${run.strategy} · ${run.teacher} · ${run.running ? `running${quiet}` : run.outcome}`);
+    say("share", `${done}%`);
     say("records", number.format(run.records));
-    say("records-note", `of ${number.format(run.target)}`);
-    say("acceptance", share.format(run.acceptance));
-    say("acceptance-note", `${number.format(run.admitted)} of ${number.format(run.proposed)} proposed`);
-    say("rate", run.records_per_minute === null ? "–" : number.format(Math.round(run.records_per_minute)));
+    say("target", number.format(run.target));
+    const open = run.records < run.target;
+    say("left", !open ? "none" : !run.running ? "–" : run.minutes_left === null ? "not known yet" : duration(run.minutes_left));
+    say("left-note", open && !run.running ? "the run has stopped" : "at the present speed");
+    say("rate", run.records_per_minute === null ? "–" : number.format(+run.records_per_minute.toFixed(run.records_per_minute < 10 ? 1 : 0)));
+    say("rate-note", `in ${duration(run.minutes_of_work)} of work: ${number.format(run.questions)} questions`);
     say("in-flight", number.format(run.in_flight));
     say("requests-note", `${number.format(run.requests)} requests, ${number.format(run.unanswered)} without an answer`);
-    say("cost", run.cost_usd === null ? "unknown" : `$${run.cost_usd.toFixed(2)}`);
+    say("acceptance", share.format(run.acceptance));
+    say("acceptance-note", `${number.format(run.admitted)} of ${number.format(run.proposed)} proposed`);
+    say("cost", run.cost);
     say("cost-note", `${number.format(run.tokens)} tokens`);
     at("progress").max = Math.max(run.target, 1);
     at("progress").value = run.records;
-    document.title = `${number.format(run.records)} of ${number.format(run.target)} – ${run.name}`;
-    list("admitted", run.last_admitted.map((t) => line(["id", t.id], ["bdi", t.instruction], ["score", score(t)])), "Nothing yet.");
-    list("refused", run.last_refused.map((t) => line(
-      ["id", t.id], ["reason", t.reason], ["bdi", t.instruction], ["score", [score(t), t.detail].filter(Boolean).join("; ")],
-    )), "Nothing yet.");
-    list("reasons", run.reasons.map(([name, count]) => line(["reason", name], ["score", number.format(count)])), "None yet.");
+    document.title = `${done}% of ${number.format(run.target)} – ${run.name}`;
+    draw(run.tasks_per_minute, run.minutes_of_work);
+    list("admitted", run.last_admitted.map(task), "Nothing yet.");
+    list("refused", run.last_refused.map(task), "Nothing yet.");
+    list("reasons", run.reasons.map(([name, count]) => plain(["reason", name], ["score", number.format(count)])), "None yet.");
     at("jobs-section").hidden = run.open_jobs.length === 0;
-    list("jobs", run.open_jobs.map((job) => line(["bdi", job])), "");
+    list("jobs", run.open_jobs.map((job) => plain(["", job])), "");
+    const shown = new Set(document.querySelectorAll(".lines > li"));
+    for (const [key, item] of kept) if (!shown.has(item)) kept.delete(key);
   };
 
   const ask = async () => {
