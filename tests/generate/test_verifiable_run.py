@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import shutil
 from collections import Counter
@@ -21,8 +22,9 @@ from selfinstruct.generate.start import run
 from selfinstruct.journal.snapshot import read
 from selfinstruct.sandbox import run_program
 from selfinstruct.strategies.factory import build_strategy
+from selfinstruct.strategies.material import View
 from selfinstruct.strategies.protocol import mean_tasks, task_tokens
-from selfinstruct.strategies.verifiable.verifiable import KINDS, SOLVED, Kind, shots
+from selfinstruct.strategies.verifiable.verifiable import KINDS, SOLVED, Kind, Programs, shots
 from selfinstruct.verifiers.lookup import verdict_on
 
 pytestmark = NEEDS_SANDBOX
@@ -101,12 +103,44 @@ def test_solved_tasks_come_before_each_question_and_are_in_no_record(tmp_path: P
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_solved_tasks_pass_their_own_check(kind: Kind, language: str) -> None:
-    user, assistant = shots(kind, language, 3)[::2], shots(kind, language, 3)[1::2]
+    shown = shots(kind, language, 3, "python" if kind == "code" else "")
+    user, assistant = shown[::2], shown[1::2]
     assert len({message.content for message in user}) == len(assistant) == 3
     draws = [SOLVED.get(kind, KINDS[kind])(random.Random(number), language) for number in range(20)]
     for task in draws:
         if task.solution:
             assert asyncio.run(verdict_on(task.solution, task.ground_truth, run_here)).ok, task
+
+
+def test_solved_tasks_about_code_are_in_the_language_of_the_task() -> None:
+    def solutions(code_language: str) -> list[str]:
+        return [message.content for message in shots("code", "en", 3, code_language)[1::2]]
+
+    assert all("def " in each for each in solutions("python"))
+    assert all("SELECT" in each for each in solutions("sql"))
+    assert not any("def " in each or "SELECT" in each for each in solutions("regex"))
+    assert all(map(len, map(solutions, ("python", "sql", "regex"))))
+
+
+def test_a_task_has_at_most_the_parts_that_are_configured(tmp_path: Path) -> None:
+    def parts(**more: object) -> dict[str, set[int]]:
+        strategy = {**VERIFIABLE, "kinds": {"code": 1, "constraints": 1}, **more}
+        config = config_of(tmp_path, strategy=strategy)
+        source = Programs(config, build_strategy(config, Asking()))
+        found: dict[str, set[int]] = {"python": set(), "constraints": set()}
+        for number in range(60):
+            drawn = source.draw(number, View((), ()))
+            assert drawn is not None
+            task = json.loads(drawn.unit)
+            expected = json.loads(task["ground_truth"]["expected"])
+            if "constraints" in expected:
+                found["constraints"].add(len(expected["constraints"]))
+            elif expected["language"] == "python":
+                found["python"].add(len(task["meaning"].split()))
+        return found
+
+    assert parts(max_parts={"code": 2, "constraints": 1}) == {"python": {2}, "constraints": {1}}
+    assert parts() == {"python": {2, 3, 4}, "constraints": {1, 2, 3}}
 
 
 def test_a_mix_draws_by_weight_and_labels_each_record(tmp_path: Path) -> None:
@@ -124,7 +158,7 @@ def test_a_mix_draws_by_weight_and_labels_each_record(tmp_path: Path) -> None:
 def test_the_estimate_of_a_mix_counts_the_tasks_of_each_part(tmp_path: Path) -> None:
     parts = [{"strategy": {"kind": "alpaca", "tasks_per_question": 5}}, {"strategy": VERIFIABLE, "weight": 3}]
     config = config_of(tmp_path, seeds=str(ROOT / "seeds" / "en.jsonl"), strategy={"kind": "mix", "parts": parts})
-    strategy = build_strategy(config, Asking())
+    strategy = build_strategy(config, Asking.over("chat"))
     assert mean_tasks(strategy) == (5 + 3 * 1) / 4
     assert task_tokens(strategy) == (5 * 90 + 3 * 150) // (5 + 3)
 

@@ -14,11 +14,12 @@ from ...verifiers.constraints import attach
 from .task import Task
 
 _COUNTS = (1, 1, 1, 2, 2, 3)
+MAX_CONSTRAINTS = max(_COUNTS)
 _SUBJECT_WORDS = 3
 
 
-def draw(random: Random, language: str) -> Task:
-    """Draw a task with constraints in 'en' or 'zh'.
+def draw(random: Random, language: str, max_parts: int = MAX_CONSTRAINTS) -> Task:
+    """Draw a task with one to `max_parts` constraints in 'en' or 'zh'.
 
     Raises:
         ValueError: There is no task in this language.
@@ -27,7 +28,8 @@ def draw(random: Random, language: str) -> Task:
     if not tasks:
         raise ValueError(f"constraints: no task in {language!r}")
     kind, text = random.choice(tasks)
-    instruction, truth = attach(text, random, language, random.choice(_COUNTS), kind)
+    count = random.choice([each for each in _COUNTS if each <= max_parts])
+    instruction, truth = attach(text, random, language, count, kind)
     given = [(key, str(value)) for each in json.loads(truth.expected)["constraints"] for key, value in each.items()]
     chosen = [value for key, value in given if key not in ("request", "text")]
     # The end of the task names its subject. All of it would outweigh the constraints where novelty compares meanings.

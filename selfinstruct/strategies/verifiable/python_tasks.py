@@ -19,6 +19,8 @@ from ...core.records import GroundTruth
 from ...core.shipped import shipped_yaml
 from .task import Task
 
+MAX_PARTS = 4
+"""The most operations of a function, and the most classes of a pattern."""
 _MOST_CHARACTERS = 1000
 """A result that is longer as JSON makes no good task."""
 _LARGE = re.compile(r"\d{16}")
@@ -104,20 +106,20 @@ def draw_wording(kind: str, language: str, random: Random, without: str | None =
     return random.choice(every)
 
 
-def draw_python(random: Random, language: str) -> Task:
+def draw_python(random: Random, language: str, max_parts: int = MAX_PARTS) -> Task:
     """Draw a task for a Python function."""
     while True:
-        chain = _draw_chain(random)
+        chain = _draw_chain(random, max_parts)
         cases = _cases(chain, random)
         if cases is not None:
             return _worded(chain, cases, random, language)
 
 
-def _draw_chain(random: Random) -> list[Operation]:
-    """Draw two to four operations, each of which takes what the one before it returns."""
+def _draw_chain(random: Random, max_parts: int) -> list[Operation]:
+    """Draw two to `max_parts` operations, each of which takes what the one before it returns."""
     known = operations()
     [given] = random.choices(["ints", "words", "rows", "text", "dates", "number"], [5, 4, 3, 2, 2, 1])
-    length = random.choice((2, 3, 3, 4))
+    length = random.choice([each for each in (2, 3, 3, 4) if each <= max_parts])
     chain: list[Operation] = []
     while len(chain) < length and given in known:
         is_last = len(chain) == length - 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 
 from ...core.records import GroundTruth
-from .python_tasks import draw_wording
+from .python_tasks import MAX_PARTS, draw_wording
 from .task import Task
 
 _Class = tuple[str, str, str, str, str, str]
@@ -57,10 +57,10 @@ class _PatternPart:
     write: Callable[[Random, int], str]
 
 
-def draw_regex(random: Random, language: str) -> Task:
+def draw_regex(random: Random, language: str, max_parts: int = MAX_PARTS) -> Task:
     """Draw a task for a regular expression."""
     while True:
-        parts = _draw_parts(random)
+        parts = _draw_parts(random, max_parts)
         pattern = "".join(each.pattern for each in parts)
         matching, others = _texts(parts, pattern, random)
         if len(matching) == _MATCHING and len(others) == _OTHERS:
@@ -79,10 +79,10 @@ def draw_regex(random: Random, language: str) -> Task:
     )
 
 
-def _draw_parts(random: Random) -> list[_PatternPart]:
-    """Draw characters of two to four classes, most of them with a mark between, and perhaps an ending."""
+def _draw_parts(random: Random, max_parts: int) -> list[_PatternPart]:
+    """Draw characters of two to `max_parts` classes, most of them with a mark between, and perhaps an ending."""
     parts: list[_PatternPart] = []
-    kinds = random.sample(_CLASSES, random.choice((2, 3, 3, 4)))
+    kinds = random.sample(_CLASSES, random.choice([each for each in (2, 3, 3, 4) if each <= max_parts]))
     for number, kind in enumerate(kinds):
         if number and (random.random() < 0.7 or _overlap(kinds[number - 1], kind)):
             parts.append(_mark(random.choice(list(_MARKS))))

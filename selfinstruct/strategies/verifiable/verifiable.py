@@ -11,13 +11,13 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from ...config.fields import PerGeneration
+from ...config.fields import PerGeneration, Section
 from ...config.options import SourceOptions, StrategyOptions
 from ...config.run_config import RunConfig
 from ...config.sections import SamplingConfig
@@ -28,6 +28,8 @@ from ...core.records import Development, Example, GroundTruth, Response
 from ...core.tasks import Candidate, Material
 from ..protocol import Strategy
 from . import code, constraints, maths, structured
+from .constraints import MAX_CONSTRAINTS
+from .python_tasks import MAX_PARTS
 from .task import Task
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ KINDS: Mapping[Kind, Callable[[random.Random, str], Task]] = {
 }
 """Draws a task of each kind, worded in a language. A pure function of the state of the generator."""
 SOLVED: Mapping[Kind, Callable[[random.Random, str], Task]] = {
+    "code": partial(code.draw, max_parts=2),
     "maths": maths.draw_calculated,
     "constraints": constraints.draw_solved,
 }
@@ -51,6 +54,17 @@ _RUN_PROGRAMS: tuple[Kind, ...] = ("code", "maths")
 LANGUAGES = ("en", "zh")
 DEFAULTS = Sampling(temperature=0.2, max_tokens=512)
 _TRIES = 100
+
+
+class MaxParts(Section):
+    """The most parts of a task, by kind. A small model gets hardly any task of many parts right."""
+
+    code: Annotated[int, Field(ge=2, le=MAX_PARTS)] = Field(
+        default=MAX_PARTS, description="Operations of a Python function, or classes of characters in a pattern: 2 to 4."
+    )
+    constraints: Annotated[int, Field(ge=1, le=MAX_CONSTRAINTS)] = Field(
+        default=MAX_CONSTRAINTS, description="Constraints on an answer: 1 to 3."
+    )
 
 
 class VerifiableOptions(StrategyOptions):
@@ -68,6 +82,9 @@ class VerifiableOptions(StrategyOptions):
         default={},
         description="Solved tasks of the same kind that the teacher is shown before each task, by kind, such as "
         "{maths: 2}: a small model then answers as briefly. They are no part of the record.",
+    )
+    max_parts: PerGeneration[MaxParts] = Field(
+        default=MaxParts(), description="The most that a task asks for, such as {code: 2, constraints: 1}."
     )
     propose: PerGeneration[SamplingConfig] = Field(
         default=SamplingConfig(), description="Sampling of first answers; `answers` has that of further ones."
@@ -125,19 +142,22 @@ class Verifiable:
     def _shots(self, task: Task) -> tuple[Message, ...]:
         """Return the solved tasks that are shown before a task: the same for all of a kind, so servers cache them."""
         [kind] = (kind for kind in KINDS if kind == task.ground_truth.verifier)
-        return shots(kind, self._language, self._options.shots.get(kind, 0))
+        return shots(kind, self._language, self._options.shots.get(kind, 0), _code_language(task))
 
 
 @cache
-def shots(kind: Kind, language: str, number: int) -> tuple[Message, ...]:
-    """Return solved tasks of a kind as turns of a user and an assistant, each of them about something else."""
+def shots(kind: Kind, language: str, number: int, code_language: str = "") -> tuple[Message, ...]:
+    """Return solved tasks of a kind as turns of a user and an assistant, each of them about something else.
+
+    code_language: that of all solutions, where they are code, such as 'python'.
+    """
     messages: list[Message] = []
     for attempt in range(_TRIES):
         if len(messages) == 2 * number:
             break
         task = SOLVED.get(kind, KINDS[kind])(random.Random(f"shot:{attempt}"), language)
         [asked] = Example.of(task.instruction, task.input).messages
-        if task.solution and asked not in messages:
+        if task.solution and asked not in messages and _code_language(task) == code_language:
             messages += [asked, Message("assistant", task.solution)]
     return tuple(messages)
 
@@ -156,6 +176,12 @@ class Programs:
     def __init__(self, config: RunConfig, strategy: Strategy) -> None:
         options = VerifiableOptions.of(config.strategy) if config.strategy_kind == "verifiable" else VerifiableOptions()
         self._kinds = {kind: weight for kind, weight in options.kinds.items() if weight}
+        most = options.max_parts
+        self._draws: Mapping[Kind, Callable[[random.Random, str], Task]] = {
+            **KINDS,
+            "code": partial(code.draw, max_parts=most.code),
+            "constraints": partial(constraints.draw, max_parts=most.constraints),
+        }
         self._random_seed, self._language = config.random_seed, primary(config.language)
         self._units: list[str] = []  # what each question asks
         self._meanings = set[str]()
@@ -173,7 +199,7 @@ class Programs:
         draw = random.Random(f"{self._random_seed}:{number}")
         [kind] = draw.choices(list(self._kinds), list(self._kinds.values()))
         for _ in range(_TRIES):
-            task = KINDS[kind](draw, self._language)
+            task = self._draws[kind](draw, self._language)
             if task.meaning not in self._meanings:
                 return task
         return None
@@ -182,6 +208,11 @@ class Programs:
 def _task(material: Material) -> Task:
     values: dict[str, Any] = json.loads(material.unit)
     return Task(**{**values, "ground_truth": GroundTruth(**values["ground_truth"])})
+
+
+def _code_language(task: Task) -> str:
+    truth = task.ground_truth
+    return str(json.loads(truth.expected)["language"]) if truth.verifier == "code" else ""
 
 
 def _version() -> str:
