@@ -1,6 +1,6 @@
 """How well the checks tell right answers from wrong ones, and what they are worth.
 
-    .venv/bin/python benchmarks/checks.py planted [code maths structured constraints] [--tasks 200]
+    .venv/bin/python benchmarks/checks.py planted [code maths structured lists constraints] [--tasks 200]
     .venv/bin/python benchmarks/checks.py collect CONFIG.yaml ... [--records 64] [--minutes 9]
     .venv/bin/python benchmarks/checks.py kept [data/checks/checks.yaml]
 
@@ -43,7 +43,7 @@ from selfinstruct.strategies.verifiable.task import Task
 from selfinstruct.verifiers import VERIFIERS
 from selfinstruct.verifiers.code import find_code, verify
 
-KINDS = ("code", "maths", "structured", "constraints")
+KINDS = ("code", "maths", "structured", "lists", "constraints")
 
 _FLIPPED = {
     ast.Lt: ast.LtE,
@@ -366,7 +366,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("planted", help="right and wrong answers to drawn tasks")
-    command.add_argument("kinds", nargs="*", choices=KINDS, default=KINDS)
+    command.add_argument("kinds", nargs="*", choices=(*KINDS, KINDS), default=KINDS, metavar="KIND")
     command.add_argument("--tasks", type=int, default=200)
     command = commands.add_parser("collect", help="run configurations, and write their answers to be graded")
     command.add_argument("configs", nargs="+", type=Path)
@@ -378,7 +378,7 @@ def main() -> None:
     command.add_argument("file", nargs="?", type=Path, default=checks_kept.GRADES)
     options = parser.parse_args()
     if options.command == "planted":
-        planted(options.kinds or KINDS, options.tasks)
+        planted(options.kinds, options.tasks)
     elif options.command == "collect":
         print(checks_kept.collect(options.configs, options.folder, options.records, options.minutes, options.sets))
     else:

@@ -212,7 +212,9 @@ def kept(path: Path = GRADES) -> str:
                 costs = [f"{cost / made:,.0f}" if made else "-" for cost in (tokens, seconds)]
                 share = f"{good} ({good / len(read_):.0%})" if read_ else "-"
                 interval = f"{low:.0%} to {high:.0%}" if read_ else "-"
-                lines.append((name, kind, way, str(count), str(len(read_)), share, interval, *costs))
+                figures = (str(count), str(len(read_)), share, interval, *costs)
+                if lines[-1][:2] != (name, kind) or lines[-1][3:] != figures:  # nothing refused, or no retries
+                    lines.append((name, kind, way, *figures))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines

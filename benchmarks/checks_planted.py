@@ -1,4 +1,4 @@
-"""Right and wrong answers to drawn tasks of maths, structured data, and constraints; `checks.py planted` uses them.
+"""Right and wrong answers to drawn tasks, of all kinds but code; `checks.py planted` uses them.
 
 An answer is right or wrong by how it is made, never by what a verifier says of it.
 """
@@ -13,8 +13,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from selfinstruct.strategies.verifiable import constraints, maths, structured
+from selfinstruct.strategies.verifiable import constraints, lists, maths, structured
 from selfinstruct.strategies.verifiable.task import Task
+from selfinstruct.verifiers.lists import WRITERS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "verifiers"))
 from texts_for_constraints import TEXTS, Writer
@@ -221,6 +222,36 @@ _STRUCTURED_MISTAKES: tuple[tuple[str, Callable[[Any, str, Random], Any]], ...] 
 )
 
 
+# --- lists ------------------------------------------------------------------------------------
+
+_LIST_MISTAKES: tuple[tuple[str, Callable[[list[str], Random], list[str]]], ...] = (
+    ("one missing", lambda items, random: items[:-1]),
+    ("one twice", lambda items, random: [*items, items[0]]),
+    ("another one", lambda items, random: [*items[:-1], "something else"]),
+    ("two swapped", lambda items, random: [items[1], items[0], *items[2:]]),
+    ("the last one first", lambda items, random: [items[-1], *items[:-1]]),
+)
+
+
+def plant_lists(random: Random, right: bool) -> Answered:
+    while True:
+        task = lists.draw(random, language_of(random))
+        given = json.loads(task.ground_truth.expected)
+        form, items = given["form"], given["items"][: given.get("any")]
+        if right:
+            random.shuffle(items if "any" in given else [])
+            written = WRITERS[form](items)
+            around = ("{}", "{}\n", "```json\n{}\n```") if form == "json" else ("{}", "{}\n", " {}")
+            return task, random.choice(around).format(written), ""
+        mistake, change = random.choice(_LIST_MISTAKES)
+        wrong = change(items, random)
+        if random.random() < 0.3:
+            other = random.choice([each for each in WRITERS if each != form])
+            return task, WRITERS[other](items), f"{other} instead of {form}"
+        if wrong != items and not ("any" in given and mistake in ("two swapped", "the last one first")):
+            return task, WRITERS[form](wrong), mistake
+
+
 # --- constraints ------------------------------------------------------------------------------
 
 
@@ -241,5 +272,6 @@ def plant_constraints(random: Random, right: bool) -> Answered:
 PLANTS: dict[str, Callable[[Random, bool], Answered]] = {
     "maths": plant_maths,
     "structured": plant_structured,
+    "lists": plant_lists,
     "constraints": plant_constraints,
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core.programs import Run
 from ..core.tasks import Verdict
-from . import code, constraints, maths, structured
+from . import code, constraints, lists, maths, structured
 
 Verifier = Callable[[Any, str, Run], Awaitable[Verdict]]
 """`async verify(expected, answer, run)`; `expected` is the value of a ground truth's JSON text."""
@@ -20,5 +20,6 @@ VERIFIERS: dict[str, Verifier] = {
     "constraints": constraints.verify,
     "maths": maths.verify,
     "structured": structured.verify,
+    "lists": lists.verify,
 }
 """The verifiers by the name that ground truths use."""

@@ -144,6 +144,9 @@ class _Nouns:
         first, second = _evaluate(left.tokens), _evaluate(right.tokens)
         if first is None or second is None or (len(right.tokens) > 2 and _evaluate(right.tokens[:1]) == first):
             return True
+        # '0.3 * 100 = 30%'
+        if percent and first in (100 * second, second / 100):
+            return True
         points = [token for token in tokens if "." in token]
         if points and all(re.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3})+", token) for token in points):
             first, second = (_evaluate(tuple(t.replace(".", "") for t in side.tokens)) for side in (left, right))

@@ -71,7 +71,7 @@ SHARED_CLASSES = {"Example", "Wording"}
 """Class names that still mean two things. Rename the classes, and remove their names here."""
 PRAGMAS = ("# noqa", "# type: ignore", "# fmt:")
 """Comments for tools, not for readers."""
-SHARED_NAMES = {"__init__", "options", "protocol", "teacher", "code", "maths", "structured", "constraints"}
+SHARED_NAMES = {"__init__", "options", "protocol", "teacher", "code", "maths", "structured", "lists", "constraints"}
 """`teacher.py` is the class of each kind of teacher, `options.py` its options, `protocol.py` what one must offer. A
 kind of verifiable task draws tasks, and its verifier, of the same name, checks the answers."""
 

@@ -16,11 +16,11 @@ import yaml
 from selfinstruct.core.programs import Program, Ran
 from selfinstruct.core.shipped import shipped_yaml
 from selfinstruct.core.tasks import Verdict
-from selfinstruct.strategies.verifiable import constraints, maths, structured
+from selfinstruct.strategies.verifiable import constraints, lists, maths, structured
 from selfinstruct.strategies.verifiable.task import Task
 from selfinstruct.verifiers import VERIFIERS
 
-KINDS = {"maths": maths.draw, "structured": structured.draw, "constraints": constraints.draw}
+KINDS = {"maths": maths.draw, "structured": structured.draw, "lists": lists.draw, "constraints": constraints.draw}
 LANGUAGES = ("en", "zh")
 
 

@@ -55,6 +55,7 @@ def test_a_false_equation_is_found(text: str, said: str) -> None:
         "10/3 ≈ 3.33, and 49 × 51 ≈ 2500",
         "2/3 = 0.67, so 0.67 × 3 = 2",
         "20% of 50 = 10 and 50/200 = 25%",
+        "0.3 × 100 = 30%",
         # Units to convert, and sums of different things.
         "500 g + 500 g = 1 kg",
         "2 hours + 30 minutes = 150 minutes",

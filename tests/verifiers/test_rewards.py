@@ -30,6 +30,7 @@ SUM = {"language": "python", "function": "f", "cases": [{"input": [[1, 2]], "res
 EXPECTED: dict[str, dict[str, Any]] = {
     "maths": {"value": "12 ½", "unit": "km"},
     "structured": {"format": "json", "value": {"name": "Ana", "age": 7}},
+    "lists": {"form": "commas", "items": ["red", "blue"]},
     "constraints": {"constraints": [{"name": "words_at_least", "n": 3}]},
     "code": SUM,
 }
@@ -37,12 +38,14 @@ TRUTHS = {name: GroundTruth(name, json.dumps(expected)) for name, expected in EX
 RIGHT = {
     "maths": "The train goes 12.5 km.",
     "structured": '{"age": 7, "name": "Ana"}',
+    "lists": "red, blue",
     "constraints": "One two three.",
     "code": "```python\nf = sum\n```",
 }
 WRONG = {
     "maths": "The train goes 12 km.",
     "structured": '{"age": "7", "name": "Ana"}',
+    "lists": "blue, red",
     "constraints": "One two.",
     "code": "```python\nf = max\n```",
 }
@@ -124,7 +127,7 @@ texts = st.text() | st.lists(
 
 
 @settings(max_examples=60, deadline=None)
-@given(texts, st.sampled_from(["maths", "structured", "constraints"]))  # code runs in the sandbox
+@given(texts, st.sampled_from(["maths", "structured", "lists", "constraints"]))  # code runs in the sandbox
 def test_no_text_raises(text: str, verifier: str) -> None:
     assert si.verify({"ground_truth": TRUTHS[verifier].text}, text) in (True, False)
 

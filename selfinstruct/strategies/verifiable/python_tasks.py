@@ -125,6 +125,9 @@ def _draw_chain(random: Random, max_parts: int) -> list[Operation]:
         is_last = len(chain) == length - 1
         # An operation that ends a chain, such as a sum, is as likely as all others together in its last place only.
         able = [each for each in known[given] if each.name not in {op.name for op in chain}]
+        # How many there are says nothing about what they were turned into.
+        if chain and chain[-1].takes != chain[-1].gives:
+            able = [each for each in able if each.code != "len(x)"]
         ending, going_on = ([each for each in able if (each.gives in known) != ends] for ends in (True, False))
         drawn = random.choice(ending if is_last and ending and random.random() < 0.7 else going_on)
         parameters = {key: random.choice(values) for key, values in drawn.parameters.items()}

@@ -27,7 +27,7 @@ from ...core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling
 from ...core.records import Development, Example, GroundTruth, Response
 from ...core.tasks import Candidate, Material
 from ..protocol import Strategy
-from . import code, constraints, maths, structured
+from . import code, constraints, lists, maths, structured
 from .constraints import MAX_CONSTRAINTS
 from .python_tasks import MAX_PARTS
 from .task import Task
@@ -35,11 +35,12 @@ from .task import Task
 if TYPE_CHECKING:
     from ..material import View
 
-Kind = Literal["code", "maths", "structured", "constraints"]
+Kind = Literal["code", "maths", "structured", "lists", "constraints"]
 KINDS: Mapping[Kind, Callable[[random.Random, str], Task]] = {
     "code": code.draw,
     "maths": maths.draw,
     "structured": structured.draw,
+    "lists": lists.draw,
     "constraints": constraints.draw,
 }
 """Draws a task of each kind, worded in a language. A pure function of the state of the generator."""
@@ -74,9 +75,10 @@ class VerifiableOptions(StrategyOptions):
 
     kind: str = Field(default="verifiable", description="verifiable")
     kinds: PerGeneration[Mapping[Kind, Annotated[float, Field(ge=0)]]] = Field(
-        default={"code": 3, "maths": 3, "structured": 2, "constraints": 2},
+        default={"code": 3, "maths": 3, "structured": 2, "lists": 1, "constraints": 2},
         description="Weights of the kinds of tasks: code (Python, SQL, regular expressions), maths (word problems), "
-        "structured (a text as JSON, YAML, CSV, or a table), constraints (on the form of an everyday answer).",
+        "structured (a text as JSON, YAML, CSV, or a table), lists (of a known set or of given items, by a "
+        "rule), constraints (on the form of an everyday answer).",
     )
     shots: PerGeneration[Mapping[Kind, Annotated[int, Field(ge=0, le=8)]]] = Field(
         default={},
