@@ -122,7 +122,6 @@ def test_the_cost_of_a_kept_record_with_and_without_checks_and_retries(tmp_path:
     assert lines[1:] == [
         "alpaca plain first answer 10 2 1 (50%) 9% to 91% 160 16",
         "alpaca plain checked 8 2 1 (50%) 9% to 91% 200 20",
-        "alpaca plain retried 8 2 1 (50%) 9% to 91% 200 20",
         "drawn maths first answer 4 4 2 (50%) 15% to 85% 50 5",
         "drawn maths checked 2 2 2 (100%) 34% to 100% 50 5",
         "drawn maths retried 3 3 3 (100%) 44% to 100% 80 8",

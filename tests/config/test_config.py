@@ -505,6 +505,7 @@ FREE: dict[str, Any] = {
     "teacher.base_url": "http://other/v1",
     "teacher.api_key_env": "OTHER",
     "teacher.timeout_s": 7.0,
+    "teacher.connect_timeout_s": 7.0,
     "teacher.max_retries": 7,
     "teacher.stream": True,
     "teacher.answer_within_s": 7.0,
