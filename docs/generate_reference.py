@@ -379,6 +379,13 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
             Reason("ends_in_colon", "", "Input or output ends in a colon, so the rest is missing.", worked("Names:")),
             Reason("duplicate_instance", "", "The task has this input with this output already."),
             Reason("conflicting_outputs", "", "Two different outputs for the same input; the whole task is dropped."),
+            Reason(
+                "answer_keyword",
+                "filters.answer_keywords",
+                "",
+                worked("It is, in a nutshell, a tax."),
+                {"answer_keywords": ["in a nutshell"]},
+            ),
             Reason("answer_refusal", "filters.answer_refusal", "", worked("As an AI language model, I can't do that.")),
             Reason("scaffolding", "filters.scaffolding", "", worked("Bun & Co.<|im_end|>And")),
             Reason("echo", "filters.echo", "", worked(_GOOD)),

@@ -67,6 +67,10 @@ def review(
         Path, typer.Option(metavar="FILE", help="The file of blind grades, to be added to and used again.")
     ] = Path("grades.jsonl"),
     seed: Annotated[int, typer.Option(metavar="SEED", help="Decides which rows are read blind, and their order.")] = 42,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The configuration that filters 'like this' are written to, on request."),
+    ] = None,
     export: Annotated[
         tuple[ExportKind, Path] | None,
         typer.Option(
@@ -106,7 +110,7 @@ def review(
         # A file from outside may be about any record.
         of_file = import_ is not None
         wanted = "dataset" if of_file else order, None if of_file else audit
-        with contextlib.closing(Reviewing(Path(runs[0]), reviewer or "reviewer", *wanted)) as reviewing:
+        with contextlib.closing(Reviewing(Path(runs[0]), reviewer or "reviewer", *wanted, config)) as reviewing:
             if export is not None:
                 _export(reviewing, *export)
                 return

@@ -21,7 +21,7 @@ from ..core.language_tags import primary
 from ..core.prompts import Ask
 from ..core.records import Example
 from ..core.tasks import PASS, Candidate, Verdict, storable
-from .answers import AnswerOptions, AnswerRefusal, CutOff, Echo, Scaffolding
+from .answers import AnswerKeywords, AnswerOptions, AnswerRefusal, CutOff, Echo, Scaffolding
 from .arithmetic import WrongArithmetic
 from .code import BadCode
 from .contamination import Contaminated, ContaminationOptions
@@ -55,7 +55,9 @@ __all__ = [
     "keep_examples",
     "name_of",
     "rules_of",
+    "text_filter",
     "warnings_about",
+    "words_of",
 ]
 
 ANSWER_CHECKS: dict[str, Callable[[], AnswerCheck]] = {
@@ -249,6 +251,7 @@ def answer_checks(config: RunConfig) -> list[AnswerCheck]:
     """The built-in checks of answers that need nothing but the configuration, in the order of trial."""
     settings = rules_of(config)
     chosen = [build() for name, build in ANSWER_CHECKS.items() if getattr(settings, name)]
+    chosen += [AnswerKeywords(settings.answer_keywords)] if settings.answer_keywords else []
     chosen += [Unusable(config.language)] if _decided(config, "unusable") else []
     return [*chosen, AnswerLanguage(_answer_languages(config))] if settings.answer_languages else chosen
 
@@ -271,7 +274,7 @@ def describe_filters(config: RunConfig, sets: EvaluationSets, checks: Checks) ->
         on.append("ascii_start")
     on += ["unusable"] if _decided(config, "unusable") else []
     on += [f"languages {', '.join(settings.languages)}"] if settings.languages else []
-    answers = [name for name in ANSWER_CHECKS if getattr(settings, name)]
+    answers = [name for name in (*ANSWER_CHECKS, "answer_keywords") if getattr(settings, name)]
     answers += [f"answer_languages {', '.join(_answer_languages(config))}"] if settings.answer_languages else []
     answers += own_answers
     if settings.wrong_answer and config.has_ground_truths:
@@ -305,6 +308,23 @@ def _decided(config: RunConfig, name: str) -> Any:
 def _listed(setting: bool | Sequence[str]) -> Sequence[str] | None:
     """The user's own list, or None for the language's."""
     return None if isinstance(setting, bool) else setting
+
+
+def words_of(config: RunConfig, name: str) -> list[str]:
+    """Return the words that a list of the filters has in effect. name: 'keywords', 'prefixes', or 'answer_keywords'."""
+    value = _decided(config, name)
+    if value is True:
+        return [] if name == "keywords" and config.documents else shipped_words(config.language, name)
+    return list(value or ())
+
+
+def text_filter(name: str, word: str, language: str) -> Callable[[str], bool]:
+    """Return what tells whether such a list with just this word rejects a text: an instruction, or an answer."""
+    if name == "answer_keywords":
+        find = AnswerKeywords([word]).find
+        return lambda text: find(text) is not None
+    rule = Keywords(language, [word]) if name == "keywords" else Prefixes(language, [word])
+    return lambda text: not rule.check(Candidate(text)).ok
 
 
 def _custom(given: FilterOptions, config: RunConfig) -> Any:

@@ -5,13 +5,14 @@ All but `Scaffolding` read only an instance's output. In doubt they pass it: rej
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
 import regex
 from pydantic import Field
 
-from ..config.fields import Section
+from ..config.fields import Names, Section
 from ..core.chat_markers import find_markers
 from ..core.code_blocks import without_code
 from ..core.prompts import Ask
@@ -19,6 +20,7 @@ from ..core.records import Example
 from ..core.shipped import shipped_yaml
 from ..core.tasks import PASS, Candidate, Verdict
 from ..core.tokens import tokenize
+from .instruction import any_of
 
 # A line that opens or closes a code block: '```python', '~~~'.
 _FENCE = regex.compile(r"^[ \t]*+(`{3,}+|~{3,}+)[^\n]*+$", regex.MULTILINE)
@@ -44,6 +46,9 @@ class AnswerOptions(Section):
         default=True,
         description="'scaffolding': markers of chat templates such as '<|im_end|>'; those at an edge are removed.",
     )
+    answer_keywords: Names = Field(
+        default=(), description="'answer_keyword': the output has one of these words or phrases, in any case."
+    )
     echo: bool = Field(default=True, description="'echo': the output repeats the instruction.")
     repetition: bool = Field(default=True, description="'repetition': the same words over and over.")
     cut_off: bool = Field(default=True, description="'cut_off': ends in the middle of a sentence or code block.")
@@ -66,6 +71,22 @@ class AnswerRefusal:
         start = _LEADING.sub("", example.output[:400]).replace("’", "'")
         match = self._pattern.match(start)
         return Verdict("answer_refusal", _shorten(match.group())) if match else PASS
+
+
+class AnswerKeywords:
+    """'answer_keyword': the output has one of the user's words or phrases, matched as `Keywords` matches."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self._pattern = any_of(words)
+
+    async def check_answer(self, candidate: Candidate, example: Example, ask: Ask) -> Verdict:
+        found = self.find(example.output)
+        return Verdict("answer_keyword", _shorten(found.lower())) if found else PASS
+
+    def find(self, text: str) -> str | None:
+        """Return the first word or phrase that the text has."""
+        found = self._pattern.search(text) if self._pattern else None
+        return found.group() if found else None
 
 
 class Scaffolding:

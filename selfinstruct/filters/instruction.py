@@ -96,7 +96,7 @@ class Keywords(Published):
         words = words if words is not None else shipped_words(language, "keywords")
         self._lower = [word.lower() for word in words if word.isascii()]
         self._plain = all(word.isascii() or word.lower() == word.upper() for word in words)
-        self._pattern = _any_of(words)
+        self._pattern = any_of(words)
 
     def check(self, candidate: Candidate) -> Verdict:
         text = candidate.instruction
@@ -142,7 +142,7 @@ class AsciiStart(Published):
         return PASS if first.isascii() else Verdict("not_ascii_start", first)
 
 
-def _any_of(words: Sequence[str]) -> regex.Pattern[str] | None:
+def any_of(words: Sequence[str]) -> regex.Pattern[str] | None:
     """Compile one pattern for all words, or return None without words."""
     if not words:
         return None

@@ -10,19 +10,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from aiohttp import web
 
-from ..core.errors import UsageError
+from ..core.errors import ConfigError, UsageError
 from ..core.reviews import REASONS, Review, audits_of, checked_edit, checked_name, standing
 from ..core.tasks import storable
 from ..journal.folder import JOURNAL, check_folder
 from ..journal.journal import Journal
 from ..journal.snapshot import read
+from .like_this import FILTERS, LikeThis
 from .live import Guard, listening
 from .page.page import render
 from .review_queue import Item, described, queue, sample_name
@@ -36,12 +37,19 @@ class Reviewing:
     items: what to review, in order. audit: the name of the random sample; empty without one.
     """
 
-    def __init__(self, path: Path, reviewer: str, order: str = "uncertain", audit: int | None = None) -> None:
-        """Raise UsageError if `path` is no run's folder, if it has no record, or if the name is no name."""
+    def __init__(
+        self, path: Path, reviewer: str, order: str = "uncertain", audit: int | None = None, config: Path | None = None
+    ) -> None:
+        """Raise UsageError if `path` is no run's folder, if it has no record, or if the name is no name.
+
+        config: the file that filters 'like this' are written to; None for the `config.yaml` of the run, if it has one.
+        """
         check_folder(path)
         self.reviewer = checked_name(reviewer)
+        own = path / "config.yaml"
         with read(path) as snapshot:
             self.name = snapshot.run.name
+            self.like_this = LikeThis(snapshot.run.config, path, config or (own if own.is_file() else None))
             self.items: dict[str, Item] = {item.digest: item for item in queue(snapshot, order, audit)}
             self.audit = "" if audit is None else sample_name(snapshot, list(self.items.values()), audit)
         self._journal = Journal(path / JOURNAL)
@@ -55,7 +63,7 @@ class Reviewing:
     def page(self) -> dict[str, Any]:
         """The template of the page, its script, and what it shows."""
         facts = {"name": self.name, "reviewer": self.reviewer, "audit": self.audit, "reasons": REASONS}
-        return {"template": "review.html", "script": "review.js", "offline": "", **facts}
+        return {"template": "review.html", "script": "review.js", "offline": "", "filters": FILTERS, **facts}
 
     def shown(self) -> list[dict[str, Any]]:
         """Return what the page shows of every item, in order."""
@@ -113,6 +121,12 @@ class Reviewing:
             audit=self.audit,
         )
 
+    def like(self, given: Any) -> dict[str, Any]:
+        """Return what a filter 'like this' would reject, or write it into the configuration if `write` is set."""
+        if isinstance(given, dict) and given.get("write"):
+            return self.like_this.write(given)
+        return self.like_this.preview(given, self.items.values(), self._journal.reviews.standing())
+
     def summary(self) -> list[str]:
         """Return the lines about this random sample, or none."""
         return [
@@ -166,12 +180,15 @@ def add_review_routes(app: web.Application, desk: Desk, place: str = "") -> None
     async def page(request: web.Request) -> web.Response:
         return web.Response(text=review_page(desk.page), content_type="text/html")
 
-    async def decide(request: web.Request) -> web.Response:
-        try:
-            given = await request.json()
-        except ValueError:
-            raise web.HTTPBadRequest(reason="no JSON") from None
-        return await _answered(desk.decide, given)
+    def posted(work: Callable[[Any], Any]) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def answer(request: web.Request) -> web.Response:
+            try:
+                given = await request.json()
+            except ValueError:
+                raise web.HTTPBadRequest(reason="no JSON") from None
+            return await _answered(work, given)
+
+        return answer
 
     async def items(request: web.Request) -> web.Response:
         return await _answered(desk.shown)
@@ -182,7 +199,9 @@ def add_review_routes(app: web.Application, desk: Desk, place: str = "") -> None
     app.router.add_get(f"{place}/", page)
     app.router.add_get(f"{place}/items", items)
     app.router.add_get(f"{place}/end", end)
-    app.router.add_post(f"{place}/decide", decide)
+    app.router.add_post(f"{place}/decide", posted(desk.decide))
+    if isinstance(desk, Reviewing):
+        app.router.add_post(f"{place}/like", posted(desk.like))
 
 
 def review_page(facts: dict[str, Any]) -> str:
@@ -195,5 +214,5 @@ def review_page(facts: dict[str, Any]) -> str:
 async def _answered(work: Callable[..., Any], *given: Any) -> web.Response:
     try:
         return web.json_response(await asyncio.to_thread(work, *given))
-    except UsageError as error:
+    except (ConfigError, UsageError) as error:
         return web.Response(status=400, text=f"{error}\n")

@@ -2,7 +2,7 @@
 // Shows one record after the other and sends each decision; a decision counts once the server has answered.
 {
   const { at, visible, element, words, part, turns, isDialogue, ask, send, save } = recordView;
-  const panels = ["editor", "reasons", "noting"].map(at);
+  const panels = ["editor", "reasons", "noting", "like"].map(at).filter(Boolean);
   let items = [], place = 0, choosing = false, pendingNote = "", markedTurn = 0;
   const made = []; // the digests of this page's decisions, for undo
 
@@ -13,10 +13,13 @@
     const said = verdict === "reject" ? `rejected: ${reasons.join(", ") || "unwanted"}` : edit ? "accepted, edited" : "accepted";
     return element("span", `badge ${verdict}`, said);
   };
+  // What a selection in a text becomes a filter of.
+  const filtered = (node, filter) => { node.dataset.filter = filter; return node; };
   // Turns of a dialogue are counted from 1; the last one is the answer. A click on one marks it, or unmarks it.
   const numbered = (nodes) => {
     nodes.filter((node) => node.tagName === "P").forEach((node, index) => {
       node.classList.add("turn");
+      if (index === 0) filtered(node, "keywords");
       node.classList.toggle("marked", markedTurn === index + 1);
       node.addEventListener("click", () => {
         if (getSelection().isCollapsed) mark(markedTurn === index + 1 ? 0 : index + 1);
@@ -28,10 +31,10 @@
   const noted = () => [markedTurn ? `turn ${markedTurn}` : "", pendingNote].filter(Boolean).join(": ");
   const record = (item) => {
     const content = shownContent(item), single = content.examples[0].input !== null;
-    const texts = content.examples.flatMap((example) => [...turns(example), ...part("Answer", words(example.answer))]);
+    const texts = content.examples.flatMap((example) => [...turns(example), ...part("Answer", filtered(words(example.answer), "answer_keywords"))]);
     return [
       ...(item.decision ? [badge(item.decision)] : []),
-      ...(single ? part(`Instruction ${item.id}`, words(content.instruction, "words first")) : []),
+      ...(single ? part(`Instruction ${item.id}`, filtered(words(content.instruction, "words first"), "keywords")) : []),
       ...(isDialogue(content.examples[0]) ? numbered(texts) : texts),
       ...(item.decision?.note || noted() ? part("Note", words(noted() || item.decision.note)) : []),
     ];
@@ -176,6 +179,48 @@
     [pendingNote, markedTurn] = ["", 0];
     close();
   };
+  // --- like this: words become a filter ---------------------------------------------------------
+
+  const likeThis = () => ({ filter: at("like-filter").value, words: at("like-words").value });
+  let asked = 0;
+  const preview = async () => {
+    const number = ++asked;
+    let found = { examples: [] }, said = "";
+    if (at("like-words").value.trim()) {
+      try {
+        found = await ask("like", likeThis());
+        said = `rejects ${found.count} of ${found.of} records, ${found.accepted} of which people accepted; `
+          + (found.file ? `adds to ${found.option} in ${found.file}` : `start review with --config to write ${found.option}`);
+      } catch (error) { said = error.message; }
+    }
+    if (number !== asked) return;
+    at("like-count").textContent = visible(said);
+    at("like-examples").replaceChildren(...found.examples.map((text) => words(text, "", "li")));
+    at("like").scrollIntoView({ block: "nearest" });
+  };
+  // Selected words; else how the instruction begins.
+  const openLike = () => {
+    const selection = getSelection(), picked = selection.toString().trim();
+    const where = selection.anchorNode?.parentElement?.closest("#record [data-filter]")?.dataset.filter;
+    const content = items[place].content;
+    at("like-filter").value = picked && where ? where : "prefixes";
+    at("like-words").value = picked && where ? picked : content.instruction.split(/\s+/).slice(0, 3).join(" ");
+    open(at("like"));
+    at("like-words").select();
+    preview();
+  };
+  if (at("like")) {
+    at("like").addEventListener("input", preview);
+    // A press on the button keeps the selection.
+    document.querySelector("[data-do=like]").addEventListener("mousedown", (event) => event.preventDefault());
+    at("like").addEventListener("submit", (event) => {
+      event.preventDefault();
+      ask("like", { ...likeThis(), write: true })
+        .then(({ said }) => { close(); say(visible(said)); })
+        .catch((error) => { at("like-count").textContent = visible(error.message); });
+    });
+  }
+
   const actions = {
     next: () => go(place + 1),
     previous: () => go(place - 1),
@@ -190,9 +235,10 @@
     note: () => { at("note").value = pendingNote || items[place].decision?.note || ""; open(at("noting")); },
     undo,
     close,
+    like: () => { if (at("like")) openLike(); },
     save: () => { if (save) say(save()); },
   };
-  const KEYS = { j: "next", k: "previous", a: "accept", r: "reject", e: "edit", c: "choose", m: "mark", n: "note", u: "undo", ...(save ? { s: "save" } : {}) };
+  const KEYS = { j: "next", k: "previous", a: "accept", r: "reject", e: "edit", c: "choose", l: "like", m: "mark", n: "note", u: "undo", ...(save ? { s: "save" } : {}) };
   document.addEventListener("click", (event) => {
     const name = event.target.closest("[data-do]")?.dataset.do;
     if (name && items.length) actions[name]();
