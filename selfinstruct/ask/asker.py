@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from ..core.counted import counted
 from ..core.errors import SelfInstructError, StorageError, TeacherDown, TeacherError, TeacherRefused
 from ..core.events import Exchange
 from ..core.prompts import Completion, Prompt, Question
@@ -310,7 +311,7 @@ class Asker:
         # Close, and explain the last error: 'bad_request: 400 unknown model' -> 'bad_request'.
         self.gave_up = True
         self._journal.forget(self._failed)
-        count = f"{len(self._failed)} questions in a row got no answer; the last error: {completion.error}"
+        count = f"{counted(len(self._failed), 'question')} in a row got no answer; the last error: {completion.error}"
         error: TeacherError
         cause = (completion.error or "").partition(":")[0]
         if cause == "bad_request":

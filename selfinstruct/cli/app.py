@@ -6,10 +6,10 @@ The modules of the commands import heavy libraries inside their functions, so th
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from ..core.errors import EXIT_CODES, SelfInstructError, machine_error
 from .check import check, preview
@@ -17,7 +17,8 @@ from .console import say
 from .dedup import dedup
 from .explain import explain
 from .generate import generate
-from .init import init
+from .help import NO_COLOR, Command, CommandGroup, print_help
+from .init import init, schema
 from .judge import judge_eval
 from .list_records import list_records
 from .merge import merge
@@ -34,7 +35,7 @@ from .teacher_commands import serve_fake, teacher_app
 from .validate import validate
 
 
-class _Commands(TyperGroup):
+class _Commands(CommandGroup):
     def main(self, *args: Any, **options: Any) -> Any:
         try:
             with safe_streams(), stop_like_ctrl_c():
@@ -50,7 +51,6 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     cls=_Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Grow an instruction dataset from a few seed tasks, by Self-Instruct or Alpaca. "
@@ -58,63 +58,81 @@ app = typer.Typer(
     epilog="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
 )
 
-# Make a dataset.
-app.command(epilog="Example: selfinstruct init my-dataset --teacher local")(init)
-app.command(
-    short_help="Show what is read of documents, and their passages.",
-    epilog="Example: selfinstruct documents manuals/ 'guides/**/*.pdf'",
-)(documents)
-app.command(epilog="Example: selfinstruct check configs/openai.yaml --set target=5000")(check)
-app.command(epilog="Example: selfinstruct preview configs/openai.yaml -n 1")(preview)
-app.command(epilog="Example: selfinstruct generate configs/openai.yaml. The same command resumes the run.")(generate)
-app.command(epilog="Example: selfinstruct status data/openai --json")(status)
 
-# Look at a run.
-app.command("list", epilog="Example: selfinstruct list data/openai --reason too_similar --text sonnet")(list_records)
-app.command(epilog="Examples: selfinstruct explain data/openai q17.3; selfinstruct explain data/openai --text sonnet")(
-    explain
+def _add(section: str, function: Callable[..., None], example: str, name: str = "", summary: str = "") -> None:
+    """Register a command; by default, its summary is the first sentence of its help. Both fit into 80 columns."""
+    name = name or function.__name__
+    examples = [f"selfinstruct {name} {each}" for each in example.split("; ")]
+    epilog = f"Example{'s' if len(examples) > 1 else ''}: {'; '.join(examples)}"
+    app.command(name, cls=Command, rich_help_panel=section, short_help=summary or None, epilog=epilog)(function)
+
+
+_add("Start a dataset", init, "my-dataset --teacher local")
+_add("Start a dataset", check, "configs/openai.yaml --set target=5000")
+_add("Start a dataset", preview, "configs/openai.yaml -n 1")
+_add("Start a dataset", generate, "configs/openai.yaml")
+_add("Start a dataset", status, "data/openai --json")
+
+_add("Look at a run", list_records, "data/openai --reason too_similar --text sonnet", name="list")
+_add("Look at a run", explain, "data/openai q17.3; data/openai --text sonnet")
+_add("Look at a run", report, "data/openai --output openai.html", summary="Write a run's report, one HTML page.")
+_add(
+    "Look at a run",
+    review,
+    "data/openai --reviewer anna; data/openai --audit 200",
+    summary="Review records on a web page, by keyboard.",
 )
-app.command(epilog="Example: selfinstruct report data/openai --output openai.html")(report)
-app.command(epilog="Example: selfinstruct compare data/openai data/zh --html compared.html")(compare)
-app.command(
-    short_help="Review records on a web page, by keyboard.",
-    epilog="Examples: selfinstruct review data/openai --reviewer anna; selfinstruct review data/openai --audit 200",
-)(review)
-app.command(epilog="Example: selfinstruct serve data/openai --port 8080")(serve)
+_add("Look at a run", serve, "data/openai --port 8080", summary="Serve a run's live figures and its report.")
+_add("Look at a run", compare, "data/openai data/zh --html compared.html")
 
-# Use its dataset. A `short_help` fits on one line of 80 columns.
-app.command(epilog="Example: selfinstruct export data/openai --format alpaca --output out/alpaca")(export)
-app.command(epilog="Example: selfinstruct refilter data/openai data/stricter --set max_similarity=0.5")(refilter)
-app.command(
-    short_help="Check whether a trainer reads a dataset as intended.",
-    epilog="Example: selfinstruct validate data/openai/dataset --for trl-sft",
-)(validate)
-app.command(epilog="Example: selfinstruct push data/openai owner/name --create-pr")(push)
-
-# Work with any dataset, with several machines, and with teachers.
-app.command(
-    short_help="Remove near-duplicates from any dataset.",
-    epilog="Example: selfinstruct dedup alpaca.jsonl alpaca-distinct.jsonl --column instruction",
-)(dedup)
-app.command(
-    short_help="Merge runs and datasets without near-duplicates.",
-    epilog="Example: selfinstruct merge data/machine-1 data/machine-2 bought.jsonl data/all",
-)(merge)
-app.command(
-    short_help="Run one job as several streams on a Ray cluster.",
-    epilog="Example: selfinstruct scatter configs/vllm.yaml --shards 8 --address ray://head:10001",
-)(scatter)
-app.command("judge-eval", epilog="Example: selfinstruct judge-eval configs/openai.yaml --set judge.min_score=3")(
-    judge_eval
+_add(
+    "Use a dataset",
+    export,
+    "data/openai --format alpaca --output out/alpaca",
+    summary="Write a run's dataset in other formats, or to a file.",
 )
-app.command("serve-fake", epilog="Example: selfinstruct serve-fake --port 8099 --latency-s 0.05")(serve_fake)
-app.add_typer(teacher_app, name="teacher")
+_add(
+    "Use a dataset",
+    validate,
+    "data/openai --for trl-sft",
+    summary="Check whether a trainer reads a dataset as intended.",
+)
+_add("Use a dataset", push, "data/openai owner/name --create-pr")
+_add("Use a dataset", refilter, "data/openai data/stricter --set max_similarity=0.5")
+_add(
+    "Use a dataset",
+    dedup,
+    "alpaca.jsonl alpaca-distinct.jsonl --column instruction",
+    summary="Remove near-duplicates from any dataset.",
+)
+_add(
+    "Use a dataset",
+    merge,
+    "data/machine-1 data/machine-2 bought.jsonl data/all",
+    summary="Merge runs and datasets without near-duplicates.",
+)
+
+_add("Teachers", serve_fake, "--port 8099 --latency-s 0.05", name="serve-fake")
+_add("Teachers", judge_eval, "configs/openai.yaml --set judge.min_score=3", name="judge-eval")
+
+_add("More", documents, "manuals/ 'guides/**/*.pdf'", summary="Show what is read of documents, and their passages.")
+_add(
+    "More",
+    scatter,
+    "configs/vllm.yaml --shards 8 --address ray://head:10001",
+    summary="Run one job as several streams on a Ray cluster.",
+)
+_add("More", schema, "> schema.json")
+
+
+app.add_typer(teacher_app, name="teacher", rich_help_panel="Teachers")
 
 
 @app.callback(invoke_without_command=True)
 def _root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    no_color: Annotated[bool, typer.Option(NO_COLOR, help="Print without color, as with NO_COLOR=1.")] = False,
 ) -> None:
     # `selfinstruct --version` must not need a command.
     if version:
@@ -123,7 +141,7 @@ def _root(
         print(__version__)
         raise typer.Exit
     if context.invoked_subcommand is None:
-        print(context.get_help())
+        print_help(context.get_help())
 
 
 def main() -> None:

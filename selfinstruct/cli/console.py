@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -15,11 +16,13 @@ import typer
 
 from ..core.counted import counted, dollars, dollars_per_1000_records
 from ..core.errors import SelfInstructError, machine_error
+from ..core.visible import visible
 
 if TYPE_CHECKING:
     from ..journal.status import Status
     from ..report.signals.logs import JsonLines
 
+_COLORS = {"error": "1;31", "warning": "33"}
 # Set while standard error carries JSON lines (`speaking_json`).
 _json_lines: ContextVar[JsonLines | None] = ContextVar("json_lines", default=None)
 
@@ -93,11 +96,26 @@ def table(rows: Mapping[str, str], file: TextIO | None = None) -> None:
 
 
 def say(line: str) -> None:
-    """Print one line to standard error."""
+    """Print one line to standard error. A line that begins with 'error: ' or 'warning: ' does so in color."""
     if (lines := _json_lines.get()) is not None:
         lines.say(line)
         return
+    kind, colon, rest = line.partition(": ")
+    if colon and kind in _COLORS and in_color(sys.stderr):
+        print_styled(f"selfinstruct: \x1b[{_COLORS[kind]}m{kind}:\x1b[0m {visible(rest)}", sys.stderr)
+        return
     print(f"selfinstruct: {line}", file=sys.stderr, flush=True)
+
+
+def in_color(stream: TextIO) -> bool:
+    """Return whether a stream is a terminal that shows colors, and nobody has turned them off."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def print_styled(text: str, stream: TextIO) -> None:
+    """Print a text with escapes of our own. What others wrote in it must have gone through `visible`."""
+    getattr(stream, "write_styled", stream.write)(f"{text}\n")
+    stream.flush()
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import AsJson, Debug, RunPath, plain_errors, printable_json, say
+from .console import AsJson, Debug, RunPath, in_color, plain_errors, print_styled, printable_json, say
 
 if TYPE_CHECKING:
     from ..journal.snapshot import Snapshot
@@ -70,10 +70,12 @@ def explain(
             if as_json:
                 print(printable_json(asdict(story)))
                 return
-            width, bold = shutil.get_terminal_size((100, 24)).columns, sys.stdout.isatty()
+            width, bold = shutil.get_terminal_size((100, 24)).columns, in_color(sys.stdout)
             lines = describe(story, width=min(width, 140), bold=bold, full=full)
-        # Bold text is written by escapes, which the safe stream would show as text.
-        print("\n".join(lines), file=getattr(sys.stdout, "unfiltered", None) if bold else None)
+        if bold:
+            print_styled("\n".join(lines), sys.stdout)
+        else:
+            print("\n".join(lines))
 
 
 def _stream(path: Path, id: str | None) -> Path:

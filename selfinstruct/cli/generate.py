@@ -22,29 +22,50 @@ _BEFORE_RESUMING = {
     "exhausted": ", do what the reason above suggests, or set min_yield to 0, then",
 }
 
+# Groups of options in `--help`.
+_CHANGED, _SCHEDULED, _REPORTED = "To change a run", "To run on a schedule", "To watch a run"
+
 _Fork = Annotated[
     Path | None,
-    typer.Option(metavar="NEW_DIR", help="Copy the run's answers to NEW_DIR and continue there."),
+    typer.Option(
+        metavar="NEW_DIR", help="Copy the run's answers to NEW_DIR and continue there.", rich_help_panel=_CHANGED
+    ),
 ]
 _NewGeneration = Annotated[
     bool,
     typer.Option(
         "--new-generation",
         help="Continue the run with another teacher, other prompts or other sampling; keep its records.",
+        rich_help_panel=_CHANGED,
     ),
 ]
 _Detach = Annotated[
     bool,
-    typer.Option("--detach", help="Exit with code 3 once only batch jobs are open; the next start collects them."),
+    typer.Option(
+        "--detach",
+        help="Exit with code 3 once only batch jobs are open; the next start collects them.",
+        rich_help_panel=_SCHEDULED,
+    ),
 ]
 _MaxRuntime = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Exit with code 3 after 2h, 90m or 1h30m; the next start resumes.")
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Exit with code 3 after 2h, 90m or 1h30m; the next start resumes.",
+        rich_help_panel=_SCHEDULED,
+    ),
 ]
 _SkipCode = Annotated[
-    bool, typer.Option("--skip-code", help="Exit with code 99 instead of 0 if there is nothing to do.")
+    bool,
+    typer.Option(
+        "--skip-code", help="Exit with code 99 instead of 0 if there is nothing to do.", rich_help_panel=_SCHEDULED
+    ),
 ]
 _MetricsFile = Annotated[
-    Path | None, typer.Option(metavar="FILE.prom", help="Write metrics for Prometheus when the run ends.")
+    Path | None,
+    typer.Option(
+        metavar="FILE.prom", help="Write metrics for Prometheus when the run ends.", rich_help_panel=_REPORTED
+    ),
 ]
 _NotifyUrl = Annotated[
     str | None,
@@ -52,9 +73,15 @@ _NotifyUrl = Annotated[
         metavar="URL",
         envvar="SELFINSTRUCT_NOTIFY_URL",
         help="Post a JSON summary to this URL when the run ends or fails.",
+        rich_help_panel=_REPORTED,
     ),
 ]
-_LogFormat = Annotated[str, typer.Option(metavar="FORMAT", help="auto (a progress bar on a terminal), text or json.")]
+_LogFormat = Annotated[
+    str,
+    typer.Option(
+        metavar="FORMAT", help="auto (a progress bar on a terminal), text or json.", rich_help_panel=_REPORTED
+    ),
+]
 
 
 def generate(
@@ -108,6 +135,9 @@ def generate(
         if done.outcome.exit_code:
             command = _command(config, overrides, fork, detach)
             say(f"to resume{_BEFORE_RESUMING.get(done.outcome.reason, '')}: {command}")
+        elif not done.idle and log_format != "json":
+            run_dir = quoted(done.path)
+            say(f"next: selfinstruct report {run_dir} (one page about it), or selfinstruct review {run_dir}")
         if signals.exit_code:
             raise typer.Exit(signals.exit_code)
 

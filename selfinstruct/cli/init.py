@@ -1,4 +1,4 @@
-"""The command `init`: writes a configuration and a seed file."""
+"""The commands `init` (writes a configuration and a seed file) and `schema` (describes a configuration)."""
 
 from __future__ import annotations
 
@@ -50,3 +50,14 @@ def init(
         if domain and not seeds:
             say("note: the seeds are of all kinds; replace them with 10 to 20 tasks of your domain")
         say(f"next: selfinstruct check {quoted(folder / 'selfinstruct.yaml')}")
+
+
+def schema(debug: Debug = False) -> None:
+    """Print the JSON Schema of the configuration.
+
+    An editor that reads it completes and checks the keys of a configuration.
+    """
+    with plain_errors(debug):
+        from ..config.run_config import json_schema
+
+        print(json_schema(), end="")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core.counted import counted
 from .console import AsJson, Debug, Overrides, plain_errors, printable_json, say, table
 
 if TYPE_CHECKING:
@@ -57,13 +58,13 @@ def judge_eval(
 def _rows(agreement: Agreement) -> dict[str, str]:
     """Return the rows of the table: the share of pairs in the right order, overall and by group, and the means."""
     good, bad = agreement.means
-    rows = {"good above bad": f"{_share(agreement.overall)}, {agreement.ties} ties"}
+    rows = {"good above bad": f"{_share(agreement.overall)}, {counted(agreement.ties, 'tie')}"}
     for parts in (agreement.by_language, agreement.by_length, agreement.by_flaw):
         rows |= {f"  {name}": _share(part) for name, part in parts.items()}
     return rows | {
         "mean mark": f"{good:.2f} for good answers, {bad:.2f} for bad ones",
         f"kept at {agreement.least:g}": f"{agreement.kept_good:.0%} of the good, {agreement.kept_bad:.0%} of the bad",
-        "without marks": f"{agreement.unjudged} answers",
+        "without marks": counted(agreement.unjudged, "answer"),
     }
 
 
@@ -71,4 +72,4 @@ def _share(share: OrderedShare) -> str:
     if share.value is None or share.interval is None:
         return "none judged"
     low, high = share.interval
-    return f"{share.value:.0%} of {share.pairs} pairs (95% interval {low:.0%} to {high:.0%})"
+    return f"{share.value:.0%} of {counted(share.pairs, 'pair')} (95% interval {low:.0%} to {high:.0%})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..core.counted import counted
 from .console import AsJson, Debug, RunPath, plain_errors, printable_json, spending, table
 from .scatter import print_streams
 
@@ -41,14 +42,14 @@ def _rows(now: Status) -> dict[str, str]:
         "records": f"{now.records:,} of {now.target:,}",
         **_growth(now),
         "admitted": f"{now.admitted:,} of {now.proposed:,} proposed ({now.acceptance:.1%})",
-        "requests": f"{now.requests:,} for {now.asked:,} questions ({now.unanswered:,} without an answer)",
+        "requests": f"{now.requests:,} for {counted(now.asked, 'question')} ({now.unanswered:,} without an answer)",
         "tokens": f"{now.prompt_tokens:,} in prompts, {now.completion_tokens:,} generated",
         **spending(now),
     }
     if now.killed:
         rows["  at most"] = f"{now.killed:,} of the requests were in flight at a kill, and count with their worst case"
     if now.taken_over:
-        rows["inherited"] = f"{now.taken_over:,} answers of another run"
+        rows["inherited"] = f"{counted(now.taken_over, 'answer')} of another run"
     # Open batch jobs.
     rows |= {f"  waits, {number}": line for number, line in enumerate(now.waiting, 1)}
     rows["last start"] = now.last_start
@@ -77,5 +78,7 @@ def _growth(now: Status) -> dict[str, str]:
         seeds = f", {each.new_seeds:,} {'new ' if each.number > 1 else ''}seeds" if each.new_seeds else ""
         seeds += f" ({each.near:,} of them nearly the same as earlier tasks)" if each.near else ""
         teacher = f"{each.strategy}, {each.teacher}{seeds}"
-        rows[f"  generation {each.number}"] = f"from q{each.first_question} on: {teacher}; {each.records:,} records"
+        rows[f"  generation {each.number}"] = (
+            f"from q{each.first_question} on: {teacher}; {counted(each.records, 'record')}"
+        )
     return rows

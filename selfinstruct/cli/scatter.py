@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.counted import dollars
+from ..core.counted import counted, dollars
 from ..core.paths import quoted
 from .console import Debug, Overwrite, plain_errors, printable_json, say, table
 
@@ -59,15 +59,15 @@ def scatter(
             nonlocal last_line
             if time.monotonic() - last_line >= _LINE_EVERY_S:
                 last_line = time.monotonic()
-                say(f"{records:,} of {target:,} records")
+                say(f"{records:,} of {counted(target, 'record')}")
 
         done = run_scattered(loaded, shards, address=address, workers=workers, overwrite=overwrite, progress=progress)
         # The path of the dataset goes to standard output, everything else to standard error.
         for each in done.streams:
-            say(f"stream {each.stream}: {each.records:,} records, {each.reason} {each.detail}".rstrip())
+            say(f"stream {each.stream}: {counted(each.records, 'record')}, {each.reason} {each.detail}".rstrip())
         say(f"requests: {done.requests:,}, tokens: {done.tokens:,}, cost: {dollars(done.cost_usd)}")
         if done.merged is not None:
-            say(f"{done.merged.records:,} of {done.target:,} records")
+            say(f"{done.merged.records:,} of {counted(done.target, 'record')}")
             print(done.merged.out)
             made = next(each for each in done.streams if each.records)
             with read(folder_of(loaded, made.stream)) as snapshot:
@@ -103,12 +103,15 @@ def print_streams(path: Path, count: int, streams: Sequence[Status], as_json: bo
         print(printable_json(whole | {"streams": [asdict(each) for each in streams]}))
         return
     # Records are counted before the merge, which drops near-duplicates between streams.
-    rows = {"job": f"{path}, {count} streams, {sum(each.running for each in streams)} of them running"}
+    rows = {"job": f"{path}, {counted(count, 'stream')}, {sum(each.running for each in streams)} of them running"}
     for each in streams:
-        rows[f"  {Path(each.run_dir).name}"] = f"{each.records:,} of {each.target:,} records; {each.last_start}"
+        rows[f"  {Path(each.run_dir).name}"] = (
+            f"{each.records:,} of {counted(each.target, 'record')}; {each.last_start}"
+        )
     rows |= {
         "records": f"{sums['records']:,} in all streams, before near-duplicates between streams are removed",
-        "requests": f"{sums['requests']:,} for {sums['asked']:,} questions ({sums['unanswered']:,} without an answer)",
+        "requests": f"{sums['requests']:,} for {counted(sums['asked'], 'question')} "
+        f"({sums['unanswered']:,} without an answer)",
         "tokens": f"{tokens:,}",
         "cost": dollars(cost_usd),
         "dataset": str(written) if written else "not yet written",

@@ -56,6 +56,12 @@ class SafeStream:
             self.unfiltered.write(clear + text[:end] + visible(text[end:]))
         return len(text)
 
+    def write_styled(self, text: str) -> None:
+        """Write a message unchanged: its escapes are the program's own."""
+        with self._without_reader():
+            self.unfiltered.write(("\r\x1b[K" if self._in_bar else "") + text)
+            self._in_bar = False
+
     def flush(self) -> None:
         """Write what is buffered. Raises OSError if the disk is full."""
         with self._without_reader():

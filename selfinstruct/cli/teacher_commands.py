@@ -9,8 +9,11 @@ from typing import Annotated
 import typer
 
 from .console import Debug, Port, plain_errors
+from .help import Command, CommandGroup
 
-teacher_app = typer.Typer(no_args_is_help=True, help="List, fetch and serve the models of the local teacher.")
+teacher_app = typer.Typer(
+    cls=CommandGroup, no_args_is_help=True, help="List, fetch and serve the models of the local teacher."
+)
 
 
 def serve_fake(
@@ -71,7 +74,7 @@ def serve_fake(
             asyncio.run(serve())
 
 
-@teacher_app.command("list", epilog="Example: selfinstruct teacher list")
+@teacher_app.command("list", cls=Command, epilog="Example: selfinstruct teacher list")
 def teacher_list(debug: Debug = False) -> None:
     """List the local models and whether their weights are cached."""
     with plain_errors(debug):
@@ -85,7 +88,7 @@ def teacher_list(debug: Debug = False) -> None:
             print(f"{name:<22} {size:>9}  {model.license:<11} {state:<9} {model.title}")
 
 
-@teacher_app.command("fetch", epilog="Example: selfinstruct teacher fetch qwen2.5-coder-1.5b")
+@teacher_app.command("fetch", cls=Command, epilog="Example: selfinstruct teacher fetch qwen2.5-coder-1.5b")
 def teacher_fetch(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="A name from `teacher list`, or hf://owner/repo/file.gguf.")
@@ -103,7 +106,7 @@ def teacher_fetch(
         print(fetch(resolve(model)))
 
 
-@teacher_app.command("serve", epilog="Example: selfinstruct teacher serve smollm2-135m --port 8091")
+@teacher_app.command("serve", cls=Command, epilog="Example: selfinstruct teacher serve smollm2-135m --port 8091")
 def teacher_serve(
     model: Annotated[
         str,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,7 +34,7 @@ def validate(
     max_length: Annotated[int | None, typer.Option(min=1, help="Tokens per row; default: the trainer's.")] = None,
     tokenizer: Annotated[Path | None, typer.Option(metavar="FILE", help="Count tokens with a tokenizer.json.")] = None,
     write_config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the trainer's configuration to FILE; '-' prints it.")
+        Path | None, typer.Option(metavar="FILE", help="Write the trainer's configuration to FILE; '-' prints only it.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
     debug: Debug = False,
@@ -53,13 +55,15 @@ def validate(
 
         # Print the report, then write the configuration even if there are errors.
         report = validate_dataset(dataset, trainer, config=config, max_length=max_length, tokenizer=tokenizer)
-        if as_json:
-            print(printable_json(asdict(report) | {"rows": report.rows, "ok": report.ok}))
-        else:
-            _print_report(report)
+        is_printed = str(write_config) == "-"
+        with contextlib.redirect_stdout(sys.stderr if is_printed else sys.stdout):
+            if as_json:
+                print(printable_json(asdict(report) | {"rows": report.rows, "ok": report.ok}))
+            else:
+                _print_report(report)
         if write_config is not None:
             stub = config_stub(dataset, trainer, config=config, max_length=max_length)
-            if str(write_config) == "-":
+            if is_printed:
                 print(stub, end="")
             else:
                 _write_new_file(write_config, stub)

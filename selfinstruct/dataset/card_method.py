@@ -8,6 +8,7 @@ import yaml
 
 from ..config.run_config import RunConfig
 from ..core import version as _version
+from ..core.counted import counted
 from ..core.paths import without_home
 from ..core.records import Record
 from ..journal.folder import Run
@@ -57,7 +58,8 @@ Decoding parameters by purpose, without stop sequences:
 def _generation(each: GenerationStatus) -> str:
     seeds = f"; {each.new_seeds:,} {'new ' if each.number > 1 else ''}seeds" if each.new_seeds else ""
     strategy, teacher = escape_cell(each.strategy), escape_cell(each.teacher)
-    return f"from question {each.first_question} on, `{strategy}` with `{teacher}`{seeds}; {each.records:,} records"
+    made = counted(each.records, "record")
+    return f"from question {each.first_question} on, `{strategy}` with `{teacher}`{seeds}; {made}"
 
 
 def _teacher(used: UsedTeacher) -> str:
@@ -69,7 +71,8 @@ def _teacher(used: UsedTeacher) -> str:
     model = used.model if used.own else requested
     return (
         f"`{escape_cell(model)}` ({escape_cell(kind)}){escape_cell(host)}{alias}: "
-        f"{used.answers:,} answers ({', '.join(used.purposes)}) from {iso(used.first_at)} to {iso(used.last_at)}"
+        f"{counted(used.answers, 'answer')} ({', '.join(used.purposes)}) "
+        f"from {iso(used.first_at)} to {iso(used.last_at)}"
     )
 
 

@@ -17,7 +17,9 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
+from ..core.counted import counted
 from ..core.errors import UsageError
+from ..core.paths import quoted
 from ..core.records import Record
 from ..journal.provenance import Lineage, iso
 from ..tables.replace_folder import changes_by_hand, files_in, written_files
@@ -138,15 +140,18 @@ def check_replaceable(
     if overwrite or not written:
         return
     lost = changes_by_hand(folder, written)
+    edits = (
+        f"; edits of records last if made with `selfinstruct review {quoted(folder.parent)}`" if lost and own else ""
+    )
     lost = lost[:_MOST_NAMED] + ([f"{len(lost) - _MOST_NAMED:,} more"] if len(lost) > _MOST_NAMED else [])
     if target is not None and revisions and target < (records := revisions[-1].records):
-        lost.append(f"{records - target:,} of {records:,} records")
+        lost.append(f"{records - target:,} of {counted(records, 'record')}")
     configs = {name.partition("/")[0] for name in written if "/" in name} - names
     lost += [f"the config {name}" for name in sorted(configs)]
     if lost:
         raise UsageError(
             f"{folder}: would lose {', '.join(lost)}; nothing was changed. Keep a copy, then replace it with "
-            "--overwrite (all answers stay in the run's journal), or write to another folder"
+            f"--overwrite (all answers stay in the run's journal), or write to another folder{edits}"
         )
 
 

@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from ..core.counted import counted
 from .document import Heading, Parsed, Unreadable
 
 _HYPHENS = "\ufffe\x02"  # PDFium's signs for a hyphen at the end of a line
@@ -67,7 +68,9 @@ def read_pdf(path: Path) -> Parsed:
     lines = [line for number, page in enumerate(_pages(pdf)) for line in page]
     chars = sum(len(line.text) for line in lines)
     if chars < _LEAST_CHARS * len(pdf):
-        raise Unreadable(f"has no text on {len(pdf)} pages; if they are scanned, recognize their text first (OCR)")
+        raise Unreadable(
+            f"has no text on {counted(len(pdf), 'page')}; if they are scanned, recognize their text first (OCR)"
+        )
     if sum(len(_NO_CHARACTER.findall(line.text)) for line in lines) > chars / 5:
         raise Unreadable("its fonts don't say which characters they show; recognize its text first (OCR)")
     kept = _with_code(_without_edges(lines))

@@ -16,6 +16,7 @@ from ..config.plugins import call_own_code, check_accepts, check_returned, load_
 from ..config.run_config import RunConfig
 from ..config.sections import FilterOptions, FilterSection
 from ..core.chat_markers import find_markers, trim_markers
+from ..core.counted import counted
 from ..core.errors import ConfigError
 from ..core.language_tags import primary
 from ..core.prompts import Ask
@@ -279,7 +280,7 @@ def describe_filters(config: RunConfig, sets: EvaluationSets, checks: Checks) ->
     answers += own_answers
     if settings.wrong_answer and config.has_ground_truths:
         answers.append("wrong_answer (label only)" if settings.wrong_answer == "label" else "wrong_answer")
-    sizes = [f"{name} ({rows:,} rows)" for name, rows in (sets.sizes or {}).items()]
+    sizes = [f"{name} ({counted(rows, 'row')})" for name, rows in (sets.sizes or {}).items()]
     return {
         "instruction filters": ", ".join([*on, *own]) or "none",
         "by kind of teacher": config.filters_in_words,

@@ -16,6 +16,7 @@ import regex
 from pydantic import Field, ValidationInfo, field_validator
 
 from ..config.fields import Names, Section
+from ..core.counted import counted
 from ..core.language_tags import primary
 from ..core.shipped import shipped_yaml
 from ..core.tasks import PASS, Candidate, Verdict
@@ -80,9 +81,9 @@ class Length(Published):
         text = candidate.instruction
         count = len(text.split()) if primary(self._language) == "en" else len(tokenize(text))
         if count < self._least:
-            return Verdict("too_short", f"{count} words, at least {self._least}")
+            return Verdict("too_short", f"{counted(count, 'word')}, at least {self._least}")
         if self._most is not None and count > self._most:
-            return Verdict("too_long", f"{count} words, at most {self._most}")
+            return Verdict("too_long", f"{counted(count, 'word')}, at most {self._most}")
         return PASS
 
 

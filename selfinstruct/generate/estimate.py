@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ..ask.prices import price_of
 from ..config.options import teachers_for
 from ..config.run_config import RunConfig
+from ..core.counted import counted
 from ..core.prompts import Asking, Prompt, Usage
 from ..core.records import Example, Response
 from ..filters.judge import Judge, PairwiseJudge
@@ -91,7 +92,7 @@ def estimate(parts: Assembly, past: Status | None = None, *, records: int) -> Es
     if past is not None and made >= 20:
         factor = records / made
         rates = [(purpose, *_scaled(used, factor)) for purpose, used in past.by_purpose.items()]
-        basis = f"the run's own {made:,} records"
+        basis = f"the run's own {counted(made, 'record')}"
     else:
         sums = dict[str, tuple[int, Usage]]()
         for purpose, requests, usage in _expected(parts, records):

@@ -69,9 +69,10 @@ def check(
         **_facets(config.facets if past is None else _known_facets(folder, config.facets)),
         **({"teacher": f"{', '.join(parts.own)} (passed in)"} if parts.own else _teachers(config)),
         **describe_filters(config, parts.sets, parts.checks),
-        "run": f"{folder}" + (f" (has {past.records:,} records)" if past else " (new)"),
+        "run": f"{folder}" + (f" (has {counted(past.records, 'record')})" if past else " (new)"),
         "target": aim.words,
-        "expected requests": f"{expected.requests:,}" + (f" for {aim.target - there:,} records" if there else ""),
+        "expected requests": f"{expected.requests:,}"
+        + (f" for {counted(aim.target - there, 'record')}" if there else ""),
         "expected tokens": f"{usage.prompt_tokens:,} in prompts, {usage.completion_tokens:,} generated",
         "expected cost": dollars(cost_usd) + (f" ({expected.price_source})" if cost_usd is not None else ""),
         **{f"  for {share.purpose}": _share(share) for share in expected.shares},
@@ -118,7 +119,7 @@ def _inputs(parts: Assembly, changed: str) -> dict[str, str]:
     """What questions are made from, and how that differs from the run's. changed: '; 3 new seeds: ...'."""
     rows, kinds = {}, sum(bool(seed.is_classification) for seed in parts.seeds)
     if parts.seeds:
-        rows["seeds"] = f"{len(parts.seeds):,} tasks, {kinds:,} of them classifications"
+        rows["seeds"] = f"{counted(len(parts.seeds), 'task')}, {kinds:,} of them classifications"
     if parts.passages:
         documents = len({each.document for each in parts.passages})
         rows["documents"] = f"{counted(documents, 'document')}, {counted(len(parts.passages), 'passage')}"

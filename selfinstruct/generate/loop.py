@@ -17,6 +17,7 @@ from typing import Any
 from ..ask.asker import Asker, reason_of
 from ..ask.budget import Budget
 from ..ask.router import AskClosed
+from ..core.counted import counted
 from ..core.errors import TeacherError
 from ..core.events import Progress
 from ..journal.folder import OpenRun
@@ -91,6 +92,7 @@ class Loop:
                 await self._generations.prepare(self._asker, self._journal)
                 await self._advance()
                 if self._asker.reason in CUT_SHORT:  # answers that arrive in the last seconds, or a part of them
+                    self._report_progress()  # as many requests in flight as the notice says
                     await self._asker.drain(GRACE_S)
                     await self._advance(is_over=True)
         finally:
@@ -161,11 +163,11 @@ class Loop:
     def _outcome(self) -> Outcome:
         target = self._target
         if self._met():
-            return Outcome("target", f"{target:,} records", 0)
+            return Outcome("target", counted(target, "record"), 0)
         reason, detail = self._asker.reason or "", self._asker.detail
         finished = min(target, self._journal.ledger.finished())
         if self._proposals.all_asked and not self._unanswered and reason in ("", "finished"):
-            detail = f"{finished:,} of {target:,} records: everything has been asked"
+            detail = f"{finished:,} of {counted(target, 'record')}: everything has been asked"
             if not finished:
                 return Outcome("exhausted", f"{detail}; `selfinstruct check` says what there is to ask", 3)
             return Outcome("all_asked", detail, 0)
@@ -174,7 +176,7 @@ class Loop:
         if reason == "recall_only":
             detail = f"the journal holds no more answers ({self._unanswered:,} tasks wait for their instances)"
         code = self._asker.error.exit_code if self._asker.error else 3
-        return Outcome(reason, f"{finished:,} of {target:,} records: {detail}", code)
+        return Outcome(reason, f"{finished:,} of {counted(target, 'record')}: {detail}", code)
 
     async def _leave(self) -> None:
         """Wait for the answers that are paid for, at most `GRACE_S` if someone stopped the run; then end every task."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ..core.counted import counted
 from ..core.prompts import BatchJob, MadeOf, Message, Prompt, Question, Sampling
 from .store import Statement, Store
 
@@ -50,7 +51,7 @@ class Jobs:
             " GROUP BY j.number ORDER BY j.number"
         )
         return [
-            f"{waiting:,} questions at {teacher}: {batch or 'not made yet'}" + (f", {note}" if note else "")
+            f"{counted(waiting, 'question')} at {teacher}: {batch or 'not made yet'}" + (f", {note}" if note else "")
             for teacher, batch, note, waiting in rows
         ]
 

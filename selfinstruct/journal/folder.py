@@ -20,6 +20,7 @@ from typing import Any
 
 from ..config.run_config import RunConfig
 from ..core import version as _version
+from ..core.counted import counted
 from ..core.documents import Passage
 from ..core.errors import RunLocked, SelfInstructError, UsageError, cannot_write
 from ..core.paths import check_folder_name
@@ -62,7 +63,7 @@ class Run:
     def __repr__(self) -> str:
         now = self.status()
         state = "running" if now.running else now.last_start
-        return f"Run({str(self.path)!r}, {now.records:,} of {now.target:,} records, {state})"
+        return f"Run({str(self.path)!r}, {now.records:,} of {counted(now.target, 'record')}, {state})"
 
     @property
     def name(self) -> str:
@@ -115,7 +116,7 @@ def reading(path: Path) -> Iterator[Journal]:
 def check_folder(path: Path) -> None:
     """Raise UsageError unless `path` is the folder of one run."""
     if streams := streams_of(path):
-        raise UsageError(f"{path}: a job of {len(streams)} streams; name one of them, such as {streams[0]}")
+        raise UsageError(f"{path}: a job of {counted(len(streams), 'stream')}; name one of them, such as {streams[0]}")
     if not has_journal(path):
         raise UsageError(f"{path}: not a run's folder (no {JOURNAL} in it)")
 

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 
 from ..config.run_config import RunConfig
+from ..core.counted import counted
 from .journal import Journal
 
 _NOTE = "growth"
@@ -42,8 +43,8 @@ class Aim:
     def words(self) -> str:
         """The target in words, as `status` and `check` print it."""
         if self.more is None:
-            return f"{self.target:,} records"
-        return f"{self.target:,} records (+{self.more:,}: from {self.base:,} on)"
+            return counted(self.target, "record")
+        return f"{counted(self.target, 'record')} (+{self.more:,}: from {self.base:,} on)"
 
 
 def aim_of(journal: Journal) -> Aim | None:

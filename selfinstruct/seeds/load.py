@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.chat_markers import find_markers, trim_markers
+from ..core.counted import counted
 from ..core.errors import SeedError, UsageError
 from ..core.reasoning import split_reasoning
 from ..core.suggest import closest
@@ -46,11 +47,11 @@ def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
     ids: dict[str, str] = {}
     instructions: dict[str, str] = {}
     for source in seed_files(sources):
-        count, missing = 0, dict[str, list[str]]()
+        count, missing = 0, dict[str, list[int]]()
         try:
             for row in find_tasks(read_rows(os.fspath(source))):
                 count += 1
-                if len(defects) > _MOST_DEFECTS:
+                if len(defects) - sum(len(places) - 1 for places in missing.values()) > _MOST_DEFECTS:
                     raise UsageError(f"{source}: stopped after {len(defects)} errors; the rest was not checked")
                 task = _read_task(row, len(tasks), defects, missing)
                 # Compare defective rows too, so that the next attempt reports no new defects.
@@ -72,10 +73,13 @@ def load_seeds(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
             if count == 0:
                 defects.append(f"{source}: contains no task; add at least one")
         # A column that no row has is one defect of the file.
+        repeated: set[int] = set()
         for problem, places in missing.items():
-            all_rows = len(places) == count > 1
-            where = [f"{source}: in all rows"] if all_rows else places[:_MOST_DEFECTS]
-            defects += [f"{place}, {problem}" if all_rows else f"{place}: {problem}" for place in where]
+            if len(places) == count > 1:
+                defects[places[0]] = f"{source}: in all rows, {problem}"
+                repeated.update(places[1:])
+            repeated.update(places[_MOST_DEFECTS:])
+        defects[:] = [defect for place, defect in enumerate(defects) if place not in repeated]
     if not tasks and not defects:
         defects.append("no seed file is given; name at least one")
     if defects:
@@ -109,16 +113,12 @@ def unread_notes(tasks: Sequence[SeedTask]) -> list[str]:
         for name, value in task.extra.items():
             if isinstance(value, str | list | dict):
                 columns[name] = columns.get(name, 0) + 1
-    lines = [f"seeds: {note} ({_seeds(len(ids))}, the first is {ids[0]!r})" for note, ids in kinds.items()]
+    lines = [f"seeds: {note} ({counted(len(ids), 'seed')}, the first is {ids[0]!r})" for note, ids in kinds.items()]
     if columns:
-        listed = [f"{name!r} of {_seeds(count)}" for name, count in columns.items()]
+        listed = [f"{name!r} of {counted(count, 'seed')}" for name, count in columns.items()]
         more = f" and {len(listed) - _MOST_COLUMNS} more" if len(listed) > _MOST_COLUMNS else ""
         lines.append(f"seeds: not read: column {', '.join(listed[:_MOST_COLUMNS])}{more}")
     return lines
-
-
-def _seeds(count: int) -> str:
-    return f"{count:,} seed{'s' * (count > 1)}"
 
 
 def seeds_digest(tasks: Iterable[SeedTask]) -> str:
@@ -182,10 +182,10 @@ def _content(task: SeedTask) -> tuple[object, ...]:
     return task.instruction, task.instances, task.is_classification
 
 
-def _read_task(row: Row, position: int, defects: list[str], missing: dict[str, list[str]]) -> SeedTask | None:
+def _read_task(row: Row, position: int, defects: list[str], missing: dict[str, list[int]]) -> SeedTask | None:
     """Return the task of one row, or None after appending all of the row's problems to `defects`.
 
-    missing: Receives a missing column instead, as the problem and the places of its rows.
+    missing: Receives for each missing column the places of its problem in `defects`.
     """
     if row.problem:
         defects.append(f"{row.where}: {row.problem}")
@@ -224,9 +224,8 @@ def _read_task(row: Row, position: int, defects: list[str], missing: dict[str, l
         problems.append("'is_classification' must be true or false")
     for problem in problems:
         if problem.startswith(("no instance;", "'instruction' is missing")):
-            missing.setdefault(problem, []).append(row.where)
-        else:
-            defects.append(f"{row.where}: {problem}")
+            missing.setdefault(problem, []).append(len(defects))
+        defects.append(f"{row.where}: {problem}")
     if problems:
         return None
     return SeedTask(str(task_id), instruction, instances, classification, name, extra, numbered, tuple(notes))

@@ -20,6 +20,8 @@ from .load import load_seeds
 
 STARTERS = {"openai": "openai.yaml", "local": "local.yaml", "self_instruct": "self_instruct.yaml",
             "several": "several.yaml", "vllm": "vllm.yaml", "ollama": "ollama.yaml", "zh": "zh.yaml"}  # fmt: skip
+_SCHEMA = "# yaml-language-server: $schema=schema.json\n"
+_EDITOR = "# An editor completes these keys after: selfinstruct schema > schema.json\n"
 _TARGET = re.compile(r"^target: .*\n", re.MULTILINE)
 _TAUGHT = {
     "task": """
@@ -28,6 +30,8 @@ _TAUGHT = {
 """
 }
 """Comments above a key that the shipped configuration lacks."""
+# 'target: 500   # number of records', without quotes, which may contain a '#'.
+_COMMENTED = re.compile(r"""^( *(?:- )?\w+:[^#"'\n]*?) +(# .*)$""", re.MULTILINE)
 # Paths that YAML takes for text without quotes: 'en.jsonl', '../data/law', but not 'no' or '1.5'.
 _PLAIN = re.compile(r"(?:\.\./)*[A-Za-z_][\w-]*[./][\w./-]*", re.ASCII)
 
@@ -81,7 +85,7 @@ def write_starter(
         load_seeds(seeds)
         local = not os.path.isabs(seeds) and (os.path.exists(seeds) or glob.has_magic(seeds))
         config = _set(config, "seeds", os.path.relpath(seeds, folder) if local else seeds)
-    config = config.replace("# yaml-language-server: $schema=schema.json\n", "")
+    config = config.replace(_SCHEMA, _SCHEMA + _EDITOR)
     config = config.replace(f"configs/{STARTERS[kind]}", (folder / "selfinstruct.yaml").as_posix())
     config = _set(config, "run_dir", f"data/{folder.resolve().name}")  # names the dataset, too
     for key, value in (values or {}).items():
@@ -90,7 +94,7 @@ def write_starter(
         language = re.search(r"^language: \"?([\w-]+)", config, re.MULTILINE)
         config = _with_prompts(config)
         files[folder / "prompts.yaml"] = _shipped_prompts(canonical_tag(language[1]) if language else "en")
-    return _write(folder, {folder / "selfinstruct.yaml": config} | files, force)
+    return _write(folder, {folder / "selfinstruct.yaml": _align(config)} | files, force)
 
 
 def _set(config: str, key: str, value: str | int) -> str:
@@ -103,6 +107,17 @@ def _set(config: str, key: str, value: str | int) -> str:
     if old.search(config):
         return old.sub(lambda match: f"{line} ".ljust(len(match[0])) if match[1] else line, config, count=1)
     return _TARGET.sub(lambda match: f"{match[0]}{_TAUGHT.get(key, '')}{line}\n", config, count=1)
+
+
+def _align(config: str) -> str:
+    """Let the comments next to keys begin in one column in each paragraph."""
+    paragraphs = []
+    for paragraph in config.split("\n\n"):
+        lines = [_COMMENTED.match(line) or line for line in paragraph.split("\n")]
+        column = max((len(line[1]) + 2 for line in lines if not isinstance(line, str)), default=0)
+        aligned = [line if isinstance(line, str) else line[1].ljust(max(column, 31)) + line[2] for line in lines]
+        paragraphs.append("\n".join(aligned))
+    return "\n\n".join(paragraphs)
 
 
 def _with_prompts(config: str) -> str:

@@ -13,6 +13,7 @@ from pydantic import Field
 from ..config.fields import PerGeneration
 from ..config.run_config import RunConfig
 from ..config.sections import SamplingConfig
+from ..core.counted import counted
 from ..core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling
 from ..core.records import Development
 from ..core.tasks import Candidate, Demonstration, Material
@@ -109,7 +110,7 @@ class Evolve:
             return None if new >= 3 else f"nothing_new: {new} new words"
         # Padding: longer, and less than a quarter of that says anything.
         if added >= 4 and new * 4 < added:
-            return f"only_longer: {added} words more, {new} of them new"
+            return f"only_longer: {counted(added, 'word')} more, {new} of them new"
         # One or two words in the place of as many others are another wording; more of them are for the model to judge.
         if new < 3 and new <= len(old - words):
             return f"nothing_new: {new} new words"

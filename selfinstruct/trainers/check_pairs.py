@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..core.choice import normalized
+from ..core.counted import counted
 from ..tables.chats import message_text
 from .contract import SAME_ANSWERS, Contract
 from .findings import Finding, Rule
@@ -81,7 +82,7 @@ class Balance:
             # Raise the weight of the rarer label until good answers weigh 1 to 4/3 times as much as bad ones, in sum.
             name = self._contract.weights[good > bad]
             least = good / bad / _MAX_WEIGHT_RATIO if good > bad else bad / good
-            what = f"{good:,} answers are labeled good, {bad:,} bad, and each weighs the same"
+            what = f"{counted(good, 'answer')} labeled good, {bad:,} bad, and each weighs the same"
             yield Finding(
                 "warning",
                 "label_weights",

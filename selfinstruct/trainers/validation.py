@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from ..core.counted import counted
 from ..core.errors import UsageError
 from ..tables import find_source
 from .check_pairs import Balance
@@ -138,7 +139,7 @@ def _check_row_count(subject: OpenDataset, rows: int) -> list[Finding]:
     contract = subject.contract
     if rows >= contract.min_rows:
         return []
-    what = f"{rows:,} rows; {contract.name} takes no fewer than {contract.min_rows}"
+    what = f"{counted(rows, 'row')}; {contract.name} takes no fewer than {contract.min_rows}"
     return [Finding("error", "few_rows", subject.where, what, "make more records")]
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
+import re
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,26 +18,15 @@ from typing import Any
 import datasets
 import pytest
 import yaml
+from forked import start_python
 
 from conftest import ROOT, Loopback, cli, cli_process
 from selfinstruct.journal.folder import Run
 from selfinstruct.seeds.starter import STARTERS
 
 HEAVY = {"aiohttp", "asyncio", "datasets", "numba", "numpy", "openai", "pyarrow", "pydantic", "rapidfuzz", "yaml"}
-COMMANDS = [
-    "init",
-    "check",
-    "preview",
-    "generate",
-    "status",
-    "export",
-    "explain",
-    "refilter",
-    "dedup",
-    "merge",
-    "serve-fake",
-    "teacher",
-]
+COMMANDS = """init check preview generate status list explain report review serve compare export validate push refilter
+    dedup merge serve-fake judge-eval teacher documents scatter schema""".split()
 
 
 @pytest.fixture
@@ -67,9 +62,99 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
 
 def test_help_documents_the_exit_codes_and_every_command() -> None:
-    text = cli("--help").stdout
-    assert all(command in text for command in COMMANDS)
+    text = cli("--help", COLUMNS="80").stdout
+    listed = re.findall(r"^  ([a-z][a-z-]*)  +(.*)$", text, re.MULTILINE)
+    assert [name for name, _ in listed] == COMMANDS, "in the order of the work"
+    assert all(summary.endswith(".") for _, summary in listed), "each fits on its line"
+    assert max(map(len, text.splitlines())) <= 80
+    headings = re.findall(r"^(\w[\w ]+):$", text, re.MULTILINE)
+    assert headings == ["Start a dataset", "Look at a run", "Use a dataset", "Teachers", "More", "Options"]
     assert all(f"{code} " in " ".join(text.split()) for code in range(6))
+
+
+def test_the_options_of_generate_are_in_groups() -> None:
+    text = cli("generate", "--help", COLUMNS="80").stdout
+    headings = re.findall(r"^(\w[\w ]+):$", text, re.MULTILINE)
+    assert headings == ["Arguments", "Options", "To change a run", "To run on a schedule", "To watch a run"]
+    columns = {len(start) for start in re.findall(r"^  (--?\S+(?: \S+)?  +)(?=\S)", text, re.MULTILINE)}
+    assert len(columns) == 1, "all texts begin in one column"
+
+
+def in_terminal(*arguments: str | Path, **env: str) -> str:
+    """Run `selfinstruct` in a terminal of 80 columns, and return what the terminal receives."""
+    main, side = os.openpty()
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    line = ["-m", "selfinstruct", *map(str, arguments)]
+    process = start_python(*line, cwd=ROOT, stdin=side, stdout=side, stderr=side, **{"TERM": "xterm"} | env)
+    os.close(side)
+    parts = []
+    with contextlib.suppress(OSError):  # the terminal is closed
+        while part := os.read(main, 65536):
+            parts.append(part)
+    os.close(main)
+    process.wait()
+    return b"".join(parts).decode().replace("\r\n", "\n")
+
+
+def test_color_where_a_terminal_shows_it() -> None:
+    text = in_terminal("--help")
+    assert "\x1b[1mStart a dataset\x1b[0m:\n  \x1b[36minit\x1b[0m        Write" in text
+    plain = re.sub(r"\x1b\[[\d;]*m", "", text)
+    assert plain == cli_process("--help", COLUMNS="80").stdout, "color changes nothing else"
+    for bare in (
+        in_terminal("--help", NO_COLOR="1"),
+        in_terminal("--help", TERM="dumb"),
+        in_terminal("--no-color", "--help"),
+        in_terminal("status", "nowhere", "--no-color"),
+    ):
+        assert "\x1b" not in bare
+    assert in_terminal("status", "nowhere").startswith("selfinstruct: \x1b[1;31merror:\x1b[0m nowhere: not a run")
+    assert "\x1b" not in cli("--help").stdout + cli("status", "nowhere").stderr
+
+
+def test_a_file_cannot_write_escapes_through_a_colored_message(tmp_path: Path) -> None:
+    said = in_terminal("status", tmp_path / "\x1b[2J")
+    assert said.count("\x1b") == 2, "those around 'error:'"
+    assert "⟨U+001B⟩[2J" in said.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [("gen\t", "generate"), ("teacher f\t", "teacher fetch"), ("generate con\t", "generate conf.yaml"),
+     ("generate conf.yaml --max\t", "generate conf.yaml --max-runtime")],
+)  # fmt: skip
+def test_bash_completes_commands_options_and_files(tmp_path: Path, typed: str, expected: str) -> None:
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    (commands / "selfinstruct").write_text(f"#!{sys.executable}\nfrom selfinstruct.cli.app import main\n\nmain()\n")
+    (commands / "selfinstruct").chmod(0o755)
+    (tmp_path / "conf.yaml").touch()
+    env = os.environ | {"PATH": f"{commands}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "TERM": "dumb"}
+    show = {**env, "_SELFINSTRUCT_COMPLETE": "source_bash"}
+    script = subprocess.run(["selfinstruct"], env=show, capture_output=True, text=True, check=True).stdout
+    (tmp_path / "complete.sh").write_text(f"{script}\nPS1='> '\nbind 'set enable-bracketed-paste off'\n")
+    main, side = os.openpty()
+    bash = subprocess.Popen(
+        ["bash", "--rcfile", "complete.sh", "-i"], cwd=tmp_path, env=env, stdin=side, stdout=side, stderr=side,
+        start_new_session=True,
+    )  # fmt: skip
+    os.close(side)
+    seen = ""
+    try:
+        for keys, awaited in ((f"selfinstruct {typed}", f"selfinstruct {expected}"), ("\x15exit\n", "exit")):
+            os.write(main, keys.encode())
+            while awaited not in seen:
+                seen += os.read(main, 4096).decode()
+    finally:
+        bash.kill()
+        bash.wait()
+        os.close(main)
+    assert f"selfinstruct {expected}" in seen
+
+
+def test_schema_prints_what_is_published() -> None:
+    done = cli("schema")
+    assert done.stdout == (ROOT / "configs" / "schema.json").read_text(encoding="utf-8")
 
 
 def test_a_run_from_start_to_dataset(config_file: Path, tmp_path: Path) -> None:
@@ -77,6 +162,8 @@ def test_a_run_from_start_to_dataset(config_file: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(tmp_path / "run" / "dataset"), "only the dataset's path goes to standard output"
     assert datasets.load_dataset(done.stdout.strip(), split="train").num_rows == 30
+    run = tmp_path / "run"
+    assert f"next: selfinstruct report {run} (one page about it), or selfinstruct review {run}" in done.stderr
     again = cli("generate", config_file)
     assert again.returncode == 0
     status = json.loads(cli("status", tmp_path / "run", "--json").stdout)
@@ -139,6 +226,20 @@ def test_json_log_lines_are_json(config_file: Path) -> None:
     events = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     assert events
     assert events[-1]["records"] == 30
+
+
+def test_one_of_anything_is_in_the_singular(config_file: Path, tmp_path: Path) -> None:
+    one = ("--set", "target=1", "--set", "max_requests=9", "--set", "strategy=alpaca")
+    printed = [cli("check", config_file, *one), cli("generate", config_file, *one)]
+    printed += [cli(name, tmp_path / "run") for name in ("status", "list", "report")]
+    id = cli("list", tmp_path / "run").stdout.split()[0]
+    printed += [cli("explain", tmp_path / "run", id), cli("explain", tmp_path / "run", "q0")]
+    printed += [cli("refilter", tmp_path / "run", tmp_path / "other", "--set", "max_similarity=0.69")]
+    printed += [cli("validate", tmp_path / "run", "--for", "trl-sft"), cli("status", tmp_path / "other")]
+    whole = "\n".join(done.stdout + done.stderr for done in printed)
+    assert all(done.returncode in (0, 3) for done in printed), whole
+    assert re.findall(r".*(?<![\d.,])1 [a-z]+s\b(?! in )|\(s\).*", whole) == []
+    assert "1 of 1 record" in whole
 
 
 def test_export_in_another_format(config_file: Path, tmp_path: Path) -> None:
@@ -216,6 +317,10 @@ def test_init_writes_what_check_accepts(start: str, tmp_path: Path) -> None:
     assert cli("check", "selfinstruct.yaml", cwd=tmp_path / "new").returncode == 0
     written = (tmp_path / "new" / "selfinstruct.yaml").read_text()
     assert "run_dir: data/new" in written, "two of them, started in one place, are two runs"
+    assert "# yaml-language-server: $schema=schema.json\n# An editor completes these keys" in written
+    for paragraph in written.split("\n\n"):
+        comments = {match.start(1) for line in paragraph.split("\n") if (match := re.match(r"\w.*\S +(# )", line))}
+        assert len(comments) <= 1, "comments begin in one column"
     assert "configs/" not in written
     assert cli("init", tmp_path / "new").returncode == 2, "nothing is overwritten"
 
@@ -360,6 +465,16 @@ def test_a_run_is_found_by_its_configuration_and_its_dataset_by_its_run(config_f
     checked = cli("validate", run, "--for", "trl-sft")
     assert checked.stdout == cli("validate", run / "dataset", "--for", "trl-sft").stdout
     assert checked.returncode == 0, checked.stderr
+
+
+def test_the_configuration_of_a_trainer_is_all_that_is_printed(config_file: Path, tmp_path: Path) -> None:
+    assert cli("generate", config_file).returncode == 0
+    checked = ("validate", tmp_path / "run", "--for", "axolotl")
+    report, printed = cli(*checked), cli(*checked, "--write-config", "-")
+    assert cli(*checked, "--write-config", tmp_path / "axolotl.yaml").returncode == printed.returncode == 0
+    assert printed.stdout == (tmp_path / "axolotl.yaml").read_text()
+    assert yaml.safe_load(printed.stdout)["datasets"]
+    assert printed.stderr == report.stdout
 
 
 def test_an_error_in_a_plugin_names_the_plugin(config_file: Path, tmp_path: Path) -> None:

@@ -38,6 +38,10 @@ COMMANDS: dict[str, str] = {
     "resume": "generate {config}",
     "status": "status {run}",
     "status as JSON": "status {run} --json",
+    "list": "list {run}",
+    "list of rows": "list {run} --format jsonl",
+    "documents": "documents {data}",
+    "schema": "schema",
     "explain a seed": "explain {run} SEED",
     "explain a question": "explain {run} q0 --full",
     "explain found tasks": "explain {run} --text a",
@@ -49,8 +53,10 @@ COMMANDS: dict[str, str] = {
     "refilter": "refilter {run} {out} --set max_similarity=0.69",
     "validate": "validate {run}/dataset --for trl-sft",
     "validate as JSON": "validate {run}/dataset --for trl-sft --json",
+    "configuration of a trainer": "validate {run}/dataset --for axolotl --write-config -",
     "push": "push {run} owner/name",
     "dedup": "dedup {data} {out}",
+    "dedup to standard output": "dedup {data} -",
     "merge": "merge {run} {data} {out} --column instruction",
     "judge-eval": "judge-eval {config}",
     "teacher list": "teacher list",
@@ -146,7 +152,10 @@ def test_progress_bars_are_written_as_they_are_but_for_their_text() -> None:
     assert text_of(stream) == f"{bars}⟨U+001B⟩[31mbc⟨U+000D⟩d⟨U+001B⟩[Ae"
 
 
-@pytest.mark.parametrize("encoding", ["ascii", *(pytest.param(name, marks=IN_FULL) for name in ("cp1252", "gb18030"))])
+ENCODINGS = ["ascii", *(pytest.param(name, marks=IN_FULL) for name in ("latin-1", "cp1252", "gb18030"))]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_prints_in_any_encoding(
     streams: Streams, place: Path, tmp_path: Path, name: str, encoding: str

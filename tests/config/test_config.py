@@ -507,6 +507,7 @@ FREE: dict[str, Any] = {
     "teacher.timeout_s": 7.0,
     "teacher.connect_timeout_s": 7.0,
     "teacher.max_retries": 7,
+    "teacher.connect_timeout_s": 7.0,
     "teacher.stream": True,
     "teacher.answer_within_s": 7.0,
     "teacher.input_usd_per_mtok": 7.0,

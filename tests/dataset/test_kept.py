@@ -55,7 +55,9 @@ def test_a_start_keeps_what_was_changed_by_hand(make_config: MakeConfig, edit: s
     before, requests = _bytes(folder), Run(config.run_dir).status().requests
     more = config.model_copy(update={"target": 20})
     for start in (lambda: run(config), lambda: run(more), lambda: export(config.run_dir)):
-        with pytest.raises(UsageError, match=rf"would lose {named}; nothing was changed.*--overwrite"):
+        with pytest.raises(
+            UsageError, match=rf"would lose {named}; nothing was changed.*--overwrite.*`selfinstruct review .*run`$"
+        ):
             start()
     status = Run(config.run_dir).status()
     assert (_bytes(folder), status.requests, status.target) == (before, requests, 10), "nothing is asked or changed"

@@ -231,7 +231,7 @@ def test_all_defects_at_once_across_files(tmp_path: Path) -> None:
     with pytest.raises(SeedError) as caught:
         load_seeds([str(tmp_path / name) for name in ("one.jsonl", "missing.jsonl", "two.jsonl")])
     places = [defect.removeprefix(f"{tmp_path}{os.sep}").split(": ")[0] for defect in caught.value.defects]
-    assert places == ["one.jsonl:1", "one.jsonl:3", "one.jsonl:1", "one.jsonl:1", "missing.jsonl", "two.jsonl:1"]
+    assert places == ["one.jsonl:1", "one.jsonl:1", "one.jsonl:1", "one.jsonl:3", "missing.jsonl", "two.jsonl:1"]
     assert str(caught.value).splitlines() == caught.value.defects
 
 
@@ -269,10 +269,10 @@ def test_a_column_that_no_row_has_is_reported_once(tmp_path: Path, rows: int) ->
 def test_a_column_that_some_rows_lack_is_reported_for_these(tmp_path: Path) -> None:
     found = defects(tmp_path, lines(*ALPACA, {"output": "b"}, {"id": 5.5, "instruction": "a"}, {"output": "c"}))
     assert [defect.partition(", ")[0].partition("; ")[0] for defect in found] == [
-        f"{DEFECTS}:4: 'id' must be a string",
         f"{DEFECTS}:3: 'instruction' is missing",
-        f"{DEFECTS}:5: 'instruction' is missing",
         f"{DEFECTS}:4: no instance",
+        f"{DEFECTS}:4: 'id' must be a string",
+        f"{DEFECTS}:5: 'instruction' is missing",
     ]
 
 

@@ -346,7 +346,7 @@ def test_detach_leaves_and_the_next_start_collects(
         if process.returncode == 0:
             break
         assert process.returncode == 3, said
-        assert "questions wait in batch jobs" in said
+        assert "waiting in batch jobs" in said
         assert "--detach" in said.strip().splitlines()[-1]
         assert Run(tmp_path / "run").outcome.reason == "detached"
         if start == 0:

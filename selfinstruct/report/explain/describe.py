@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from unicodedata import east_asian_width
 
-from ...core.counted import dollars
+from ...core.counted import counted, dollars
 from ...core.records import Example, Response
 from ...core.tokens import is_ascii_lettered
 from ...core.visible import visible
@@ -140,7 +140,7 @@ def _seed_story(story: SeedStory) -> Iterator[str]:
     if story.generation is not None and story.generation > 1:
         yield f"added by generation {story.generation}, used from q{story.first_question} on"
     first = f", first in {', '.join(story.first_shown_in)}" if story.first_shown_in else ""
-    yield f"shown as a demonstration in {story.shown_in:,} questions{first}"
+    yield f"shown as a demonstration in {counted(story.shown_in, 'question')}{first}"
     yield f"nearest text of {story.refused:,} refused and {story.admitted:,} admitted tasks"
     yield from (f"  {line}" for line in task_lines(story.nearest_of))
     yield from _license(story.license)
@@ -155,7 +155,8 @@ def _answered(title: str, answered: Answered, full: bool) -> Iterator[str]:
     cost = "" if answered.cost_usd is None else f", {dollars(answered.cost_usd)}"
     reused = ", reused from another run" if answered.inherited else ""
     yield f"{title}  {answered.key}, {answered.purpose} over {answered.endpoint}, {iso(answered.asked_at)}"
-    yield f"  teacher {model}{configured}{host}; {answered.latency_s:.2f} s, {answered.requests} request(s){reused}"
+    requests = counted(answered.requests, "request")
+    yield f"  teacher {model}{configured}{host}; {answered.latency_s:.2f} s, {requests}{reused}"
     tokens = f"{answered.prompt_tokens:,} prompt + {answered.completion_tokens:,} generated tokens{cost}"
     yield f"  {tokens}; finish reason: {_flatten(answered.finish_reason)}"
     wording = f"wording {answered.prompt_version}, " if answered.prompt_version else ""
@@ -196,7 +197,7 @@ def _nearest(instruction: str, nearest: NearestText, width: int, bold: bool) -> 
     published = f"  the package rouge-score gives {Reference().score_as_published(instruction, text):.4f}"
     yield published + ("" if ascii_letters else ", because it drops every character outside ASCII")
     yield (
-        f"  longest common subsequence, {'in bold' if bold else '[in brackets]'}: {alignment.lcs} tokens, "
+        f"  longest common subsequence, {'in bold' if bold else '[in brackets]'}: {counted(alignment.lcs, 'token')}, "
         f"of {alignment.left_tokens} and {alignment.right_tokens}"
     )
     yield from (f"  {line}" for line in _side_by_side(alignment, width - 2, bold))

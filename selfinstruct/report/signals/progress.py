@@ -130,7 +130,7 @@ class Reporter:
     def _parts(self, progress: Progress) -> list[tuple[str, str]]:
         """Return what there is to say, each in a long and in a short form."""
         records = f"{progress.records:,} of {progress.target:,}"
-        parts = [(f"{records} records", records)]
+        parts = [(f"{progress.records:,} of {counted(progress.target, 'record')}", records)]
         if progress.records < progress.target:
             parts += self._time_left(progress)
         parts.append((counted(progress.tokens, "token"), f"{compact(progress.tokens)} tokens"))

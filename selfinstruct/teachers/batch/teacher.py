@@ -14,6 +14,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from ...core.counted import counted
 from ...core.prompts import BatchJob, Completion, Prompt, Question, Usage
 from ..openai.batches import NoRoom
 from ..openai.options import OpenAIOptions
@@ -140,7 +141,7 @@ class BatchTeacher:
 
     def _describe(self) -> str:
         jobs = ", ".join(islice(self._statuses.values(), 3)) + (", ..." if len(self._statuses) > 3 else "")
-        count = f"{len(self._futures):,} questions wait in batch jobs: {jobs}"
+        count = f"{counted(len(self._futures), 'question')} waiting in batch jobs: {jobs}"
         return f"{count}; a job takes up to 24 hours, and the same command collects its answers and goes on"
 
     async def _send(self, collected: list[Question]) -> None:
