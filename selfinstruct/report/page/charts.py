@@ -1,58 +1,124 @@
-"""The charts of a report: each has a picture, a title that states the result, and the same figures as a table."""
+"""The charts of a report: each has a title that states the result, its figures as a table, and shapes to draw.
+
+Coordinates are in units of the viewBox, with the origin at the top left. The macro `drawing` of `templates/macros.html`
+draws the shapes; their colors are CSS classes of the page's style sheet.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from markupsafe import Markup
-
-from ...core.counted import compact, dollars
+from ...core.counted import compact, counted, dollars
 from ...dataset.linguistics import Verb, VerbNouns
 from .figures import Figures, Moment, SimilarityScores, Stretch, TextLengths
-from .svg import axis, box, element, frame, joined, line, picture, sector
 
-# Size of a chart and edges of its plot area, in units of the viewBox. The margins have room for the labels of the axes.
-_WIDTH, _HEIGHT = 520.0, 270.0
+# Edges of a chart's plot area of 520 by 270 units. The margins have room for the labels of the axes.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54.0, 508.0, 38.0, 222.0
 
 
 @dataclass(frozen=True, slots=True)
+class Axis:
+    """A linear scale from values 0 to `high` to coordinates `start` to `end`. ticks: (value, label) of each tick."""
+
+    high: float
+    start: float
+    end: float
+    ticks: tuple[tuple[float, str], ...]
+    label: str
+
+    def at(self, value: float) -> float:
+        """Return the coordinate of a value; larger values than `high` are clipped to the end of the axis."""
+        return self.start + (self.end - self.start) * min(value / self.high, 1.0)
+
+
+def axis(high: float, start: float, end: float, label: str, *, most: int = 5, exact: bool = False) -> Axis:
+    """Return an axis with round ticks, at most `most` of them without 0.
+
+    start, end: coordinates of the value 0 and of the end; for a y axis, the end is smaller. exact: whether the axis
+    ends at `high` instead of the next tick.
+    """
+    high = high if high > 0 else 1.0
+    step = _round_step(high / most)
+    # Tolerate rounding errors: 0.3 / 0.1 is 2.9999999999999996.
+    steps = math.floor(high / step + 1e-9) if exact else math.ceil(high / step - 1e-9)
+    ticks = tuple((number * step, compact(number * step)) for number in range(steps + 1))
+    return Axis(high if exact else steps * step, start, end, ticks, label)
+
+
+def _round_step(least: float) -> float:
+    scale = 10.0 ** math.floor(math.log10(least))
+    return next(factor * scale for factor in (1, 2, 2.5, 5, 10) if factor * scale >= least * (1 - 1e-9))
+
+
+class Box(NamedTuple):
+    """A filled rectangle. color: CSS class. tip: tooltip."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    color: str
+    tip: str
+
+
+class Sector(NamedTuple):
+    """A sector of a ring, with a label along its radius. path: outline. label: empty if it has no room."""
+
+    path: str
+    color: str
+    tip: str
+    label: str
+    x: float
+    anchor: str
+    angle: float
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart. title: what it shows. columns, rows: its figures as a table. key: (class, label) of each color."""
+    """A chart. title: what it shows. columns, rows: its figures as a table. key: (class, label) of each color.
+
+    axes: x and y; None for the wheel. lines: (class, points). area: whether to fill the area below the line. cutoff: a
+    vertical line. hub: the text in the center of the wheel.
+    """
 
     id: str
     title: str
-    picture: Markup
+    description: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     key: tuple[tuple[str, str], ...] = ()
     note: str = ""
+    axes: tuple[Axis, Axis] | None = None
+    lines: tuple[tuple[str, str], ...] = ()
+    area: bool = False
+    boxes: tuple[Box, ...] = ()
+    cutoff: float | None = None
+    sectors: tuple[Sector, ...] = ()
+    hub: str = ""
 
 
 def yield_chart(stretches: Sequence[Stretch]) -> Chart:
     """Draw the proposed and the admitted tasks per question."""
     proposed = [part.proposed / part.questions for part in stretches]
     admitted = [part.admitted / part.questions for part in stretches]
-    # Draw one line for each.
     x = axis(stretches[-1].end + 1, _LEFT, _RIGHT, "questions", exact=True)
     y = axis(max(proposed), _BOTTOM, _TOP, "tasks per question")
-    body = frame(x, y)
-    for values, name in ((proposed, "b"), (admitted, "a")):
-        body += line([(x.at(part.end + 1), y.at(value)) for part, value in zip(stretches, values, strict=True)], name)
-    title = f"New tasks per question: {_describe_change(admitted)}"
-    description = f"Proposed and admitted tasks per question, over {stretches[-1].end + 1:,} questions."
+    ends = [x.at(part.end + 1) for part in stretches]
     return Chart(
         "yield",
-        title,
-        _draw(title, description, body),
+        f"New tasks per question: {_describe_change(admitted)}",
+        f"Proposed and admitted tasks per question, over {stretches[-1].end + 1:,} questions.",
         ("up to question", "questions", "proposed", "admitted", "admitted per question"),
         tuple(
             (f"{s.end:,}", f"{s.questions:,}", f"{s.proposed:,}", f"{s.admitted:,}", f"{s.admitted / s.questions:.2f}")
             for s in stretches
         ),
         (("a", "admitted"), ("b", "proposed")),
+        axes=(x, y),
+        lines=(("b", _line(ends, map(y.at, proposed))), ("a", _line(ends, map(y.at, admitted)))),
     )
 
 
@@ -69,11 +135,10 @@ def _time_chart(id: str, title: str, what: str, moments: Sequence[Moment], value
     unit, divisor = _unit(moments[-1].seconds)
     x = axis(moments[-1].seconds / divisor, _LEFT, _RIGHT, f"{unit} of work", exact=True)
     y = axis(values[-1], _BOTTOM, _TOP, f"{what} so far")
-    points = [(x.at(moment.seconds / divisor), y.at(value)) for moment, value in zip(moments, values, strict=True)]
     return Chart(
         id,
         title,
-        _draw(title, f"{what.capitalize()} over {unit} of work.", frame(x, y) + _area(points)),
+        f"{what.capitalize()} over {unit} of work.",
         (f"{unit} of work", "requests", "admitted", "tokens", "dollars"),
         tuple(
             (
@@ -86,6 +151,9 @@ def _time_chart(id: str, title: str, what: str, moments: Sequence[Moment], value
             for m in moments
         ),
         note="Excludes pauses of more than ten minutes.",
+        axes=(x, y),
+        lines=(("a", _line((x.at(moment.seconds / divisor) for moment in moments), map(y.at, values))),),
+        area=True,
     )
 
 
@@ -94,15 +162,12 @@ def time_charts(moments: Sequence[Moment]) -> list[Chart]:
     last = moments[-1]
     grown = f"{last.admitted:,} tasks admitted in {_duration(last.seconds)} of work"
     growth = _time_chart("growth", grown, "tasks admitted", moments, [moment.admitted for moment in moments])
-    if last.cost_usd is None:
-        spent, what, sums = f"{compact(last.tokens)} tokens used; price unknown", "tokens", [m.tokens for m in moments]
-        return [growth, _time_chart("cost", spent, what, moments, sums)]
-    return [
-        growth,
-        _time_chart(
-            "cost", f"{dollars(last.cost_usd)} spent", "dollars", moments, [m.cost_usd or 0.0 for m in moments]
-        ),
-    ]
+    spent, what, values = f"{dollars(last.cost_usd)} spent", "dollars", [moment.cost_usd or 0.0 for moment in moments]
+    if not last.cost_usd:
+        why = "price unknown" if last.cost_usd is None else "no cost"
+        spent, what = f"{compact(last.tokens)} tokens used; {why}", "tokens"
+        values = [moment.tokens for moment in moments]
+    return [growth, _time_chart("cost", spent, what, moments, values)]
 
 
 def score_chart(scores: SimilarityScores) -> Chart:
@@ -113,33 +178,29 @@ def score_chart(scores: SimilarityScores) -> Chart:
     title = f"{refused / total:.1%} of tasks were too similar: {word} the cutoff of {scores.cutoff:g}"
     x = axis(1.0, _LEFT, _RIGHT, "ROUGE-L F to the nearest text", exact=True)
     y = axis(max(a + r for a, r in zip(scores.admitted, scores.refused, strict=True)), _BOTTOM, _TOP, "tasks")
-    body = frame(x, y)
+    boxes = list[Box]()
     # Stack the refused tasks on the admitted ones, with a gap of one unit between the bars.
     for number, (admitted, others) in enumerate(zip(scores.admitted, scores.refused, strict=True)):
         left, width = x.at(number / bins) + 0.5, (x.end - x.start) / bins - 1
         tip = f"{number / bins:g} to {(number + 1) / bins:g}: {admitted:,} admitted, {others:,} refused"
         top, higher = y.at(admitted), y.at(admitted + others)
         if admitted:
-            body += box(left, top, width, y.start - top, "a", tip)
+            boxes.append(Box(left, top, width, y.start - top, "a", tip))
         if others:
-            body += box(left, higher, width, top - higher, "b", tip)
-    # Mark the cutoff by a line with a label above it.
-    at = x.at(scores.cutoff)
-    body += element("line", class_="cutoff", x1=at, x2=at, y1=y.start, y2=y.end - 6)
-    body += element(
-        "text", f"cutoff {scores.cutoff:g}", class_="cutoff-label", x=at, y=y.end - 12, text_anchor="middle"
-    )
-    description = f"Histogram of {total:,} scores from 0 to 1. A line marks the cutoff at {scores.cutoff:g}."
+            boxes.append(Box(left, higher, width, top - higher, "b", tip))
     return Chart(
         "scores",
         title,
-        _draw(title, description, body),
+        f"Histogram of {total:,} scores from 0 to 1. A line marks the cutoff at {scores.cutoff:g}.",
         ("score from", "to", "admitted", "refused"),
         tuple(
             (f"{n / bins:.3f}", f"{(n + 1) / bins:.3f}", f"{a:,}", f"{r:,}")
             for n, (a, r) in enumerate(zip(scores.admitted, scores.refused, strict=True))
         ),
         (("a", "admitted"), ("b", "refused")),
+        axes=(x, y),
+        boxes=tuple(boxes),
+        cutoff=scores.cutoff,
     )
 
 
@@ -157,26 +218,23 @@ def length_chart(length: TextLengths) -> Chart:
         return f"{start} or more" if number == last else f"{start} to {int(start + tokens.width - 1)}"
 
     # Narrow bars have no room for a gap.
-    boxes = joined(
-        box(
-            x.start + number * step + 0.5, y.at(n), max(step - 1, 0.5), y.start - y.at(n), "a", f"{span(number)}: {n:,}"
-        )
-        for number, n in enumerate(tokens.counts)
+    wide = max(step - 1, 0.5)
+    boxes = tuple(
+        Box(x.start + place * step + 0.5, y.at(n), wide, y.start - y.at(n), "a", f"{span(place)}: {n:,}")
+        for place, n in enumerate(tokens.counts)
         if n
     )
     note = f"{length.empty:,} are empty and not shown. " if length.empty else ""
     return Chart(
         f"length-{length.part}",
         title,
-        _draw(title, f"Histogram of {tokens.count:,} texts.", frame(x, y) + boxes),
+        f"Histogram of {tokens.count:,} texts.",
         ("tokens", f"{length.part}s"),
         tuple((span(number), f"{count:,}") for number, count in enumerate(tokens.counts)),
         note=note + "The last bar includes the longest 1%.",
+        axes=(x, y),
+        boxes=boxes,
     )
-
-
-def _draw(title: str, description: str, body: Markup) -> Markup:
-    return picture(title, description, _WIDTH, _HEIGHT, body)
 
 
 def charts_of(figures: Figures) -> dict[str, Chart]:
@@ -194,10 +252,9 @@ def charts_of(figures: Figures) -> dict[str, Chart]:
     return {chart.id: chart for chart in charts}
 
 
-def _area(points: Sequence[tuple[float, float]]) -> Markup:
-    outline = [(points[0][0], _BOTTOM), *points, (points[-1][0], _BOTTOM)]
-    area = element("polygon", class_="area", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in outline))
-    return area + line(points, "a")
+def _line(xs: Iterable[float], ys: Iterable[float]) -> str:
+    """Return the points of a line as SVG writes them."""
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
 
 
 def _unit(seconds: float) -> tuple[str, float]:
@@ -209,10 +266,8 @@ def _duration(seconds: float) -> str:
     return f"{seconds / divisor:.1f} {unit}"
 
 
-_SIZE = 640.0
-_CENTER = _SIZE / 2
-# Radii of the circles that bound the ring of verbs and the ring of objects.
-_HOLE, _MIDDLE, _RIM = 74.0, 178.0, 316.0
+# The wheel's center in both directions; radii of the circles that bound the ring of verbs and the ring of objects.
+_CENTER, _HOLE, _MIDDLE, _RIM = 320.0, 74.0, 178.0, 316.0
 # The style sheet has this many colors.
 _HUES = 10
 # Minimum length of an arc with a label.
@@ -226,51 +281,50 @@ def wheel(pairs: VerbNouns) -> Chart:
     if not total:
         raise ValueError("no instruction has a verb with an object")
     # One slice per verb, clockwise from 12 o'clock.
-    parts, start = [], 0.0
+    sectors, start = list[Sector](), 0.0
     for number, (verb, count) in enumerate(counts):
-        share = count / total
-        parts.append(_slice(verb, number % _HUES, start, share, total))
-        start += share
-    # The number of pairs, in the center.
-    parts.append(element("text", f"{pairs.distinct:,}", class_="hub", x=_CENTER, y=_CENTER + 4, text_anchor="middle"))
-    words = "distinct pair" if pairs.distinct == 1 else "distinct pairs"
-    parts.append(element("text", words, class_="tick", x=_CENTER, y=_CENTER + 24, text_anchor="middle"))
+        sectors += _slice(verb, f"hue{number % _HUES}", start, count / total, total)
+        start += count / total
     first = pairs.verbs[0]
-    title = f"Most frequent: {first.verb} {first.nouns[0][0]}"
-    description = (
-        f"Inner ring: the {len(counts)} most frequent verbs. Outer ring: up to 4 objects of each. "
-        f"{total:,} instructions."
-    )
     return Chart(
         "wheel",
-        title,
-        picture(title, description, _SIZE, _SIZE, joined(parts)),
+        f"Most frequent: {first.verb} {first.nouns[0][0]}",
+        f"Inner ring: the {len(counts)} most frequent verbs. Outer ring: up to 4 objects of each. "
+        f"{total:,} instructions.",
         ("verb", "instructions", "objects"),
         tuple((v.verb, f"{v.count:,}", ", ".join(f"{noun} {n:,}" for noun, n in v.nouns)) for v in pairs.verbs),
+        sectors=tuple(sectors),
+        hub=counted(pairs.distinct, "distinct pair"),
     )
 
 
-def _slice(verb: Verb, hue: int, start: float, share: float, total: int) -> Markup:
-    """Draw a verb, and its objects around it. start, share: in turns."""
-    inner = sector(_CENTER, _HOLE, _MIDDLE, start, start + share, f"verb hue{hue}", f"{verb.verb}: {verb.count:,}")
-    parts = [inner, _label(verb.verb, start + share / 2, share, _HOLE, _MIDDLE, 14)]
+def _slice(verb: Verb, hue: str, start: float, share: float, total: int) -> Iterator[Sector]:
+    """Yield the sectors of a verb and, around it, of its objects. start, share: in turns."""
+    yield _sector(verb.verb, f"{verb.verb}: {verb.count:,}", f"verb {hue}", start, share, (_HOLE, _MIDDLE, 14))
     for noun, count in verb.nouns:
-        width = count / total
-        title = f"{verb.verb} {noun}: {count:,}"
-        parts.append(sector(_CENTER, _MIDDLE, _RIM, start, start + width, f"noun hue{hue}", title))
-        parts.append(_label(noun, start + width / 2, width, _MIDDLE, _RIM, 18))
-        start += width
-    return joined(parts)
+        tip = f"{verb.verb} {noun}: {count:,}"
+        yield _sector(noun, tip, f"noun {hue}", start, count / total, (_MIDDLE, _RIM, 18))
+        start += count / total
 
 
-def _label(text: str, turn: float, share: float, inner: float, outer: float, most: int) -> Markup:
-    """Write a word of at most `most` characters along the radius; nothing if the sector is too narrow."""
-    if share * 2 * math.pi * inner < _LEAST_ARC:
-        return Markup()
-    shown = text if len(text) <= most else text[: most - 1] + "…"
+def _sector(word: str, tip: str, color: str, start: float, share: float, ring: tuple[float, float, int]) -> Sector:
+    """Return a sector from the turn `start` on. ring: both radii, and how many characters have room between them."""
+    inner, outer, most = ring
+    end = start + min(share, 0.9999)  # SVG draws nothing for an arc whose ends coincide
+
+    def point(radius: float, turn: float) -> str:
+        angle = 2 * math.pi * turn
+        return f"{_CENTER + radius * math.sin(angle):.1f} {_CENTER - radius * math.cos(angle):.1f}"
+
+    # A line outwards, the outer arc, a line inwards, and the inner arc backwards.
+    large = int(end - start > 0.5)
+    path = (
+        f"M{point(inner, start)}L{point(outer, start)}A{outer:g} {outer:g} 0 {large} 1 {point(outer, end)}"
+        f"L{point(inner, end)}A{inner:g} {inner:g} 0 {large} 0 {point(inner, start)}Z"
+    )
     # In the left half, write towards the center, so that no word is upside down.
+    turn = start + share / 2
     left = turn % 1.0 > 0.5
-    angle = turn * 360 + (90 if left else -90)
-    x = _CENTER + (-(inner + 8) if left else inner + 8)
-    rotation = f"rotate({angle:.1f} {_CENTER:g} {_CENTER:g})"
-    return element("text", shown, x=x, y=_CENTER + 4, text_anchor="end" if left else "start", transform=rotation)
+    x, anchor = _CENTER + (-(inner + 8) if left else inner + 8), "end" if left else "start"
+    label = "" if share * 2 * math.pi * inner < _LEAST_ARC else word if len(word) <= most else word[: most - 1] + "…"
+    return Sector(path, color, tip, label, x, anchor, turn * 360 + (90 if left else -90))

@@ -119,7 +119,12 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"visible": visible, "count": "{:,.0f}".format, "share": "{:.1%}".format}
+    environment.filters |= {
+        "visible": visible,
+        "count": "{:,.0f}".format,
+        "share": "{:.1%}".format,
+        "px": "{:.1f}".format,
+    }
     environment.filters |= {"dollars": dollars, "per_1000": dollars_per_1000_records}
     return environment
 
