@@ -26,9 +26,9 @@ from ...core.visible import visible
 from ...dataset.linguistics import finder_for
 from ...journal.folder import Run
 from ...journal.snapshot import read
-from .bars import coverage_tables, facet_maps, tables_of
 from .charts import charts_of
 from .comparison import Comparison
+from .facet_map import facet_maps
 from .figures import Figures
 from .measure import measure
 from .record_rows import ReportRow, Selection, blocks, select
@@ -57,9 +57,7 @@ def report_page(figures: Figures, selection: Selection | None) -> str:
         state="running" if now.running else f"{now.outcome.reason}: {now.outcome.detail}".rstrip(": "),
         measured=moment(figures.measured_at),
         charts=charts_of(figures),
-        tables=tables_of(figures),
-        maps=facet_maps(figures),
-        coverage=coverage_tables(figures),
+        maps=facet_maps(figures.coverage),
         sample=_sample(selection) if selection else (),
         selection=selection,
         selected=_selected(selection) if selection else "",
@@ -125,8 +123,12 @@ def _environment() -> jinja2.Environment:
         "share": "{:.1%}".format,
         "px": "{:.1f}".format,
     }
-    environment.filters |= {"dollars": dollars, "per_1000": dollars_per_1000_records}
+    environment.filters |= {"dollars": dollars, "per_1000": dollars_per_1000_records, "of": _share}
     return environment
+
+
+def _share(count: int, total: int) -> str:
+    return f"{count / total:.1%}" if total else "–"
 
 
 def _hash(text: str) -> str:
