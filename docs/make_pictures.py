@@ -2,7 +2,7 @@
 
     .venv/bin/python docs/make_pictures.py
 
-The run uses the fake teacher and the shipped English seeds, so the picture needs neither a key nor a model. Only the
+The run uses the fake teacher and tasks that a program writes, so the picture needs neither a key nor a model. Only the
 speed and the dates differ from one time to the next.
 """
 
@@ -24,9 +24,14 @@ WIDTH, HEIGHT = 1280, 1100
 
 
 def rehearse(folder: Path) -> Path:
-    """Make a run of 600 records in `folder`, enough for the fake teacher to repeat itself, and return its report."""
-    config = si.RunConfig(
-        seeds=str(ROOT / "seeds" / "en.jsonl"), run_dir=str(folder / "rehearsal"), target=600, teacher={"kind": "fake"}
+    """Make a run of 300 records in `folder` and return its report. A program writes the tasks, so they make sense."""
+    config = si.RunConfig.parse(
+        {
+            "strategy": {"kind": "verifiable", "kinds": {"code": 2, "maths": 4, "structured": 2, "constraints": 2}},
+            "run_dir": str(folder / "rehearsal"),
+            "target": 300,
+            "teacher": {"kind": "fake"},
+        }
     )
     return si.write_report(si.run(config), folder / "report.html")
 
