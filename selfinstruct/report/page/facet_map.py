@@ -30,6 +30,6 @@ def facet_maps(coverage: Sequence[Coverage]) -> list[FacetMap]:
             pairs = [(value, other) if down == first else (other, value) for other in values[across]]
             rows.append((value, tuple(cells.get((facet, ", ".join(pair))) for pair in pairs)))
         asked = [each for each in coverage if each.facet == facet and each.requested]
-        title = f"{sum(each.is_near for each in asked):,} of {len(asked):,} combinations within 20% of their share"
+        title = f"{facet}: {sum(each.is_near for each in asked):,} of {len(asked):,} within 20% of their share"
         maps.append(FacetMap(title, (down, across), tuple(values[across]), tuple(rows)))
     return maps
