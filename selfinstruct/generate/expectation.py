@@ -108,7 +108,9 @@ def _notes(parts: Assembly, cost_usd: float | None) -> tuple[str, ...]:
     if config.concurrency > config.lookahead:
         notes.append(f"note: concurrency {config.concurrency} is above lookahead {config.lookahead}; raise lookahead")
     if cost_usd is not None and config.max_cost_usd is not None and cost_usd > config.max_cost_usd:
-        notes.append(f"note: max_cost_usd {config.max_cost_usd:g} is below the expected cost; the run will end early")
+        notes.append(
+            f"note: max_cost_usd, {dollars(config.max_cost_usd)}, is below the expected cost; the run will end early"
+        )
     for each in config.all_teachers:
         if each.missing_key is not None and not parts.own:
             notes.append(f"note: ${each.missing_key} is not set; `generate` needs the key in it")
