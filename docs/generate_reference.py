@@ -53,6 +53,11 @@ code 2, before anything is paid for, and says what to write.
 """
 
 
+COMMAND_LINE = """`selfinstruct --help` lists the commands in the order of the work. Your shell completes commands, options,
+and files after `selfinstruct --install-completion`. Color appears on a terminal only; `--no-color`, or `NO_COLOR=1` in the
+environment, turns it off. Where a command takes a run's folder, it also takes the run's configuration."""
+
+
 def cell(text: object) -> str:
     """Return a text as one cell of a Markdown table."""
     return " ".join(str(text).split()).replace("|", "\\|")
@@ -116,7 +121,7 @@ def commands(group: Any, prefix: str) -> list[tuple[str, Any]]:
 def cli() -> str:
     """Return the page of commands, with the arguments and options of each."""
     group = typer.main.get_command(app)
-    parts = [NOTE, "# Command line\n", f"{cell(group.epilog or '')}\n"]
+    parts = [NOTE, "# Command line\n", f"{COMMAND_LINE}\n", f"{cell(group.epilog or '')}\n"]
     for name, command in commands(group, "selfinstruct"):
         parts += [
             f"## `{name}`\n",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from typer.completion import completion_init, install_callback, show_callback  # type: ignore[attr-defined]
 
 from ..core.errors import EXIT_CODES, SelfInstructError, machine_error
 from .check import check, preview
@@ -51,6 +52,7 @@ class _Commands(CommandGroup):
 app = typer.Typer(
     cls=_Commands,
     no_args_is_help=True,
+    add_completion=False,  # `_root` has these options, without Typer's defaults, which load pydantic at every command
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Grow an instruction dataset from a few seed tasks, by Self-Instruct or Alpaca. "
@@ -133,6 +135,14 @@ def _root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
     no_color: Annotated[bool, typer.Option(NO_COLOR, help="Print without color, as with NO_COLOR=1.")] = False,
+    install_completion: Annotated[
+        bool,
+        typer.Option("--install-completion", callback=install_callback, help="Let your shell complete commands."),
+    ] = False,
+    show_completion: Annotated[
+        bool,
+        typer.Option("--show-completion", callback=show_callback, help="Print what --install-completion installs."),
+    ] = False,
 ) -> None:
     # `selfinstruct --version` must not need a command.
     if version:
@@ -142,6 +152,9 @@ def _root(
         raise typer.Exit
     if context.invoked_subcommand is None:
         print_help(context.get_help())
+
+
+completion_init()
 
 
 def main() -> None:

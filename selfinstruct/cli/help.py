@@ -64,6 +64,7 @@ def print_help(text: str) -> None:
 def _in_color(option: Any) -> Any:
     if option is not None:
         option.callback = _show
+        option.default = False  # None, the default, is converted to bool by pydantic, which takes time to import
     return option
 
 

@@ -24,7 +24,19 @@ from conftest import ROOT, Loopback, cli, cli_process
 from selfinstruct.journal.folder import Run
 from selfinstruct.seeds.starter import STARTERS
 
-HEAVY = {"aiohttp", "asyncio", "datasets", "numba", "numpy", "openai", "pyarrow", "pydantic", "rapidfuzz", "yaml"}
+HEAVY = {
+    "aiohttp",
+    "asyncio",
+    "datasets",
+    "numba",
+    "numpy",
+    "openai",
+    "pyarrow",
+    "pydantic",
+    "rapidfuzz",
+    "rich",
+    "yaml",
+}
 COMMANDS = """init check preview generate status list explain report review serve compare export validate push refilter
     dedup merge serve-fake judge-eval teacher documents scatter schema""".split()
 
@@ -44,9 +56,10 @@ def config_file(tmp_path: Path, seed_file: Path) -> Path:
     return path
 
 
-def test_help_imports_nothing_heavy() -> None:
+@pytest.mark.parametrize("arguments", [["--help"], ["generate", "--help"], ["teacher", "list", "--help"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "selfinstruct", "--help"], capture_output=True, text=True, cwd=ROOT
+        [sys.executable, "-X", "importtime", "-m", "selfinstruct", *arguments], capture_output=True, text=True, cwd=ROOT
     )
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert done.returncode == 0
