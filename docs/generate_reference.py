@@ -53,9 +53,10 @@ code 2, before anything is paid for, and says what to write.
 """
 
 
-COMMAND_LINE = """`selfinstruct --help` lists the commands in the order of the work. Your shell completes commands, options,
-and files after `selfinstruct --install-completion`. Color appears on a terminal only; `--no-color`, or `NO_COLOR=1` in the
-environment, turns it off. Where a command takes a run's folder, it also takes the run's configuration."""
+COMMAND_LINE = """`selfinstruct --help` lists the commands in the order of the work. After `selfinstruct
+--install-completion`, your shell completes commands, options, and files. Color appears on a terminal only;
+`--no-color`, or `NO_COLOR=1` in the environment, turns it off. Where a command takes a run's folder, it also takes the
+run's configuration."""
 
 
 def cell(text: object) -> str:

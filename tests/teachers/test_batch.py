@@ -457,7 +457,7 @@ def test_a_server_that_is_gone_ends_the_run_and_a_later_start_collects(
         server.finish_jobs()
         batches.job_s = 0
         port = int(server.base_url.split(":")[2].split("/")[0])
-    with pytest.raises(TeacherDown, match="start again later, nothing is lost"):
+    with pytest.raises(TeacherDown, match="start the server"):
         run(config)
     with Provider(tmp_path / "first.log", batches, port) as server:
         assert rows_of(run(config)) == live_rows
@@ -652,6 +652,14 @@ def test_each_teachers_jobs_are_its_own_and_a_start_leaves_when_all_that_is_aske
 
 
 # --- another server ---------------------------------------------------------------------------
+
+
+def test_a_job_for_a_server_that_is_not_there_is_not_waited_for(
+    values: Callable[..., dict[str, Any]], provider: Callable[..., Provider]
+) -> None:
+    teacher = {"base_url": "http://127.0.0.1:9/v1", "max_retries": 0}
+    with pytest.raises(TeacherDown, match=r"start the server, or check teacher\.base_url"):
+        run(RunConfig.parse(values(provider(), teacher=teacher)))
 
 
 @pytest.mark.slow

@@ -48,12 +48,19 @@ class RemoteBatch:
 class BatchApi:
     """Files and batch jobs of one server."""
 
-    def __init__(self, client: Any, refused: Callable[[Any], TeacherRefused], line: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        client: Any,
+        refused: Callable[[Any], TeacherRefused],
+        line: Callable[[str], str],
+        not_connected: Callable[[BaseException], object],
+    ) -> None:
         """Send nothing yet. refused: turns a permanent error of the SDK into an exception with a hint.
 
-        line: turns text from a server into one line without the API key.
+        line: turns text from a server into one line without the API key. not_connected: raises TeacherDown if an error
+        means that the server has never been reached.
         """
-        self._client, self._refused, self._line = client, refused, line
+        self._client, self._refused, self._line, self._not_connected = client, refused, line, not_connected
 
     async def upload(self, name: str, data: bytes) -> str:
         """Upload a file and return its id."""
@@ -119,7 +126,7 @@ class BatchApi:
             after = self._checked_id(rows[-1].get("id"))
 
     async def _call(self, asking: Awaitable[T]) -> T:
-        """The result of an SDK call. Raises Unreachable for temporary errors, NoRoom, or else TeacherRefused."""
+        """The result of an SDK call. Raises Unreachable for temporary errors, NoRoom, TeacherRefused, TeacherDown."""
         import aiohttp
         import httpx2
         import openai
@@ -145,6 +152,7 @@ class BatchApi:
             hint = "lower teacher.batch_questions for later jobs"
             raise TeacherRefused(f"the server's response about a batch job is too large: {error}; {hint}") from None
         except (openai.APIError, httpx2.HTTPError, aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
+            self._not_connected(error.__cause__ or error)
             raise Unreachable(self._line(str(error) or type(error).__name__)) from None
 
     def _parse_batch(self, body: object) -> RemoteBatch:

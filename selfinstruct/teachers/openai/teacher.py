@@ -75,7 +75,9 @@ class OpenAITeacher:
 
     def batches(self) -> BatchApi:
         """The same server's endpoints for batch jobs."""
-        return BatchApi(self._client.sdk, lambda error: TeacherRefused(self._refusal(error)), self._line)
+        return BatchApi(
+            self._client.sdk, lambda error: TeacherRefused(self._refusal(error)), self._line, self._not_connected
+        )
 
     async def __aenter__(self) -> OpenAITeacher:
         return self

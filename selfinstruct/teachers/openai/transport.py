@@ -182,6 +182,7 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=jar, auto_decompress=False)
         try:
             async with self._session.request(**options, data=data, proxy=self._proxy) as response:
+                self._has_answered = True
                 return self._cleaned(await _read(response, into), is_question=into is not None)
         except aiohttp.ClientError as error:
             if isinstance(error, aiohttp.ClientResponseError) and not isinstance(error, aiohttp.ClientHttpProxyError):
@@ -210,7 +211,7 @@ class LimitedTransport(httpx2.AsyncBaseTransport):
         return response
 
     def _learn(self, turn: Turn, response: httpx2.Response) -> None:
-        self._warns, self._has_answered = False, True
+        self._warns = False
         # Retry-After: 30, x-ratelimit-remaining-tokens: 149984. The limiter wants names in lower case.
         headers = {
             name.lower().decode("latin-1"): value.decode("latin-1")
