@@ -95,7 +95,7 @@ class Live:
 
 def _task(snapshot: Snapshot, verdict: VerdictRow) -> dict[str, Any]:
     """Return a task with its texts; for a refused one, with the reason."""
-    record = snapshot.record(verdict.question, verdict.idx) if verdict.reason is None else None
+    record = snapshot.journal.ledger.record(verdict.question, verdict.idx) if verdict.reason is None else None
     texts = [("Instruction", record.instruction if record else verdict.instruction)]
     for given, output in texts_of(record) if record else ():
         texts += [("Input", given), ("Output", output)]

@@ -29,7 +29,7 @@
       shown.dir = "auto";
       details.append(make("h4", "", name), shown);
     }
-    if (of.texts.length < 2 && !of.reason) details.append(make("p", "note", "Admitted; its answer is still to come, or it is beyond the target."));
+    if (of.texts.length < 2 && !of.reason) details.append(make("p", "note", "Admitted; its answer is still to come."));
     const near = of.score === null ? "" : `F ${of.score.toFixed(2)}${of.nearest ? ` to ${of.nearest}` : ""}`;
     details.append(make("p", "score", [near, of.reason ? of.detail : ""].filter(Boolean).join("; ")));
     item.append(details);
