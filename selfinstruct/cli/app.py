@@ -34,6 +34,7 @@ from .show_documents import documents
 from .streams import safe_streams, stop_like_ctrl_c
 from .teacher_commands import serve_fake, teacher_app
 from .validate import validate
+from .worth import worth
 
 
 class _Commands(CommandGroup):
@@ -86,6 +87,12 @@ _add(
 )
 _add("Look at a run", serve, "data/openai --port 8080", summary="Serve a run's live figures and its report.")
 _add("Look at a run", compare, "data/openai data/zh --html compared.html")
+_add(
+    "Look at a run",
+    worth,
+    "data/law data/law-checked --read --reader anna",
+    summary="Tell which dataset is better, by a blind reading.",
+)
 
 _add(
     "Use a dataset",

@@ -96,7 +96,7 @@ def review(
             from ..report.blind import blind_reading
 
             reading = blind_reading(runs, blind, grades, reviewer or "reviewer", seed)
-            _serve(reading, port, f"{reading.left():,} of {len(reading.rows):,} rows to read")
+            serve_page(reading, port, f"{reading.left():,} of {len(reading.rows):,} rows to read")
             if reading.decided:
                 say(f"{reading.decided:,} grades stored in {grades}")
             _print_summary(reading)
@@ -122,7 +122,7 @@ def review(
                     say(f"{counted(unknown, 'decision')} about records that the run doesn't have, with these texts")
                 say(f"{counted(new, 'new decision')} stored{APPLIES if new else ''}")
                 return
-            _serve(reviewing, port, f"{counted(len(reviewing.items), 'record')} to review")
+            serve_page(reviewing, port, f"{counted(len(reviewing.items), 'record')} to review")
             _print_summary(reviewing)
             if reviewing.decided:
                 say(f"{counted(reviewing.decided, 'decision')} stored{APPLIES}")
@@ -144,7 +144,7 @@ def _print_summary(desk: Reviewing | BlindReading) -> None:
         print(line)
 
 
-def _serve(desk: Reviewing | BlindReading, port: int, there: str) -> None:
+def serve_page(desk: Reviewing | BlindReading, port: int, there: str) -> None:
     """Print the page's address, and serve it until Ctrl-C."""
     import asyncio
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from itertools import combinations, zip_longest
@@ -216,13 +216,23 @@ def agreement(rows: Sequence[BlindRow], by_reader: Mapping[str, Mapping[str, Gra
 class BlindReading:
     """One reader's blind reading of some rows, as its page sees it: the source is in no answer before the end."""
 
-    def __init__(self, sources: Sequence[str], rows: Sequence[BlindRow], grades: Grades, reader: str) -> None:
-        """Raise UsageError if the name is no name, or if the grades can't be read. sources: names, in their order."""
+    def __init__(
+        self,
+        sources: Sequence[str],
+        rows: Sequence[BlindRow],
+        grades: Grades,
+        reader: str,
+        is_enough: Callable[[Mapping[str, Grade]], bool] = lambda _: False,
+    ) -> None:
+        """Raise UsageError if the name is no name, or if the grades can't be read.
+
+        sources: names, in their order. is_enough: whether the reading may end with these grades, by digest.
+        """
         self.sources = sources
         self.rows = {row.digest: row for row in rows}
         self.grades, self.reader = grades, checked_name(reader)
         self.decided = 0
-        self._ended = False
+        self._is_enough, self._ended = is_enough, False
         grades.by_reader()
 
     @property
@@ -238,13 +248,14 @@ class BlindReading:
         }
 
     def left(self) -> int:
-        """Return how many rows the reader hasn't graded."""
-        return len(self.rows.keys() - self.grades.by_reader().get(self.reader, {}).keys())
+        """Return how many rows the reader hasn't graded, 0 once enough have been."""
+        mine = self._mine()
+        return 0 if self._is_enough(mine) else len(self.rows.keys() - mine.keys())
 
     def shown(self) -> list[dict[str, Any]]:
         """Return what the page shows of each row, in order."""
-        mine = self.grades.by_reader().get(self.reader, {})
-        return [_shown(row, mine.get(row.digest)) for row in self.rows.values()]
+        mine = self._mine()
+        return [_shown(row, mine.get(row.digest)) | {"ends": self._is_enough(mine)} for row in self.rows.values()]
 
     def decide(self, given: Any) -> dict[str, Any]:
         """Write one grade, or take it back, and return what the page shows of its row then. Raises UsageError."""
@@ -255,7 +266,7 @@ class BlindReading:
             raise UsageError("the sources have been shown, so the grades stand")
         if given.get("undo"):
             self.grades.undo(row.digest, self.reader)
-            return _shown(row, None)
+            return _shown(row, None) | {"ends": self._is_enough(self._mine())}
         if not all(isinstance(given.get(name), bool) for name in QUESTIONS):
             raise UsageError(f"{', '.join(QUESTIONS)}: each must be true or false")
         if given.get("difficulty") not in DIFFICULTIES:
@@ -266,7 +277,7 @@ class BlindReading:
         grade = Grade(row.digest, self.reader, **{name: given[name] for name in names}, note=storable(note))
         self.grades.add(grade)
         self.decided += 1
-        return _shown(row, grade)
+        return _shown(row, grade) | {"ends": self._is_enough(self._mine())}
 
     def end(self) -> dict[str, Any]:
         """Return the result, and the sources of each row. Raises UsageError as long as a row has no grade."""
@@ -285,8 +296,13 @@ class BlindReading:
             return [f"{len(self.rows) - left:,} of {len(self.rows):,} rows read; the sources are shown at the end"]
         return [each.line for each in self._results()] + agreement(list(self.rows.values()), self.grades.by_reader())
 
+    def _mine(self) -> dict[str, Grade]:
+        return {
+            digest: each for digest, each in self.grades.by_reader().get(self.reader, {}).items() if digest in self.rows
+        }
+
     def _results(self) -> list[Result]:
-        return results(self.sources, list(self.rows.values()), self.grades.by_reader().get(self.reader, {}).values())
+        return results(self.sources, list(self.rows.values()), self._mine().values())
 
 
 def blind_reading(

@@ -36,8 +36,9 @@ ALLOWED: dict[str, set[str]] = {
     "trainers": {"core", "tables"},
     "dedup": {"core", "tables", "novelty", "journal"},
     "report": FIRST | {"dataset", "trainers", "dedup"},
+    "worth": FIRST | {"dataset", "trainers", "dedup", "report"},
     "scatter": FIRST | {"dataset", "trainers", "dedup", "report", "generate"},
-    "cli": FIRST | {"dataset", "trainers", "dedup", "report", "generate", "scatter"},
+    "cli": FIRST | {"dataset", "trainers", "dedup", "report", "worth", "generate", "scatter"},
 }
 """What each package may import, in the order of docs/inside/design.md."""
 OWNERS = {

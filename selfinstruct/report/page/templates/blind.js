@@ -4,11 +4,11 @@
 {
   const { at, visible, element, words, part, turns, isTyping, ask, send } = recordView;
   const steps = [...at("steps").children].map((each) => each.dataset.name);
-  let items = [], place = 0, given = {}, note = "", outcome = null;
+  let items = [], place = 0, given = {}, note = "", outcome = null, ends = false;
   const made = []; // the digests of this page's grades, for undo
 
   const say = (text) => { at("state").textContent = text; };
-  const isRead = () => items.every((item) => item.grade);
+  const isRead = () => ends || items.every((item) => item.grade);
   const current = () => steps.find((name) => given[name] === undefined);
   const worded = (value) => value === true ? "yes" : value === false ? "no" : value ?? "";
   const percent = (share) => `${(100 * share).toFixed(1)}%`;
@@ -64,7 +64,7 @@
     }
     const asked = outcome ? "" : isRead() ? "end" : now === "difficulty" ? now : now ? "question" : "";
     for (const each of document.querySelectorAll(".answers")) each.hidden = each.dataset.for !== asked;
-    say(`${place + 1} of ${items.length}, ${count} read`);
+    say(`${place + 1} of ${items.length}, ${count} read${ends ? ", which is enough" : ""}`);
   };
   const go = (to) => {
     place = Math.min(Math.max(to, 0), items.length - 1);
@@ -79,7 +79,7 @@
     return left.find((each) => each > place) ?? left[0] ?? place;
   };
   const store = (item, body, after) => {
-    send({ digest: item.digest, ...body }).then((changed) => { Object.assign(item, changed); after(); }).catch((error) => {
+    send({ digest: item.digest, ...body }).then((changed) => { Object.assign(item, changed); ({ ends } = changed); after(); }).catch((error) => {
       go(items.indexOf(item));
       say(`not stored: ${visible(error.message)}`);
     });
@@ -142,6 +142,7 @@
   });
   ask("items").then((found) => {
     items = found;
+    ends = items[0].ends;
     at("title").textContent = `Blind reading: ${items.length} rows, ${at("title").dataset.sources} sources`;
     const first = items.findIndex((each) => !each.grade);
     go(Math.max(0, first));

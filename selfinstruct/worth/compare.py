@@ -1,0 +1,226 @@
+"""Compare datasets by a blind reading, and by what can be measured without reading.
+
+A reader grades rows of all datasets without knowing which is which (`selfinstruct.report.blind`). `compare` says what
+came of it: the share kept of each, the difference of each two with an interval that stays valid at whatever row the
+reader stopped, and whether enough has been read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import UsageError
+from ..core.records import Example, Response
+from ..core.reviews import Content
+from ..core.tasks import Candidate
+from ..core.tokens import tokenize
+from ..dataset.card_figures import verified
+from ..dataset.linguistics import finder_for
+from ..filters.unusable import Unusable
+from ..journal.folder import JOURNAL
+from ..journal.snapshot import read
+from ..report.blind import BlindReading, BlindRow, Grade, Grades, Result, agreement, contents_of, draw, results
+from ..report.page.comparison import SAMPLE, Diversity, diversity_of, draw as draw_texts
+from ..report.page.measure import moments
+from .sequential import Difference
+
+LEVEL = 0.95
+_NOBODY: Any = None
+"""Rules ask no teacher."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What can be measured of a dataset without reading it; none of it says that an answer is right, but `checked`.
+
+    rows: the number of rows with a task and an answer. words: the median length of a task and of an answer, in tokens
+    of ROUGE. diversity: of a sample of the tasks, as large for each dataset. by_rules: the share of rows that a rule
+    against what small models write hits. checked: how many answers a program checked, and how many of them passed.
+    tokens, seconds: generated tokens and seconds of work for each row; None for a dataset that is no run.
+    """
+
+    rows: int
+    words: tuple[float, float]
+    diversity: Diversity
+    by_rules: float
+    checked: tuple[int, int] | None = None
+    tokens: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The difference between two datasets: the share kept of the second minus that of the first.
+
+    pairs: the rows read of each, in pairs. low, high: its 95% interval, valid at whatever row the reader stopped.
+    margin: a smaller difference doesn't matter to the reader.
+    """
+
+    first: str
+    second: str
+    pairs: int
+    low: float
+    high: float
+    margin: float
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether reading on would hardly change the answer."""
+        return self.low > 0 or self.high < 0 or (-self.margin < self.low and self.high < self.margin)
+
+    @property
+    def line(self) -> str:
+        """The answer in words."""
+        reached = f"95% interval {100 * self.low:+.1f} to {100 * self.high:+.1f} points, {self.pairs:,} pairs of rows"
+        if self.low > 0 or self.high < 0:
+            better, worse = (self.second, self.first) if self.low > 0 else (self.first, self.second)
+            return f"{better} is better than {worse} ({reached})"
+        if self.is_decided:
+            return f"no difference of {100 * self.margin:g} points between {self.first} and {self.second} ({reached})"
+        return f"not decided between {self.first} and {self.second} ({reached}); read more rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """A comparison of datasets.
+
+    names: of the datasets, as given. read: what each reader said about each, by reader. gaps: by reader, each two
+    datasets. agreements: a line about each two readers. measures: by dataset.
+    """
+
+    names: Sequence[str]
+    read: Mapping[str, Sequence[Result]]
+    gaps: Mapping[str, Sequence[Gap]]
+    agreements: Sequence[str]
+    measures: Mapping[str, Measures]
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether one reader's grades decide between each two datasets."""
+        return any(gaps and all(each.is_decided for each in gaps) for gaps in self.gaps.values())
+
+
+def gaps_of(names: Sequence[str], rows: Sequence[BlindRow], grades: Mapping[str, Grade], margin: float) -> list[Gap]:
+    """Return the difference of each two datasets, from one reader's grades by digest.
+
+    Rows are paired in the order of reading: the first one of each dataset, the second one of each, and so on. With more
+    than two datasets, the intervals are wider, so that all of them hold together in 95% of readings.
+    """
+    pairs = list(combinations(names, 2))
+    found = []
+    for first, second in pairs:
+        graded = [
+            [grades[row.digest].keep for row in rows if name in row.sources and row.digest in grades]
+            for name in (first, second)
+        ]
+        difference = Difference(1 - (1 - LEVEL) / len(pairs))
+        for kept in zip(*graded, strict=False):
+            difference.add(*kept)
+        found.append(Gap(first, second, difference.pairs, *difference.interval, margin=margin))
+    return found
+
+
+def measure(source: str | Path, contents: Sequence[Content], sampled: int) -> Measures:
+    """Measure one dataset. sampled: how many tasks to draw for its diversity."""
+    asked = [str(each["instruction"]) for each in contents]
+    answers = [str(each["examples"][0]["answer"]) for each in contents]
+    words = [statistics.median(len(tokenize(text)) for text in texts) for texts in (asked, answers)]
+    hit = asyncio.run(_hit_by_rules(zip(asked, answers, strict=True)))
+    figures = (
+        len(contents),
+        (words[0], words[1]),
+        diversity_of(draw_texts(asked, sampled), finder_for("word-list")),
+        hit / len(contents),
+    )
+    if not (Path(source) / JOURNAL).is_file():
+        return Measures(*figures)
+    with read(source) as snapshot:
+        counted = verified(snapshot)
+        checked = (sum(each.answers for each in counted), sum(each.right for each in counted))
+        status = snapshot.status
+        made, worked = max(1, status.records_asked), moments(snapshot.arrivals(), {})
+        return Measures(
+            *figures,
+            checked=checked if checked[0] else None,
+            tokens=status.completion_tokens / made,
+            seconds=worked[-1].seconds / made if worked else None,
+        )
+
+
+async def _hit_by_rules(texts: Iterable[tuple[str, str]]) -> int:
+    """Count the rows that a rule against what small models write hits."""
+    rules, hits = Unusable("en"), 0
+    for asked, answer in texts:
+        instruction, _, given = asked.partition("\n\n")
+        candidate = Candidate(instruction, given)
+        example = Example.of(instruction, given, Response(answer))
+        verdict = rules.check(candidate)
+        hits += not (verdict.ok and (await rules.check_answer(candidate, example, _NOBODY)).ok)
+    return hits
+
+
+def compare(
+    sources: Sequence[str | Path], grades: str | Path, *, rows: int = 200, seed: int = 42, margin: float = 0.15
+) -> Worth:
+    """Compare datasets by the grades of a file, and by what can be measured.
+
+    Args:
+        sources: Runs or datasets, as `selfinstruct.report.blind.contents_of` takes them; at least two.
+        grades: A file of blind grades, which may not exist yet.
+        rows: The rows that are drawn of each.
+        seed: Decides which rows are read, and in which order.
+        margin: The smallest difference of the shares kept that matters, 0 to 1.
+
+    Raises:
+        UsageError: Fewer than two sources, one that can't be read, or grades that are none.
+    """
+    contents = _contents(sources)
+    names = list(contents)
+    drawn = draw(contents, rows, seed)
+    by_reader = {
+        reader: {row.digest: given[row.digest] for row in drawn if row.digest in given}
+        for reader, given in Grades(grades).by_reader().items()
+    }
+    by_reader = {reader: given for reader, given in by_reader.items() if given}
+    sampled = min(SAMPLE, *map(len, contents.values()))
+    return Worth(
+        names,
+        {reader: results(names, drawn, given.values()) for reader, given in by_reader.items()},
+        {reader: gaps_of(names, drawn, given, margin) for reader, given in by_reader.items()},
+        agreement(drawn, by_reader),
+        {name: measure(name, each, sampled) for name, each in contents.items()},
+    )
+
+
+def reading(
+    sources: Sequence[str | Path],
+    grades: str | Path,
+    reader: str,
+    *,
+    rows: int = 200,
+    seed: int = 42,
+    margin: float = 0.15,
+) -> BlindReading:
+    """Return a blind reading that may end as soon as the grades decide between each two datasets; as `compare`."""
+    contents = _contents(sources)
+    names, drawn = list(contents), draw(contents, rows, seed)
+
+    def is_enough(given: Mapping[str, Grade]) -> bool:
+        return all(each.is_decided for each in gaps_of(names, drawn, given, margin))
+
+    return BlindReading(names, drawn, Grades(grades), reader, is_enough)
+
+
+def _contents(sources: Sequence[str | Path]) -> dict[str, list[Content]]:
+    if len(sources) < 2:
+        raise UsageError("worth compares at least two datasets; name another one")
+    names = [str(each) for each in sources]
+    if len(set(names)) < len(names):
+        raise UsageError(f"{next(each for each in names if names.count(each) > 1)}: is named twice")
+    return {name: contents_of(name) for name in names}

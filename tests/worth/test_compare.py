@@ -1,0 +1,134 @@
+"""Datasets are compared by blind grades, and by what can be measured."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import selfinstruct as si
+from selfinstruct.cli.app import app
+from selfinstruct.core.errors import UsageError
+from selfinstruct.report.blind import BlindRow, Grade, Grades
+from selfinstruct.worth.compare import compare, gaps_of, reading
+
+ROWS = 120
+Chance = Mapping[str, float]
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> list[str]:
+    """Two datasets of different rows."""
+    paths = [tmp_path / "good.jsonl", tmp_path / "bad.jsonl"]
+    for path in paths:
+        rows = [{"instruction": f"Name {path.stem} thing {n}.", "output": f"It is {n} {n + 1}."} for n in range(ROWS)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return list(map(str, paths))
+
+
+def grade(rows: list[BlindRow], chances: Chance, grades: Grades, reader: str = "anna", seed: int = 1) -> None:
+    draw = random.Random(seed)
+    for row in rows:
+        kept = draw.random() < chances[row.sources[0]]
+        grades.add(Grade(row.digest, reader, valid=True, correct=kept, keep=kept, difficulty="easy"))
+
+
+def test_the_better_dataset_is_found_and_reading_ends_early(sources: list[str], tmp_path: Path) -> None:
+    grades = tmp_path / "grades.jsonl"
+    desk, draw = reading(sources, grades, "anna"), random.Random(2)
+    chances = dict(zip(sources, (0.95, 0.4), strict=True))
+    for row in desk.rows.values():
+        kept = draw.random() < chances[row.sources[0]]
+        said = {"digest": row.digest, "valid": True, "correct": kept, "keep": kept, "difficulty": "easy"}
+        ends = desk.decide(said)["ends"]
+        assert ends == (desk.left() == 0)
+        if ends:
+            break
+        with pytest.raises(UsageError, match="are left to read"):
+            desk.end()
+    read = desk.decided
+    assert 4 < read < ROWS
+    assert desk.shown()[-1]["ends"]
+    assert [each["source"] for each in desk.end()["results"]] == sources
+    found = compare(sources, grades)
+    [gap] = found.gaps["anna"]
+    assert gap.high < 0
+    assert found.is_decided
+    assert gap.line.startswith(f"{sources[0]} is better than {sources[1]} (95% interval -")
+    assert [each.read for each in found.read["anna"]] == pytest.approx([read / 2, read / 2], abs=1)
+
+
+def test_equal_datasets_are_said_to_be_about_equal_or_undecided(sources: list[str], tmp_path: Path) -> None:
+    grades = Grades(tmp_path / "grades.jsonl")
+    desk = reading(sources, grades.path, "anna", margin=0.4)
+    grade(list(desk.rows.values()), dict.fromkeys(sources, 0.95), grades)
+    assert "no difference of 40 points" in compare(sources, grades.path, margin=0.4).gaps["anna"][0].line
+    assert "not decided" in compare(sources, grades.path, margin=0.01).gaps["anna"][0].line
+    assert not compare(sources, grades.path, margin=0.01).is_decided
+
+
+def test_three_datasets_have_wider_intervals(sources: list[str], tmp_path: Path) -> None:
+    third = tmp_path / "third.jsonl"
+    third.write_text(Path(sources[0]).read_text().replace("good", "third"))
+    grades = Grades(tmp_path / "grades.jsonl")
+    desk = reading([*sources, third], grades.path, "anna")
+    rows = list(desk.rows.values())
+    grade(rows, dict.fromkeys([*sources, str(third)], 0.7), grades)
+    given = grades.by_reader()["anna"]
+    of_two, of_three = (gaps_of(names, rows, given, 0.15)[0] for names in (sources, [*sources, str(third)]))
+    assert of_three.low < of_two.low
+    assert of_three.high > of_two.high
+
+
+def test_a_run_says_what_a_kept_row_cost_and_what_programs_checked(make_config: Callable[..., si.RunConfig]) -> None:
+    strategy = {"kind": "verifiable", "kinds": {"lists": 1}}
+    made = si.run(make_config(strategy=strategy, target=12))
+    other = made.path.parent / "other.jsonl"
+    other.write_text('{"instruction": "Name a color.", "output": "Please provide the text."}\n' * 2)
+    measures = compare([made.path, other], made.path.parent / "none.jsonl").measures
+    run, file = measures[str(made.path)], measures[str(other)]
+    assert run.rows == 12
+    assert run.checked is not None
+    assert run.checked[0] >= run.checked[1] == 12
+    assert run.tokens is not None
+    assert run.tokens > 1
+    assert (file.rows, file.checked, file.tokens) == (1, None, None)
+    assert (run.by_rules, file.by_rules) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda sources: sources[:1], "worth compares at least two datasets"),
+        (lambda sources: [sources[0], sources[0]], "is named twice"),
+        (lambda sources: [sources[0], "nowhere.jsonl"], "nowhere.jsonl"),
+    ],
+)
+def test_wrong_sources_are_refused_in_one_line(
+    change: Callable[[list[str]], list[str]], said: str, sources: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        compare(change(sources), tmp_path / "grades.jsonl")
+    done = CliRunner().invoke(app, ["worth", *change(sources)])
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_command_prints_what_the_grades_say_and_what_to_do_next(sources: list[str], tmp_path: Path) -> None:
+    grades = Grades(tmp_path / "grades.jsonl")
+    done = CliRunner().invoke(app, ["worth", *sources, "--grades", str(grades.path)])
+    assert "nothing read yet" in done.stdout
+    assert f"next: selfinstruct worth {sources[0]} {sources[1]} --read" in done.stderr
+    for reader in ("anna", "ben"):
+        desk = reading(sources, grades.path, reader)
+        grade(list(desk.rows.values()), dict(zip(sources, (0.95, 0.4), strict=True)), grades, reader)
+    done = CliRunner().invoke(app, ["worth", *sources, "--grades", str(grades.path)])
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.count("is better than") == 2
+    assert "anna and ben agree on 240 of 240, Cohen's kappa 1.00" in done.stdout
+    assert "next:" not in done.stderr
