@@ -11,7 +11,7 @@ from .console import Debug, Port, plain_errors, say
 from .review import serve_page
 
 if TYPE_CHECKING:
-    from ..worth.compare import Worth
+    from ..worth.blind_comparison import Worth
 
 
 def worth(
@@ -46,7 +46,7 @@ def worth(
     the grades say, next to what can be measured without reading.
     """
     with plain_errors(debug):
-        from ..worth.compare import compare, reading
+        from ..worth.blind_comparison import compare, reading
 
         if read:
             desk = reading(sources, grades, reader, rows=rows, seed=seed, margin=margin / 100)

@@ -14,7 +14,7 @@ import selfinstruct as si
 from selfinstruct.cli.app import app
 from selfinstruct.core.errors import UsageError
 from selfinstruct.report.blind import BlindRow, Grade, Grades
-from selfinstruct.worth.compare import compare, gaps_of, reading
+from selfinstruct.worth.blind_comparison import compare, gaps_of, reading
 
 ROWS = 120
 Chance = Mapping[str, float]
