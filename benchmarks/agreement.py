@@ -74,8 +74,8 @@ def report(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         raise SystemExit("no answer with both marks is graded: set kept to true or false")
     yield f"{len(rows)} tasks; {len(both)} graded answers with both marks, {sum(e['kept'] for e in both)} of them kept"
     refused = len(graded) - len(both)
-    kept_all_the_same = sum(each["kept"] for each in graded) - sum(each["kept"] for each in both)
-    yield f"{refused} refused by other checks before they had both marks, {kept_all_the_same} of them kept by the reader"
+    left = sum(each["kept"] for each in graded) - sum(each["kept"] for each in both)
+    yield f"{refused} refused by other checks before they had both marks, {left} of them kept by the reader"
     for title, of in (
         ("all graded answers", {name: [(each[name], each["kept"]) for each in both] for name in MARKS}),
         ("the answer that each prefers", {name: preferred(rows, name) for name in MARKS}),
