@@ -92,8 +92,9 @@ def open_page(browser: Any) -> Iterator[Callable[..., Opened]]:
 
 @pytest.fixture
 def report(make_config: Callable[..., RunConfig], tmp_path: Path) -> Path:
-    """The report of a run of 60 records."""
-    return write_report(made(make_config(target=60)), tmp_path / "report.html", parser="word-list")
+    """The report of a run of 60 records, with names that have no place to break."""
+    facets = {"topic": [letter * 60 for letter in "abc"], "kind": ["x" * 60, "y" * 60], "verify": 1.0}
+    return write_report(made(make_config(target=60, facets=facets)), tmp_path / "report.html", parser="word-list")
 
 
 @pytest.fixture
@@ -301,10 +302,11 @@ def test_a_page_can_be_read_without_scripts(open_page: Callable[..., Opened], re
 def test_a_comparison_is_as_quiet(
     open_page: Callable[..., Opened], make_config: Callable[..., RunConfig], tmp_path: Path
 ) -> None:
-    one = made(make_config(target=10, run_dir=str(tmp_path / "one <b>")))
+    long = 60 * "x"
+    one = made(make_config(target=10, run_dir=str(tmp_path / f"one <b>{long}")))
     two = made(make_config(target=12, run_dir=str(tmp_path / "two")))
     opened = open_page(write_comparison(compare(one, two, parser="word-list"), tmp_path / "compared.html"))
-    assert opened.page.inner_text("h1") == "one <b> and two"
+    assert opened.page.inner_text("h1") == f"one <b>{long} and two"
     opened.page.set_viewport_size({"width": 390, "height": 800})
     assert opened.page.evaluate(CUT_OFF) == []
     opened.page.set_viewport_size({"width": 1280, "height": 800})

@@ -242,7 +242,7 @@ def test_a_run_in_progress_is_seen_to_grow(make_config: MakeConfig, loopback: Ca
             assert re.fullmatch(r"[\d.]+ (s|min|h)", page.inner_text("#left"))
             assert len(page.get_attribute("#curve polyline", "points").split()) >= 5
             # A task opens on a click, and stays open and in the page although others come.
-            page.locator("#admitted summary").first.click()
+            page.locator("#admitted details:has(.text) summary").first.click()
             task = page.locator("#admitted details[open]")
             id, output = task.locator(".id").inner_text(), task.locator(".text").last.inner_text()
             assert "Output" in task.locator("h4").all_inner_texts()

@@ -14,11 +14,11 @@
     return item;
   };
 
-  // A task opens on a click. Its element is kept while it is in the list, so that it stays open.
+  // A task opens on a click. Its element is kept while it is in the list, so that it stays open, and as long as it is open.
   const kept = new Map();
   const task = (of) => {
-    const key = `${of.reason} ${of.id} ${of.texts.length}`;
-    if (kept.has(key)) return kept.get(key);
+    const key = `${of.reason} ${of.id}`, before = kept.get(key);
+    if (before && Number(before.dataset.texts) === of.texts.length) return before;
     const item = make("li", ""), details = make("details", "task"), summary = make("summary", "");
     summary.append(make("span", "id", of.id), " ");
     if (of.reason) summary.append(make("span", "reason", of.reason), " ");
@@ -32,13 +32,16 @@
     if (of.texts.length < 2 && !of.reason) details.append(make("p", "note", "Admitted; its answer is still to come."));
     const near = of.score === null ? "" : `F ${of.score.toFixed(2)}${of.nearest ? ` to ${of.nearest}` : ""}`;
     details.append(make("p", "score", [near, of.reason ? of.detail : ""].filter(Boolean).join("; ")));
+    details.open = Boolean(before?.querySelector("details[open]"));  // its answer has come while it was being read
+    Object.assign(item.dataset, { task: key, texts: of.texts.length });
     item.append(details);
     kept.set(key, item);
     return item;
   };
   const list = (id, items, none) => {
     const now = [...at(id).children], fresh = items.length ? [...items] : [make("li", "none", none)];
-    fresh.push(...now.filter((item) => !items.includes(item) && item.querySelector("details[open]")));  // being read
+    const shown = new Set(items.map((item) => item.dataset.task));
+    fresh.push(...now.filter((item) => !shown.has(item.dataset.task) && item.querySelector("details[open]")));
     if (fresh.length !== now.length || fresh.some((item, place) => item !== now[place])) at(id).replaceChildren(...fresh);
   };
 
