@@ -152,6 +152,17 @@ class FilterSection(Section):
         return [each for each in self.custom if isinstance(each, FilterOptions)]
 
 
+class SelectConfig(Section):
+    """Which of the run's records become rows."""
+
+    count: Annotated[int, Field(ge=1)] = Field(description="Number of records, at most.")
+    by: Literal["first", "random", "longest", "checks", "marks", "agreement", "spread"] = Field(
+        default="random",
+        description="first | random (by random_seed) | longest (outputs) | checks (found right by a program first) | "
+        "marks (of a judge) | agreement (of several answers) | spread (instructions far from each other, by ROUGE-L).",
+    )
+
+
 class DatasetConfig(Section):
     """The dataset that is written when a run ends, and its card."""
 
@@ -172,6 +183,7 @@ class DatasetConfig(Section):
     instances: Literal["first", "all"] = Field(
         default="first", description="Rows per record: one, or one for each instance."
     )
+    select: SelectConfig | None = Field(default=None, description="Some of the records; null: all of them.")
     license: str | None = Field(default=None, description="The dataset's license; the card shows none unless set here.")
     title: str | None = Field(default=None, description="The card's heading; null: the name of the run's folder.")
     shard_rows: Annotated[int, Field(ge=1)] = Field(default=100_000, description="Rows in one Parquet file.")

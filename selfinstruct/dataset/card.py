@@ -136,7 +136,7 @@ def _text(
     sections = [
         _head(settings.title or run.name, records, default, sizes, revisions[-1].number),
         f"## Changelog\n\n{_changelog(revisions)}",
-        f"## How it was made\n\n{method(snapshot, records, trail)}",
+        f"## How it was made\n\n{method(snapshot, records, trail, settings.select)}",
         f"## Counts by stage\n\n{figures.counts(snapshot)}",
         *([f"## Checked by programs\n\n{_checked(config, found)}"] if (found := figures.verified(snapshot)) else []),
         *([f"## Reviewed by people\n\n{reviews}"] if (reviews := figures.reviews(snapshot)) else []),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import yaml
 
 from ..config.run_config import RunConfig
+from ..config.sections import SelectConfig
 from ..core import version as _version
 from ..core.counted import counted
 from ..core.paths import without_home
@@ -20,8 +21,8 @@ from .card_words import WORDS, escape_cell, indented_code
 from .licensing import UsedTeacher, used_teachers
 
 
-def method(snapshot: Snapshot, records: Sequence[Record], trail: Trail) -> str:
-    """Return the section 'How it was made'."""
+def method(snapshot: Snapshot, records: Sequence[Record], trail: Trail, chosen: SelectConfig | None = None) -> str:
+    """Return the section 'How it was made'. records: those of the dataset. chosen: how they were selected, if so."""
     run, status = snapshot.run, snapshot.status
     config, limit = run.config, "at or above" if run.config.refuse_equal else "above"
     rows = [
@@ -38,6 +39,8 @@ def method(snapshot: Snapshot, records: Sequence[Record], trail: Trail) -> str:
     ]
     if status.outcome.reason not in ("target", "all_asked"):
         rows.append(("ended early", f"{status.outcome.reason}: {escape_cell(status.outcome.detail)}"))
+    if chosen is not None:
+        rows.append(("selection", f"{len(records):,} of the run's {len(snapshot.records):,} records, by `{chosen.by}`"))
     table = "".join(f"| {name} | {value} |\n" for name, value in rows)
     newest = "" if len(run.generations) == 1 else " of the newest generation (earlier ones had others)"
     return f"""{WORDS["methods"].get(config.strategy_kind, f"Strategy `{escape_cell(config.strategy_kind)}`.")}

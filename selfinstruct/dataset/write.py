@@ -40,6 +40,7 @@ from .formats import formats_of
 from .provenance_columns import PROVENANCE_CONFIG, REQUEST_COLUMNS, ProvenanceColumns, RowDict, request_row
 from .revisions import check_replaceable, hash_rows, revisions_after
 from .rows import Format, Wording, columns_of, rows_of
+from .select import select
 
 if TYPE_CHECKING:
     import datasets
@@ -58,11 +59,12 @@ def to_dataset(run: Run | str | Path, format: str = "messages") -> datasets.Data
     import datasets
 
     with read(run) as snapshot:
-        records = snapshot.records
         source = _RowSource.of(snapshot, snapshot.run.config.dataset.with_formats([format]))
     (name,) = source.formats
     features = source.features(name)
-    return datasets.Dataset(_build_table(source.rows(records, name), features), datasets.DatasetInfo(features=features))
+    return datasets.Dataset(
+        _build_table(source.rows(source.records, name), features), datasets.DatasetInfo(features=features)
+    )
 
 
 def write_dataset(
@@ -94,7 +96,8 @@ def write_dataset(
 
 
 def _write_snapshot(snapshot: Snapshot, target: Path, settings: DatasetConfig) -> Path:
-    records, source = snapshot.records, _RowSource.of(snapshot, settings)
+    source = _RowSource.of(snapshot, settings)
+    records = source.records
     real = target.resolve()  # a link in place of the folder stays
     fresh = beside(real)
     try:
@@ -135,7 +138,7 @@ def _write_file(snapshot: Snapshot, target: Path, settings: DatasetConfig, *, ov
     as_arrow, as_cells = suffix == ".parquet", suffix in (".csv", ".tsv")
 
     def chunks() -> Iterator[Chunk]:
-        rows = source.rows(snapshot.records, name)
+        rows = source.rows(source.records, name)
         if as_arrow:  # with all types
             table = _build_table(rows, source.features(name))
             yield from (ArrowChunk(name, each, table.schema, range(len(each))) for each in table.to_batches())
@@ -171,9 +174,10 @@ def split_of(record_id: str, test_share: float, random_seed: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _RowSource:
-    """Converts records to rows. formats: by name of the config. lineages: by id of the record."""
+    """Converts records to rows. records: the selected ones. formats: by name of the config. lineages: by record id."""
 
     config: RunConfig
+    records: Sequence[Record]
     columns: ProvenanceColumns
     formats: Mapping[str, tuple[Format, Wording]]
     trail: Trail
@@ -182,9 +186,9 @@ class _RowSource:
     @classmethod
     def of(cls, snapshot: Snapshot, settings: DatasetConfig) -> _RowSource:
         config, trail = snapshot.run.config.model_copy(update={"dataset": settings}), Trail(snapshot)
-        records = snapshot.records
+        records = select(snapshot.records, settings.select, config.random_seed)
         columns, lineages = ProvenanceColumns.of(config, records), {record.id: trail.of(record) for record in records}
-        return cls(config, columns, formats_of(config, records), trail, lineages)
+        return cls(config, records, columns, formats_of(config, records), trail, lineages)
 
     def rows(self, records: Sequence[Record], format: str) -> Iterator[RowDict]:
         chosen, wording = self.formats[format]

@@ -22,6 +22,8 @@ from .brute import MOST_WORDS, BruteEngine
 from .score import refusal_cutoff, rouge_l
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .online import OnlineEngine
 
 # Pool size at which the compiled engine pays for its start: about 1 s with cached code, 10 s without.
@@ -130,22 +132,26 @@ class NoveltyIndex:
             return Similar((), 0.0)
         import numpy as np
 
-        tokens = self._encode(text)
-        common, lengths = self._engine.common_with_all(tokens)
-        # F depends only on the pair (LCS, length), and pairs repeat often: score each distinct pair once.
-        width = int(lengths.max()) + 1
-        pairs, which, counts = np.unique(
-            common.astype(np.int64) * width + lengths, return_inverse=True, return_counts=True
-        )
-        scores = [rouge_l(lcs, len(tokens), n) for lcs, n in (divmod(pair, width) for pair in pairs.tolist())]
-        mean = math.fsum(score * count for score, count in zip(scores, counts.tolist(), strict=True)) / len(self._ids)
+        by_text = self.scores(text)
+        mean = math.fsum(by_text) / len(by_text)
         # Keep everything at or above the k-th highest score, then sort stably, so that ties stay in pool order.
-        by_text = np.array(scores)[which]
         k = min(k, len(by_text))
         least = np.partition(by_text, len(by_text) - k)[len(by_text) - k] if k else 2.0
         positions = np.flatnonzero(by_text >= least)
         best = positions[np.argsort(-by_text[positions], kind="stable")][:k]
         return Similar(tuple(Neighbour(self._ids[p], float(by_text[p])) for p in best.tolist()), mean)
+
+    def scores(self, text: str) -> np.ndarray:
+        """Return the F of a text with each text of the pool, in the order of admission; the pool must not be empty."""
+        import numpy as np
+
+        tokens = self._encode(text)
+        common, lengths = self._engine.common_with_all(tokens)
+        # F depends only on the pair (LCS, length), and pairs repeat often: score each distinct pair once.
+        width = int(lengths.max()) + 1
+        pairs, which = np.unique(common.astype(np.int64) * width + lengths, return_inverse=True)
+        scores = [rouge_l(lcs, len(tokens), n) for lcs, n in (divmod(pair, width) for pair in pairs.tolist())]
+        return np.array(scores)[which]
 
     @property
     def work(self) -> Work:

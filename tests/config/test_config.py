@@ -526,6 +526,7 @@ FREE: dict[str, Any] = {
     "teacher.extra_headers": {"X-Title": "tasks"},
     "dataset.formats": ["alpaca"],
     "dataset.test_share": 0.7,
+    "dataset.select": {"count": 7, "by": "spread"},
     "dataset.instances": "all",
     "dataset.license": "MIT",
     "dataset.title": "Other",
