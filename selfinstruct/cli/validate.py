@@ -29,7 +29,7 @@ def validate(
             help="trl-sft, trl-dpo, trl-kto, trl-reward, axolotl, llama-factory, torchtune, mlx-lm or openai.",
             show_default=False,
         ),
-    ],
+    ] = "",
     config: Annotated[str | None, typer.Option(metavar="NAME", help="Config; default: the dataset's default.")] = None,
     max_length: Annotated[int | None, typer.Option(min=1, help="Tokens per row; default: the trainer's.")] = None,
     tokenizer: Annotated[Path | None, typer.Option(metavar="FILE", help="Count tokens with a tokenizer.json.")] = None,
@@ -44,8 +44,10 @@ def validate(
         from dataclasses import asdict
 
         from ..journal.folder import has_journal
-        from ..trainers import config_stub, validate_dataset
+        from ..trainers import TRAINERS, config_stub, validate_dataset
 
+        if not trainer:
+            raise UsageError(f"--for: is missing; name the trainer, one of {', '.join(TRAINERS)}")
         # The folder of a run stands for the dataset in it.
         folder = Path(dataset)
         if folder.is_dir() and (has_journal(folder) or (folder / "shards").is_dir()):

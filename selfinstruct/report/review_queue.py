@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..config.sections import JudgeConfig
+from ..core.counted import counted
 from ..core.documents import Passage, Quote, holds
 from ..core.errors import UsageError
 from ..core.records import Record
@@ -79,7 +80,7 @@ def queue(snapshot: Snapshot, order: str = "uncertain", audit: int | None = None
 
 def sample_name(snapshot: Snapshot, items: Sequence[Item], audit: int) -> str:
     """Return what names a random sample: its size, that of the run, and the seed that drew it."""
-    return f"{min(audit, len(items)):,} records, seed {snapshot.run.config.random_seed}"
+    return f"{counted(min(audit, len(items)), 'record')}, seed {snapshot.run.config.random_seed}"
 
 
 def doubt_of(record: Record, limit: float, judge: JudgeConfig | None) -> float:

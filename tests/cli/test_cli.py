@@ -37,8 +37,8 @@ HEAVY = {
     "rich",
     "yaml",
 }
-COMMANDS = """init check preview generate status list explain report review serve compare export validate push refilter
-    dedup merge serve-fake judge-eval teacher documents scatter schema""".split()
+COMMANDS = """init check preview generate status list explain report review serve compare worth export validate push
+    refilter dedup merge serve-fake judge-eval teacher documents scatter schema""".split()
 
 
 @pytest.fixture
@@ -436,6 +436,7 @@ MISTAKES = {
     ),
     "not a run": (["status", "{config}"], 2, "not a run's folder"),
     "a configuration that can't be read": (["status", "broken.yaml"], 2, "error: broken.yaml"),
+    "no trainer": (["validate", "{begun}"], 2, "--for: is missing; name the trainer, one of trl-sft, "),
     "a run without a dataset": (
         ["validate", "{begun}", "--for", "trl-sft"],
         2,
