@@ -15,7 +15,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from aiohttp import web
@@ -26,7 +25,7 @@ from ..core.visible import visible
 from ..dataset.linguistics import WordList
 from ..journal.folder import JOURNAL, Run
 from ..journal.snapshot import Snapshot, VerdictRow, read
-from .page.measure import measure, moments, pace
+from .page.measure import measure, moments, pace, speed
 from .page.page import render, report_page
 from .page.record_rows import select, texts_of
 
@@ -55,8 +54,8 @@ class Live:
         if status.running:
             arrivals.append((time.time(), None, 0, 0, 0.0, 1))
         points = moments(arrivals, by_question)
-        speeds = pace(points)
-        rate = fmean(speeds[-max(len(speeds) // 5, 1) :]) * status.records / max(status.admitted, 1) if speeds else None
+        tasks = speed(points)
+        rate = None if tasks is None else tasks * status.records / max(status.admitted, 1)
         left = max(status.target - status.records, 0)
         return {
             "name": visible(self.run.name),
@@ -81,7 +80,7 @@ class Live:
             "minutes_left": left / rate if rate else None,
             "minutes_of_work": points[-1].seconds / 60 if points else 0.0,
             "minutes_since_answer": None if last_at is None else max(time.time() - last_at, 0.0) / 60,
-            "tasks_per_minute": speeds,
+            "tasks_per_minute": pace(points),
             "last_admitted": admitted,
             "last_refused": refused,
         }

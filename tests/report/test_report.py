@@ -22,7 +22,8 @@ from selfinstruct.core.visible import visible
 from selfinstruct.journal.journal import Journal
 from selfinstruct.journal.snapshot import read
 from selfinstruct.report.page import figures_of, write_report
-from selfinstruct.report.page.measure import histogram
+from selfinstruct.report.page.figures import Moment
+from selfinstruct.report.page.measure import histogram, pace, speed
 from selfinstruct.report.page.record_rows import KINDS
 from selfinstruct.report.review_server import Reviewing
 
@@ -213,6 +214,17 @@ def test_charts_have_names_and_tables_beside_them(run: si.Run, tmp_path: Path) -
     assert all("aria-label=" in chart for chart in charts)
     assert page.count("Show as a table") == len(charts)
     assert page.count("cutoff 0.7") >= 1
+
+
+def test_the_speed_is_that_of_the_last_fifth_and_of_several_answers() -> None:
+    def at(*seconds: float) -> list[Moment]:
+        return [Moment(each, 5 * number, number, 0, None) for number, each in enumerate(seconds)]
+
+    assert speed([]) is speed(at(0)) is None
+    assert speed(at(0, 60, 120)) == 5
+    assert speed([*at(0, 60, 120), Moment(240, 10, 3, 0, None)]) == 2.5, "a wait counts"
+    assert speed(at(*range(0, 6000, 60), *range(6000, 9000, 6))) == 50, "fast of late"
+    assert pace(at(0, 60, 120)) == [5] * 5
 
 
 def test_money_is_never_in_exponent_notation(make_config: Callable[..., RunConfig], tmp_path: Path) -> None:

@@ -205,3 +205,12 @@ def pace(points: Sequence[Moment]) -> list[float]:
     edges = np.linspace(0, points[-1].seconds, parts + 1)
     grown = np.interp(edges, [point.seconds for point in points], [point.admitted for point in points])
     return [round(float(rate), 2) for rate in np.diff(grown) / edges[1] * 60]
+
+
+def speed(points: Sequence[Moment]) -> float | None:
+    """Return the admitted tasks per minute over the last fifth of the time of work, and at least eight answers."""
+    if not points or not points[-1].seconds:
+        return None
+    last = points[-1]
+    first = next((each for each in reversed(points[:-8]) if each.seconds <= 0.8 * last.seconds), points[0])
+    return (last.admitted - first.admitted) / (last.seconds - first.seconds) * 60

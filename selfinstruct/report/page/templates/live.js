@@ -66,7 +66,7 @@
     say("records", number.format(run.records));
     say("target", number.format(run.target));
     const open = run.records < run.target;
-    say("left", !open ? "none" : !run.running ? "–" : run.minutes_left === null ? "not known yet" : duration(run.minutes_left));
+    say("left", !open ? "none" : !run.running ? "–" : run.minutes_left === null ? "not known" : duration(run.minutes_left));
     say("left-note", open && !run.running ? "the run has stopped" : "at the present speed");
     say("rate", run.records_per_minute === null ? "–" : number.format(+run.records_per_minute.toFixed(run.records_per_minute < 10 ? 1 : 0)));
     say("rate-note", `in ${duration(run.minutes_of_work)} of work: ${number.format(run.questions)} questions`);
