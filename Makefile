@@ -8,8 +8,9 @@
 # make schedule  cron for three minutes (as root, where cron is installed) and the DAG under Airflow
 # make ray    generating on a real Ray cluster of several nodes, in an environment of its own
 # make docs   the documentation as a site in site/, in an environment of its own; a broken link is an error
+# make package  the wheel and the sdist in dist/, checked, and used from a new environment
 # make reference  write docs/reference/ from the code
-# make environments  those of `make check`, `make docs`, and `make trainer`
+# make environments  those of `make check`, `make docs`, `make trainer`, and `make package`
 # make fuzz   every parser under atheris, FUZZ_S seconds each
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ BIN := $(VENV)/bin
 # Tests start hundreds of interpreters, which otherwise compile the package each time.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test slow tests environments check lint types proof trainer ray schedule fuzz docs reference lock clean
+.PHONY: demo test slow tests environments check lint types proof trainer ray schedule fuzz docs package reference lock clean
 
 $(BIN)/.dev: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -80,7 +81,7 @@ schedule: $(BIN)/.dev $(AIRFLOW_VENV)/.made
 RAY_VENV ?= .venv-ray
 $(RAY_VENV)/.made: pyproject.toml
 	$(PYTHON) -m venv $(RAY_VENV)
-	$(RAY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[ray]' hypothesis pytest
+	$(RAY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[cluster]' hypothesis pytest
 	touch $@
 
 ray: $(RAY_VENV)/.made
@@ -105,7 +106,20 @@ docs: $(DOCS_VENV)/.made
 	$(DOCS_VENV)/bin/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet -E docs site
 	@echo "docs: open site/index.html"
 
-environments: $(BIN)/.dev $(DOCS_VENV)/.made $(TRAINER_VENV)/.made
+PACKAGE_VENV ?= .venv-package
+$(PACKAGE_VENV)/.made:
+	$(PYTHON) -m venv $(PACKAGE_VENV)
+	$(PACKAGE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check build check-wheel-contents hatchling twine
+	touch $@
+
+package: $(BIN)/.dev $(PACKAGE_VENV)/.made
+	rm -rf dist
+	$(PACKAGE_VENV)/bin/python -m build --no-isolation --outdir dist . >/dev/null
+	$(PACKAGE_VENV)/bin/twine check --strict dist/*
+	$(PACKAGE_VENV)/bin/check-wheel-contents dist/*.whl
+	$(BIN)/python -m pytest -m package tests/end_to_end/test_package.py
+
+environments: $(BIN)/.dev $(DOCS_VENV)/.made $(TRAINER_VENV)/.made $(PACKAGE_VENV)/.made
 
 reference: $(BIN)/.dev
 	$(BIN)/python docs/generate_reference.py
@@ -115,4 +129,4 @@ lock:
 	  --extra dev --extra local pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) $(TRAINER_VENV) $(RAY_VENV) $(AIRFLOW_VENV) $(DOCS_VENV) site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TRAINER_VENV) $(RAY_VENV) $(AIRFLOW_VENV) $(DOCS_VENV) $(PACKAGE_VENV) site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -104,7 +104,11 @@ def _print_rows(name: str, size: int, near_share: float | None, rows: dict[str, 
     floor = rows["floor"].get("seconds", 0.0)
     alpaca = rows.get("Alpaca's", {}).get("seconds", 0.0)
     for method, row in rows.items():
-        why = row.get("failed") or row.get("left_out") or ("missing" in row and "not installed: pip install '.[bench]'")
+        why = (
+            row.get("failed")
+            or row.get("left_out")
+            or ("missing" in row and "not installed: pip install '.[benchmarks]'")
+        )
         if why:
             print(f"{method:<28}  {why}")
             continue

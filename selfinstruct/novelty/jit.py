@@ -1,14 +1,16 @@
 """The `compiled` decorator, and machine instructions that Python has no operator for.
 
-Compiled code is cached between starts: in NUMBA_CACHE_DIR if set, else next to the package if writable, else in the
-user's cache folder, else not at all. numba checks only the file of a function, not the files of its callees, so each
-state of this package's sources has a cache folder of its own.
+Compiled code is cached between starts: in NUMBA_CACHE_DIR if set, else next to the package, or in the user's cache
+folder if that isn't writable, else not at all. numba checks only the file of a function, not the files of its callees,
+so each state of this package's sources has a cache folder of its own.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -58,10 +60,18 @@ def _folder() -> str:
     sources = hashlib.sha256()
     for path in sorted(_HERE.glob("*.py")):
         sources.update(path.read_bytes())
+    name = f"compiled-{sources.hexdigest()[:12]}"
     parent = Path(_CONFIG.CACHE_DIR) if _CONFIG.CACHE_DIR else _HERE / "__pycache__"
-    if not os.access(parent if parent.exists() else parent.parent, os.W_OK):
-        parent = cache_folder()
-    return str(parent / f"compiled-{sources.hexdigest()[:12]}")
+    if os.access(parent if parent.exists() else parent.parent, os.W_OK):
+        return str(parent / name)
+    # numba reads no folder that it can't write to, so copy what is compiled there, as in a container's image.
+    own = cache_folder() / name
+    if (parent / name).is_dir() and not own.exists():
+        fresh = own.with_name(f"{name}.{os.getpid()}")
+        with contextlib.suppress(OSError):
+            shutil.copytree(parent / name, fresh)
+            fresh.rename(own)
+    return str(own)
 
 
 # Casts to machine integers. `Any`, so that the type checker accepts the results as `int`.

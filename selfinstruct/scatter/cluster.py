@@ -61,5 +61,7 @@ def _import_ray() -> Any:
         import ray
     except ImportError:
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        raise UsageError(f"Ray isn't installed; pip install 'selfinstruct[ray]' (this is Python {python})") from None
+        raise UsageError(
+            f"Ray isn't installed; pip install 'selfinstruct[cluster]' (this is Python {python})"
+        ) from None
     return ray

@@ -96,7 +96,7 @@ def test_which_finder_it_is_is_said() -> None:
 
 @pytest.mark.skipif(
     importlib.util.find_spec("spacy") is None or not any(map(importlib.util.find_spec, MODELS)),
-    reason="the extra 'parser' (spaCy and a model) is not installed",
+    reason="the extra 'verbs' (spaCy and a model) is not installed",
 )
 def test_spacy_finds_verb_and_object_in_the_first_sentence() -> None:
     finder = spacy_finder()

@@ -240,7 +240,7 @@ def test_a_missing_extra_is_named(config_file: Config, tmp_path: Path) -> None:
     assert "pip install 'selfinstruct[metrics]'" in done.stderr
     done = without("opentelemetry", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
     assert done.returncode == 0, "traces end no run, not even so"
-    assert "pip install 'selfinstruct[otel]'" in done.stderr
+    assert "pip install 'selfinstruct[traces]'" in done.stderr
     assert without("opentelemetry").stderr.count("otel") == 0
 
 

@@ -29,7 +29,7 @@ from selfinstruct.scatter.scatter_job import spent_so_far
 
 pytestmark = [
     pytest.mark.ray,
-    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra 'ray': `make ray`"),
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra 'cluster': `make ray`"),
 ]
 STREAMS, CONCURRENCY = 3, 4
 NODE = {"num_cpus": 1, "object_store_memory": 200 * 2**20}

@@ -1,9 +1,9 @@
 """Record a span per question, with the attributes of OpenTelemetry's semantic conventions for generative AI.
 
-This is the only module that imports `opentelemetry` (the extra 'otel'). Tracing is on if `$OTEL_EXPORTER_OTLP_ENDPOINT`
-or `$OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` names a collector, which is reached by OTLP over HTTP. Each question is a trace
-of its own, linked to the span of its start: a run has too many questions for one trace, and a sampler can select some.
-Spans contain models, times, and token counts, but no prompts or answers.
+This is the only module that imports `opentelemetry` (the extra 'traces'). Tracing is on if
+`$OTEL_EXPORTER_OTLP_ENDPOINT` or `$OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` names a collector, which is reached by OTLP over
+HTTP. Each question is a trace of its own, linked to the span of its start: a run has too many questions for one trace,
+and a sampler can select some. Spans contain models, times, and token counts, but no prompts or answers.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def trace_run(config: RunConfig) -> tuple[Tracer | None, str | None]:
     except ConfigError as error:
         return None, f"no traces: {error}"
     except ImportError:
-        return None, "no traces: they need the extra 'otel': pip install 'selfinstruct[otel]'"
+        return None, "no traces: they need the extra 'traces': pip install 'selfinstruct[traces]'"
     except Exception as error:  # the SDK reads a dozen environment variables, and a wrong one must not end the run
         return None, f"no traces: {type(error).__name__} from the OpenTelemetry SDK; check its $OTEL_ variables"
 
