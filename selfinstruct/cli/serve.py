@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -20,24 +21,35 @@ def serve(
         str | None,
         typer.Option(metavar="TOKEN", envvar="SELFINSTRUCT_SERVE_TOKEN", help="The token that readers must present."),
     ] = None,
+    reviewer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Serve the page of `review`, too, for this person, always with a token."),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Serve a run's live figures and its report as a web page.
 
-    Prints the page's address and serves until Ctrl-C. Read-only: the run is not affected.
+    Prints the page's address and serves until Ctrl-C. Read-only, unless --reviewer adds the page of reviews.
     """
-    with plain_errors(debug):
+    with plain_errors(debug), contextlib.ExitStack() as stack:
         import asyncio
+        import secrets
 
         from ..report.live import Live, check_place, serving
 
         # Without a token, only this machine may read the page.
         check_place(host, token)
-        live = Live(run)
+        live, add_review = Live(run), None
+        if reviewer is not None:
+            from ..report.review_server import Reviewing, add_review_routes
+
+            reviewing = stack.enter_context(contextlib.closing(Reviewing(run, reviewer, may_be_empty=True)))
+            token = token or secrets.token_urlsafe(16)
+            add_review = partial(add_review_routes, reviewing)
 
         # Print the address as soon as the server listens, then serve until Ctrl-C.
         async def forever() -> None:
-            async with serving(live, host, port, token) as address:
+            async with serving(live, host, port, token, add_review) as address:
                 print(address, flush=True)
                 say("Ctrl-C stops the page; the run continues")
                 await asyncio.Event().wait()

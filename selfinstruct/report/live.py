@@ -115,6 +115,9 @@ LEAST_TOKEN = 16
 REPORT_RECORDS = 2000
 """Maximum number of records, and of rejected candidates, in the report: a page of some hundred kilobytes."""
 _REPORT_EVERY_S = 5.0
+MOST_BYTES = 4 * 1024 * 1024
+"""Maximum length of a decision that a page sends."""
+REVIEW = "/review"
 _COOKIE = "selfinstruct_token"
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -135,13 +138,24 @@ def check_place(host: str, token: str | None) -> None:
 
 
 @asynccontextmanager
-async def serving(live: Live, host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> AsyncIterator[str]:
+async def serving(
+    live: Live,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    token: str | None = None,
+    add_review: Callable[[web.Application, str], None] | None = None,
+) -> AsyncIterator[str]:
     """Serve a run and yield the page's address. Port 0 selects a free one; with a token, requests must contain it.
+
+    add_review: adds the page of reviews at a place such as '/review'. That page writes, so a token must be set.
 
     Raises UsageError if the server can't listen there, or if anyone could read the run.
     """
     check_place(host, token)
-    async with listening(_Server(live, token).application(), host, port) as bound:
+    app = _Server(live, token).application(bool(add_review))
+    if add_review is not None:
+        add_review(app, REVIEW)
+    async with listening(app, host, port) as bound:
         name = f"[{host}]" if ":" in host else host
         yield f"http://{name}:{bound}/" + (f"?token={token}" if token else "")
 
@@ -214,8 +228,10 @@ class _Server:
         # The last report: state of the journal, time of rendering, HTML.
         self._report: tuple[tuple[float, int], float, str] | None = None
 
-    def application(self) -> web.Application:
-        app = web.Application(middlewares=[self._guard.check], client_max_size=1024)
+    def application(self, reviewed: bool = False) -> web.Application:
+        # Edits of a review are as long as records.
+        app = web.Application(middlewares=[self._guard.check], client_max_size=MOST_BYTES if reviewed else 1024)
+        self._review = f"{REVIEW}/" if reviewed else ""
         app.router.add_get("/", self._page)
         app.router.add_get("/live.json", self._figures)
         app.router.add_get("/report", self._report_page)
@@ -223,7 +239,8 @@ class _Server:
 
     async def _page(self, request: web.Request) -> web.Response:
         name = self._live.run.name
-        return web.Response(text=render("live.html", ["page.js", "live.js"], name=name), content_type="text/html")
+        text = render("live.html", ["page.js", "live.js"], name=name, review=self._review)
+        return web.Response(text=text, content_type="text/html")
 
     async def _figures(self, request: web.Request) -> web.Response:
         return web.json_response(await asyncio.to_thread(self._live.look))

@@ -10,7 +10,6 @@ from typing import Any
 from ..config.sections import JudgeConfig
 from ..core.counted import counted
 from ..core.documents import Passage, Quote, holds
-from ..core.errors import UsageError
 from ..core.records import Record
 from ..core.reviews import Content, Review, content_of, digest_of, standing
 from ..journal.snapshot import Snapshot
@@ -46,9 +45,6 @@ def queue(snapshot: Snapshot, order: str = "uncertain", audit: int | None = None
         snapshot: The run.
         order: 'uncertain' (near a limit first), 'random' (by the run's random seed), or 'dataset'.
         audit: The size of a random sample, which has an order of its own.
-
-    Raises:
-        UsageError: There is nothing to review.
     """
     config, reviews = snapshot.run.config, snapshot.journal.reviews.all()
     contents = {each.digest: each.content for each in reviews}
@@ -69,8 +65,6 @@ def queue(snapshot: Snapshot, order: str = "uncertain", audit: int | None = None
     for digest, decisions in held.items():
         if digest not in there and any(each.verdict == "reject" for each in decisions):
             items.append(Item(digest, contents[digest], None))
-    if not items:
-        raise UsageError(f"{snapshot.run.path}: no record to review yet; run `selfinstruct generate` first")
     if audit is not None or order == "random":
         seed = snapshot.run.config.random_seed
         items.sort(key=lambda item: hashlib.sha256(f"{seed}:{item.digest}".encode()).digest())

@@ -24,11 +24,9 @@ from ..journal.folder import JOURNAL, check_folder
 from ..journal.journal import Journal
 from ..journal.snapshot import read
 from .like_this import FILTERS, LikeThis
-from .live import Guard, listening
+from .live import MOST_BYTES, Guard, listening
 from .page.page import render
 from .review_queue import Item, described, queue, sample_name
-
-MOST_BYTES = 4 * 1024 * 1024
 
 
 class Reviewing:
@@ -38,19 +36,30 @@ class Reviewing:
     """
 
     def __init__(
-        self, path: Path, reviewer: str, order: str = "uncertain", audit: int | None = None, config: Path | None = None
+        self,
+        path: Path,
+        reviewer: str,
+        order: str = "uncertain",
+        audit: int | None = None,
+        config: Path | None = None,
+        *,
+        may_be_empty: bool = False,
     ) -> None:
-        """Raise UsageError if `path` is no run's folder, if it has no record, or if the name is no name.
+        """Raise UsageError if `path` is no run's folder, if the name is no name, or if nothing is there to review.
 
         config: the file that filters 'like this' are written to; None for the `config.yaml` of the run, if it has one.
+        may_be_empty: whether to wait for the first record instead.
         """
         check_folder(path)
         self.reviewer = checked_name(reviewer)
+        self._path, self._order = path, order
         own = path / "config.yaml"
         with read(path) as snapshot:
             self.name = snapshot.run.name
             self.like_this = LikeThis(snapshot.run.config, path, config or (own if own.is_file() else None))
             self.items: dict[str, Item] = {item.digest: item for item in queue(snapshot, order, audit)}
+            if not self.items and not may_be_empty:
+                raise UsageError(f"{path}: no record to review yet; run `selfinstruct generate` first")
             self.audit = "" if audit is None else sample_name(snapshot, list(self.items.values()), audit)
         self._journal = Journal(path / JOURNAL)
         self.decided = 0
@@ -66,9 +75,17 @@ class Reviewing:
         return {"template": "review.html", "script": "review.js", "offline": "", "filters": FILTERS, **facts}
 
     def shown(self) -> list[dict[str, Any]]:
-        """Return what the page shows of every item, in order."""
+        """Return what the page shows of every item, in order; records that the run has finished since are among them.
+
+        A random sample stays the one that it was.
+        """
+        items = self.items
+        if not self.audit:
+            with read(self._path) as snapshot:
+                items = {item.digest: item for item in queue(snapshot, self._order)}
+            self.items |= items  # a record that a start has replaced meanwhile is on pages that are open
         held = self._journal.reviews.standing()
-        return [described(item, held.get(digest, ()), self.reviewer, self.audit) for digest, item in self.items.items()]
+        return [described(item, held.get(digest, ()), self.reviewer, self.audit) for digest, item in items.items()]
 
     def decide(self, given: Any) -> dict[str, Any]:
         """Commit one decision, and return what the page shows of its record then. Raises UsageError for a wrong one."""
@@ -169,12 +186,12 @@ async def serving_reviews(desk: Desk, port: int = 0) -> AsyncIterator[str]:
     """Serve the page on this machine, and yield its address, which contains the token. Raises UsageError."""
     token = secrets.token_urlsafe(16)
     app = web.Application(middlewares=[Guard(token).check], client_max_size=MOST_BYTES)
-    add_review_routes(app, desk)
+    add_review_routes(desk, app)
     async with listening(app, "127.0.0.1", port) as bound:
         yield f"http://127.0.0.1:{bound}/?token={token}"
 
 
-def add_review_routes(app: web.Application, desk: Desk, place: str = "") -> None:
+def add_review_routes(desk: Desk, app: web.Application, place: str = "") -> None:
     """Let an application serve a page of decisions at `place`, such as '/review'."""
 
     async def page(request: web.Request) -> web.Response:

@@ -163,7 +163,7 @@ def test_a_page_from_disk_reviews_by_keyboard_and_saves_a_file_that_is_imported(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
     run = grow(make_config(target=8), export=True)
-    with reviewing(run, "anna") as opened:
+    with reviewing(run, "anna", "uncertain", 8) as opened:
         first = next(iter(opened.items.values()))
         first.content["examples"][0]["answer"] += HOSTILE  # as if the teacher had written it
         (tmp_path / "review.html").write_text(exported("html", opened))

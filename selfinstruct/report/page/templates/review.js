@@ -265,6 +265,7 @@
 
   ask("items").then((found) => {
     items = found;
+    if (!items.length) return say("no record to review yet; load the page again once the run has some");
     place = Math.max(0, items.findIndex((each) => !each.decision));
     show();
   }).catch((error) => say(`can't load the records: ${visible(error.message)}`));
