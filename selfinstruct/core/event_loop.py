@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -24,6 +24,20 @@ def run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(coroutine)
-    # A notebook's own event loop is running: use a second one, in a thread, and wait for it.
+    cancel: list[Callable[[], object]] = []
+
+    async def cancelable() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        cancel.append(lambda: loop.call_soon_threadsafe(task.cancel))
+        return await coroutine
+
+    # A notebook's own event loop is running: use a second one, in a thread, and wait for it. "Interrupt" cancels it.
     with ThreadPoolExecutor(1, thread_name_prefix="selfinstruct") as thread:
-        return thread.submit(asyncio.run, coroutine).result()
+        result = thread.submit(asyncio.run, cancelable())
+        try:
+            return result.result()
+        except KeyboardInterrupt:
+            for each in cancel:
+                each()
+            raise
