@@ -128,7 +128,7 @@ asyncio.run(main({{}}))
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("target 20") == 2
+    assert done.stdout.count("target 20") == 3
     assert "difference=0.0" in done.stdout
 
 
