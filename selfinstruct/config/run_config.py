@@ -418,9 +418,18 @@ class RunConfig(Section):
 
 def _needs_seeds(strategy: Any) -> bool:
     """Return whether a strategy, as given, shows seed tasks or passages."""
-    kind = strategy.get("kind") if isinstance(strategy, Mapping) else getattr(strategy, "kind", strategy)
+    kind, parts = (
+        strategy.get(name) if isinstance(strategy, Mapping) else getattr(strategy, name, default)
+        for name, default in (("kind", strategy), ("parts", None))
+    )
+    if isinstance(parts, list | tuple):  # a mix needs what one of its parts needs
+        return any(
+            _needs_seeds(each.get("strategy") if isinstance(each, Mapping) else getattr(each, "strategy", each))
+            for each in parts
+        )
     model = _STRATEGY.models().get(kind) if isinstance(kind, str) else None
-    return bool(getattr(model, "needs_seeds", True))
+    # Of an unknown name, its own defect says enough.
+    return not isinstance(kind, str) or ":" in kind if model is None else bool(getattr(model, "needs_seeds", True))
 
 
 def _overlaps(key: str, others: Sequence[str]) -> bool:

@@ -90,6 +90,8 @@ def reminder(expected: Any, answer: str, language: str) -> str:
 
 def _problems(expected: Any, answer: str) -> Iterator[tuple[Mapping[str, Any], str]]:
     """Yield each constraint that an answer violates, as the ground truth has it, and what is wrong."""
+    if not expected["constraints"]:
+        raise ValueError("no constraints")
     for given in expected["constraints"]:
         parameters = {name: value for name, value in given.items() if name not in ("name", "text")}
         if problem := Constraint(given["name"], parameters).problem(answer):

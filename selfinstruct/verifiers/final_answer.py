@@ -10,7 +10,8 @@ from .notation import digits_for_words, spell, western_clock
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 # 'The final answer is: 12', '**Answer:** B', '#### 42', '答案是12', '所以选B'.
 _MARKED = re.compile(
-    r"(?:(?<!this )(?<!your )\banswer\b\W{0,6}(?:is|was|would be|=|:|：)|####|答案\s*\W{0,4}(?:是|为|应为|：|:)"
+    r"(?:(?<!this )(?<!your )\banswer\b\W{0,6}(?:is|was|would be|=|:|：)|####"
+    r"|(?:答案|结果)\s*\W{0,4}(?:是|为|应为|：|:)"
     r"|(?:应选|故选|所以选|选择|选)(?=\s*[（(]?[A-J]))"
     r"[\s:：*_]*(?P<rest>[^\n]+)",
     re.IGNORECASE,

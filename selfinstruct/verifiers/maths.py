@@ -19,7 +19,16 @@ from .final_answer import MOST_ANSWER_CHARACTERS, final_answer
 from .maths_values import MOST_CHARACTERS, equal as equal_values, parse_value, quantities
 from .notation import spell
 
-_LIMITS = ProgramLimits(cpu_s=20, wall_s=60.0, memory_bytes=2**30)
+_LIMITS = ProgramLimits(cpu_s=10, wall_s=20.0, memory_bytes=2**30)
+# Numbers of astronomic size, which take a computer algebra system forever: '10^{10^{10}}', '2^{100000}', '9!!'.
+_ASTRONOMIC = re.compile(r"!\s*!|\^[\s{(]*[^\s{}()^+*/-]+[\s{(]*\^|\^[\s{(]*\d{5}|\d{5}\s*!")
+# Words right before a value that make it another one, or none: 'less than 12', 'the day before Monday', '不是12'.
+_QUALIFIED = re.compile(
+    r"(?:\b(?:not|less than|more than|fewer than|between\s+\S+\s+and|except|everything but|day before|day after)\b"
+    r"|不是|不到|少于|多于|超过)[\s*_$(（:：]*(?:on|the|a)?[\s*_$(（]*$",
+    re.IGNORECASE,
+)
+_MULTIPLIED = re.compile(r"\d\s*(?:dozen|hundred|thousand|million)\b", re.IGNORECASE)
 _ONE_UNIT = re.compile(r"(?P<money>[$€£¥₹])?\s*(?P<number>[-+]?[\d.,'/ ]*\d)\s*(?P<unit>[^\d\[]*)")
 _PACKAGES = ("math_verify", "latex2sympy2_extended", "sympy", "mpmath", "antlr4")
 
@@ -41,6 +50,10 @@ async def verify(expected: object, answer: str, run: Run) -> Verdict:
     phrase = final_answer(last if marker else answer, key)
     if phrase is None:
         return Verdict("wrong_answer", f"no final answer found; expected {key}")
+    before = answer.lower().rpartition(phrase.lower())[0]
+    if (found := _QUALIFIED.search(before[-40:])) or _MULTIPLIED.search(phrase):
+        said = f"{found[0].strip() if found else ''} {' '.join(phrase.split())[:80]}".strip()
+        return Verdict("wrong_answer", f"the answer is {said!r}, not {key!r}")
     same, problem = await _decide([(key, phrase)], run)
     if same[0]:
         false = first_false(answer[-MOST_ANSWER_CHARACTERS:])
@@ -123,7 +136,11 @@ async def _decide(pairs: Sequence[tuple[str, str]], run: Run) -> tuple[list[bool
     """Return for each pair whether both are equal, and what kept `math-verify` from deciding."""
     decided = {pair: equal(*pair) for pair in pairs}
     # One program decides all pairs that need it. What it can't decide, or not in time, is unequal.
-    unknown = [pair for pair, same in decided.items() if same is None and max(map(len, pair)) <= MOST_CHARACTERS]
+    unknown = [
+        pair
+        for pair, same in decided.items()
+        if same is None and max(map(len, pair)) <= MOST_CHARACTERS and not any(map(_ASTRONOMIC.search, pair))
+    ]
     if not unknown:
         return [bool(decided[pair]) for pair in pairs], None
     source = shipped_text(__package__, "math_verify_program.py")

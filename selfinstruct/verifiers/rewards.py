@@ -23,6 +23,8 @@ from .lookup import verdict_on
 
 _log = logging.getLogger(__name__)
 _COLUMNS = ("ground_truth", "reward_model")
+_MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What reading a ground truth raises that is none."""
 Answer = str | Sequence[Mapping[str, Any]]
 
 
@@ -67,15 +69,24 @@ def reward(completions: Sequence[Answer], **columns: Any) -> list[float | None]:
 
 
 def _truth_of(row: Mapping[str, Any]) -> GroundTruth:
+    if not isinstance(row, Mapping):
+        raise UsageError(f"row: must be a row of a dataset, not {type(row).__name__}")
     model = row.get("reward_model")
     text = row.get("ground_truth") or (model.get("ground_truth") if isinstance(model, Mapping) else None)
     if text is None:
         raise UsageError("row: has no ground truth; pass a row of the format grpo, rlvr, or verl")
     try:
         values = json.loads(text)
-        return GroundTruth(values["verifier"], json.dumps(values["expected"], ensure_ascii=False))
-    except (TypeError, ValueError, KeyError):
-        raise UsageError(f"ground truth: {str(text)[:80]!r} was not written by selfinstruct") from None
+        truth = GroundTruth(values["verifier"], json.dumps(values["expected"], ensure_ascii=False))
+        if not isinstance(truth.verifier, str):
+            raise TypeError
+        return truth
+    except _MALFORMED:
+        raise _not_ours(text) from None
+
+
+def _not_ours(text: object) -> UsageError:
+    return UsageError(f"ground truth: {str(text)[:80]!r} was not written by selfinstruct")
 
 
 async def _verify_all(checked: Iterable[tuple[GroundTruth, Answer]]) -> list[bool]:
@@ -94,6 +105,8 @@ async def _verify_all(checked: Iterable[tuple[GroundTruth, Answer]]) -> list[boo
             # Rare notation must not end a training that has gone well so far.
             _log.warning("selfinstruct: warning: an answer counts as wrong that only a program can read: %s", error)
             return False
+        except _MALFORMED:  # no answer raises, so it is the ground truth
+            raise _not_ours(truth.text) from None
 
     return await asyncio.gather(*(is_right(*each) for each in checked))
 

@@ -155,6 +155,17 @@ def test_a_mix_draws_by_weight_and_labels_each_record(tmp_path: Path) -> None:
     assert all((r.examples[0].ground_truth is not None) == (r.labels["part"] == "verifiable") for r in records)
 
 
+def test_a_mix_needs_seeds_only_if_a_part_does(tmp_path: Path) -> None:
+    alone = {"kind": "mix", "parts": [{"strategy": "verifiable"}, {"strategy": VERIFIABLE}]}
+    assert config_of(tmp_path, strategy=alone).seeds is None
+    for parts, said in (
+        ([{"strategy": "verifiable"}, {"strategy": "alpaca"}], "seeds: is missing"),
+        ([{"strategy": "verifiabel"}], r"^\S+ strategy.parts\S*: [^\n]*verifiable[^\n]*$"),
+    ):
+        with pytest.raises(si.ConfigError, match=said):
+            config_of(tmp_path, strategy={"kind": "mix", "parts": parts})
+
+
 def test_the_estimate_of_a_mix_counts_the_tasks_of_each_part(tmp_path: Path) -> None:
     parts = [{"strategy": {"kind": "alpaca", "tasks_per_question": 5}}, {"strategy": VERIFIABLE, "weight": 3}]
     config = config_of(tmp_path, seeds=str(ROOT / "seeds" / "en.jsonl"), strategy={"kind": "mix", "parts": parts})

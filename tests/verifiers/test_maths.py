@@ -133,3 +133,27 @@ def test_the_largest_group_decides_if_it_is_large_enough() -> None:
 )
 def test_no_answer_raises(answer: str, expected: object) -> None:
     verdict(expected, answer, Ran("[false]", "", 0, "exit", 0.1))
+
+
+@pytest.mark.parametrize(
+    ("expected", "answer"),
+    [
+        ("Monday", "Answer: the day before Monday"),
+        ("Monday", "Answer: Sunday, the day before Monday"),
+        ("7.5", "The answer is not 7.5."),
+        ("7.5", "The answer is between 7 and 7.5."),
+        ("12", "Answer: less than 12"),
+        ("12", "Answer: 12 dozen"),
+        ("12", "Answer: 12 hundred"),
+        ("446", "答案：不是446"),
+        ("2400", "Answer: everything but 2400"),
+    ],
+)
+def test_a_value_that_is_qualified_is_another_one(expected: str, answer: str) -> None:
+    assert not verdict(expected, answer)[0]
+    assert verdict(expected, f"Answer: {expected}")[0]
+
+
+def test_a_result_in_chinese_counts_like_an_answer() -> None:
+    assert verdict("星期四", "所以结果是星期四。")[0]
+    assert verdict("35.5", "结果是35.5。")[0]

@@ -16,7 +16,7 @@ from hypothesis import given, settings, strategies as st
 
 import selfinstruct as si
 from conftest import NEEDS_SANDBOX, RECORD, ROOT
-from selfinstruct.core.errors import SandboxMissing
+from selfinstruct.core.errors import SandboxMissing, UsageError
 from selfinstruct.core.programs import Program, Ran
 from selfinstruct.core.records import GroundTruth, Response
 from selfinstruct.dataset import FORMATS
@@ -211,3 +211,41 @@ def test_the_function_for_verl_in_the_guide_is_one() -> None:
     asked = {"data_source": "selfinstruct/maths", "ground_truth": TRUTHS["maths"].text, "extra_info": {"id": "a"}}
     assert names["compute_score"](solution_str="12.5 km", **asked) == 1.0
     assert names["compute_score"](solution_str="12 km", **asked) == 0.0
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [
+        *({"verifier": verifier, "expected": {}} for verifier in ("lists", "structured", "constraints")),
+        {"verifier": ["x"], "expected": {}},
+        {"verifier": None, "expected": {}},
+        {"verifier": "constraints", "expected": {"constraints": []}},
+        {"verifier": "constraints", "expected": {"constraints": ["x"]}},
+        {"verifier": "constraints", "expected": {"constraints": [{"name": "nope"}]}},
+        {"verifier": "constraints", "expected": {"constraints": [{"name": "bullets_exactly"}]}},
+        {"verifier": "lists", "expected": {"form": "xx", "items": []}},
+        {"verifier": "structured", "expected": {"format": "xml", "value": 1}},
+        {"verifier": "structured", "expected": {"format": "csv", "value": 5}},
+        {"verifier": "maths", "expected": {"value": "7", "marker": 5}},
+    ],
+)
+def test_a_ground_truth_that_is_none_is_refused_in_one_line(truth: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="was not written by selfinstruct"):
+        si.verify({"ground_truth": json.dumps(truth)}, "a\n1")
+
+
+@pytest.mark.parametrize("row", [None, 1, [], "x", {"ground_truth": "[" * 100_000}, {"ground_truth": '"x"'}])
+def test_a_row_that_is_none_is_refused_in_one_line(row: Any) -> None:
+    with pytest.raises(UsageError, match=r"row: must be|was not written"):
+        si.verify(row, "7")
+
+
+@pytest.mark.parametrize(
+    "answer", [r"\boxed{10^{10^{10}}}", r"\boxed{9!!}", r"\boxed{2^{100000}}", "The answer is 100000!."]
+)
+def test_numbers_of_astronomic_size_are_wrong_at_once(answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_program(*_: object) -> Ran:
+        raise AssertionError("nothing is run")
+
+    monkeypatch.setattr("selfinstruct.verifiers.rewards.run_program", run_program)
+    assert not si.verify(MATHS, answer)
