@@ -19,6 +19,7 @@ from itertools import combinations, zip_longest
 from pathlib import Path
 from typing import Any
 
+from ..core.counted import counted
 from ..core.errors import StorageError, UsageError
 from ..core.records import Record
 from ..core.reviews import Content, checked_name, cohens_kappa, digest_of, wilson_interval
@@ -282,7 +283,7 @@ class BlindReading:
     def end(self) -> dict[str, Any]:
         """Return the result, and the sources of each row. Raises UsageError as long as a row has no grade."""
         if left := self.left():
-            raise UsageError(f"{left:,} rows are left to read; the sources are shown at the end")
+            raise UsageError(f"{counted(left, 'row')} left to read; the sources are shown at the end")
         self._ended = True
         return {
             "results": [asdict(each) for each in self._results()],

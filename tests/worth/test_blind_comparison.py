@@ -48,7 +48,7 @@ def test_the_better_dataset_is_found_and_reading_ends_early(sources: list[str], 
         assert ends == (desk.left() == 0)
         if ends:
             break
-        with pytest.raises(UsageError, match="are left to read"):
+        with pytest.raises(UsageError, match="left to read"):
             desk.end()
     read = desk.decided
     assert 4 < read < ROWS

@@ -160,7 +160,7 @@ def _time_chart(id: str, title: str, what: str, moments: Sequence[Moment], value
 def time_charts(moments: Sequence[Moment]) -> list[Chart]:
     """Draw the admitted tasks over the time of work, and the dollars, or tokens if the price is unknown."""
     last = moments[-1]
-    grown = f"{last.admitted:,} tasks admitted in {_duration(last.seconds)} of work"
+    grown = f"{counted(last.admitted, 'task')} admitted in {_duration(last.seconds)} of work"
     growth = _time_chart("growth", grown, "tasks admitted", moments, [moment.admitted for moment in moments])
     spent, what, values = f"{dollars(last.cost_usd)} spent", "dollars", [moment.cost_usd or 0.0 for moment in moments]
     if not last.cost_usd:
