@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core.counted import counted
 from .console import Debug, Port, plain_errors, say
 from .review import serve_page
 
@@ -50,16 +51,21 @@ def worth(
 
         if read:
             desk = reading(sources, grades, reader, rows=rows, seed=seed, margin=margin / 100)
-            serve_page(desk, port, f"{desk.left():,} of {len(desk.rows):,} rows to read, fewer if they differ much")
+            serve_page(
+                desk, port, f"{counted(desk.left(), 'row')} of {len(desk.rows):,} to read, fewer if they differ much"
+            )
         found = compare(sources, grades, rows=rows, seed=seed, margin=margin / 100)
         _print_reading(found)
         _print_measures(found)
-        if not found.is_decided:
+        if not found.is_over:
             say(f"next: selfinstruct worth {' '.join(sources)} --read --grades {grades}")
 
 
 def _print_reading(found: Worth) -> None:
     for reader, results in found.read.items():
+        if left := found.left[reader]:  # who reads on must not know yet
+            print(f"{reader}: {counted(left, 'row')} left to read, fewer if they differ much")
+            continue
         print(f"read blind by {reader}")
         for each in results:
             print(f"  {each.line}")

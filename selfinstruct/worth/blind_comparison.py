@@ -91,19 +91,21 @@ class Worth:
     """A comparison of datasets.
 
     names: of the datasets, as given. read: what each reader said about each, by reader. gaps: by reader, each two
-    datasets. agreements: a line about each two readers. measures: by dataset.
+    datasets. left: by reader, the rows that are left to read; 0 once the grades decide. agreements: a line about each
+    two readers. measures: by dataset.
     """
 
     names: Sequence[str]
     read: Mapping[str, Sequence[Result]]
     gaps: Mapping[str, Sequence[Gap]]
+    left: Mapping[str, int]
     agreements: Sequence[str]
     measures: Mapping[str, Measures]
 
     @property
-    def is_decided(self) -> bool:
-        """Whether one reader's grades decide between each two datasets."""
-        return any(gaps and all(each.is_decided for each in gaps) for gaps in self.gaps.values())
+    def is_over(self) -> bool:
+        """Whether one reader's grades decide between each two datasets, or all rows are read."""
+        return 0 in self.left.values()
 
 
 def gaps_of(names: Sequence[str], rows: Sequence[BlindRow], grades: Mapping[str, Grade], margin: float) -> list[Gap]:
@@ -189,10 +191,15 @@ def compare(
     }
     by_reader = {reader: given for reader, given in by_reader.items() if given}
     sampled = min(SAMPLE, *map(len, contents.values()))
+    gaps = {reader: gaps_of(names, drawn, given, margin) for reader, given in by_reader.items()}
     return Worth(
         names,
         {reader: results(names, drawn, given.values()) for reader, given in by_reader.items()},
-        {reader: gaps_of(names, drawn, given, margin) for reader, given in by_reader.items()},
+        gaps,
+        {
+            reader: 0 if all(each.is_decided for each in gaps[reader]) else len(drawn) - len(given)
+            for reader, given in by_reader.items()
+        },
         agreement(drawn, by_reader),
         {name: measure(name, each, sampled) for name, each in contents.items()},
     )

@@ -57,7 +57,7 @@ def test_the_better_dataset_is_found_and_reading_ends_early(sources: list[str], 
     found = compare(sources, grades)
     [gap] = found.gaps["anna"]
     assert gap.high < 0
-    assert found.is_decided
+    assert found.is_over
     assert gap.line.startswith(f"{sources[0]} is better than {sources[1]} (95% interval -")
     assert [each.read for each in found.read["anna"]] == pytest.approx([read / 2, read / 2], abs=1)
 
@@ -68,7 +68,7 @@ def test_equal_datasets_are_said_to_be_about_equal_or_undecided(sources: list[st
     grade(list(desk.rows.values()), dict.fromkeys(sources, 0.95), grades)
     assert "no difference of 40 points" in compare(sources, grades.path, margin=0.4).gaps["anna"][0].line
     assert "not decided" in compare(sources, grades.path, margin=0.01).gaps["anna"][0].line
-    assert not compare(sources, grades.path, margin=0.01).is_decided
+    assert compare(sources, grades.path, margin=0.01).is_over  # there is nothing left to read
 
 
 def test_three_datasets_have_wider_intervals(sources: list[str], tmp_path: Path) -> None:
@@ -124,6 +124,10 @@ def test_the_command_prints_what_the_grades_say_and_what_to_do_next(sources: lis
     done = CliRunner().invoke(app, ["worth", *sources, "--grades", str(grades.path)])
     assert "nothing read yet" in done.stdout
     assert f"next: selfinstruct worth {sources[0]} {sources[1]} --read" in done.stderr
+    grade(list(reading(sources, grades.path, "eva").rows.values())[:3], dict.fromkeys(sources, 1.0), grades, "eva")
+    done = CliRunner().invoke(app, ["worth", *sources, "--grades", str(grades.path)])
+    assert "eva: 237 rows left to read" in done.stdout
+    assert "kept" not in done.stdout  # who reads on doesn't know yet
     for reader in ("anna", "ben"):
         desk = reading(sources, grades.path, reader)
         grade(list(desk.rows.values()), dict(zip(sources, (0.95, 0.4), strict=True)), grades, reader)
