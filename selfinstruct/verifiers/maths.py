@@ -17,7 +17,7 @@ from ..core.tasks import PASS, Verdict
 from .equations import first_false
 from .final_answer import MOST_ANSWER_CHARACTERS, final_answer
 from .maths_values import MOST_CHARACTERS, equal as equal_values, parse_value, quantities
-from .notation import spell
+from .notation import digits_for_words, spell
 
 _LIMITS = ProgramLimits(cpu_s=10, wall_s=20.0, memory_bytes=2**30)
 # Numbers of astronomic size, which take a computer algebra system forever: '10^{10^{10}}', '2^{100000}', '9!!'.
@@ -50,7 +50,9 @@ async def verify(expected: object, answer: str, run: Run) -> Verdict:
     phrase = final_answer(last if marker else answer, key)
     if phrase is None:
         return Verdict("wrong_answer", f"no final answer found; expected {key}")
-    before = answer.lower().rpartition(phrase.lower())[0]
+    # The phrase may be spelled: '-20' in 'it is not minus twenty'.
+    read, part = (digits_for_words(spell(each)).lower() for each in (answer[-MOST_ANSWER_CHARACTERS:], phrase))
+    before = answer.lower().rpartition(phrase.lower())[0] or read.rpartition(part)[0]
     if (found := _QUALIFIED.search(before[-40:])) or _MULTIPLIED.search(phrase):
         said = f"{found[0].strip() if found else ''} {' '.join(phrase.split())[:80]}".strip()
         return Verdict("wrong_answer", f"the answer is {said!r}, not {key!r}")

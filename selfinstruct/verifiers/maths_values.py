@@ -150,6 +150,7 @@ _NOUN = re.compile(
 _HAN_NOUN = re.compile(r"\s*(?![或和到至每])[\u4e00-\u9fff]{0,12}")
 # A number that is part of a formula is no value: '2 * 3', '4!', '3x', '2√3'.
 _PER = re.compile(r"\s*(?:/\s*|per\s+|an?\s+|每)([^\W\d_]+)")
+_BELOW_ZERO = re.compile(r"(?:\s*(?:celsius|fahrenheit))?\s+below\s+(?:zero|0)\b", re.IGNORECASE)
 _JOINED = re.compile(r"\s*(?:,|and|,\s*and)?\s*|零")
 _FORMULA_BEFORE = re.compile(r"[+*/^√(\\]\s*$|[\d)]\s*-\s*$")
 _FORMULA_AFTER = re.compile(r"\s*[+*^!√\\(/]|[A-Za-z_{]|\s*-\s*\d")
@@ -176,11 +177,15 @@ def quantities(text: str) -> list[Quantity]:
         per = _PER.match(text, end) if name else None
         end = per.end() if per else end
         if per and per[1].lower() in units():
-            value = Value("number", number, f"{name} per {per[1]}".lower(), number)
+            rate = f"{name} per {per[1]}".lower()
+            dimension, factor = units().get(rate, (rate, Fraction(1)))  # '20 km an hour' is '20 km/h'
+            value = Value("number", number * factor, dimension, number)
         elif _FORMULA_AFTER.match(text, end):
             continue
         else:
             dimension, factor = _unit(name)
+            if dimension.startswith(("angle", "temperature")) and (below := _BELOW_ZERO.match(text, end)):
+                number, end = -abs(number), below.end()
             value = Value("number", number * factor, dimension, number)
         # '2 hours and 30 minutes' is one quantity.
         if found and not match["money"] and _JOINED.fullmatch(text, found[-1].end, start):

@@ -33,6 +33,7 @@ _LATEX: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(r"\\frac\s*\{\s*-\s*([\d.,]+)\s*\}\s*\{\s*([\d.,]+)\s*\}"), r" -\1/\2"),
     (re.compile(r"\^\s*\{\s*(-?\d+)\s*\}|\^\s*\((-?\d+)\)"), lambda found: "^" + (found[1] or found[2])),
     (re.compile(r"\*\*(?=-?\d)(?<=\d\*\*)"), "^"),
+    (re.compile(r"(\d)\s*角\s*(\d)\s*分"), r"\1.\2角"),
 ]
 _DOLLARS = re.compile(r"\$\$?([^$]*)\$\$?(?!\d)")
 _LONG_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
@@ -51,7 +52,7 @@ def spell(text: str) -> str:
     text = _DOLLARS.sub(lambda found: found[0] if _LONG_WORD.search(found[1]) else f" {found[1]} ", text)
     for pattern, replacement in _LATEX:
         text = pattern.sub(replacement, text)
-    return " ".join(_MARKDOWN.sub("", text).split())
+    return _MINUS.sub(lambda found: f"{found[1] or ''}-", " ".join(_MARKDOWN.sub("", text).split()))
 
 
 def _plain(char: str) -> str:
@@ -87,6 +88,12 @@ _SMALL = dict(
 ) | dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True))
 _WORD_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _WORD = "|".join([*_SMALL, *_WORD_SCALES])
+# 'minus 20', 'is negative twenty', '零下20'; not '10 minus 3'
+_MINUS = re.compile(
+    r"((?:^|[:=,(（：，]|\b(?:is|was|are|be|to|at|of|about|equals|reads|and|or|than|not))\s*)"
+    rf"(?:\b(?:minus|negative)\s+(?=[\d.$€£¥]|(?:{_WORD})\b))|零下(?=\s*\d)",
+    re.IGNORECASE,
+)
 _IN_WORDS = re.compile(rf"\b(?:{_WORD})(?:(?:[\s-]+|\s+and\s+)(?:{_WORD})){{0,40}}\b", re.IGNORECASE)
 
 

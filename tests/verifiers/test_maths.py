@@ -147,11 +147,29 @@ def test_no_answer_raises(answer: str, expected: object) -> None:
         ("12", "Answer: 12 hundred"),
         ("446", "答案：不是446"),
         ("2400", "Answer: everything but 2400"),
+        ("-20", "It is not minus twenty."),
+        ("12", "It is not twelve."),
     ],
 )
 def test_a_value_that_is_qualified_is_another_one(expected: str, answer: str) -> None:
     assert not verdict(expected, answer)[0]
     assert verdict(expected, f"Answer: {expected}")[0]
+
+
+@pytest.mark.parametrize(
+    ("expected", "right", "wrong"),
+    [
+        ("-20", "The temperature is 20 degrees below zero.", "The temperature is 20 degrees."),
+        ("-20", "It is negative twenty.", "It is -5 minus 20."),
+        ("3", "The difference: x minus 3", "The result is minus 3."),
+        ("-20", "气温是零下20度。", "气温是20度。"),
+        ({"value": "20", "unit": "km/h"}, "Her speed is 20 kilometers an hour.", "She rides 20 meters an hour."),
+        ({"value": "4.25", "unit": "元"}, "一共4元2角5分。", "一共4元2角。"),
+    ],
+)
+def test_values_may_be_said_in_words(expected: object, right: str, wrong: str) -> None:
+    assert verdict(expected, right)[0]
+    assert not verdict(expected, wrong)[0]
 
 
 def test_a_result_in_chinese_counts_like_an_answer() -> None:
