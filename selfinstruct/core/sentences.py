@@ -48,13 +48,16 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
 def _ends(text: str, match: re.Match[str], start: int) -> bool:
     """Return whether a mark ends the sentence that begins at `start`.
 
-    'the valve. Open' does, but not 'e.g. the', 'Fig. 3', 'J. Smith', 'am 3. Mai', or the '1.' that numbers a step.
+    'the valve. Open' does, but not 'e.g. the', 'Fig. 3', 'J. Smith', 'am 3. Mai', the '1.' that numbers a step, or the
+    mark inside the quotation of '"Go!" she said'.
     """
     mark, following = match.group(), text[match.end() : match.end() + 16]
-    if mark[0] not in ".…" or _EMPTY_LINE.search(mark):
+    if _EMPTY_LINE.search(mark):
         return True
-    if following[:1].islower():
+    if following[:1].islower() and (mark[0] in ".…" or (mark[0] in "!?" and mark.rstrip()[-1] not in ".!?…")):
         return False
+    if mark[0] not in ".…":
+        return True
     before = _WORD_BEFORE.search(text, max(0, match.start() - 24), match.start())
     word = before.group().lower() if before else ""
     if mark.rstrip() != ".":

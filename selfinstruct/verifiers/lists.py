@@ -77,8 +77,8 @@ def _json(text: str) -> list[str] | None:
 
 
 READERS: Mapping[str, Callable[[str], list[str] | None]] = {
-    "bullets": _by_line(lambda _: r"- "),
-    "numbered": _by_line(lambda number: rf"{number}[.)]\s+"),
+    "bullets": _by_line(lambda _: r"- +"),
+    "numbered": _by_line(lambda number: rf"{number}[.)](?:\s+|(?=[\u3400-\u9fff]))"),
     "lines": _by_line(lambda _: r"(?![-*•]\s|\d+[.)]\s)"),
     "commas": _on_one_line("commas"),
     "semicolons": _on_one_line("semicolons"),

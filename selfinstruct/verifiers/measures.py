@@ -20,15 +20,21 @@ from ..core.shipped import shipped_yaml
 
 Parameters = Mapping[str, Any]
 _HAN = re.compile("[\u3400-\u9fff]")
-# A word of an alphabet, with its apostrophes and hyphens, or one Han character.
-_WORD = regex.compile(r"\p{Han}|(?:(?!\p{Han})[\p{L}\p{M}\p{N}])+(?:['’-](?:(?!\p{Han})[\p{L}\p{M}\p{N}])+)*")
+# A word of an alphabet, with its apostrophes and hyphens, a number such as '3.5', 'e.g.', or one Han character.
+_PART_OF_WORD = r"(?:(?!\p{Han})[\p{L}\p{M}\p{N}])+"
+_INSIDE_WORD = r"(?:['’-]|(?<=\p{N})[.,](?=\p{N})|(?<!\w\w)\.(?=\p{L}(?!\w)))"
+_WORD = regex.compile(rf"\p{{Han}}|{_PART_OF_WORD}(?:{_INSIDE_WORD}{_PART_OF_WORD})*")
 _BULLET = re.compile(r"^[ \t]*(?:[-•+]|\*(?!\*))[ \t]*(?=\S)(?!-)", re.MULTILINE)
-_NUMBERED = re.compile(r"^[ \t]*\d{1,3}[.)、．][ \t]*(?=\S)", re.MULTILINE)
+_NUMBERED = re.compile(r"^[ \t]*(\d{1,3})(?:\.(?!\d)|[)、．])[ \t]*(?=\S)", re.MULTILINE)
 _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+\S", re.MULTILINE)
 _BOLD = re.compile(r"\*\*(?=\S)[^*\n]+?(?<=\S)\*\*|(?<!\*)\*(?=[^\s*])[^*\n]+?(?<=[^\s*])\*(?!\*)")
+_OTHER_MARKDOWN = re.compile(r"```|`[^`\n]+`|\[[^\[\]\n]+\]\([^()\n]+\)|\|[ \t]*:?---")
+_CODE_BLOCK = re.compile(r"^[ \t]*(```|~~~).*?^[ \t]*\1", re.MULTILINE | re.DOTALL)
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*(?!\w)")
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
 _MARKS = re.compile(r"([.!?…]{3})[.!?…]+")
+# Each quotation mark; a straight one opens before a character and after a space, a bracket, a colon, or nothing.
+_QUOTATION_MARK = re.compile(r'(?P<opens>[“「]|(?<![^\s(（\[—:：])"(?=\S))|[”」"]')
 _STARS = re.compile(r"^[ \t]*\*{3}[ \t]*$", re.MULTILINE)
 
 
@@ -54,10 +60,31 @@ def _lines(text: str) -> list[str]:
     return [line.rstrip() for line in text.split("\n") if line.strip()]
 
 
+def _outside_code(text: str) -> str:
+    """Return a text without its blocks of code, unless it is nothing else."""
+    rest = _CODE_BLOCK.sub("", text)
+    return rest if rest.strip() else text
+
+
+def _counts_up(numbers: list[str]) -> bool:
+    return list(map(int, numbers)) == list(range(1, len(numbers) + 1))
+
+
+def _section_numbers(text: str, marker: str) -> list[str]:
+    heading = rf"第\s?(\d{{1,3}})\s?{marker}" if _HAN.search(marker) else rf"{re.escape(marker)}\s*(\d{{1,3}})\b"
+    return re.findall(rf"^[^\w\n]*{heading}", text, re.MULTILINE)
+
+
+def _whole(phrase: str) -> str:
+    """Return the pattern of a word or phrase, as whole words where the script has spaces; '_so_' is emphasis."""
+    if _HAN.search(phrase):
+        return re.escape(phrase)
+    after = r"(?![^\W_])" if phrase[-1:].isalnum() else ""
+    return rf"(?<![^\W_]){re.escape(phrase)}{after}"
+
+
 def _occurrences(text: str, word: str) -> int:
-    """Return how often a word or phrase occurs in a text, as whole words where the script has spaces."""
-    word = re.escape(word)
-    return len(re.findall(word if _HAN.search(word) else rf"(?<!\w){word}(?!\w)", text, re.IGNORECASE))
+    return len(re.findall(_whole(word), text, re.IGNORECASE))
 
 
 def _letters(text: str) -> list[str]:
@@ -87,8 +114,12 @@ def _columns(text: str) -> int:
 
 def _is_json(text: str) -> bool:
     found = _FENCE.match(text)
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON")
+
     try:
-        json.loads(found[1] if found else text)
+        json.loads(found[1] if found else text, parse_constant=refuse)
     except (ValueError, RecursionError):
         return False
     return True
@@ -111,11 +142,11 @@ def _repeated_starts(text: str) -> int:
 
 
 def _ends_with(text: str, phrase: str) -> bool:
-    return _folded(text.strip().rstrip('"”*_ ')).endswith(_folded(phrase))
+    return re.search(_whole(_folded(phrase)) + r"\Z", _folded(text.strip().rstrip('"”*_ '))) is not None
 
 
 def _starts_with(text: str, phrase: str) -> bool:
-    return _folded(text.strip().lstrip('"“*_ ')).startswith(_folded(phrase))
+    return re.match(_whole(_folded(phrase)), _folded(text.strip().lstrip('"“*_ '))) is not None
 
 
 def _folded(text: str) -> str:
@@ -123,7 +154,13 @@ def _folded(text: str) -> str:
 
 
 def _in_quotes(text: str) -> bool:
-    text = text.strip()
+    """Return whether quotation marks enclose a text and don't close before its end: not '"Hello" and "bye"'."""
+    text = text.strip().replace('\\"', "")
+    depth = 0
+    for mark in _QUOTATION_MARK.finditer(text[:-1]):
+        depth += 1 if mark["opens"] else -1
+        if depth <= 0:
+            return False
     return len(text) > 2 and (text[0], text[-1]) in (('"', '"'), ("“", "”"), ("「", "」"))
 
 
@@ -152,15 +189,14 @@ MEASURES: dict[str, Callable[[str, Parameters], float]] = {
     "lines": lambda text, _: len(_lines(text)),
     "longest_line": lambda text, _: max(map(len, _lines(text)), default=0),
     "starred_parts": lambda text, _: len([part for part in _STARS.split(text) if part.strip()]),
-    "bullets": lambda text, _: len(_BULLET.findall(text)),
-    "numbered": lambda text, _: len(_NUMBERED.findall(text)),
-    "headings": lambda text, _: len(_HEADING.findall(text)),
-    "bold": lambda text, _: len(_BOLD.findall(text)),
+    "bullets": lambda text, _: len(_BULLET.findall(_outside_code(text))),
+    "numbered": lambda text, _: len(_NUMBERED.findall(_outside_code(text))),
+    "numbered_in_order": lambda text, _: _counts_up(_NUMBERED.findall(_outside_code(text))),
+    "headings": lambda text, _: len(_HEADING.findall(_outside_code(text))),
+    "bold": lambda text, _: len(_BOLD.findall(_outside_code(text))),
     "columns": lambda text, _: _columns(text),
-    "markdown": lambda text, _: (
-        len([*_BULLET.findall(text), *_HEADING.findall(text), *_BOLD.findall(text)])
-        + text.count("```")
-        + text.count("|---")
+    "markdown": lambda text, _: sum(
+        len(pattern.findall(text)) for pattern in (_BULLET, _HEADING, _BOLD, _OTHER_MARKDOWN)
     ),
     "is_json": lambda text, _: _is_json(text),
     "titles": lambda text, _: len(re.findall(r"<<\s*[^\s<>][^\n<>]*>>", text)),
@@ -168,9 +204,8 @@ MEASURES: dict[str, Callable[[str, Parameters], float]] = {
         re.findall(rf"^[^\w\n]*{re.escape(given['marker'])}[ \t:：]*\S", text, re.MULTILINE | re.IGNORECASE)
     ),
     "placeholders": lambda text, _: len(re.findall(r"\[[^\[\]\n]+\](?!\()", text)),
-    "sections": lambda text, given: len(
-        re.findall(rf"^[^\w\n]*(?:第\s?\d+\s?)?{re.escape(given['marker'])}\s*\d*\b", text, re.MULTILINE)
-    ),
+    "sections": lambda text, given: len(_section_numbers(text, given["marker"])),
+    "sections_in_order": lambda text, given: _counts_up(_section_numbers(text, given["marker"])),
     "two_answers": lambda text, _: _two_answers(text),
     "repeats_request": lambda text, given: _starts_with(text, given["request"]),
     "word_count": lambda text, given: _occurrences(text, given["word"]),

@@ -196,6 +196,7 @@ def test_bad_options_are_refused(max_words: int, max_similarity: float) -> None:
         ),
         ("Die Frist endet am 3. Mai. Das gilt z. B. hier.", ["Die Frist endet am 3. Mai.", "Das gilt z. B. hier."]),
         ("“Stop.” He left.\n\nNew one", ["“Stop.”", "He left.", "New one"]),
+        ('"Go!" she said. "Why?" He left.', ['"Go!" she said.', '"Why?"', "He left."]),
         ("关闭阀门。打开它！好吗？好", ["关闭阀门。", "打开它！", "好吗？", "好"]),
         ("1. Open it. 2. Close it.", ["1. Open it.", "2. Close it."]),
         ("", []),

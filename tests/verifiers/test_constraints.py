@@ -84,6 +84,50 @@ def test_no_text_raises(text: str) -> None:
         drawn(name, language, 1).problem(text)
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters", "right", "wrong"),
+    [
+        ("numbered_exactly", {"n": 3}, "1. a\n2. b\n3. c", "3. a\n2. b\n1. c"),
+        ("numbered_exactly", {"n": 3}, "1、狼\n2、羊\n3、菜", "1. a\n1. b\n1. c"),
+        ("numbered_exactly", {"n": 1}, "1. Add 2 cups.", "1.5 cups"),
+        ("sections", {"n": 2, "marker": "Section"}, "Section 1\na\n## Section 2: b", "Section 1\na\n\nSection 1\nb"),
+        ("sections", {"n": 1, "marker": "Part"}, "Part 1\nPart of it is new.", "Part of it is new."),
+        (
+            "sections",
+            {"n": 2, "marker": "部分"},
+            "第1部分\n早上。\n第 2 部分\n晚上。",
+            "第一部分\n早上。\n第二部分\n晚上。",
+        ),
+        ("sections", {"n": 1, "marker": "部分"}, "**第１部分**：早上。", "这是第1部分。"),
+        ("start_phrase", {"phrase": "Here we go"}, "**Here we go**: on.", "Here we going"),
+        ("start_phrase", {"phrase": "先说结论"}, "先说结论吧。", "结论"),
+        ("end_phrase", {"phrase": "Thank you."}, "Good. _Thank you._", "Good. IThank you."),
+        ("repeat_request", {"request": "Say hello."}, "Say hello.Hello!", "Say hell"),
+        ("quotation", {}, '"He said "go" and left."', '"Hello" and "bye"'),
+        ("quotation", {}, "“他说：“走。””", "“你好”和“再见”"),
+        ("quotation", {}, '"He said: \\"go\\"."', '"One." Two. "Three."'),
+        ("json_only", {}, '{"a": null}', '{"a": NaN}'),
+        ("no_markdown", {}, "[name] (the manager)", "See [a](http://b)."),
+        ("no_markdown", {}, "It is 5 o'clock.", "Run `ls` now."),
+        ("no_markdown", {}, "a | b", "| a | b |\n| --- | --- |"),
+        ("headings_exactly", {"n": 1}, "```\n# a\n```\n# b", "```\n# a\n```\nb"),
+        ("bullets_exactly", {"n": 1}, "- a\n```\n- b\n```", "- a\n- b"),
+        ("exclude_word", {"word": "good"}, "goodness", "a _good_ day"),
+        ("uppercase", {}, "ABC 123", "123"),
+        ("different_starts", {}, "We go. Well done.", "We go. We see."),
+        ("different_starts", {}, "我们走。他在。", "我们走。我在。"),
+        ("words_at_most", {"n": 3}, "Use 3.5 cups", "Use 3.5 cups, e.g."),
+        ("words_at_most", {"n": 2}, "U.S. law", "Go.Then stop"),
+        ("sentences_exactly", {"n": 2}, '"Go!" she said. He left.', '"Go!" She left. He stayed.'),
+        ("sentences_exactly", {"n": 2}, 'He asked, "Why?" and left. Then silence.', "Why? He left. Then silence."),
+    ],
+)
+def test_corner_cases(name: str, parameters: dict[str, Any], right: str, wrong: str) -> None:
+    constraint = Constraint(name, parameters)
+    assert constraint.problem(right) is None
+    assert constraint.problem(wrong) is not None
+
+
 def test_a_verdict_names_the_constraint_and_what_was_counted() -> None:
     expected = json.dumps({"constraints": [{"name": "no_commas"}, {"name": "words_at_least", "n": 4}]})
     assert verify(expected, "One two three four").ok
@@ -125,6 +169,8 @@ def test_held_out_families_are_used_on_request() -> None:
         (Constraint("no_mark", {"mark": "?"}), Constraint("question_at_end", {}), True),
         (Constraint("no_mark", {"mark": "!"}), Constraint("question_at_end", {}), False),
         (Constraint("exclude_word", {"word": "just"}), Constraint("include_word", {"word": "time"}), True),
+        (Constraint("uppercase", {}), Constraint("question_at_end", {}), False),
+        (Constraint("uppercase", {}), Constraint("include_word", {"word": "time"}), True),
         (Constraint("json_only", {}), Constraint("bullets_exactly", {"n": 3}), True),
         (Constraint("bold_at_least", {"n": 1}), Constraint("end_phrase", {"phrase": "Bye."}), False),
     ],

@@ -64,6 +64,10 @@ def test_small_differences_are_no_mistakes() -> None:
     assert check("north, east,  south,west.", "commas").ok
     assert check("北、东、南、西。", "commas", ["北", "东", "南", "西"]).ok
     assert check("1) North\n2) East\n3) South\n\n4) West", "numbered").ok
+    assert check("1.北\n2.东", "numbered", ["北", "东"]).ok
+    assert not check("1.north\n2.east", "numbered", ["north", "east"]).ok
+    assert check("-  north\n- east", "bullets", ["north", "east"]).ok
+    assert not check("-north\n-east", "bullets", ["north", "east"]).ok
     assert check('```json\n["north", "east", "south", "west"]\n```', "json").ok
 
 
