@@ -43,7 +43,9 @@ def report(
         if no_records and max_records is not None:
             raise UsageError("--no-records, --max-records: contradict each other; give only one")
         most = 0 if no_records else max_records  # None: all records
-        print(write_report(run, output, max_records=most, parser="word-list" if word_list else "auto"))
+        path = write_report(run, output, max_records=most, parser="word-list" if word_list else "auto")
+        if str(path) != "-":
+            print(path)
 
 
 def compare(

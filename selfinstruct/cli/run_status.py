@@ -75,7 +75,7 @@ def _growth(now: Status) -> dict[str, str]:
         rows["growth"] = f"{now.aim.words}, " + ("met: the next start adds more" if now.aim.met else "under way")
     for each in now.by_generation if now.generations > 1 else ():
         # '21 new seeds (2 of them nearly the same as earlier tasks)'
-        seeds = f", {each.new_seeds:,} {'new ' if each.number > 1 else ''}seeds" if each.new_seeds else ""
+        seeds = f", {counted(each.new_seeds, 'new seed' if each.number > 1 else 'seed')}" if each.new_seeds else ""
         seeds += f" ({each.near:,} of them nearly the same as earlier tasks)" if each.near else ""
         teacher = f"{each.strategy}, {each.teacher}{seeds}"
         rows[f"  generation {each.number}"] = (

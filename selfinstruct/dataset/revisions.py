@@ -22,8 +22,7 @@ from ..core.errors import UsageError
 from ..core.paths import quoted
 from ..core.records import Record
 from ..journal.provenance import Lineage, iso
-from ..tables.replace_folder import changes_by_hand, files_in, written_files
-from .formats import FORMATS
+from ..tables.replace_folder import changes_by_hand, written_files
 from .provenance_columns import PROVENANCE_CONFIG, RowDict
 
 _MOST_NAMED = 5
@@ -131,15 +130,15 @@ def check_replaceable(
             raise UsageError(f"{folder}: is a file; name a folder")
         return
     names, revisions = {*formats, PROVENANCE_CONFIG}, read_revisions(folder)
-    written: dict[str, str | None] = {**written_files(folder)}
-    if revisions and not written:  # by a version without manifests: all that is known is names
-        known = {"README.md", *FORMATS, *names}
-        written = {name: None for name in files_in(folder) if name.partition("/")[0] in known}
-    if not written and not own and (foreign := sorted(path.name for path in folder.iterdir())):
-        raise UsageError(f"{folder}: contains {foreign[0]!r}, which no export wrote; name a new folder")
-    if overwrite or not written:
+    written = written_files(folder)
+    foreign = sorted(path.name for path in folder.iterdir()) if not written and not revisions else []
+    if foreign and not (own and overwrite):
+        where = "move it away, or set another run_dir" if own else "name a new folder"
+        raise UsageError(f"{folder}: contains {foreign[0]!r}, which no export wrote; {where}")
+    if overwrite or not (written or revisions):
         return
-    lost = changes_by_hand(folder, written)
+    # Without the hashes, nobody can tell what was changed.
+    lost = changes_by_hand(folder, written) if written else ["whatever was changed by hand (.sha256sums is missing)"]
     edits = (
         f"; edits of records last if made with `selfinstruct review {quoted(folder.parent)}`" if lost and own else ""
     )

@@ -10,12 +10,14 @@ import re
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..core.counted import counted
 from ..core.errors import StorageError, UsageError
 from ..tables import Chunk, Column, TableSource, find_source, parse_columns, read_chunks, text_of, texts_of
 from ..tables.chats import content_key, turns_of
@@ -157,19 +159,24 @@ class Defects:
     """Collects messages about rows without a text, up to a limit."""
 
     def __init__(self) -> None:
-        self._lines: list[str] = []
+        self._first: dict[str, str] = {}  # where each message is true for the first time
+        self._rows = Counter[str]()
 
     def add(self, line: str) -> None:
-        """Add a message; raises UsageError at the limit."""
-        self._lines.append(line)
-        if len(self._lines) == _MOST_DEFECTS:
-            self._lines.append(f"stopped after {_MOST_DEFECTS} errors; the rest was not checked")
-            self.end()
+        """Add a message, 'in.jsonl:3: no column ...'; raises UsageError at the limit of different ones."""
+        where, _, what = line.partition(": ")
+        self._rows[what] += 1
+        if self._first.setdefault(what, where) == where and len(self._first) == _MOST_DEFECTS:
+            self.end(f"stopped after {_MOST_DEFECTS} different errors; the rest was not checked")
 
-    def end(self) -> None:
-        """Raise UsageError with all messages, if there are any."""
-        if self._lines:
-            raise UsageError("\n".join(self._lines))
+    def end(self, *notes: str) -> None:
+        """Raise UsageError with all messages, each once, if there are any."""
+        lines = []
+        for what, where in self._first.items():
+            others = f"; the same in {counted(count, 'other row')}" if (count := self._rows[what] - 1) else ""
+            lines.append(f"{where}: {what}{others}")
+        if lines:
+            raise UsageError("\n".join([*lines, *notes]))
 
 
 def _spool(source: TableSource, scratch: Path, stack: ExitStack) -> str:

@@ -50,9 +50,9 @@ def write_manifest(folder: Path) -> None:
     (folder / _MANIFEST).write_text("".join(lines), encoding="utf-8")
 
 
-def changes_by_hand(folder: Path, written: Mapping[str, str | None]) -> list[str]:
-    """Return the files that were added or changed, in words. written: hashes by path; None if the hash isn't known."""
-    changed = {name: written[name] not in (None, _digest(folder / name)) for name in files_in(folder) & written.keys()}
+def changes_by_hand(folder: Path, written: Mapping[str, str]) -> list[str]:
+    """Return the files that were added or changed, in words. written: hashes by path."""
+    changed = {name: written[name] != _digest(folder / name) for name in files_in(folder) & written.keys()}
     added = files_in(folder) - written.keys()
     return sorted([f"{name} (changed)" for name in changed if changed[name]] + [f"{name} (added)" for name in added])
 

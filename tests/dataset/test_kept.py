@@ -87,17 +87,56 @@ def test_a_deleted_file_comes_back(make_config: MakeConfig) -> None:
     assert _bytes(folder) == before
 
 
-def test_a_folder_of_an_earlier_version_is_replaced_but_for_foreign_files(make_config: MakeConfig) -> None:
+def test_without_the_hashes_nothing_is_known_to_be_unchanged(make_config: MakeConfig) -> None:
     config = make_config(target=10)
     folder = run(config).dataset_path
     (folder / ".sha256sums").unlink()
-    (folder / "NOTES.md").write_text("Mine.")
+    with (folder / "README.md").open("a") as file:
+        file.write("\nMine.\n")
+    before = _bytes(folder)
     more = config.model_copy(update={"target": 20})
-    with pytest.raises(UsageError, match=r"would lose NOTES\.md \(added\); "):
+    with pytest.raises(UsageError, match=r"would lose whatever was changed by hand \(\.sha256sums is missing\); "):
         run(more)
-    (folder / "NOTES.md").unlink()
-    assert len(run(more).records()) == 20
+    assert _bytes(folder) == before
+    assert len(run(more, overwrite=True).records()) == 20
     assert (folder / ".sha256sums").exists()
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_no_export_wrote_stays(linked: bool, make_config: MakeConfig, tmp_path: Path) -> None:
+    config = make_config(target=10)
+    folder = Path(config.run_dir) / "dataset"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    real = tmp_path / "precious" if linked else folder
+    real.mkdir()
+    if linked:
+        folder.symlink_to(real)
+    (real / "thesis.txt").write_text("Mine.")
+    with pytest.raises(UsageError, match=r"contains 'thesis.txt', which no export wrote; move it away"):
+        run(config)
+    assert (real / "thesis.txt").read_text() == "Mine."
+    (real / "thesis.txt").unlink()
+    assert len(run(config).records()) == 10  # an empty folder is as good as none
+
+
+@pytest.mark.parametrize("command", [("report",), ("review", "--export", "html")])
+def test_a_page_replaces_pages_only(command: tuple[str, ...], make_config: MakeConfig, tmp_path: Path) -> None:
+    made = run(make_config(target=3))
+    name, *options = command
+    into = [*options] if options else ["--output"]
+    mine = tmp_path / "config.yaml"
+    mine.write_text("target: 3\n")
+    done = cli(name, made.path, *into, mine)
+    assert done.returncode == 2
+    assert f"{mine}: already exists, and is no page; name another file" in done.stderr
+    assert mine.read_text() == "target: 3\n"
+    page = tmp_path / "page.html"
+    for _ in range(2):
+        assert cli(name, made.path, *into, page).returncode == 0
+    assert page.read_text().lower().startswith("<!doctype html")
+    shown = cli(name, made.path, *into, "-", cwd=tmp_path)
+    assert shown.stdout.lower().startswith("<!doctype html")
+    assert not (tmp_path / "-").exists()
 
 
 def test_many_changes_are_counted(make_config: MakeConfig) -> None:

@@ -362,8 +362,14 @@ def test_rows_without_a_text_end_the_run_with_their_places(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 
-def test_at_most_ten_of_them_are_told(tmp_path: Path) -> None:
+def test_a_missing_column_is_reported_once_and_ten_problems_at_most(tmp_path: Path) -> None:
     write(tmp_path / "in.jsonl", [{"text": "a"}] * 100)
+    with pytest.raises(UsageError) as caught:
+        deduplicate(tmp_path / "in.jsonl", tmp_path / "out.jsonl")
+    [line] = str(caught.value).splitlines()
+    assert "in.jsonl:1: no column 'instruction'" in line
+    assert line.endswith("; the same in 99 other rows")
+    write(tmp_path / "in.jsonl", [{f"text{number}": "a"} for number in range(100)])
     with pytest.raises(UsageError) as caught:
         deduplicate(tmp_path / "in.jsonl", tmp_path / "out.jsonl")
     assert len(str(caught.value).splitlines()) == 11

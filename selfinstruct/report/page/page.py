@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from ...core import version as _version
 from ...core.counted import dollars, dollars_per_1000_records
-from ...core.errors import cannot_write
+from ...core.errors import UsageError, cannot_write
 from ...core.visible import visible
 from ...dataset.linguistics import finder_for
 from ...journal.folder import Run
@@ -85,8 +85,22 @@ def render(template: str, scripts: Sequence[str], *, styles: Sequence[str] = ("s
     )
 
 
+_PAGE = b"<!doctype html"
+
+
 def write_page(path: Path, text: str) -> Path:
-    """Write `text` to `path` atomically. Raises UsageError or StorageError if that fails."""
+    """Write `text` to `path` atomically, or to standard output if that is '-'.
+
+    Raises:
+        UsageError: The file is there already, and no page, or can't be written.
+        StorageError: The disk is full or fails.
+    """
+    if str(path) == "-":
+        print(text)
+        return path
+    with contextlib.suppress(OSError):
+        if path.read_bytes()[: len(_PAGE)].lower() != _PAGE:
+            raise UsageError(f"{path}: already exists, and is no page; name another file")
     # A rename is atomic within a folder, so readers never see half a page.
     fresh = path.with_name(f".{path.name}-{os.getpid()}")
     try:
