@@ -176,7 +176,9 @@ class Asker:
         self.cancel_in_flight()
         await asyncio.gather(*self._in_flight_by_key.values(), return_exceptions=True)
         await self._runner.drain()
-        self._budget.close()
+        # After a failed write, an answer may be missing: the next start counts what the journal holds as reserved.
+        if not isinstance(self.error, StorageError):
+            self._budget.close()
 
     def cancel_in_flight(self) -> None:
         """Cut off the answers in flight of which a part is worth keeping, and cancel all other requests."""
