@@ -63,7 +63,7 @@ def worth(
 
 def _print_reading(found: Worth) -> None:
     for reader, results in found.read.items():
-        if left := found.left[reader]:  # who reads on must not know yet
+        if left := found.left[reader]:  # a reader who continues must not know the result yet
             print(f"{reader}: {counted(left, 'row')} left to read, fewer if they differ much")
             continue
         print(f"read blind by {reader}")

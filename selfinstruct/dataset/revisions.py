@@ -137,7 +137,7 @@ def check_replaceable(
         raise UsageError(f"{folder}: contains {foreign[0]!r}, which no export wrote; {where}")
     if overwrite or not (written or revisions):
         return
-    # Without the hashes, nobody can tell what was changed.
+    # Without the hashes, changes can't be told.
     lost = changes_by_hand(folder, written) if written else ["whatever was changed by hand (.sha256sums is missing)"]
     edits = (
         f"; edits of records last if made with `selfinstruct review {quoted(folder.parent)}`" if lost and own else ""

@@ -127,7 +127,7 @@ def test_the_command_prints_what_the_grades_say_and_what_to_do_next(sources: lis
     grade(list(reading(sources, grades.path, "eva").rows.values())[:3], dict.fromkeys(sources, 1.0), grades, "eva")
     done = CliRunner().invoke(app, ["worth", *sources, "--grades", str(grades.path)])
     assert "eva: 237 rows left to read" in done.stdout
-    assert "kept" not in done.stdout  # who reads on doesn't know yet
+    assert "kept" not in done.stdout  # a reader who continues doesn't know the result yet
     for reader in ("anna", "ben"):
         desk = reading(sources, grades.path, reader)
         grade(list(desk.rows.values()), dict(zip(sources, (0.95, 0.4), strict=True)), grades, reader)
