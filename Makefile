@@ -6,7 +6,6 @@
 # make proof  every test in full: thousands of cases, each command in a process of its own
 # make trainer  TRL's real trainers on exported folders, in an environment of its own (torch for the CPU)
 # make schedule  cron for three minutes (as root, where cron is installed) and the DAG under Airflow
-# make ray    generating on a real Ray cluster of several nodes, in an environment of its own
 # make docs   the documentation as a site in site/, in an environment of its own; a broken link is an error
 # make package  the wheel and the sdist in dist/, checked, and used from a new environment
 # make reference  write docs/reference/ from the code
@@ -20,7 +19,7 @@ BIN := $(VENV)/bin
 # Tests start hundreds of interpreters, which otherwise compile the package each time.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test slow tests environments check lint types proof trainer ray schedule fuzz docs package reference lock clean
+.PHONY: demo test slow tests environments check lint types proof trainer schedule fuzz docs package reference lock clean
 
 $(BIN)/.dev: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -57,7 +56,7 @@ check: lint types test
 
 proof: $(BIN)/.dev
 	SELFINSTRUCT_PROOF=full $(BIN)/python -m pytest -m ""
-	$(MAKE) trainer ray
+	$(MAKE) trainer
 
 # Few of the modules of torch and transformers are used, and these are compiled when they are.
 TRAINER_VENV ?= .venv-trainer
@@ -77,15 +76,6 @@ $(AIRFLOW_VENV)/.made:
 
 schedule: $(BIN)/.dev $(AIRFLOW_VENV)/.made
 	AIRFLOW_PYTHON=$(abspath $(AIRFLOW_VENV))/bin/python $(BIN)/python -m pytest -m schedule tests/end_to_end/test_schedule.py
-
-RAY_VENV ?= .venv-ray
-$(RAY_VENV)/.made: pyproject.toml
-	$(PYTHON) -m venv $(RAY_VENV)
-	$(RAY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[cluster]' hypothesis pytest
-	touch $@
-
-ray: $(RAY_VENV)/.made
-	$(RAY_VENV)/bin/python -m pytest -m ray tests/scatter/test_scatter_cluster.py
 
 FUZZ_S ?= 60
 fuzz: $(BIN)/.dev
@@ -129,4 +119,4 @@ lock:
 	  --extra dev --extra local pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) $(TRAINER_VENV) $(RAY_VENV) $(AIRFLOW_VENV) $(DOCS_VENV) $(PACKAGE_VENV) site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TRAINER_VENV) $(AIRFLOW_VENV) $(DOCS_VENV) $(PACKAGE_VENV) site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

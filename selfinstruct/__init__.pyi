@@ -75,7 +75,6 @@ from .novelty import NoveltyIndex as NoveltyIndex
 from .report.explain import explain as explain
 from .report.page import write_report as write_report
 from .report.signals.reporting import reporting as reporting
-from .scatter import Scattered as Scattered, run_scattered as run_scattered
 from .seeds.load import load_seeds as load_seeds
 from .strategies.material import Source as Source, View as View
 from .strategies.protocol import PreviewPrompt as PreviewPrompt, Strategy as Strategy

@@ -28,7 +28,6 @@ from .report import compare, report
 from .reuse import export, refilter
 from .review import review
 from .run_status import status
-from .scatter import scatter
 from .serve import serve
 from .show_documents import documents
 from .streams import safe_streams, stop_like_ctrl_c
@@ -125,12 +124,6 @@ _add("Teachers", serve_fake, "--port 8099 --latency-s 0.05", name="serve-fake")
 _add("Teachers", judge_eval, "configs/openai.yaml --set judge.min_score=3", name="judge-eval")
 
 _add("More", documents, "manuals/ 'guides/**/*.pdf'", summary="Show what is read of documents, and their passages.")
-_add(
-    "More",
-    scatter,
-    "configs/vllm.yaml --shards 8 --address ray://head:10001",
-    summary="Run one job as several streams on a Ray cluster.",
-)
 _add("More", schema, "> schema.json")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,7 +50,7 @@ def explain(
         if (id is None) == (text is None):
             raise UsageError("explain: needs a task; give its ID, or search with --text WORDS, but not both")
         # Find the task: `--text` lists the matches unless there is only one.
-        with read(_stream(run, id)) as snapshot:
+        with read(run) as snapshot:
             if text is not None:
                 tasks = _search(snapshot, text)
                 if len(tasks) > 1:
@@ -76,14 +75,6 @@ def explain(
             print_styled("\n".join(lines), sys.stdout)
         else:
             print("\n".join(lines))
-
-
-def _stream(path: Path, id: str | None) -> Path:
-    """Return the stream of a scattered job that made the record, by the first part of its id; else `path` itself."""
-    from ..journal.folder import begun_runs, streams_of
-
-    streams = begun_runs(streams_of(path))
-    return next((stream.path for stream in streams if stream.id == str(id).partition("-")[0]), path)
 
 
 def _search(snapshot: Snapshot, text: str) -> list[FoundTask]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ..core.counted import counted
 from .console import AsJson, Debug, RunPath, plain_errors, printable_json, spending, table
-from .scatter import print_streams
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,12 +18,7 @@ def status(run: RunPath, as_json: AsJson = False, debug: Debug = False) -> None:
     with plain_errors(debug):
         from dataclasses import asdict
 
-        from ..journal.folder import Run, begun_runs, streams_of
-
-        # The folder of `scatter` holds several streams, each a run of its own.
-        if streams := streams_of(run):
-            print_streams(run, len(streams), [each.status() for each in begun_runs(streams)], as_json)
-            return
+        from ..journal.folder import Run
 
         now = Run(run).status()
         if as_json:

@@ -50,7 +50,7 @@ def validate(
             raise UsageError(f"--for: is missing; name the trainer, one of {', '.join(TRAINERS)}")
         # The folder of a run stands for the dataset in it.
         folder = Path(dataset)
-        if folder.is_dir() and (has_journal(folder) or (folder / "shards").is_dir()):
+        if folder.is_dir() and has_journal(folder):
             if not (folder / "dataset").is_dir():
                 raise UsageError(f"{dataset}: this run has no dataset yet; `selfinstruct generate` writes it")
             dataset = str(folder / "dataset")

@@ -50,7 +50,7 @@ SourceNames = Annotated[tuple[SourceName, ...], Strict(False)]
 Tables = SourceName | Annotated[SourceNames, Field(min_length=1)]
 _Pattern = Annotated[Name, IsPath(pattern=True)]
 Documents = _Pattern | Annotated[tuple[_Pattern, ...], Strict(False), Field(min_length=1)]
-RunFolder = Annotated[Name, IsPath(contents=("journal.sqlite", "shards/*/journal.sqlite"))]
+RunFolder = Annotated[Name, IsPath(contents=("journal.sqlite",))]
 
 _Change = Callable[[str, str, IsPath], str]
 """Called with the dotted key of a path, the path, and its declaration; returns the path to put in its place."""

@@ -60,7 +60,6 @@ class RunOptions(TypedDict, total=False):
     max_runtime_s: float | None
     new_generation: bool
     overwrite: bool
-    around: Callable[[str, Teacher], Teacher] | None
 
 
 def run(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
@@ -82,7 +81,6 @@ def run(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
         max_runtime_s: Send nothing more after this many seconds, then end with the outcome 'max_runtime'.
         new_generation: Continue the same run with another teacher, other prompts, or other sampling.
         overwrite: Write the dataset even if changes made by hand, records, or configs of other formats are lost.
-        around: Called with each configured teacher's name and the teacher; returns the teacher to ask instead.
 
     Returns:
         The run. `run.outcome` says how it ended: 'target', or why not ('budget', 'exhausted', 'interrupted' ...);
@@ -173,9 +171,7 @@ def _check_options(options: RunOptions, config: RunConfig) -> None:
 
 def _teachers(parts: Assembly, options: RunOptions) -> dict[str, Any]:
     """Return the teachers to ask, by name: the caller's, or the configured ones; none where nothing is sent."""
-    teachers = dict(parts.own) or ({} if options.get("recall_only") else build_teachers(parts.config))
-    around = options.get("around")
-    return teachers if around is None else {name: around(name, each) for name, each in teachers.items()}
+    return dict(parts.own) or ({} if options.get("recall_only") else build_teachers(parts.config))
 
 
 async def _grow(

@@ -13,7 +13,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,8 +115,6 @@ def reading(path: Path) -> Iterator[Journal]:
 
 def check_folder(path: Path) -> None:
     """Raise UsageError unless `path` is the folder of one run."""
-    if streams := streams_of(path):
-        raise UsageError(f"{path}: a job of {counted(len(streams), 'stream')}; name one of them, such as {streams[0]}")
     if not has_journal(path):
         raise UsageError(f"{path}: not a run's folder (no {JOURNAL} in it)")
 
@@ -127,23 +125,6 @@ def has_journal(path: Path) -> bool:
         return (path / JOURNAL).exists()
     except PermissionError as error:
         raise UsageError(f"{path}: can't be read ({error.strerror}); make it readable, or choose another") from None
-
-
-def streams_of(path: Path) -> list[Path]:
-    """Return the folders of a scattered job's runs, in order; none if `path` is the folder of one run."""
-    if has_journal(path):
-        return []
-    found = [journal.parent for journal in path.glob(f"shards/*/{JOURNAL}") if journal.parent.name.isdecimal()]
-    return sorted(found, key=lambda folder: int(folder.name))
-
-
-def begun_runs(streams: Iterable[Path]) -> list[Run]:
-    """Return the runs of those streams that have been started."""
-    runs = []
-    for stream in streams:
-        with contextlib.suppress(UsageError):  # a worker may be creating this stream's journal right now
-            runs.append(Run(stream))
-    return runs
 
 
 @dataclass(slots=True)

@@ -38,7 +38,7 @@ HEAVY = {
     "yaml",
 }
 COMMANDS = """init check preview generate status list explain report review serve compare worth export validate push
-    refilter dedup merge serve-fake judge-eval teacher documents scatter schema""".split()
+    refilter dedup merge serve-fake judge-eval teacher documents schema""".split()
 
 
 @pytest.fixture

@@ -104,10 +104,10 @@ def test_a_path_that_only_earlier_versions_found_is_an_error_that_says_what_to_w
 def test_a_run_of_earlier_versions_is_not_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").mkdir()
-    for journal in ("data/one", "data/job/shards/0"):
+    for journal in ("data/one",):
         (tmp_path / journal).mkdir(parents=True)
         (tmp_path / journal / "journal.sqlite").touch()
-    for name in ("one", "job"):
+    for name in ("one",):
         file = tmp_path / "configs" / f"{name}.yaml"
         file.write_text(f"seeds: '-'\nrun_dir: data/{name}\n")
         with pytest.raises(ConfigError) as caught:

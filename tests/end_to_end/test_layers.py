@@ -37,8 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "dedup": {"core", "tables", "novelty", "journal"},
     "report": FIRST | {"dataset", "trainers", "dedup"},
     "worth": FIRST | {"dataset", "trainers", "dedup", "report"},
-    "scatter": FIRST | {"dataset", "trainers", "dedup", "report", "generate"},
-    "cli": FIRST | {"dataset", "trainers", "dedup", "report", "worth", "generate", "scatter"},
+    "cli": FIRST | {"dataset", "trainers", "dedup", "report", "worth", "generate"},
 }
 """What each package may import, in the order of docs/inside/design.md."""
 OWNERS = {
@@ -46,7 +45,6 @@ OWNERS = {
     "aiohttp": {"report", "teachers"},
     "datasets": {"dataset", "tables"},
     "pyarrow": {"dataset", "tables"},
-    "ray": {"scatter"},
     "spacy": {"dataset"},
     "py3langid": {"dataset"},
     "tokenizers": {"teachers", "trainers"},
