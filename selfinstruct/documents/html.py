@@ -92,6 +92,7 @@ def _content(root: Any) -> tuple[Any, int]:
     content = mains[0] if inside else root
     for each in list(content.iter()):
         unwanted = each.tag in _DROPPED or each.get("hidden") is not None or each.get("role") in _ROLES
+        unwanted |= (each.get("summary") or "").startswith("Navigation")  # tables of DocBook's pages
         around = not inside and each.tag in _AROUND and each.find(".//h1") is None
         if each is not content and (unwanted or around or _HIDDEN.search(each.get("style") or "")):
             each.tag = _UNWANTED

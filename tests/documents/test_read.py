@@ -56,6 +56,14 @@ def test_html_becomes_markdown_without_what_is_around_it(tmp_path: Path) -> None
     assert (document.title, document.notes) == ("Pump guide", ("1 lists of links",))
 
 
+def test_html_is_read_without_the_navigation_of_docbook(tmp_path: Path) -> None:
+    links = '<tr><td><a href="a.html">Prev</a></td><th>Valves</th><td><a href="b.html">Next</a></td></tr>'
+    around = [f'<table summary="Navigation {end}">{links}</table>' for end in ("header", "footer")]
+    page = f"<html><body>{around[0]}<h2>Seals</h2><p>Replace them.</p>{around[1]}</body></html>"
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    assert read_one(tmp_path).text == "## Seals\n\nReplace them."
+
+
 def test_docx_has_headings_and_tables(tmp_path: Path) -> None:
     parts = [("Title", "Pump guide"), ("Heading1", "Pressure"), ("Normal", "It runs at 6 bar."), ("Heading2", "Valve")]
     document = read_one(docx_of(tmp_path / "guide.docx", parts))
