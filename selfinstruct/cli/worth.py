@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from .console import Debug, Port, plain_errors, say
 from .review import serve_page
 
 if TYPE_CHECKING:
+    from ..config.sections import SelectConfig
     from ..worth.blind_comparison import Worth
 
 
@@ -20,7 +22,7 @@ def worth(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="Two or more runs or datasets (folders, files, names on the hub).",
+            help="Two or more runs or datasets (folders, files, names on the hub), or one run with selected records.",
             show_default=False,
         ),
     ],
@@ -38,6 +40,13 @@ def worth(
     margin: Annotated[
         float, typer.Option(metavar="POINTS", min=1, max=100, help="A smaller difference doesn't matter to you.")
     ] = 15,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUE",
+            help="Select records of each run, as its dataset.select would, such as '{count: 300, by: spread}'.",
+        ),
+    ] = None,
     port: Port = 0,
     debug: Debug = False,
 ) -> None:
@@ -49,16 +58,34 @@ def worth(
     with plain_errors(debug):
         from ..worth.blind_comparison import compare, reading
 
+        chosen = _selection(select)
         if read:
-            desk = reading(sources, grades, reader, rows=rows, seed=seed, margin=margin / 100)
+            desk = reading(sources, grades, reader, rows=rows, seed=seed, margin=margin / 100, select=chosen)
             serve_page(
                 desk, port, f"{counted(desk.left(), 'row')} of {len(desk.rows):,} to read, fewer if they differ much"
             )
-        found = compare(sources, grades, rows=rows, seed=seed, margin=margin / 100)
+        found = compare(sources, grades, rows=rows, seed=seed, margin=margin / 100, select=chosen)
+        for name, why in found.added.items():
+            print(f"added {name}: {why}")
+        if found.added:
+            print("a selection is worth something only if it beats random records and the longest ones\n")
         _print_reading(found)
         _print_measures(found)
         if not found.is_over:
-            say(f"next: selfinstruct worth {' '.join(sources)} --read --grades {grades}")
+            selected = f" --select {shlex.quote(select)}" if select else ""
+            say(f"next: selfinstruct worth {' '.join(sources)}{selected} --read --grades {grades}")
+
+
+def _selection(text: str | None) -> SelectConfig | None:
+    """Read a value of `dataset.select`. Raises ConfigError."""
+    if text is None:
+        return None
+    from ..config.run_config import RunConfig
+    from ..config.yaml_file import overridden
+
+    # The other keys are only there because a configuration needs them.
+    values = {"seeds": "-", "run_dir": "-", "teacher": {"kind": "fake", "model": "fake"}}
+    return RunConfig.parse(overridden(values, [f"dataset.select={text}"]), "--select").dataset.select
 
 
 def _print_reading(found: Worth) -> None:

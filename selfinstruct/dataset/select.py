@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
+from typing import NamedTuple
 
 from ..config.sections import SelectConfig
+from ..core.errors import ConfigError
 from ..core.records import Record
 from ..core.tokens import tokenize
 from ..novelty import NoveltyIndex
@@ -16,9 +18,14 @@ Order = Callable[[Sequence[Record], int, int], Sequence[Record]]
 
 
 def select(records: Sequence[Record], chosen: SelectConfig | None, random_seed: int) -> Sequence[Record]:
-    """Return the selected records in their original order; all of them if there are no more than `chosen.count`."""
+    """Return the selected records in their original order; all of them if there are no more than `chosen.count`.
+
+    Raises ConfigError if they are to be selected by a figure that no record has.
+    """
     if chosen is None or len(records) <= chosen.count:
         return records
+    if (needed := _NEEDED.get(chosen.by)) and not any(map(needed.is_in, records)):
+        raise ConfigError(f"dataset.select.by: {chosen.by} needs {needed.what}, and no record has any; {needed.advice}")
     kept = {record.id for record in ORDERS[chosen.by](records, chosen.count, random_seed)[: chosen.count]}
     return [record for record in records if record.id in kept]
 
@@ -69,6 +76,32 @@ def _spread(records: Sequence[Record], count: int, random_seed: int) -> Sequence
         nearest = nearest.clip(min=index.scores(records[chosen[-1]].instruction))
     return [records[at] for at in chosen]
 
+
+class _Figure(NamedTuple):
+    """What a way to select needs. is_in: whether a record has it. what, advice: for the error if none has."""
+
+    is_in: Callable[[Record], bool]
+    what: str
+    advice: str
+
+
+_NEEDED: Mapping[str, _Figure] = {
+    "checks": _Figure(
+        lambda record: any(example.responses[0].verified is not None for example in record.examples),
+        "answers that a program checked",
+        "use the strategy verifiable or answers.constrained, or select by random",
+    ),
+    "marks": _Figure(
+        lambda record: _mark(is_agreement=False)(record) >= 0,
+        "marks of a judge",
+        "add `judge` to the configuration, or select by random",
+    ),
+    "agreement": _Figure(
+        lambda record: _mark(is_agreement=True)(record) >= 0,
+        "several answers that were compared",
+        "set answers.min_agreement, or select by random",
+    ),
+}
 
 ORDERS: Mapping[str, Order] = {
     "first": lambda records, count, random_seed: records,

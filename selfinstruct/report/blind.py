@@ -24,6 +24,7 @@ from ..core.errors import StorageError, UsageError
 from ..core.records import Record
 from ..core.reviews import Content, checked_name, cohens_kappa, digest_of, wilson_interval
 from ..core.tasks import storable
+from ..dataset.select import select
 from ..journal.folder import JOURNAL
 from ..journal.snapshot import read
 from ..seeds.seed_rows import find_tasks, is_nothing, split_row
@@ -65,19 +66,30 @@ def contents_of(source: str | Path) -> list[Content]:
     """Return the texts of a dataset's rows, each once, in one layout, so that the layout doesn't tell the source.
 
     Args:
-        source: A run's folder, or a dataset: a folder, a file, or a name on the hub, in any layout that seeds may have.
+        source: A run's folder, of which the records count that its `dataset.select` selects, or a dataset: a folder, a
+            file, or a name on the hub, in any layout that seeds may have.
 
     Raises:
         UsageError: `source` can't be read, or has no row with a task and an answer.
     """
     if (Path(source) / JOURNAL).is_file():
         with read(source) as snapshot:
-            found = [_of_record(each) for each in snapshot.records]
+            config = snapshot.run.config
+            found = contents_of_records(select(snapshot.records, config.dataset.select, config.random_seed))
     else:
-        found = [content for row in find_tasks(read_rows(str(source))) if (content := _of_row(row.values))]
+        found = _each_once(content for row in find_tasks(read_rows(str(source))) if (content := _of_row(row.values)))
     if not found:
         raise UsageError(f"{source}: has no row with a task and an answer to read")
-    return list({digest_of(each): each for each in found}.values())
+    return found
+
+
+def contents_of_records(records: Iterable[Record]) -> list[Content]:
+    """Return the texts of records in the same layout, each once."""
+    return _each_once(map(_of_record, records))
+
+
+def _each_once(contents: Iterable[Content]) -> list[Content]:
+    return list({digest_of(each): each for each in contents}.values())
 
 
 def draw(contents: Mapping[str, Sequence[Content]], count: int, seed: int) -> list[BlindRow]:

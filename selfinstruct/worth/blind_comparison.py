@@ -15,9 +15,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import UsageError
+from ..config.sections import SelectConfig
 from ..core.records import Example, Response
-from ..core.reviews import Content
 from ..core.tasks import Candidate
 from ..core.tokens import tokenize
 from ..dataset.card_figures import verified
@@ -25,9 +24,10 @@ from ..dataset.linguistics import finder_for
 from ..filters.unusable import Unusable
 from ..journal.folder import JOURNAL
 from ..journal.snapshot import read
-from ..report.blind import BlindReading, BlindRow, Grade, Grades, Result, agreement, contents_of, draw, results
+from ..report.blind import BlindReading, BlindRow, Grade, Grades, Result, agreement, draw, results
 from ..report.page.comparison import SAMPLE, Diversity, diversity_of, draw as draw_texts
 from ..report.page.measure import moments
+from .arms import Arm, arms_of
 from .sequential import Difference
 
 LEVEL = 0.95
@@ -90,9 +90,9 @@ class Gap:
 class Worth:
     """A comparison of datasets.
 
-    names: of the datasets, as given. read: what each reader said about each, by reader. gaps: by reader, each two
+    names: of the datasets. read: what each reader said about each, by reader. gaps: by reader, each two
     datasets. left: by reader, the rows that are left to read; 0 once the grades decide. agreements: a line about each
-    two readers. measures: by dataset.
+    two readers. measures: by dataset. added: the datasets that no source names, each with the reason.
     """
 
     names: Sequence[str]
@@ -101,6 +101,7 @@ class Worth:
     left: Mapping[str, int]
     agreements: Sequence[str]
     measures: Mapping[str, Measures]
+    added: Mapping[str, str]
 
     @property
     def is_over(self) -> bool:
@@ -128,21 +129,21 @@ def gaps_of(names: Sequence[str], rows: Sequence[BlindRow], grades: Mapping[str,
     return found
 
 
-def measure(source: str | Path, contents: Sequence[Content], sampled: int) -> Measures:
+def measure(arm: Arm, sampled: int) -> Measures:
     """Measure one dataset. sampled: how many tasks to draw for its diversity."""
-    asked = [str(each["instruction"]) for each in contents]
-    answers = [str(each["examples"][0]["answer"]) for each in contents]
+    asked = [str(each["instruction"]) for each in arm.contents]
+    answers = [str(each["examples"][0]["answer"]) for each in arm.contents]
     words = [statistics.median(len(tokenize(text)) for text in texts) for texts in (asked, answers)]
     hit = asyncio.run(_hit_by_rules(zip(asked, answers, strict=True)))
     figures = (
-        len(contents),
+        len(asked),
         (words[0], words[1]),
         diversity_of(draw_texts(asked, sampled), finder_for("word-list")),
-        hit / len(contents),
+        hit / len(asked),
     )
-    if not (Path(source) / JOURNAL).is_file():
+    if not (Path(arm.source) / JOURNAL).is_file():
         return Measures(*figures)
-    with read(source) as snapshot:
+    with read(arm.source) as snapshot:
         counted = verified(snapshot)
         checked = (sum(each.answers for each in counted), sum(each.right for each in counted))
         status = snapshot.status
@@ -150,8 +151,8 @@ def measure(source: str | Path, contents: Sequence[Content], sampled: int) -> Me
         return Measures(
             *figures,
             checked=checked if checked[0] else None,
-            tokens=status.completion_tokens / made,
-            seconds=worked[-1].seconds / made if worked else None,
+            tokens=status.completion_tokens / made * arm.generated,
+            seconds=worked[-1].seconds / made * arm.generated if worked else None,
         )
 
 
@@ -168,29 +169,36 @@ async def _hit_by_rules(texts: Iterable[tuple[str, str]]) -> int:
 
 
 def compare(
-    sources: Sequence[str | Path], grades: str | Path, *, rows: int = 200, seed: int = 42, margin: float = 0.15
+    sources: Sequence[str | Path],
+    grades: str | Path,
+    *,
+    rows: int = 200,
+    seed: int = 42,
+    margin: float = 0.15,
+    select: SelectConfig | None = None,
 ) -> Worth:
     """Compare datasets by the grades of a file, and by what can be measured.
 
     Args:
-        sources: Runs or datasets, as `selfinstruct.report.blind.contents_of` takes them; at least two.
+        sources: Runs or datasets, as `selfinstruct.report.blind.contents_of` takes them; at least two, or one run whose
+            records are selected.
         grades: A file of blind grades, which may not exist yet.
         rows: The rows that are drawn of each.
         seed: Decides which rows are read, and in which order.
         margin: The smallest difference of the shares kept that matters, 0 to 1.
+        select: Selects records of each run; None uses the `dataset.select` of its configuration.
 
     Raises:
-        UsageError: Fewer than two sources, one that can't be read, or grades that are none.
+        UsageError: Fewer than two datasets, one that can't be read, or grades that are none.
     """
-    contents = _contents(sources)
-    names = list(contents)
-    drawn = draw(contents, rows, seed)
+    arms = arms_of(sources, select)
+    names, drawn = [each.name for each in arms], _draw(arms, rows, seed)
     by_reader = {
         reader: {row.digest: given[row.digest] for row in drawn if row.digest in given}
         for reader, given in Grades(grades).by_reader().items()
     }
     by_reader = {reader: given for reader, given in by_reader.items() if given}
-    sampled = min(SAMPLE, *map(len, contents.values()))
+    sampled = min(SAMPLE, *(len(each.contents) for each in arms))
     gaps = {reader: gaps_of(names, drawn, given, margin) for reader, given in by_reader.items()}
     return Worth(
         names,
@@ -201,7 +209,8 @@ def compare(
             for reader, given in by_reader.items()
         },
         agreement(drawn, by_reader),
-        {name: measure(name, each, sampled) for name, each in contents.items()},
+        {each.name: measure(each, sampled) for each in arms},
+        {each.name: each.why_added for each in arms if each.why_added},
     )
 
 
@@ -213,10 +222,11 @@ def reading(
     rows: int = 200,
     seed: int = 42,
     margin: float = 0.15,
+    select: SelectConfig | None = None,
 ) -> BlindReading:
     """Return a blind reading that may end as soon as the grades decide between each two datasets; as `compare`."""
-    contents = _contents(sources)
-    names, drawn = list(contents), draw(contents, rows, seed)
+    arms = arms_of(sources, select)
+    names, drawn = [each.name for each in arms], _draw(arms, rows, seed)
 
     def is_enough(given: Mapping[str, Grade]) -> bool:
         return all(each.is_decided for each in gaps_of(names, drawn, given, margin))
@@ -224,10 +234,5 @@ def reading(
     return BlindReading(names, drawn, Grades(grades), reader, is_enough)
 
 
-def _contents(sources: Sequence[str | Path]) -> dict[str, list[Content]]:
-    if len(sources) < 2:
-        raise UsageError("worth compares at least two datasets; name another one")
-    names = [str(each) for each in sources]
-    if len(set(names)) < len(names):
-        raise UsageError(f"{next(each for each in names if names.count(each) > 1)}: is named twice")
-    return {name: contents_of(name) for name in names}
+def _draw(arms: Sequence[Arm], rows: int, seed: int) -> list[BlindRow]:
+    return draw({each.name: each.contents for each in arms}, rows, seed)

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import selfinstruct as si
 from selfinstruct.cli.app import app
 from selfinstruct.config.sections import SelectConfig
+from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.records import Record
 from selfinstruct.core.tasks import Verdict
 from selfinstruct.dataset.select import ORDERS, select
@@ -42,6 +43,7 @@ def with_answer(record: Record, **values: object) -> Record:
 
 @pytest.mark.parametrize("by", ORDERS)
 def test_a_selection_keeps_the_order_and_is_the_same_each_time(by: str, records: list[Record]) -> None:
+    records[0] = with_answer(records[0], marks={"fit": 3.0, "agreement": 0.5}, verdicts={"wrong_answer": Verdict()})
     found = chosen(records, by)
     assert len(found) == 6
     assert found == sorted(found) == chosen(records, by)
@@ -76,6 +78,13 @@ def test_unchecked_answers_come_after_right_ones_and_before_wrong_ones(records: 
     ]
     assert chosen(found, "checks", count=1) == [2]
     assert chosen(found, "checks", count=2) == [1, 2]
+
+
+@pytest.mark.parametrize(("by", "what"), [("checks", "a program"), ("marks", "a judge"), ("agreement", "compared")])
+def test_a_figure_that_no_record_has_is_an_error(by: str, what: str, records: list[Record]) -> None:
+    with pytest.raises(ConfigError, match=f"dataset.select.by: {by} needs .*{what}.*, and no record has any; "):
+        chosen(records, by)
+    assert chosen(records, by, count=20) == list(range(20))  # there is nothing to select
 
 
 def test_spread_is_farthest_first_by_published_rouge(records: list[Record]) -> None:

@@ -6,14 +6,19 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 import selfinstruct as si
 from selfinstruct.cli.app import app
+from selfinstruct.config.sections import SelectConfig
 from selfinstruct.core.errors import UsageError
-from selfinstruct.report.blind import BlindRow, Grade, Grades
+from selfinstruct.dataset.select import select
+from selfinstruct.journal.snapshot import read
+from selfinstruct.report.blind import BlindRow, Grade, Grades, contents_of, contents_of_records
+from selfinstruct.worth.arms import arms_of
 from selfinstruct.worth.blind_comparison import compare, gaps_of, reading
 
 ROWS = 120
@@ -98,6 +103,58 @@ def test_a_run_says_what_a_kept_row_cost_and_what_programs_checked(make_config: 
     assert run.tokens > 1
     assert (file.rows, file.checked, file.tokens) == (1, None, None)
     assert (run.by_rules, file.by_rules) == (0.0, 1.0)
+
+
+SPREAD = {"count": 4, "by": "spread"}
+
+
+def test_a_selection_is_compared_with_random_and_longest_of_its_size(make_config: Callable[..., si.RunConfig]) -> None:
+    made = si.run(make_config(target=12, dataset={"select": SPREAD}))
+    name, grades = str(made.path), made.path.parent / "none.jsonl"
+    found = compare([name], grades)
+    assert found.names == [f"{name} (spread)", f"{name} (random)", f"{name} (longest)"]
+    assert [each.rows for each in found.measures.values()] == [4, 4, 4]
+    assert list(found.added) == list(found.names[1:])
+    # The selection needs all records to choose from; random ones could have been generated alone.
+    tokens = [each.tokens or 0 for each in found.measures.values()]
+    assert tokens[0] == tokens[2] == pytest.approx(3 * tokens[1])
+    # The same without the configuration, and what `review --blind` reads.
+    chosen = SelectConfig(count=4, by="spread")
+    arms = arms_of([name], chosen)
+    assert [each.contents for each in arms] == [each.contents for each in arms_of([name])]
+    assert contents_of(name) == arms[0].contents
+    with read(made) as snapshot:
+        random_ones = select(snapshot.records, chosen.model_copy(update={"by": "random"}), made.config.random_seed)
+    assert arms[1].contents == contents_of_records(random_ones)
+
+
+@pytest.mark.parametrize(("chosen", "rows"), [({"count": 12, "by": "spread"}, 12), ({"count": 5, "by": "longest"}, 5)])
+def test_no_dataset_is_added_where_nothing_is_to_be_compared(
+    chosen: dict[str, Any], rows: int, make_config: Callable[..., si.RunConfig], sources: list[str]
+) -> None:
+    made = si.run(make_config(target=12, dataset={"select": chosen}))
+    arms = arms_of([made.path, sources[0]])
+    assert [each.name for each in arms] == [str(made.path), sources[0]]
+    assert len(arms[0].contents) == rows
+
+
+def test_the_command_selects_and_says_what_it_added(make_config: Callable[..., si.RunConfig], tmp_path: Path) -> None:
+    name = str(si.run(make_config(target=12)).path)
+    given = ["worth", name, "--select", "{count: 4, by: spread}", "--grades", str(tmp_path / "grades.jsonl")]
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 0, done.stderr
+    assert f"added {name} (random): as many of {name} as `spread` selects, 4 of 12 records" in done.stdout
+    assert f"worth {name} --select '{{count: 4, by: spread}}' --read" in done.stderr
+    for value, said in [("{count: 4, by: best}", "dataset.select.by"), ("{count: 4, by: marks}", "marks of a judge")]:
+        done = CliRunner().invoke(app, [*given[:3], value])
+        assert done.exit_code == 2
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_selection_needs_a_run(sources: list[str]) -> None:
+    with pytest.raises(UsageError, match="no source is one"):
+        arms_of(sources, SelectConfig(count=4))
 
 
 @pytest.mark.parametrize(
