@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,10 @@ from .console import Debug, Port, plain_errors, say
 from .review import serve_page
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..config.sections import SelectConfig
+    from ..report.blind import BlindReading
     from ..worth.blind_comparison import Worth
 
 
@@ -32,6 +36,10 @@ def worth(
     reader: Annotated[
         str, typer.Option(metavar="NAME", help="Who reads; grades are stored under this name.")
     ] = "reader",
+    judge: Annotated[
+        Path | None,
+        typer.Option(metavar="CONFIG", help="Let the judge of a configuration grade the rows, as a person would."),
+    ] = None,
     grades: Annotated[
         Path, typer.Option(metavar="FILE", help="The file of blind grades, to be added to and used again.")
     ] = Path("grades.jsonl"),
@@ -59,8 +67,11 @@ def worth(
         from ..worth.blind_comparison import compare, reading
 
         chosen = _selection(select)
+        desk_of = partial(reading, sources, grades, rows=rows, seed=seed, margin=margin / 100, select=chosen)
+        if judge:
+            _let_judge_read(judge, desk_of)
         if read:
-            desk = reading(sources, grades, reader, rows=rows, seed=seed, margin=margin / 100, select=chosen)
+            desk = desk_of(reader)
             serve_page(
                 desk, port, f"{counted(desk.left(), 'row')} of {len(desk.rows):,} to read, fewer if they differ much"
             )
@@ -88,12 +99,32 @@ def _selection(text: str | None) -> SelectConfig | None:
     return RunConfig.parse(overridden(values, [f"dataset.select={text}"]), "--select").dataset.select
 
 
+def _let_judge_read(path: Path, desk_of: Callable[[str], BlindReading]) -> None:
+    from ..config.run_config import RunConfig
+    from ..generate.assembly import assemble
+    from ..generate.expectation import clear_text_warnings
+    from ..worth.judge_reader import let_judge_read, reader_of
+
+    config = RunConfig.load(path)
+    assemble(config)  # reports what is wrong with the configuration before a request is sent
+    for line in clear_text_warnings(config):
+        say(line)
+    desk = desk_of(reader_of(config))
+    unreadable, folder = let_judge_read(desk, config)
+    say(f"{desk.reader}: {counted(desk.decided, 'row')} graded; its answers are stored in {folder}")
+    if unreadable:
+        say(f"{desk.reader}: {counted(unreadable, 'answer')} can't be read and count as no grade")
+
+
 def _print_reading(found: Worth) -> None:
+    judges = [reader for reader in found.read if reader.startswith("judge:")]
     for reader, results in found.read.items():
-        if left := found.left[reader]:  # a reader who continues must not know the result yet
+        left = found.left[reader]
+        if left and reader not in judges:  # a reader who continues must not know the result yet
             print(f"{reader}: {counted(left, 'row')} left to read, fewer if they differ much")
             continue
-        print(f"read blind by {reader}")
+        ungraded = f"; {counted(left, 'row')} without a grade" if left else ""
+        print(f"read blind by {reader}" + (f", a model and no person{ungraded}" if reader in judges else ""))
         for each in results:
             print(f"  {each.line}")
             measures = found.measures[each.source]
@@ -104,6 +135,8 @@ def _print_reading(found: Worth) -> None:
             print(f"  {gap.line}")
     for line in found.agreements:
         print(line)
+    if judges and len(judges) == len(found.read):
+        print("no person has graded these rows, so it isn't known whether people agree with the judge")
     if not found.read:
         print("nothing read yet")
 

@@ -1,33 +1,18 @@
-"""Evaluates a judge: asks about the golden pairs as a run asks its questions, journaled and within the same caps.
-
-The answers are kept in a folder next to the run, one for each configuration of the judge, so that nothing is paid for
-twice. `status` reads it like a run.
-"""
+"""Evaluates a judge: asks it about the golden pairs, and compares its marks with them."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..ask.prices import prices_of
-from ..ask.router import AskClosed
-from ..config.run_config import RunConfig, digest_of
-from ..core.errors import ConfigError, UsageError
+from ..config.run_config import RunConfig
+from ..core.errors import ConfigError
+from ..core.prompts import Ask
 from ..core.tasks import Verdict
 from ..filters.judge import Agreement, GoldenPair, Judge, agreement, rubric_digest
-from ..journal.changes import Inputs
-from ..journal.folder import open_run
-from ..journal.status import Outcome, note_outcome
-from ..strategies import build_strategy
-from ..teachers import askings_of, build_teachers
-from .assembly import own_teachers
-from .develop import Asked
-from .generations import Generations
-from .opening import enter, make_asker
-from .reasoning_evidence import NOTHING
+from .consult_judge import Consultation, consult_judge
 
 LEAST = 3.5
 """The threshold for `kept_good` and `kept_bad` if the configuration has no `judge.min_score`."""
@@ -49,57 +34,24 @@ def evaluate_judge(config: RunConfig, pairs: Sequence[GoldenPair], *, teacher: A
         UsageError: A cap ended the evaluation early.
         TeacherError: The teacher can't be asked.
     """
-    if config.judge is None:
-        raise ConfigError("judge: the configuration has none; add a section judge, such as judge: {min_score: 3}")
-    if config.judge.compare:
+    if config.judge is not None and config.judge.compare:
         raise ConfigError("judge.compare: judge-eval measures marks; evaluate the judge without this key")
     marks, folder = asyncio.run(_marks(config, pairs, teacher))
-    return agreement(pairs, marks, config.judge.min_score or LEAST), folder
+    return agreement(pairs, marks, (config.judge and config.judge.min_score) or LEAST), folder
 
 
 async def _marks(
     config: RunConfig, pairs: Sequence[GoldenPair], teacher: Any
 ) -> tuple[list[tuple[Verdict | None, Verdict | None]], Path]:
     """Return the marks of the good and the bad answer of each pair, and the folder of the judge's answers."""
-    own = own_teachers(teacher, config)
-    prices = prices_of(config, own=bool(own))
-    teachers = own or build_teachers(config)
 
-    # The pairs take the place of the seeds; a changed judge or rubric gets another folder.
-    meaning = config.meaning("golden", f"judge {rubric_digest(config)}")
-    folder = Path(config.run_dir) / "judge-eval" / digest_of(meaning)[:8]
-    config = config.model_copy(update={"run_dir": str(folder), "target": 2 * len(pairs)})  # two answers per pair
-    askings = askings_of(config, own)
+    async def grade(ask: Ask, by_schema: bool) -> list[Verdict | None]:
+        judge = Judge(config, by_schema=by_schema)
+        graded = (
+            judge.mark(each.instruction, each.example(good=good), ask) for each in pairs for good in (True, False)
+        )
+        return await asyncio.gather(*graded)
 
-    # Ask about all answers at once. A question that can't be sent any more raises AskClosed; the others still arrive.
-    with open_run(config, meaning, Inputs()) as opened:
-        asker, _ = make_asker(config, opened.journal, teachers, prices)
-        generations = Generations(opened.configs, build_strategy, askings)
-        async with contextlib.AsyncExitStack() as stack:
-            asker.open(await enter(stack, teachers, asker))
-            await generations.prepare(asker, opened.journal)
-            judge = Judge(config, by_schema=generations.judges[-1].by_schema)
-
-            evidence = generations.with_probes(NOTHING)
-            room = generations.rooms_since(1, evidence)[-1]
-            graded = await asyncio.gather(
-                *(
-                    judge.mark(pair.instruction, pair.example(good=good), Asked(asker, room, evidence))
-                    for pair in pairs
-                    for good in (True, False)
-                ),
-                return_exceptions=True,
-            )
-            await asker.drain(None)
-        closed = next((each for each in graded if isinstance(each, AskClosed)), None)
-        outcome = ("target", f"{len(pairs)} pairs", 0) if closed is None else (asker.reason or "", asker.detail, 3)
-        note_outcome(opened.journal, Outcome(*outcome))
-
-    # Answers are stored, whatever happened: only now raise what went wrong.
-    for each in graded:
-        if isinstance(each, AskClosed):
-            raise asker.error or UsageError(f"judge-eval: ended before all pairs were judged: {asker.detail}")
-        if isinstance(each, BaseException):
-            raise each
-    marks = [each for each in graded if not isinstance(each, BaseException)]
+    wanted = Consultation("judge-eval", "pairs", 2 * len(pairs), rubric_digest(config))  # two answers per pair
+    marks, folder = await consult_judge(config, wanted, grade, teacher)
     return list(zip(marks[::2], marks[1::2], strict=True)), folder

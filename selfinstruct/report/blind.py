@@ -37,6 +37,8 @@ QUESTIONS = {
     "keep": "Would you keep the row?",
 }
 DIFFICULTIES = ("easy", "medium", "hard")
+JUDGE = "judge:"
+"""Begins the name of a reader that is a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,13 +264,14 @@ class BlindReading:
 
     def left(self) -> int:
         """Return how many rows the reader hasn't graded, 0 once enough have been."""
-        mine = self._mine()
+        mine = self.mine()
         return 0 if self._is_enough(mine) else len(self.rows.keys() - mine.keys())
 
     def shown(self) -> list[dict[str, Any]]:
         """Return what the page shows of each row, in order."""
-        mine = self._mine()
-        return [_shown(row, mine.get(row.digest)) | {"ends": self._is_enough(mine)} for row in self.rows.values()]
+        mine = self.mine()
+        ends = self._is_enough(mine)
+        return [_shown(row, mine.get(row.digest)) | {"ends": ends} for row in self.rows.values()]
 
     def decide(self, given: Any) -> dict[str, Any]:
         """Write one grade, or take it back, and return what the page shows of its row then. Raises UsageError."""
@@ -279,7 +282,7 @@ class BlindReading:
             raise UsageError("the sources have been shown, so the grades stand")
         if given.get("undo"):
             self.grades.undo(row.digest, self.reader)
-            return _shown(row, None) | {"ends": self._is_enough(self._mine())}
+            return _shown(row, None) | {"ends": self._is_enough(self.mine())}
         if not all(isinstance(given.get(name), bool) for name in QUESTIONS):
             raise UsageError(f"{', '.join(QUESTIONS)}: each must be true or false")
         if given.get("difficulty") not in DIFFICULTIES:
@@ -290,7 +293,7 @@ class BlindReading:
         grade = Grade(row.digest, self.reader, **{name: given[name] for name in names}, note=storable(note))
         self.grades.add(grade)
         self.decided += 1
-        return _shown(row, grade) | {"ends": self._is_enough(self._mine())}
+        return _shown(row, grade) | {"ends": self._is_enough(self.mine())}
 
     def end(self) -> dict[str, Any]:
         """Return the result, and the sources of each row. Raises UsageError as long as a row has no grade."""
@@ -309,13 +312,14 @@ class BlindReading:
             return [f"{len(self.rows) - left:,} of {len(self.rows):,} rows read; the sources are shown at the end"]
         return [each.line for each in self._results()] + agreement(list(self.rows.values()), self.grades.by_reader())
 
-    def _mine(self) -> dict[str, Grade]:
+    def mine(self) -> dict[str, Grade]:
+        """Return what the reader said about these rows, by digest."""
         return {
             digest: each for digest, each in self.grades.by_reader().get(self.reader, {}).items() if digest in self.rows
         }
 
     def _results(self) -> list[Result]:
-        return results(self.sources, list(self.rows.values()), self._mine().values())
+        return results(self.sources, list(self.rows.values()), self.mine().values())
 
 
 def blind_reading(

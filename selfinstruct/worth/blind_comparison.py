@@ -24,7 +24,7 @@ from ..dataset.linguistics import finder_for
 from ..filters.unusable import Unusable
 from ..journal.folder import JOURNAL
 from ..journal.snapshot import read
-from ..report.blind import BlindReading, BlindRow, Grade, Grades, Result, agreement, draw, results
+from ..report.blind import JUDGE, BlindReading, BlindRow, Grade, Grades, Result, agreement, draw, results
 from ..report.page.comparison import SAMPLE, Diversity, diversity_of, draw as draw_texts
 from ..report.page.measure import moments
 from .arms import Arm, arms_of
@@ -105,8 +105,8 @@ class Worth:
 
     @property
     def is_over(self) -> bool:
-        """Whether one reader's grades decide between each two datasets, or all rows are read."""
-        return 0 in self.left.values()
+        """Whether a person's grades decide between each two datasets, or a person has read all rows."""
+        return any(left == 0 for reader, left in self.left.items() if not reader.startswith(JUDGE))
 
 
 def gaps_of(names: Sequence[str], rows: Sequence[BlindRow], grades: Mapping[str, Grade], margin: float) -> list[Gap]:

@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "trainers": {"core", "tables"},
     "dedup": {"core", "tables", "novelty", "journal"},
     "report": FIRST | {"dataset", "trainers", "dedup"},
-    "worth": FIRST | {"dataset", "trainers", "dedup", "report"},
+    "worth": FIRST | {"dataset", "trainers", "dedup", "report", "generate"},
     "cli": FIRST | {"dataset", "trainers", "dedup", "report", "worth", "generate"},
 }
 """What each package may import, in the order of docs/inside/design.md."""
