@@ -14,7 +14,7 @@ from .console import Debug, Port, plain_errors, say
 from .review import serve_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from ..config.sections import SelectConfig
     from ..report.blind import BlindReading
@@ -82,6 +82,7 @@ def worth(
             print("a selection is worth something only if it beats random records and the longest ones\n")
         _print_reading(found)
         _print_measures(found)
+        _print_topics(found)
         if not found.is_over:
             selected = f" --select {shlex.quote(select)}" if select else ""
             say(f"next: selfinstruct worth {' '.join(sources)}{selected} --read --grades {grades}")
@@ -158,6 +159,17 @@ def _print_measures(found: Worth) -> None:
         "tokens per row": [_or_dash(each.tokens, ",.0f") for each in found.measures.values()],
         "seconds per row": [_or_dash(each.seconds, ",.1f") for each in found.measures.values()],
     }
+    _print_columns(found, lines)
+
+
+def _print_topics(found: Worth) -> None:
+    kept = f", and in parentheses how many {found.topics_reader} kept of those graded" if found.topics_reader else ""
+    print(f"\nwhat the tasks ask for: share of the tasks by verb{kept}")
+    _print_columns(found, {each.name: each.cells for each in found.topics})
+
+
+def _print_columns(found: Worth, lines: Mapping[str, Sequence[str]]) -> None:
+    """Print named lines with one cell for each dataset."""
     heads = ["", *(Path(name).name for name in found.names)]
     cells = [heads, *([name, *values] for name, values in lines.items())]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

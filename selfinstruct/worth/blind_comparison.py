@@ -29,6 +29,7 @@ from ..report.page.comparison import SAMPLE, Diversity, diversity_of, draw as dr
 from ..report.page.measure import moments
 from .arms import Arm, arms_of
 from .sequential import Difference
+from .topics import Topic, topics_of
 
 LEVEL = 0.95
 _NOBODY: Any = None
@@ -92,7 +93,8 @@ class Worth:
 
     names: of the datasets. read: what each reader said about each, by reader. gaps: by reader, each two
     datasets. left: by reader, the rows that are left to read; 0 once the grades decide. agreements: a line about each
-    two readers. measures: by dataset. added: the datasets that no source names, each with the reason.
+    two readers. measures: by dataset. added: the datasets that no source names, each with the reason. topics: what the
+    tasks ask for, and what `topics_reader` kept of it; empty if nothing has been read to the end.
     """
 
     names: Sequence[str]
@@ -102,6 +104,8 @@ class Worth:
     agreements: Sequence[str]
     measures: Mapping[str, Measures]
     added: Mapping[str, str]
+    topics: Sequence[Topic]
+    topics_reader: str
 
     @property
     def is_over(self) -> bool:
@@ -200,17 +204,23 @@ def compare(
     by_reader = {reader: given for reader, given in by_reader.items() if given}
     sampled = min(SAMPLE, *(len(each.contents) for each in arms))
     gaps = {reader: gaps_of(names, drawn, given, margin) for reader, given in by_reader.items()}
+    left = {
+        reader: 0 if all(each.is_decided for each in gaps[reader]) else len(drawn) - len(given)
+        for reader, given in by_reader.items()
+    }
+    # A person says more than a judge, and a reader who continues must not know the result yet.
+    done = [reader for reader in by_reader if reader.startswith(JUDGE) or not left[reader]]
+    reader = max(done, key=lambda name: (not name.startswith(JUDGE), len(by_reader[name])), default="")
     return Worth(
         names,
         {reader: results(names, drawn, given.values()) for reader, given in by_reader.items()},
         gaps,
-        {
-            reader: 0 if all(each.is_decided for each in gaps[reader]) else len(drawn) - len(given)
-            for reader, given in by_reader.items()
-        },
+        left,
         agreement(drawn, by_reader),
         {each.name: measure(each, sampled) for each in arms},
         {each.name: each.why_added for each in arms if each.why_added},
+        topics_of({each.name: each.contents for each in arms}, drawn, by_reader.get(reader, {})),
+        reader,
     )
 
 
