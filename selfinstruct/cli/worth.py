@@ -111,6 +111,9 @@ def _let_judge_read(path: Path, desk_of: Callable[[str], BlindReading]) -> None:
     for line in clear_text_warnings(config):
         say(line)
     desk = desk_of(reader_of(config))
+    if not desk.left():
+        say(f"{desk.reader}: nothing left to grade")
+        return
     unreadable, folder = let_judge_read(desk, config)
     say(f"{desk.reader}: {counted(desk.decided, 'row')} graded; its answers are stored in {folder}")
     if unreadable:

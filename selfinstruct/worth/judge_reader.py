@@ -60,7 +60,7 @@ def reader_of(config: RunConfig) -> str:
 
 
 def let_judge_read(desk: BlindReading, config: RunConfig, *, teacher: Any = None) -> tuple[int, Path]:
-    """Let the judge of a configuration grade the rows that it has not graded, until the grades decide.
+    """Let the judge of a configuration grade the rows that it has not graded, until its grades decide.
 
     Args:
         desk: The reading, whose reader is `reader_of(config)`.
@@ -76,7 +76,7 @@ def let_judge_read(desk: BlindReading, config: RunConfig, *, teacher: Any = None
         TeacherError: The teacher can't be asked.
     """
     graded = desk.mine()
-    rows = [row for row in desk.rows.values() if row.digest not in graded] if desk.left() else []
+    rows = [row for row in desk.rows.values() if row.digest not in graded]
     sampling = SAMPLING if config.judge is None else config.judge.over(SAMPLING)
 
     async def grade_all(ask: Ask, by_schema: bool) -> int:
