@@ -55,6 +55,9 @@ def worth(
             help="Select records of each run, as its dataset.select would, such as '{count: 300, by: spread}'.",
         ),
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the comparison as a page with charts.")
+    ] = None,
     port: Port = 0,
     debug: Debug = False,
 ) -> None:
@@ -83,6 +86,10 @@ def worth(
         _print_reading(found)
         _print_measures(found)
         _print_topics(found)
+        if html is not None:
+            from ..worth.worth_page import write_worth
+
+            print(f"\n{write_worth(found, html)}")
         if not found.is_over:
             selected = f" --select {shlex.quote(select)}" if select else ""
             say(f"next: selfinstruct worth {' '.join(sources)}{selected} --read --grades {grades}")

@@ -7,15 +7,16 @@ reader stopped, and whether enough has been read.
 
 from __future__ import annotations
 
-import asyncio
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..config.sections import SelectConfig
+from ..core.event_loop import run_to_end
 from ..core.records import Example, Response
 from ..core.tasks import Candidate
 from ..core.tokens import tokenize
@@ -41,13 +42,15 @@ class Measures:
     """What can be measured of a dataset without reading it; none of it says that an answer is right, but `checked`.
 
     rows: the number of rows with a task and an answer. words: the median length of a task and of an answer, in tokens
-    of ROUGE. diversity: of a sample of the tasks, as large for each dataset. by_rules: the share of rows that a rule
-    against what small models write hits. checked: how many answers a program checked, and how many of them passed.
-    tokens, seconds: generated tokens and seconds of work for each row; None for a dataset that is no run.
+    of ROUGE. middle_half: the 25th and the 75th percentile of each. diversity: of a sample of the tasks, as large for
+    each dataset. by_rules: the share of rows that a rule against what small models write hits. checked: how many
+    answers a program checked, and how many of them passed. tokens, seconds: generated tokens and seconds of work for
+    each row; None for a dataset that is no run.
     """
 
     rows: int
     words: tuple[float, float]
+    middle_half: tuple[tuple[float, float], tuple[float, float]]
     diversity: Diversity
     by_rules: float
     checked: tuple[int, int] | None = None
@@ -137,11 +140,14 @@ def measure(arm: Arm, sampled: int) -> Measures:
     """Measure one dataset. sampled: how many tasks to draw for its diversity."""
     asked = [str(each["instruction"]) for each in arm.contents]
     answers = [str(each["examples"][0]["answer"]) for each in arm.contents]
-    words = [statistics.median(len(tokenize(text)) for text in texts) for texts in (asked, answers)]
-    hit = asyncio.run(_hit_by_rules(zip(asked, answers, strict=True)))
+    words = [
+        np.percentile([len(tokenize(text)) for text in texts], (25, 50, 75)).tolist() for texts in (asked, answers)
+    ]
+    hit = run_to_end(_hit_by_rules(zip(asked, answers, strict=True)))
     figures = (
         len(asked),
-        (words[0], words[1]),
+        (words[0][1], words[1][1]),
+        ((words[0][0], words[0][2]), (words[1][0], words[1][2])),
         diversity_of(draw_texts(asked, sampled), finder_for("word-list")),
         hit / len(asked),
     )

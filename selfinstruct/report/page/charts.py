@@ -41,14 +41,15 @@ def axis(high: float, start: float, end: float, label: str, *, most: int = 5, ex
     ends at `high` instead of the next tick.
     """
     high = high if high > 0 else 1.0
-    step = _round_step(high / most)
+    step = round_step(high / most)
     # Tolerate rounding errors: 0.3 / 0.1 is 2.9999999999999996.
     steps = math.floor(high / step + 1e-9) if exact else math.ceil(high / step - 1e-9)
     ticks = tuple((number * step, compact(number * step)) for number in range(steps + 1))
     return Axis(high if exact else steps * step, start, end, ticks, label)
 
 
-def _round_step(least: float) -> float:
+def round_step(least: float) -> float:
+    """Return the next round number, 1, 2, 2.5, or 5 times a power of ten, that is at least `least`."""
     scale = 10.0 ** math.floor(math.log10(least))
     return next(factor * scale for factor in (1, 2, 2.5, 5, 10) if factor * scale >= least * (1 - 1e-9))
 
