@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.counted import counted
+from ..report.blind import JUDGE
 from ..report.page.page import moment, render, write_page
 from ..report.page.row_charts import RowChart, short_names
 from .blind_comparison import Worth
@@ -37,8 +38,11 @@ class PageSection:
 def worth_page(found: Worth, trial: Trial | None = None) -> str:
     """Render a comparison. trial: what a student trial of the same datasets found."""
     names = short_names(found.names)
-    done = [reader for reader, left in found.left.items() if not left]
-    sections = [PageSection(f"Read blind by {reader}", FIXED, reading_charts(found, reader, names)) for reader in done]
+    sections = [
+        PageSection(f"Read blind by {_who(reader)}", FIXED, reading_charts(found, reader, names))
+        for reader in found.read
+        if not _continues(found, reader)
+    ]
     if trial is not None:
         title = "Student trial" if trial.is_valid else "Student trial, invalid"
         charts = trial_charts(trial, names)
@@ -63,6 +67,15 @@ def write_worth(found: Worth, path: str | Path, trial: Trial | None = None) -> P
     return write_page(Path(path), worth_page(found, trial))
 
 
+def _continues(found: Worth, reader: str) -> bool:
+    """Whether a person has rows left to read, and must not know the result yet."""
+    return bool(found.left[reader]) and not reader.startswith(JUDGE)
+
+
+def _who(reader: str) -> str:
+    return f"{reader}, a model and no person" if reader.startswith(JUDGE) else reader
+
+
 def _title(names: Sequence[str]) -> str:
     if len(names) > _NAMED:
         return f"{len(names)} datasets"
@@ -73,13 +86,13 @@ def _answer(found: Worth, trial: Trial | None, names: Mapping[str, str]) -> list
     """Return (who, what) of each reader who has finished, and of the trial; the others stay blind."""
     lines = []
     for reader, left in found.left.items():
-        if left:
+        if _continues(found, reader):
             lines.append(
                 (reader, f"{counted(left, 'row')} left to read; their grades are shown when the reading is over")
             )
             continue
         gaps = [replace(gap, first=names[gap.first], second=names[gap.second]) for gap in found.gaps[reader]]
-        lines += [(reader, line) for line in _most_decided([(gap.line, gap.is_decided) for gap in gaps])]
+        lines += [(_who(reader), line) for line in _most_decided([(gap.line, gap.is_decided) for gap in gaps])]
     if trial is not None:
         pairs = [replace(pair, first=names[pair.first], second=names[pair.second]) for pair in trial.pairs]
         told = _most_decided([(pair.line, pair.d_gap.is_decided) for pair in pairs]) if trial.is_valid else [trial.line]
@@ -98,8 +111,12 @@ def _most_decided(lines: Sequence[tuple[str, bool]]) -> list[str]:
 
 def _notes(found: Worth) -> list[str]:
     """Say why datasets were added, and how far readers agree, once all of them have finished."""
-    added = [f"{name} was added: {why}." for name, why in found.added.items()]
-    return added + ([] if any(found.left.values()) else list(found.agreements))
+    notes = [f"{name} was added: {why}." for name, why in found.added.items()]
+    if not any(_continues(found, reader) for reader in found.left):
+        notes += found.agreements
+    if found.left and all(reader.startswith(JUDGE) for reader in found.left):
+        notes.append("No person has graded these rows, so it isn't known whether people agree with the judge.")
+    return notes
 
 
 def _trial_facts(trial: Trial) -> str:

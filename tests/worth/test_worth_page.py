@@ -45,6 +45,15 @@ def test_a_reader_who_continues_sees_nothing_of_their_own_grades(tmp_path: Path)
     assert "Nothing read yet." in text_of(worth_page(replace(alone, read={}, gaps={}, left={}, agreements=[])))
 
 
+def test_a_judge_is_called_a_model_and_is_not_blind(tmp_path: Path) -> None:
+    found = compared(tmp_path, ["good", "bad"], [0.95, 0.4], unfinished="judge:m")
+    text = text_of(worth_page(found))
+    assert "Read blind by judge:m, a model and no person" in text
+    assert "anna and judge:m agree on" in text
+    alone = replace(found, read={"judge:m": found.read["judge:m"]}, left={"judge:m": 117})
+    assert "No person has graded these rows" in text_of(worth_page(alone))
+
+
 def test_charts_draw_what_the_command_prints(tmp_path: Path) -> None:
     found = compared(tmp_path, ["one", "two", "three"], [0.9, 0.5, 0.7])
     names = short_names(list(found.names))
