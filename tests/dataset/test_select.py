@@ -19,6 +19,7 @@ from selfinstruct.core.errors import ConfigError
 from selfinstruct.core.records import Record
 from selfinstruct.core.tasks import Verdict
 from selfinstruct.dataset.select import ORDERS, select
+from selfinstruct.journal.folder import status
 from selfinstruct.journal.snapshot import read
 
 MakeConfig = Callable[..., si.RunConfig]
@@ -85,6 +86,15 @@ def test_a_figure_that_no_record_has_is_an_error(by: str, what: str, records: li
     with pytest.raises(ConfigError, match=f"dataset.select.by: {by} needs .*{what}.*, and no record has any; "):
         chosen(records, by)
     assert chosen(records, by, count=20) == list(range(20))  # there is nothing to select
+
+
+def test_a_run_with_such_a_selection_keeps_its_answers(make_config: MakeConfig) -> None:
+    with pytest.raises(ConfigError, match="marks needs"):
+        si.run(make_config(target=8, dataset={"select": {"count": 3, "by": "marks"}}))
+    asked = status(make_config().run_dir).requests
+    made = si.run(make_config(target=8, dataset={"select": {"count": 3, "by": "longest"}}))
+    assert made.status().requests == asked > 0
+    assert len(si.to_dataset(made)) == 3
 
 
 def test_spread_is_farthest_first_by_published_rouge(records: list[Record]) -> None:
