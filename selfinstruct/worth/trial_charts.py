@@ -16,27 +16,28 @@ _LOSS = "Loss of held-out answers. It falls after training on wrong answers as w
 
 
 def trial_charts(trial: Trial, names: Mapping[str, str]) -> list[list[RowChart]]:
-    """Draw a trial in groups. names: what to call each dataset in a chart."""
+    """Draw a trial in groups, and no differences of one that is invalid. names: what to call each dataset."""
     arms = [*trial.arms, trial.control]
     names = {**names, trial.control.name: CONTROL}
-    pairs = trial.pairs
+    pairs = trial.pairs if trial.is_valid else ()
+    color = "a" if trial.is_valid else "open"
     by_arm = [
-        _arm_chart("d_gap", "Change of the pairing gap (d_gap)", _GAP, arms, names),
-        _arm_chart("d_nll", "Change of the loss (d_nll)", _LOSS, arms, names),
+        _arm_chart("d_gap", "Change of the pairing gap (d_gap)", _GAP, arms, names, color),
+        _arm_chart("d_nll", "Change of the loss (d_nll)", _LOSS, arms, names, color),
     ]
-    by_pair = [
-        _pair_chart("d_gap", "How far are the pairing gaps apart?", pairs, names),
-        _pair_chart("d_nll", "How far are the losses apart?", pairs, names),
-    ]
-    return [by_arm, by_pair if pairs else [], _passed_chart(trial, arms, names)]
+    asked = {"d_gap": "How far are the pairing gaps apart?", "d_nll": "How far are the losses apart?"}
+    by_pair = [_pair_chart(figure, title, pairs, names) for figure, title in asked.items() if pairs]
+    return [by_arm, by_pair, _passed_chart(trial, arms, names)]
 
 
 def _written(each: Interval) -> tuple[str, str, str]:
     return f"{each.value:+.3f}", f"{each.low:+.3f}", f"{each.high:+.3f}"
 
 
-def _arm_chart(figure: str, title: str, note: str, arms: Sequence[ArmEffect], names: Mapping[str, str]) -> RowChart:
-    values = [(names.get(arm.name, arm.name), getattr(arm, figure), "b" if arm is arms[-1] else "a") for arm in arms]
+def _arm_chart(
+    figure: str, title: str, note: str, arms: Sequence[ArmEffect], names: Mapping[str, str], color: str
+) -> RowChart:
+    values = [(names.get(arm.name, arm.name), getattr(arm, figure), "b" if arm is arms[-1] else color) for arm in arms]
     table = tuple(
         (arm.name, *_written(getattr(arm, figure)), f"{arm.rows:,}", f"{arm.answer_tokens:,}") for arm in arms
     )

@@ -125,5 +125,6 @@ def _trial_facts(trial: Trial) -> str:
         f"Student: {trial.student}, {counted(trial.seeds, 'seed')} for each dataset; "
         f"{counted(trial.held_out, 'held-out task')}{f', not used: {dropped}' if dropped else ''}. Lines are 95% "
         "intervals. The control is trained on rows of all datasets with their answers permuted; if it doesn't lose, "
-        "the trial sees nothing."
+        "the trial sees nothing"
+        f"{'.' if trial.is_valid else ', and differences between datasets are left out.'}"
     )

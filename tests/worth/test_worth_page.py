@@ -100,7 +100,11 @@ def test_a_valid_trial_is_drawn_with_each_arm_and_pair(tmp_path: Path) -> None:
 
 def test_an_invalid_trial_says_so_and_concludes_nothing(tmp_path: Path) -> None:
     found = compared(tmp_path, ["one", "two"], [0.9, 0.5])
-    text = text_of(worth_page(found, planted_trial(list(found.names), control_loses=0.01)))
+    trial = planted_trial(list(found.names), control_loses=0.01)
+    by_arm, by_pair, _ = trial_charts(trial, short_names(list(found.names)))
+    assert [row.color for row in by_arm[0].rows] == ["open", "open", "b"]
+    assert by_pair == []
+    text = text_of(worth_page(found, trial))
     assert "student trial: INVALID" in text
     assert "Student trial, invalid" in text
     assert "belong to their tasks more than" not in text
