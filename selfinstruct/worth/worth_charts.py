@@ -31,7 +31,7 @@ def reading_charts(found: Worth, reader: str, names: Mapping[str, str]) -> list[
     gaps = [gap for gap in found.gaps[reader] if gap.first in kept and gap.second in kept]
     others = [_gap_chart(id, gaps, kept, names)] if gaps else []
     others.append(_difficulty_chart(id, results, names))
-    return [asked, others, _cost_charts(id, results, found.measures, names)]
+    return [asked, others, _cost_charts(id, results, found, names)]
 
 
 def _share_chart(id: str, question: str, results: Sequence[Result], names: Mapping[str, str]) -> RowChart:
@@ -96,9 +96,7 @@ def _difficulty_chart(id: str, results: Sequence[Result], names: Mapping[str, st
     )
 
 
-def _cost_charts(
-    id: str, results: Sequence[Result], measures: Mapping[str, Measures], names: Mapping[str, str]
-) -> list[RowChart]:
+def _cost_charts(id: str, results: Sequence[Result], found: Worth, names: Mapping[str, str]) -> list[RowChart]:
     """Draw what a kept row cost, for the datasets that are runs; the intervals are those of the share kept."""
     charts = []
     for unit, title in (
@@ -107,7 +105,7 @@ def _cost_charts(
     ):
         rows, table = [], []
         for each in results:
-            cost = getattr(measures[each.source], unit)
+            cost = getattr(found.measures[each.source], unit)
             if cost is None or not each.keep:
                 table.append((each.source, *"---"))
                 continue
@@ -118,12 +116,11 @@ def _cost_charts(
             table.append((each.source, *written))
         if rows:
             end = max(min(row.interval[1], _MOST * row.value) for row in rows if row.interval)
-            missing = (
-                ""
-                if len(rows) == len(results)
-                else " A dataset that is no run, or has no kept row, has no such figure."
-            )
-            note = f"Lines follow from the interval of the share kept.{missing}"
+            note = "Lines follow from the interval of the share kept."
+            if found.added:
+                note += " A selection that chooses from all records of its run bears their cost."
+            if len(rows) < len(results):
+                note += " A dataset that is no run, or has no kept row, has no such figure."
             scale = scale_for(0, end, f"{unit} for each kept row")
             columns = ("dataset", unit, "from", "to")
             charts.append(RowChart(f"{id}-{unit}", title, scale, tuple(rows), columns, tuple(table), note=note))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from hypothesis import given, strategies as st
 from planted_comparisons import compared, datasets, planted_trial
 from typer.testing import CliRunner
 
+import selfinstruct as si
 from selfinstruct.cli.app import app
+from selfinstruct.report.blind import Grade, Grades
 from selfinstruct.report.page.row_charts import scale_for, short_names
+from selfinstruct.worth.blind_comparison import compare, reading
 from selfinstruct.worth.trial_charts import trial_charts
 from selfinstruct.worth.worth_charts import measure_charts, reading_charts
 from selfinstruct.worth.worth_page import LIMITS, worth_page
@@ -82,6 +86,22 @@ def test_charts_draw_what_the_command_prints(tmp_path: Path) -> None:
         for chart in group:
             assert all(len(line) == len(chart.columns) for line in chart.table)
             assert {line[0] for line in chart.table} >= {line[0] for line in chart.table if "minus" in line[0]}
+
+
+def test_a_kept_row_bears_the_cost_of_the_others(make_config: Callable[..., si.RunConfig], tmp_path: Path) -> None:
+    name = str(si.run(make_config(target=30, dataset={"select": {"count": 10, "by": "spread"}})).path)
+    grades = tmp_path / "grades.jsonl"
+    for number, row in enumerate(reading([name], grades, "anna").rows.values()):
+        Grades(grades).add(Grade(row.digest, "anna", valid=True, correct=True, keep=number % 3 > 0, difficulty="easy"))
+    found = compare([name], grades)
+    _, _, [tokens, seconds] = reading_charts(found, "anna", short_names(list(found.names)))
+    for each, row in zip(found.read["anna"], tokens.rows, strict=True):
+        cost = found.measures[each.source].tokens or 0
+        assert row.value == pytest.approx(cost / each.keep)
+        assert row.interval == pytest.approx((cost / each.high, cost / each.low))
+    assert "bears their cost" in tokens.note
+    assert [row.label for row in seconds.rows] == ["run (spread)", "run (random)", "run (longest)"]
+    assert "run (random) was added: as many of" in text_of(worth_page(found))
 
 
 def test_a_valid_trial_is_drawn_with_each_arm_and_pair(tmp_path: Path) -> None:
