@@ -5,7 +5,6 @@ The values may be those of a file, so that nothing is known to be valid yet.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,17 +22,12 @@ class IsPath:
     """Declares the texts of a key as paths: in a file, they are relative to the folder of the file.
 
     is_name: called with a text and the path that it would be; returns whether the text is a name instead, which stays
-    as it is. pattern: whether a path may be a pattern. contents: for a folder that a run makes, the patterns of files
-    that show that it has been made.
+    as it is. pattern: whether a path may be a pattern. is_made: whether it names a folder that the run makes.
     """
 
     is_name: Callable[[str, str], bool] = lambda text, path: False
     pattern: bool = False
-    contents: tuple[str, ...] = ()
-
-    def is_there(self, path: str) -> bool:
-        """Return whether there is what a path names."""
-        return any(is_there(os.path.join(path, name)) for name in self.contents) if self.contents else is_there(path)
+    is_made: bool = False
 
 
 def _is_source_name(text: str, path: str) -> bool:
@@ -50,7 +44,7 @@ SourceNames = Annotated[tuple[SourceName, ...], Strict(False)]
 Tables = SourceName | Annotated[SourceNames, Field(min_length=1)]
 _Pattern = Annotated[Name, IsPath(pattern=True)]
 Documents = _Pattern | Annotated[tuple[_Pattern, ...], Strict(False), Field(min_length=1)]
-RunFolder = Annotated[Name, IsPath(contents=("journal.sqlite",))]
+RunFolder = Annotated[Name, IsPath(is_made=True)]
 
 _Change = Callable[[str, str, IsPath], str]
 """Called with the dotted key of a path, the path, and its declaration; returns the path to put in its place."""
@@ -105,23 +99,14 @@ def paths_of_file(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the values of a file in `folder` with paths as seen from the working directory, and problems by key.
 
-    A problem is a path that leads nowhere, but did in earlier versions, where a path could begin in the working
-    directory or in the folder above the file: following it silently would start another run, and pay for it again.
+    A problem is a path that leads nowhere, but would from the working directory.
     """
     problems: dict[str, str] = {}
 
     def change(key: str, text: str, rule: IsPath) -> str:
         path = beside(folder, text, pattern=rule.pattern)
-        if not rule.is_there(path):
-            earlier = (text, beside(os.path.join(folder, ".."), text, pattern=rule.pattern))
-            old = next((each for each in earlier if rule.is_there(each) and not rule.is_name(text, each)), None)
-            if old is not None:
-                problems[key] = f"paths begin in the folder of this file; write {seen_from(folder, old)}"
-                if rule.contents:
-                    problems[key] = (
-                        f"paths begin in the folder of this file, and {path} holds no run; to continue the run in {old}"
-                        f", write {seen_from(folder, old)}; to start a new one, give --set {key}={path}"
-                    )
+        if not rule.is_made and not is_there(path) and is_there(text) and not rule.is_name(text, text):
+            problems[key] = f"paths begin in the folder of this file; write {seen_from(folder, text)}"
         return text if rule.is_name(text, path) else path
 
     return _change_paths(values, model, change), problems

@@ -310,10 +310,7 @@ class RunConfig(Section):
     @classmethod
     def of_run(cls, values: dict[str, Any], folder: Path, source: str) -> RunConfig:
         """Return a configuration from the values in the journal of the run in `folder`; see `for_run`."""
-        # Earlier versions stored paths that begin in the working directory, also that of the run's folder.
-        if values.get("run_dir") == ".":
-            values, _ = paths_of_file(values, cls, folder)
-        return cls.parse(values, source)
+        return cls.parse(paths_of_file(values, cls, folder)[0], source)
 
     def for_run(self, *, defaults: bool = False) -> dict[str, Any]:
         """Return the values that are set, with paths as a file in the run's folder would state them.
