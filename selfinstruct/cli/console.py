@@ -179,6 +179,11 @@ def find_run(path: Path) -> Path:
     return path
 
 
+def find_runs(sources: list[str]) -> list[str]:
+    """Return inputs, runs or datasets, with the run's folder in place of a configuration."""
+    return [str(find_run(Path(each))) if each.endswith((".yaml", ".yml")) else each for each in sources]
+
+
 ConfigPath = Annotated[
     Path, typer.Argument(metavar="CONFIG", help="The configuration, a YAML file.", show_default=False)
 ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.counted import counted
-from .console import Debug, Overwrite, plain_errors, say, table
+from .console import Debug, Overwrite, find_runs, plain_errors, say, table
 
 if TYPE_CHECKING:
     from ..dedup import Deduplicated
@@ -40,8 +40,8 @@ def dedup(
         list[str],
         typer.Argument(
             metavar="IN... OUT",
-            help="Inputs: JSONL, JSON, CSV, TSV, Parquet, a dataset folder, a hub name or '-'. The last name is the "
-            "output: .jsonl, .json, .parquet, .csv, .tsv, '-', or a name without suffix for a dataset folder.",
+            help="Inputs: JSONL, JSON, CSV, TSV, Parquet, a dataset or run folder, a hub name or '-'. The last name is "
+            "the output: .jsonl, .json, .parquet, .csv, .tsv, '-', or a name without suffix for a dataset folder.",
             show_default=False,
         ),
     ],
@@ -113,7 +113,7 @@ def split_paths(paths: list[str]) -> tuple[list[str], str]:
     *inputs, out = paths
     if not inputs:
         raise UsageError(f"{out}: name the inputs first and the output last")
-    return inputs, out
+    return find_runs(inputs), out
 
 
 def print_counts(rows: dict[str, str], done: Deduplicated | Merged, explain: Path | None, more: dict[str, str]) -> None:

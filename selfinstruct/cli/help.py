@@ -7,8 +7,10 @@ import re
 import sys
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
+from ..core.suggest import closest, in_plain_words
 from .console import in_color, print_styled
 
 NO_COLOR = "--no-color"
@@ -27,6 +29,18 @@ class Command(TyperCommand):
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option `--help`, which prints in color."""
         return _in_color(super().get_help_option(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Say what is wrong with a value in the words of this package; Typer says it in pydantic's."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            # "'tabel' is not one of 'table', 'jsonl'."
+            error.message = in_plain_words(error.message)
+            if wrong := re.fullmatch(r"'(.*)' is not one of (.*)\.", error.message):
+                guess = closest(wrong[1], re.findall(r"'([^']+)'", wrong[2]))
+                error.message = error.message[:-1] + (f"; did you mean {guess!r}?" if guess else "")
+            raise
 
 
 class CommandGroup(TyperGroup):

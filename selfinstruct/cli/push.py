@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Debug, plain_errors, say, table
+from .console import Debug, find_run, plain_errors, say, table
 
 if TYPE_CHECKING:
     from ..dataset import Upload
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 def push(
     source: Annotated[
-        Path, typer.Argument(metavar="RUN_OR_FOLDER", help="A run's folder, or a dataset folder.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="RUN_OR_FOLDER",
+            help="A run's folder, its configuration, or a dataset folder.",
+            callback=find_run,
+            show_default=False,
+        ),
     ],
     repo: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The dataset on the hub.", show_default=False)],
     public: Annotated[bool, typer.Option("--public", help="Publish the dataset; default: private.")] = False,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.counted import counted
-from .console import Debug, Port, plain_errors, say
+from .console import Debug, Port, find_runs, plain_errors, say
 
 if TYPE_CHECKING:
     from ..report.blind import BlindReading
@@ -41,7 +41,9 @@ def review(
         list[str],
         typer.Argument(
             metavar="RUN",
-            help="The run's folder; with --blind, one or more runs or datasets (folders, files, names on the hub).",
+            help="The run's folder, or its configuration; with --blind, one or more runs or datasets (folders, files, "
+            "names on the hub).",
+            callback=find_runs,
             show_default=False,
         ),
     ],

@@ -11,7 +11,7 @@ import typer
 
 from ..core.counted import counted
 from ..core.errors import UsageError
-from .console import Debug, plain_errors, printable_json, say, table
+from .console import Debug, find_runs, plain_errors, printable_json, say, table
 
 if TYPE_CHECKING:
     from ..trainers import Report
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 def validate(
     dataset: Annotated[
-        str, typer.Argument(help="Dataset or run folder, JSONL, Parquet, CSV, hub name.", show_default=False)
+        str,
+        typer.Argument(
+            help="Dataset or run folder, a run's configuration, JSONL, Parquet, CSV, hub name.",
+            callback=lambda source: find_runs([source])[0],
+            show_default=False,
+        ),
     ],
     trainer: Annotated[
         str,
@@ -43,17 +48,12 @@ def validate(
     with plain_errors(debug):
         from dataclasses import asdict
 
-        from ..journal.folder import has_journal
+        from ..journal.folder import dataset_in
         from ..trainers import TRAINERS, config_stub, validate_dataset
 
         if not trainer:
             raise UsageError(f"--for: is missing; name the trainer, one of {', '.join(TRAINERS)}")
-        # The folder of a run stands for the dataset in it.
-        folder = Path(dataset)
-        if folder.is_dir() and has_journal(folder):
-            if not (folder / "dataset").is_dir():
-                raise UsageError(f"{dataset}: this run has no dataset yet; `selfinstruct generate` writes it")
-            dataset = str(folder / "dataset")
+        dataset = dataset_in(dataset)
 
         # Print the report, then write the configuration even if there are errors.
         report = validate_dataset(dataset, trainer, config=config, max_length=max_length, tokenizer=tokenizer)
@@ -83,6 +83,8 @@ def _print_report(report: Report) -> None:
     rows["read as"] = report.layout or "no layout that it reads"
     if report.splits:
         rows["rows"] = ", ".join(f"{split} {count:,}" for split, count in report.splits)
+        if report.records not in (0, report.rows):
+            rows["records"] = f"{report.records:,}; some have several rows, such as instances"
         if report.dialogues:
             rows["dialogues"] = f"{counted(report.dialogues, 'row')} with several answers"
             rows["loss on"] = report.loss

@@ -12,39 +12,26 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from ..core.suggest import closest
+from ..core.suggest import closest, in_plain_words
 from .options import ByKind, OwnedBy
 from .secrets import safe_key
 
 # Keys with several types: pydantic reports an error for each type, and one message replaces them.
 _UNION = {
     "seeds": "must be a path, or a list of paths",
+    "documents": "must be a path, or a list of paths",
+    "documents_license": "must be a license, or a mapping of documents to licenses",
     "target": "must be a number of records such as 500, or +500 for 500 more at each start",
     "egress": "must be any, local-only, or a list of hosts",
     "filters.keywords": "must be true, false, or a list of words",
     "filters.prefixes": "must be true, false, or a list of texts",
     "filters.decontaminate": "must be a list of paths",
-}
-# Keys that are options of a format, and where to write them.
-_MOVED = {
-    "dataset.chat_template": "write {kind: text, chat_template: ...} in dataset.formats",
-    "dataset.prompt_style": "write {kind: prompt_completion, prompt_style: ...} in dataset.formats",
+    "filters.wrong_answer": "must be true, false, or label",
+    "teacher.extra_headers": "must be a mapping of names to texts, or to {env: NAME}",
 }
 # What a wrong value is, without repeating the value.
 _KIND = {str: "text", list: "a list", tuple: "a list", dict: "a section", type(None): "null"}
 _KIND |= dict.fromkeys((bool, int, float), "a number")
-
-
-# Terms of pydantic's messages, and the words of this package.
-_PLAIN = {
-    "a valid tuple": "a list",
-    "a valid string": "text",
-    "a valid number": "a number",
-    "a valid integer": "a whole number",
-    "a valid boolean": "true or false",
-    "greater than or equal to": "at least",
-    "less than or equal to": "at most",
-}
 
 
 def sections_of(model: type[BaseModel]) -> dict[str, list[type[BaseModel]]]:
@@ -109,11 +96,7 @@ def explain(error: Any, model: type[BaseModel], *, from_file: bool) -> tuple[str
 
 def _wrong_value(error: Any) -> str:
     """Return a message for a value of the wrong type or size."""
-    # 'Input should be less than or equal to 1' -> 'must be at most 1'
-    kind, value = error["type"], error["input"]
-    problem: str = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    for term, plain in _PLAIN.items():
-        problem = problem.replace(term, plain)
+    kind, value, problem = error["type"], error["input"], in_plain_words(error["msg"])
 
     # A wrong choice: 'jsonschema' in place of 'json_schema'.
     if kind == "literal_error" and isinstance(value, str):
@@ -130,8 +113,6 @@ def _wrong_value(error: Any) -> str:
 
 def _unknown(path: list[str], model: type[BaseModel]) -> str:
     """Return a message for an unknown key: where the key belongs, or the most similar key of the same section."""
-    if moved := _MOVED.get(".".join(path)):
-        return f"unknown key; {moved}"
     name, models = path[-1], [model]
 
     # Descend to the models of the section; ['teachers', '0', 'modle'] contains the index of a list entry.

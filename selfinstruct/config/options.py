@@ -19,7 +19,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from ..core.errors import ConfigError
 from ..core.prompts import Endpoint
-from ..core.suggest import closest
+from ..core.suggest import closest, in_plain_words
 from .fields import Dollars, Free, Name, PerGeneration, Section
 from .path_keys import PathName
 from .plugins import hint
@@ -54,7 +54,7 @@ class Options(Section):
             first = error.errors()[0]
             name = ".".join(map(str, first["loc"]))
             known = ", ".join(field for field in cls.model_fields if field != "kind")
-            problem = first["msg"].replace("Input should be", "must be")
+            problem = in_plain_words(first["msg"])
             if first["type"] == "extra_forbidden":
                 guess = closest(name, cls.model_fields)
                 meant = (

@@ -22,6 +22,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 # The CLI prints this table in its help, and docs/guide/nightly.md explains it for schedulers.
 EXIT_CODES: dict[int, str] = {
@@ -101,6 +102,12 @@ def cannot_write(place: object, error: OSError) -> SelfInstructError:
     # The user can fix permissions, names and missing folders, so these are usage errors.
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return UsageError(f"{place}: can't be written ({error.strerror}); make it writable, or choose another folder")
+    # Of 'notes.txt/out', the file.
+    path = Path(error.filename or "")
+    file = next((each for each in (path, *path.parents) if each.is_file()), None)
+    if error.errno in (errno.ENOTDIR, errno.EEXIST) and file is not None:
+        named = "" if str(place).endswith(str(file)) else f"{file} "
+        return UsageError(f"{place}: {named}is a file, not a folder; choose another name")
     if error.errno in (errno.EISDIR, errno.EEXIST):
         return UsageError(f"{place}: {error.strerror}; choose another name")
     if error.errno in (errno.ENOENT, errno.ENOTDIR):

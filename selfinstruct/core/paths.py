@@ -52,7 +52,8 @@ def pattern_below(folder: str | Path, pattern: str) -> str:
 
 def check_folder_name(path: str | Path) -> None:
     """Raise UsageError for a name of a folder that is meant as a file or as standard output: 'out.jsonl' or '-'."""
-    if str(path) == "-" or (str(path).lower().endswith(DATA_SUFFIXES) and not os.path.isdir(path)):
+    is_file_name = str(path).lower().endswith((*DATA_SUFFIXES, ".txt", ".md", ".html", ".zip"))
+    if str(path) == "-" or (is_file_name and not os.path.isdir(path)):
         raise UsageError(f"{path}: the name of a folder is expected; name one without such a suffix")
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -209,6 +210,16 @@ class Record:
     facets: Mapping[str, str] = field(default_factory=dict, hash=False)
     labels: Mapping[str, Label] = field(default_factory=dict, hash=False)
     reviewed: Reviewed | None = None
+
+
+# The id of a record's second or later row: 'a1b2c3d4-17-0.1' is the second row of record 'a1b2c3d4-17-0'.
+_INSTANCE = re.compile(r"(?P<record>.+)\.[1-9]\d*")
+
+
+def record_of(id: str) -> str:
+    """Return the id of the record that a row belongs to."""
+    found = _INSTANCE.fullmatch(id)
+    return found["record"] if found else id
 
 
 def facet_label(facet: str) -> str:

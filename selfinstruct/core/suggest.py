@@ -1,9 +1,36 @@
-"""Suggest the intended name in messages about unknown names; used by config, seeds, and the CLI."""
+"""Words of messages about wrong names and values; used by config, seeds, and the CLI."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+
+# Terms of pydantic's messages, and the words of this package.
+_PLAIN = {
+    "Value error, ": "",
+    "Field required": "is missing",
+    "Input should be": "must be",
+    "a valid tuple": "a list",
+    "a valid string": "text",
+    "a valid number": "a number",
+    "a valid integer": "a whole number",
+    "a valid boolean": "true or false",
+    "a valid dictionary": "a mapping",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    ", unable to parse string as an integer": "",
+    ", unable to parse string as a number": "",
+}
+
+
+def in_plain_words(message: str) -> str:
+    """Return a message of pydantic in the words of this package.
+
+    'Input should be less than or equal to 1' -> 'must be at most 1'
+    """
+    for term, plain in _PLAIN.items():
+        message = message.replace(term, plain)
+    return message
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:

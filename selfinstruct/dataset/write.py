@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.run_config import DatasetConfig, RunConfig, overridden
 from ..core.errors import ConfigError, UsageError, cannot_write
+from ..core.paths import check_folder_name
 from ..core.records import Record
 from ..journal.folder import Run
 from ..journal.provenance import Lineage, Trail
@@ -91,6 +92,7 @@ def write_dataset(
             return _write_file(snapshot, target, settings, overwrite=overwrite)
     own, target = target is None, target or run.dataset_path
     check_replaceable(target, formats, overwrite=overwrite, own=own)
+    check_folder_name(target)
     with read(run) as snapshot:
         return _write_snapshot(snapshot, target, settings)
 
@@ -156,7 +158,8 @@ def _write_file(snapshot: Snapshot, target: Path, settings: DatasetConfig, *, ov
     except OSError as error:
         raise cannot_write(target, error) from None
     finally:
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the folder is a file
+            fresh.unlink(missing_ok=True)
     return target
 
 

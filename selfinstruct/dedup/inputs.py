@@ -6,7 +6,6 @@ Standard input and pipes are first copied to a file. Other files must not change
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -19,6 +18,8 @@ from typing import Any
 
 from ..core.counted import counted
 from ..core.errors import StorageError, UsageError
+from ..core.records import record_of
+from ..journal.folder import dataset_in
 from ..tables import Chunk, Column, TableSource, find_source, parse_columns, read_chunks, text_of, texts_of
 from ..tables.chats import content_key, turns_of
 
@@ -28,8 +29,6 @@ _MOST_DEFECTS = 10
 _CHATS = ("messages", "conversations", "conversation", "prompt")
 # The columns of a generated dataset that tell which rows belong to one task.
 _TRACED = frozenset(("id", "run_id"))
-# The id of a record's second or later row: 'a1b2c3d4-17-0.1' is the second row of record 'a1b2c3d4-17-0'.
-_INSTANCE = re.compile(r"(?P<record>.+)\.[1-9]\d*")
 
 
 class Input:
@@ -40,6 +39,7 @@ class Input:
 
         A source that can be read only once is copied to a file in `scratch`, which `stack` deletes.
         """
+        source = dataset_in(source)
         found = find_source(source)
         if found.kind == "stdin" or (found.kind == "file" and not os.path.isfile(source)):
             found = TableSource(found.name, _spool(found, scratch, stack), "file")
@@ -138,12 +138,6 @@ class Input:
 
     def _raise_changed(self) -> None:
         raise StorageError(f"{self.name}: changed while it was read; nothing was written, run the command again")
-
-
-def record_of(id: str) -> str:
-    """Return the id of the record that a row belongs to."""
-    found = _INSTANCE.fullmatch(id)
-    return found["record"] if found else id
 
 
 def usual_column(head: Mapping[str, Any]) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ..core.errors import UsageError
+from ..core.records import record_of
 from ..journal.folder import Run, has_journal
 from ..tables import ArrowChunk, Chunk, has_column, parse_columns, with_column
-from .inputs import Input, record_of
+from .inputs import Input
 
 
 class MergeInput(Input):
@@ -28,10 +29,8 @@ class MergeInput(Input):
         self.label, self._column = label, column
         self._instructions: dict[str, str] = {}
         self.names: dict[str, None] = {}  # columns in order of first appearance; known after the first pass
-        if (run := _run_in(source)) is not None:
-            source = str(run.dataset_path)
-            if not paths:
-                self._instructions = {record.id: record.instruction for record in run.records()}
+        if not paths and has_journal(Path(source)):
+            self._instructions = {record.id: record.instruction for record in Run(source).records()}
         super().__init__(source, (), scratch, stack)
         if paths:
             self.columns = parse_columns(paths)
@@ -106,15 +105,6 @@ def check_same_columns(inputs: Sequence[MergeInput]) -> None:
                 f"{other.name}: {' and '.join(what)}, compared with {first.name}; export both in one format "
                 "(`selfinstruct export RUN --format NAME`), or leave missing columns empty with --fill"
             )
-
-
-def _run_in(source: str) -> Run | None:
-    if not has_journal(Path(source)):
-        return None
-    run = Run(source)
-    if not run.dataset_path.is_dir():
-        raise UsageError(f"{source}: the run has no dataset yet; `selfinstruct export {source}` writes it")
-    return run
 
 
 def _quote_names(names: Sequence[str]) -> str:

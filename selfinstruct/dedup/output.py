@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..core.errors import StorageError, UsageError
+from ..core.errors import UsageError, cannot_write
 from ..tables import WRITERS, ParquetWriter, Writer
 from ..tables.replace_folder import beside_file, replace_file, replace_folder, write_manifest
 from .dedup_card import is_ours
@@ -94,12 +93,9 @@ def open_outputs(
 
 @contextmanager
 def report_disk_errors(output: Output) -> Iterator[None]:
-    """Turn an OSError into a UsageError about permissions, which the user can change, or a StorageError."""
+    """Turn an OSError into a UsageError or a StorageError."""
     try:
         yield
     except OSError as error:
         name = str(error.filename or output.path).replace(str(output.fresh), str(output.path))
-        what = f"{name}: {error.strerror or error}; nothing was written"
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise UsageError(f"{what}; fix the permissions, or write elsewhere") from None
-        raise StorageError(f"{what}; free some space, or write elsewhere") from None
+        raise cannot_write(name, error) from None

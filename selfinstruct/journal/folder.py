@@ -127,6 +127,19 @@ def has_journal(path: Path) -> bool:
         raise UsageError(f"{path}: can't be read ({error.strerror}); make it readable, or choose another") from None
 
 
+def dataset_in(source: str) -> str:
+    """Return the folder of the dataset of a run's folder; any other source unchanged.
+
+    Raises UsageError if the run has no dataset yet.
+    """
+    folder = Path(source)
+    if not has_journal(folder):
+        return source
+    if not (folder / "dataset").is_dir():
+        raise UsageError(f"{source}: this run has no dataset yet; `selfinstruct generate` writes it")
+    return str(folder / "dataset")
+
+
 @dataclass(slots=True)
 class OpenRun:
     """A run that this process works on.

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from textwrap import indent
 
-from ..core.errors import UsageError
+from ..core.errors import UsageError, cannot_write
 from ..core.language_tags import canonical_tag, in_language, wording_language
 from ..core.paths import check_folder_name
 from ..core.shipped import shipped_text, shipped_yaml
@@ -155,5 +155,5 @@ def _write(folder: Path, files: Mapping[Path, str], force: bool) -> list[Path]:
         for path in files.keys() - existing:  # a partial file would block the next attempt
             with contextlib.suppress(OSError):  # the folder is a file
                 path.unlink()
-        raise UsageError(f"init: {folder}: {error.strerror or error}") from None
+        raise cannot_write(f"init: {folder}", error) from None
     return list(files)

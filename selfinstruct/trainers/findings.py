@@ -46,6 +46,7 @@ class Report:
         splits: Name and number of rows of each split.
         findings: The findings, errors first.
         suited: Configs of the same dataset that the trainer reads, the best one first.
+        records: Number of records that the rows belong to; 0 if the rows don't name theirs.
         dialogues: Number of rows with several answers.
         loss: Which answers of a conversation the trainer learns, and the settings that change it.
         longest: Tokens of the longest row.
@@ -59,6 +60,7 @@ class Report:
     splits: tuple[tuple[str, int], ...]
     findings: tuple[Finding, ...]
     suited: tuple[str, ...]
+    records: int
     dialogues: int
     loss: str
     longest: int

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..core.counted import counted
 from ..core.errors import UsageError
+from ..core.records import record_of
 from ..tables import find_source
 from .check_pairs import Balance
 from .check_rows import count_answers, find_defects, row_text, turn_key_of
@@ -17,6 +18,8 @@ from .findings import Finding, Report, Tally
 from .open_dataset import OpenDataset, Split, contract_of, open_dataset
 
 Name = str | os.PathLike[str]
+# The columns that tell which record a row belongs to.
+_TRACED = {"id", "run_id"}
 
 
 def validate_dataset(
@@ -42,13 +45,13 @@ def validate_dataset(
     contract, name = contract_of(trainer), os.fspath(dataset)
     measure = estimate_tokens if tokenizer is None else load_counter(Path(tokenizer))
     subject = open_dataset(name, contract, config)
-    findings, splits, longest, dialogues = subject.schema_findings(), [], 0, 0
+    findings, splits, longest, records, dialogues = subject.schema_findings(), [], 0, 0, 0
     if subject.reading is not None:
         check = _RowChecker(contract, subject.reading, max_length or contract.max_length, measure)
         splits = [(split.name, check.run(split)) for split in subject.config.splits]
         findings += [*check.tally.findings(), *_check_row_count(subject, splits[0][1])]
         findings += check.balances[0].findings(subject.where)
-        longest, dialogues = check.longest, check.dialogues
+        longest, records, dialogues = check.longest, check.records, check.dialogues
     return Report(
         trainer=contract.name,
         dataset=name,
@@ -57,6 +60,7 @@ def validate_dataset(
         splits=tuple(splits),
         findings=tuple(sorted(findings, key=lambda finding: finding.level)),
         suited=subject.suited,
+        records=records,
         dialogues=dialogues,
         loss=subject.reading.loss if subject.reading else "",
         longest=longest,
@@ -103,7 +107,7 @@ class _RowChecker:
     def __init__(self, contract: Contract, reading: Reading, max_length: int, measure: Measure) -> None:
         self.tally = Tally()
         self.balances: list[Balance] = []
-        self.longest = self.dialogues = 0
+        self.longest = self.dialogues = self.records = 0
         self._contract, self._reading, self._max_length, self._measure = contract, reading, max_length, measure
 
     def run(self, split: Split) -> int:
@@ -114,6 +118,8 @@ class _RowChecker:
             if row.problem:
                 self.tally.add(split.name, "unreadable", UNREADABLE, row.where, row.problem)
                 continue
+            if row.values.keys() >= _TRACED:
+                self.records += record_of(str(row.values["id"])) == row.values["id"]
             defects = list(find_defects(row.values, self._reading, self._contract))
             for code, rule, detail in defects:
                 self.tally.add(split.name, code, rule, row.where, detail)
@@ -132,7 +138,7 @@ class _RowChecker:
         if self._contract.others is not None:  # the trainer minds further columns
             return None
         layout, first = self._reading.layout, next(split.rows(), None)
-        return {*layout.columns, *(name for name in layout.optional if first and name in first.values)}
+        return {*layout.columns, *(name for name in (*layout.optional, *_TRACED) if first and name in first.values)}
 
 
 def _check_row_count(subject: OpenDataset, rows: int) -> list[Finding]:

@@ -451,13 +451,19 @@ MISTAKES = {
         "the answers depend on teacher.model, so it can't be changed here",
     ),
     "unknown option": (["generate", "{config}", "--tarket", "3"], 2, "No such option"),
+    "unknown choice": (["list", "{run}", "--format", "tabel"], 2, "not one of 'table', 'jsonl'; did you mean 'table'?"),
+    "too large a number": (["serve", "{run}", "--port", "99999"], 2, "'--port': must be at most 65535"),
+    "no number": (["serve", "{run}", "--port", "http"], 2, "'--port': must be a whole number\n"),
+    "a file for a folder": (["export", "{run}", "--output", "broken.yaml/x"], 2, "broken.yaml is a file, not a folder"),
+    "a file in a file": (["merge", "{run}", "{run}/dataset", "broken.yaml/x"], 2, "is a file, not a folder"),
+    "a file that isn't data": (["export", "{run}", "--output", "x.txt"], 2, "x.txt: the name of a folder is expected"),
 }
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_ends_in_a_clear_line_and_its_exit_code(mistake: str, config_file: Path, tmp_path: Path) -> None:
     arguments, code, expected = MISTAKES[mistake]
-    if "{run}" in arguments:
+    if any("{run}" in each for each in arguments):
         cli("generate", config_file)
     (tmp_path / "broken.yaml").write_text("seeds: [")
     (tmp_path / "begun").mkdir()
@@ -479,6 +485,22 @@ def test_a_run_is_found_by_its_configuration_and_its_dataset_by_its_run(config_f
     checked = cli("validate", run, "--for", "trl-sft")
     assert checked.stdout == cli("validate", run / "dataset", "--for", "trl-sft").stdout
     assert checked.returncode == 0, checked.stderr
+    assert cli("validate", config_file, "--for", "trl-sft").stdout.replace(str(config_file), str(run)) == checked.stdout
+    for command in ("dedup", "merge"):
+        rows = [cli(command, each, "-").stdout for each in (config_file, run, run / "dataset")]
+        assert rows[0].count("\n") == 30
+        assert rows[0] == rows[1]
+        assert command == "merge" or rows[1] == rows[2]
+    assert "30 records" in cli("review", config_file, "--export", "html", tmp_path / "review.html").stderr
+    assert cli("push", config_file, "me/x").stdout == cli("push", run, "me/x").stdout != ""
+
+
+def test_rows_that_are_instances_are_counted_as_records_too(config_file: Path) -> None:
+    assert cli("generate", config_file, "--set", "dataset.instances=all").returncode == 0
+    found = dict(
+        re.findall(r"^(rows|records) +\D*(\d+)", cli("validate", config_file, "--for", "trl-sft").stdout, re.M)
+    )
+    assert int(found["rows"]) > int(found["records"]) == 30
 
 
 def test_the_configuration_of_a_trainer_is_all_that_is_printed(config_file: Path, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ TARGET = "target: must be a number of records such as 500, or +500 for 500 more 
         ({"propose": {"top_p": 1.0}}, "propose: unknown key; did you mean 'strategy.propose'?"),
         (
             {"dataset": {"chat_template": "llama3"}},
-            "dataset.chat_template: unknown key; write {kind: text, chat_template: ...} in dataset.formats",
+            "dataset.chat_template: unknown key; did you mean 'dataset.formats.chat_template'?",
         ),
         (
             {"dataset": {"formats": [{"kind": "text", "chat_tmplate": "llama3"}]}},
@@ -189,6 +189,10 @@ TARGET = "target: must be a number of records such as 500, or +500 for 500 more 
         ),
         ({"strategy": {"propose": {"stop": "a"}}}, "strategy.propose.stop: must be a list (it is text)"),
         ({"strategy": {"propose": {"stop": ["a", ""]}}}, "strategy.propose.stop.1: must not be empty"),
+        ({"filters": {"wrong_answer": "lable"}}, "filters.wrong_answer: must be true, false, or label"),
+        ({"documents": {"a": 1}}, "documents: must be a path, or a list of paths"),
+        ({"documents_license": 3}, "documents_license: must be a license, or a mapping of documents to licenses"),
+        ({"document_readers": "x:y"}, "document_readers: must be a mapping (it is text)"),
         ({"filters": {"keywords": "image"}}, "filters.keywords: must be true, false, or a list of words"),
         ({"filters": {"prefixes": ["a", " "]}}, "filters.prefixes: must be true, false, or a list of texts"),
         ({"dataset": {"formats": []}}, "dataset.formats: must not be empty; name at least one"),

@@ -109,10 +109,10 @@ def test_each_kind_reads_its_options(make_config: Make) -> None:
             {"strategy": {"kind": "own_kinds:Shouting", "marc": "?"}},
             r"strategy\.marc: unknown option; did you mean 'mark'",
         ),
-        ({"strategy": {"kind": "own_kinds:Shouting", "mark": 5}}, r"strategy\.mark: must be a valid string"),
+        ({"strategy": {"kind": "own_kinds:Shouting", "mark": 5}}, r"strategy\.mark: must be text"),
         ({"strategy": {"kind": "own_kinds:Plain", "mark": "?"}}, r"strategy\.mark: unknown option"),
         ({"teacher": {"kind": "own_kinds:Repeating", "model": "m", "repeta": 1.0}}, r"teacher\.repeta: unknown option"),
-        ({"filters": {"custom": ["own_kinds:NoWord"]}}, r"filters\.custom\.word: Field required"),
+        ({"filters": {"custom": ["own_kinds:NoWord"]}}, r"filters\.custom\.word: is missing"),
         (
             {"dataset": {"formats": [{"kind": "own_kinds:Pair", "join": "+"}]}},
             r"dataset\.formats\.join: unknown option",

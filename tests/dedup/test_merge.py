@@ -228,7 +228,7 @@ def test_so_many_tasks_and_no_more(tmp_path: Path, make_run: Callable[..., Path]
 def test_a_run_without_a_dataset(tmp_path: Path, make_run: Callable[..., Path]) -> None:
     one = make_run("one")
     (one / "dataset").rename(tmp_path / "moved")
-    with pytest.raises(UsageError, match=r"no dataset yet; `selfinstruct export"):
+    with pytest.raises(UsageError, match=r"no dataset yet; `selfinstruct generate"):
         merge_datasets([one], tmp_path / "merged")
 
 
