@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..core.errors import UsageError
 from .score import rouge_l
 
 if TYPE_CHECKING:
@@ -167,8 +166,6 @@ class BruteEngine:
 
 def _as_string(tokens: Sequence[int]) -> str:
     """Encode tokens as characters: `rapidfuzz` reads strings many times faster than lists of numbers."""
-    if tokens and max(tokens) >= MOST_WORDS:
-        raise UsageError(f"more than {MOST_WORDS:,} distinct words; install numba: its engine has no such limit")
     return "".join(map(chr, tokens))
 
 

@@ -2,13 +2,11 @@
 
 Tokens are those of `core.tokens.tokenize`; `score` defines F. Of several texts with the same F, the text admitted
 first is the nearest. Two engines give the same answers: `brute` scans every text and needs no start-up; from
-`SWITCH_AT` texts on, `online` takes over, compiled by numba. Without numba, `brute` stays. Generation, filters and
-the report use this class.
+`SWITCH_AT` texts on, `online` takes over, compiled by numba. Generation, filters and the report use this class.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 
 # Pool size at which the compiled engine pays for its start: about 1 s with cached code, 10 s without.
 SWITCH_AT = 4096
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +166,10 @@ class NoveltyIndex:
         return self._last[1]
 
     def _switch_engine(self) -> None:
-        """Move the pool to the compiled engine; tries once."""
+        """Move the pool to the compiled engine."""
+        from .online import OnlineEngine
+
         self._switch_at = math.inf
-        try:
-            from .online import OnlineEngine
-        except ImportError:
-            _log.warning("numba is not installed: novelty checks stay exact, but slow down as the pool grows")
-            return
         assert isinstance(self._engine, BruteEngine)
         self._engine = OnlineEngine(self._cutoff, self._engine.texts())
 

@@ -57,15 +57,15 @@ class Join:
 
     def add(self, texts: Sequence[str]) -> None:
         """Append texts."""
-        # Hold the texts until there are enough to pay for starting compiled code. Without numba, hold all of them.
+        # Hold the texts until there are enough to pay for starting compiled code.
         self._texts += len(texts)
         if self._encoder is None:
             self._held.extend(texts)
             if len(self._held) < SWITCH_AT:
                 return
-            self._encoder = _encoder(self._workers)
-            if self._encoder is None:
-                return
+            from .encoder import Encoder
+
+            self._encoder = Encoder(self._workers)
             texts, self._held = self._held, []
         self._encoder.add(texts)
 
@@ -92,7 +92,7 @@ class Join:
         return Joined(admitted, nearest, score, Work(self._texts - self._references, *engine.counts))
 
     def _run_uncompiled(self, progress: Callable[[int, int], None]) -> Joined:
-        """Decide one text at a time with `NoveltyIndex`, for few texts or without numba."""
+        """Decide one text at a time with `NoveltyIndex`, for few texts."""
         import numpy as np
 
         index, texts = self._small, self._held
@@ -110,11 +110,3 @@ class Join:
                 progress(number + 1, len(texts))
         progress(len(texts), len(texts))
         return Joined(admitted, nearest, score, index.work)
-
-
-def _encoder(workers: int) -> Encoder | None:
-    try:
-        from .encoder import Encoder
-    except ImportError:  # numba is not installed
-        return None
-    return Encoder(workers)

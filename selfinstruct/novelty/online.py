@@ -1,4 +1,4 @@
-"""The engine for large pools: the compiled index, one candidate at a time. Importing this module needs numba.
+"""The engine for large pools: the compiled index, one candidate at a time.
 
 `NoveltyIndex` switches to this engine.
 """

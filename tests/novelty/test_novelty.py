@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import random
-import sys
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -100,17 +99,6 @@ def test_the_engine_changes_without_changing_an_answer() -> None:
     for number, text in enumerate(texts):
         assert changing.check_batch([(str(number), text)]) == brute.check_batch([(str(number), text)])
     assert isinstance(changing._engine, OnlineEngine)
-
-
-def test_without_numba_the_first_engine_stays(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setitem(sys.modules, "selfinstruct.novelty.online", None)
-    made = NoveltyIndex(0.7)
-    made._switch_at = 2
-    made.check_batch([("a", "one two three"), ("b", "four five six"), ("c", "seven eight nine")])
-    assert made.check("four five six").nearest == "b"
-    assert caplog.text.count("numba is not installed") == 1
 
 
 @pytest.mark.parametrize("engine", ["brute", "compiled"])
