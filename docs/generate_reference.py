@@ -48,8 +48,8 @@ A run stores where its files are relative to its own folder. Move the folder tha
 and the run, and the same command continues. A path is no part of what a run is compared by, but the content of the
 seeds, prompts, and evaluation sets is, and the file name of a local model.
 
-Earlier versions began at the working directory. Where a path leads nowhere now, but did then, the command ends with
-code 2, before anything is paid for, and says what to write.
+Where a path in a file leads nowhere, but would from the working directory, the command ends with code 2, before
+anything is paid for, and says what to write.
 """
 
 
@@ -82,7 +82,7 @@ def sections(model: type[BaseModel], path: str = "") -> list[tuple[str, type[Bas
     for key, models in sections_of(model).items():
         for each in models:
             kind = each.model_fields["kind"].get_default() if "kind" in each.model_fields else None
-            # Formats without options of their own share one model, which has nothing to show.
+            # Formats and sources without options of their own share one model, which has nothing to show.
             if isinstance(kind, str) or "kind" not in each.model_fields:
                 name = f"{path}{key}" + (f": kind {kind}" if isinstance(kind, str) else "")
                 found += [(name, each), *sections(each, f"{path}{key}.")]

@@ -66,8 +66,8 @@ from .documents import (
 )
 from .filters import AnswerCheck as AnswerCheck, Filter as Filter
 from .generate.expectation import Expectation as Expectation, check as check
-from .generate.preview import preview as preview
 from .generate.refilter import refilter as refilter
+from .generate.rehearsal import preview as preview
 from .generate.start import RunOptions as RunOptions, arun as arun, run as run
 from .journal.folder import Run as Run, status as status
 from .journal.status import Outcome as Outcome, Status as Status

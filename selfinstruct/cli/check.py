@@ -40,7 +40,7 @@ def preview(
     """
     with plain_errors(debug):
         from ..config.run_config import RunConfig
-        from ..generate.preview import preview as first_prompts
+        from ..generate.rehearsal import preview as first_prompts
 
         loaded = RunConfig.load(config, overrides)
         for title, prompt in first_prompts(loaded, count):

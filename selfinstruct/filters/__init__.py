@@ -23,12 +23,10 @@ from ..core.prompts import Ask
 from ..core.records import Example
 from ..core.tasks import PASS, Candidate, Verdict, storable
 from .answers import AnswerKeywords, AnswerOptions, AnswerRefusal, CutOff, Echo, Scaffolding
-from .arithmetic import WrongArithmetic
 from .code import BadCode
 from .contamination import Contaminated, ContaminationOptions
 from .evaluation_sets import EvaluationSets, Overlap
 from .examples import check_published, keep_examples
-from .ground_truth import WrongAnswer
 from .instruction import (
     AsciiStart,
     InstructionOptions,
@@ -44,6 +42,7 @@ from .language import AnswerLanguage, Language, LanguageOptions
 from .personal import PersonalData, PersonalDataOptions, Redactor, warnings_about
 from .repetition import Repetition
 from .unusable import Unusable, UnusableOptions
+from .wrong_answers import WrongAnswer, WrongArithmetic
 
 __all__ = [
     "AnswerCheck",

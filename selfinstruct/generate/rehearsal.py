@@ -1,22 +1,50 @@
-"""Develops a task with the fake teacher, to see what a strategy and the section `answers` ask.
+"""`preview` returns the prompts that a run would send first; rehearsals show what develops a task.
 
-`check` and `preview` use it.
+A rehearsal develops a task with the fake teacher, to see what a strategy and the section `answers` ask. `check` uses
+it, too.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from ..config.run_config import RunConfig
 from ..core.event_loop import run_to_end
 from ..core.programs import Program, Ran
-from ..core.prompts import Completion, Prompt
+from ..core.prompts import Asking, Completion, Prompt
 from ..core.tasks import Candidate
+from ..filters import AnswerCheck, Filter
 from ..sandbox import run_program
-from ..strategies.protocol import Strategy, developed, source_of
+from ..strategies.protocol import Strategy, developed, preview_prompts, source_of
 from ..teachers.fake.teacher import FakeTeacher
-from .assembly import Assembly
+from .assembly import Assembly, assemble
 from .respond import Responder
+
+
+def preview(
+    config: RunConfig,
+    count: int = 2,
+    *,
+    teacher: Any = None,
+    strategy: Any = None,
+    filters: Sequence[Filter | AnswerCheck] | None = None,
+) -> list[tuple[str, Prompt]]:
+    """Return the first `count` proposals and the prompts that develop a task, each with a title. Sends nothing.
+
+    The objects are those that `run` accepts. Raises ConfigError or SeedError.
+    """
+    parts = assemble(config, teacher=teacher, strategy=strategy, filters=filters)
+    made = parts.strategy
+    proposals = [(f"proposal {n}", made.propose(each)) for n, each in enumerate(parts.first_materials(count))]
+    responder = Responder(parts.config, parts.checks, Asking())
+    # A strategy that declares no examples is rehearsed on the first task.
+    [(place, task), *_] = [*sample_tasks(parts, 1).items(), ("", Candidate(""))]
+    declared = [(each.title, each.prompt) for each in preview_prompts(made, task.instruction)]
+    sent = [] if declared or not place else rehearse(made, task, place, responder).sent
+    return proposals + declared + [(prompt.purpose, prompt) for prompt, _ in sent]
 
 
 @dataclass

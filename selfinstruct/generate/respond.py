@@ -16,8 +16,8 @@ from ..core.prompts import Ask, Asking, Completion, Message, Prompt, Sampling, w
 from ..core.records import Example, Label, Response
 from ..core.tasks import PASS, Candidate, Verdict, storable
 from ..filters import Checks, keep_examples
-from ..filters.ground_truth import WrongAnswer
 from ..filters.judge import Judge, PairwiseJudge
+from ..filters.wrong_answers import WrongAnswer
 from ..verifiers.constraints import reminder
 from .consensus import Consensus
 from .constrain import constrained

@@ -8,9 +8,13 @@ rest costs a question that is answered by yes or no.
 
 from __future__ import annotations
 
-from pydantic import Field
+import random
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, Strict
 
 from ..config.fields import PerGeneration
+from ..config.options import SourceOptions
 from ..config.run_config import RunConfig
 from ..config.sections import SamplingConfig
 from ..core.counted import counted
@@ -19,13 +23,18 @@ from ..core.records import Development
 from ..core.tasks import Candidate, Demonstration, Material
 from ..core.tokens import tokenize
 from .one_task import DEFAULTS, OneTaskOptions, prompt_for_answer, prompt_for_task, tasks_after, with_answer
-from .protocol import PreviewPrompt
-from .reading.yes_no import more_likely_yes, says_yes
+from .protocol import PreviewPrompt, Strategy
+from .reading.yes_no import answers_yes
 from .wording import load_wording
+
+if TYPE_CHECKING:
+    from .material import View
 
 CLASSIFY = Sampling(temperature=0.0, max_tokens=3)
 SHORT = 80
 """Words of a short answer: as published, one that says sorry declines."""
+
+Operator = Literal["constraint", "deepen", "concretize", "reasoning", "input", "breadth"]
 
 
 class EvolveOptions(OneTaskOptions):
@@ -77,7 +86,7 @@ class Evolve:
         verdict = await ask(self._question(candidate))
         if verdict.error:
             return Development((), error=verdict.error)
-        if not self._says_yes(verdict):
+        if not answers_yes(verdict, self._wording["yes"], self._wording["no"]):
             return Development((), error=f"not_evolved: {_operator(candidate.material)}")
         answer = await ask(self._answer(candidate.instruction))
         flaw = None if answer.error else self._flaw(answer.text, candidate.instruction)
@@ -141,11 +150,6 @@ class Evolve:
             top_logprobs=10 if endpoint == "completions" else None,
         )
 
-    def _says_yes(self, completion: Completion) -> bool:
-        yes, no = self._wording["yes"].lower(), self._wording["no"].lower()
-        likely = more_likely_yes(completion.logprobs, yes, no) if completion.logprobs else None
-        return says_yes(completion.text, yes, no) if likely is None else likely
-
     def _answer(self, task: str) -> Prompt:
         return prompt_for_answer(self._wording, self._asking, task, self._options.answer)
 
@@ -170,3 +174,32 @@ def _runs(text: str) -> set[tuple[str, ...]]:
     words = tokenize(text)
     length = 6 if sum(map(len, words)) > 2 * len(words) else 12
     return {tuple(words[at : at + length]) for at in range(len(words) - length + 1)}
+
+
+# --- the source ---------------------------------------------------------------------------------
+
+
+class ParentsOptions(SourceOptions):
+    """kind `parents`: one seed or generated task to rewrite, and an operator, for `strategy: evolve`."""
+
+    kind: str = Field(default="parents", description="parents")
+    operators: PerGeneration[Annotated[tuple[Operator, ...], Strict(False), Field(min_length=1)]] = Field(
+        default=("constraint", "deepen", "concretize", "reasoning", "input", "breadth"),
+        description="What is done to tasks, drawn by chance; name one twice to draw it more often.",
+    )
+
+
+class Parents:
+    """Draws a parent from all seeds and generated tasks, and an operator, which becomes a facet."""
+
+    Options = ParentsOptions
+
+    def __init__(self, config: RunConfig, strategy: Strategy) -> None:
+        self._random_seed = config.random_seed
+        self._operators = ParentsOptions.of(config.source or "parents").operators
+
+    def draw(self, number: int, view: View) -> Material:
+        draw, seeds = random.Random(f"{self._random_seed}:{number}"), len(view.seeds)
+        position = draw.randrange(seeds + len(view.tasks))
+        parent = view.seeds[position] if position < seeds else view.tasks[position - seeds]
+        return Material((parent,), {"operator": draw.choice(self._operators)})

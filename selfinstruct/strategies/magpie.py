@@ -132,16 +132,10 @@ class Magpie:
         return Prompt(purpose, messages, sampling, "completions", version=self.digest, sample=sample)
 
 
-class NothingOptions(SourceOptions):
-    """kind `nothing`: no seed or generated task, for `strategy: magpie`."""
-
-    kind: str = Field(default="nothing", description="nothing")
-
-
 class Nothing:
     """Shows nothing. Numbers the questions, so that a server with a fixed seed answers each of them differently."""
 
-    Options = NothingOptions
+    Options = SourceOptions
 
     def __init__(self, config: RunConfig, strategy: Strategy) -> None: ...
 

@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from pydantic import Field
-
 from ..config.options import SourceOptions
 from ..config.plugins import call_own_code, check_accepts, check_returned, load_named
 from ..config.run_config import RunConfig
@@ -20,9 +18,9 @@ from ..core.documents import Passage
 from ..core.errors import ConfigError
 from ..core.facets import CellDraw, Dimension, Drawn
 from ..core.tasks import Arrival, Demonstration, Material, SeedTask
+from .evolve import Parents
 from .magpie import Nothing
 from .mix import Mixed
-from .parents import Parents
 from .protocol import Strategy, joint_units_of, source_of, units_of
 from .verifiable.verifiable import Programs
 
@@ -56,16 +54,10 @@ class Source(Protocol):
         """
 
 
-class DemonstrationOptions(SourceOptions):
-    """kind `demonstrations`."""
-
-    kind: str = Field(default="demonstrations", description="demonstrations")
-
-
 class Demonstrations:
     """Shows seed tasks and generated tasks, drawn by chance: as many of each as the strategy says."""
 
-    Options = DemonstrationOptions
+    Options = SourceOptions
 
     def __init__(self, config: RunConfig, strategy: Strategy) -> None:
         self._random_seed, self._strategy = config.random_seed, strategy
@@ -81,12 +73,6 @@ class Demonstrations:
         return Material(tuple(demos))
 
 
-class DocumentOptions(SourceOptions):
-    """kind `documents`."""
-
-    kind: str = Field(default="documents", description="documents")
-
-
 _Turn = tuple[int, tuple[Passage, ...], str]
 
 
@@ -98,7 +84,7 @@ class Documents:
     left of the earlier ones.
     """
 
-    Options = DocumentOptions
+    Options = SourceOptions
 
     def __init__(self, config: RunConfig, strategy: Strategy) -> None:
         if not hasattr(strategy, "units"):

@@ -115,12 +115,6 @@ class Mix:
         return self.parts[number], replace(material, unit=unit)
 
 
-class MixedOptions(SourceOptions):
-    """kind `mix`."""
-
-    kind: str = Field(default="mix", description="mix")
-
-
 class Mixed:
     """Gives each question to the part that is furthest behind its share, and draws what the part's own source draws.
 
@@ -128,7 +122,7 @@ class Mixed:
     has nothing left to ask.
     """
 
-    Options = MixedOptions
+    Options = SourceOptions
 
     def __init__(self, config: RunConfig, strategy: Strategy) -> None:
         from .material import build_source

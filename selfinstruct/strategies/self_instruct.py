@@ -27,7 +27,7 @@ from .reading.lines import Extract, without_nothing
 from .reading.lists import clean_item, read_list, without_numbers
 from .reading.loose_json import read_fields
 from .reading.text_blocks import EXAMPLE, LABEL_FIRST, read_blocks, read_examples
-from .reading.yes_no import more_likely_yes, says_yes
+from .reading.yes_no import answers_yes
 from .wording import load_wording
 
 PUBLISHED = {
@@ -190,13 +190,8 @@ class SelfInstruct:
         return self._sampling("classify", self._asking.classify, "\n", self._wording.before("classify_cue"))
 
     def is_classification(self, completion: Completion) -> bool:
-        """Decide by the probabilities of yes and no if the response has them, otherwise by its first word.
-
-        Anything else counts as no, because input-first works for any task.
-        """
-        yes, no = self._wording["yes"].lower(), self._wording["no"].lower()
-        likely = more_likely_yes(completion.logprobs, yes, no) if completion.logprobs else None
-        return says_yes(completion.text, yes, no) if likely is None else likely
+        """Return whether a response says yes. Anything else counts as no, because input-first works for any task."""
+        return answers_yes(completion, self._wording["yes"], self._wording["no"])
 
     # --- step 3 -------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from ..core.reasoning import split_reasoning
 from ..core.records import GroundTruth
 from ..core.tasks import storable
 from ..sandbox import run_program
-from .lookup import verdict_on
+from . import verdict_on
 
 _log = logging.getLogger(__name__)
 _COLUMNS = ("ground_truth", "reward_model")

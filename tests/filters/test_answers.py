@@ -14,8 +14,8 @@ from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.chat_markers import trim_markers
 from selfinstruct.core.tasks import Candidate
 from selfinstruct.filters import ANSWER_CHECKS, build_checks, rules_of
-from selfinstruct.filters.arithmetic import first_wrong
 from selfinstruct.filters.code import json_error, python_error
+from selfinstruct.filters.wrong_answers import first_wrong
 from selfinstruct.seeds.load import load_seeds
 
 SEEDS = Path(__file__).parents[2] / "seeds"

@@ -15,7 +15,7 @@ from selfinstruct.core.records import Example, GroundTruth, Response
 from selfinstruct.core.tasks import PASS, Candidate, Verdict
 from selfinstruct.filters import build_checks, describe_filters
 from selfinstruct.filters.evaluation_sets import EvaluationSets
-from selfinstruct.filters.ground_truth import WrongAnswer
+from selfinstruct.filters.wrong_answers import WrongAnswer
 
 
 class NothingRuns:

@@ -30,8 +30,8 @@ from selfinstruct.report.explain.describe import describe
 from selfinstruct.report.page.page import write_report
 from selfinstruct.sandbox import run_program
 from selfinstruct.teachers.fake.teacher import FakeTeacher
+from selfinstruct.verifiers import verdict_on
 from selfinstruct.verifiers.dual_execution import function_of, mutants, read_tests
-from selfinstruct.verifiers.lookup import verdict_on
 
 
 async def run_here(program: Program) -> Ran:

@@ -25,7 +25,7 @@ from selfinstruct.strategies.factory import build_strategy
 from selfinstruct.strategies.material import View
 from selfinstruct.strategies.protocol import mean_tasks, task_tokens
 from selfinstruct.strategies.verifiable.verifiable import KINDS, SOLVED, Kind, Programs, shots
-from selfinstruct.verifiers.lookup import verdict_on
+from selfinstruct.verifiers import verdict_on
 
 pytestmark = NEEDS_SANDBOX
 

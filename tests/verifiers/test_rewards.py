@@ -22,7 +22,7 @@ from selfinstruct.core.records import GroundTruth, Response
 from selfinstruct.dataset import FORMATS
 from selfinstruct.dataset.provenance_columns import ProvenanceColumns
 from selfinstruct.dataset.rows import rows_of
-from selfinstruct.verifiers.lookup import VERIFIERS
+from selfinstruct.verifiers import VERIFIERS
 
 pytestmark = NEEDS_SANDBOX
 

@@ -1,4 +1,4 @@
-"""Read whether a teacher said yes or no; Self-Instruct uses this for 'is the task a classification?'."""
+"""Read whether a teacher said yes or no: 'is the task a classification?', 'can it be answered?'."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+from ...core.prompts import Completion
 
-def more_likely_yes(logprobs: Mapping[str, float], yes: str, no: str) -> bool | None:
+
+def answers_yes(completion: Completion, yes: str, no: str) -> bool:
+    """Decide by the probabilities of two words if the response has them and they differ, otherwise by its words."""
+    likely = _more_likely_yes(completion.logprobs, yes, no) if completion.logprobs else None
+    return _says_yes(completion.text, yes, no) if likely is None else likely
+
+
+def _more_likely_yes(logprobs: Mapping[str, float], yes: str, no: str) -> bool | None:
     """Compare the probabilities of two words, or return None if they are equal.
 
-    Args:
-        logprobs: Natural-log probabilities of the likeliest first tokens: {' Yes': -0.1, ' yes': -3.2, ' N': -2.5}.
-        yes: The word for yes, in lower case.
-        no: The word for no, in lower case.
+    logprobs: natural-log probabilities of the likeliest first tokens: {' Yes': -0.1, ' yes': -3.2, ' N': -2.5}.
     """
     # Add up the probabilities of all spellings and prefixes of each word.
     share = [0.0, 0.0]
@@ -26,13 +31,10 @@ def more_likely_yes(logprobs: Mapping[str, float], yes: str, no: str) -> bool | 
     return None if share[0] == share[1] else share[0] > share[1]
 
 
-def says_yes(text: str, yes: str, no: str) -> bool:
+def _says_yes(text: str, yes: str, no: str) -> bool:
     """Return whether the first part of a response that starts with either word says yes.
 
-    Args:
-        text: A teacher's response: 'Yes, it is.', 'Classification: **Yes**', '是'.
-        yes: The word for yes, in lower case.
-        no: The word for no, in lower case.
+    text: such as 'Yes, it is.', 'Classification: **Yes**', or '是'.
     """
     yes, no = _plain(yes), _plain(no)
     for part in re.split(r"[:：\n]", text):

@@ -164,16 +164,10 @@ def shots(kind: Kind, language: str, number: int, code_language: str = "") -> tu
     return tuple(messages)
 
 
-class ProgramOptions(SourceOptions):
-    """kind `programs`."""
-
-    kind: str = Field(default="programs", description="programs")
-
-
 class Programs:
     """Draws a task for each question by its number; none has the meaning of an earlier one."""
 
-    Options = ProgramOptions
+    Options = SourceOptions
 
     def __init__(self, config: RunConfig, strategy: Strategy) -> None:
         options = VerifiableOptions.of(config.strategy) if config.strategy_kind == "verifiable" else VerifiableOptions()
