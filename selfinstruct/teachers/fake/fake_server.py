@@ -29,8 +29,6 @@ class FakeServer:
     Args:
         latency_s: Seconds before each response.
         token_s: Seconds before each token of a streamed answer.
-        repeat: Share of proposals that repeat one fixed task.
-        structured: Whether to follow JSON schemas.
         log: File to append requests to.
         before: aiohttp middlewares that requests pass first, such as `fake_limits.limiting`.
         batches: The batch jobs; `FakeBatches()` by default.
@@ -43,8 +41,6 @@ class FakeServer:
         *,
         latency_s: float = 0.0,
         token_s: float = 0.0,
-        repeat: float = 0.0,
-        structured: bool = True,
         log: Path | None = None,
         before: Sequence[Any] = (),
         batches: FakeBatches | None = None,
@@ -52,8 +48,7 @@ class FakeServer:
         seeds: bool = True,
     ) -> None:
         self._before = [_streaming(token_s), *before]
-        self._latency_s, self._repeat, self._structured = latency_s, repeat, structured
-        self._faults = faults
+        self._latency_s, self._faults = latency_s, faults
         self._times: Counter[str] | None = None if seeds else Counter()
         self._log: TextIO | None = log.open("a", encoding="utf-8") if log else None
         self._batches = batches or FakeBatches()
@@ -107,7 +102,7 @@ class FakeServer:
             await asyncio.sleep(self._latency_s)
         # {"response_format": {"type": "json_schema", "json_schema": {"schema": {...}}}}
         schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
-        answer = fake_answer(text, schema if self._structured else None, self._repeat, sample)
+        answer = fake_answer(text, schema, sample=sample)
         self._write({"event": "answered", "request": name})
         return answer
 
