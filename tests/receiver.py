@@ -1,4 +1,4 @@
-"""A server on loopback that takes whatever is posted to it, as a webhook or a collector of traces does."""
+"""A server on loopback that takes whatever is posted to it, as a webhook does."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What people look at: the page, the live view, `explain`, metrics, logs, and traces."""
+"""What people look at: the page, the live view, `explain`, metrics, and logs."""

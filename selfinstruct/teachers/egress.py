@@ -1,6 +1,6 @@
 """Enforce `egress`: which hosts a run may connect to, and which connections are unencrypted.
 
-Teachers, notifications, and traces are checked here before any connection is opened.
+Teachers and notifications are checked here before any connection is opened.
 """
 
 from __future__ import annotations

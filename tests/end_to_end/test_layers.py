@@ -54,7 +54,6 @@ OWNERS = {
     "jinja2": {"core", "report"},
     "rouge_score": {"novelty"},
     "huggingface_hub": {"dataset", "tables", "teachers"},
-    "opentelemetry": {"report"},
     "prometheus_client": {"report"},
     "sqlite3": {"journal", "strategies", "verifiers"},
 }

@@ -1,4 +1,4 @@
-"""What a run tells the world: JSON lines, metrics, notices and traces; none of them ends a run or carries a secret."""
+"""What a run tells the world: JSON lines, metrics and notices; none of them ends a run or carries a secret."""
 
 from __future__ import annotations
 
@@ -18,9 +18,6 @@ from typing import Any
 import pytest
 import yaml
 from forked import start_python
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
-from opentelemetry.semconv.attributes import error_attributes, server_attributes
 from prometheus_client.parser import text_string_to_metric_families
 from test_security import KEY, PART, Hostile, assert_no_key
 
@@ -238,10 +235,6 @@ def test_a_missing_extra_is_named(config_file: Config, tmp_path: Path) -> None:
     done = without("prometheus_client", "--metrics-file", str(tmp_path / "run.prom"))
     assert done.returncode == 2
     assert "pip install 'selfinstruct[metrics]'" in done.stderr
-    done = without("opentelemetry", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
-    assert done.returncode == 0, "traces end no run, not even so"
-    assert "pip install 'selfinstruct[traces]'" in done.stderr
-    assert without("opentelemetry").stderr.count("otel") == 0
 
 
 # --- notices ------------------------------------------------------------------------------------
@@ -362,128 +355,15 @@ def test_where_nothing_is_posted_to(config_file: Config, tmp_path: Path, url: st
     assert not (tmp_path / "run").exists()
 
 
-def test_egress_binds_notices_and_traces(config_file: Config, tmp_path: Path) -> None:
+def test_egress_binds_notices(config_file: Config, tmp_path: Path) -> None:
     done = generate(config_file(egress="local-only"), "--notify-url", f"https://hook.example/{TOKEN}")
     assert done.returncode == 2
     assert "egress: --notify-url: hook.example may not be asked" in done.stderr
     assert TOKEN not in done.stderr
     with receiving() as hook:
-        done = generate(
-            config_file(egress="local-only"),
-            *("--notify-url", hook.address),
-            OTEL_EXPORTER_OTLP_ENDPOINT="https://collector.example",
-            HTTP_PROXY="http://127.0.0.1:9",
-        )
+        done = generate(config_file(egress="local-only"), "--notify-url", hook.address, HTTP_PROXY="http://127.0.0.1:9")
     assert done.returncode == 0
-    assert "no traces: egress: traces: the collector at collector.example may not be asked" in done.stderr
     assert len(hook.posts) == 1
-
-
-# --- traces -------------------------------------------------------------------------------------
-
-
-def spans(collector: Receiver) -> list[Any]:
-    found = []
-    for post in collector.posts:
-        assert (post.path, post.headers["content-type"]) == ("/v1/traces", "application/x-protobuf")
-        for resource in ExportTraceServiceRequest.FromString(post.body).resource_spans:
-            names = {each.key: each.value.string_value for each in resource.resource.attributes}
-            assert names["service.name"] == "selfinstruct"
-            found += [span for scope in resource.scope_spans for span in scope.spans]
-    return found
-
-
-def attributes(span: Any) -> dict[str, Any]:
-    return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in span.attributes}
-
-
-def known_names() -> set[str]:
-    modules = (gen_ai_attributes, error_attributes, server_attributes)
-    return {value for module in modules for value in vars(module).values() if isinstance(value, str)}
-
-
-def test_a_span_for_every_question_with_the_conventions_names(
-    config_file: Config, loopback: Callable[..., Loopback], tmp_path: Path
-) -> None:
-    server = loopback()
-    teacher = over(server, input_usd_per_mtok=1, output_usd_per_mtok=2)
-    with receiving() as collector:
-        config = config_file(teacher=teacher, strategy="self_instruct")
-        done = generate(config, OTEL_EXPORTER_OTLP_ENDPOINT=collector.address)
-    assert done.returncode == 0, done.stderr
-    now = si.Run(tmp_path / "run").status()
-    (start,) = [span for span in spans(collector) if span.name == "selfinstruct generate"]
-    questions = [span for span in spans(collector) if span.name == "chat fake"]
-    assert len(questions) + 1 == len(spans(collector))
-    assert len(questions) == now.requests == len(server.events("answered"))
-    for span in questions:
-        told = attributes(span)
-        unknown = {name for name in told if not name.startswith("selfinstruct.")} - known_names()
-        assert not unknown, "not a name of the semantic conventions"
-        assert told["gen_ai.operation.name"] == "chat"
-        assert told["gen_ai.provider.name"] == "openai"
-        assert told["gen_ai.request.model"] == "fake"
-        assert told["server.address"] == "127.0.0.1"
-        assert told["gen_ai.usage.input_tokens"] > 0
-        assert told["selfinstruct.cost_usd"] > 0
-        assert span.end_time_unix_nano > span.start_time_unix_nano
-        assert [link.span_id for link in span.links] == [start.span_id]
-    totals = [
-        sum(attributes(span)[f"gen_ai.usage.{kind}_tokens"] for span in questions) for kind in ("input", "output")
-    ]
-    assert totals == [now.prompt_tokens, now.completion_tokens]
-    assert attributes(start)["selfinstruct.outcome"] == "target"
-
-
-def test_no_prompt_and_no_answer_is_in_a_trace(config_file: Config, seed_file: Path, tmp_path: Path) -> None:
-    with receiving() as collector:
-        assert generate(config_file(), OTEL_EXPORTER_OTLP_ENDPOINT=collector.address).returncode == 0
-    sent = b"".join(post.body for post in collector.posts)
-    assert b"gen_ai.usage.input_tokens" in sent
-    texts = [json.loads(line)["instruction"] for line in seed_file.read_text().splitlines()]
-    for record in si.Run(tmp_path / "run").records():
-        texts += [record.instruction, *(example.output for example in record.examples)]
-    assert not [text for text in texts if text.encode() in sent]
-    assert not [word for word in ("gen_ai.input.messages", "gen_ai.output.messages") if word.encode() in sent]
-
-
-def test_what_failed_is_an_error_by_its_reason(config_file: Config) -> None:
-    with receiving(code=503) as server, receiving() as collector:
-        config = config_file(teacher=over(f"{server.address}/v1"), max_failures_in_a_row=3, concurrency=1)
-        assert generate(config, OTEL_EXPORTER_OTLP_ENDPOINT=collector.address).returncode == 3
-    failed = [span for span in spans(collector) if span.name == "chat fake"]
-    assert failed
-    assert {attributes(span)["error.type"] for span in failed} == {"server_error"}
-    assert all(span.status.code == 2 and not span.status.message for span in failed)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("address", ["http://127.0.0.1:9", f"http://127.0.0.1:9/{TOKEN}", "no address"])
-def test_a_collector_that_is_not_there_ends_no_run(config_file: Config, address: str) -> None:
-    done = generate(config_file(), OTEL_EXPORTER_OTLP_ENDPOINT=address)
-    assert done.returncode == 0
-    said = [line for line in done.stderr.splitlines() if "traces" in line]
-    assert len(said) == 1, done.stderr
-    assert said[0].startswith("selfinstruct: warning: ")
-    assert TOKEN not in done.stderr
-
-
-@pytest.mark.slow
-def test_a_collector_that_never_answers_is_given_up(config_file: Config) -> None:
-    held = threading.Event()
-    with receiving(hold=held) as collector:
-        done = generate(config_file(), OTEL_EXPORTER_OTLP_ENDPOINT=collector.address)
-        held.set()
-    assert done.returncode == 0
-    assert "warning: traces: spans were lost" in done.stderr
-
-
-@pytest.mark.parametrize(("name", "value"), [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none")])
-def test_the_sdks_own_switches_count(config_file: Config, name: str, value: str) -> None:
-    with receiving() as collector:
-        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.address, name: value}
-        assert generate(config_file(), **env).returncode == 0
-    assert collector.posts == []
 
 
 # --- all of them --------------------------------------------------------------------------------
@@ -493,7 +373,7 @@ def test_the_sdks_own_switches_count(config_file: Config, name: str, value: str)
 def test_the_key_is_in_none_of_them(config_file: Config, tmp_path: Path) -> None:
     """A server that repeats the key in whatever it answers, and signals of every kind."""
 
-    async def course(collector: Receiver, hook: Receiver) -> tuple[int, str]:
+    async def course(hook: Receiver) -> tuple[int, str]:
         async with serving(Hostile()) as base_url:
             config = config_file(teacher=over(base_url, api_key_env="SOME_KEY"), strategy="self_instruct")
             command = [sys.executable, "-m", "selfinstruct", "generate", str(config), "--log-format", "json", "--debug"]
@@ -503,18 +383,17 @@ def test_the_key_is_in_none_of_them(config_file: Config, tmp_path: Path) -> None
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 cwd=ROOT,
-                env=os.environ | {"SOME_KEY": KEY, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.address},
+                env=os.environ | {"SOME_KEY": KEY},
             )
             out, _ = await process.communicate()
             return process.returncode or 0, out.decode()
 
-    with receiving() as collector, receiving() as hook:
-        code, said = asyncio.run(course(collector, hook))
+    with receiving() as hook:
+        code, said = asyncio.run(course(hook))
     assert code == 0, said
-    assert spans(collector)
     assert told(hook)
     assert PART.decode() not in said
-    assert not [post for post in (*collector.posts, *hook.posts) if PART in post.body]
+    assert not [post for post in hook.posts if PART in post.body]
     assert_no_key(tmp_path)
 
 

@@ -3,8 +3,8 @@
     with si.reporting(config, metrics_file="run.prom", notify_url="https://example.org/hook") as signals:
         signals.run = si.run(config, progress=signals.progress, on_exchange=signals.on_exchange)
 
-However the block ends, it writes the metrics, sends the traces, and posts the summary before it exits; an exception
-then propagates. A signal that can't be delivered is only a warning.
+However the block ends, it writes the metrics and posts the summary before it exits; an exception then propagates. A
+signal that can't be delivered is only a warning.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from .metrics import check_metrics_file, write_metrics
 from .notify import check_notify_url, post_summary
 from .progress import Reporter
 from .summary import Summary, summarize
-from .traces import Tracer, trace_run
 
 FORMS = ("auto", "text", "json")
 
@@ -65,7 +64,6 @@ class Signals:
         self._lines = JsonLines() if log_format == "json" else None
         self._say = say or (self._lines.say if self._lines else lambda line: None)
         self._config: RunConfig | None = None
-        self._tracer: Tracer | None = None
         self._forbidden = False
 
     def about(self, config: RunConfig) -> None:
@@ -75,9 +73,6 @@ class Signals:
             self._forbidden = True  # if the check raises, `end` must not post the error either
             check_notify_url(self._notify_url, config.egress)
             self._forbidden = False
-        self._tracer, warning = trace_run(config)
-        if warning is not None:
-            self._say(f"warning: {warning}")
         if self._lines is not None:
             teachers = [each.label for each in config.all_teachers]
             self._lines.write("start", run_dir=config.run_dir, target=config.target, teachers=teachers)
@@ -88,12 +83,9 @@ class Signals:
             self.reporter(progress)
 
     def on_exchange(self, exchange: Exchange) -> None:
-        """Record its duration, and a span if tracing is on; pass this to `run(on_exchange=...)`."""
+        """Record how long an answer took; pass this to `run(on_exchange=...)`."""
         if self.reporter is not None and exchange.completion is not None and not exchange.completion.failed:
             self.reporter.note_answer(exchange.latency_s)
-        if self._tracer is not None:
-            with contextlib.suppress(Exception):  # tracing must not end the run
-                self._tracer(exchange)
 
     @property
     def exit_code(self) -> int:
@@ -114,7 +106,7 @@ class Signals:
         else:
             return
         # Send each signal even if an earlier one failed.
-        for what, send in (("traces", self._end_traces), ("metrics", self._write_metrics), ("notice", self._notify)):
+        for what, send in (("metrics", self._write_metrics), ("notice", self._notify)):
             try:
                 send(summary)
             except Exception as failure:  # a signal must not change how the run ended
@@ -123,10 +115,6 @@ class Signals:
         if self._lines is not None:
             level = "error" if error is not None else "warning" if summary.outcome.exit_code == 3 else "info"
             self._lines.write("outcome", level, **summary.fields())
-
-    def _end_traces(self, summary: Summary) -> None:
-        if self._tracer is not None and (warning := self._tracer.close(summary)) is not None:
-            self._say(f"warning: {warning}")
 
     def _write_metrics(self, summary: Summary) -> None:
         if self._metrics_file is not None:
