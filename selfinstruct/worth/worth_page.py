@@ -59,6 +59,9 @@ def worth_page(found: Worth, trial: Trial | None = None) -> str:
         answer=_answer(found, trial, names),
         notes=_notes(found),
         sections=sections,
+        names=list(names.values()),
+        topics=found.topics,
+        topics_reader=_who(found.topics_reader),
     )
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import selfinstruct as si
 from selfinstruct.cli.app import app
+from selfinstruct.core.version import __version__
 from selfinstruct.report.blind import Grade, Grades
 from selfinstruct.report.page.row_charts import scale_for, short_names
 from selfinstruct.worth.blind_comparison import compare, reading
@@ -34,6 +35,11 @@ def test_the_first_line_says_what_the_page_cannot_tell(tmp_path: Path) -> None:
     assert text.index(LIMITS) < text.index("good.jsonl: 60 rows") < text.index("Which is better?")
     assert "good.jsonl is better than bad.jsonl (95% interval -" in text
     assert "trial" not in text
+    [topic] = found.topics
+    assert "in parentheses how many anna kept of those graded. A handful of rows proves nothing." in text
+    assert text.endswith(
+        f"name {' '.join(topic.cells)} selfinstruct {__version__}. This page is one file and loads nothing else."
+    )
     trial = planted_trial(list(found.names))
     assert f"{LIMITS} {trial.cannot_tell}" in text_of(worth_page(found, trial)).replace("&#39;", "'")
 
@@ -43,7 +49,7 @@ def test_a_reader_who_continues_sees_nothing_of_their_own_grades(tmp_path: Path)
     text = text_of(worth_page(found))
     assert "Read blind by anna" in text
     assert "Read blind by eva" not in text
-    assert text.count("eva") == 1
+    assert text.count("eva") == 1  # neither their grades, nor what they kept of a verb
     assert "eva: 117 rows left to read; their grades are shown when the reading is over" in text
     alone = compared(tmp_path / "other", ["good", "bad"], [0.95, 0.4])
     assert "Nothing read yet." in text_of(worth_page(replace(alone, read={}, gaps={}, left={}, agreements=[])))
