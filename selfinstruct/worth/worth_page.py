@@ -97,7 +97,11 @@ def _answer(found: Worth, trial: Trial | None, names: Mapping[str, str]) -> list
         gaps = [replace(gap, first=names[gap.first], second=names[gap.second]) for gap in found.gaps[reader]]
         lines += [(_who(reader), line) for line in _most_decided([(gap.line, gap.is_decided) for gap in gaps])]
     if trial is not None:
-        pairs = [replace(pair, first=names[pair.first], second=names[pair.second]) for pair in trial.pairs]
+        # A finished trial may be about other datasets.
+        pairs = [
+            replace(pair, first=names.get(pair.first, pair.first), second=names.get(pair.second, pair.second))
+            for pair in trial.pairs
+        ]
         told = _most_decided([(pair.line, pair.d_gap.is_decided) for pair in pairs]) if trial.is_valid else [trial.line]
         lines += [("student trial", line) for line in told]
     return lines or [("", "Nothing read yet.")]

@@ -124,6 +124,12 @@ def test_a_valid_trial_is_drawn_with_each_arm_and_pair(tmp_path: Path) -> None:
     assert "Student: student-1, 3 seeds for each dataset; 120 held-out tasks, not used: 7 too long." in text
 
 
+def test_a_trial_of_other_datasets_keeps_its_names(tmp_path: Path) -> None:
+    found = compared(tmp_path, ["one", "two"], [0.9, 0.5])
+    text = text_of(worth_page(found, planted_trial(["data/other", "data/more"])))
+    assert "answers of data/other belong to their tasks more than those of data/more" in text
+
+
 def test_an_invalid_trial_says_so_and_concludes_nothing(tmp_path: Path) -> None:
     found = compared(tmp_path, ["one", "two"], [0.9, 0.5])
     trial = planted_trial(list(found.names), control_loses=0.01)
