@@ -4,7 +4,7 @@
 # make tests  both at once
 # make check  lint, format, types, and `make test`
 # make proof  every test in full: thousands of cases, each command in a process of its own
-# make trainer  TRL's real trainers on exported folders, in an environment of its own (torch for the CPU)
+# make trainer  TRL's real trainers on exported folders, and student trials, in an environment of its own (torch)
 # make schedule  cron for three minutes (as root, where cron is installed) and the DAG under Airflow
 # make docs   the documentation as a site in site/, in an environment of its own; a broken link is an error
 # make package  the wheel and the sdist in dist/, checked, and used from a new environment
@@ -66,7 +66,7 @@ $(TRAINER_VENV)/.made: pyproject.toml
 	touch $@
 
 trainer: $(TRAINER_VENV)/.made
-	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(TRAINER_VENV)/bin/python -m pytest -m trainer tests/trainers
+	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(TRAINER_VENV)/bin/python -m pytest -m trainer tests/trainers tests/worth
 
 AIRFLOW_VENV ?= .venv-airflow
 $(AIRFLOW_VENV)/.made:

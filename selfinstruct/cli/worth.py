@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..config.sections import SelectConfig
     from ..report.blind import BlindReading
     from ..worth.blind_comparison import Worth
+    from ..worth.trial import Trial
 
 
 def worth(
@@ -58,13 +59,33 @@ def worth(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write the comparison as a page with charts.")
     ] = None,
+    student: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Also train a small model on each source: a folder, a GGUF file, or smollm2-135m (downloaded).",
+        ),
+    ] = None,
+    held_out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Tasks to measure students with, in place of those that ship."),
+    ] = None,
+    trial: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="The students' results, to be continued or shown again; with --student, trial."
+        ),
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Train all layers of a student, for machines with a GPU.")
+    ] = False,
     port: Port = 0,
     debug: Debug = False,
 ) -> None:
-    """Tell which of two datasets is better, by a blind reading.
+    """Tell which of two datasets is better, by a blind reading and by what small models learn from them.
 
     Rows of all sources are drawn by the seed, shuffled, and graded without their source. Without --read, prints what
-    the grades say, next to what can be measured without reading.
+    the grades say, next to what can be measured without reading. With --student, trains students, too.
     """
     with plain_errors(debug):
         from ..worth.blind_comparison import compare, reading
@@ -86,13 +107,36 @@ def worth(
         _print_reading(found)
         _print_measures(found)
         _print_topics(found)
+        tried = None
+        if student or trial:
+            tried = _trial(sources, chosen, student, trial or Path("trial"), held_out, seed, full)
+            print("\n" + "\n".join(tried.lines))
         if html is not None:
             from ..worth.worth_page import write_worth
 
-            print(f"\n{write_worth(found, html)}")
+            print(f"\n{write_worth(found, html, tried)}")
         if not found.is_over:
             selected = f" --select {shlex.quote(select)}" if select else ""
             say(f"next: selfinstruct worth {' '.join(sources)}{selected} --read --grades {grades}")
+
+
+def _trial(
+    sources: list[str],
+    chosen: SelectConfig | None,
+    student: str | None,
+    folder: Path,
+    held_out: Path | None,
+    seed: int,
+    full: bool,
+) -> Trial:
+    """Train what is left to train, or read a finished trial if there is no student."""
+    from ..worth.arms import arms_of
+    from ..worth.student import read_trial, run_trial
+
+    if student is None:
+        return read_trial(folder)
+    contents = {arm.name: arm.contents for arm in arms_of(sources, chosen)}
+    return run_trial(contents, student, folder, held_out=held_out, seed=seed, full=full, report=say)
 
 
 def _selection(text: str | None) -> SelectConfig | None:

@@ -14,6 +14,8 @@ CANNOT_TELL = (
     "with 48 rows each, it could not separate rows that a person kept from rows that the person refused."
 )
 """The first line of every report of a trial."""
+CONTROL = "control"
+"""The name of the control among the arms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,9 @@ class Interval:
     def is_decided(self) -> bool:
         """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
+
+    def __str__(self) -> str:
+        return f"{self.value:+.3f} ({self.low:+.3f} to {self.high:+.3f})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class PairEffect:
     def line(self) -> str:
         """The difference in words. The verdict is that of `d_gap`, because `d_nll` falls after wrong answers too."""
         gap = self.d_gap
-        reached = f"difference of d_gap {gap.value:+.3f}, 95% interval {gap.low:+.3f} to {gap.high:+.3f}"
+        reached = f"difference of d_gap {gap}"
         if gap.is_decided:
             better, worse = (self.second, self.first) if gap.low > 0 else (self.first, self.second)
             return f"answers of {better} belong to their tasks more than those of {worse} ({reached})"
@@ -83,7 +88,7 @@ class Trial:
 
     Attributes:
         arms: The effect of each dataset, in the order given.
-        control: The effect of the control: rows of all arms, with their answers permuted.
+        control: The effect of the control: rows drawn from all arms, with their answers permuted.
         pairs: The difference between each two arms.
         held_out: The number of held-out tasks that were used.
         dropped: How many held-out tasks were not used, by reason.
@@ -116,9 +121,28 @@ class Trial:
     @property
     def line(self) -> str:
         """Whether the trial is valid, in words."""
-        lost = self.control_loses
-        reached = f"{lost.value:+.3f}, 95% interval {lost.low:+.3f} to {lost.high:+.3f}"
-        reached = f"d_gap of the best arm minus that of the control {reached}"
+        reached = f"d_gap of the best arm minus that of the control {self.control_loses}"
         if self.is_valid:
             return f"valid: the control, with its answers permuted, loses ({reached})"
         return f"INVALID: the control, with its answers permuted, does not lose ({reached}); conclude nothing"
+
+    @property
+    def lines(self) -> list[str]:
+        """The whole trial in words, beginning with what it can't tell."""
+        lines = [self.cannot_tell, self.line]
+        dropped = "".join(f"; {count:,} {reason}" for reason, count in self.dropped.items())
+        lines.append(
+            f"{self.seeds} students ({self.student}) for each dataset, {self.arms[0].answer_tokens:,} answer tokens "
+            f"each; {self.held_out:,} held-out tasks{dropped}"
+        )
+        for arm in (*self.arms, self.control):
+            passed = "" if arm.passed is None else f"; {arm.passed[0]:,} of {arm.passed[1]:,} checked answers right"
+            effects = f"d_nll {arm.d_nll}; d_gap {arm.d_gap}"
+            lines.append(f"  {arm.name}: {effects}; {arm.rows:,} rows{passed}")
+        if self.untrained_passed is None:
+            lines.append("  no student, trained or not, solves any of the tasks that a program checks")
+        else:
+            lines.append(
+                f"  untrained: {self.untrained_passed[0]:,} of {self.untrained_passed[1]:,} checked answers right"
+            )
+        return [*lines, *(f"  {pair.line}" for pair in self.pairs)]

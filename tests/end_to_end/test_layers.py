@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "trainers": {"core", "tables"},
     "dedup": {"core", "tables", "novelty", "journal"},
     "report": FIRST | {"dataset", "trainers", "dedup"},
-    "worth": FIRST | {"dataset", "trainers", "dedup", "report", "generate"},
+    "worth": FIRST | {"dataset", "trainers", "dedup", "report", "generate", "verifiers"},
     "cli": FIRST | {"dataset", "trainers", "dedup", "report", "worth", "generate"},
 }
 """What each package may import, in the order of docs/inside/design.md."""
@@ -48,6 +48,8 @@ OWNERS = {
     "spacy": {"dataset"},
     "py3langid": {"dataset"},
     "tokenizers": {"teachers", "trainers"},
+    "torch": {"worth"},
+    "transformers": {"worth"},
     "pypdfium2": {"documents"},
     "mammoth": {"documents"},
     "lxml": {"documents"},
