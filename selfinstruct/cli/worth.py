@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.counted import counted
+from ..core.errors import UsageError
 from .console import Debug, Port, plain_errors, say
 from .review import serve_page
 
@@ -133,9 +134,12 @@ def _trial(
     from ..worth.arms import arms_of
     from ..worth.student import read_trial, run_trial
 
-    if student is None:
-        return read_trial(folder)
     contents = {arm.name: arm.contents for arm in arms_of(sources, chosen)}
+    if student is None:
+        found = read_trial(folder)
+        if (names := [arm.name for arm in found.arms]) != list(contents):
+            raise UsageError(f"--trial {folder}: is about {', '.join(names)}; name these, or another folder")
+        return found
     return run_trial(contents, student, folder, held_out=held_out, seed=seed, full=full, report=say)
 
 

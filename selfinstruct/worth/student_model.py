@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import UsageError
+from ..core.paths import expand
 from ..teachers.local.catalog import resolve
 from ..teachers.local.weights import fetch
 
@@ -59,7 +60,7 @@ def find_student(student: str | Path) -> Path:
     Raises:
         UsageError: It is no folder with a model, no GGUF file, and no name of the catalog.
     """
-    folder = Path(student).expanduser()
+    folder = Path(expand(str(student)))
     if not folder.is_dir():
         return fetch(resolve(str(student)))
     if not (folder / "config.json").is_file():

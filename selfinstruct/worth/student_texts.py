@@ -21,7 +21,7 @@ from ..filters.evaluation_sets import EvaluationQuestion, Overlap
 from ..report.blind import contents_of
 from ..strategies.verifiable import constraints, lists, structured
 from ..strategies.verifiable.task import Task
-from ..verifiers.lookup import verdict_on
+from ..verifiers import verdict_on
 
 CHECKED_TASKS = 30
 """None of them needs a sandbox."""

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 from tiny_models import tiny_llama, tiny_tokenizer
+from typer.testing import CliRunner
 
 from conftest import ROOT
+from selfinstruct.cli.app import app
 from selfinstruct.core.errors import UsageError
 from selfinstruct.report.blind import contents_of
 from selfinstruct.worth.student import read_trial, run_trial
@@ -131,6 +133,18 @@ def test_a_student_that_is_loaded_serves_several_trials(place: Path, finished: A
             contents, student, place / folder, held_out=place / "held_out.jsonl", report=lambda line: None
         )
         assert found == finished
+
+
+def test_the_command_continues_a_trial_whatever_its_datasets_are_called(place: Path, finished: Any) -> None:
+    sources = [str(place / f"{name}.jsonl") for name in ("a", "b")]
+    options = {"grades": "grades.jsonl", "student": "tiny", "trial": "finished", "held-out": "held_out.jsonl"}
+    words = [word for name, value in options.items() for word in (f"--{name}", str(place / value))]
+    before = (place / "finished" / STUDENTS).read_bytes()
+    shown = CliRunner().invoke(app, ["worth", *sources, *words])
+    assert shown.exit_code == 0, shown.output
+    assert finished.line in shown.output.splitlines()
+    assert (place / "finished" / STUDENTS).read_bytes() == before
+    trial_in(place, "finished")  # for other tests, the plan has its names again
 
 
 def test_another_seed_trains_other_students(place: Path, finished: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,16 +88,20 @@ def test_two_processes_can_not_run_one_trial(folder: Path) -> None:
         pass
 
 
-def test_the_command_prints_a_finished_trial_and_what_it_can_not_tell(folder: Path, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        rows = [f'{{"instruction": "Say {name} {number}.", "output": "{name} {number}"}}\n' for number in range(5)]
-        (tmp_path / f"{name}.jsonl").write_text("".join(rows))
-    sources = [str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")]
-    grades, page = ["--grades", str(tmp_path / "grades.jsonl")], ["--html", str(tmp_path / "page.html")]
-    shown = CliRunner().invoke(app, ["worth", *sources, *grades, "--trial", str(folder), *page])
+def test_the_command_prints_a_finished_trial_of_its_datasets_and_draws_it(folder: Path, tmp_path: Path) -> None:
+    sources = [str(tmp_path / f"{name}.jsonl") for name in ("a", "b")]
+    for path in sources:
+        rows = [f'{{"instruction": "Say {number}.", "output": "{path} {number}"}}\n' for number in range(5)]
+        Path(path).write_text("".join(rows))
+    words = ["worth", *sources, "--grades", str(tmp_path / "grades.jsonl"), "--trial", str(folder)]
+    assert "is about data/a, data/b" in CliRunner().invoke(app, words).output
+    TrialFolder(folder).write_plan(
+        replace(PLAN, arms=tuple(replace(arm, name=name) for arm, name in zip(PLAN.arms, sources, strict=True)))
+    )
+    shown = CliRunner().invoke(app, [*words, "--html", str(tmp_path / "page.html")])
     assert shown.exit_code == 0, shown.output
     lines = shown.output.splitlines()
     assert any("could not separate" in line for line in lines)
     assert any(line.startswith("valid: the control") for line in lines)
-    assert any("data/b belong to their tasks more" in line for line in lines)
+    assert any(f"{sources[1]} belong to their tasks more" in line for line in lines)
     assert "could not separate" in (tmp_path / "page.html").read_text()
