@@ -63,7 +63,7 @@ def found_by(trial: Trial, kind: str) -> str:
         return "INVALID"
     if not gap.is_decided:
         return "silent"
-    return "wrong" if gap.low > 0 or kind == "equal" else "detected"
+    return "found" if kind == "equal" else "detected" if gap.high < 0 else "reversed"
 
 
 def main() -> None:
@@ -93,11 +93,11 @@ def main() -> None:
             begun, busy = time.monotonic(), time.process_time()
             arms = halves(rows, given.rows, kind, seed)
             folder = given.folder / f"{kind}-{given.rows}-{seed}"
-            trial = run_trial(arms, student, folder, held_out=held_out, seed=seed, report=lambda line: None)
-            pair, word = trial.pairs[0], found_by(trial, kind)
-            said.append(word)
+            trial = run_trial(arms, student, folder, held_out=held_out, seed=seed, checked=0, report=lambda line: None)
+            pair = trial.pairs[0]
+            said.append(found_by(trial, kind))
             seconds = f"{time.monotonic() - begun:>8.0f}{time.process_time() - busy:>8.0f}"
-            print(f"{kind:<12}{seed:>4}  {word:<10}{pair.d_gap!s:<28}{pair.d_nll!s:<28}{seconds}", flush=True)
+            print(f"{kind:<12}{seed:>4}  {said[-1]:<10}{pair.d_gap!s:<28}{pair.d_nll!s:<28}{seconds}", flush=True)
         wanted = "silent" if kind == "equal" else "detected"
         print(f"{kind}: {wanted} in {said.count(wanted)} of {count} trials")
 

@@ -69,6 +69,7 @@ def run_trial(
     seeds: int = 3,
     seed: int = 42,
     full: bool = False,
+    checked: int = 30,
     report: Callable[[str], None] = print,
 ) -> Trial:
     """Run a trial, or continue one, and return what it found. The same inputs give the same result.
@@ -82,6 +83,7 @@ def run_trial(
         seeds: How many students to train on each arm, at least 3. Each reads rows of its own, a part of the arm.
         seed: Decides these parts, the order of rows, the wrong prompts, the control, and the checked tasks.
         full: Train all layers, which needs a GPU or patience; decided already for a student that is loaded.
+        checked: How many tasks to draw whose answers a program checks. Each student answers all of them.
         report: Called with a line about each finished student.
 
     Raises:
@@ -94,7 +96,7 @@ def run_trial(
     asked, dropped = without_overlap(load_held_out(held_out), contents)
     with TrialFolder(folder) as place:
         model = student if isinstance(student, Student) else Student(student, full)
-        exam = _exam(model, asked, dropped, seed)
+        exam = _exam(model, asked, dropped, checked_tasks(checked, seed), seed)
         # Each student's own part of the rows, and what it reads until all have learned from as many answer tokens.
         parts = {name: _parts(model, name, rows, seeds, seed) for name, rows in _arms(contents, seed).items()}
         answer_tokens = PASSES * min(
@@ -156,7 +158,7 @@ def _run(
         report(f"student {number} of {len(jobs)}, {arm}: loss {own.mean():.3f}, pairing gap {(wrong - own).mean():.3f}")
 
 
-def _exam(model: Student, asked: Sequence[Content], dropped: Counter[str], seed: int) -> _Exam:
+def _exam(model: Student, asked: Sequence[Content], dropped: Counter[str], checked: Sequence[Task], seed: int) -> _Exam:
     """Prepare what students are measured with. Raises UsageError if too little is left of the held-out tasks."""
     rows = [row for row in map(row_of, asked) if model.encode(row.messages, row.answer)]
     if too_long := len(asked) - len(rows):
@@ -166,9 +168,9 @@ def _exam(model: Student, asked: Sequence[Content], dropped: Counter[str], seed:
     others = [rows[number].messages for number in derange(len(rows), f"{seed}:wrong")]
     wrong = [TrialRow(other, row.answer) for other, row in zip(others, rows, strict=True)]
     # A task comes with its model answer where there is one, so that the student may write its tokens.
-    checked = [(task, text) for task in checked_tasks(seed) if (text := model.encode(*_solved(task)))]
+    answered = [(task, text) for task in checked if (text := model.encode(*_solved(task)))]
     return _Exam(
-        _encode(model, rows), _encode(model, wrong), [task for task, _ in checked], [text for _, text in checked]
+        _encode(model, rows), _encode(model, wrong), [task for task, _ in answered], [text for _, text in answered]
     )
 
 

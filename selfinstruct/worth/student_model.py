@@ -199,6 +199,8 @@ class Student:
         """Return the most likely answer to the prompt of each text, of few tokens, all of them from the vocabulary."""
         import torch
 
+        if not texts:
+            return []
         encoded = [list(text.ids[: text.start]) for text in texts]
         width = max(map(len, encoded))
         padding = self._tokenizer.pad_token_id or 0

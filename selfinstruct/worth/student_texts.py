@@ -23,8 +23,6 @@ from ..strategies.verifiable import constraints, lists, structured
 from ..strategies.verifiable.task import Task
 from ..verifiers import verdict_on
 
-CHECKED_TASKS = 30
-"""None of them needs a sandbox."""
 _DRAWS = (lists.draw, structured.draw, partial(constraints.draw, max_parts=1))
 Each = TypeVar("Each")
 
@@ -114,11 +112,11 @@ def passes(rows: Sequence[Reading], tokens: int, seed: str) -> list[Reading]:
     return taken
 
 
-def checked_tasks(seed: int) -> list[Task]:
+def checked_tasks(count: int, seed: int) -> list[Task]:
     """Draw tasks of several kinds, each once, whose answers a program can check without a sandbox."""
     tasks: dict[str, Task] = {}
     number = 0
-    while len(tasks) < CHECKED_TASKS:
+    while len(tasks) < count:
         task = _DRAWS[number % len(_DRAWS)](random.Random(f"{seed}:checked:{number}"), "en")
         tasks.setdefault(task.meaning, task)
         number += 1

@@ -151,6 +151,11 @@ def test_another_seed_trains_other_students(place: Path, finished: Any) -> None:
     assert trial_in(place, "other_seed", seed=7).arms != finished.arms
 
 
+def test_without_checked_tasks_there_is_no_pass_rate(place: Path, finished: Any) -> None:
+    found = trial_in(place, "unchecked", checked=0)
+    assert {arm.passed for arm in found.arms} == {None}
+
+
 def test_full_trains_all_layers(place: Path, finished: Any) -> None:
     assert trial_in(place, "full", full=True).arms != finished.arms
 

@@ -77,8 +77,9 @@ def test_a_held_out_task_that_an_arm_has_is_dropped_with_its_reason() -> None:
 
 
 def test_a_program_checks_the_checked_tasks() -> None:
-    tasks = checked_tasks(1)
-    assert tasks == checked_tasks(1)
+    tasks = checked_tasks(30, seed=1)
+    assert tasks == checked_tasks(30, seed=1)
+    assert len(tasks) == 30
     assert len({task.meaning for task in tasks}) == len(tasks)
     solved = [task for task in tasks if task.solution]
     assert solved
