@@ -69,11 +69,11 @@ def test_as_one_text_after_the_other(seed: int, cutoff: float, equal: bool, work
 
 
 @pytest.mark.slow
-def test_without_a_compiled_engine_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_texts_are_decided_alike_without_the_compiled_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = random.Random(5)
     texts = [" ".join(draw.choices("abcdef", k=draw.randrange(9))) for _ in range(300)]
     compiled = joined(texts[:9], texts[9:], 0.6, False)
-    monkeypatch.setattr(join, "_encoder", lambda workers: None)
+    monkeypatch.setattr(join, "SWITCH_AT", len(texts) + 1)
     plain = joined(texts[:9], texts[9:], 0.6, False)
     assert compiled.admitted.tolist() == plain.admitted.tolist()
     assert compiled.nearest.tolist() == plain.nearest.tolist()
