@@ -21,6 +21,8 @@ from conftest import ROOT
 from selfinstruct.cli.app import app
 from selfinstruct.core.errors import UsageError
 from selfinstruct.report.blind import contents_of
+from selfinstruct.teachers.local.catalog import load_catalog
+from selfinstruct.teachers.local.weights import cached
 from selfinstruct.worth.student import read_trial, run_trial
 from selfinstruct.worth.student_model import Student, Text
 from selfinstruct.worth.student_results import STUDENTS
@@ -176,6 +178,22 @@ def test_layers_run_apart_give_the_losses_of_the_whole_model(place: Path) -> Non
             )
         whole.append(float(loss))
     np.testing.assert_allclose(student.losses(texts), whole, atol=1e-4)
+
+
+@pytest.mark.skipif(cached(load_catalog()["smollm2-135m"]) is None, reason="the weights of smollm2-135m aren't here")
+def test_smollm2_keeps_its_tokenizer_and_its_template() -> None:
+    student = Student("smollm2-135m")
+    text = student.encode([["user", "What is the capital of France?"]], "The capital of France is Paris.")
+    assert text is not None
+    # SmolLM2's special tokens come first: 1 begins a message, 2 ends one.
+    assert text.ids[0] == 1
+    assert text.ids[-1] == 2
+    wrong = student.encode([["user", "Name a bird that can't fly."]], "The capital of France is Paris.")
+    assert wrong is not None
+    student.prepare([text, wrong])
+    assert student.answers([text]) == ["The capital of France is Paris."]
+    own, other = student.losses([text, wrong])
+    assert own < 1 < other
 
 
 def test_training_leaves_the_frozen_layers_alone_and_reset_brings_the_rest_back(place: Path) -> None:
