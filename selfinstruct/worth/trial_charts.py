@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..report.page.row_charts import ChartRow, RowChart, scale_for, shares
-from .trial import ArmEffect, Interval, PairEffect, Trial
+from .trial import CONTROL, ArmEffect, Interval, PairEffect, Trial
 
-CONTROL = "control"
 _GAP = (
     "Loss of an answer after a wrong prompt minus that after its own. Lower than 0: the student learned to care less "
     "about the prompt. The verdict is that of this figure."
@@ -67,9 +66,7 @@ def _interval_chart(
     """Draw values with their intervals on a scale that has 0. values: (label, value, color) of each row."""
     rows = []
     for label, each, color in values:
-        written = _written(each)
-        words = f"{written[0]} ({written[1]} to {written[2]})"
-        rows.append(ChartRow(label, words, each.value, (each.low, each.high), color=color))
+        rows.append(ChartRow(label, str(each), each.value, (each.low, each.high), color=color))
     low = min(0.0, *(each.low for _, each, _ in values))
     high = max(0.0, *(each.high for _, each, _ in values))
     scale = scale_for(low, high, "nats per answer token", lambda value: f"{value:+.3g}" if value else "0")
