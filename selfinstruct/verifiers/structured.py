@@ -160,7 +160,11 @@ def _read_yaml(text: str) -> object:
 
 
 def _read_csv(text: str) -> list[dict[str, str]]:
-    return _rows(list(csv.reader(io.StringIO(text.strip()), strict=True, skipinitialspace=True)))
+    lines = list(csv.reader(io.StringIO(text.strip()), strict=True))
+    # A space belongs to the value (RFC 4180), so 'lentils, false' would be read as ' false'.
+    if spaced := [cell for line in lines for cell in line if cell != cell.strip()]:
+        raise ValueError(f"spaces around a value: {spaced[0][:40]!r}")
+    return _rows(lines)
 
 
 def _read_table(text: str) -> list[dict[str, str]]:

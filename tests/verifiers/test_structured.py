@@ -110,6 +110,8 @@ def test_order_counts_unless_any_order_is_allowed() -> None:
         ("!!python/object/apply:os.getcwd []", "yaml", "not YAML: could not determine a constructor"),
         ("a,b\n1", "csv", "not CSV: row 1 has 1 cells, the header 2"),
         ('a\n"1', "csv", "not CSV: unexpected end of data"),
+        ("a, b\n1,2", "csv", "not CSV: spaces around a value: ' b'"),
+        ("a,b\n1 ,2", "csv", "not CSV: spaces around a value: '1 '"),
         ("| a |\n| 1 |", "table", "not a Markdown table: no rule below the header"),
         ("| a |\n|---|\n| 1 |\n\n| a |\n|---|\n| 1 |", "table", "not a Markdown table: 2 tables instead of one"),
     ],
