@@ -18,8 +18,10 @@ from ..core.paths import check_folder_name
 from ..core.shipped import shipped_text, shipped_yaml
 from .load import load_seeds
 
-STARTERS = {"openai": "openai.yaml", "local": "local.yaml", "self_instruct": "self_instruct.yaml",
+STARTERS = {"openai": "openai.yaml", "local": "local_checked.yaml", "self_instruct": "self_instruct.yaml",
             "several": "several.yaml", "vllm": "vllm.yaml", "ollama": "ollama.yaml", "zh": "zh.yaml"}  # fmt: skip
+_OF_OWN_TASKS = {"local_checked.yaml": "local.yaml"}
+"""What starts a run with the user's own seeds, domain, or wording, of which drawn tasks would know nothing."""
 _SCHEMA = "# yaml-language-server: $schema=schema.json\n"
 _EDITOR = "# An editor completes these keys after: selfinstruct schema > schema.json\n"
 _TARGET = re.compile(r"^target: .*\n", re.MULTILINE)
@@ -74,7 +76,10 @@ def write_starter(
     if kind not in STARTERS:
         raise UsageError(f"init: {kind!r} is unknown; one of {', '.join(STARTERS)}")
     check_folder_name(folder)
-    config = shipped("configs", STARTERS[kind])
+    starter = STARTERS[kind]
+    if seeds is not None or prompts or "task" in (values or {}):
+        starter = _OF_OWN_TASKS.get(starter, starter)
+    config = shipped("configs", starter)
     files: dict[Path, str] = {}
     # Replace repository paths in the configuration by those of the new folder: 'seeds: ../seeds/en.jsonl'.
     name = next(line.split("seeds/")[1].split()[0] for line in config.splitlines() if line.startswith("seeds: "))
@@ -86,7 +91,7 @@ def write_starter(
         local = not os.path.isabs(seeds) and (os.path.exists(seeds) or glob.has_magic(seeds))
         config = _set(config, "seeds", os.path.relpath(seeds, folder) if local else seeds)
     config = config.replace(_SCHEMA, _SCHEMA + _EDITOR)
-    config = config.replace(f"configs/{STARTERS[kind]}", (folder / "selfinstruct.yaml").as_posix())
+    config = config.replace(f"configs/{starter}", (folder / "selfinstruct.yaml").as_posix())
     config = _set(config, "run_dir", f"data/{folder.resolve().name}")  # names the dataset, too
     for key, value in (values or {}).items():
         config = _set(config, key, value)
