@@ -1,7 +1,7 @@
 """Find the task in a row of any known layout, and note what of the row is left out.
 
-Layouts are the names that columns go by, chats (`tables/chats.py`), and conversations rendered with a chat template.
-`load` uses this module.
+Layouts are the names that columns go by, chats (`tables/chats.py`), conversations rendered with a chat template, and
+trees of messages as OpenAssistant publishes them. `load` uses this module.
 """
 
 from __future__ import annotations
@@ -154,12 +154,12 @@ def is_nothing(value: object) -> bool:
 
 
 def find_tasks(rows: Iterable[Row]) -> Iterator[Row]:
-    """Yield the rows that are tasks: of labeled answers the first good one of each prompt, and all other rows.
+    """Yield the rows that are tasks: trees of messages joined, and of labeled answers the first good one of a prompt.
 
     Raises UsageError for rows with several answers.
     """
     prompts: set[str] = set()
-    for row in rows:
+    for row in _join_trees(rows):
         if {"completions", "scores"} <= row.values.keys():
             what = "'completions' has several answers to a prompt, as the format reward does"
             raise UsageError(f"{row.where}: {what}; a seed has one, so export the run in the format messages")
@@ -170,6 +170,42 @@ def find_tasks(rows: Iterable[Row]) -> Iterator[Row]:
         if label:
             prompts.add(prompt)
         yield row
+
+
+def _join_trees(rows: Iterable[Row]) -> Iterator[Row]:
+    """Replace messages that name their parents, one per row, by one conversation per tree; pass on other rows."""
+    messages: dict[str, Row] = {}
+    replies: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        id, parent = row.values.get("message_id"), row.values.get("parent_id")
+        if isinstance(id, str) and {"parent_id", "text", "role"} <= row.values.keys() and id not in messages:
+            messages[id] = row
+            replies.setdefault(str(parent), []).append(row.values)
+        else:
+            yield _without_deleted(row)
+    for id, row in messages.items():
+        if str(row.values["parent_id"]) not in messages:
+            # What follows the answer only matters for the note that it is left out.
+            answers = [each | {"replies": replies.get(each["message_id"])} for each in replies.get(id, ())]
+            yield _without_deleted(Row(row.where, {"id": id, "prompt": row.values | {"replies": answers}}))
+
+
+def _without_deleted(row: Row) -> Row:
+    """Return a row; a tree whose first message was deleted has a problem."""
+    message = row.values.get("prompt")
+    if isinstance(message, Mapping) and _is_deleted(message):
+        return row._replace(problem="the first message was deleted or failed its review; remove the row")
+    return row
+
+
+def _is_deleted(message: Mapping[str, Any]) -> bool:
+    """Return whether OpenAssistant's users or reviewers rejected a message. Cells of a CSV file are texts."""
+    return str(message.get("deleted")).lower() == "true" or str(message.get("review_result")).lower() == "false"
+
+
+def _rank(reply: Mapping[str, Any]) -> float:
+    rank = reply.get("rank")
+    return float("inf") if not isinstance(rank, int | float) or rank != rank else rank
 
 
 def _is_missing(value: object) -> bool:
@@ -193,6 +229,19 @@ def _find_chat(row: Mapping[str, Any], notes: list[str]) -> tuple[tuple[str, ...
             return names, [message for part in lists for message in part]
     if row.get("messages"):  # not a list: `_first_exchange` says so
         return ("messages",), row["messages"]
+    # {"prompt": {"role": "prompter", "text": "Hi", "replies": [{"role": "assistant", "text": "Hello", ...}]}}
+    if isinstance(message := row.get("prompt"), Mapping):
+        turns = [message]
+        while isinstance(answers := turns[-1].get("replies"), list) and len(turns) < 3:
+            if not all(isinstance(each, Mapping) for each in answers) or not answers:
+                break
+            answers = [each for each in answers if not _is_deleted(each)]
+            if not answers:
+                break
+            turns.append(min(answers, key=_rank))
+            if len(turns[-2]["replies"]) > 1 and len(turns) == 2:
+                notes.append("replies other than the best are not read")
+        return ("prompt",), list(turns)
     # {"text": "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n"}
     if not isinstance(text := row.get("text"), str):
         return None

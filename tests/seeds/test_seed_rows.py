@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pandas
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -251,7 +252,33 @@ def test_a_rendered_conversation_whose_texts_hold_marks_of_another_template(tmp_
     assert task.notes == ("text before the first mark of a turn is not read",)
 
 
-# --- nonsense --------------------------------------------------------------------------------------
+# --- trees -----------------------------------------------------------------------------------------
+
+
+def test_a_tree_of_messages_one_per_row(tmp_path: Path) -> None:
+    def message(id: str, parent: str | None, role: str, text: str, rank: float | None = None) -> Row:
+        return {"message_id": id, "parent_id": parent, "role": role, "text": text, "rank": rank, "lang": "en"}
+
+    rows = [
+        message("a", None, "prompter", "Name a river."),
+        message("b", "a", "assistant", "Hm.", 1.0),
+        message("c", "a", "assistant", "The Loire.", 0.0),
+        message("d", "c", "prompter", "Another."),
+        message("e", "d", "assistant", "The Elbe.", 0.0),
+        message("f", None, "prompter", "Name a hill."),
+        message("g", "f", "assistant", "Ben Nevis.", None),
+    ]
+    tasks = read(tmp_path, *rows)
+    assert [(task.id, *parts(task)) for task in tasks] == [
+        ("a", "Name a river.", "", "The Loire."),
+        ("f", "Name a hill.", "", "Ben Nevis."),
+    ]
+    assert unread_notes(tasks) == [
+        "seeds: replies other than the best are not read (1 seed, the first is 'a')",
+        "seeds: messages after the first answer are not read (1 seed, the first is 'a')",
+    ]
+    datasets.Dataset.from_list(rows).to_parquet(tmp_path / "s.parquet")
+    assert load_seeds(tmp_path / "s.parquet") == tasks
 
 
 @pytest.mark.parametrize(
@@ -268,6 +295,12 @@ def test_a_rendered_conversation_whose_texts_hold_marks_of_another_template(tmp_
 )
 def test_nonsense_is_a_defect_and_no_crash(tmp_path: Path, row: Row) -> None:
     assert all(defect.startswith("1: ") for defect in defects(tmp_path, row))
+
+
+def test_a_message_that_answers_itself_ends(tmp_path: Path) -> None:
+    first = {"message_id": "a", "parent_id": None, "role": "prompter", "text": "Hi"}
+    tree = [first, first | {"parent_id": "a"}, first | {"message_id": "b", "parent_id": "a", "role": "assistant"}]
+    assert defects(tmp_path, *tree)
 
 
 JSON = st.recursive(
@@ -290,6 +323,40 @@ def test_any_row_is_a_task_or_a_defect(tmp_path: Path, rows: list[Row]) -> None:
         tasks = read(tmp_path, *rows)
         assert all(task.instruction.strip() and task.instances for task in tasks)
         unread_notes(tasks)
+
+
+def test_a_message_whose_parent_is_missing_is_a_defect_with_its_line(tmp_path: Path) -> None:
+    rows = [{"message_id": "b", "parent_id": "a", "role": "assistant", "text": "Hm."}]
+    assert defects(tmp_path, *rows) == ["1: 'prompt' needs a user turn followed by a turn of the assistant"]
+
+
+def test_a_tree_in_one_row(tmp_path: Path) -> None:
+    replies = [
+        {"role": "assistant", "text": "Hm.", "rank": 1, "replies": []},
+        {"role": "assistant", "text": "The Loire.", "rank": 0, "replies": []},
+    ]
+    tree = {"message_tree_id": "x", "prompt": {"role": "prompter", "text": "Name a river.", "replies": replies}}
+    [task] = read(tmp_path, tree)
+    assert parts(task) == ("Name a river.", "", "The Loire.")
+    assert task.notes == ("replies other than the best are not read",)
+
+
+@pytest.mark.parametrize("flaw", [{"deleted": True}, {"review_result": False}, {"deleted": "True"}])
+def test_a_deleted_message_is_not_used(tmp_path: Path, flaw: Row) -> None:
+    first = {"message_id": "a", "parent_id": None, "role": "prompter", "text": "Name a river."}
+    best = {"message_id": "b", "parent_id": "a", "role": "assistant", "text": "Hm.", "rank": 0}
+    good = {"message_id": "c", "parent_id": "a", "role": "assistant", "text": "The Loire.", "rank": 1}
+    good |= {"deleted": False, "review_result": True}
+    tree = {"prompt": {"role": "prompter", "text": "Name a river.", "replies": [best | flaw, good]}}
+    for rows in ([first, best | flaw, good], [tree]):
+        [task] = read(tmp_path, *rows)
+        assert parts(task) == ("Name a river.", "", "The Loire.")
+        assert task.notes == ("replies other than the best are not read",)
+    problem = "1: 'prompt' needs a user turn followed by a turn of the assistant"
+    assert defects(tmp_path, first, best | flaw) == [problem]
+    problem = "1: the first message was deleted or failed its review; remove the row"
+    assert defects(tmp_path, first | flaw, good) == [problem]
+    assert defects(tmp_path, {"prompt": tree["prompt"] | flaw}) == [problem]
 
 
 # --- our own exports ---------------------------------------------------------------------------------
