@@ -91,6 +91,10 @@ def worth(
     with plain_errors(debug):
         from ..worth.blind_comparison import compare, reading
 
+        if student:
+            from ..worth.student_model import find_student
+
+            find_student(student)  # before anything that takes time or needs a person
         chosen = _selection(select)
         desk_of = partial(reading, sources, grades, rows=rows, seed=seed, margin=margin / 100, select=chosen)
         if judge:

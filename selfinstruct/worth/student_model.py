@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,10 @@ def find_student(student: str | Path) -> Path:
     """Return the folder or the GGUF file of a student; weights of the catalog are downloaded if they aren't here.
 
     Raises:
-        UsageError: It is no folder with a model, no GGUF file, and no name of the catalog.
+        UsageError: The extra is missing, or it is no folder with a model, no GGUF file, and no name of the catalog.
     """
+    if not all(map(find_spec, ("torch", "transformers", "gguf"))):
+        raise UsageError("--student needs torch, transformers, and gguf: pip install 'selfinstruct[student]'")
     folder = Path(expand(str(student)))
     if not folder.is_dir():
         return fetch(resolve(str(student)))
@@ -96,12 +99,10 @@ class Student:
 
     def __init__(self, student: str | Path, full: bool = False) -> None:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        try:
-            import torch
-            from transformers import AutoModelForCausalLM, AutoTokenizer
-            from transformers.utils import logging
-        except ImportError:
-            raise UsageError("--student needs torch and transformers: pip install 'selfinstruct[student]'") from None
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils import logging
+
         path = find_student(student)
         self.name, self.digest, self.full = str(student), digest_of_student(path), full
         logging.disable_progress_bar()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from selfinstruct.cli.app import app
 from selfinstruct.worth.trial import ArmEffect, Interval, PairEffect, Trial
 
 NOTHING = Interval(0.0, -0.1, 0.1)
@@ -40,3 +44,14 @@ def test_a_trial_is_valid_only_if_its_control_loses(control_loses: Interval, is_
 
 def test_a_trial_begins_with_what_it_can_not_tell() -> None:
     assert "could not separate" in trial(MORE).cannot_tell
+
+
+@pytest.mark.skipif(find_spec("torch") is not None, reason="the extra 'student' is installed")
+def test_without_the_extra_the_command_says_so_at_once(tmp_path: Path) -> None:
+    trial = tmp_path / "trial"
+    done = CliRunner().invoke(
+        app, ["worth", "no.jsonl", "none.jsonl", "--student", "smollm2-135m", "--trial", str(trial)]
+    )
+    assert done.exit_code == 2
+    assert "pip install 'selfinstruct[student]'" in done.stderr
+    assert not trial.exists()
