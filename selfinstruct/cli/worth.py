@@ -91,10 +91,17 @@ def worth(
     with plain_errors(debug):
         from ..worth.blind_comparison import compare, reading
 
+        # What can't work is said before anything that takes time or needs a person.
+        if read and reader.startswith("judge:"):
+            raise UsageError(f"--reader {reader}: such names are for judges; choose another one")
+        if student is None and (full or held_out):
+            raise UsageError(f"{'--full' if full else '--held-out'}: is for a student; name one with --student")
         if student:
             from ..worth.student_model import find_student
 
-            find_student(student)  # before anything that takes time or needs a person
+            find_student(student)
+        if html is not None and not html.absolute().parent.is_dir():
+            raise UsageError(f"--html {html}: its folder doesn't exist; create it, or choose another folder")
         chosen = _selection(select)
         desk_of = partial(reading, sources, grades, rows=rows, seed=seed, margin=margin / 100, select=chosen)
         if judge:
@@ -109,7 +116,7 @@ def worth(
             print(f"added {name}: {why}")
         if found.added:
             print("a selection is worth something only if it beats random records and the longest ones\n")
-        _print_reading(found)
+        _print_reading(found, grades)
         _print_measures(found)
         _print_topics(found)
         tried = None
@@ -121,8 +128,16 @@ def worth(
 
             print(f"\n{write_worth(found, html, tried)}")
         if not found.is_over:
-            selected = f" --select {shlex.quote(select)}" if select else ""
-            say(f"next: selfinstruct worth {' '.join(sources)}{selected} --read --grades {grades}")
+            given = [
+                ("--select", select, None),
+                ("--grades", grades, None),
+                ("--reader", reader, "reader"),
+                ("--rows", rows, 200),
+                ("--seed", seed, 42),
+                ("--margin", margin, 15),
+            ]
+            changed = [part for option, value, usual in given if value != usual for part in (option, f"{value}")]
+            say(f"next: {shlex.join(['selfinstruct', 'worth', *sources, '--read', *changed])}")
 
 
 def _trial(
@@ -179,7 +194,7 @@ def _let_judge_read(path: Path, desk_of: Callable[[str], BlindReading]) -> None:
         say(f"{desk.reader}: {counted(unreadable, 'answer')} can't be read and count as no grade")
 
 
-def _print_reading(found: Worth) -> None:
+def _print_reading(found: Worth, grades: Path) -> None:
     judges = [reader for reader in found.read if reader.startswith("judge:")]
     for reader, results in found.read.items():
         left = found.left[reader]
@@ -201,7 +216,7 @@ def _print_reading(found: Worth) -> None:
     if judges and len(judges) == len(found.read):
         print("no person has graded these rows, so it isn't known whether people agree with the judge")
     if not found.read:
-        print("nothing read yet")
+        print(f"nothing read yet: {grades} has no grade of these rows")
 
 
 def _print_measures(found: Worth) -> None:

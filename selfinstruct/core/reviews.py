@@ -169,10 +169,10 @@ def checked_edit(edit: Any, content: Content) -> Content:
 
 
 def checked_name(name: str) -> str:
-    """Return a reviewer's name. Raises UsageError if it is empty, too long, or unprintable."""
+    """Return the name of a reviewer or reader. Raises UsageError if it is empty, too long, or unprintable."""
     name = name.strip()
     if not name or len(name) > MOST_NAME or not name.isprintable():
-        raise UsageError(f"--reviewer: needs a name of 1 to {MOST_NAME} printable characters")
+        raise UsageError(f"the name of a reviewer or reader needs 1 to {MOST_NAME} printable characters")
     return name
 
 

@@ -6,6 +6,7 @@ to find. `arms_of` therefore adds both, of the same size and from the same run.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +51,9 @@ def arms_of(sources: Sequence[str | Path], chosen: SelectConfig | None = None) -
             run to select from.
     """
     names = [str(each) for each in sources]
-    if len(set(names)) < len(names):
-        raise UsageError(f"{next(each for each in names if names.count(each) > 1)}: is named twice")
+    places = [os.path.realpath(each) for each in names]
+    if twice := [each for each, place in zip(names, places, strict=True) if places.count(place) > 1]:
+        raise UsageError(f"{twice[-1]}: is named twice; name each dataset once")
     runs = [name for name in names if (Path(name) / JOURNAL).is_file()]
     if chosen is not None and not runs:
         raise UsageError("--select: selects records of a run, and no source is one; name a run's folder")

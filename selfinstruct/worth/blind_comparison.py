@@ -81,10 +81,12 @@ class Gap:
     @property
     def line(self) -> str:
         """The answer in words."""
-        reached = f"95% interval {100 * self.low:+.1f} to {100 * self.high:+.1f} points, {self.pairs:,} pairs of rows"
+        pairs = f"{self.pairs:,} pairs of rows"
         if self.low > 0 or self.high < 0:
             better, worse = (self.second, self.first) if self.low > 0 else (self.first, self.second)
-            return f"{better} is better than {worse} ({reached})"
+            least, most = sorted((100 * abs(self.low), 100 * abs(self.high)))
+            return f"{better} is better than {worse} by {least:.1f} to {most:.1f} points (95% interval, {pairs})"
+        reached = f"95% interval of the second minus the first {100 * self.low:+.1f} to {100 * self.high:+.1f}, {pairs}"
         if self.is_decided:
             return f"no difference of {100 * self.margin:g} points between {self.first} and {self.second} ({reached})"
         return f"not decided between {self.first} and {self.second} ({reached}); read more rows"

@@ -114,7 +114,7 @@ def test_the_settings_of_the_other_programs_name_what_comes_back(made: Run) -> N
         (page_file({"digest": "FIRST", "verdict": "maybe"}), "decision 1: verdict: must be"),
         (page_file({"digest": "FIRST", "verdict": "accept"}, {"digest": "FIRST", "verdict": 5}), "decision 2: verdict"),
         (page_file({"digest": "FIRST", "verdict": "accept", "edit": {"instruction": ""}}), "decision 1: edit"),
-        (page_file({"digest": "FIRST", "verdict": "accept"}, reviewer="\n"), "--reviewer: needs a name"),
+        (page_file({"digest": "FIRST", "verdict": "accept"}, reviewer="\n"), "the name of a reviewer or reader needs"),
         (page_file("accept"), "has no decisions"),
     ],
 )

@@ -63,7 +63,7 @@ def test_the_better_dataset_is_found_and_reading_ends_early(sources: list[str], 
     [gap] = found.gaps["anna"]
     assert gap.high < 0
     assert found.is_over
-    assert gap.line.startswith(f"{sources[0]} is better than {sources[1]} (95% interval -")
+    assert gap.line.startswith(f"{sources[0]} is better than {sources[1]} by ")
     assert [each.read for each in found.read["anna"]] == pytest.approx([read / 2, read / 2], abs=1)
 
 
@@ -144,7 +144,7 @@ def test_the_command_selects_and_says_what_it_added(make_config: Callable[..., s
     done = CliRunner().invoke(app, given)
     assert done.exit_code == 0, done.stderr
     assert f"added {name} (random): as many of {name} as `spread` selects, 4 of 12 records" in done.stdout
-    assert f"worth {name} --select '{{count: 4, by: spread}}' --read" in done.stderr
+    assert f"worth {name} --read --select '{{count: 4, by: spread}}'" in done.stderr
     for value, said in [("{count: 4, by: best}", "dataset.select.by"), ("{count: 4, by: marks}", "marks of a judge")]:
         done = CliRunner().invoke(app, [*given[:3], value])
         assert done.exit_code == 2
@@ -162,6 +162,7 @@ def test_a_selection_needs_a_run(sources: list[str]) -> None:
     [
         (lambda sources: sources[:1], "worth compares at least two datasets"),
         (lambda sources: [sources[0], sources[0]], "is named twice"),
+        (lambda sources: [sources[0], sources[0].replace("/", "//")], "is named twice"),
         (lambda sources: [sources[0], "nowhere.jsonl"], "nowhere.jsonl"),
     ],
 )
@@ -174,6 +175,27 @@ def test_wrong_sources_are_refused_in_one_line(
     assert done.exit_code == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--full"], "--full: is for a student; name one with --student"),
+        (["--held-out", "tasks.jsonl"], "--held-out: is for a student; name one with --student"),
+        (["--read", "--reader", "judge:eva"], "--reader judge:eva: such names are for judges; choose another one"),
+        (["--html", "nowhere/page.html"], "--html nowhere/page.html: its folder doesn't exist; create it, or"),
+    ],
+)
+def test_options_that_can_not_work_are_refused_before_anything_is_read(options: list[str], said: str) -> None:
+    done = CliRunner().invoke(app, ["worth", "no.jsonl", "none.jsonl", *options])
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+def test_the_next_command_repeats_the_options_that_were_given(sources: list[str], tmp_path: Path) -> None:
+    given = ["--rows", "10", "--seed", "7", "--reader", "anna", "--margin", "20"]
+    done = CliRunner().invoke(app, ["worth", *sources, *given, "--grades", str(tmp_path / "g.jsonl")])
+    assert done.stderr.rstrip().endswith("g.jsonl --reader anna --rows 10 --seed 7 --margin 20.0")
 
 
 def test_the_command_prints_what_the_grades_say_and_what_to_do_next(sources: list[str], tmp_path: Path) -> None:

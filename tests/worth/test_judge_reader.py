@@ -77,7 +77,7 @@ def test_the_judge_finds_the_better_dataset_stops_early_and_is_never_asked_twice
     done = world.worth()
     assert done.exit_code == 0, done.stderr
     assert f"read blind by {JUDGE}, a model and no person" in done.stdout
-    assert f"{world.sources[0]} is better than {world.sources[1]} (95% interval -" in done.stdout
+    assert f"{world.sources[0]} is better than {world.sources[1]} by " in done.stdout
     assert "no person has graded these rows" in done.stdout
     read = len(world.grades())
     assert 4 < read < ROWS

@@ -33,7 +33,7 @@ def test_the_first_line_says_what_the_page_cannot_tell(tmp_path: Path) -> None:
     found = compared(tmp_path, ["good", "bad"], [0.95, 0.4])
     text = text_of(worth_page(found)).replace("&#39;", "'")
     assert text.index(LIMITS) < text.index("good.jsonl: 60 rows") < text.index("Which is better?")
-    assert "good.jsonl is better than bad.jsonl (95% interval -" in text
+    assert "good.jsonl is better than bad.jsonl by " in text
     assert "trial" not in text
     [topic] = found.topics
     assert "in parentheses how many anna kept of those graded. A handful of rows proves nothing." in text

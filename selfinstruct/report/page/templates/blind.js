@@ -53,7 +53,7 @@
     ];
   };
   const show = () => {
-    const item = items[place], count = items.filter((each) => each.grade).length, now = current();
+    const item = items[place], count = items.filter((each) => each.grade).length, now = isRead() ? undefined : current();
     at("record").replaceChildren(...record(item));
     at("progress").max = items.length;
     at("progress").value = count;
@@ -86,7 +86,7 @@
   };
   const answer = (value) => {
     const name = current();
-    if (name === undefined || outcome || (typeof value === "boolean") === (name === "difficulty")) return;
+    if (name === undefined || outcome || ends || (typeof value === "boolean") === (name === "difficulty")) return;
     given[name] = value;
     if (current() !== undefined) return show();
     const item = items[place];
