@@ -106,17 +106,6 @@ def test_a_moved_project_goes_on(project: Path, tmp_path: Path, monkeypatch: pyt
     assert generate(strict / "config.yaml", cwd=tmp_path) in (0, 99)
 
 
-def test_a_run_where_earlier_versions_made_it_is_continued_after_one_edit(project: Path) -> None:
-    config = project / "configs" / "run.yaml"
-    config.write_text(config.read_text().replace("../data/mine", "data/mine"))
-    assert generate(config, "--set", "run_dir=data/mine", cwd=project) == 0
-    refused = cli("generate", "configs/run.yaml", cwd=project)
-    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    assert "to continue the run in data/mine, write ../data/mine; to start a new one" in refused.stderr
-    config.write_text(config.read_text().replace("data/mine", "../data/mine"))
-    assert generate("configs/run.yaml", cwd=project) == 99
-
-
 def test_a_fork_finds_the_files_of_the_earlier_generations(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
