@@ -10,6 +10,7 @@ import pytest
 
 from selfinstruct.core.reviews import digest_of
 from selfinstruct.report.blind import Grades, contents_of
+from selfinstruct.worth.student import read_trial
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENT = ROOT / "benchmarks" / "experiment"
@@ -20,6 +21,12 @@ def test_the_page_shows_what_the_command_prints() -> None:
     done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True)
     page = (ROOT / "docs" / "guide" / "recipes.md").read_text(encoding="utf-8")
     for line in done.stdout.splitlines():
+        assert f"    {line}\n" in page
+
+
+def test_the_page_shows_what_the_trial_found() -> None:
+    page = (ROOT / "docs" / "guide" / "recipes.md").read_text(encoding="utf-8")
+    for line in read_trial(EXPERIMENT / "trial").lines:
         assert f"    {line}\n" in page
 
 

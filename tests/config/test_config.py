@@ -734,7 +734,7 @@ def test_a_shipped_configuration(path: Path) -> None:
     assert instruction_filters(config)
     assert path.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=schema.json\n")
     assert config.run_dir == str(CONFIGS.parent / "data" / path.stem)
-    own = {"zh": "zh", "demo": "demo", "local": "demo", "law": "law"}.get(path.stem, "en")
+    own = {"zh": "zh", "demo": "demo", "local": "demo", "local_checked": "demo", "law": "law"}.get(path.stem, "en")
     assert (
         config.document_sources or made_from_nothing or config.seeds == str(CONFIGS.parent / "seeds" / f"{own}.jsonl")
     )
