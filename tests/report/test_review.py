@@ -122,7 +122,7 @@ def test_a_wrong_decision_is_refused_and_stores_nothing(made: Run, changes: dict
 
 @pytest.mark.parametrize("name", ["", " ", "a" * 41, "a\nb", "\u202e"])
 def test_a_reviewer_has_a_printable_name(made: Run, name: str) -> None:
-    with pytest.raises(UsageError, match="--reviewer"):
+    with pytest.raises(UsageError, match="the name of a reviewer or reader needs 1 to 40"):
         Reviewing(made.path, name)
 
 
