@@ -69,7 +69,7 @@ $(TRAINER_VENV)/.made: pyproject.toml
 trainer: $(TRAINER_VENV)/.made
 	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(TRAINER_VENV)/bin/python -m pytest -m trainer tests/trainers tests/worth
 
-# Rows, grades, and the students' results are in the repository; `make students` trains the students anew.
+# Rows, grades, and the students' results are in the repository; `make students` trains them again.
 WORTH := worth list.jsonl checked.jsonl documents.jsonl --grades grades.jsonl --rows 60 --html $(abspath data)/experiment.html
 experiment: $(BIN)/.dev
 	cd benchmarks/experiment && $(abspath $(BIN))/selfinstruct $(WORTH) --trial trial

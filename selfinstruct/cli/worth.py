@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..worth.blind_comparison import Worth
     from ..worth.trial import Trial
 
+_READER, _ROWS, _SEED, _MARGIN = "reader", 200, 42, 15
+
 
 def worth(
     sources: Annotated[
@@ -37,7 +39,7 @@ def worth(
     ] = False,
     reader: Annotated[
         str, typer.Option(metavar="NAME", help="Who reads; grades are stored under this name.")
-    ] = "reader",
+    ] = _READER,
     judge: Annotated[
         Path | None,
         typer.Option(metavar="CONFIG", help="Let the judge of a configuration grade the rows, as a person would."),
@@ -45,11 +47,11 @@ def worth(
     grades: Annotated[
         Path, typer.Option(metavar="FILE", help="The file of blind grades, to be added to and used again.")
     ] = Path("grades.jsonl"),
-    rows: Annotated[int, typer.Option(metavar="N", min=1, help="Rows to draw of each source, at most.")] = 200,
-    seed: Annotated[int, typer.Option(metavar="SEED", help="Decides which rows are read, and their order.")] = 42,
+    rows: Annotated[int, typer.Option(metavar="N", min=1, help="Rows to draw of each source, at most.")] = _ROWS,
+    seed: Annotated[int, typer.Option(metavar="SEED", help="Decides which rows are read, and their order.")] = _SEED,
     margin: Annotated[
         float, typer.Option(metavar="POINTS", min=1, max=100, help="A smaller difference doesn't matter to you.")
-    ] = 15,
+    ] = _MARGIN,
     select: Annotated[
         str | None,
         typer.Option(
@@ -91,17 +93,7 @@ def worth(
     with plain_errors(debug):
         from ..worth.blind_comparison import compare, reading
 
-        # What can't work is said before anything that takes time or needs a person.
-        if read and reader.startswith("judge:"):
-            raise UsageError(f"--reader {reader}: such names are for judges; choose another one")
-        if student is None and (full or held_out):
-            raise UsageError(f"{'--full' if full else '--held-out'}: is for a student; name one with --student")
-        if student:
-            from ..worth.student_model import find_student
-
-            find_student(student)
-        if html is not None and not html.absolute().parent.is_dir():
-            raise UsageError(f"--html {html}: its folder doesn't exist; create it, or choose another folder")
+        _refuse(reader if read else None, student, held_out, full, html)
         chosen = _selection(select)
         desk_of = partial(reading, sources, grades, rows=rows, seed=seed, margin=margin / 100, select=chosen)
         if judge:
@@ -128,16 +120,31 @@ def worth(
 
             print(f"\n{write_worth(found, html, tried)}")
         if not found.is_over:
-            given = [
-                ("--select", select, None),
-                ("--grades", grades, None),
-                ("--reader", reader, "reader"),
-                ("--rows", rows, 200),
-                ("--seed", seed, 42),
-                ("--margin", margin, 15),
-            ]
-            changed = [part for option, value, usual in given if value != usual for part in (option, f"{value}")]
-            say(f"next: {shlex.join(['selfinstruct', 'worth', *sources, '--read', *changed])}")
+            options = {"--select": select, "--grades": grades, "--reader": reader, "--rows": rows, "--seed": seed}
+            say(f"next: {_reading_on(sources, options | {'--margin': margin})}")
+
+
+def _refuse(reader: str | None, student: str | None, held_out: Path | None, full: bool, html: Path | None) -> None:
+    """Raise UsageError for what can't work, before anything that takes time or needs a person."""
+    from ..report.blind import JUDGE
+
+    if reader and reader.startswith(JUDGE):
+        raise UsageError(f"--reader {reader}: such names are for judges; choose another one")
+    if student is None and (full or held_out):
+        raise UsageError(f"{'--full' if full else '--held-out'}: is for a student; name one with --student")
+    if student:
+        from ..worth.student_model import find_student
+
+        find_student(student)
+    if html is not None and not html.absolute().parent.is_dir():
+        raise UsageError(f"--html {html}: its folder doesn't exist; create it, or choose another folder")
+
+
+def _reading_on(sources: Sequence[str], options: Mapping[str, object]) -> str:
+    """Return the command that goes on with this reading, without options that have their default."""
+    usual = {"--select": None, "--reader": _READER, "--rows": _ROWS, "--seed": _SEED, "--margin": _MARGIN}
+    given = [part for name, value in options.items() if value != usual.get(name, "") for part in (name, f"{value}")]
+    return shlex.join(["selfinstruct", "worth", *sources, "--read", *given])
 
 
 def _trial(
@@ -195,7 +202,9 @@ def _let_judge_read(path: Path, desk_of: Callable[[str], BlindReading]) -> None:
 
 
 def _print_reading(found: Worth, grades: Path) -> None:
-    judges = [reader for reader in found.read if reader.startswith("judge:")]
+    from ..report.blind import JUDGE
+
+    judges = [reader for reader in found.read if reader.startswith(JUDGE)]
     for reader, results in found.read.items():
         left = found.left[reader]
         if left and reader not in judges:  # a reader who continues must not know the result yet

@@ -7,10 +7,8 @@ same file serves any later reading in which that text comes up, whichever datase
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -20,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.counted import counted
-from ..core.errors import StorageError, UsageError
+from ..core.errors import UsageError
+from ..core.json_lines import append_line, whole_lines
 from ..core.records import Record
 from ..core.reviews import Content, checked_name, cohens_kappa, digest_of, wilson_interval
 from ..core.tasks import storable
@@ -132,11 +131,11 @@ class Grades:
         """Return the grades that hold, by reader and digest. Raises UsageError for a line that is no grade."""
         held: dict[str, dict[str, Grade]] = {}
         try:
-            text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+            lines = whole_lines(self.path)
         except (OSError, ValueError) as error:
             raise UsageError(f"--grades {self.path}: can't be read: {error}") from None
-        # A line without its end is what a killed process left; no page has confirmed it.
-        for number, line in enumerate(text.split("\n")[:-1], 1):
+        # No page has confirmed a grade whose line has no end.
+        for number, line in enumerate(lines, 1):
             try:
                 given = json.loads(line)
                 of_reader = held.setdefault(given["reader"], {})
@@ -149,7 +148,7 @@ class Grades:
         return held
 
     def add(self, grade: Grade) -> None:
-        """Write a grade to disk, and return once it is durable. Raises StorageError."""
+        """Write a grade to disk, and return once it is durable. Raises UsageError, StorageError."""
         self._append(asdict(grade))
 
     def undo(self, digest: str, reader: str) -> None:
@@ -157,19 +156,7 @@ class Grades:
         self._append({"digest": digest, "reader": reader, "undo": True})
 
     def _append(self, value: dict[str, Any]) -> None:
-        line = json.dumps({**value, "at": datetime.now(UTC).isoformat(timespec="seconds")}, ensure_ascii=False) + "\n"
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a+b") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)  # other readers may write to the same file
-                file.seek(0)
-                whole = file.read().rpartition(b"\n")
-                file.truncate(len(whole[0]) + len(whole[1]))
-                file.write(line.encode("utf-8", "surrogatepass"))
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise StorageError(f"{self.path}: can't be written: {error.strerror or error}") from None
+        append_line(self.path, {**value, "at": datetime.now(UTC).isoformat(timespec="seconds")})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 A reader grades rows of all datasets without knowing which is which (`selfinstruct.report.blind`). `compare` says what
 came of it: the share kept of each, the difference of each two with an interval that stays valid at whatever row the
-reader stopped, and whether enough has been read.
+reader stopped, and whether the grades decide.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ class Gap:
             better, worse = (self.second, self.first) if self.low > 0 else (self.first, self.second)
             least, most = sorted((100 * abs(self.low), 100 * abs(self.high)))
             return f"{better} is better than {worse} by {least:.1f} to {most:.1f} points (95% interval, {pairs})"
-        reached = f"95% interval of the second minus the first {100 * self.low:+.1f} to {100 * self.high:+.1f}, {pairs}"
+        ends = f"{100 * self.low:+.1f} to {100 * self.high:+.1f} points"
+        reached = f"95% interval of the second minus the first {ends}, {pairs}"
         if self.is_decided:
             return f"no difference of {100 * self.margin:g} points between {self.first} and {self.second} ({reached})"
         return f"not decided between {self.first} and {self.second} ({reached}); read more rows"

@@ -161,8 +161,8 @@ def _run(
 def _exam(model: Student, asked: Sequence[Content], dropped: Counter[str], checked: Sequence[Task], seed: int) -> _Exam:
     """Prepare what students are measured with. Raises UsageError if too little is left of the held-out tasks."""
     rows = [row for row in map(row_of, asked) if model.encode(row.messages, row.answer)]
-    if too_long := len(asked) - len(rows):
-        dropped["too long"] = too_long
+    if refused := len(asked) - len(rows):
+        dropped["too long, or of a role that the student's template refuses"] = refused
     if len(rows) < FEWEST_TASKS:
         raise UsageError(f"--held-out: {counted(len(rows), 'task')} can be used; at least {FEWEST_TASKS} are needed")
     others = [rows[number].messages for number in derange(len(rows), f"{seed}:wrong")]
@@ -190,7 +190,7 @@ def _arms(contents: Mapping[str, Sequence[Content]], seed: int) -> dict[str, lis
 
 
 def _parts(model: Student, name: str, rows: Sequence[TrialRow], count: int, seed: int) -> list[list[Text]]:
-    """Split the rows that are short enough into a part for each student. Raises UsageError if there are too few."""
+    """Split the rows that the student can take into a part for each student. Raises UsageError if there are too few."""
     texts = _encode(model, rows)
     if len(texts) < FEWEST_ROWS * count:
         raise UsageError(

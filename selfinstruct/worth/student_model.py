@@ -132,7 +132,9 @@ class Student:
         self._check(path)
 
     def encode(self, messages: Sequence[Sequence[str]], answer: str) -> Text | None:
-        """Return a prompt and its answer in the student's own chat template, if it has one; None if it is too long.
+        """Return a prompt and its answer in the student's own chat template, if it has one.
+
+        Return None if the prompt is too long, or has a role that the template refuses.
 
         Args:
             messages: Pairs of a role and a text; the last one is what is answered.
@@ -227,7 +229,7 @@ class Student:
             turns = [{"role": role, "content": said} for role, said in messages]
             try:
                 text = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-            except Exception:  # templates raise errors of Jinja for roles that they don't know
+            except Exception:  # templates raise errors of Jinja for roles that they refuse, such as system
                 return None
         ids: list[int] = self._tokenizer(text, add_special_tokens=False).input_ids
         return ids

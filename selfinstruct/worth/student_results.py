@@ -7,7 +7,6 @@ folder are used again where they fit, and never where they don't.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from ..core.errors import RunLocked, UsageError, cannot_write
+from ..core.json_lines import append_line, whole_lines
 from .student_intervals import Losses, effects, pair_effects
 from .trial import ArmEffect, Trial
 
@@ -101,24 +101,13 @@ class TrialFolder:
             raise UsageError(f"{self.path}: has no student trial; run one with --student") from None
 
     def add(self, result: StudentResult) -> None:
-        """Write what a student did, and return once it is durable. Raises StorageError."""
-        line = json.dumps(asdict(result)) + "\n"
-        try:
-            with (self.path / STUDENTS).open("a+b") as file:
-                # Remove the rest of a line that a killed process was writing.
-                file.seek(0)
-                whole = file.read().rpartition(b"\n")
-                file.truncate(len(whole[0]) + len(whole[1]))
-                file.write(line.encode())
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise cannot_write(self.path / STUDENTS, error) from None
+        """Write what a student did, and return once it is durable. Raises UsageError, StorageError."""
+        append_line(self.path / STUDENTS, asdict(result))
 
     def results(self) -> dict[str, StudentResult]:
         """Return what each student did, by its key. Raises UsageError for a line that is none."""
         path, found = self.path / STUDENTS, dict[str, StudentResult]()
-        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else [], 1):
+        for number, line in enumerate(whole_lines(path), 1):
             try:
                 values = json.loads(line)
                 lists = (tuple(values[name]) for name in ("own", "wrong", "passed"))
