@@ -11,7 +11,7 @@ import typer
 
 from ..core.counted import counted
 from ..core.errors import UsageError
-from .console import Debug, Port, plain_errors, say
+from .console import Debug, Port, find_runs, plain_errors, say
 from .review import serve_page
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ def worth(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="Two or more runs or datasets (folders, files, names on the hub), or one run with selected records.",
+            help="Two or more runs or datasets (folders, configurations, files, names on the hub), or one run with "
+            "selected records.",
+            callback=find_runs,
             show_default=False,
         ),
     ],

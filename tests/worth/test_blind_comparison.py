@@ -177,6 +177,17 @@ def test_wrong_sources_are_refused_in_one_line(
     assert done.stderr.count("\n") == 1
 
 
+def test_a_configuration_names_its_run(make_config: Callable[..., si.RunConfig], tmp_path: Path) -> None:
+    config = make_config(target=12)
+    run = si.run(config).path
+    written = tmp_path / "own.yaml"
+    written.write_text(f"seeds: none.jsonl\nrun_dir: {run}\ntarget: 12\nteacher: {{kind: fake}}\n", encoding="utf-8")
+    given = ["worth", str(written), "--select", "{count: 4, by: spread}", "--grades", str(tmp_path / "grades.jsonl")]
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 0, done.stderr
+    assert f"added {run} (random)" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
