@@ -319,6 +319,8 @@ STAGES: dict[str, tuple[str, list[Reason]]] = {
             Reason("gives_answer_away", "", "Strategy `grounded`: a question that contains its answer."),
             Reason("several_questions", "", "Strategy `grounded`: several questions in one."),
             Reason("adds_words", "", "Strategy `grounded`: a question about something that the fact does not mention."),
+            Reason("repeats_name", "", "Strategy `grounded`: a question that names the same thing twice."),
+            Reason("ungrammatical", "", "Strategy `grounded`: a question with wrong grammar: 'how many points was'."),
             Reason(
                 "too_vague", "", "Strategy `grounded`: a question that says too little of the fact to have one answer."
             ),

@@ -19,7 +19,7 @@ from selfinstruct.core.records import Development
 from selfinstruct.core.tasks import Candidate, Material
 from selfinstruct.strategies.grounded.facts import facts
 from selfinstruct.strategies.grounded.grounded import Grounded
-from selfinstruct.strategies.grounded.questions import agrees, complete, objection_to, subject_of
+from selfinstruct.strategies.grounded.questions import agrees, complete, objection_to, subject_of, topic_of
 from selfinstruct.strategies.grounded.spans import spans
 from selfinstruct.strategies.grounded.statements import blocks, objection, sentences
 from selfinstruct.strategies.wording import load_wording
@@ -94,6 +94,10 @@ def first_of(strategy: Grounded, about: Passage) -> Material:
         ("It keeps a log of everything that the brewer has done.", "anaphor"),
         ("The program writes a message to the terminal of the user.", "generic"),
         ("If it is empty, the brewer closes the inlet valve.", "anaphor"),
+        ("If its tank is empty, the brewer closes the inlet valve.", "anaphor"),
+        ("None contains more than two litres of water in the morning.", "anaphor"),
+        ("The `descale` program also removes lime from the pipes.", "anaphor"),
+        ("With `--quiet`, the log is kept in the tank, too.", "reference"),
         ("The file `brewer.log` has one line for every cup.", None),
         ("The brewer closes the valves that are listed in section 3.", "reference"),
         ("The brewer can be controlled in the following ways.", "reference"),
@@ -155,7 +159,7 @@ def test_spans_have_types_and_the_noun_beside_them(sentence: str, found: list[tu
          "a short espresso made with less water."),
         ("The water filters must be changed every month.", "requirement", "What must the water filters",
          "be changed every month."),
-        ("Brewed cups are counted by the `meter` module.", "passive", "By whom or by what are Brewed cups counted",
+        ("Brewed cups are counted by the `meter` module.", "passive", "What are Brewed cups counted by",
          "the `meter` module."),
         ("Without a filter, the brewer stops after 3 cups.", "condition", "Without a filter,",
          "the brewer stops after 3 cups."),
@@ -176,6 +180,15 @@ def test_parts_of_a_list_examples_and_placeholders_are_not_asked_for() -> None:
         "Brewed cups were in the file `<name>.log` of the machine.",
     ):
         assert facts(sentence, "en") == ((), "no_fact")
+
+
+def test_a_fact_answers_what_its_question_asks() -> None:
+    for sentence in (
+        "Filters are delivered once into the pantry of the house.",  # says how often and where, not when
+        "Without `--quiet`, prints what the brewer counts in the morning.",  # has no subject
+        "A million cups have a volume of 200 cubic metres.",
+    ):
+        assert facts(sentence, "en")[0] == (), sentence
 
 
 def test_a_condition_of_an_operand_needs_the_term_above_it() -> None:
@@ -218,6 +231,8 @@ SPAN = next(each for each in facts("The file `cups.log` has the number of cups o
         ("Which file has them and the number of cups of the machine?", "not_self_contained"),
         ("Which file has the number of cups of espresso and tea?", "adds_words"),
         ("Which file has it?", "too_vague"),
+        ("With `--cups`, which file has `--cups` of the machine?", "repeats_name"),
+        ("How many cups was the number of cups of the machine?", "ungrammatical"),
     ],
 )
 def test_a_question_is_kept_or_has_a_reason(question: str, reason: str | None) -> None:
@@ -235,6 +250,42 @@ def test_the_program_names_the_subject() -> None:
     assert complete("What is `-f`?", "Git", "git push", "en", always=True) == "In Git (git push), what is `-f`?"
     assert complete("What is `-f` of Git?", "Git", "", "en", always=True) == "What is `-f` of Git?"
     assert complete("Was ist eine Tasse?", "Brewer", "", "de") == "Brewer: Was ist eine Tasse?"
+
+
+def test_what_to_do_is_asked_for_only_if_the_answer_says_it() -> None:
+    [ordered], [stated] = (
+        facts(f"If the tank runs dry in the night, {answer}", "en")[0]
+        for answer in ("wait for an hour and use the other tank.", "the lower level counts and the rules apply.")
+    )
+    question = "If the tank runs dry in the night, what should you do?"
+    assert objection_to(question, ordered, [passage()], "Brewer", "en") is None
+    assert objection_to(question, stated, [passage()], "Brewer", "en") == "adds_words: what should you do?"
+
+
+@pytest.mark.parametrize(
+    ("heading", "topic"),
+    [
+        ("3.1 Night mode", "Night mode"),
+        ("`brewer start`", "brewer start"),
+        ("Monitor it", ""),
+        ("Grade cups blind", ""),
+        ("Add a tank", ""),
+        ("The table", ""),
+        ("Above 10 litres", ""),
+        ("One cup at a time", ""),
+        ("When the tank is empty", ""),
+        ("What is counted", ""),
+        ("Options", ""),
+    ],
+)
+def test_a_topic_is_a_heading_that_names_something(heading: str, topic: str) -> None:
+    assert topic_of(passage(headings=("Brewer", heading)), "en") == topic
+
+
+def test_a_question_that_names_its_subject_needs_no_topic() -> None:
+    assert complete("How many cups does Brewer count?", "Brewer", "night mode", "en") == (
+        "How many cups does Brewer count?"
+    )
 
 
 def test_a_readers_answer_must_be_the_span_or_a_copy_of_the_clause() -> None:

@@ -19,6 +19,7 @@ _NUMBERING = re.compile(
 _SECTION = re.compile(r"\(\d\w*\)")  # of a manual page
 # Something in a question that has a name: code, an option, a word with capitals.
 _NAME = re.compile(r"[`\"“]|\b[a-z]+[A-Z_]\w*|(?<=[ (])[A-Z][\w-]+|(?<=[ (])--?\w")
+_CODE = re.compile(r"`[^`]+`")
 _MOST_TOLD = 0.6
 """Share of the words of a clause that the question for it may have; the subject and the verb are in both."""
 _MARKS = " \t\n.,;:!?\"'`“”„«»‘’()[]。，"
@@ -43,12 +44,14 @@ def subject_of(passage: Passage, language: str) -> str:
 
 
 def topic_of(passage: Passage, language: str) -> str:
-    """Return the innermost heading that names a topic, without its number; empty if none does."""
-    generic = words(language, "headings")
+    """Return the innermost heading that names a topic, without its number; empty if it is general or no name."""
     heading = passage.headings[-1] if passage.headings else ""
     name = _NUMBERING.sub("", heading).strip(_MARKS + "¶#").replace("`", "")
-    fits = name and len(name.split()) <= 5 and "?" not in heading and not (generic and generic.fullmatch(name))
-    return name if fits else ""
+    # 'Add a disk' says what to do, and 'The table' or 'Above the limit' continue a text.
+    first = [words(language, kind) for kind in ("imperatives", "common", "openers", "references")]
+    general = words(language, "headings")
+    is_name = not any(each and each.match(name) for each in first) and not (general and general.fullmatch(name))
+    return name if is_name and len(name.split()) <= 5 and "?" not in heading else ""
 
 
 def complete(question: str, subject: str, topic: str, language: str, *, always: bool = False) -> str:
@@ -58,9 +61,10 @@ def complete(question: str, subject: str, topic: str, language: str, *, always: 
     the topic in any case, because the question's name is that of a part of it: 'In Git (git push), what does `-f` ...?'
     """
     said = _stems(question)
-    where = "" if any(word in said for word in _stems(subject)) else subject
+    is_named = any(word in said for word in _stems(subject))
+    where = "" if is_named else subject
     about, known = _stems(topic), said | _stems(subject)
-    if topic and (about - known if always else not (_NAME.search(question) or about & known)):
+    if topic and (about - known if always else not (is_named or _NAME.search(question) or about & known)):
         where += f" ({topic})" if where else topic
     # English has a form for it; elsewhere 'Borg: Welche Option ...?' does.
     if not where:
@@ -104,6 +108,11 @@ def objection_to(
             # A manual of an editor may speak of paragraphs.
             if kind != "sources" or not contains(fact.sentence.text, found.group()):
                 return f"{reason}: {found.group()}"
+    named = _CODE.findall(question)
+    if len(named) > len(set(named)):
+        return f"repeats_name: {next(name for name in named if named.count(name) > 1)}"
+    if (broken := words(asked_in, "broken")) and (wrong := broken.search(question)):
+        return f"ungrammatical: {wrong.group()}"
     if fact.exact and contains(question, fact.answer):
         return f"gives_answer_away: {fact.answer}"
     if _asks_twice(question, fact.opening, asked_in):
@@ -120,7 +129,13 @@ def objection_to(
         return f"adds_words: {', '.join(added)}"
     # 'What should you do?' needs an answer that says what to do.
     advice, orders, rest = (words(language, "advice"), words(language, "imperatives"), question[len(fact.opening) :])
-    advised = advice is None or orders is None or advice.search(fact.answer) or orders.search(fact.answer)
+    clauses = re.split(r"[,;] (?:and |or )?| (?:and|or) ", fact.answer)
+    advised = (
+        advice is None
+        or orders is None
+        or advice.search(fact.answer)
+        or any(orders.match(clause) for clause in clauses)
+    )
     if fact.answer and advice and advice.search(rest) and not advised:
         return f"adds_words: {rest.strip()}"
     # A question that tells most of the clause leaves nothing to ask.
