@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from selfinstruct.core.reviews import Content
-from selfinstruct.report.blind import contents_of
+from selfinstruct.worth.arms import contents_of
 from selfinstruct.worth.student import run_trial
 from selfinstruct.worth.student_model import Student
 from selfinstruct.worth.student_texts import derange, load_held_out

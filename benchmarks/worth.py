@@ -32,7 +32,8 @@ from checks_kept import busy_seconds, completion_tokens
 import selfinstruct as si
 from selfinstruct.core.reviews import digest_of, wilson_interval
 from selfinstruct.journal.snapshot import read
-from selfinstruct.report.blind import Grades, contents_of
+from selfinstruct.worth.arms import contents_of
+from selfinstruct.worth.blind_reading import Grades
 from selfinstruct.worth.sequential import Difference
 
 FOLDER = Path(__file__).parent / "experiment"

@@ -1,4 +1,4 @@
-"""The command `review`: pages on this machine on which a person judges records, or rows without their source."""
+"""The command `review`: a page on this machine on which a person judges the records of a run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.counted import counted
-from .console import Debug, Port, find_runs, plain_errors, say
+from .console import Debug, Port, RunPath, plain_errors, say
 
 if TYPE_CHECKING:
-    from ..report.blind import BlindReading
-    from ..report.review_server import Reviewing
+    from ..report.review_server import Desk, Reviewing
 
 
 APPLIES = "; the next `selfinstruct generate` applies them"
@@ -37,16 +36,7 @@ class Order(StrEnum):
 
 
 def review(
-    runs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="RUN",
-            help="The run's folder, or its configuration; with --blind, one or more runs or datasets (folders, files, "
-            "names on the hub).",
-            callback=find_runs,
-            show_default=False,
-        ),
-    ],
+    run: RunPath,
     reviewer: Annotated[
         str | None,
         typer.Option(
@@ -59,16 +49,6 @@ def review(
     audit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Review a random sample of N records, and print its figures.")
     ] = None,
-    blind: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, help="Grade N random rows of each RUN, shuffled, without knowing their source."
-        ),
-    ] = None,
-    grades: Annotated[
-        Path, typer.Option(metavar="FILE", help="The file of blind grades, to be added to and used again.")
-    ] = Path("grades.jsonl"),
-    seed: Annotated[int, typer.Option(metavar="SEED", help="Decides which rows are read blind, and their order.")] = 42,
     config: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="The configuration that filters 'like this' are written to, on request."),
@@ -94,25 +74,12 @@ def review(
     edits. Works while the run is in progress, too.
     """
     with plain_errors(debug):
-        if blind is not None:
-            from ..report.blind import blind_reading
-
-            reading = blind_reading(runs, blind, grades, reviewer or "reviewer", seed)
-            serve_page(reading, port, f"{reading.left():,} of {len(reading.rows):,} rows to read")
-            if reading.decided:
-                say(f"{reading.decided:,} grades stored in {grades}")
-            _print_summary(reading)
-            return
-
-        from ..core.errors import UsageError
         from ..report.review_server import Reviewing
 
-        if len(runs) > 1:
-            raise UsageError(f"{runs[1]}: review takes one run; --blind N reads rows of several")
         # A file from outside may be about any record.
         of_file = import_ is not None
         wanted = "dataset" if of_file else order, None if of_file else audit
-        with contextlib.closing(Reviewing(Path(runs[0]), reviewer or "reviewer", *wanted, config)) as reviewing:
+        with contextlib.closing(Reviewing(run, reviewer or "reviewer", *wanted, config)) as reviewing:
             if export is not None:
                 _export(reviewing, *export)
                 return
@@ -125,7 +92,8 @@ def review(
                 say(f"{counted(new, 'new decision')} stored{APPLIES if new else ''}")
                 return
             serve_page(reviewing, port, f"{counted(len(reviewing.items), 'record')} to review")
-            _print_summary(reviewing)
+            for line in reviewing.summary():
+                print(line)
             if reviewing.decided:
                 say(f"{counted(reviewing.decided, 'decision')} stored{APPLIES}")
 
@@ -141,12 +109,7 @@ def _export(reviewing: Reviewing, kind: ExportKind, path: Path) -> None:
     say(f"{counted(len(reviewing.items), 'record')} to review in {path}; --import stores what comes back")
 
 
-def _print_summary(desk: Reviewing | BlindReading) -> None:
-    for line in desk.summary():
-        print(line)
-
-
-def serve_page(desk: Reviewing | BlindReading, port: int, there: str) -> None:
+def serve_page(desk: Desk, port: int, there: str) -> None:
     """Print the page's address, and serve it until Ctrl-C."""
     import asyncio
 

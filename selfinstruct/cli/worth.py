@@ -1,4 +1,4 @@
-"""The command `worth`: which of several datasets is better, by a blind reading."""
+"""The command `worth`: how good a dataset is, or which of several is better, by a blind reading."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ..config.sections import SelectConfig
-    from ..report.blind import BlindReading
     from ..worth.blind_comparison import Worth
+    from ..worth.blind_reading import BlindReading
     from ..worth.trial import Trial
 
 _READER, _ROWS, _SEED, _MARGIN = "reader", 200, 42, 15
@@ -30,8 +30,7 @@ def worth(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="Two or more runs or datasets (folders, configurations, files, names on the hub), or one run with "
-            "selected records.",
+            help="One or more runs or datasets: folders, configurations, files, names on the hub.",
             callback=find_runs,
             show_default=False,
         ),
@@ -87,10 +86,10 @@ def worth(
     port: Port = 0,
     debug: Debug = False,
 ) -> None:
-    """Tell which of two datasets is better, by a blind reading and by what small models learn from them.
+    """Tell how good a dataset is, or which of several is better, by a blind reading.
 
     Rows of all sources are drawn by the seed, shuffled, and graded without their source. Without --read, prints what
-    the grades say, next to what can be measured without reading. With --student, trains students, too.
+    the grades say, next to what can be measured without reading. With --student, trains small models, too.
     """
     with plain_errors(debug):
         from ..worth.blind_comparison import compare, reading
@@ -101,10 +100,7 @@ def worth(
         if judge:
             _let_judge_read(judge, desk_of)
         if read:
-            desk = desk_of(reader)
-            serve_page(
-                desk, port, f"{counted(desk.left(), 'row')} of {len(desk.rows):,} to read, fewer if they differ much"
-            )
+            _read(desk_of(reader), port)
         found = compare(sources, grades, rows=rows, seed=seed, margin=margin / 100, select=chosen)
         for name, why in found.added.items():
             print(f"added {name}: {why}")
@@ -128,7 +124,7 @@ def worth(
 
 def _refuse(reader: str | None, student: str | None, held_out: Path | None, full: bool, html: Path | None) -> None:
     """Raise UsageError for what can't work, before anything that takes time or needs a person."""
-    from ..report.blind import JUDGE
+    from ..worth.blind_reading import JUDGE
 
     if reader and reader.startswith(JUDGE):
         raise UsageError(f"--reader {reader}: such names are for judges; choose another one")
@@ -183,6 +179,25 @@ def _selection(text: str | None) -> SelectConfig | None:
     return RunConfig.parse(overridden(values, [f"dataset.select={text}"]), "--select").dataset.select
 
 
+def _read(desk: BlindReading, port: int) -> None:
+    """Serve the page, unless nothing is left to read."""
+    if _is_left(desk):
+        serve_page(desk, port, _words_left(desk.left(), desk.sources))
+        if desk.decided:
+            say(f"{desk.reader}: {counted(desk.decided, 'grade')} stored in {desk.grades.path}")
+
+
+def _words_left(left: int, names: Sequence[str]) -> str:
+    return f"{counted(left, 'row')} left to read" + (", fewer if they differ much" if len(names) > 1 else "")
+
+
+def _is_left(desk: BlindReading) -> bool:
+    """Whether a row is left to read; says so if none is."""
+    if not desk.left():
+        say(f"{desk.reader}: nothing left to read")
+    return bool(desk.left())
+
+
 def _let_judge_read(path: Path, desk_of: Callable[[str], BlindReading]) -> None:
     from ..config.run_config import RunConfig
     from ..generate.assembly import assemble
@@ -194,8 +209,7 @@ def _let_judge_read(path: Path, desk_of: Callable[[str], BlindReading]) -> None:
     for line in clear_text_warnings(config):
         say(line)
     desk = desk_of(reader_of(config))
-    if not desk.left():
-        say(f"{desk.reader}: nothing left to grade")
+    if not _is_left(desk):
         return
     unreadable, folder = let_judge_read(desk, config)
     say(f"{desk.reader}: {counted(desk.decided, 'row')} graded; its answers are stored in {folder}")
@@ -204,13 +218,13 @@ def _let_judge_read(path: Path, desk_of: Callable[[str], BlindReading]) -> None:
 
 
 def _print_reading(found: Worth, grades: Path) -> None:
-    from ..report.blind import JUDGE
+    from ..worth.blind_reading import JUDGE
 
     judges = [reader for reader in found.read if reader.startswith(JUDGE)]
     for reader, results in found.read.items():
         left = found.left[reader]
-        if left and reader not in judges:  # a reader who continues must not know the result yet
-            print(f"{reader}: {counted(left, 'row')} left to read, fewer if they differ much")
+        if found.continues(reader):
+            print(f"{reader}: {_words_left(left, found.names)}")
             continue
         ungraded = f"; {counted(left, 'row')} without a grade" if left else ""
         print(f"read blind by {reader}" + (f", a model and no person{ungraded}" if reader in judges else ""))

@@ -2,7 +2,7 @@
 
 `/items` is the queue as JSON; `/decide` takes one decision and answers with the record's new state once the decision is
 on disk; `/end` is what came of all decisions. Every request needs the token of the address that the command prints. The
-pages of a blind reading (`blind`) are served in the same way.
+pages of a blind reading (`worth --read`) are served in the same way.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Which of two datasets is better: what a blind reading of both shows, and when enough has been read."""
+"""How good datasets are, and which is better: what a blind reading shows, and when enough has been read."""

@@ -1,4 +1,4 @@
-"""The datasets that a comparison is about: the sources, and two more for a run whose records are selected.
+"""The datasets that `worth` is about: the sources, and two more for a run whose records are selected.
 
 A selection is worth something only if it does better than random records and than the longest ones, which cost nothing
 to find. `arms_of` therefore adds both, of the same size and from the same run.
@@ -7,17 +7,21 @@ to find. `arms_of` therefore adds both, of the same size and from the same run.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..config.sections import SelectConfig
 from ..core.errors import UsageError
-from ..core.reviews import Content
+from ..core.records import Record
+from ..core.reviews import Content, digest_of
 from ..dataset.select import select
 from ..journal.folder import JOURNAL
 from ..journal.snapshot import read
-from ..report.blind import contents_of, contents_of_records
+from ..seeds.seed_rows import find_tasks, is_nothing, split_row
+from ..tables import read_rows
+from ..tables.chats import turns_of
 
 BASELINES = ("random", "longest")
 _NEEDS_NO_OTHERS = ("random", "first")
@@ -40,15 +44,14 @@ class Arm:
 
 
 def arms_of(sources: Sequence[str | Path], chosen: SelectConfig | None = None) -> list[Arm]:
-    """Return the datasets to compare.
+    """Return the datasets to read and to measure.
 
     Args:
-        sources: Runs or datasets, as `selfinstruct.report.blind.contents_of` takes them.
+        sources: Runs or datasets, as `contents_of` takes them.
         chosen: Selects records of each run; None uses the `dataset.select` of its configuration.
 
     Raises:
-        UsageError: Fewer than two datasets, a source that can't be read or is named twice, or a selection without a
-            run to select from.
+        UsageError: A source that can't be read or is named twice, or a selection without a run to select from.
     """
     names = [str(each) for each in sources]
     places = [os.path.realpath(each) for each in names]
@@ -57,10 +60,7 @@ def arms_of(sources: Sequence[str | Path], chosen: SelectConfig | None = None) -
     runs = [name for name in names if (Path(name) / JOURNAL).is_file()]
     if chosen is not None and not runs:
         raise UsageError("--select: selects records of a run, and no source is one; name a run's folder")
-    arms = [arm for name in names for arm in (_arms_of_run(name, chosen) if name in runs else [_whole(name)])]
-    if len(arms) < 2:
-        raise UsageError("worth compares at least two datasets; name another one, or select some records with --select")
-    return arms
+    return [arm for name in names for arm in (_arms_of_run(name, chosen) if name in runs else [_whole(name)])]
 
 
 def _whole(name: str) -> Arm:
@@ -87,3 +87,62 @@ def _arms_of_run(name: str, chosen: SelectConfig | None) -> list[Arm]:
         arm(chosen.by, f"{name} ({chosen.by})"),
         *(arm(by, f"{name} ({by})", why) for by in BASELINES),
     ]
+
+
+def contents_of(source: str | Path) -> list[Content]:
+    """Return the texts of a dataset's rows, each once, in one layout, so that the layout doesn't tell the source.
+
+    Args:
+        source: A run's folder, of which the records count that its `dataset.select` selects, or a dataset: a folder, a
+            file, or a name on the hub, in any layout that seeds may have.
+
+    Raises:
+        UsageError: `source` can't be read, or has no row with a task and an answer.
+    """
+    if (Path(source) / JOURNAL).is_file():
+        with read(source) as snapshot:
+            config = snapshot.run.config
+            found = contents_of_records(select(snapshot.records, config.dataset.select, config.random_seed))
+    else:
+        found = _each_once(content for row in find_tasks(read_rows(str(source))) if (content := _of_row(row.values)))
+    if not found:
+        raise UsageError(f"{source}: has no row with a task and an answer to read")
+    return found
+
+
+def contents_of_records(records: Iterable[Record]) -> list[Content]:
+    """Return the texts of records in the same layout, each once."""
+    return _each_once(map(_of_record, records))
+
+
+def _each_once(contents: Iterable[Content]) -> list[Content]:
+    return list({digest_of(each): each for each in contents}.values())
+
+
+def _of_record(record: Record) -> Content:
+    first = record.examples[0]
+    return _content([[each.role, each.content] for each in first.messages], first.output)
+
+
+def _of_row(values: Mapping[str, Any]) -> Content | None:
+    """Return the texts of a row; None for a row without a task and an answer."""
+    chats = [[values.get(name)] for name in ("messages", "conversations")]
+    chats += [[values.get("prompt"), values.get(name)] for name in ("completion", "chosen")]
+    for parts in chats:
+        turns = turns_of([turn for part in parts if isinstance(part, list) for turn in part]) or []
+        said = [[turn.part, turn.text.strip()] for turn in turns if turn.text and turn.part != "tool"]
+        if len(said) > 1 and said[-1][0] == "assistant":
+            return _content(said[:-1], said[-1][1])
+    task, _ = split_row(values, [], [])
+    match task.get("instances"):
+        case [dict(first), *_]:
+            task |= first
+    texts = [task.get(name) for name in ("instruction", "input", "output")]
+    instruction, given, output = ("" if is_nothing(text) else str(text).strip() for text in texts)
+    return _content([["user", f"{instruction}\n\n{given}".strip()]], output) if instruction and output else None
+
+
+def _content(messages: list[list[str]], answer: str) -> Content:
+    messages = [[role, text.strip()] for role, text in messages]
+    first = next((text for role, text in messages if role == "user"), messages[0][1])
+    return {"instruction": first, "examples": [{"messages": messages, "input": None, "answer": answer.strip()}]}

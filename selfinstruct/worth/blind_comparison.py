@@ -1,8 +1,8 @@
 """Compare datasets by a blind reading, and by what can be measured without reading.
 
-A reader grades rows of all datasets without knowing which is which (`selfinstruct.report.blind`). `compare` says what
-came of it: the share kept of each, the difference of each two with an interval that stays valid at whatever row the
-reader stopped, and whether the grades decide.
+A reader grades rows of all datasets without knowing which is which (`blind_reading`). `compare` says what came of it:
+the share kept of each, the difference of each two with an interval that stays valid at whatever row the reader stopped,
+and whether the grades decide. A single dataset is read to the last row drawn.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from ..dataset.linguistics import finder_for
 from ..filters.unusable import Unusable
 from ..journal.folder import JOURNAL
 from ..journal.snapshot import read
-from ..report.blind import JUDGE, BlindReading, BlindRow, Grade, Grades, Result, agreement, draw, results
 from ..report.page.comparison import SAMPLE, Diversity, diversity_of, draw as draw_texts
 from ..report.page.measure import moments
 from .arms import Arm, arms_of
+from .blind_reading import JUDGE, BlindReading, BlindRow, Grade, Grades, Result, agreement, draw, results
 from .sequential import Difference
 from .topics import Topic, topics_of
 
@@ -118,9 +118,13 @@ class Worth:
         """Whether a person's grades decide between each two datasets, or a person has read all rows."""
         return any(left == 0 for reader, left in self.left.items() if not reader.startswith(JUDGE))
 
+    def continues(self, reader: str) -> bool:
+        """Whether a person has rows left to read, and must not know the result yet."""
+        return bool(self.left[reader]) and not reader.startswith(JUDGE)
+
 
 def gaps_of(names: Sequence[str], rows: Sequence[BlindRow], grades: Mapping[str, Grade], margin: float) -> list[Gap]:
-    """Return the difference of each two datasets, from one reader's grades by digest.
+    """Return the difference of each two datasets, from one reader's grades by digest; nothing for one dataset.
 
     Rows are paired in the order of reading: the first one of each dataset, the second one of each, and so on. With more
     than two datasets, the intervals are wider, so that all of them hold together in 95% of readings.
@@ -137,6 +141,11 @@ def gaps_of(names: Sequence[str], rows: Sequence[BlindRow], grades: Mapping[str,
             difference.add(*kept)
         found.append(Gap(first, second, difference.pairs, *difference.interval, margin=margin))
     return found
+
+
+def _is_enough(gaps: Sequence[Gap]) -> bool:
+    """Whether reading may end before all rows are read; never with a single dataset, which is compared with none."""
+    return bool(gaps) and all(each.is_decided for each in gaps)
 
 
 def measure(arm: Arm, sampled: int) -> Measures:
@@ -193,8 +202,7 @@ def compare(
     """Compare datasets by the grades of a file, and by what can be measured.
 
     Args:
-        sources: Runs or datasets, as `selfinstruct.report.blind.contents_of` takes them; at least two, or one run whose
-            records are selected.
+        sources: Runs or datasets, as `selfinstruct.worth.arms.contents_of` takes them; one or more.
         grades: A file of blind grades, which may not exist yet.
         rows: The rows that are drawn of each.
         seed: Decides which rows are read, and in which order.
@@ -202,7 +210,7 @@ def compare(
         select: Selects records of each run; None uses the `dataset.select` of its configuration.
 
     Raises:
-        UsageError: Fewer than two datasets, one that can't be read, or grades that are none.
+        UsageError: A dataset that can't be read, or grades that are none.
     """
     arms = arms_of(sources, select)
     names, drawn = [each.name for each in arms], _draw(arms, rows, seed)
@@ -213,10 +221,7 @@ def compare(
     by_reader = {reader: given for reader, given in by_reader.items() if given}
     sampled = min(SAMPLE, *(len(each.contents) for each in arms))
     gaps = {reader: gaps_of(names, drawn, given, margin) for reader, given in by_reader.items()}
-    left = {
-        reader: 0 if all(each.is_decided for each in gaps[reader]) else len(drawn) - len(given)
-        for reader, given in by_reader.items()
-    }
+    left = {reader: 0 if _is_enough(gaps[reader]) else len(drawn) - len(given) for reader, given in by_reader.items()}
     # A person says more than a judge, and a reader who continues must not know the result yet.
     done = [reader for reader in by_reader if reader.startswith(JUDGE) or not left[reader]]
     reader = max(done, key=lambda name: (not name.startswith(JUDGE), len(by_reader[name])), default="")
@@ -246,11 +251,9 @@ def reading(
     """Return a blind reading that may end as soon as the grades decide between each two datasets; as `compare`."""
     arms = arms_of(sources, select)
     names, drawn = [each.name for each in arms], _draw(arms, rows, seed)
-
-    def is_enough(given: Mapping[str, Grade]) -> bool:
-        return all(each.is_decided for each in gaps_of(names, drawn, given, margin))
-
-    return BlindReading(names, drawn, Grades(grades), reader, is_enough)
+    return BlindReading(
+        names, drawn, Grades(grades), reader, lambda given: _is_enough(gaps_of(names, drawn, given, margin))
+    )
 
 
 def _draw(arms: Sequence[Arm], rows: int, seed: int) -> list[BlindRow]:

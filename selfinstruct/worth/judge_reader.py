@@ -19,7 +19,7 @@ from ..core.reviews import MOST_NAME
 from ..core.shipped import fill_in
 from ..filters.judge.read_marks import json_objects
 from ..generate.consult_judge import Consultation, consult_judge
-from ..report.blind import DIFFICULTIES, JUDGE, QUESTIONS, BlindReading, BlindRow
+from .blind_reading import DIFFICULTIES, JUDGE, QUESTIONS, BlindReading, BlindRow
 
 SAMPLING = Sampling(temperature=0.0, max_tokens=300)
 """Default decoding parameters; the configuration's `judge` overrides them."""

@@ -75,7 +75,7 @@ def run_trial(
     """Run a trial, or continue one, and return what it found. The same inputs give the same result.
 
     Args:
-        contents: The rows of each arm, by its name, as `selfinstruct.report.blind.contents_of` returns them.
+        contents: The rows of each arm, by its name, as `selfinstruct.worth.arms.contents_of` returns them.
         student: A folder with a causal model and its tokenizer, a GGUF file, a name of the catalog, or a student that
             is loaded already.
         folder: Where the results are kept.

@@ -18,10 +18,10 @@ from ..core.event_loop import run_to_end
 from ..core.programs import Program, Ran
 from ..core.reviews import Content
 from ..filters.evaluation_sets import EvaluationQuestion, Overlap
-from ..report.blind import contents_of
 from ..strategies.verifiable import constraints, lists, structured
 from ..strategies.verifiable.task import Task
 from ..verifiers import verdict_on
+from .arms import contents_of
 
 _DRAWS = (lists.draw, structured.draw, partial(constraints.draw, max_parts=1))
 Each = TypeVar("Each")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..core.reviews import Content
 from ..dataset.linguistics import finder_for
-from ..report.blind import BlindRow, Grade
+from .blind_reading import BlindRow, Grade
 
 MOST = 8
 """Verbs to show."""

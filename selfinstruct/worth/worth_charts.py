@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..core.reviews import wilson_interval
-from ..report.blind import DIFFICULTIES, QUESTIONS, Result
 from ..report.page.row_charts import ChartRow, RowChart, Scale, scale_for, shares
 from .blind_comparison import Gap, Measures, Worth
+from .blind_reading import DIFFICULTIES, QUESTIONS, Result
 
-FIXED = (
-    "The lines of the first three charts are 95% intervals for a number of rows that is fixed in advance; those of the "
-    "differences hold wherever the reader stops."
-)
 _MOST = 4.0
 """Intervals of costs are drawn up to this multiple of the highest cost, so that a very long one leaves room."""
+
+
+def intervals_of(found: Worth) -> str:
+    """Say what the lines of `reading_charts` are."""
+    others = "; those of the differences hold wherever the reader stops" if len(found.names) > 1 else ""
+    fixed = "The lines of the first three charts are 95% intervals for a number of rows that is fixed in advance"
+    return f"{fixed}{others}."
 
 
 def points(value: float) -> str:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.counted import counted
-from ..report.blind import JUDGE
 from ..report.page.page import moment, render, write_page
 from ..report.page.row_charts import RowChart, short_names
 from .blind_comparison import Worth
+from .blind_reading import JUDGE
 from .trial import Trial
 from .trial_charts import trial_charts
-from .worth_charts import FIXED, measure_charts, reading_charts
+from .worth_charts import intervals_of, measure_charts, reading_charts
 
 LIMITS = (
     "What this page can't tell: whether a model learns from the rows that a reader would keep, and what the reader "
@@ -39,9 +39,9 @@ def worth_page(found: Worth, trial: Trial | None = None) -> str:
     """Render a comparison. trial: what a student trial of the same datasets found."""
     names = short_names(found.names)
     sections = [
-        PageSection(f"Read blind by {_who(reader)}", FIXED, reading_charts(found, reader, names))
+        PageSection(f"Read blind by {_who(reader)}", intervals_of(found), reading_charts(found, reader, names))
         for reader in found.read
-        if not _continues(found, reader)
+        if not found.continues(reader)
     ]
     if trial is not None:
         title = "Student trial" if trial.is_valid else "Student trial, invalid"
@@ -54,6 +54,7 @@ def worth_page(found: Worth, trial: Trial | None = None) -> str:
         "worth.html",
         ["page.js"],
         title=_title(list(names.values())),
+        asked="Which is better?" if len(names) > 1 else "How good is it?",
         limits=f"{LIMITS} {trial.cannot_tell}" if trial else LIMITS,
         facts=f"{', '.join(rows)}; measured {moment(time.time())}",
         answer=_answer(found, trial, names),
@@ -70,11 +71,6 @@ def write_worth(found: Worth, path: str | Path, trial: Trial | None = None) -> P
     return write_page(Path(path), worth_page(found, trial))
 
 
-def _continues(found: Worth, reader: str) -> bool:
-    """Whether a person has rows left to read, and must not know the result yet."""
-    return bool(found.left[reader]) and not reader.startswith(JUDGE)
-
-
 def _who(reader: str) -> str:
     return f"{reader}, a model and no person" if reader.startswith(JUDGE) else reader
 
@@ -82,18 +78,20 @@ def _who(reader: str) -> str:
 def _title(names: Sequence[str]) -> str:
     if len(names) > _NAMED:
         return f"{len(names)} datasets"
-    return f"{', '.join(names[:-1])} and {names[-1]}"
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _answer(found: Worth, trial: Trial | None, names: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return (who, what) of each reader who has finished, and of the trial; the others stay blind."""
     lines = []
     for reader, left in found.left.items():
-        if _continues(found, reader):
+        if found.continues(reader):
             lines.append(
                 (reader, f"{counted(left, 'row')} left to read; their grades are shown when the reading is over")
             )
             continue
+        if len(names) == 1:
+            lines += [(_who(reader), replace(each, source=names[each.source]).line) for each in found.read[reader]]
         gaps = [replace(gap, first=names[gap.first], second=names[gap.second]) for gap in found.gaps[reader]]
         lines += [(_who(reader), line) for line in _most_decided([(gap.line, gap.is_decided) for gap in gaps])]
     if trial is not None:
@@ -102,7 +100,8 @@ def _answer(found: Worth, trial: Trial | None, names: Mapping[str, str]) -> list
             replace(pair, first=names.get(pair.first, pair.first), second=names.get(pair.second, pair.second))
             for pair in trial.pairs
         ]
-        told = _most_decided([(pair.line, pair.d_gap.is_decided) for pair in pairs]) if trial.is_valid else [trial.line]
+        told = _most_decided([(pair.line, pair.d_gap.is_decided) for pair in pairs]) if trial.is_valid else []
+        told = told or [trial.line]
         lines += [("student trial", line) for line in told]
     return lines or [("", "Nothing read yet.")]
 
@@ -119,7 +118,7 @@ def _most_decided(lines: Sequence[tuple[str, bool]]) -> list[str]:
 def _notes(found: Worth) -> list[str]:
     """Say why datasets were added, and how far readers agree, once all of them have finished."""
     notes = [f"{name} was added: {why}." for name, why in found.added.items()]
-    if not any(_continues(found, reader) for reader in found.left):
+    if not any(map(found.continues, found.left)):
         notes += found.agreements
     if found.left and all(reader.startswith(JUDGE) for reader in found.left):
         notes.append("No person has graded these rows, so it isn't known whether people agree with the judge.")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from selfinstruct.core.reviews import digest_of
-from selfinstruct.report.blind import Grades, contents_of
+from selfinstruct.worth.arms import contents_of
+from selfinstruct.worth.blind_reading import Grades
 from selfinstruct.worth.student import read_trial
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -42,11 +42,11 @@ def made(make_config: MakeConfig) -> Run:
 
 
 @contextlib.contextmanager
-def reviewed(run: Run | Path, *options: str) -> Iterator[tuple[str, Process]]:
-    """The command `review`; yields the address that it prints, and the process."""
+def reviewed(run: Run | Path, *options: str, command: str = "review") -> Iterator[tuple[str, Process]]:
+    """The command `review`, or `worth --read`; yields the address that it prints, and the process."""
     path = run if isinstance(run, Path) else run.path
     process = start_python(
-        "-m", "selfinstruct", "review", path, *options, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        "-m", "selfinstruct", command, path, *options, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
         assert process.stdout is not None

@@ -7,8 +7,8 @@ import random
 from itertools import combinations
 from pathlib import Path
 
-from selfinstruct.report.blind import Grade, Grades
 from selfinstruct.worth.blind_comparison import Worth, compare, reading
+from selfinstruct.worth.blind_reading import Grade, Grades
 from selfinstruct.worth.trial import ArmEffect, Interval, PairEffect, Trial
 
 

@@ -17,9 +17,9 @@ from selfinstruct.config.sections import SelectConfig
 from selfinstruct.core.errors import UsageError
 from selfinstruct.dataset.select import select
 from selfinstruct.journal.snapshot import read
-from selfinstruct.report.blind import BlindRow, Grade, Grades, contents_of, contents_of_records
-from selfinstruct.worth.arms import arms_of
+from selfinstruct.worth.arms import arms_of, contents_of, contents_of_records
 from selfinstruct.worth.blind_comparison import compare, gaps_of, reading
+from selfinstruct.worth.blind_reading import BlindRow, Grade, Grades
 
 ROWS = 120
 Chance = Mapping[str, float]
@@ -118,7 +118,7 @@ def test_a_selection_is_compared_with_random_and_longest_of_its_size(make_config
     # The selection needs all records to choose from; random ones could have been generated alone.
     tokens = [each.tokens or 0 for each in found.measures.values()]
     assert tokens[0] == tokens[2] == pytest.approx(3 * tokens[1])
-    # The same without the configuration, and what `review --blind` reads.
+    # The same without the configuration, and what is read of a dataset.
     chosen = SelectConfig(count=4, by="spread")
     arms = arms_of([name], chosen)
     assert [each.contents for each in arms] == [each.contents for each in arms_of([name])]
@@ -160,7 +160,6 @@ def test_a_selection_needs_a_run(sources: list[str]) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda sources: sources[:1], "worth compares at least two datasets"),
         (lambda sources: [sources[0], sources[0]], "is named twice"),
         (lambda sources: [sources[0], sources[0].replace("/", "//")], "is named twice"),
         (lambda sources: [sources[0], "nowhere.jsonl"], "nowhere.jsonl"),

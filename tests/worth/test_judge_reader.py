@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 from selfinstruct.cli.app import app
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.prompts import Completion
-from selfinstruct.report.blind import QUESTIONS, Grade, Grades
 from selfinstruct.worth.blind_comparison import reading
+from selfinstruct.worth.blind_reading import QUESTIONS, Grade, Grades
 from selfinstruct.worth.judge_reader import read_grade, reader_of
 
 ROWS = 60

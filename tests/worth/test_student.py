@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 from conftest import ROOT
 from selfinstruct.cli.app import app
 from selfinstruct.core.errors import UsageError
-from selfinstruct.report.blind import contents_of
 from selfinstruct.teachers.local.catalog import load_catalog
 from selfinstruct.teachers.local.weights import cached
+from selfinstruct.worth.arms import contents_of
 from selfinstruct.worth.student import read_trial, run_trial
 from selfinstruct.worth.student_model import Student, Text
 from selfinstruct.worth.student_results import STUDENTS

@@ -11,7 +11,7 @@ import pytest
 from tiny_models import tiny_llama, tiny_tokenizer
 
 from conftest import ROOT
-from selfinstruct.report.blind import contents_of
+from selfinstruct.worth.arms import contents_of
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import student as benchmark

@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from selfinstruct.cli.app import app
 from selfinstruct.core.reviews import Content
-from selfinstruct.report.blind import Grade, Grades, contents_of, draw
+from selfinstruct.worth.arms import contents_of
 from selfinstruct.worth.blind_comparison import compare
+from selfinstruct.worth.blind_reading import Grade, Grades, draw
 from selfinstruct.worth.topics import ANOTHER, MOST, NOTHING, QUESTION, topics_of
 
 VERBS = "write name explain compare translate summarize list describe classify rewrite".split()

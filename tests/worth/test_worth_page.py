@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 import selfinstruct as si
 from selfinstruct.cli.app import app
 from selfinstruct.core.version import __version__
-from selfinstruct.report.blind import Grade, Grades
 from selfinstruct.report.page.row_charts import scale_for, short_names
 from selfinstruct.worth.blind_comparison import compare, reading
+from selfinstruct.worth.blind_reading import Grade, Grades
 from selfinstruct.worth.trial_charts import trial_charts
 from selfinstruct.worth.worth_charts import measure_charts, reading_charts
 from selfinstruct.worth.worth_page import LIMITS, worth_page
@@ -42,6 +42,22 @@ def test_the_first_line_says_what_the_page_cannot_tell(tmp_path: Path) -> None:
     )
     trial = planted_trial(list(found.names))
     assert f"{LIMITS} {trial.cannot_tell}" in text_of(worth_page(found, trial)).replace("&#39;", "'")
+
+
+def test_the_page_of_one_dataset_compares_nothing(tmp_path: Path) -> None:
+    found = compared(tmp_path, ["good"], [0.9], unfinished="eva")
+    page = worth_page(found, planted_trial(list(found.names)))
+    assert "<title>good.jsonl – how good is it?</title>" in page
+    text = text_of(page)
+    assert "good.jsonl What this page" in text
+    assert "How good is it? anna: good.jsonl: " in text
+    assert "eva: 57 rows left to read" in text
+    assert "student trial: valid: the control" in text
+    assert "advance." in text
+    for word in ("better?", "is better", "apart", "differences of the "):
+        assert word not in text
+    [asked, others, costs] = reading_charts(found, "anna", short_names(list(found.names)))
+    assert [len(each) for each in (asked, others, costs)] == [3, 1, 0]
 
 
 def test_a_reader_who_continues_sees_nothing_of_their_own_grades(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 // a row isn't known to this page before the server ends the reading.
 {
   const { at, visible, element, words, part, turns, isTyping, ask, send } = recordView;
-  const steps = [...at("steps").children].map((each) => each.dataset.name);
+  const steps = [...at("steps").children].map((each) => each.dataset.name), sources = Number(at("title").dataset.sources);
   let items = [], place = 0, given = {}, note = "", outcome = null, ends = false;
   const made = []; // the digests of this page's grades, for undo
 
@@ -19,7 +19,7 @@
       ...turns({ ...example, input: null }),
       ...part("Answer", words(example.answer)),
       ...(note ? part("Note", words(note)) : []),
-      ...(outcome ? part("Source", words(outcome.sources[item.digest].join(", "))) : []),
+      ...(outcome && sources > 1 ? part("Source", words(outcome.sources[item.digest].join(", "))) : []),
     ];
   };
   // The share of each source as a point in its interval, on one scale.
@@ -98,7 +98,7 @@
     if (started) { delete given[started]; return show(); }
     const last = made.pop() ?? (items[place].grade ? items[place].digest : null);
     const item = items.find((each) => each.digest === last);
-    if (!item || outcome) return say(outcome ? "the sources have been shown, so the grades stand" : "nothing to undo");
+    if (!item || outcome) return say(outcome ? "the result has been shown, so the grades stand" : "nothing to undo");
     store(item, { undo: true }, () => go(items.indexOf(item)));
   };
   const end = async () => {
@@ -143,7 +143,7 @@
   ask("items").then((found) => {
     items = found;
     ends = items[0].ends;
-    at("title").textContent = `Blind reading: ${items.length} rows, ${at("title").dataset.sources} sources`;
+    at("title").textContent = `Blind reading: ${items.length} rows${sources > 1 ? `, ${sources} sources` : ""}`;
     const first = items.findIndex((each) => !each.grade);
     go(Math.max(0, first));
   }).catch((error) => say(`can't load the rows: ${visible(error.message)}`));

@@ -1,4 +1,4 @@
-"""Blind reading: rows of several datasets, drawn by a seed, are graded without their source, which comes last."""
+"""Blind reading: rows of one or several datasets, drawn by a seed, are graded without their source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from conftest import cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import UsageError
 from selfinstruct.core.reviews import Content, digest_of
-from selfinstruct.report.blind import BlindReading, Grade, Grades, agreement, blind_reading, contents_of, draw, results
+from selfinstruct.worth.arms import contents_of
+from selfinstruct.worth.blind_comparison import compare, reading
+from selfinstruct.worth.blind_reading import BlindReading, Grade, Grades, agreement, draw, results
 
 MakeConfig = Callable[..., RunConfig]
 RIGHT = {"valid": True, "correct": True, "keep": True, "difficulty": "easy"}
@@ -43,8 +45,8 @@ def sources(tmp_path: Path) -> list[Path]:
     return [dataset(tmp_path / "a.jsonl", 12, "Why"), dataset(tmp_path / "b.jsonl", 9, "How")]
 
 
-def grade(reading: BlindReading, digest: str, yes: bool = True, **others: Any) -> dict[str, Any]:
-    return reading.decide(RIGHT | {"digest": digest, "correct": yes, "keep": yes} | others)
+def grade(desk: BlindReading, digest: str, yes: bool = True, **others: Any) -> dict[str, Any]:
+    return desk.decide(RIGHT | {"digest": digest, "correct": yes, "keep": yes} | others)
 
 
 # --- which rows -----------------------------------------------------------------------------------
@@ -81,7 +83,7 @@ def test_a_dialogue_is_read_to_its_last_answer(tmp_path: Path) -> None:
 def test_a_source_without_tasks_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text('{"title": "no task"}\n')
     for source in (tmp_path / "x.jsonl", tmp_path / "nothing.jsonl"):
-        done = cli("review", source, "--blind", "3")
+        done = cli("worth", source, "--read")
         assert done.returncode == 2
         assert str(source) in done.stderr
 
@@ -128,18 +130,18 @@ def test_a_text_of_two_samples_is_read_once_and_counts_for_both() -> None:
 
 def test_grades_are_lines_that_another_reading_of_the_same_texts_uses(sources: list[Path], tmp_path: Path) -> None:
     grades = tmp_path / "new" / "grades.jsonl"
-    reading = blind_reading(sources, 3, grades, "anna")
-    for digest in reading.rows:
-        grade(reading, digest, note="fine")
+    desk = reading(sources, grades, "anna", rows=3)
+    for digest in desk.rows:
+        grade(desk, digest, note="fine")
     first = json.loads(grades.read_text().splitlines()[0])
     assert list(first) == ["digest", "reader", "valid", "correct", "keep", "difficulty", "note", "at"]
     assert "Why" not in grades.read_text()
     assert str(sources[0]) not in grades.read_text()
     copy = tmp_path / "copy.jsonl"
     copy.write_text(sources[0].read_text())
-    assert blind_reading([copy], 3, grades, "anna").left() == 0
-    assert blind_reading([copy], 3, grades, "ben").left() == 3
-    assert blind_reading(sources, 5, grades, "anna").left() == 4
+    assert reading([copy], grades, "anna", rows=3).left() == 0
+    assert reading([copy], grades, "ben", rows=3).left() == 3
+    assert reading(sources, grades, "anna", rows=5).left() == 4
 
 
 def test_the_last_grade_counts_and_undo_takes_it_back(tmp_path: Path) -> None:
@@ -179,9 +181,9 @@ def test_half_a_line_that_a_kill_left_is_replaced_and_another_wrong_line_named(t
     ],
 )
 def test_a_wrong_grade_is_refused(sources: list[Path], tmp_path: Path, changes: dict[str, Any], said: str) -> None:
-    reading = blind_reading(sources, 3, tmp_path / "grades.jsonl")
+    desk = reading(sources, tmp_path / "grades.jsonl", "anna", rows=3)
     with pytest.raises(UsageError, match=said):
-        reading.decide(RIGHT | {"digest": next(iter(reading.rows))} | changes)
+        desk.decide(RIGHT | {"digest": next(iter(desk.rows))} | changes)
     assert not (tmp_path / "grades.jsonl").exists()
 
 
@@ -189,20 +191,21 @@ def test_a_wrong_grade_is_refused(sources: list[Path], tmp_path: Path, changes: 
 
 
 def test_no_answer_names_a_source_before_the_end_and_grades_stand_after_it(sources: list[Path], tmp_path: Path) -> None:
-    reading = blind_reading(sources, 3, tmp_path / "grades.jsonl", "anna")
-    for digest, each in reading.rows.items():
-        assert "jsonl" not in json.dumps([reading.shown(), reading.page, reading.summary()])
+    desk = reading(sources, tmp_path / "grades.jsonl", "anna", rows=3)
+    for digest, each in desk.rows.items():
+        assert "jsonl" not in json.dumps([desk.shown(), desk.page])
         with pytest.raises(UsageError, match="left to read"):
-            reading.end()
-        grade(reading, digest, each.content["instruction"].startswith("Why"))
-    outcome = reading.end()
+            desk.end()
+        grade(desk, digest, each.content["instruction"].startswith("Why"))
+    outcome = desk.end()
     assert [(each["source"], each["keep"], each["read"]) for each in outcome["results"]] == [
         (str(sources[0]), 1.0, 3),
         (str(sources[1]), 0.0, 3),
     ]
     with pytest.raises(UsageError, match="grades stand"):
-        grade(reading, digest)
-    assert reading.summary()[1] == (
+        grade(desk, digest)
+    [_, other] = compare(sources, desk.grades.path, rows=3).read["anna"]
+    assert other.line == (
         f"{sources[1]}: 0.0% kept (95% interval 0.0% to 56.2%), 100.0% valid tasks, 0.0% correct and complete; "
         "3 easy, 0 medium, 0 hard; 3 read"
     )
@@ -210,23 +213,40 @@ def test_no_answer_names_a_source_before_the_end_and_grades_stand_after_it(sourc
 
 def test_two_readers_agree_by_kappa(sources: list[Path], tmp_path: Path) -> None:
     for reader in ("anna", "ben"):
-        reading = blind_reading(sources, 5, tmp_path / "grades.jsonl", reader)
-        for number, digest in enumerate(reading.rows):
-            grade(reading, digest, number >= (2 if reader == "anna" else 3))
-    assert reading.summary()[-1] == "anna and ben agree on 9 of 10, Cohen's kappa 0.74"
-    assert agreement(list(reading.rows.values()), {"anna": {}, "ben": {}}) == []
+        desk = reading(sources, tmp_path / "grades.jsonl", reader, rows=5)
+        for number, digest in enumerate(desk.rows):
+            grade(desk, digest, number >= (2 if reader == "anna" else 3))
+    assert desk.end()["lines"] == ["anna and ben agree on 9 of 10, Cohen's kappa 0.74"]
+    assert agreement(list(desk.rows.values()), {"anna": {}, "ben": {}}) == []
 
 
-def test_the_same_dataset_twice_is_two_sources(sources: list[Path], tmp_path: Path) -> None:
-    reading = blind_reading([sources[0]] * 2, 3, tmp_path / "grades.jsonl")
-    assert {each.sources for each in reading.rows.values()} == {(str(sources[0]), f"{sources[0]} (2)")}
+def test_one_dataset_is_read_to_its_last_row_and_has_a_share_without_a_difference(
+    sources: list[Path], tmp_path: Path
+) -> None:
+    desk = reading(sources[:1], tmp_path / "grades.jsonl", "anna", rows=8)
+    given = ["worth", sources[0], "--rows", "8", "--grades", desk.grades.path, "--reader", "anna"]
+    for number, digest in enumerate(desk.rows):
+        assert f"anna: {8 - number} row" in cli(*given).stdout or number == 0
+        with pytest.raises(UsageError, match="left to read"):
+            desk.end()
+        grade(desk, digest, number > 0)
+    assert [(each["source"], each["keep"], each["read"]) for each in desk.end()["results"]] == [
+        (str(sources[0]), 7 / 8, 8)
+    ]
+    done = cli(*given)
+    assert f"  {sources[0]}: 87.5% kept (95% interval 52.9% to 97.8%), 100.0% valid tasks" in done.stdout
+    assert "better" not in done.stdout
+    assert "decided" not in done.stdout
+    assert done.stderr == ""
 
 
-def test_only_a_blind_reading_takes_several(make_config: MakeConfig) -> None:
-    run = grow(make_config(target=3))
-    done = cli("review", run.path, run.path)
-    assert done.returncode == 2
-    assert "--blind" in done.stderr
+def test_no_page_is_served_when_nothing_is_left_to_read(sources: list[Path], tmp_path: Path) -> None:
+    desk = reading(sources[:1], tmp_path / "grades.jsonl", "anna", rows=2)
+    for digest in desk.rows:
+        grade(desk, digest)
+    done = cli("worth", sources[0], "--read", "--rows", "2", "--grades", desk.grades.path, "--reader", "anna")
+    assert done.stderr == "selfinstruct: anna: nothing left to read\n"
+    assert done.stdout.startswith("read blind by anna\n")
 
 
 # --- the page -------------------------------------------------------------------------------------
@@ -234,42 +254,62 @@ def test_only_a_blind_reading_takes_several(make_config: MakeConfig) -> None:
 
 @pytest.mark.browser
 @browser_needed
-def test_rows_are_graded_by_keyboard_alone_and_a_kill_loses_nothing(sources: list[Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [1, 2])
+def test_rows_are_graded_by_keyboard_alone_and_a_kill_loses_nothing(
+    sources: list[Path], tmp_path: Path, count: int
+) -> None:
     grades = Grades(tmp_path / "grades.jsonl")
-    first, *others = sources
-    options = (*map(str, others), "--blind", "6", "--grades", str(grades.path), "--reviewer", "anna")
+    options = (
+        *map(str, sources[1:count]),
+        "--rows",
+        f"{12 // count}",
+        "--grades",
+        f"{grades.path}",
+        "--reader",
+        "anna",
+    )
     for batch in range(2):
-        with reviewed(first, *options) as (address, process), chromium(address) as (page, said):
+        with (
+            reviewed(sources[0], "--read", *options, command="worth") as (address, process),
+            chromium(address) as (page, said),
+        ):
             for width in (390, 1280):
                 page.set_viewport_size({"width": width, "height": 800})
                 assert page.evaluate("document.documentElement.scrollWidth") <= width
             for number in range(batch * 6, 6 + batch * 6):
                 page.locator(f"#state:has-text('{number} read')").wait_for()
-                why = "Why" in page.inner_text("#record")
-                for key in "yyy2" if why else "ynn3":
+                for key in "yyy2" if "Why" in page.inner_text("#record") else "yny3":
                     page.keyboard.press(key)
                 page.locator(f"#state:has-text('{number + 1} read')").wait_for()
                 assert "jsonl" not in page.content()
+            title = "Blind reading: 12 rows" + (", 2 sources" if count == 2 else "")
+            assert page.inner_text("h1") == title
             if batch == 0:
                 process.send_signal(signal.SIGKILL)  # between two key presses
             else:
                 page.keyboard.press("u")
                 page.locator("#state:has-text('11 read')").wait_for()
-                for key in "yyy2" if "Why" in page.inner_text("#record") else "ynn3":
+                for key in "yyy2" if "Why" in page.inner_text("#record") else "yny3":
                     page.keyboard.press(key)
                 page.locator("#state:has-text('12 read')").wait_for()
                 page.keyboard.press("Enter")
                 page.wait_for_selector("#outcome tbody tr")
-                found = [each.inner_text().split("\t")[:2] for each in page.locator("#outcome tbody tr").all()]
-                assert found == [[str(sources[0]), "100.0%"], [str(sources[1]), "0.0%"]]
+                rows = [each.inner_text().split("\t") for each in page.locator("#outcome tbody tr").all()]
+                # source, kept, interval, its chart, valid, correct
+                found = [(row[0], row[1], row[5]) for row in rows]
+                correct = [(str(sources[0]), "100.0%", "100.0%"), (str(sources[1]), "100.0%", "0.0%")]
+                assert found == correct[:count]
+                assert ("jsonl" in page.inner_text("#record")) == (count > 1)
             assert said == []
+        if batch == 1:
+            assert "read blind by anna" in (process.stdout.read() if process.stdout else "")
     assert len(grades.by_reader()["anna"]) == 12
 
 
 def test_two_tabs_of_one_reader_and_a_second_reader_write_to_one_file(sources: list[Path], tmp_path: Path) -> None:
-    options = (str(sources[1]), "--blind", "5", "--grades", str(tmp_path / "grades.jsonl"))
-    with reviewed(sources[0], *options, "--reviewer", "anna") as (one, _):  # noqa: SIM117
-        with reviewed(sources[0], *options, "--reviewer", "ben") as (other, _):
+    options = (str(sources[1]), "--read", "--rows", "5", "--grades", str(tmp_path / "grades.jsonl"))
+    with reviewed(sources[0], *options, "--reader", "anna", command="worth") as (one, _):  # noqa: SIM117
+        with reviewed(sources[0], *options, "--reader", "ben", command="worth") as (other, _):
             digests = [each["digest"] for each in json.loads(ask(one, "items")[1])]
             assert digests == [each["digest"] for each in json.loads(ask(other, "items")[1])]
             for digest in digests:

@@ -1,7 +1,7 @@
-"""Blind reading: rows of several datasets, drawn by a seed and shuffled, are graded without their source.
+"""Blind reading: rows of one or several datasets, drawn by a seed and shuffled, are graded without their source.
 
 `draw` chooses the rows, `Grades` is the file with what readers said, `BlindReading` is what the page of
-`selfinstruct review --blind` talks to, and `results` is what came of it. Grades are keyed by the text of a row, so the
+`selfinstruct worth --read` talks to, and `results` is what came of it. Grades are keyed by the text of a row, so the
 same file serves any later reading in which that text comes up, whichever dataset it is in.
 """
 
@@ -20,15 +20,8 @@ from typing import Any
 from ..core.counted import counted
 from ..core.errors import UsageError
 from ..core.json_lines import append_line, whole_lines
-from ..core.records import Record
 from ..core.reviews import Content, checked_name, cohens_kappa, digest_of, wilson_interval
 from ..core.tasks import storable
-from ..dataset.select import select
-from ..journal.folder import JOURNAL
-from ..journal.snapshot import read
-from ..seeds.seed_rows import find_tasks, is_nothing, split_row
-from ..tables import read_rows
-from ..tables.chats import turns_of
 
 QUESTIONS = {
     "valid": "Is it a valid task?",
@@ -61,36 +54,6 @@ class Grade:
     difficulty: str
     note: str = ""
     at: str = ""
-
-
-def contents_of(source: str | Path) -> list[Content]:
-    """Return the texts of a dataset's rows, each once, in one layout, so that the layout doesn't tell the source.
-
-    Args:
-        source: A run's folder, of which the records count that its `dataset.select` selects, or a dataset: a folder, a
-            file, or a name on the hub, in any layout that seeds may have.
-
-    Raises:
-        UsageError: `source` can't be read, or has no row with a task and an answer.
-    """
-    if (Path(source) / JOURNAL).is_file():
-        with read(source) as snapshot:
-            config = snapshot.run.config
-            found = contents_of_records(select(snapshot.records, config.dataset.select, config.random_seed))
-    else:
-        found = _each_once(content for row in find_tasks(read_rows(str(source))) if (content := _of_row(row.values)))
-    if not found:
-        raise UsageError(f"{source}: has no row with a task and an answer to read")
-    return found
-
-
-def contents_of_records(records: Iterable[Record]) -> list[Content]:
-    """Return the texts of records in the same layout, each once."""
-    return _each_once(map(_of_record, records))
-
-
-def _each_once(contents: Iterable[Content]) -> list[Content]:
-    return list({digest_of(each): each for each in contents}.values())
 
 
 def draw(contents: Mapping[str, Sequence[Content]], count: int, seed: int) -> list[BlindRow]:
@@ -266,7 +229,7 @@ class BlindReading:
         if row is None:
             raise UsageError("digest: no row to read has it; load the page again")
         if self._ended:
-            raise UsageError("the sources have been shown, so the grades stand")
+            raise UsageError("the result has been shown, so the grades stand")
         if given.get("undo"):
             self.grades.undo(row.digest, self.reader)
             return _shown(row, None) | {"ends": self._is_enough(self.mine())}
@@ -285,79 +248,19 @@ class BlindReading:
     def end(self) -> dict[str, Any]:
         """Return the result, and the sources of each row. Raises UsageError as long as a row has no grade."""
         if left := self.left():
-            raise UsageError(f"{counted(left, 'row')} left to read; the sources are shown at the end")
-        self._ended = True
+            raise UsageError(f"{counted(left, 'row')} left to read; the result is shown at the end")
+        self._ended, rows = True, list(self.rows.values())
         return {
-            "results": [asdict(each) for each in self._results()],
-            "lines": self.summary()[len(self._results()) :],
+            "results": [asdict(each) for each in results(self.sources, rows, self.mine().values())],
+            "lines": agreement(rows, self.grades.by_reader()),
             "sources": {row.digest: row.sources for row in self.rows.values()},
         }
-
-    def summary(self) -> list[str]:
-        """Return the lines of the result, or how many rows are left."""
-        if left := self.left():
-            return [f"{len(self.rows) - left:,} of {len(self.rows):,} rows read; the sources are shown at the end"]
-        return [each.line for each in self._results()] + agreement(list(self.rows.values()), self.grades.by_reader())
 
     def mine(self) -> dict[str, Grade]:
         """Return what the reader said about these rows, by digest."""
         return {
             digest: each for digest, each in self.grades.by_reader().get(self.reader, {}).items() if digest in self.rows
         }
-
-    def _results(self) -> list[Result]:
-        return results(self.sources, list(self.rows.values()), self.mine().values())
-
-
-def blind_reading(
-    sources: Sequence[str | Path], count: int, grades: str | Path, reader: str = "reviewer", seed: int = 42
-) -> BlindReading:
-    """Draw rows of runs or datasets for one reader.
-
-    Args:
-        sources: As `contents_of` takes them.
-        count: The rows to draw of each.
-        grades: The file of grades, which may exist or not.
-        reader: The name that the grades are stored with.
-        seed: Decides which rows, and their order.
-
-    Raises:
-        UsageError: A source that can't be read, grades that are none, or a name that is none.
-    """
-    contents: dict[str, Sequence[Content]] = {}
-    for number, source in enumerate(sources, 1):
-        name = str(source)
-        contents[name if name not in contents else f"{name} ({number})"] = contents_of(source)
-    return BlindReading(list(contents), draw(contents, count, seed), Grades(grades), reader)
-
-
-def _of_record(record: Record) -> Content:
-    first = record.examples[0]
-    return _content([[each.role, each.content] for each in first.messages], first.output)
-
-
-def _of_row(values: Mapping[str, Any]) -> Content | None:
-    """Return the texts of a row; None for a row without a task and an answer."""
-    chats = [[values.get(name)] for name in ("messages", "conversations")]
-    chats += [[values.get("prompt"), values.get(name)] for name in ("completion", "chosen")]
-    for parts in chats:
-        turns = turns_of([turn for part in parts if isinstance(part, list) for turn in part]) or []
-        said = [[turn.part, turn.text.strip()] for turn in turns if turn.text and turn.part != "tool"]
-        if len(said) > 1 and said[-1][0] == "assistant":
-            return _content(said[:-1], said[-1][1])
-    task, _ = split_row(values, [], [])
-    match task.get("instances"):
-        case [dict(first), *_]:
-            task |= first
-    texts = [task.get(name) for name in ("instruction", "input", "output")]
-    instruction, given, output = ("" if is_nothing(text) else str(text).strip() for text in texts)
-    return _content([["user", f"{instruction}\n\n{given}".strip()]], output) if instruction and output else None
-
-
-def _content(messages: list[list[str]], answer: str) -> Content:
-    messages = [[role, text.strip()] for role, text in messages]
-    first = next((text for role, text in messages if role == "user"), messages[0][1])
-    return {"instruction": first, "examples": [{"messages": messages, "input": None, "answer": answer.strip()}]}
 
 
 def _shown(row: BlindRow, grade: Grade | None) -> dict[str, Any]:
