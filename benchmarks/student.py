@@ -1,13 +1,13 @@
 """How a student trial decides between datasets whose difference is known, and how long it takes.
 
-    .venv-trainer/bin/python benchmarks/student.py [DATASET] [--student smollm2-135m] [--folder FOLDER]
+    .venv-trainer/bin/python benchmarks/student.py [DATASET ...] [--student smollm2-135m] [--folder FOLDER]
         [--rows 75] [--tasks 60] [--trials 20] [--only shuffled,corrupted,equal]
 
-The dataset is that of the shipped held-out tasks which measure no student here, unless you name one. Each trial draws
-rows of it by a seed and splits them into two halves, of `--rows` rows each. The second half is
-left as it is (equal), gets its own answers in another order (shuffled), or has 30% of its answers moved to other rows
-(corrupted). Equal halves should be told apart in no trial; the other two in every one. Trials are kept in the folder,
-so a benchmark that was interrupted continues; the seconds are those of the trials that were run now.
+The rows are those of the shipped held-out tasks which measure no student here, unless you name datasets. Each trial
+draws rows by a seed and splits them into two halves, of `--rows` rows each. The second half is left as it is (equal),
+gets its own answers in another order (shuffled), or has 30% of its answers moved to other rows (corrupted). Equal
+halves should be told apart in no trial; the other two in every one. Trials are kept in the folder, so a benchmark that
+was interrupted continues; the seconds are those of the trials that were run now.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def found_by(trial: Trial, kind: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", nargs="?", type=Path)
+    parser.add_argument("datasets", nargs="*", metavar="DATASET")
     parser.add_argument("--student", default="smollm2-135m")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "student-trials")
     parser.add_argument("--rows", type=int, default=75)
@@ -79,7 +79,7 @@ def main() -> None:
     given.folder.mkdir(parents=True, exist_ok=True)
     shipped = random.Random(0).sample(load_held_out(None), len(load_held_out(None)))
     held_out = held_out_file(given.folder, shipped[: given.tasks])
-    rows = contents_of(given.dataset) if given.dataset else shipped[given.tasks :]
+    rows = [row for each in given.datasets for row in contents_of(each)] or shipped[given.tasks :]
     student = Student(given.student)
     print(f"{len(rows):,} rows; two arms of {given.rows:,}, {given.tasks:,} held-out tasks")
     print(
