@@ -24,7 +24,7 @@ from .judge import judge_eval
 from .list_records import list_records
 from .merge import merge
 from .push import push
-from .report import compare, report
+from .report import report
 from .reuse import export, refilter
 from .review import review
 from .run_status import status
@@ -85,7 +85,6 @@ _add(
     summary="Review records on a web page, by keyboard.",
 )
 _add("Look at a run", serve, "data/openai --port 8080", summary="Serve a run's live figures and its report.")
-_add("Look at a run", compare, "data/openai data/zh --html compared.html")
 _add(
     "Look at a run",
     worth,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -109,15 +109,15 @@ def _export(reviewing: Reviewing, kind: ExportKind, path: Path) -> None:
     say(f"{counted(len(reviewing.items), 'record')} to review in {path}; --import stores what comes back")
 
 
-def serve_page(desk: Desk, port: int, there: str) -> None:
-    """Print the page's address, and serve it until Ctrl-C."""
+def serve_page(desk: Desk, port: int, there: str, stream: TextIO | None = None) -> None:
+    """Print the page's address, to standard output or to `stream`, and serve it until Ctrl-C."""
     import asyncio
 
     from ..report.review_server import serving_reviews
 
     async def forever() -> None:
         async with serving_reviews(desk, port) as address:
-            print(address, flush=True)
+            print(address, file=stream, flush=True)
             say(f"{there}; Ctrl-C stops the page")
             await asyncio.Event().wait()
 

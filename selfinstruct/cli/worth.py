@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from ..core.counted import counted
 from ..core.errors import UsageError
-from .console import Debug, Port, find_runs, plain_errors, say
+from .console import AsJson, Debug, Port, find_runs, plain_errors, printable_json, say
 from .review import serve_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ..config.sections import SelectConfig
-    from ..worth.blind_comparison import Worth
     from ..worth.blind_reading import BlindReading
     from ..worth.trial import Trial
 
@@ -83,6 +83,7 @@ def worth(
     full: Annotated[
         bool, typer.Option("--full", help="Train all layers of a student, for machines with a GPU.")
     ] = False,
+    as_json: AsJson = False,
     port: Port = 0,
     debug: Debug = False,
 ) -> None:
@@ -93,6 +94,7 @@ def worth(
     """
     with plain_errors(debug):
         from ..worth.blind_comparison import compare, reading
+        from .worth_output import print_worth, values_of
 
         _refuse(reader if read else None, student, held_out, full, html)
         chosen = _selection(select)
@@ -100,23 +102,21 @@ def worth(
         if judge:
             _let_judge_read(judge, desk_of)
         if read:
-            _read(desk_of(reader), port)
+            _read(desk_of(reader), port, sys.stderr if as_json else sys.stdout)
         found = compare(sources, grades, rows=rows, seed=seed, margin=margin / 100, select=chosen)
-        for name, why in found.added.items():
-            print(f"added {name}: {why}")
-        if found.added:
-            print("a selection is worth something only if it beats random records and the longest ones\n")
-        _print_reading(found, grades)
-        _print_measures(found)
-        _print_topics(found)
+        show = print if not as_json else lambda _: None
+        if not as_json:
+            print_worth(found, grades)
         tried = None
         if student or trial:
             tried = _trial(sources, chosen, student, trial or Path("trial"), held_out, seed, full)
-            print("\n" + "\n".join(tried.lines))
+            show("\n" + "\n".join(tried.lines))
         if html is not None:
             from ..worth.worth_page import write_worth
 
-            print(f"\n{write_worth(found, html, tried)}")
+            show(f"\n{write_worth(found, html, tried)}")
+        if as_json:
+            print(printable_json(values_of(found, tried)))
         if not found.is_over:
             options = {"--select": select, "--grades": grades, "--reader": reader, "--rows": rows, "--seed": seed}
             say(f"next: {_reading_on(sources, options | {'--margin': margin})}")
@@ -179,16 +179,14 @@ def _selection(text: str | None) -> SelectConfig | None:
     return RunConfig.parse(overridden(values, [f"dataset.select={text}"]), "--select").dataset.select
 
 
-def _read(desk: BlindReading, port: int) -> None:
-    """Serve the page, unless nothing is left to read."""
+def _read(desk: BlindReading, port: int, stream: TextIO) -> None:
+    """Serve the page, unless nothing is left to read. stream: gets its address."""
     if _is_left(desk):
-        serve_page(desk, port, _words_left(desk.left(), desk.sources))
+        from .worth_output import rows_left
+
+        serve_page(desk, port, rows_left(desk.left(), desk.sources), stream)
         if desk.decided:
             say(f"{desk.reader}: {counted(desk.decided, 'grade')} stored in {desk.grades.path}")
-
-
-def _words_left(left: int, names: Sequence[str]) -> str:
-    return f"{counted(left, 'row')} left to read" + (", fewer if they differ much" if len(names) > 1 else "")
 
 
 def _is_left(desk: BlindReading) -> bool:
@@ -215,69 +213,3 @@ def _let_judge_read(path: Path, desk_of: Callable[[str], BlindReading]) -> None:
     say(f"{desk.reader}: {counted(desk.decided, 'row')} graded; its answers are stored in {folder}")
     if unreadable:
         say(f"{desk.reader}: {counted(unreadable, 'answer')} can't be read and count as no grade")
-
-
-def _print_reading(found: Worth, grades: Path) -> None:
-    from ..worth.blind_reading import JUDGE
-
-    judges = [reader for reader in found.read if reader.startswith(JUDGE)]
-    for reader, results in found.read.items():
-        left = found.left[reader]
-        if found.continues(reader):
-            print(f"{reader}: {_words_left(left, found.names)}")
-            continue
-        ungraded = f"; {counted(left, 'row')} without a grade" if left else ""
-        print(f"read blind by {reader}" + (f", a model and no person{ungraded}" if reader in judges else ""))
-        for each in results:
-            print(f"  {each.line}")
-            measures = found.measures[each.source]
-            if measures.tokens is not None and each.keep:
-                seconds = "" if measures.seconds is None else f" and {measures.seconds / each.keep:,.1f} s"
-                print(f"    {measures.tokens / each.keep:,.0f} generated tokens{seconds} for each kept row")
-        for gap in found.gaps[reader]:
-            print(f"  {gap.line}")
-    for line in found.agreements:
-        print(line)
-    if judges and len(judges) == len(found.read):
-        print("no person has graded these rows, so it isn't known whether people agree with the judge")
-    if not found.read:
-        print(f"nothing read yet: {grades} has no grade of these rows")
-
-
-def _print_measures(found: Worth) -> None:
-    print("\nmeasured, not read (only 'checked' says anything about right and wrong)")
-    lines = {
-        "rows": [f"{each.rows:,}" for each in found.measures.values()],
-        "median words, task": [f"{each.words[0]:g}" for each in found.measures.values()],
-        "median words, answer": [f"{each.words[1]:g}" for each in found.measures.values()],
-        "checked by a program": [
-            "-" if each.checked is None else f"{each.checked[1]:,} of {each.checked[0]:,} right"
-            for each in found.measures.values()
-        ],
-        "hit by rules": [f"{each.by_rules:.1%}" for each in found.measures.values()],
-        "ROUGE-L to the nearest": [_or_dash(each.diversity.nearest) for each in found.measures.values()],
-        "ROUGE-L to all": [_or_dash(each.diversity.self_rouge) for each in found.measures.values()],
-        "distinct verb-noun pairs": [f"{each.diversity.distinct_pairs}" for each in found.measures.values()],
-        "tokens per row": [_or_dash(each.tokens, ",.0f") for each in found.measures.values()],
-        "seconds per row": [_or_dash(each.seconds, ",.1f") for each in found.measures.values()],
-    }
-    _print_columns(found, lines)
-
-
-def _print_topics(found: Worth) -> None:
-    kept = f", and in parentheses how many {found.topics_reader} kept of those graded" if found.topics_reader else ""
-    print(f"\nwhat the tasks ask for: share of the tasks by verb{kept}")
-    _print_columns(found, {each.name: each.cells for each in found.topics})
-
-
-def _print_columns(found: Worth, lines: Mapping[str, Sequence[str]]) -> None:
-    """Print named lines with one cell for each dataset."""
-    heads = ["", *(Path(name).name for name in found.names)]
-    cells = [heads, *([name, *values] for name, values in lines.items())]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for line in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-
-
-def _or_dash(value: float | None, form: str = ".3f") -> str:
-    return "-" if value is None else format(value, form)

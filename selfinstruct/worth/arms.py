@@ -33,7 +33,8 @@ class Arm:
 
     name: the source as given, with the way to select if others were added: 'data/law (spread)'. source: where its rows
     come from. contents: its rows. generated: the records that had to be generated for each of its rows; more than 1 for
-    a selection that needs all records of a run to choose from. why_added: empty for a source that was named.
+    a selection that needs all records of a run to choose from. why_added: empty for a source that was named. language:
+    of its run; 'any' if not known.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Arm:
     contents: Sequence[Content]
     generated: float = 1.0
     why_added: str = ""
+    language: str = "any"
 
 
 def arms_of(sources: Sequence[str | Path], chosen: SelectConfig | None = None) -> list[Arm]:
@@ -60,11 +62,8 @@ def arms_of(sources: Sequence[str | Path], chosen: SelectConfig | None = None) -
     runs = [name for name in names if (Path(name) / JOURNAL).is_file()]
     if chosen is not None and not runs:
         raise UsageError("--select: selects records of a run, and no source is one; name a run's folder")
-    return [arm for name in names for arm in (_arms_of_run(name, chosen) if name in runs else [_whole(name)])]
-
-
-def _whole(name: str) -> Arm:
-    return Arm(name, name, contents_of(name))
+    found = [_arms_of_run(name, chosen) if name in runs else [Arm(name, name, contents_of(name))] for name in names]
+    return [arm for arms in found for arm in arms]
 
 
 def _arms_of_run(name: str, chosen: SelectConfig | None) -> list[Arm]:
@@ -73,12 +72,12 @@ def _arms_of_run(name: str, chosen: SelectConfig | None) -> list[Arm]:
         config, records = snapshot.run.config, snapshot.records
     chosen = chosen or config.dataset.select
     if chosen is None or len(records) <= chosen.count:
-        return [_whole(name)]
+        return [Arm(name, name, contents_of(name), language=config.language)]
 
     def arm(by: str, label: str, why: str = "") -> Arm:
         selected = select(records, chosen.model_copy(update={"by": by}), config.random_seed)
         generated = 1.0 if by in _NEEDS_NO_OTHERS else len(records) / len(selected)
-        return Arm(label, name, contents_of_records(selected), generated, why)
+        return Arm(label, name, contents_of_records(selected), generated, why, config.language)
 
     if chosen.by in BASELINES:
         return [arm(chosen.by, name)]

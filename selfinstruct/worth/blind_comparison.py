@@ -7,55 +7,19 @@ and whether the grades decide. A single dataset is read to the last row drawn.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from ..config.sections import SelectConfig
-from ..core.event_loop import run_to_end
-from ..core.records import Example, Response
-from ..core.tasks import Candidate
-from ..core.tokens import tokenize
-from ..dataset.card_figures import verified
-from ..dataset.linguistics import finder_for
-from ..filters.unusable import Unusable
-from ..journal.folder import JOURNAL
-from ..journal.snapshot import read
-from ..report.page.comparison import SAMPLE, Diversity, diversity_of, draw as draw_texts
-from ..report.page.measure import moments
 from .arms import Arm, arms_of
 from .blind_reading import JUDGE, BlindReading, BlindRow, Grade, Grades, Result, agreement, draw, results
+from .dataset_measures import Measures, measure
 from .sequential import Difference
 from .topics import Topic, topics_of
 
 LEVEL = 0.95
-_NOBODY: Any = None
-"""Rules ask no teacher."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measures:
-    """What can be measured of a dataset without reading it; none of it says that an answer is right, but `checked`.
-
-    rows: the number of rows with a task and an answer. words: the median length of a task and of an answer, in tokens
-    of ROUGE. middle_half: the 25th and the 75th percentile of each. diversity: of a sample of the tasks, as large for
-    each dataset. by_rules: the share of rows that a rule against what small models write hits. checked: how many
-    answers a program checked, and how many of them passed. tokens, seconds: generated tokens and seconds of work for
-    each row; None for a dataset that is no run.
-    """
-
-    rows: int
-    words: tuple[float, float]
-    middle_half: tuple[tuple[float, float], tuple[float, float]]
-    diversity: Diversity
-    by_rules: float
-    checked: tuple[int, int] | None = None
-    tokens: float | None = None
-    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,48 +112,6 @@ def _is_enough(gaps: Sequence[Gap]) -> bool:
     return bool(gaps) and all(each.is_decided for each in gaps)
 
 
-def measure(arm: Arm, sampled: int) -> Measures:
-    """Measure one dataset. sampled: how many tasks to draw for its diversity."""
-    asked = [str(each["instruction"]) for each in arm.contents]
-    answers = [str(each["examples"][0]["answer"]) for each in arm.contents]
-    words = [
-        np.percentile([len(tokenize(text)) for text in texts], (25, 50, 75)).tolist() for texts in (asked, answers)
-    ]
-    hit = run_to_end(_hit_by_rules(zip(asked, answers, strict=True)))
-    figures = (
-        len(asked),
-        (words[0][1], words[1][1]),
-        ((words[0][0], words[0][2]), (words[1][0], words[1][2])),
-        diversity_of(draw_texts(asked, sampled), finder_for("word-list")),
-        hit / len(asked),
-    )
-    if not (Path(arm.source) / JOURNAL).is_file():
-        return Measures(*figures)
-    with read(arm.source) as snapshot:
-        counted = verified(snapshot)
-        checked = (sum(each.answers for each in counted), sum(each.right for each in counted))
-        status = snapshot.status
-        made, worked = max(1, status.records_asked), moments(snapshot.arrivals(), {})
-        return Measures(
-            *figures,
-            checked=checked if checked[0] else None,
-            tokens=status.completion_tokens / made * arm.generated,
-            seconds=worked[-1].seconds / made * arm.generated if worked else None,
-        )
-
-
-async def _hit_by_rules(texts: Iterable[tuple[str, str]]) -> int:
-    """Count the rows that a rule against what small models write hits."""
-    rules, hits = Unusable("en"), 0
-    for asked, answer in texts:
-        instruction, _, given = asked.partition("\n\n")
-        candidate = Candidate(instruction, given)
-        example = Example.of(instruction, given, Response(answer))
-        verdict = rules.check(candidate)
-        hits += not (verdict.ok and (await rules.check_answer(candidate, example, _NOBODY)).ok)
-    return hits
-
-
 def compare(
     sources: Sequence[str | Path],
     grades: str | Path,
@@ -219,7 +141,6 @@ def compare(
         for reader, given in Grades(grades).by_reader().items()
     }
     by_reader = {reader: given for reader, given in by_reader.items() if given}
-    sampled = min(SAMPLE, *(len(each.contents) for each in arms))
     gaps = {reader: gaps_of(names, drawn, given, margin) for reader, given in by_reader.items()}
     left = {reader: 0 if _is_enough(gaps[reader]) else len(drawn) - len(given) for reader, given in by_reader.items()}
     # A person says more than a judge, and a reader who continues must not know the result yet.
@@ -231,9 +152,9 @@ def compare(
         gaps,
         left,
         agreement(drawn, by_reader),
-        {each.name: measure(each, sampled) for each in arms},
+        measure(arms),
         {each.name: each.why_added for each in arms if each.why_added},
-        topics_of({each.name: each.contents for each in arms}, drawn, by_reader.get(reader, {})),
+        topics_of(arms, drawn, by_reader.get(reader, {})),
         reader,
     )
 

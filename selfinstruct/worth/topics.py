@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.reviews import Content
-from ..dataset.linguistics import finder_for
+from ..dataset.linguistics import finder_for, suited
+from .arms import Arm
 from .blind_reading import BlindRow, Grade
 
 MOST = 8
@@ -41,27 +42,26 @@ class Topic:
         ]
 
 
-def topics_of(
-    contents: Mapping[str, Sequence[Content]], rows: Sequence[BlindRow], grades: Mapping[str, Grade]
-) -> list[Topic]:
+def topics_of(arms: Sequence[Arm], rows: Sequence[BlindRow], grades: Mapping[str, Grade]) -> list[Topic]:
     """Return the verbs that are frequent in any of the datasets, most frequent first, and then the rest.
 
     Args:
-        contents: The rows of each dataset, by its name.
+        arms: The datasets.
         rows: Those that were drawn to be read.
         grades: One reader's, by digest; may be empty.
     """
-    counts = {name: Counter(_asked_for(each)) for name, each in contents.items()}
+    languages = {each.name: each.language for each in arms}
+    counts = {each.name: Counter(_asked_for(each.contents, each.language)) for each in arms}
     highest = {
         verb: max(each[verb] / each.total() for each in counts.values()) for each in counts.values() for verb in each
     }
     verbs = sorted(highest.keys() - {QUESTION, NOTHING}, key=lambda verb: (-highest[verb], verb))
     groups = {verb: [verb] for verb in verbs[:MOST]} | {ANOTHER: verbs[MOST:], QUESTION: [QUESTION], NOTHING: [NOTHING]}
 
-    read = [row for row in rows if row.digest in grades]
-    kept = {name: [Counter[str](), Counter[str]()] for name in contents}  # how many were graded, and how many kept
-    for row, verb in zip(read, _asked_for([row.content for row in read]), strict=True):
-        for name in row.sources:
+    kept = {name: [Counter[str](), Counter[str]()] for name in languages}  # how many were graded, and how many kept
+    for row in rows:
+        for name in row.sources if row.digest in grades else ():
+            [verb] = _asked_for([row.content], languages[name])
             kept[name][0][verb] += 1
             kept[name][1][verb] += grades[row.digest].keep
 
@@ -69,7 +69,7 @@ def topics_of(
         Topic(
             group,
             {name: sum(each[verb] for verb in members) / each.total() for name, each in counts.items()},
-            {name: _sums(kept[name], members) for name in contents},
+            {name: _sums(kept[name], members) for name in languages},
         )
         for group, members in groups.items()
     ]
@@ -81,8 +81,8 @@ def _sums(kept: Sequence[Counter[str]], members: Sequence[str]) -> tuple[int, in
     return graded, those_kept
 
 
-def _asked_for(contents: Sequence[Content]) -> Iterator[str]:
+def _asked_for(contents: Sequence[Content], language: str) -> Iterator[str]:
     """Yield the verb of each task, or the group of a task in which none is found, such as most questions."""
     texts = [str(each["instruction"]) for each in contents]
-    for text, found in zip(texts, finder_for("word-list").find(texts), strict=True):
+    for text, found in zip(texts, suited(finder_for("word-list"), language).find(texts), strict=True):
         yield found.verb or (QUESTION if text.partition("\n\n")[0].rstrip()[-1:] in "?？" else NOTHING)

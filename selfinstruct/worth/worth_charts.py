@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from ..core.reviews import wilson_interval
 from ..report.page.row_charts import ChartRow, RowChart, Scale, scale_for, shares
-from .blind_comparison import Gap, Measures, Worth
+from .blind_comparison import Gap, Worth
 from .blind_reading import DIFFICULTIES, QUESTIONS, Result
+from .dataset_measures import FORMS, Measures
 
 _MOST = 4.0
 """Intervals of costs are drawn up to this multiple of the highest cost, so that a very long one leaves room."""
@@ -108,7 +109,7 @@ def _cost_charts(id: str, results: Sequence[Result], found: Worth, names: Mappin
     ):
         rows, table = [], []
         for each in results:
-            cost = getattr(found.measures[each.source], unit)
+            cost = found.measures[each.source].values[f"{unit}_per_row"]
             if cost is None or not each.keep:
                 table.append((each.source, *"---"))
                 continue
@@ -134,27 +135,23 @@ def measure_charts(measures: Mapping[str, Measures], names: Mapping[str, str]) -
     """Draw what is measured without reading, in groups, the only one about right and wrong first."""
     checked = _checked_chart(measures, names)
     groups = [[checked] if checked else []]
-    groups.append([_length_chart(number, measures, names) for number in (0, 1)])
-    of_rows = {name: each.by_rules for name, each in measures.items()}
-    nearest = {name: each.diversity.nearest for name, each in measures.items()}
-    to_all = {name: each.diversity.self_rouge for name, each in measures.items()}
-    pairs = {name: each.diversity.distinct_pairs for name, each in measures.items()}
-    drawn = min(each.diversity.texts for each in measures.values())
-    sample = f"Of a sample of {drawn:,} tasks of each dataset."
+    groups.append([_length_chart(what, measures, names) for what in ("task", "answer")])
+    each_one = " of each dataset" if len(measures) > 1 else ""
+    sample = f"Of a sample of {next(iter(measures.values())).sampled:,} tasks{each_one}."
     similar = Scale(0.0, 1.0, tuple((each / 4, f"{each / 4:g}") for each in range(5)), "mean ROUGE-L F")
     bars = [
-        _bar_chart("rules", "Rows hit by rules", of_rows, names, "{:.1%}", shares("of all rows"),
+        _bar_chart("hit_by_rules", "Rows hit by rules", measures, names, shares("of all rows"),
                    "Rules against what small models write in place of a task or an answer. Others may be wrong, too."),
-        _bar_chart("nearest", "Similarity to the nearest task", nearest, names, "{:.3f}", similar,
+        _bar_chart("self_rouge_nearest", "Similarity to the nearest task", measures, names, similar,
                    f"{sample} Lower is more diverse."),
-        _bar_chart("all", "Similarity to all tasks", to_all, names, "{:.3f}", similar,
+        _bar_chart("self_rouge", "Similarity to all tasks", measures, names, similar,
                    f"{sample} Lower is more diverse."),
-        _bar_chart("pairs", "Distinct verb-noun pairs", pairs, names, "{:,.0f}", None,
+        _bar_chart("distinct_pairs", "Distinct verb-noun pairs", measures, names, None,
                    f"{sample} As in the plot of the Self-Instruct paper; higher is more diverse."),
-        _bar_chart("tokens", "Generated tokens for each row", {name: each.tokens for name, each in measures.items()},
-                   names, "{:,.0f}", None, "Of a run, rejected tasks included."),
-        _bar_chart("seconds", "Seconds of work for each row", {name: each.seconds for name, each in measures.items()},
-                   names, "{:,.1f}", None, "Of a run, rejected tasks included, pauses not."),
+        _bar_chart("tokens_per_row", "Generated tokens for each row", measures, names, None,
+                   "Of a run, rejected tasks included."),
+        _bar_chart("seconds_per_row", "Seconds of work for each row", measures, names, None,
+                   "Of a run, rejected tasks included, pauses not."),
     ]  # fmt: skip
     return [*groups, [chart for chart in bars if chart is not None]]
 
@@ -162,11 +159,11 @@ def measure_charts(measures: Mapping[str, Measures], names: Mapping[str, str]) -
 def _checked_chart(measures: Mapping[str, Measures], names: Mapping[str, str]) -> RowChart | None:
     rows, table = [], []
     for name, each in measures.items():
-        if each.checked is None:
+        answers, right = each.values["checked"], each.values["checked_right"]
+        if answers is None or right is None:
             table.append((name, "-", "-", "-"))
             continue
-        answers, right = each.checked
-        low, high = wilson_interval(right / answers, answers)
+        low, high = wilson_interval(right / answers, int(answers))
         words = f"{right:,} of {answers:,} ({100 * low:.0f} to {100 * high:.0f}%)"
         rows.append(ChartRow(names[name], words, right / answers, (low, high)))
         table.append((name, f"{right:,} of {answers:,}", f"{low:.1%}", f"{high:.1%}"))
@@ -183,19 +180,18 @@ def _checked_chart(measures: Mapping[str, Measures], names: Mapping[str, str]) -
     )
 
 
-def _length_chart(part: int, measures: Mapping[str, Measures], names: Mapping[str, str]) -> RowChart:
-    """Draw the median length and the middle half. part: 0 for tasks, 1 for answers."""
-    what = ("tasks", "answers")[part]
+def _length_chart(what: str, measures: Mapping[str, Measures], names: Mapping[str, str]) -> RowChart:
+    """Draw the median length and the middle half. what: 'task' or 'answer'."""
     rows, table = [], []
     for name, each in measures.items():
-        middle, (low, high) = each.words[part], each.middle_half[part]
+        low, middle, high = getattr(each, f"{what}_tokens")
         words = f"{middle:g} ({low:g} to {high:g})"
         rows.append(ChartRow(names[name], words, middle, (low, high), color="middle"))
         table.append((name, f"{middle:g}", f"{low:g}", f"{high:g}", f"{each.rows:,}"))
     return RowChart(
-        f"words-{what}",
-        f"How long are the {what}?",
-        scale_for(0, max(row.interval[1] for row in rows if row.interval), "words"),
+        f"length-{what}",
+        f"How long are the {what}s?",
+        scale_for(0, max(row.interval[1] for row in rows if row.interval), "tokens of ROUGE"),
         tuple(rows),
         ("dataset", "median", "25th percentile", "75th percentile", "rows"),
         tuple(table),
@@ -204,20 +200,14 @@ def _length_chart(part: int, measures: Mapping[str, Measures], names: Mapping[st
 
 
 def _bar_chart(
-    id: str,
-    title: str,
-    values: Mapping[str, float | None],
-    names: Mapping[str, str],
-    form: str,
-    scale: Scale | None,
-    note: str,
+    key: str, title: str, measures: Mapping[str, Measures], names: Mapping[str, str], scale: Scale | None, note: str
 ) -> RowChart | None:
     """Draw a bar for each dataset that has a value; None if none has. scale: None for one that begins at 0."""
-    known = {name: value for name, value in values.items() if value is not None}
+    known = {name: value for name, each in measures.items() if (value := each.values[key]) is not None}
     if not known:
         return None
-    written = {name: form.format(value) for name, value in known.items()}
+    written = {name: FORMS[key](value) for name, value in known.items()}
     rows = tuple(ChartRow(names[name], written[name], value) for name, value in known.items())
-    table = tuple((name, written.get(name, "-")) for name in values)
+    table = tuple((name, written.get(name, "-")) for name in measures)
     scale = scale or scale_for(0, max(known.values()), title.lower())
-    return RowChart(f"measured-{id}", title, scale, rows, ("dataset", title.lower()), table, note=note)
+    return RowChart(f"measured-{key}", title, scale, rows, ("dataset", title.lower()), table, note=note)

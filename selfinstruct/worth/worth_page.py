@@ -12,6 +12,7 @@ from ..report.page.page import moment, render, write_page
 from ..report.page.row_charts import RowChart, short_names
 from .blind_comparison import Worth
 from .blind_reading import JUDGE
+from .dataset_measures import found_by, lines_of
 from .trial import Trial
 from .trial_charts import trial_charts
 from .worth_charts import intervals_of, measure_charts, reading_charts
@@ -26,13 +27,19 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class PageSection:
-    """A section. lead: what to know before looking. groups: charts that stand side by side. note: what stands below."""
+    """A section.
+
+    lead: what to know before looking. groups: charts that stand side by side. note: what stands below. table: (group,
+    [(name, a cell for each dataset)]). named: the heading of the table's names.
+    """
 
     title: str
     lead: str
     groups: Sequence[Sequence[RowChart]]
     note: str = ""
     is_warning: bool = False
+    table: Sequence[tuple[str, Sequence[tuple[str, Sequence[str]]]]] = ()
+    named: str = ""
 
 
 def worth_page(found: Worth, trial: Trial | None = None) -> str:
@@ -48,7 +55,19 @@ def worth_page(found: Worth, trial: Trial | None = None) -> str:
         charts = trial_charts(trial, names)
         sections.append(PageSection(title, trial.line, charts, _trial_facts(trial), is_warning=not trial.is_valid))
     lead = "These figures describe the rows. They say nothing about right and wrong, unless they say so."
-    sections.append(PageSection("Measured, not read", lead, measure_charts(found.measures, names)))
+    who = _who(found.topics_reader)
+    kept = f", and in parentheses how many {who} kept of those graded" if who else ""
+    lines, by = lines_of(found.measures), f"Verbs and nouns were found by {found_by(found.measures)}."
+    sections += [
+        PageSection("Measured, not read", lead, measure_charts(found.measures, names), by, table=lines, named="figure"),
+        PageSection(
+            "What the tasks ask for",
+            f"Share of the tasks by verb{kept}. A handful of rows proves nothing.",
+            (),
+            table=[("", [(each.name, each.cells) for each in found.topics])],
+            named="verb",
+        ),
+    ]
     rows = [f"{name}: {counted(found.measures[name].rows, 'row')}" for name in found.names]
     return render(
         "worth.html",
@@ -61,8 +80,6 @@ def worth_page(found: Worth, trial: Trial | None = None) -> str:
         notes=_notes(found),
         sections=sections,
         names=list(names.values()),
-        topics=found.topics,
-        topics_reader=_who(found.topics_reader),
     )
 
 

@@ -37,7 +37,7 @@ HEAVY = {
     "rich",
     "yaml",
 }
-COMMANDS = """init check preview generate status list explain report review serve compare worth export validate push
+COMMANDS = """init check preview generate status list explain report review serve worth export validate push
     refilter dedup merge serve-fake judge-eval teacher documents schema""".split()
 
 
@@ -481,7 +481,7 @@ def test_a_run_is_found_by_its_configuration_and_its_dataset_by_its_run(config_f
     assert cli("generate", config_file).returncode == 0
     assert cli("status", config_file).stdout == cli("status", run).stdout
     assert cli("list", config_file).stdout == cli("list", run).stdout
-    assert cli("compare", config_file, run).stdout == cli("compare", run, run).stdout
+    assert cli("worth", config_file).stdout == cli("worth", run).stdout != ""
     checked = cli("validate", run, "--for", "trl-sft")
     assert checked.stdout == cli("validate", run / "dataset", "--for", "trl-sft").stdout
     assert checked.returncode == 0, checked.stderr

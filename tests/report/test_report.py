@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import selfinstruct as si
+from conftest import cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.core.errors import UsageError
 from selfinstruct.core.visible import visible
@@ -297,6 +298,28 @@ def test_a_path_that_can_t_be_written_is_a_plain_error(run: si.Run, tmp_path: Pa
     with pytest.raises(si.SelfInstructError, match="folder"):
         write_report(run, tmp_path / "folder")
     assert [path.name for path in tmp_path.iterdir() if "html" in path.name or path.name.startswith(".")] == []
+
+
+def test_the_command_prints_the_path(run: si.Run, tmp_path: Path) -> None:
+    done = cli("report", run.path, "--word-list")
+    assert done.stdout.strip() == str(run.path / "report.html")
+    done = cli("report", run.path, "--output", tmp_path / "small.html", "--max-records", "3", "--word-list")
+    assert done.stdout.strip() == str(tmp_path / "small.html")
+    assert " of 40 records" in (tmp_path / "small.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["report", "nowhere"], "error: nowhere: not a run's folder"),
+        (["report", "nowhere", "--no-records", "--max-records", "5"], "give only one"),
+    ],
+)
+def test_a_mistake_is_one_plain_line(arguments: list[str], said: str) -> None:
+    done = cli(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from test_report import HOSTILE, Scripted
 
 import selfinstruct as si
 from selfinstruct.config.run_config import RunConfig
-from selfinstruct.report.page import compare, write_comparison, write_report
+from selfinstruct.report.page import write_report
 
 CHROMIUM = shutil.which("chromium")
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra 'dev')")
@@ -297,18 +297,3 @@ def test_a_page_can_be_read_without_scripts(open_page: Callable[..., Opened], re
     opened = open_page(report, java_script_enabled=False)
     assert opened.page.locator("figure svg").count() == 8
     assert opened.page.locator("noscript").count() == 1
-
-
-def test_a_comparison_is_as_quiet(
-    open_page: Callable[..., Opened], make_config: Callable[..., RunConfig], tmp_path: Path
-) -> None:
-    long = 60 * "x"
-    one = made(make_config(target=10, run_dir=str(tmp_path / f"one <b>{long}")))
-    two = made(make_config(target=12, run_dir=str(tmp_path / "two")))
-    opened = open_page(write_comparison(compare(one, two, parser="word-list"), tmp_path / "compared.html"))
-    assert opened.page.inner_text("h1") == f"one <b>{long} and two"
-    opened.page.set_viewport_size({"width": 390, "height": 800})
-    assert opened.page.evaluate(CUT_OFF) == []
-    opened.page.set_viewport_size({"width": 1280, "height": 800})
-    assert opened.page.locator("figure svg").count() >= 10
-    assert opened.page.locator(".compare tbody td").count() == 2 * 23

@@ -97,12 +97,10 @@ def test_a_run_says_what_a_kept_row_cost_and_what_programs_checked(make_config: 
     measures = compare([made.path, other], made.path.parent / "none.jsonl").measures
     run, file = measures[str(made.path)], measures[str(other)]
     assert run.rows == 12
-    assert run.checked is not None
-    assert run.checked[0] >= run.checked[1] == 12
-    assert run.tokens is not None
-    assert run.tokens > 1
-    assert (file.rows, file.checked, file.tokens) == (1, None, None)
-    assert (run.by_rules, file.by_rules) == (0.0, 1.0)
+    assert (run.values["checked"] or 0) >= (run.values["checked_right"] or 0) == 12
+    assert (run.values["tokens_per_row"] or 0) > 1
+    assert (file.rows, file.values["checked"], file.values["tokens_per_row"]) == (1, None, None)
+    assert (run.values["hit_by_rules"], file.values["hit_by_rules"]) == (0.0, 1.0)
 
 
 SPREAD = {"count": 4, "by": "spread"}
@@ -116,7 +114,7 @@ def test_a_selection_is_compared_with_random_and_longest_of_its_size(make_config
     assert [each.rows for each in found.measures.values()] == [4, 4, 4]
     assert list(found.added) == list(found.names[1:])
     # The selection needs all records to choose from; random ones could have been generated alone.
-    tokens = [each.tokens or 0 for each in found.measures.values()]
+    tokens = [each.values["tokens_per_row"] or 0 for each in found.measures.values()]
     assert tokens[0] == tokens[2] == pytest.approx(3 * tokens[1])
     # The same without the configuration, and what is read of a dataset.
     chosen = SelectConfig(count=4, by="spread")

@@ -9,8 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from selfinstruct.cli.app import app
-from selfinstruct.core.reviews import Content
-from selfinstruct.worth.arms import contents_of
+from selfinstruct.worth.arms import Arm, contents_of
 from selfinstruct.worth.blind_comparison import compare
 from selfinstruct.worth.blind_reading import Grade, Grades, draw
 from selfinstruct.worth.topics import ANOTHER, MOST, NOTHING, QUESTION, topics_of
@@ -24,13 +23,13 @@ def dataset(folder: Path, name: str, tasks: list[str]) -> str:
     return str(path)
 
 
-def contents(folder: Path, **tasks: list[str]) -> dict[str, list[Content]]:
-    return {name: contents_of(dataset(folder, name, each)) for name, each in tasks.items()}
+def arms(folder: Path, **tasks: list[str]) -> list[Arm]:
+    return [Arm(name, "", contents_of(dataset(folder, name, each))) for name, each in tasks.items()]
 
 
 def test_the_shares_of_each_dataset_add_up_and_the_rest_comes_last(tmp_path: Path) -> None:
     many = [f"{verb.title()} the {thing}." for verb in VERBS for thing in ("poem", "letter")]
-    found = topics_of(contents(tmp_path, a=[*many, "Why is it so?"], b=["Write a poem.", "A poem, please."]), [], {})
+    found = topics_of(arms(tmp_path, a=[*many, "Why is it so?"], b=["Write a poem.", "A poem, please."]), [], {})
     names = [each.name for each in found]
     assert names[0] == "write"
     assert names[MOST:] == [ANOTHER, QUESTION, NOTHING]
@@ -42,12 +41,12 @@ def test_the_shares_of_each_dataset_add_up_and_the_rest_comes_last(tmp_path: Pat
 def test_a_question_may_have_an_input_below_it(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps({"instruction": "Is it long?", "input": "A river.", "output": "Yes."}) + "\n")
-    assert [each.name for each in topics_of({"a": contents_of(path)}, [], {})] == [QUESTION]
+    assert [each.name for each in topics_of([Arm("a", "", contents_of(path))], [], {})] == [QUESTION]
 
 
 def test_what_was_kept_counts_for_every_dataset_that_has_the_row(tmp_path: Path) -> None:
-    both = contents(tmp_path, a=["Write a poem.", "Write a letter.", "Name a river."], b=["Write a poem."])
-    rows = draw(both, 10, 1)
+    both = arms(tmp_path, a=["Write a poem.", "Write a letter.", "Name a river."], b=["Write a poem."])
+    rows = draw({each.name: each.contents for each in both}, 10, 1)
     kept = {row.content["instruction"]: row.content["instruction"] != "Write a letter." for row in rows}
     grades = {
         row.digest: Grade(row.digest, "anna", valid=True, correct=True, keep=kept[text], difficulty="easy")
@@ -62,7 +61,7 @@ def test_what_was_kept_counts_for_every_dataset_that_has_the_row(tmp_path: Path)
 
 def test_a_rare_verb_is_not_said_to_be_missing(tmp_path: Path) -> None:
     tasks = [*(f"Write a poem about number {n}." for n in range(299)), "Name a river."]
-    found = {each.name: each for each in topics_of(contents(tmp_path, a=tasks), [], {})}
+    found = {each.name: each for each in topics_of(arms(tmp_path, a=tasks), [], {})}
     assert found["name"].cells == ["<1%"]
 
 

@@ -97,12 +97,12 @@ def test_charts_draw_what_the_command_prints(tmp_path: Path) -> None:
     assert costs == []  # files have no cost
     drawn = {chart.id for group in measure_charts(found.measures, names) for chart in group}
     assert drawn == {
-        "words-tasks",
-        "words-answers",
-        "measured-rules",
-        "measured-nearest",
-        "measured-all",
-        "measured-pairs",
+        "length-task",
+        "length-answer",
+        "measured-hit_by_rules",
+        "measured-self_rouge_nearest",
+        "measured-self_rouge",
+        "measured-distinct_pairs",
     }
     for group in [asked, others, *measure_charts(found.measures, names)]:
         for chart in group:
@@ -118,7 +118,7 @@ def test_a_kept_row_bears_the_cost_of_the_others(make_config: Callable[..., si.R
     found = compare([name], grades)
     _, _, [tokens, seconds] = reading_charts(found, "anna", short_names(list(found.names)))
     for each, row in zip(found.read["anna"], tokens.rows, strict=True):
-        cost = found.measures[each.source].tokens or 0
+        cost = found.measures[each.source].values["tokens_per_row"] or 0
         assert row.value == pytest.approx(cost / each.keep)
         assert row.interval == pytest.approx((cost / each.high, cost / each.low))
     assert "bears their cost" in tokens.note

@@ -1,4 +1,4 @@
-"""The figures of a run, as frozen values. `measure` computes them; the report and the comparison show them."""
+"""The figures of a run, as frozen values. `measure` computes them; the report shows them."""
 
 from __future__ import annotations
 

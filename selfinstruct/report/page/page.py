@@ -27,7 +27,6 @@ from ...dataset.linguistics import finder_for
 from ...journal.folder import Run
 from ...journal.snapshot import read
 from .charts import charts_of
-from .comparison import Comparison
 from .facet_map import facet_maps
 from .figures import Figures
 from .measure import measure
@@ -212,37 +211,3 @@ def write_report(
         selection = None if max_records == 0 else select(snapshot, max_records)
         folder = snapshot.run.path
     return write_page(Path(path or folder / "report.html"), report_page(figures, selection))
-
-
-# Title and charts of each section.
-_SECTIONS = (
-    ("Yield", ("yield", "cost")),
-    ("Nearest neighbors", ("scores",)),
-    ("Lengths", ("length-instruction", "length-input", "length-output")),
-    ("Verbs and objects", ("wheel",)),
-)
-
-
-def comparison_page(comparison: Comparison) -> str:
-    """Render a table of all measures, and the charts of both runs in pairs."""
-    a, b = comparison.a.figures, comparison.b.figures
-    charts_a, charts_b = charts_of(a), charts_of(b)
-    sections = [
-        (title, [(charts_a.get(id), charts_b.get(id)) for id in ids if id in charts_a or id in charts_b])
-        for title, ids in _SECTIONS
-    ]
-    return render(
-        "compare.html",
-        ["page.js"],
-        a=a,
-        b=b,
-        measures=comparison.measures,
-        sampled=comparison.sampled,
-        sections=[(title, pairs) for title, pairs in sections if pairs],
-        measured=moment(b.measured_at),
-    )
-
-
-def write_comparison(comparison: Comparison, path: str | Path) -> Path:
-    """Write the page and return its path. Raises UsageError or StorageError if that fails."""
-    return write_page(Path(path), comparison_page(comparison))
