@@ -45,9 +45,9 @@ def check_prices(config: RunConfig, prices: Mapping[str, Price | None]) -> None:
     """Raise ConfigError when dollars are capped and the price of a teacher is unknown."""
     unknown = [name for name, price in prices.items() if price is None]
     if config.max_cost_usd is not None and unknown:
-        whose = "teacher." if config.teachers is None else "its "
+        whose = "teacher." if config.teachers is None and len(config.all_models) == 1 else "its "
         # The server decides: the price of 'gpt-4o-mini' is known at api.openai.com, and not at a gateway.
-        address = next((each.address for each in config.all_teachers if each.label == unknown[0]), None)
+        address = next((each.address for each in config.all_models if each.label == unknown[0]), None)
         host = f" at {urlsplit(address).hostname}" if address else ""
         raise ConfigError(
             f"max_cost_usd: the price of {unknown[0]!r}{host} is unknown; set {whose}input_usd_per_mtok "
@@ -56,12 +56,13 @@ def check_prices(config: RunConfig, prices: Mapping[str, Price | None]) -> None:
 
 
 def prices_of(config: RunConfig, *, own: bool) -> dict[str, Price | None]:
-    """Return the price of each teacher by its name; None if unknown.
+    """Return the price of each teacher, and of the model of embeddings, by its name; None if unknown.
 
     own: whether the teachers are the caller's objects, which have no price except a configured one. Raises ConfigError
     if dollars are capped and a price is unknown.
     """
-    prices = {each.label: stated_price(each) if own else price_of(each) for each in config.all_teachers}
+    asked = config.all_teachers if own else ()
+    prices = {each.label: stated_price(each) if each in asked else price_of(each) for each in config.all_models}
     check_prices(config, prices)
     return prices
 

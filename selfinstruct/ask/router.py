@@ -104,7 +104,7 @@ class TeacherState:
 
 
 class Router:
-    """The teachers of one start.
+    """The teachers of one start, and the model of embeddings.
 
     Attributes:
         states: All teachers, in the order of the configuration.
@@ -112,7 +112,7 @@ class Router:
 
     def __init__(self, config: RunConfig) -> None:
         self._random_seed, self._most_failures = config.random_seed, config.max_failures_in_a_row
-        self.states = [TeacherState(each, RequestSlots(_slots(each, config))) for each in config.all_teachers]
+        self.states = [TeacherState(each, RequestSlots(_slots(each, config))) for each in config.all_models]
         self._by_purpose: dict[str, list[TeacherState]] = {}
 
     def draw(self, key: str, purpose: str) -> list[TeacherState]:

@@ -177,9 +177,10 @@ class TeacherOptions(Options):
 
 def teachers_for(purpose: str, teachers: Sequence[TeacherOptions]) -> list[TeacherOptions]:
     """Return the teachers that answer `purpose`; all teachers if none has the role (the probe, an unassigned judge)."""
-    # A teacher without roles answers everything except the judge's questions.
-    named = [each for each in teachers if (purpose != "judge" if each.roles is None else purpose in each.roles)]
-    return named or list(teachers)
+    # A teacher without roles answers everything except the judge's questions, and gives no vectors.
+    others = ("judge", "embed")
+    named = [each for each in teachers if (purpose not in others if each.roles is None else purpose in each.roles)]
+    return named or [each for each in teachers if each.roles != ("embed",)]
 
 
 class FormatOptions(Options):

@@ -297,6 +297,17 @@ class RunConfig(Section):
         if languages - {self.language} and self.language != "any":
             other = min(languages - {self.language})
             return {"facets.language": f"has {other}, which the filters for {self.language} reject; set language: any"}
+        select = self.dataset.select
+        if select is not None and (model := select.embeddings) is not None:
+            key, given = "dataset.select.embeddings", model.model_fields_set
+            if select.by != "spread":
+                return {key: "is for by: spread; remove this key, or change by"}
+            if model.runs_model or "model" not in given or given & {"roles", "weight", "endpoint"}:
+                return {
+                    key: "takes a server's model, such as text-embedding-3-small, and no roles, weight, or endpoint"
+                }
+            if model.label in [each.label for each in self.all_teachers]:
+                return {f"{key}.name": f"a teacher is called {model.label!r}, too; set another name"}
         if self.teachers is None:
             return {}
         if "teacher" in self.model_fields_set:
@@ -337,6 +348,14 @@ class RunConfig(Section):
     def all_teachers(self) -> tuple[TeacherOptions, ...]:
         """The configured teachers: `teachers`, or the single `teacher`."""
         return self.teachers or (self.teacher,)
+
+    @property
+    def all_models(self) -> tuple[TeacherOptions, ...]:
+        """What a start may ask: all teachers, and the model of embeddings that a selection needs."""
+        select = self.dataset.select
+        if select is None or select.embeddings is None:
+            return self.all_teachers
+        return (*self.all_teachers, select.embeddings.model_copy(update={"roles": ("embed",)}))
 
     @property
     def filters_by_teacher(self) -> dict[str, tuple[bool, str]]:

@@ -13,9 +13,10 @@ from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, Stri
 from ..core.errors import ConfigError
 from ..core.prompts import Sampling
 from .fields import Name, Refilterable, Section, Share
-from .options import ByKind, FormatOptions, Options
+from .options import ByKind, FormatOptions, Options, TeacherOptions
 
 _FORMAT = ByKind(FormatOptions, "selfinstruct.dataset.formats:FORMATS", "messages")
+_TEACHER = ByKind(TeacherOptions, "selfinstruct.teachers:TEACHERS", "openai")
 
 
 class SamplingConfig(Section):
@@ -159,7 +160,12 @@ class SelectConfig(Section):
     by: Literal["first", "random", "longest", "checks", "marks", "agreement", "spread"] = Field(
         default="random",
         description="first | random (by random_seed) | longest (outputs) | checks (found right by a program first) | "
-        "marks (of a judge) | agreement (of several answers) | spread (instructions far from each other, by ROUGE-L).",
+        "marks (of a judge) | agreement (of several answers) | spread (instructions far from each other).",
+    )
+    embeddings: Annotated[TeacherOptions, _TEACHER] | None = Field(
+        default=None,
+        description="For spread: a model behind /v1/embeddings, with the keys of a teacher; a start asks for a vector "
+        "of each instruction, once, and their cosine says how near two of them are; null: ROUGE-L does.",
     )
 
 

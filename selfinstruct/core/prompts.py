@@ -17,6 +17,7 @@ from pydantic_core import to_json
 from .programs import Program, Ran
 
 Endpoint = Literal["chat", "completions"]
+AnyEndpoint = Literal["chat", "completions", "embeddings"]
 Role = Literal["system", "user", "assistant"]
 
 
@@ -80,7 +81,7 @@ class Prompt:
     purpose: str
     messages: tuple[Message, ...]
     sampling: Sampling
-    endpoint: Endpoint = "chat"
+    endpoint: AnyEndpoint = "chat"
     made_of: MadeOf = MadeOf()
     version: str = ""
     schema: Mapping[str, Any] | None = field(default=None, hash=False)

@@ -40,7 +40,8 @@ def method(snapshot: Snapshot, records: Sequence[Record], trail: Trail, chosen: 
     if status.outcome.reason not in ("target", "all_asked"):
         rows.append(("ended early", f"{status.outcome.reason}: {escape_cell(status.outcome.detail)}"))
     if chosen is not None:
-        rows.append(("selection", f"{len(records):,} of the run's {len(snapshot.records):,} records, by `{chosen.by}`"))
+        how = f"`{chosen.by}`" + (f" of embeddings by `{chosen.embeddings.model}`" if chosen.embeddings else "")
+        rows.append(("selection", f"{len(records):,} of the run's {len(snapshot.records):,} records, by {how}"))
     table = "".join(f"| {name} | {value} |\n" for name, value in rows)
     newest = "" if len(run.generations) == 1 else " of the newest generation (earlier ones had others)"
     return f"""{WORDS["methods"].get(config.strategy_kind, f"Strategy `{escape_cell(config.strategy_kind)}`.")}

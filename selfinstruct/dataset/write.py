@@ -189,7 +189,7 @@ class _RowSource:
     @classmethod
     def of(cls, snapshot: Snapshot, settings: DatasetConfig) -> _RowSource:
         config, trail = snapshot.run.config.model_copy(update={"dataset": settings}), Trail(snapshot)
-        records = select(snapshot.records, settings.select, config.random_seed)
+        records = select(snapshot.records, settings.select, config.random_seed, snapshot.journal.recall)
         columns, lineages = ProvenanceColumns.of(config, records), {record.id: trail.of(record) for record in records}
         return cls(config, records, columns, formats_of(config, records), trail, lineages)
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from ..ask.prices import prices_of
 from ..ask.router import AskClosed
-from ..config.run_config import RunConfig, digest_of
+from ..config.run_config import DatasetConfig, RunConfig, digest_of
 from ..core.errors import ConfigError, UsageError
 from ..core.prompts import Ask
 from ..journal.changes import Inputs
@@ -69,6 +69,7 @@ async def consult_judge(
     """
     if config.judge is None:
         raise ConfigError("judge: the configuration has none; add a section judge, such as judge: {min_score: 3}")
+    config = config.model_copy(update={"dataset": DatasetConfig()})  # no selection, so no model of embeddings
     own = own_teachers(teacher, config)
     prices = prices_of(config, own=bool(own))
     teachers = own or build_teachers(config)

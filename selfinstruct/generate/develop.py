@@ -11,6 +11,7 @@ from typing import TypeVar
 from ..ask.asker import Asker
 from ..ask.router import AskClosed
 from ..core.documents import Passage, holds
+from ..core.embeddings import embedding_request
 from ..core.errors import ConfigError
 from ..core.programs import Program, Ran
 from ..core.prompts import Ask, Completion, Message, Prompt
@@ -29,10 +30,16 @@ Room = Callable[[Prompt], int | None]
 
 
 class Developer:
-    """Develops admitted tasks. The result depends on the answers alone, not on the order in which they arrive."""
+    """Develops admitted tasks. The result depends on the answers alone, not on the order in which they arrive.
 
-    def __init__(self, pool: Pool, asker: Asker, generations: Generations, journal: Journal) -> None:
+    model: the name of the model that gives the vector of each record; None for no vectors.
+    """
+
+    def __init__(
+        self, pool: Pool, asker: Asker, generations: Generations, journal: Journal, model: str | None = None
+    ) -> None:
         self._pool, self._asker, self._generations, self._journal = pool, asker, generations, journal
+        self._model = model
         self._reviews = journal.reviews.standing()  # once, so that a start applies the same ones from first to last
 
     async def develop(self, admitted: Admitted) -> None:
@@ -90,6 +97,9 @@ class Developer:
             self._pool.refuse(admitted.question, admitted.index, "instance", candidate.instruction, verdict, part)
         if kept:
             self._finish(admitted, self._record(admitted, instruction, kept, labels, answers))
+        # A vector decides nothing about a record, which is kept without it. The task stays unresolved.
+        if admitted.record is not None and self._model is not None:
+            await self._asker.ask(*embedding_request(self._model, admitted.record.instruction))
         admitted.resolved = True
 
     def _finish(self, admitted: Admitted, record: Record) -> None:

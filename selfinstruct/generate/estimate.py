@@ -35,6 +35,8 @@ TOKENS_OF_TESTS = 200
 """Tokens of a set of tests."""
 TOKENS_A_CHOICE = 2
 """Tokens of the number of a choice."""
+TOKENS_AN_INSTRUCTION = 30
+"""Tokens of an instruction of which a vector is needed."""
 TOKENS_A_JUDGEMENT = 60
 """Tokens of a judge's four marks and its reason."""
 
@@ -84,7 +86,7 @@ def estimate(parts: Assembly, past: Status | None = None, *, records: int) -> Es
         records: How many records to estimate for.
     """
     config = parts.config
-    sources = dict.fromkeys(price.source for price in map(price_of, config.all_teachers) if price is not None)
+    sources = dict.fromkeys(price.source for price in map(price_of, config.all_models) if price is not None)
     source = "; ".join(sources) or None
 
     # The run's own rates, or those expected from its prompts.
@@ -102,6 +104,10 @@ def estimate(parts: Assembly, past: Status | None = None, *, records: int) -> Es
             sums[purpose] = more + requests, Usage(tokens, generated)
         rates = [(purpose, *needed) for purpose, needed in sums.items()]
         basis = f"{ACCEPTED:.0%} of the tasks asked for are admitted (a guess until the run has 20 records)"
+    # A vector for each record, unless the run's own rates say how many.
+    select, there = config.dataset.select, 0 if past is None else past.records if config.more else past.records_free
+    if select and select.embeddings and select.count < records + there and all(each[0] != "embed" for each in rates):
+        rates.append(("embed", records + there, Usage((records + there) * TOKENS_AN_INSTRUCTION)))
     shares = (PurposeEstimate(*rate, _cost(config, rate[0], rate[2])) for rate in rates)
     return Estimate(tuple(shares), source, basis)
 
@@ -115,7 +121,7 @@ def _scaled(used: dict[str, float], factor: float) -> tuple[int, Usage]:
 def _cost(config: RunConfig, purpose: str, usage: Usage) -> float | None:
     """Return the dollars of `usage`, split among the purpose's teachers by their weights; None if unknown."""
     total, weights = 0.0, 0.0
-    for each in teachers_for(purpose, config.all_teachers):
+    for each in teachers_for(purpose, config.all_models):
         price = price_of(each)
         if price is None:
             return None

@@ -68,6 +68,11 @@ def check(
         "strategy": f"{parts.strategy.name}, prompts {parts.strategy.digest}",
         **_facets(config.facets if past is None else _known_facets(folder, config.facets)),
         **({"teacher": f"{', '.join(parts.own)} (passed in)"} if parts.own else _teachers(config)),
+        **{
+            f"embeddings {each.label}": f"{each.kind}: {each.model}"
+            for each in config.all_models
+            if each.roles == ("embed",)
+        },
         **describe_filters(config, parts.sets, parts.checks),
         "run": f"{folder}" + (f" (has {counted(past.records, 'record')})" if past else " (new)"),
         "target": aim.words,
@@ -111,8 +116,8 @@ def _notes(parts: Assembly, cost_usd: float | None) -> tuple[str, ...]:
         notes.append(
             f"note: max_cost_usd, {dollars(config.max_cost_usd)}, is below the expected cost; the run will end early"
         )
-    for each in config.all_teachers:
-        if each.missing_key is not None and not parts.own:
+    for each in config.all_models:
+        if each.missing_key is not None and not (parts.own and each in config.all_teachers):
             notes.append(f"note: ${each.missing_key} is not set; `generate` needs the key in it")
     return tuple(dict.fromkeys([*notes, *clear_text_warnings(config)]))
 

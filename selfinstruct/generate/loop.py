@@ -64,14 +64,16 @@ class Loop:
         self._proposals = Proposals(opened, pool, asker, generations, self._changed.set, recall_only=teachers is None)
 
         # Development. Of the next `promising` admitted tasks none has failed, so they may become records.
-        self._developer = Developer(pool, asker, generations, opened.journal)
+        select = self._config.dataset.select
+        model = select.embeddings.label if select and select.embeddings and select.count < self._target else None
+        self._developer = Developer(pool, asker, generations, opened.journal, model)
         self._developing: set[asyncio.Task[None]] = set()
         self._next_developed = self._promising = 0
         self._complete = self._failed = self._unanswered = 0
         self._defect: BaseException | None = None
 
         # A batch job takes up to a day however many questions it holds, so all tasks are developed at once then.
-        batch = any(each.in_batches for each in self._config.all_teachers)
+        batch = any(each.in_batches for each in self._config.all_models)
         slots = self._config.concurrency * len(self._config.all_teachers)
         self._max_developing = self._target if batch else self._config.lookahead
         self._enough = math.inf if batch else _TASKS_PER_SLOT * slots

@@ -40,7 +40,7 @@ def make_asker(
     Raises:
         ConfigError: A teacher can't be asked by batch jobs.
     """
-    listed = config.all_teachers
+    listed = config.all_models
     # The budget. The sources of the prices are stored for `status` and the card.
     bounds = {each.label: bound_of(each) for each in listed}
     budget = Budget(config, prices, journal.totals(), bounds, journal.reserved)

@@ -19,7 +19,7 @@ from ..ask.asker import Asker
 from ..ask.budget import Budget
 from ..config.run_config import RunConfig
 from ..core.counted import dollars
-from ..core.errors import StorageError, UsageError
+from ..core.errors import ConfigError, StorageError, UsageError
 from ..core.event_loop import run_to_end
 from ..core.events import Exchange, Progress
 from ..core.prompts import Asking
@@ -135,9 +135,15 @@ async def arun(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
         if options.get("export", True) and opened.journal.ledger.finished():
             from ..dataset import write_dataset
 
-            dataset = write_dataset(Run(opened.path), overwrite=options.get("overwrite", False))
-            if outcome.reason == "target":
-                set_seal(opened.journal, dataset, seal)
+            try:
+                dataset = write_dataset(Run(opened.path), overwrite=options.get("overwrite", False))
+            except ConfigError as error:
+                if not outcome.exit_code:
+                    raise
+                _log.warning("selfinstruct: warning: the dataset is not written: %s", error)
+            else:
+                if outcome.reason == "target":
+                    set_seal(opened.journal, dataset, seal)
         if outcome.reason == "target":
             note_met(opened.journal)
     if outcome.exit_code and asker.error is not None:
@@ -165,13 +171,13 @@ def _check_options(options: RunOptions, config: RunConfig) -> None:
     seconds = options.get("max_runtime_s")
     if seconds is not None and not 0 < seconds < float("inf"):
         raise UsageError(f"max_runtime_s {seconds:g}: must be a number of seconds above 0")
-    if options.get("detach") and not any(each.in_batches for each in config.all_teachers):
+    if options.get("detach") and not any(each.in_batches for each in config.all_models):
         raise UsageError("detach: needs batch jobs, which continue without this process; set teacher.mode to batch")
 
 
 def _teachers(parts: Assembly, options: RunOptions) -> dict[str, Any]:
     """Return the teachers to ask, by name: the caller's, or the configured ones; none where nothing is sent."""
-    return dict(parts.own) or ({} if options.get("recall_only") else build_teachers(parts.config))
+    return {} if options.get("recall_only") else build_teachers(parts.config, parts.own)
 
 
 async def _grow(

@@ -59,7 +59,7 @@ class YieldWatch:
             for index in range(self._pool.answered[-window][1], len(self._pool.admitted)):
                 task = self._pool.admitted[index]
                 made += task.record is not None or task.rejected_in_review  # a person's taste is no sign of a drought
-                unresolved += not task.resolved
+                unresolved += not task.resolved and task.record is None  # a record may wait for its vector
                 if made >= least:
                     break
             else:

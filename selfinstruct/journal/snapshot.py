@@ -301,10 +301,11 @@ class Snapshot:
         )
 
     def answers_by_teacher(self) -> list[tuple[int, float | None, str, str, str, int, float, float]]:
-        """Group the answers by (generation, start's time, teacher, model, purpose); add count, first and last time."""
+        """Group the answers but vectors by (generation, start's time, teacher, model, purpose); add count and times."""
         return self._rows(
             "SELECT generation, (SELECT max(began_at) FROM starts WHERE began_at <= asked_at), teacher, model, purpose,"
-            " count(*), min(asked_at), max(asked_at) FROM answers WHERE failed = 0 GROUP BY 1, 2, 3, 4, 5 ORDER BY 7"
+            " count(*), min(asked_at), max(asked_at) FROM answers WHERE failed = 0 AND key NOT LIKE 'e:%'"
+            " GROUP BY 1, 2, 3, 4, 5 ORDER BY 7"
         )
 
     def sampling_by_purpose(self) -> list[tuple[str, str, str, int]]:
@@ -312,7 +313,7 @@ class Snapshot:
         return self._rows(
             "SELECT purpose, json_extract(prompt, '$.endpoint'),"
             " json_remove(json_extract(prompt, '$.sampling'), '$.stop'), count(*)"
-            " FROM answers WHERE key NOT LIKE 'failed:%' GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC"
+            " FROM answers WHERE key NOT LIKE 'failed:%' AND key NOT LIKE 'e:%' GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC"
         )
 
     def requests_by_error(self) -> list[tuple[str | None, int]]:

@@ -7,7 +7,7 @@ an async context manager is entered before the first prompt. An attribute `askin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -101,16 +101,20 @@ def build_teacher(config: RunConfig) -> Teacher:
     return teacher
 
 
-def build_teachers(config: RunConfig) -> dict[str, Any]:
-    """Build every teacher of the configuration, by name, without entering any. Raises ConfigError."""
-    return {each.label: build_teacher(config.asking_only(each)) for each in config.all_teachers}
+def build_teachers(config: RunConfig, own: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Build every model of the configuration that isn't in `own`, without entering any, and return all by their names.
+
+    Raises ConfigError.
+    """
+    own = own or {}
+    return {each.label: own.get(each.label) or build_teacher(config.asking_only(each)) for each in config.all_models}
 
 
 def hosts_of(config: RunConfig) -> dict[str, str]:
-    """Return the host of each configured teacher that is a server, by the teacher's name."""
+    """Return the host of each configured model that is a server, by its name."""
     from .egress import host_of
 
-    hosts = {each.label: host_of(each) for each in config.all_teachers}
+    hosts = {each.label: host_of(each) for each in config.all_models}
     return {name: host for name, host in hosts.items() if host}
 
 

@@ -49,6 +49,8 @@ def charge(completion: Completion, prompt: Prompt, worst: Usage) -> tuple[Usage,
         worst: The most tokens that the prompt may have, and the token limit of the answer (0: no limit).
     """
     stated, received = completion.usage, (completion.text, completion.reasoning, *completion.unread)
+    if prompt.endpoint == "embeddings":  # a vector has no tokens
+        received = ()
     prompt_tokens, completion_tokens = stated.prompt_tokens, stated.completion_tokens
     is_prompt_stated = _can_be(prompt_tokens, [message.content for message in prompt.messages]) and prompt_tokens > 0
     if not is_prompt_stated:

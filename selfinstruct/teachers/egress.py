@@ -58,14 +58,14 @@ def check_egress(egress: str | Sequence[str], address: str, what: str = "the tea
 
 def check_teachers(config: RunConfig) -> None:
     """Raise ConfigError if `egress` forbids a configured teacher."""
-    for each in config.all_teachers:
+    for each in config.all_models:
         if each.address is not None:
             check_egress(config.egress, each.address)
 
 
 def in_clear(config: RunConfig) -> list[str]:
     """Return the hosts other than this machine that would receive prompts and keys unencrypted."""
-    parts = [_split(each.address) for each in config.all_teachers if each.address is not None]
+    parts = [_split(each.address) for each in config.all_models if each.address is not None]
     hosts = dict.fromkeys(part.hostname or "" for part in parts if part.scheme == "http")
     return [host for host in hosts if not on_this_machine(host)]
 

@@ -1,7 +1,7 @@
 """The fake teacher behind a real HTTP server on loopback, for tests, benchmarks, and rehearsals.
 
-Implements the chat and completions endpoints and, with `fake_batches`, the endpoints for batch jobs. A log records each
-chat or completions request with one JSON line on arrival and one before the response is sent, so that a test can prove
+Implements the chat, completions, and embeddings endpoints and, with `fake_batches`, those for batch jobs. A log records
+each request for an answer with one JSON line on arrival and one before the response is sent, so that a test can prove
 which requests were made.
 """
 
@@ -20,7 +20,7 @@ from aiohttp import web
 
 from .fake_batches import FakeBatches
 from .faults import Faults, Handler
-from .teacher import count_tokens, fake_answer
+from .teacher import count_tokens, fake_answer, fake_vector
 
 
 class FakeServer:
@@ -62,6 +62,7 @@ class FakeServer:
             app.middlewares.append(self._faults.middleware(_request_name_of_body, self._write))
         app.router.add_post("/v1/chat/completions", self._complete)
         app.router.add_post("/v1/completions", self._complete)
+        app.router.add_post("/v1/embeddings", self._embed)
         app.router.add_get("/v1/models", self._models)
         self._batches.add_to(app)
         return app
@@ -85,6 +86,12 @@ class FakeServer:
             }
         )
 
+    async def _embed(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        vector, used = await self._answer(body, body["input"]), count_tokens(body["input"])
+        usage = {"prompt_tokens": used, "total_tokens": used}
+        return web.json_response({"object": "list", "data": [{"embedding": vector}], "usage": usage})
+
     async def _models(self, request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": "fake", "object": "model"}]})
 
@@ -102,7 +109,7 @@ class FakeServer:
             await asyncio.sleep(self._latency_s)
         # {"response_format": {"type": "json_schema", "json_schema": {"schema": {...}}}}
         schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
-        answer = fake_answer(text, schema, sample=sample)
+        answer = fake_vector(text) if "input" in body else fake_answer(text, schema, sample=sample)
         self._write({"event": "answered", "request": name})
         return answer
 

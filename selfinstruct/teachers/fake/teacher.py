@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ...core.embeddings import written_vector
 from ...core.prompts import Asking, Completion, Prompt, Usage
 from ...core.shipped import shipped_yaml
 from .about_texts import answer_about_text
@@ -76,7 +77,8 @@ class FakeTeacher:
 
             await asyncio.sleep(self._latency_s)
         schema = prompt.schema if self._structured else None
-        text = _solution(prompt) or fake_answer(prompt.text, schema, self._repeat, prompt.sample)
+        vector = fake_vector(prompt.text) if prompt.endpoint == "embeddings" else ""
+        text = vector or _solution(prompt) or fake_answer(prompt.text, schema, self._repeat, prompt.sample)
         usage = Usage(count_tokens(prompt.text), count_tokens(text, prompt.sampling.max_tokens))
         return Completion(text, usage=usage, model=self.model)
 
@@ -88,6 +90,11 @@ def _solution(prompt: Prompt) -> str:
         found = json.loads(unit)
         unit = found if isinstance(found, dict) else found[-1]  # a mix: the part's number and the part's own unit
     return unit.get("solution", "") if isinstance(unit, dict) and prompt.digest()[0] > "1" else ""
+
+
+def fake_vector(text: str) -> str:
+    """Return a vector of 32 numbers that follows from the text but says nothing about its meaning."""
+    return written_vector([byte - 127.5 for byte in hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()])
 
 
 def count_tokens(text: str, limit: int | None = None) -> int:

@@ -7,11 +7,13 @@ as they are, or fail in other ways.
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ...core.prompts import Completion, Prompt, ending_of
+from ...core.embeddings import vector_in, written_vector
+from ...core.prompts import Completion, Prompt, Usage, ending_of
 from ...core.reasoning import split_reasoning
 from ...core.tasks import storable
 from .server_error import read_error
@@ -86,6 +88,8 @@ def _read(body: object, prompt: Prompt) -> Completion:
     said = read_error(200, body)
     if said is not None:
         return Completion("", usage=usage, model=model, error=brief(f"server_error: {said.text}"), failed=True)
+    if prompt.endpoint == "embeddings":
+        return _read_embedding(body.get("data"), replace(usage, partial=False), model)  # nothing is generated
     if not isinstance(choice, Mapping):
         return Completion("", usage=usage, model=model, error="no_choices", failed=True)
     finish = _finish_reason(choice, usage.completion_tokens, prompt)
@@ -118,6 +122,19 @@ def _read(body: object, prompt: Prompt) -> Completion:
     is_wanted = prompt.top_logprobs is not None and not reasoning and not inside
     logprobs = _logprobs(choice.get("logprobs")) if is_wanted else None
     return Completion(text, finish, usage, model, error, logprobs=logprobs, reasoning=reasoning)
+
+
+def _read_embedding(data: object, usage: Usage, model: str) -> Completion:
+    """The completion whose text is a vector. data: of the body. usage: as the body states it."""
+    # [{"embedding": "AACAPw=="}], or [{"embedding": [1.0]}] from a server that doesn't know base64
+    try:
+        found = data[0]["embedding"]  # type: ignore[index]
+        text = found if isinstance(found, str) else written_vector(found)
+    except (KeyError, IndexError, TypeError, OverflowError, struct.error):
+        text = ""
+    if vector_in(text) is None:
+        return Completion("", usage=usage, model=model, error="broken_answer: it has no vector", failed=True)
+    return Completion(text, usage=usage, model=model)
 
 
 def _finish_reason(choice: Mapping[str, Any], tokens: int, prompt: Prompt) -> str:

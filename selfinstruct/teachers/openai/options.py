@@ -19,7 +19,7 @@ PerMinute = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
-_OURS = "model messages prompt stream n best_of max_tokens max_completion_tokens".split()
+_OURS = "model messages prompt input encoding_format stream n best_of max_tokens max_completion_tokens".split()
 """What `extra_body` can't set: the answer would not be read, or the budget would not hold."""
 
 

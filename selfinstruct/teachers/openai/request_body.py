@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 _OPTIONAL = (
     "temperature top_p presence_penalty frequency_penalty stop seed logprobs top_logprobs response_format "
-    "reasoning_effort chat_template_kwargs stream stream_options"
+    "reasoning_effort chat_template_kwargs stream stream_options encoding_format"
 ).split()
 """What a request can do without. Some models take no sampling parameters, some servers no schema."""
 _LIMITS = {"max_tokens", "max_completion_tokens"}
@@ -62,6 +62,9 @@ class RequestBody:
         """
         limit, refused = (self._config.max_tokens_param, set()) if whole else (self._limit, self._refused)
         body: dict[str, Any] = {"model": self._config.model}
+        if prompt.endpoint == "embeddings":
+            body |= {"input": prompt.text, "encoding_format": "base64"} | self._settings[""].extra_body
+            return {name: value for name, value in body.items() if name not in refused}
         if prompt.endpoint == "chat":
             body["messages"] = [{"role": m.role, "content": m.content} for m in prompt.messages]
         else:

@@ -26,7 +26,7 @@ from .request_body import RequestBody
 from .server_error import ServerError, error_of
 from .usage import read_usage
 
-PATHS = {"chat": "/chat/completions", "completions": "/completions"}
+PATHS = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
 _HINTS = {
     401: "check the key in ${variable}",
     402: "the account's credit or quota is used up; raise it, then start again",
@@ -36,7 +36,7 @@ _HINTS = {
 
 
 class OpenAITeacher:
-    """A chat or completions endpoint. An async context manager, which closes its connections on exit."""
+    """A chat, completions, or embeddings endpoint. An async context manager, which closes its connections on exit."""
 
     def __init__(
         self, config: OpenAIOptions, *, concurrency: int = 16, api_key: str | None = None, direct: bool = False
