@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,8 @@ LINES: dict[str, tuple[tuple[str, str, _Form], ...]] = {
         ("distinct_pairs", "distinct verb-noun pairs", _COUNT),
         ("self_rouge", "self-ROUGE-L, all pairs", _SCORE),
         ("self_rouge_nearest", "self-ROUGE-L, nearest task", _SCORE),
+        ("nearest_half", "  of half of the tasks, at least", _SCORE),
+        ("nearest_tenth", "  of one in ten, at least", _SCORE),
         ("ngram_diversity", f"n-gram diversity, n = 1 to {LONGEST_NGRAM}", _SCORE),
         ("distinct_words", "distinct words", _SHARE),
     ),
@@ -79,6 +82,7 @@ class Measures:
         values: By the keys of `LINES`; None for what isn't known, such as the cost of a dataset that is no run.
         rows: The number of rows with a task and an answer.
         task_tokens, answer_tokens: The 25th, 50th, and 75th percentile of lengths, in tokens of ROUGE.
+        nearest: The same percentiles of ROUGE-L F to the most similar other task; empty for fewer than two tasks.
         sampled: The number of tasks whose diversity is measured, the same for all datasets.
         verbs_found_by: What found the verbs and nouns.
     """
@@ -87,6 +91,7 @@ class Measures:
     rows: int
     task_tokens: Sequence[float]
     answer_tokens: Sequence[float]
+    nearest: Sequence[float]
     sampled: int
     verbs_found_by: str
 
@@ -120,9 +125,7 @@ def found_by(measures: Mapping[str, Measures]) -> str:
 def _measure(arm: Arm, sampled: int) -> Measures:
     tasks = [str(each["instruction"]) for each in arm.contents]
     answers = [str(each["examples"][0]["answer"]) for each in arm.contents]
-    lengths = [
-        np.percentile([len(tokenize(text)) for text in texts], (25, 50, 75)).tolist() for texts in (tasks, answers)
-    ]
+    lengths = [_percentiles([len(tokenize(text)) for text in texts], 25, 50, 75) for texts in (tasks, answers)]
     finder = suited(finder_for(), arm.language)
     values: dict[str, float | None] = dict.fromkeys(FORMS)
     values |= {
@@ -131,9 +134,15 @@ def _measure(arm: Arm, sampled: int) -> Measures:
         "median_task_tokens": lengths[0][1],
         "median_answer_tokens": lengths[1][1],
     }
-    values |= diversity_of(draw_texts(tasks, sampled), finder)
+    drawn = draw_texts(tasks, sampled)
+    to_all, nearest = self_rouge(drawn)
+    values |= diversity_of(drawn, finder) | {"self_rouge": to_all}
+    if nearest:
+        half, tenth = _percentiles(nearest, 50, 90)
+        values |= {"self_rouge_nearest": fmean(nearest), "nearest_half": half, "nearest_tenth": tenth}
     values |= _values_of_run(arm) if (Path(arm.source) / JOURNAL).is_file() else {}
-    return Measures(values, len(tasks), lengths[0], lengths[1], sampled, finder.name)
+    quartiles = _percentiles(nearest, 25, 50, 75) if nearest else []
+    return Measures(values, len(tasks), lengths[0], lengths[1], quartiles, sampled, finder.name)
 
 
 def _values_of_run(arm: Arm) -> dict[str, float | None]:
@@ -183,7 +192,7 @@ def draw_texts(texts: Sequence[str], most: int) -> list[str]:
 def diversity_of(texts: Sequence[str], finder: Finder) -> dict[str, float | None]:
     """Measure the diversity of texts, by the keys of `LINES`.
 
-    Each pair is compared exactly. `ngram_diversity` is the sum over n of the share of n-grams that are distinct, up to
+    `ngram_diversity` is the sum over n of the share of n-grams that are distinct, up to
     4; `distinct_words` is that share for n = 1. `distinct_pairs` is None in a language that the finder doesn't know.
     """
     tokens = [tokenize(text) for text in texts]
@@ -194,16 +203,15 @@ def diversity_of(texts: Sequence[str], finder: Finder) -> dict[str, float | None
     pairs = {pair for pair in finder.find(texts) if pair.noun is not None}
     return {
         "distinct_pairs": None if finder.most == 0 else len(pairs),
-        **_self_rouge(texts),
         "ngram_diversity": math.fsum(shares),
         "distinct_words": shares[0],
     }
 
 
-def _self_rouge(texts: Sequence[str]) -> dict[str, float | None]:
-    """Return the mean ROUGE-L F over all pairs, and to the nearest other text; None for fewer than two texts."""
+def self_rouge(texts: Sequence[str]) -> tuple[float | None, list[float]]:
+    """Return the mean ROUGE-L F over all pairs, and of each text to the nearest other one; (None, []) for one text."""
     if len(texts) < 2:
-        return {"self_rouge": None, "self_rouge_nearest": None}
+        return None, []
     index = NoveltyIndex(1.0)
     for number, text in enumerate(texts):
         index.admit(str(number), text)
@@ -214,4 +222,9 @@ def _self_rouge(texts: Sequence[str]) -> dict[str, float | None]:
         itself = 1.0 if tokenize(text) else 0.0
         means.append((similar.mean * len(texts) - itself) / (len(texts) - 1))
         nearest.append(next(other.score for other in similar.neighbours if other.id != str(number)))
-    return {"self_rouge": math.fsum(means) / len(texts), "self_rouge_nearest": math.fsum(nearest) / len(texts)}
+    return fmean(means), nearest
+
+
+def _percentiles(values: Sequence[float], *which: int) -> list[float]:
+    found: list[float] = np.percentile(values, which).tolist()
+    return found

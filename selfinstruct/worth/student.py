@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
@@ -142,7 +143,7 @@ def _run(
     report: Callable[[str], None],
 ) -> None:
     """Train and measure the students that have no result yet. jobs: by key, the arm and what the student reads."""
-    done = place.results()
+    done, begun = place.results(), time.monotonic()
     left = [key for key in jobs if key not in done]
     if left:
         model.prepare(
@@ -156,6 +157,8 @@ def _run(
         place.add(StudentResult(key, tuple(own.tolist()), tuple(wrong.tolist()), tuple(passed)))
         number = list(jobs).index(key) + 1
         report(f"student {number} of {len(jobs)}, {arm}: loss {own.mean():.3f}, pairing gap {(wrong - own).mean():.3f}")
+    if left:
+        report(f"{counted(len(left), 'student')} trained and measured in {(time.monotonic() - begun) / 60:,.1f} min")
 
 
 def _exam(model: Student, asked: Sequence[Content], dropped: Counter[str], checked: Sequence[Task], seed: int) -> _Exam:

@@ -35,6 +35,7 @@ MAX_NEW_TOKENS = 64
 SETTINGS = (MAX_PROMPT_TOKENS, MAX_ANSWER_TOKENS, LEARNING_RATES, WARM_UP, TOKENS_PER_STEP, MAX_NEW_TOKENS)
 """What a student's result depends on, beside its weights and its texts."""
 _TOKENS_PER_BATCH = 4096
+_TOKENS_PER_PART = 512
 _TOLERANCE = 1e-2
 _PATTERNS = ("*.safetensors", "*.bin", "*.json", "*.model", "*.jinja", "*.txt")
 
@@ -185,7 +186,10 @@ class Student:
             done = (number + 1) / (len(steps) + 1)
             for group in optimizer.param_groups:
                 group["lr"] = rate * min(done / WARM_UP, (1 - done) / (1 - WARM_UP))
-            self._token_losses(batch).mean().backward()
+            # In parts of similar length, which need little padding; the gradient is that of the whole step.
+            wanted = sum(text.answer_tokens for text in batch)
+            for part in _batches(batch, _TOKENS_PER_PART):
+                (self._token_losses(part).sum() / wanted).backward()
             torch.nn.utils.clip_grad_norm_(self._parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
@@ -290,11 +294,11 @@ class Student:
             raise UsageError(f"--student {path}: its layers can't be run apart; {advice}")
 
 
-def _batches(texts: Sequence[Text]) -> Iterator[list[Text]]:
-    """Yield texts in batches of about the same length."""
+def _batches(texts: Sequence[Text], most: int = _TOKENS_PER_BATCH) -> Iterator[list[Text]]:
+    """Yield texts in batches of about the same length. most: the tokens of a batch of several texts, with padding."""
     batch: list[Text] = []
     for text in sorted(texts, key=lambda each: len(each.ids)):
-        if batch and (len(batch) + 1) * len(text.ids) > _TOKENS_PER_BATCH:
+        if batch and (len(batch) + 1) * len(text.ids) > most:
             yield batch
             batch = []
         batch.append(text)

@@ -134,18 +134,23 @@ def _cost_charts(id: str, results: Sequence[Result], found: Worth, names: Mappin
 def measure_charts(measures: Mapping[str, Measures], names: Mapping[str, str]) -> list[list[RowChart]]:
     """Draw what is measured without reading, in groups, the only one about right and wrong first."""
     checked = _checked_chart(measures, names)
-    groups = [[checked] if checked else []]
-    groups.append([_length_chart(what, measures, names) for what in ("task", "answer")])
+    groups: list[list[RowChart]] = [[checked] if checked else [], []]
+    for what in ("task", "answer"):
+        lengths = {name: getattr(each, f"{what}_tokens") for name, each in measures.items()}
+        scale = scale_for(0, max(map(max, lengths.values())), "tokens of ROUGE")
+        title = f"How long are the {what}s?"
+        groups[-1].append(_middle_chart(f"length-{what}", title, lengths, names, scale, "Longer isn't better."))
     each_one = " of each dataset" if len(measures) > 1 else ""
     sample = f"Of a sample of {next(iter(measures.values())).sampled:,} tasks{each_one}."
-    similar = Scale(0.0, 1.0, tuple((each / 4, f"{each / 4:g}") for each in range(5)), "mean ROUGE-L F")
+    similar = Scale(0.0, 1.0, tuple((each / 4, f"{each / 4:g}") for each in range(5)), "ROUGE-L F")
+    nearest = {name: each.nearest for name, each in measures.items() if each.nearest}
     bars = [
         _bar_chart("hit_by_rules", "Rows hit by rules", measures, names, shares("of all rows"),
                    "Rules against what small models write in place of a task or an answer. Others may be wrong, too."),
-        _bar_chart("self_rouge_nearest", "Similarity to the nearest task", measures, names, similar,
-                   f"{sample} Lower is more diverse."),
+        _middle_chart("nearest", "Similarity to the nearest task", nearest, names, similar,
+                      f"{sample} Lower is more diverse."),
         _bar_chart("self_rouge", "Similarity to all tasks", measures, names, similar,
-                   f"{sample} Lower is more diverse."),
+                   f"{sample} The mean of all pairs; lower is more diverse."),
         _bar_chart("distinct_pairs", "Distinct verb-noun pairs", measures, names, None,
                    f"{sample} As in the plot of the Self-Instruct paper; higher is more diverse."),
         _bar_chart("tokens_per_row", "Generated tokens for each row", measures, names, None,
@@ -153,7 +158,7 @@ def measure_charts(measures: Mapping[str, Measures], names: Mapping[str, str]) -
         _bar_chart("seconds_per_row", "Seconds of work for each row", measures, names, None,
                    "Of a run, rejected tasks included, pauses not."),
     ]  # fmt: skip
-    return [*groups, [chart for chart in bars if chart is not None]]
+    return [*groups, [chart for chart in bars if chart is not None and chart.rows]]
 
 
 def _checked_chart(measures: Mapping[str, Measures], names: Mapping[str, str]) -> RowChart | None:
@@ -180,23 +185,20 @@ def _checked_chart(measures: Mapping[str, Measures], names: Mapping[str, str]) -
     )
 
 
-def _length_chart(what: str, measures: Mapping[str, Measures], names: Mapping[str, str]) -> RowChart:
-    """Draw the median length and the middle half. what: 'task' or 'answer'."""
+def _middle_chart(
+    id: str, title: str, values: Mapping[str, Sequence[float]], names: Mapping[str, str], scale: Scale, note: str
+) -> RowChart:
+    """Draw the median and the middle half of something. values: the three quartiles, by dataset."""
     rows, table = [], []
-    for name, each in measures.items():
-        low, middle, high = getattr(each, f"{what}_tokens")
-        words = f"{middle:g} ({low:g} to {high:g})"
-        rows.append(ChartRow(names[name], words, middle, (low, high), color="middle"))
-        table.append((name, f"{middle:g}", f"{low:g}", f"{high:g}", f"{each.rows:,}"))
-    return RowChart(
-        f"length-{what}",
-        f"How long are the {what}s?",
-        scale_for(0, max(row.interval[1] for row in rows if row.interval), "tokens of ROUGE"),
-        tuple(rows),
-        ("dataset", "median", "25th percentile", "75th percentile", "rows"),
-        tuple(table),
-        note="Points are medians, and bars hold the middle half of the rows. Longer isn't better.",
-    )
+    for name, (low, middle, high) in values.items():
+        written = [f"{value:.3g}" for value in (middle, low, high)]
+        rows.append(
+            ChartRow(names[name], f"{written[0]} ({written[1]} to {written[2]})", middle, (low, high), color="middle")
+        )
+        table.append((name, *written))
+    columns = ("dataset", "median", "25th percentile", "75th percentile")
+    note = f"Points are medians, and bars hold the middle half. {note}"
+    return RowChart(id, title, scale, tuple(rows), columns, tuple(table), note=note)
 
 
 def _bar_chart(

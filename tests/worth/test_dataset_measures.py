@@ -16,7 +16,7 @@ from conftest import cli
 from selfinstruct.config.run_config import RunConfig
 from selfinstruct.dataset.linguistics import WordList
 from selfinstruct.worth.arms import arms_of
-from selfinstruct.worth.dataset_measures import FORMS, diversity_of, draw_texts, lines_of, measure
+from selfinstruct.worth.dataset_measures import FORMS, diversity_of, draw_texts, lines_of, measure, self_rouge
 
 
 @pytest.fixture
@@ -31,11 +31,10 @@ def test_self_rouge_is_that_of_rouge_score_over_all_pairs() -> None:
     texts = ["Write a poem about the sea.", "Write a story about the sea.", "Name five rivers.", "List ten cities."]
     scorer = RougeScorer(["rougeL"])
     scores = {(a, b): scorer.score(a, b)["rougeL"].fmeasure for a in texts for b in texts if a != b}
-    found = diversity_of(texts, WordList())
-    assert found["self_rouge"] == pytest.approx(sum(scores.values()) / len(scores))
-    nearest = [max(score for (a, _), score in scores.items() if a == text) for text in texts]
-    assert found["self_rouge_nearest"] == pytest.approx(sum(nearest) / len(nearest))
-    assert found["distinct_pairs"] == 4
+    to_all, nearest = self_rouge(texts)
+    assert to_all == pytest.approx(sum(scores.values()) / len(scores))
+    assert nearest == pytest.approx([max(score for (a, _), score in scores.items() if a == text) for text in texts])
+    assert diversity_of(texts, WordList())["distinct_pairs"] == 4
 
 
 def test_ngram_diversity_is_the_share_of_different_ngrams() -> None:
@@ -45,8 +44,8 @@ def test_ngram_diversity_is_the_share_of_different_ngrams() -> None:
 
 
 def test_equal_texts_are_each_other_s_nearest_and_few_texts_have_no_pairs() -> None:
-    assert diversity_of(["the same words"] * 3, WordList())["self_rouge_nearest"] == 1.0
-    assert diversity_of(["one alone"], WordList())["self_rouge"] is None
+    assert self_rouge(["the same words"] * 3) == (1.0, [1.0] * 3)
+    assert self_rouge(["one alone"]) == (None, [])
     assert diversity_of([], WordList())["ngram_diversity"] == 0
 
 
@@ -94,7 +93,7 @@ def test_a_line_is_left_out_when_no_dataset_has_a_value(runs: tuple[str, str], t
     file = datasets(tmp_path, ["plain"])[0]
     of_files = lines_of(measure(arms_of([file])))
     assert [(group, len(lines)) for group, lines in of_files] == [
-        ("yield", 1), ("checks", 1), ("diversity, of a sample of 60 tasks", 5), ("lengths", 2),
+        ("yield", 1), ("checks", 1), ("diversity, of a sample of 60 tasks", 7), ("lengths", 2),
     ]  # fmt: skip
     with_run = dict(lines_of(measure(arms_of([file, runs[1]]))))
     assert [name for name, _ in with_run["cost"]][:2] == ["requests", "prompt tokens per row"]

@@ -196,6 +196,24 @@ def test_smollm2_keeps_its_tokenizer_and_its_template() -> None:
     assert own < 1 < other
 
 
+def test_a_step_in_parts_teaches_what_the_whole_step_does(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    student = Student(place / "tiny")
+    # Of different lengths, so that the parts have different sizes.
+    encoded = [
+        student.encode([["user", row["instruction"] * (1 + number % 3)]], row["output"])
+        for number, row in enumerate(rows(3))
+    ]
+    texts = [text for text in encoded if text is not None]
+    student.prepare(texts)
+    untrained, losses = student.losses(texts), []
+    for most in (1, 10**6):
+        monkeypatch.setattr("selfinstruct.worth.student_model._TOKENS_PER_PART", most)
+        student.train(texts * 3)
+        losses.append(student.losses(texts))
+    np.testing.assert_allclose(losses[0], losses[1], atol=1e-5)
+    assert abs(untrained - losses[0]).max() > 1e-2
+
+
 def test_training_leaves_the_frozen_layers_alone_and_reset_brings_the_rest_back(place: Path) -> None:
     student = Student(place / "tiny")
     text = student.encode([["user", "Which color has the red car?"]], "The car is red.")

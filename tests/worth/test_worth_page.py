@@ -100,7 +100,7 @@ def test_charts_draw_what_the_command_prints(tmp_path: Path) -> None:
         "length-task",
         "length-answer",
         "measured-hit_by_rules",
-        "measured-self_rouge_nearest",
+        "nearest",
         "measured-self_rouge",
         "measured-distinct_pairs",
     }
