@@ -161,8 +161,9 @@ def _trial(
     contents = {arm.name: arm.contents for arm in arms_of(sources, chosen)}
     if student is None:
         found = read_trial(folder)
-        if (names := [arm.name for arm in found.arms]) != list(contents):
-            raise UsageError(f"--trial {folder}: is about {', '.join(names)}; name these, or another folder")
+        names = [arm.name for arm in found.arms]
+        if not set(names) <= contents.keys():
+            raise UsageError(f"--trial {folder}: is about {', '.join(names)}; name these, too, or another folder")
         return found
     return run_trial(contents, student, folder, held_out=held_out, seed=seed, full=full, report=say)
 

@@ -69,23 +69,23 @@ def arms_of(sources: Sequence[str | Path], chosen: SelectConfig | None = None) -
 def _arms_of_run(name: str, chosen: SelectConfig | None) -> list[Arm]:
     """Return a run's records, or those that are selected and as many by each of `BASELINES`."""
     with read(name) as snapshot:
-        config, records = snapshot.run.config, snapshot.records
-    chosen = chosen or config.dataset.select
-    if chosen is None or len(records) <= chosen.count:
-        return [Arm(name, name, contents_of(name), language=config.language)]
+        config, records, recall = snapshot.run.config, snapshot.records, snapshot.journal.recall
+        chosen = chosen or config.dataset.select
+        if chosen is None or len(records) <= chosen.count:
+            return [Arm(name, name, contents_of(name), language=config.language)]
 
-    def arm(by: str, label: str, why: str = "") -> Arm:
-        selected = select(records, chosen.model_copy(update={"by": by}), config.random_seed)
-        generated = 1.0 if by in _NEEDS_NO_OTHERS else len(records) / len(selected)
-        return Arm(label, name, contents_of_records(selected), generated, why, config.language)
+        def arm(by: str, label: str, why: str = "") -> Arm:
+            selected = select(records, chosen.model_copy(update={"by": by}), config.random_seed, recall)
+            generated = 1.0 if by in _NEEDS_NO_OTHERS else len(records) / len(selected)
+            return Arm(label, name, contents_of_records(selected), generated, why, config.language)
 
-    if chosen.by in BASELINES:
-        return [arm(chosen.by, name)]
-    why = f"as many of {name} as `{chosen.by}` selects, {chosen.count:,} of {len(records):,} records"
-    return [
-        arm(chosen.by, f"{name} ({chosen.by})"),
-        *(arm(by, f"{name} ({by})", why) for by in BASELINES),
-    ]
+        if chosen.by in BASELINES:
+            return [arm(chosen.by, name)]
+        why = f"as many of {name} as `{chosen.by}` selects, {chosen.count:,} of {len(records):,} records"
+        return [
+            arm(chosen.by, f"{name} ({chosen.by})"),
+            *(arm(by, f"{name} ({by})", why) for by in BASELINES),
+        ]
 
 
 def contents_of(source: str | Path) -> list[Content]:
@@ -100,8 +100,8 @@ def contents_of(source: str | Path) -> list[Content]:
     """
     if (Path(source) / JOURNAL).is_file():
         with read(source) as snapshot:
-            config = snapshot.run.config
-            found = contents_of_records(select(snapshot.records, config.dataset.select, config.random_seed))
+            config, recall = snapshot.run.config, snapshot.journal.recall
+            found = contents_of_records(select(snapshot.records, config.dataset.select, config.random_seed, recall))
     else:
         found = _each_once(content for row in find_tasks(read_rows(str(source))) if (content := _of_row(row.values)))
     if not found:

@@ -26,6 +26,7 @@ from selfinstruct.journal.folder import Run, status
 from selfinstruct.journal.snapshot import read
 from selfinstruct.teachers.fake.fake_server import request_name
 from selfinstruct.teachers.fake.teacher import count_tokens, fake_vector
+from selfinstruct.worth.arms import arms_of
 
 MakeConfig = Callable[..., si.RunConfig]
 Body = Callable[[str], object]
@@ -133,6 +134,10 @@ def test_spread_is_farthest_first_by_the_cosine_of_the_servers_vectors(
     assert [ids.index(record.id) for record in kept] == expected
     assert selected(made) == [record.id for record in kept]
     assert len(si.to_dataset(made)) == 6
+    spread, *baselines = arms_of([made.path])
+    asked_for = [each["instruction"].partition("\n\n")[0] for each in spread.contents]
+    assert asked_for == [record.instruction for record in kept]
+    assert [arm.name for arm in baselines] == [f"{made.path} (random)", f"{made.path} (longest)"]
 
     # Tokens as the server states them; nothing was generated, and nothing is assumed.
     asked = made.status().by_purpose["embed"]

@@ -89,8 +89,8 @@ def test_two_processes_can_not_run_one_trial(folder: Path) -> None:
 
 
 def test_the_command_prints_a_finished_trial_of_its_datasets_and_draws_it(folder: Path, tmp_path: Path) -> None:
-    sources = [str(tmp_path / f"{name}.jsonl") for name in ("a", "b")]
-    for path in sources:
+    *sources, other = (str(tmp_path / f"{name}.jsonl") for name in ("a", "b", "c"))
+    for path in (*sources, other):
         rows = [f'{{"instruction": "Say {number}.", "output": "{path} {number}"}}\n' for number in range(5)]
         Path(path).write_text("".join(rows))
     words = ["worth", *sources, "--grades", str(tmp_path / "grades.jsonl"), "--trial", str(folder)]
@@ -98,7 +98,8 @@ def test_the_command_prints_a_finished_trial_of_its_datasets_and_draws_it(folder
     TrialFolder(folder).write_plan(
         replace(PLAN, arms=tuple(replace(arm, name=name) for arm, name in zip(PLAN.arms, sources, strict=True)))
     )
-    shown = CliRunner().invoke(app, [*words, "--html", str(tmp_path / "page.html")])
+    # Other datasets may be read, too.
+    shown = CliRunner().invoke(app, [*words, other, "--html", str(tmp_path / "page.html")])
     assert shown.exit_code == 0, shown.output
     lines = shown.output.splitlines()
     assert any("could not separate" in line for line in lines)
