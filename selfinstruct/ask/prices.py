@@ -45,7 +45,9 @@ def check_prices(config: RunConfig, prices: Mapping[str, Price | None]) -> None:
     """Raise ConfigError when dollars are capped and the price of a teacher is unknown."""
     unknown = [name for name, price in prices.items() if price is None]
     if config.max_cost_usd is not None and unknown:
-        whose = "teacher." if config.teachers is None and len(config.all_models) == 1 else "its "
+        whose = "teacher." if config.teachers is None else "its "
+        if unknown[0] not in [each.label for each in config.all_teachers]:
+            whose = "dataset.select.embeddings."
         # The server decides: the price of 'gpt-4o-mini' is known at api.openai.com, and not at a gateway.
         address = next((each.address for each in config.all_models if each.label == unknown[0]), None)
         host = f" at {urlsplit(address).hostname}" if address else ""
@@ -56,7 +58,7 @@ def check_prices(config: RunConfig, prices: Mapping[str, Price | None]) -> None:
 
 
 def prices_of(config: RunConfig, *, own: bool) -> dict[str, Price | None]:
-    """Return the price of each teacher, and of the model of embeddings, by its name; None if unknown.
+    """Return the price of each teacher, and of the embedding model, by its name; None if unknown.
 
     own: whether the teachers are the caller's objects, which have no price except a configured one. Raises ConfigError
     if dollars are capped and a price is unknown.

@@ -104,7 +104,7 @@ class TeacherState:
 
 
 class Router:
-    """The teachers of one start, and the model of embeddings.
+    """The teachers of one start, and the embedding model.
 
     Attributes:
         states: All teachers, in the order of the configuration.

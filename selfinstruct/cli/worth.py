@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..worth.blind_reading import BlindReading
     from ..worth.trial import Trial
 
-_READER, _ROWS, _SEED, _MARGIN = "reader", 200, 42, 15
+_READER, _GRADES, _ROWS, _SEED, _MARGIN = "reader", Path("grades.jsonl"), 200, 42, 15
 
 
 def worth(
@@ -47,7 +47,7 @@ def worth(
     ] = None,
     grades: Annotated[
         Path, typer.Option(metavar="FILE", help="The file of blind grades, to be added to and used again.")
-    ] = Path("grades.jsonl"),
+    ] = _GRADES,
     rows: Annotated[int, typer.Option(metavar="N", min=1, help="Rows to draw of each source, at most.")] = _ROWS,
     seed: Annotated[int, typer.Option(metavar="SEED", help="Decides which rows are read, and their order.")] = _SEED,
     margin: Annotated[
@@ -97,6 +97,8 @@ def worth(
         from .worth_output import print_worth, values_of
 
         _refuse(reader if read else None, student, held_out, full, html)
+        if "-" in sources and (read or judge or student or trial):
+            raise UsageError("-: standard input can be read only once; save it to a file, and name that")
         chosen = _selection(select)
         desk_of = partial(reading, sources, grades, rows=rows, seed=seed, margin=margin / 100, select=chosen)
         if judge:
@@ -117,9 +119,9 @@ def worth(
             show(f"\n{write_worth(found, html, tried)}")
         if as_json:
             print(printable_json(values_of(found, tried)))
-        if not found.is_over:
+        if not found.is_over and "-" not in sources:
             options = {"--select": select, "--grades": grades, "--reader": reader, "--rows": rows, "--seed": seed}
-            say(f"next: {_reading_on(sources, options | {'--margin': margin})}")
+            say(f"next: {_reading_on(sources, options | {'--margin': f'{margin:g}'})}")
 
 
 def _refuse(reader: str | None, student: str | None, held_out: Path | None, full: bool, html: Path | None) -> None:
@@ -136,12 +138,21 @@ def _refuse(reader: str | None, student: str | None, held_out: Path | None, full
         find_student(student)
     if html is not None and not html.absolute().parent.is_dir():
         raise UsageError(f"--html {html}: its folder doesn't exist; create it, or choose another folder")
+    if html is not None and html.is_dir():
+        raise UsageError(f"--html {html}: is a folder; name a file in it")
 
 
 def _reading_on(sources: Sequence[str], options: Mapping[str, object]) -> str:
     """Return the command that goes on with this reading, without options that have their default."""
-    usual = {"--select": None, "--reader": _READER, "--rows": _ROWS, "--seed": _SEED, "--margin": _MARGIN}
-    given = [part for name, value in options.items() if value != usual.get(name, "") for part in (name, f"{value}")]
+    usual = {
+        "--select": None,
+        "--grades": _GRADES,
+        "--reader": _READER,
+        "--rows": _ROWS,
+        "--seed": _SEED,
+        "--margin": f"{_MARGIN}",
+    }
+    given = [part for name, value in options.items() if value != usual[name] for part in (name, f"{value}")]
     return shlex.join(["selfinstruct", "worth", *sources, "--read", *given])
 
 
@@ -176,7 +187,7 @@ def _selection(text: str | None) -> SelectConfig | None:
     from ..config.yaml_file import overridden
 
     # The other keys are only there because a configuration needs them.
-    values = {"seeds": "-", "run_dir": "-", "teacher": {"kind": "fake", "model": "fake"}}
+    values = {"seeds": "-", "run_dir": "-", "teacher": {"kind": "fake", "model": "-"}}
     return RunConfig.parse(overridden(values, [f"dataset.select={text}"]), "--select").dataset.select
 
 

@@ -302,10 +302,12 @@ class RunConfig(Section):
             key, given = "dataset.select.embeddings", model.model_fields_set
             if select.by != "spread":
                 return {key: "is for by: spread; remove this key, or change by"}
-            if model.runs_model or "model" not in given or given & {"roles", "weight", "endpoint"}:
-                return {
-                    key: "takes a server's model, such as text-embedding-3-small, and no roles, weight, or endpoint"
-                }
+            if model.runs_model:
+                return {f"{key}.kind": "embeddings come from a server; remove this key, or name the server's kind"}
+            if "model" not in given:
+                return {f"{key}.model": "is required, such as text-embedding-3-small"}
+            if extra := sorted(given & {"roles", "weight", "endpoint"}):
+                return {f"{key}.{extra[0]}": "is for teachers; remove this key"}
             if model.label in [each.label for each in self.all_teachers]:
                 return {f"{key}.name": f"a teacher is called {model.label!r}, too; set another name"}
         if self.teachers is None:
@@ -351,7 +353,7 @@ class RunConfig(Section):
 
     @property
     def all_models(self) -> tuple[TeacherOptions, ...]:
-        """What a start may ask: all teachers, and the model of embeddings that a selection needs."""
+        """What a start may ask: all teachers, and the embedding model that a selection needs."""
         select = self.dataset.select
         if select is None or select.embeddings is None:
             return self.all_teachers

@@ -40,7 +40,7 @@ def method(snapshot: Snapshot, records: Sequence[Record], trail: Trail, chosen: 
     if status.outcome.reason not in ("target", "all_asked"):
         rows.append(("ended early", f"{status.outcome.reason}: {escape_cell(status.outcome.detail)}"))
     if chosen is not None:
-        how = f"`{chosen.by}`" + (f" of embeddings by `{chosen.embeddings.model}`" if chosen.embeddings else "")
+        how = f"`{chosen.by}`" + (f" of the embeddings of `{chosen.embeddings.model}`" if chosen.embeddings else "")
         rows.append(("selection", f"{len(records):,} of the run's {len(snapshot.records):,} records, by {how}"))
     table = "".join(f"| {name} | {value} |\n" for name, value in rows)
     newest = "" if len(run.generations) == 1 else " of the newest generation (earlier ones had others)"

@@ -1,4 +1,4 @@
-"""Select some of a run's records for its dataset: a pure function of the records, so it can be changed at no cost."""
+"""Select some of a run's records for its dataset: a pure function of the records and their vectors."""
 
 from __future__ import annotations
 
@@ -116,7 +116,9 @@ def _by_meaning(records: Sequence[Record], chosen: SelectConfig, answers: Iterab
     vectors = [vector_in(answer.completion.text) for answer in answers if answer is not None]
     if len(vectors) < len(records):
         missing = f"{len(records) - len(vectors):,} of {counted(len(records), 'record')} have no vector yet"
-        raise ConfigError(f"{where}: {missing}; `selfinstruct generate` asks for them, with this setting in its file")
+        raise ConfigError(
+            f"{where}: {missing}; put this setting into the configuration, and `selfinstruct generate` asks for them"
+        )
     found = [at for at, vector in enumerate(vectors) if vector is not None]
     lengths = sorted({len(vector) for vector in vectors if vector is not None})
     if len(lengths) != 1:

@@ -69,7 +69,7 @@ async def consult_judge(
     """
     if config.judge is None:
         raise ConfigError("judge: the configuration has none; add a section judge, such as judge: {min_score: 3}")
-    config = config.model_copy(update={"dataset": DatasetConfig()})  # no selection, so no model of embeddings
+    config = config.model_copy(update={"dataset": DatasetConfig()})  # no selection, so no embedding model
     own = own_teachers(teacher, config)
     prices = prices_of(config, own=bool(own))
     teachers = own or build_teachers(config)

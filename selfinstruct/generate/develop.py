@@ -97,7 +97,7 @@ class Developer:
             self._pool.refuse(admitted.question, admitted.index, "instance", candidate.instruction, verdict, part)
         if kept:
             self._finish(admitted, self._record(admitted, instruction, kept, labels, answers))
-        # A vector decides nothing about a record, which is kept without it. The task stays unresolved.
+        # A record is kept without its vector, but its task stays unresolved, so that the next start asks for it.
         if admitted.record is not None and self._model is not None:
             await self._asker.ask(*embedding_request(self._model, admitted.record.instruction))
         admitted.resolved = True

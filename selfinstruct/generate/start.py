@@ -140,7 +140,7 @@ async def arun(config: RunConfig, **options: Unpack[RunOptions]) -> Run:
             except ConfigError as error:
                 if not outcome.exit_code:
                     raise
-                _log.warning("selfinstruct: warning: the dataset is not written: %s", error)
+                _log.warning("selfinstruct: warning: the dataset isn't written: %s", str(error).partition("; ")[0])
             else:
                 if outcome.reason == "target":
                     set_seal(opened.journal, dataset, seal)

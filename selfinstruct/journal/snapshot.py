@@ -65,8 +65,8 @@ class VerdictRow(NamedTuple):
     nearest: str | None
 
 
-Arrival = tuple[float, int | None, int, int, float | None, int]
-"""An answer: (arrived at, question, requests, tokens, dollars, 1 if it failed)."""
+Arrival = tuple[float, int | None, int, int, float | None, int, float | None]
+"""An answer: (arrived at, question, requests, tokens, dollars, 1 if it failed, when the start began that asked)."""
 
 
 class StoredAnswer(NamedTuple):
@@ -297,7 +297,8 @@ class Snapshot:
         """Return the run's own answers by time."""
         return self._rows(
             "SELECT asked_at + latency_s AS arrived, question, requests, prompt_tokens + completion_tokens, cost_usd,"
-            " failed FROM answers WHERE inherited = 0 ORDER BY arrived, key"
+            " failed, (SELECT max(began_at) FROM starts WHERE began_at <= asked_at) FROM answers WHERE inherited = 0"
+            " ORDER BY arrived, key"
         )
 
     def answers_by_teacher(self) -> list[tuple[int, float | None, str, str, str, int, float, float]]:

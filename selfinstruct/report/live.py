@@ -52,7 +52,7 @@ class Live:
         # The time since the last answer counts, too: a teacher that has stopped answering has no speed.
         last_at = arrivals[-1][0] if arrivals else None
         if status.running:
-            arrivals.append((time.time(), None, 0, 0, 0.0, 1))
+            arrivals.append((time.time(), None, 0, 0, 0.0, 1, None))
         points = moments(arrivals, by_question)
         tasks = speed(points)
         rate = None if tasks is None else tasks * status.records / max(status.admitted, 1)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.counted import dollars
+from ..core.counted import counted, dollars
 from ..core.event_loop import run_to_end
 from ..core.records import Example, Response
 from ..core.tasks import Candidate
@@ -112,7 +112,11 @@ def lines_of(measures: Mapping[str, Measures]) -> list[tuple[str, list[tuple[str
             if any(value is not None for value in values):
                 rows.append((name, ["-" if value is None else form(value) for value in values]))
         sampled = next(iter(measures.values())).sampled
-        sample = f", of a sample of {sampled:,} tasks{' each' * (len(measures) > 1)}" if group == "diversity" else ""
+        sample = (
+            f", of a sample of {counted(sampled, 'task')}{' each' * (len(measures) > 1)}"
+            if group == "diversity"
+            else ""
+        )
         found += [(group + sample, rows)] if rows else []
     return found
 

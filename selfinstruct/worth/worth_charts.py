@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..core.counted import counted
 from ..core.reviews import wilson_interval
 from ..report.page.row_charts import ChartRow, RowChart, Scale, scale_for, shares
 from .blind_comparison import Gap, Worth
@@ -141,7 +142,7 @@ def measure_charts(measures: Mapping[str, Measures], names: Mapping[str, str]) -
         title = f"How long are the {what}s?"
         groups[-1].append(_middle_chart(f"length-{what}", title, lengths, names, scale, "Longer isn't better."))
     each_one = " of each dataset" if len(measures) > 1 else ""
-    sample = f"Of a sample of {next(iter(measures.values())).sampled:,} tasks{each_one}."
+    sample = f"Of a sample of {counted(next(iter(measures.values())).sampled, 'task')}{each_one}."
     similar = Scale(0.0, 1.0, tuple((each / 4, f"{each / 4:g}") for each in range(5)), "ROUGE-L F")
     nearest = {name: each.nearest for name, each in measures.items() if each.nearest}
     bars = [

@@ -206,7 +206,7 @@ def test_export_selects_by_either_map_and_says_which_vectors_are_missing(
     done = cli("export", plain.path, "--set", sets, "--output", tmp_path / "x.jsonl")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "dataset.select.embeddings: vec: 12 of 12 records have no vector yet; `selfinstruct generate`" in done.stderr
+    assert "dataset.select.embeddings: vec: 12 of 12 records have no vector yet; put this setting into" in done.stderr
     assert selected(plain, "dataset.select={count: 12, by: spread, embeddings: {model: vec}}")  # nothing to select
     assert len(embedder.asked) == asked
 
@@ -214,7 +214,7 @@ def test_export_selects_by_either_map_and_says_which_vectors_are_missing(
 def test_what_is_printed_of_a_run_has_no_vector(make_config: MakeConfig, embedder: Embedder, tmp_path: Path) -> None:
     made = si.run(make_config(target=12, dataset=spread_at(embedder.url, license="cc-by-nc-4.0")), progress=None)
     card = (made.dataset_path / "README.md").read_text()
-    assert "| selection | 4 of the run's 12 records, by `spread` of embeddings by `vec` |" in card
+    assert "| selection | 4 of the run's 12 records, by `spread` of the embeddings of `vec` |" in card
     assert "outputs of vec" not in card  # no row has anything of it
     assert "| embed | embeddings |" not in card  # it has no decoding parameters
     printed = card + cli("status", made.path).stdout + si.write_report(made.path).read_text()
@@ -238,7 +238,7 @@ def test_a_cap_ends_the_run_while_it_asks_for_vectors(
     ended = si.run(make_config(target=12, dataset=priced, **cap), progress=None)
     assert (ended.outcome.reason, ended.outcome.exit_code) == ("budget", 3)
     assert 0 < len(embedder.asked) < 12
-    assert "the dataset is not written" in caplog.text
+    assert "the dataset isn't written" in caplog.text
     assert "records have no vector yet" in caplog.text
     assert ended.status().records == 12
     assert (ended.dataset_path / "README.md").exists()  # the earlier one, with all rows
@@ -250,7 +250,9 @@ def test_a_cap_ends_the_run_while_it_asks_for_vectors(
 
 
 def test_a_cap_in_dollars_needs_the_price_of_the_model(make_config: MakeConfig, embedder: Embedder) -> None:
-    with pytest.raises(ConfigError, match=r"max_cost_usd: the price of 'vec' at .* is unknown; set its input_usd"):
+    with pytest.raises(
+        ConfigError, match=r"max_cost_usd: the price of 'vec' at .* is unknown; set dataset.select.embeddings.input_usd"
+    ):
         si.check(make_config(max_cost_usd=1.0, dataset=spread_at(embedder.url)))
 
 
@@ -375,10 +377,13 @@ def test_429s_are_waited_out_and_a_wrong_key_ends_the_run(
     ("given", "said"),
     [
         ("{count: 3, by: random, embeddings: {model: vec}}", "is for by: spread; remove this key, or change by"),
-        ("{count: 3, by: spread, embeddings: {}}", "takes a server's model"),
-        ("{count: 3, by: spread, embeddings: {kind: local, model: vec}}", "takes a server's model"),
-        ("{count: 3, by: spread, embeddings: {model: vec, roles: [answer]}}", "no roles, weight, or endpoint"),
-        ("{count: 3, by: spread, embeddings: {model: vec, endpoint: chat}}", "no roles, weight, or endpoint"),
+        ("{count: 3, by: spread, embeddings: {}}", "embeddings.model: is required"),
+        (
+            "{count: 3, by: spread, embeddings: {kind: local, model: vec}}",
+            "embeddings.kind: embeddings come from a server",
+        ),
+        ("{count: 3, by: spread, embeddings: {model: vec, roles: [answer]}}", "embeddings.roles: is for teachers"),
+        ("{count: 3, by: spread, embeddings: {model: vec, endpoint: chat}}", "embeddings.endpoint: is for teachers"),
         ("{count: 3, by: spread, embeddings: {model: fake}}", "a teacher is called 'fake', too; set another name"),
         ("{count: 3, by: spread, embeddings: {modl: vec}}", "dataset.select.embeddings.modl: unknown key"),
         ("{count: 3, by: spread, embeddings: {kind: nope}}", "'nope' is unknown"),

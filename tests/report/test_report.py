@@ -24,7 +24,7 @@ from selfinstruct.journal.journal import Journal
 from selfinstruct.journal.snapshot import read
 from selfinstruct.report.page import figures_of, write_report
 from selfinstruct.report.page.figures import Moment
-from selfinstruct.report.page.measure import histogram, pace, speed
+from selfinstruct.report.page.measure import histogram, moments, pace, speed
 from selfinstruct.report.page.record_rows import KINDS
 from selfinstruct.report.review_server import Reviewing
 
@@ -81,6 +81,12 @@ def rows_in(page: str) -> list[list[Any]]:
     """The rows of a page's blocks, as its own code unpacks them."""
     blocks = re.findall(r'<script type="text/plain" class="block-of-rows">(.*?)</script>', page)
     return [row for block in blocks for row in json.loads(gzip.decompress(base64.b64decode(block)))]
+
+
+def test_the_time_between_two_starts_is_no_work() -> None:
+    answers = [(at, number, 1, 10, 0.0, 0, began) for number, (at, began) in enumerate([(2, 0), (5, 0), (104, 100)])]
+    assert moments(answers, {})[-1].seconds == 3 + 4
+    assert moments([(*answer[:-1], None) for answer in answers], {})[-1].seconds == 3 + 99  # of an older journal
 
 
 def test_the_figures_are_those_of_status_and_ledger(run: si.Run) -> None:

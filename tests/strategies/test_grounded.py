@@ -233,6 +233,8 @@ SPAN = next(each for each in facts("The file `cups.log` has the number of cups o
         ("Which file has it?", "too_vague"),
         ("With `--cups`, which file has `--cups` of the machine?", "repeats_name"),
         ("How many cups was the number of cups of the machine?", "ungrammatical"),
+        ("How many cups does the machine count?", "too_vague"),
+        ("By how many cups was the number of cups of the machine raised?", "too_vague"),
     ],
 )
 def test_a_question_is_kept_or_has_a_reason(question: str, reason: str | None) -> None:
@@ -268,7 +270,8 @@ def test_what_to_do_is_asked_for_only_if_the_answer_says_it() -> None:
         ("3.1 Night mode", "Night mode"),
         ("`brewer start`", "brewer start"),
         ("Monitor it", ""),
-        ("Grade cups blind", ""),
+        ("Load balancing", "Load balancing"),
+        ("Set types", "Set types"),
         ("Add a tank", ""),
         ("The table", ""),
         ("Above 10 litres", ""),

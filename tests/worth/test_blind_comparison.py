@@ -203,7 +203,7 @@ def test_options_that_can_not_work_are_refused_before_anything_is_read(options: 
 def test_the_next_command_repeats_the_options_that_were_given(sources: list[str], tmp_path: Path) -> None:
     given = ["--rows", "10", "--seed", "7", "--reader", "anna", "--margin", "20"]
     done = CliRunner().invoke(app, ["worth", *sources, *given, "--grades", str(tmp_path / "g.jsonl")])
-    assert done.stderr.rstrip().endswith("g.jsonl --reader anna --rows 10 --seed 7 --margin 20.0")
+    assert done.stderr.rstrip().endswith("g.jsonl --reader anna --rows 10 --seed 7 --margin 20")
 
 
 def test_the_command_prints_what_the_grades_say_and_what_to_do_next(sources: list[str], tmp_path: Path) -> None:

@@ -182,8 +182,9 @@ def moments(rows: Sequence[Arrival], by_question: Mapping[int, tuple[int, int]])
     seconds, admitted, requests, tokens = 0.0, 0, 0, 0
     cost: float | None = 0.0
     before = rows[0][0] if rows else 0.0
-    for number, (arrived, question, sent, used, dollars, failed) in enumerate(rows, 1):
-        seconds += min(max(arrived - before, 0.0), PAUSE_S)
+    for number, (arrived, question, sent, used, dollars, failed, began) in enumerate(rows, 1):
+        # Nobody works between two starts.
+        seconds += min(max(arrived - max(before, began or 0.0), 0.0), PAUSE_S)
         before = arrived
         admitted += by_question.get(question, (0, 0))[1] if question is not None else 0
         requests, tokens = requests + sent, tokens + used

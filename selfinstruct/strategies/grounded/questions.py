@@ -48,10 +48,12 @@ def topic_of(passage: Passage, language: str) -> str:
     heading = passage.headings[-1] if passage.headings else ""
     name = _NUMBERING.sub("", heading).strip(_MARKS + "¶#").replace("`", "")
     # 'Add a disk' says what to do, and 'The table' or 'Above the limit' continue a text.
-    first = [words(language, kind) for kind in ("imperatives", "common", "openers", "references")]
-    general = words(language, "headings")
+    first = [words(language, kind) for kind in ("common", "openers", "references")]
+    general, orders, objects = (words(language, kind) for kind in ("headings", "imperatives", "objects"))
+    order = orders.match(name) if orders else None
+    is_order = order is not None and (objects is None or objects.match(name[order.end() :].lstrip()))
     is_name = not any(each and each.match(name) for each in first) and not (general and general.fullmatch(name))
-    return name if is_name and len(name.split()) <= 5 and "?" not in heading else ""
+    return name if is_name and not is_order and len(name.split()) <= 5 and "?" not in heading else ""
 
 
 def complete(question: str, subject: str, topic: str, language: str, *, always: bool = False) -> str:

@@ -31,7 +31,7 @@ _HINTS = {
     401: "check the key in ${variable}",
     402: "the account's credit or quota is used up; raise it, then start again",
     403: "this key may not use the model or the endpoint",
-    404: "check teacher.model and teacher.base_url",
+    404: "check {section}.model and {section}.base_url",
 }
 
 
@@ -51,6 +51,7 @@ class OpenAITeacher:
         from .client import TeacherClient
 
         self._config = config
+        self._section = "dataset.select.embeddings" if config.roles == ("embed",) else "teacher"
         self._openai = openai
         self._key = _checked(api_key, "api_key") if api_key else _find_key(config)
         allowed = Allowance(config.max_rpm, config.max_tpm, config.max_input_tpm, config.max_output_tpm)
@@ -177,8 +178,8 @@ class OpenAITeacher:
         key = "connect_timeout_s" if isinstance(error.__cause__, TimeoutError) else "max_retries"
         said = (failure.error or "").removeprefix("connection: ")
         raise TeacherDown(
-            f"{self._client.sdk.base_url}: {said}; start the server, or check teacher.base_url; "
-            f"with a higher teacher.{key}, a start waits for longer"
+            f"{self._client.sdk.base_url}: {said}; start the server, or check {self._section}.base_url; "
+            f"with a higher {self._section}.{key}, a start waits for longer"
         ) from None
 
     def _failure(self, reason: str, error: object) -> Completion:
@@ -189,13 +190,13 @@ class OpenAITeacher:
         hint = _HINTS[said.status]
         variable = self._config.api_key_env
         if variable is None and said.status == 401:
-            hint = "name the variable that holds the key in teacher.api_key_env"
+            hint = "name the variable that holds the key in {section}.api_key_env"
         # 'http://127.0.0.1:8000': most servers have their API at /v1.
         base_url = str(self._client.sdk.base_url).rstrip("/")
         if said.status == 404 and not re.search(r"/v\d", base_url):
-            hint = f"try teacher.base_url: {base_url}/v1, or check teacher.model"
+            hint = f"try {self._section}.base_url: {base_url}/v1, or check {self._section}.model"
         line = f"{said.http_status} for model {self.model!r}: {self._line(said.text or 'no reason given')}"
-        return f"{base_url}/: {line}; {hint.format(variable=variable)}"
+        return f"{base_url}/: {line}; {hint.format(variable=variable, section=self._section)}"
 
 
 def _headers(options: RequestOptions) -> dict[str, str]:

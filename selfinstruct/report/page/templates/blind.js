@@ -143,7 +143,7 @@
   ask("items").then((found) => {
     items = found;
     ends = items[0].ends;
-    at("title").textContent = `Blind reading: ${items.length} rows${sources > 1 ? `, ${sources} sources` : ""}`;
+    at("title").textContent = `Blind reading: ${items.length} row${items.length > 1 ? "s" : ""}${sources > 1 ? `, ${sources} sources` : ""}`;
     const first = items.findIndex((each) => !each.grade);
     go(Math.max(0, first));
   }).catch((error) => say(`can't load the rows: ${visible(error.message)}`));
