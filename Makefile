@@ -6,7 +6,7 @@
 # make proof  every test in full: thousands of cases, each command in a process of its own
 # make trainer  TRL's real trainers on exported folders, and student trials, in an environment of its own (torch)
 # make schedule  cron for three minutes (as root, where cron is installed) and the DAG under Airflow
-# make experiment  three recipes compared by a blind reading and by students, also as a page
+# make experiment  three recipes compared by a blind reading, two by students, also as a page
 # make docs   the documentation as a site in site/, in an environment of its own; a broken link is an error
 # make package  the wheel and the sdist in dist/, checked, and used from a new environment
 # make reference  write docs/reference/ from the code
@@ -70,12 +70,13 @@ trainer: $(TRAINER_VENV)/.made
 	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(TRAINER_VENV)/bin/python -m pytest -m trainer tests/trainers tests/worth
 
 # Rows, grades, and the students' results are in the repository; `make students` trains them again.
-WORTH := worth list.jsonl checked.jsonl documents.jsonl --grades grades.jsonl --rows 60 --html $(abspath data)/experiment.html
+RECIPES := list.jsonl checked.jsonl
+READING := --grades grades.jsonl --rows 60 --html $(abspath data)/experiment.html
 experiment: $(BIN)/.dev
-	cd benchmarks/experiment && $(abspath $(BIN))/selfinstruct $(WORTH) --trial trial
+	cd benchmarks/experiment && $(abspath $(BIN))/selfinstruct worth $(RECIPES) documents.jsonl $(READING) --trial trial
 
 students: $(TRAINER_VENV)/.made
-	cd benchmarks/experiment && $(abspath $(TRAINER_VENV))/bin/selfinstruct $(WORTH) --student smollm2-135m --trial $(abspath data)/trial
+	cd benchmarks/experiment && $(abspath $(TRAINER_VENV))/bin/selfinstruct worth $(RECIPES) $(READING) --student smollm2-135m --trial $(abspath data)/trial
 
 AIRFLOW_VENV ?= .venv-airflow
 $(AIRFLOW_VENV)/.made:
