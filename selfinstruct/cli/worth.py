@@ -94,9 +94,12 @@ def worth(
     """
     with plain_errors(debug):
         from ..worth.blind_comparison import compare, reading
+        from ..worth.student import read_trial
         from .worth_output import print_worth, values_of
 
         _refuse(reader if read else None, student, held_out, full, html)
+        if trial and not student:
+            read_trial(trial)  # a missing one is reported before a person has read anything
         if "-" in sources and (read or judge or student or trial):
             raise UsageError("-: standard input can be read only once; save it to a file, and name that")
         chosen = _selection(select)
@@ -143,7 +146,7 @@ def _refuse(reader: str | None, student: str | None, held_out: Path | None, full
 
 
 def _reading_on(sources: Sequence[str], options: Mapping[str, object]) -> str:
-    """Return the command that goes on with this reading, without options that have their default."""
+    """Return the command that continues this reading, without options that have their default."""
     usual = {
         "--select": None,
         "--grades": _GRADES,

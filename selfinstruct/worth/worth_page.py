@@ -29,7 +29,7 @@ _NAMED = 3
 class PageSection:
     """A section.
 
-    lead: what to know before looking. groups: charts that stand side by side. note: what stands below. table: (group,
+    lead: what to know before looking. groups: charts to draw side by side. note: the text below them. table: (group,
     [(name, a cell for each dataset)]). named: the heading of the table's names.
     """
 

@@ -106,3 +106,11 @@ def test_the_command_prints_a_finished_trial_of_its_datasets_and_draws_it(folder
     assert any(line.startswith("valid: the control") for line in lines)
     assert any(f"{sources[1]} belong to their tasks more" in line for line in lines)
     assert "could not separate" in (tmp_path / "page.html").read_text()
+
+
+def test_a_missing_trial_is_reported_before_anything_is_printed(tmp_path: Path) -> None:
+    rows = tmp_path / "a.jsonl"
+    rows.write_text('{"instruction": "Say one.", "output": "One."}\n')
+    done = CliRunner().invoke(app, ["worth", str(rows), "--trial", str(tmp_path / "none")])
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "none" in done.stderr
