@@ -113,7 +113,8 @@ def _by_meaning(records: Sequence[Record], chosen: SelectConfig, answers: Iterab
     answers: to the requests for the vectors; None for one that wasn't asked for. Raises ConfigError.
     """
     where = f"dataset.select.embeddings: {chosen.embeddings.label if chosen.embeddings else ''}"
-    vectors = [vector_in(answer.completion.text) for answer in answers if answer is not None]
+    given = [answer.completion for answer in answers if answer is not None]
+    vectors = [vector_in(completion.text) for completion in given]
     if len(vectors) < len(records):
         missing = f"{len(records) - len(vectors):,} of {counted(len(records), 'record')} have no vector yet"
         raise ConfigError(
@@ -122,7 +123,9 @@ def _by_meaning(records: Sequence[Record], chosen: SelectConfig, answers: Iterab
     found = [at for at, vector in enumerate(vectors) if vector is not None]
     lengths = sorted({len(vector) for vector in vectors if vector is not None})
     if len(lengths) != 1:
-        what = f"its vectors have {lengths[0]:,} to {lengths[-1]:,} numbers" if lengths else "every request failed"
+        what = f"every request failed, the last one with {given[-1].error or 'no vector'}"
+        if lengths:
+            what = f"its vectors have {lengths[0]:,} to {lengths[-1]:,} numbers"
         raise ConfigError(f"{where}: {what}; check the server, and set another name to ask for all vectors again")
     lost = [record for record, vector in zip(records, vectors, strict=True) if vector is None]
     if lost:

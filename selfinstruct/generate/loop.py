@@ -176,7 +176,7 @@ class Loop:
         if self._proposals.exhausted is not None and reason in ("", "finished"):
             reason, detail = "exhausted", self._proposals.exhausted
         if reason == "recall_only":
-            waiting = f" ({counted(self._unanswered, 'task')} without instances)" if self._unanswered else ""
+            waiting = f" ({counted(self._unanswered, 'task')} waiting for one)" if self._unanswered else ""
             detail = f"the journal holds no more answers{waiting}"
         code = self._asker.error.exit_code if self._asker.error else 3
         return Outcome(reason, f"{finished:,} of {counted(target, 'record')}: {detail}", code)

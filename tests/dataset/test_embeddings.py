@@ -299,6 +299,12 @@ def answering(*answers: object) -> Body:
 GOOD = written_vector([1.0, 2.0])
 
 
+def test_the_error_says_why_no_request_gave_a_vector(make_config: MakeConfig, embedder: Embedder) -> None:
+    embedder.answer = lambda text: [0.0]
+    with pytest.raises(ConfigError, match="every request failed, the last one with broken_answer: it has no vector;"):
+        si.run(make_config(target=3, dataset=spread_at(embedder.url, 2)), progress=None)
+
+
 @pytest.mark.parametrize(
     "bad",
     ["AAAA", "no base64!", "", None, 7, [], ["x"], [[1.0]] * 2, {"a": 1}, [1e300, 1.0], [0, 0], "AADAfwAAgD8="],
